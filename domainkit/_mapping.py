@@ -1,0 +1,64 @@
+"""A mapping that can't change: what a frozen class holds where its user gave it a dict."""
+
+from collections.abc import Mapping
+from typing import NoReturn, Self, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class FrozenMapping(dict[K, V]):
+    """A dict that refuses every change; hashable when its values are, equal to a dict with the same items.
+
+    Being a dict, it is read, compared and encoded at C speed.
+    """
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("this mapping is read-only: build a new one, such as {**old, key: value}")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dict declares None, a frozen one can hash
+        return hash(frozenset(self.items()))
+
+    def __repr__(self) -> str:
+        return super().__repr__()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (dict(self),)
+
+
+def freeze_json(value: object, path: str = "$") -> object:
+    """Return the JSON value `value` with its dicts and lists replaced by read-only ones.
+
+    Raises TypeError, naming the path and never the value, for what JSON can't carry.
+    """
+    kind = type(value)
+    if kind in (str, int, bool, type(None)):
+        return value
+    if kind is float:
+        if value - value != 0:  # type: ignore[operator]  # a float by the check above; only NaN and infinity differ
+            raise TypeError(f"{path} is a number that JSON can't carry (NaN or infinite)")
+        return value
+    if isinstance(value, Mapping):
+        return FrozenMapping({_json_key(key, path): freeze_json(item, f"{path}.{key}") for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(freeze_json(item, f"{path}[{index}]") for index, item in enumerate(value))
+    raise TypeError(
+        f"{path} is a {kind.__name__}, which JSON can't carry; use None, bool, int, float, str, a tuple or a mapping of these"
+    )
+
+
+def _json_key(key: object, path: str) -> str:
+    if type(key) is not str:
+        raise TypeError(f"a key in {path} is a {type(key).__name__}; JSON has text keys only")
+    return key

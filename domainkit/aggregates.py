@@ -1,0 +1,131 @@
+"""Aggregates: a cluster of values that change together, under one id and one version."""
+
+from typing import ClassVar, Generic, Self
+
+from attrs import Attribute, Factory, field, frozen
+from typing_extensions import TypeVar
+
+from domainkit._classes import type_of
+from domainkit._frozen import ABSENT, ON_THE_WIRE, REQUIRED, Frozen, copy_with
+from domainkit.messages import DomainEvent
+from domainkit.values import Uuid
+
+IdT = TypeVar("IdT", bound=Uuid, default=Uuid)
+
+
+def _fresh_id(aggregate: "AggregateRoot[IdT]") -> IdT:
+    return type(aggregate)._id_type().v4()
+
+
+def _check_version(aggregate: "AggregateRoot[IdT]", _: "Attribute[int]", version: int) -> None:
+    if type(version) is not int or version < 1:
+        raise ValueError(f"{type(aggregate).__qualname__}.aggregate_version: expected an int from 1 on")
+
+
+def _check_id(aggregate: "AggregateRoot[IdT]", _: "Attribute[IdT]", aggregate_id: IdT) -> None:
+    wanted = type(aggregate)._id_type()
+    if not isinstance(aggregate_id, wanted):
+        found = type(aggregate_id).__qualname__
+        raise TypeError(f"{type(aggregate).__qualname__}.aggregate_id: expected a {wanted.__qualname__}, not a {found}")
+
+
+@frozen
+class AggregateRoot(Frozen, Generic[IdT]):
+    """The root of an aggregate: a frozen value with an id, a version, and the events that it recorded.
+
+    Every change returns a new value. `attrs.evolve` keeps what was recorded; equality ignores it. See Evans,
+    Domain-Driven Design (2003), chapter 6.
+
+    >>> from attrs import frozen
+    >>> from domainkit import DomainEvent
+    >>> class TaskId(Uuid): ...
+    >>> @frozen
+    ... class TaskCreated(DomainEvent):
+    ...     task_id: TaskId
+    >>> @frozen
+    ... class Task(AggregateRoot[TaskId]):
+    ...     title: str
+    ...
+    ...     @classmethod
+    ...     def create(cls, title: str) -> "Task":
+    ...         task = cls(title)
+    ...         return task.record(TaskCreated(task.aggregate_id))
+    >>> events, task = Task.create("Buy milk").pull_domain_events()
+    >>> [event.info().name for event in events], task.aggregate_version
+    (['task.created'], 1)
+
+    Args:
+        aggregate_id: a fresh id of the class given as `AggregateRoot[TaskId]` unless one is passed. A bare AggregateRoot has
+            a plain Uuid.
+        aggregate_version: how often the aggregate was stored; 1 for a new one, raised by the repository.
+
+    Raises:
+        TypeError: `aggregate_id` is of another class; or, at class definition, a field has a name that this class uses or a
+            type whose values can change, or `@attrs.frozen` is missing (at the first instance).
+        ValueError: `aggregate_version` is no int from 1 on.
+    """
+
+    aggregate_id: IdT = field(
+        default=Factory(_fresh_id, takes_self=True),
+        kw_only=True,
+        validator=_check_id,
+        metadata={ON_THE_WIRE: REQUIRED},
+    )
+    aggregate_version: int = field(default=1, kw_only=True, validator=_check_version, metadata={ON_THE_WIRE: REQUIRED})
+    _domain_events: tuple[DomainEvent, ...] = field(
+        default=(), kw_only=True, eq=False, repr=False, alias="domain_events", metadata={ON_THE_WIRE: ABSENT}
+    )
+
+    _reserved_names: ClassVar[frozenset[str]] = frozenset(
+        {
+            "aggregate_id", "aggregate_version", "_domain_events", "domain_events", "record", "clear_domain_events",
+            "pull_domain_events",
+        }
+    )  # fmt: skip  # one set
+
+    @classmethod
+    def _id_type(cls) -> type[IdT]:
+        known: type[IdT] | None = cls.__dict__.get("_known_id_type")
+        if known is None:
+            known = type_of(cls, "aggregate_id")  # type: ignore[assignment]  # bound to Uuid by the type variable
+            cls._known_id_type = known  # type: ignore[attr-defined]  # kept on the class that it belongs to
+        return known  # type: ignore[return-value]  # set above
+
+    @property
+    def domain_events(self) -> tuple[DomainEvent, ...]:
+        """The events recorded and not pulled yet, the oldest first."""
+        return self._domain_events
+
+    def record(self, *events: DomainEvent) -> Self:
+        """Return a copy that has recorded `events` after those that it had.
+
+        >>> AggregateRoot().record(DomainEvent(), DomainEvent()).domain_events.__len__()
+        2
+
+        Raises:
+            TypeError: one of them is no DomainEvent.
+        """
+        for event in events:
+            if not isinstance(event, DomainEvent):
+                raise TypeError(
+                    f"{type(self).__qualname__}.record: expected domain events, not a {type(event).__qualname__}; "
+                    "several are passed one by one: record(*events)"
+                )
+        return copy_with(self, _domain_events=(*self._domain_events, *events))
+
+    def clear_domain_events(self) -> Self:
+        """Return a copy without recorded events.
+
+        >>> AggregateRoot().record(DomainEvent()).clear_domain_events().domain_events
+        ()
+        """
+        return copy_with(self, _domain_events=()) if self._domain_events else self
+
+    def pull_domain_events(self) -> tuple[tuple[DomainEvent, ...], Self]:
+        """Return the recorded events, the oldest first, and the aggregate without them.
+
+        >>> events, aggregate = AggregateRoot().record(DomainEvent()).pull_domain_events()
+        >>> len(events), aggregate.domain_events
+        (1, ())
+        """
+        return self._domain_events, self.clear_domain_events()

@@ -1,0 +1,281 @@
+"""The node of an attrs class: an object with a key per field, read and written by functions generated for the class."""
+
+from collections.abc import Callable, Mapping
+from types import MemberDescriptorType
+from typing import Any, Union
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from domainkit._frozen import ON_THE_WIRE, REQUIRED
+from domainkit.conversion.composites import ValueObjectNode
+from domainkit.conversion.nodes import GUARD_NAMES, MISSING, Function, Leaf, Node, Problems, Refused
+from domainkit.values import ValueObject
+
+_HOOKS = ("__attrs_pre_init__", "__attrs_post_init__", "__attrs_init__")
+_new = object.__new__
+_set_value: Function = ValueObject.__dict__["value"].__set__
+
+
+@frozen
+class Part:
+    """A field of the class, as it stands on the wire.
+
+    Args:
+        attribute: the field, as attrs describes it.
+        node: the wire type of its values.
+    """
+
+    attribute: "attrs.Attribute[Any]"
+    node: Node
+
+    @property
+    def key(self) -> str:
+        """The name on the wire: what the constructor calls the field."""
+        return self.attribute.alias or self.attribute.name
+
+    @property
+    def required(self) -> bool:
+        """Whether decoding fails where the key is absent."""
+        declared = self.attribute.metadata.get(ON_THE_WIRE) == REQUIRED
+        return declared or self.attribute.default is attrs.NOTHING or _takes_self(self.attribute)
+
+
+class AttrsNode(Node):
+    """A frozen attrs class, as a JSON object; a field with a default may be absent."""
+
+    kinds = frozenset({"object"})
+
+    def __init__(self, cls: type, *, forbid_unknown: bool = False, tag: tuple[str, str] | None = None) -> None:
+        self.cls = cls
+        self.expected = cls.__qualname__
+        self.object_classes = (cls,)
+        self.forbid_unknown = forbid_unknown
+        self.tag = tag
+        self.parts: tuple[Part, ...] = ()
+
+    def complete(self, parts: tuple[Part, ...], preset: tuple[str, ...] = ()) -> None:
+        """Take the parts, and generate the functions.
+
+        `preset` names fields that the caller sets after loading, such as the header of a message.
+        """
+        self.parts = parts
+        self.wire = self.struct = _struct(self)
+        self.wire_classes = (self.struct,)
+        self.load = _generate_load(self, preset)
+        self._dump = _generate_dump(self)
+
+    def dump(self, value: Any) -> Any:
+        return self._dump(value)
+
+    def read_fields(self, data: object, path: str, problems: Problems) -> Mapping[str, Any] | None:
+        """Return the values by constructor name; None where problems were noted."""
+        if not isinstance(data, Mapping):
+            self.wrong_type(path, problems)
+            return None
+        values = {}
+        for part in self.parts:
+            if part.key in data:
+                values[part.key] = part.node.read(data[part.key], f"{path}.{part.key}", problems)
+            elif part.required:
+                values[part.key] = problems.add(f"{path}.{part.key}", part.node.expected, "missing")
+        if self.forbid_unknown and not {*data} <= {*(part.key for part in self.parts), *(self.tag or ())[:1]}:
+            problems.add(path, f"the keys of {self.expected} alone", "unknown")
+            return None
+        return None if any(value is MISSING for value in values.values()) else values
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        values = self.read_fields(data, path, problems)
+        return MISSING if values is None else self.construct(values, path, problems)
+
+    def construct(self, values: Mapping[str, Any], path: str, problems: Problems) -> Any:
+        """Return the object that the constructor makes of `values`; MISSING where it refuses."""
+        try:
+            return self.cls(**values)
+        except Exception as error:  # whatever a validator raises is a refusal of these values
+            return problems.add(path, f"a valid {self.expected} ({type(error).__qualname__})", "value")
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        if type(value) is not self.cls:
+            return problems.add(path, self.expected, "type")
+        wires = [
+            part.node.write(getattr(value, part.attribute.name), f"{path}.{part.key}", problems) for part in self.parts
+        ]
+        return MISSING if any(wire is MISSING for wire in wires) else self.struct(*wires)
+
+
+def _struct(node: AttrsNode) -> type[msgspec.Struct]:
+    required = [part for part in node.parts if part.required]
+    fields: list[Any] = [(_slot(node, part), part.node.wire) for part in required]
+    fields += [
+        (_slot(node, part), Union[part.node.wire, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007  (known at run time only)
+        for part in node.parts
+        if not part.required
+    ]
+    node.parts = (*required, *(part for part in node.parts if not part.required))
+    tag_field, tag = node.tag or (None, None)
+    return msgspec.defstruct(
+        node.cls.__name__,
+        fields,
+        rename={_slot(node, part): part.key for part in node.parts},
+        gc=False,
+        forbid_unknown_fields=node.forbid_unknown,
+        tag_field=tag_field,
+        tag=tag,
+        module=__name__,
+    )
+
+
+def _slot(node: AttrsNode, part: Part) -> str:
+    return f"f{node.parts.index(part)}_{part.attribute.name}"
+
+
+class _Source:
+    """The lines of a function to generate, and the objects that they name."""
+
+    def __init__(self, node: AttrsNode) -> None:
+        self.lines: list[str] = []
+        self.names: dict[str, object] = {
+            **GUARD_NAMES, "cls": node.cls, "struct": node.wire, "new": _new, "set_value": _set_value,
+            "Refused": Refused, "UNSET": msgspec.UNSET,
+        }  # fmt: skip  # one table
+        self.node = node
+
+    def name(self, value: object, stem: str) -> str:
+        """Return a name that the function knows `value` by."""
+        name = f"{stem}_{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def function(self, name: str, argument: str) -> Function:
+        """Compile the lines."""
+        text = "\n    ".join([f"def {name}({argument}):", *self.lines])
+        exec(compile(text, f"<domainkit {name} {self.node.cls.__qualname__}>", "exec"), self.names)  # noqa: S102  (source of our own making, as in attrs and dataclasses)
+        made: Function = self.names[name]  # type: ignore[assignment]  # the function that the text defines
+        return made
+
+
+def _generate_load(node: AttrsNode, preset: tuple[str, ...]) -> Function:
+    source = _Source(node)
+    values = [_load_part(source, part, _slot(node, part)) for part in node.parts]
+    if _slots_suffice(node, preset):
+        _set_slots(source, node, values)
+    else:
+        _call_constructor(source, node, values, preset)
+    return source.function("load", "w, " + ", ".join(preset) if preset else "w")
+
+
+def _load_part(source: _Source, part: Part, slot: str) -> str:
+    """Emit the lines that make the value of a field, and return the variable that holds it."""
+    variable = f"v_{slot}"
+    source.lines.append(f"{variable} = w.{slot}")
+    indent = ""
+    if not part.required:
+        default = source.name(_default_of(part.attribute), "default")
+        source.lines += [f"if {variable} is UNSET:", f"    {variable} = {default}()", "else:"]
+        indent = "    "
+    lines = _load_lines(source, part.node, variable) or ["pass"]
+    source.lines += [indent + line for line in lines]
+    return variable
+
+
+def _default_of(attribute: "attrs.Attribute[Any]") -> Callable[[], object]:
+    default = attribute.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
+        factory: Callable[[], object] = default.factory  # type: ignore[union-attr]  # as above
+        return factory
+    return lambda: default
+
+
+def _load_lines(source: _Source, node: Node, variable: str) -> list[str]:
+    if node.load is None:
+        return []
+    if isinstance(node, ValueObjectNode) and is_plain(node.cls):
+        return _make_value_object(source, node, variable)
+    return [f"{variable} = {source.name(node.load, 'load')}({variable})"]
+
+
+def is_plain(cls: type[ValueObject[Any]]) -> bool:
+    """Tell whether setting the slot and running the validator is all that the constructor does."""
+    attribute = attrs.fields(cls).value
+    hooked = any(hasattr(cls, hook) for hook in _HOOKS[:2])
+    return attribute.converter is None and not hooked
+
+
+def _make_value_object(source: _Source, node: ValueObjectNode, variable: str) -> list[str]:
+    inner, cls = f"{variable}_inner", source.name(node.cls, "cls")
+    lines = [*_load_lines(source, node.inner, variable), f"{inner} = {variable}"]
+    lines += [f"{variable} = new({cls})", f"set_value({variable}, {inner})"]
+    attribute = attrs.fields(node.cls).value
+    if attribute.validator is not None:
+        check, field = source.name(attribute.validator, "check"), source.name(attribute, "field")
+        lines.append(f"{check}({variable}, {field}, {inner})")
+    return lines
+
+
+def _slots_suffice(node: AttrsNode, preset: tuple[str, ...]) -> bool:
+    """Tell whether the object can be made by setting its slots: as attrs' own constructor would, without the call."""
+    known = {part.attribute.name for part in node.parts} | set(preset)
+    return not any(hasattr(node.cls, hook) for hook in _HOOKS) and all(
+        attribute.name in known
+        and attribute.converter is None
+        and not _takes_self(attribute)
+        and isinstance(getattr(node.cls, attribute.name, None), MemberDescriptorType)
+        for attribute in attrs.fields(node.cls)
+    )
+
+
+def _takes_self(attribute: "attrs.Attribute[Any]") -> bool:
+    return bool(getattr(attribute.default, "takes_self", False))
+
+
+def _set_slots(source: _Source, node: AttrsNode, values: list[str]) -> None:
+    variables = {part.attribute.name: value for part, value in zip(node.parts, values, strict=True)}
+    source.lines.append("o = new(cls)")
+    fields = attrs.fields(node.cls)
+    for attribute in fields:
+        setter = source.name(getattr(node.cls, attribute.name).__set__, "set")
+        source.lines.append(f"{setter}(o, {variables.get(attribute.name, attribute.name)})")
+    for attribute in fields:
+        if attribute.validator is not None and attribute.name in variables:
+            check, field = source.name(attribute.validator, "check"), source.name(attribute, "field")
+            source.lines.append(f"{check}(o, {field}, {variables[attribute.name]})")
+    source.lines.append("return o")
+
+
+def _call_constructor(source: _Source, node: AttrsNode, values: list[str], preset: tuple[str, ...]) -> None:
+    arguments = [f"{part.key}={value}" for part, value in zip(node.parts, values, strict=True)]
+    arguments += [f"{name}={name}" for name in preset]
+    source.lines.append(f"return cls({', '.join(arguments)})")
+
+
+def _generate_dump(node: AttrsNode) -> Function:
+    source = _Source(node)
+    source.lines += ["if type(o) is not cls:", "    raise Refused"]
+    variables = []
+    for part in node.parts:
+        variable = f"v_{_slot(node, part)}"
+        variables.append(variable)
+        source.lines.append(f"{variable} = o.{part.attribute.name}")
+        source.lines += _dump_lines(source, part.node, variable)
+    source.lines.append(f"return struct({', '.join(variables)})")
+    return source.function("dump", "o")
+
+
+def _dump_lines(source: _Source, node: Node, variable: str) -> list[str]:
+    if isinstance(node, ValueObjectNode):
+        cls = source.name(node.cls, "cls")
+        lines = [f"if type({variable}) is not {cls}:", "    raise Refused", f"{variable} = {variable}.value"]
+        return lines if _sure(node) else lines + _dump_lines(source, node.inner, variable)
+    if node.guard is not None:
+        return [f"if not ({node.guard.format(v=variable)}):", "    raise Refused"]
+    return [f"{variable} = {source.name(node.dump, 'dump')}({variable})"]
+
+
+_CHECKED_WHEN_MADE = frozenset({"str", "int", "bool", "UUID", "bytes", "date", "timedelta"})
+
+
+def _sure(node: ValueObjectNode) -> bool:
+    """Tell whether the constructor of the value object has checked all that the encoder does not check itself."""
+    return isinstance(node.inner, Leaf) and node.inner.cls.__name__ in _CHECKED_WHEN_MADE

@@ -1,0 +1,234 @@
+"""From a type to its node: the wire type is derived once, and what can't be carried is refused here, by name."""
+
+import enum
+from collections.abc import Mapping
+from types import NoneType
+from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
+
+import attrs
+import msgspec
+from cattrs import BaseConverter
+
+from domainkit._classes import UnresolvedAnnotationError, parameters_of, type_of
+from domainkit._frozen import ABSENT, ON_THE_WIRE, Frozen, refuse_mutable, require_decorated
+from domainkit._types import describe, members
+from domainkit.conversion.classes import AttrsNode, Part
+from domainkit.conversion.composites import (
+    ConstrainedNode,
+    FixedTupleNode,
+    FrozensetNode,
+    HookNode,
+    MappingNode,
+    RecursiveNode,
+    UnionNode,
+    ValueObjectNode,
+    VariadicTupleNode,
+)
+from domainkit.conversion.nodes import LEAVES, EnumLeaf, LiteralLeaf, Node, json_kind
+from domainkit.values import ValueObject
+
+
+class UnsupportedTypeError(TypeError):
+    """A field's type has no wire form. The text names the class, the field and a remedy."""
+
+
+class Derivation:
+    """Derives the nodes of types that belong together; a class that holds itself is met once.
+
+    Args:
+        forbid_unknown: whether a key that no field has is a problem.
+        converter: a cattrs converter whose own hooks, where it has any for a class, win over the derived form.
+    """
+
+    def __init__(self, *, forbid_unknown: bool = False, converter: BaseConverter | None = None) -> None:
+        self.forbid_unknown = forbid_unknown
+        self.converter = converter
+        self._done: dict[object, Node] = {}
+        self._open: dict[object, RecursiveNode] = {}
+        self._structs: list[type[msgspec.Struct]] = []
+
+    def node(self, hint: object, where: str) -> Node:
+        """Return the node of the type `hint`; `where` names the class and field that has it.
+
+        Raises UnsupportedTypeError for a type that has no wire form.
+        """
+        refuse_mutable(hint, where)
+        found = members(hint)
+        if len(found) > 1:
+            return self._union(found, where)
+        return self._single(hint, where)
+
+    def _single(self, hint: object, where: str) -> Node:
+        if get_origin(hint) is Annotated:
+            return self._annotated(hint, where)
+        if isinstance(hint, NewType):
+            return self.node(hint.__supertype__, where)
+        origin, inner = get_origin(hint), get_args(hint)
+        if hint is None or hint is NoneType:
+            return LEAVES[NoneType]
+        if origin is Literal:
+            return _literal(inner, where)
+        if origin in (tuple, frozenset, Mapping):
+            return self._collection(origin, inner, where)
+        cls = origin or hint
+        if isinstance(cls, type):
+            return self._class(cls, hint, where)
+        raise _unsupported(hint, where)
+
+    def _annotated(self, hint: object, where: str) -> Node:
+        base, *extras = get_args(hint)
+        node = self.node(base, where)
+        constraints = [extra for extra in extras if isinstance(extra, msgspec.Meta)]
+        return _constrained(node, constraints, where) if constraints else node
+
+    def _collection(self, origin: object, inner: tuple[Any, ...], where: str) -> Node:
+        if origin is Mapping:
+            return self._mapping(inner, where)
+        if origin is frozenset:
+            return FrozensetNode(self.node(inner[0], where))
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return VariadicTupleNode(self.node(inner[0], where))
+        return FixedTupleNode(tuple(self.node(item, where) for item in inner))
+
+    def _mapping(self, inner: tuple[Any, ...], where: str) -> Node:
+        key = self.node(inner[0], where)
+        if not key.kinds <= {"str", "int"} or len(key.kinds) != 1:
+            raise UnsupportedTypeError(
+                f"{where}: {describe(inner[0])} can't be a key, since JSON has text keys; use a str, an int, an id, or a value object of one"
+            )
+        return MappingNode(key, self.node(inner[1], where))
+
+    def _class(self, cls: type, hint: object, where: str) -> Node:
+        key = hint if isinstance(hint, type) or get_args(hint) else cls
+        if key in self._open:
+            return self._open[key]
+        if key not in self._done:
+            self._done[key] = self._new_class(cls, hint, where)
+        return self._done[key]
+
+    def _new_class(self, cls: type, hint: object, where: str) -> Node:
+        hooked = self._hooked(cls)
+        if hooked is not None:
+            return hooked
+        if cls in LEAVES:
+            return LEAVES[cls]
+        if issubclass(cls, ValueObject):
+            return self._value_object(cls, hint)
+        if issubclass(cls, enum.Enum):
+            return _enum(cls, where)
+        if attrs.has(cls):
+            return self.attrs_node(cls, hint)
+        raise _unsupported(hint, where)
+
+    def _hooked(self, cls: type) -> Node | None:
+        if self.converter is None:
+            return None
+        structure, unstructure = own_hooks(self.converter, cls)
+        if structure is None and unstructure is None:
+            return None
+        convert = self.converter
+        return HookNode(cls, lambda data: convert.structure(data, cls), lambda value: convert.unstructure(value, cls))
+
+    def _value_object(self, cls: type[ValueObject[Any]], hint: object) -> Node:
+        require_decorated(cls)
+        arguments = dict(zip(parameters_of(cls), get_args(hint), strict=False))
+        where = f"{cls.__qualname__}.value"
+        return ValueObjectNode(cls, self.node(_resolved(cls, "value", arguments), where))
+
+    def attrs_node(self, cls: type, hint: object, *, tag: tuple[str, str] | None = None) -> AttrsNode:
+        """Return the node of an attrs class, every field that its constructor takes being a key."""
+        if issubclass(cls, Frozen):
+            require_decorated(cls)
+        node = AttrsNode(cls, forbid_unknown=self.forbid_unknown, tag=tag)
+        standin = self._open[hint] = RecursiveNode(f"_wire_{len(self._structs)}_{len(self._open)}", cls)
+        try:
+            node.complete(self.parts(cls, hint))
+        finally:
+            del self._open[hint]
+        standin.target = node
+        standin.wire_classes = node.wire_classes
+        self._structs.append(node.struct)
+        for struct in self._structs:  # msgspec looks a forward reference up in the class that holds it
+            setattr(struct, standin.wire.__forward_arg__, node.struct)
+        return node
+
+    def parts(self, cls: type, hint: object, leave_out: frozenset[str] = frozenset()) -> tuple[Part, ...]:
+        """Return the fields of the class that stand on the wire."""
+        arguments = dict(zip(parameters_of(cls), get_args(hint), strict=False))
+        made = []
+        for attribute in attrs.fields(cls):
+            absent = attribute.name in leave_out or attribute.metadata.get(ON_THE_WIRE) == ABSENT
+            if attribute.init and not absent:
+                where = f"{cls.__qualname__}.{attribute.name}"
+                made.append(Part(attribute, self.node(_resolved(cls, attribute.name, arguments), where)))
+        _refuse_duplicates(cls, made)
+        return tuple(made)
+
+    def _union(self, found: tuple[object, ...], where: str) -> Node:
+        nodes = tuple(self._single(member, where) for member in found)
+        named = describe(Union[found])  # noqa: UP007  (the members are known at run time only)
+        for index, node in enumerate(nodes):
+            for other in nodes[index + 1 :]:
+                both = node.kinds & other.kinds
+                if both and not (isinstance(node, HookNode) or isinstance(other, HookNode)):
+                    raise UnsupportedTypeError(
+                        f"{where}: in {named}, JSON can't tell {node.expected} from {other.expected} (each is "
+                        f'{" or ".join(sorted(both))}); say which is which with a tag: Annotated[..., Tagged("kind", name=Class, ...)]'
+                    )
+        return UnionNode(nodes)
+
+
+def own_hooks(converter: BaseConverter, cls: type) -> tuple[object | None, object | None]:
+    """Return the structure and unstructure hooks that a user registered for just this class."""
+    return None, None
+
+
+def _resolved(cls: type, name: str, arguments: Mapping[TypeVar, object]) -> object:
+    try:
+        return type_of(cls, name, arguments)
+    except UnresolvedAnnotationError as error:
+        raise UnsupportedTypeError(str(error)) from error
+
+
+def _refuse_duplicates(cls: type, parts: list[Part]) -> None:
+    keys = [part.key for part in parts]
+    for part in parts:
+        if keys.count(part.key) > 1:
+            raise UnsupportedTypeError(
+                f"{cls.__qualname__}.{part.attribute.name}: two fields are called {part.key!r} on the wire; give one an alias"
+            )
+
+
+def _literal(options: tuple[object, ...], where: str) -> Node:
+    if any(type(option) not in (str, int, NoneType) for option in options):
+        raise UnsupportedTypeError(
+            f"{where}: a Literal may hold str, int and None on the wire; use an Enum for the rest"
+        )
+    return LiteralLeaf(options)
+
+
+def _enum(cls: type[enum.Enum], where: str) -> Node:
+    kinds = {json_kind(member.value) for member in cls}
+    if kinds not in ({"str"}, {"int"}):
+        raise UnsupportedTypeError(
+            f"{where}: the members of {cls.__qualname__} must all have text values, or all integer ones, to be told apart in JSON"
+        )
+    return EnumLeaf(cls, kinds.pop())
+
+
+def _constrained(node: Node, constraints: list[msgspec.Meta], where: str) -> Node:
+    made = ConstrainedNode(node, constraints)
+    try:
+        msgspec.json.Decoder(made.wire)
+    except TypeError as error:
+        raise UnsupportedTypeError(
+            f"{where}: the constraint doesn't fit the wire form of its type ({error})"
+        ) from error
+    return made
+
+
+def _unsupported(hint: object, where: str) -> UnsupportedTypeError:
+    return UnsupportedTypeError(
+        f"{where}: {describe(hint)} has no wire form; use a value object, an @attrs.frozen class, an Enum, or one of "
+        "str, int, bool, float, Decimal, UUID, bytes, date, time, datetime, timedelta, tuple, frozenset and Mapping of these"
+    )

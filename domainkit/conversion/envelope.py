@@ -1,0 +1,245 @@
+"""The envelope: what stands around the attributes of every message, and one message class's way to and from bytes."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar, Union
+from uuid import UUID
+
+import msgspec
+from attrs import frozen
+
+from domainkit._mapping import FrozenMapping, freeze_json
+from domainkit.conversion.classes import AttrsNode
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.nodes import LEAVES, MISSING, Problems, Refused
+from domainkit.errors import InvalidMessage, Problem
+
+M = TypeVar("M")
+H = TypeVar("H")
+MakeHeader = Callable[[UUID, datetime, Mapping[str, object]], H]
+
+EMPTY: FrozenMapping[str, object] = FrozenMapping()
+_OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618"
+
+
+@frozen
+class MessageInfo:
+    """What selects the class of a message.
+
+    >>> str(MessageInfo("task.created", 2, "domain_event"))
+    'domain_event task.created version 2'
+
+    Args:
+        name: `type` on the wire, such as `task.created`.
+        version: counted from 1.
+        kind: `type_message` on the wire: `domain_event`, `command` or `message`.
+    """
+
+    name: str
+    version: int
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} version {self.version}"
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return the moment in UTC; one without an offset is taken as UTC already, as the wire form says."""
+    if moment.tzinfo is None:
+        return datetime.combine(moment, moment.time(), UTC)  # a quarter of the time of `replace`
+    return moment.astimezone(UTC)
+
+
+def occurred_on_text(moment: datetime) -> str:
+    """Return a UTC moment as the envelope writes it: six digits, a space, no offset."""
+    return moment.isoformat(" ", "microseconds")[:26]
+
+
+def frozen_meta(meta: Mapping[str, object] | None) -> Mapping[str, object]:
+    """Return the meta of an envelope, read-only at every depth."""
+    return freeze_json(meta, "$.data.meta") if meta else EMPTY  # type: ignore[return-value]  # a mapping stays one
+
+
+class MessageWire(Generic[M, H]):
+    """One message class on the wire. Made once per class: what can't be carried is refused then.
+
+    Args:
+        cls: the message class; it has a `header` and the fields of its payload.
+        info: what selects it.
+        header: makes a header of an id, a UTC time and a read-only meta.
+        derivation: derives the wire types.
+    """
+
+    def __init__(self, cls: type[M], info: MessageInfo, header: MakeHeader[H], derivation: Derivation) -> None:
+        self.cls, self.info, self.header = cls, info, header
+        self.forbid_unknown = derivation.forbid_unknown
+        self.node = AttrsNode(cls, forbid_unknown=self.forbid_unknown)
+        self.node.complete(derivation.parts(cls, cls, frozenset({"header"})), ("header",))
+        self._load: Callable[[Any, H], M] = self.node.load  # type: ignore[assignment]  # it takes the preset header too
+        self.data = _data_struct(
+            self.node.struct, self.node.parts != () and self.node.parts[0].required, self.forbid_unknown
+        )
+        self.envelope = msgspec.defstruct(
+            "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.forbid_unknown
+        )
+        self.decoder = msgspec.json.Decoder(self.envelope)
+
+    def encode(self, message: M) -> bytes:
+        """Return the JSON of the message.
+
+        Raises InvalidMessage where a value could not be read back.
+        """
+        try:
+            return _encoder.encode(self._enveloped(message, self.node.dump(message)))
+        except (Refused, TypeError, ValueError, OverflowError):
+            pass
+        return _encoder.encode(self._carefully(message))
+
+    def builtins(self, message: M) -> dict[str, Any]:
+        """Return the wire form as builtins; it raises as `encode` does."""
+        try:
+            wire = self._enveloped(message, self.node.dump(message))
+            _encoder.encode(wire)  # it refuses lone surrogates and integers that are too long
+        except (Refused, TypeError, ValueError, OverflowError):
+            wire = self._carefully(message)
+        made: dict[str, Any] = msgspec.to_builtins(wire)
+        return made
+
+    def _enveloped(self, message: Any, attributes: msgspec.Struct) -> msgspec.Struct:
+        header, info = message.header, self.info
+        moment = occurred_on_text(header.occurred_on)
+        return self.envelope(
+            self.data(header.id.value, info.name, info.kind, info.version, moment, attributes, header.meta)
+        )
+
+    def _carefully(self, message: M) -> msgspec.Struct:
+        problems = Problems()
+        attributes = self.node.write(message, "$.data.attributes", problems)
+        if problems:
+            raise InvalidMessage(problems=tuple(problems))
+        return self._enveloped(message, attributes)
+
+    def decode(self, data: bytes) -> M | None:
+        """Return the message of bytes that were checked; None where they are not such a message: ask `read` why."""
+        try:
+            wire: Any = self.decoder.decode(data).data  # type: ignore[attr-defined]  # the struct was defined with it
+            info = self.info
+            if wire.type == info.name and wire.version == info.version and wire.type_message == info.kind:
+                return self.build(wire, wire.attributes)
+        except Exception:  # msgspec's, or whatever a validator raises: the second pass tells
+            pass
+        return None
+
+    def build(self, wire: Any, attributes: Any) -> M:
+        """Return the message of a decoded envelope; it raises what the validators raise."""
+        moment = wire.occurred_on
+        header = self.header(wire.id, in_utc(moment), frozen_meta(wire.meta))
+        return self._load(self.node.struct() if attributes is None else attributes, header)
+
+    def read(self, data: object, problems: Problems) -> M | None:
+        """Return the message of builtins, noting every problem; None where there are some."""
+        found = read_envelope(data, problems, forbid_unknown=self.forbid_unknown)
+        if found is None:
+            return None
+        if found.info is not None and found.info != self.info:
+            problems.add("$.data", f"a {self.info}", "unknown")
+            return None
+        return self.read_attributes(found, problems)
+
+    def read_attributes(self, found: "Envelope", problems: Problems) -> M | None:
+        """Return the message of an envelope whose class is known; None where there are problems."""
+        values = self.node.read_fields(found.attributes, "$.data.attributes", problems)
+        if problems or values is None or found.id is None or found.occurred_on is None:
+            return None
+        header = self.header(found.id, found.occurred_on, found.meta)
+        made = self.node.construct({**values, "header": header}, "$.data.attributes", problems)
+        return None if made is MISSING else made
+
+
+def _data_struct(attributes: type[msgspec.Struct], required: bool, forbid_unknown: bool) -> type[msgspec.Struct]:
+    fields: list[Any] = [
+        ("id", UUID), ("type", str), ("type_message", str), ("version", int), ("occurred_on", datetime),
+        ("attributes", attributes) if required else ("attributes", Union[attributes, None], None),  # noqa: UP007  (known at run time only)
+        ("meta", Union[dict[str, Any], None], None),  # noqa: UP007  (as above)
+    ]  # fmt: skip  # the keys in their order on the wire
+    return msgspec.defstruct("Data", fields, gc=False, forbid_unknown_fields=forbid_unknown)
+
+
+_encoder = msgspec.json.Encoder()
+_KEYS = frozenset({"id", "type", "type_message", "version", "occurred_on", "attributes", "meta"})
+
+
+@frozen
+class Envelope:
+    """An envelope as the slow pass read it: a part with a problem is None."""
+
+    info: MessageInfo | None
+    id: UUID | None
+    occurred_on: datetime | None
+    attributes: object
+    meta: Mapping[str, object]
+
+
+def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = False) -> Envelope | None:
+    """Return the parts of an envelope given as builtins, noting every problem; None where there is no envelope at all."""
+    if not isinstance(data, Mapping):
+        problems.add("$", "an object", "type")
+        return None
+    inner = data.get("data", MISSING)
+    if not isinstance(inner, Mapping):
+        problems.add("$.data", "an object", "missing" if inner is MISSING else "type")
+        return None
+    if forbid_unknown and not (data.keys() <= {"data"} and inner.keys() <= _KEYS):
+        problems.add("$.data", "the keys of the envelope alone", "unknown")
+    attributes = inner.get("attributes")
+    return Envelope(
+        _read_info(inner, problems),
+        _read(inner, "id", UUID, problems),
+        _read_occurred_on(inner, problems),
+        {} if attributes is None else attributes,
+        _read_meta(inner, problems),
+    )
+
+
+def _read(inner: Mapping[Any, Any], key: str, cls: type, problems: Problems) -> Any:
+    if key not in inner:
+        problems.add(f"$.data.{key}", LEAVES[cls].expected, "missing")
+        return None
+    value = LEAVES[cls].read(inner[key], f"$.data.{key}", problems)
+    return None if value is MISSING else value
+
+
+def _read_info(inner: Mapping[Any, Any], problems: Problems) -> MessageInfo | None:
+    found = [_read(inner, key, cls, problems) for key, cls in (("type", str), ("version", int), ("type_message", str))]
+    return None if None in found else MessageInfo(*found)
+
+
+def _read_occurred_on(inner: Mapping[Any, Any], problems: Problems) -> datetime | None:
+    found = inner.get("occurred_on", MISSING)
+    if not isinstance(found, str):
+        problems.add("$.data.occurred_on", _OCCURRED_ON, "missing" if found is MISSING else "type")
+        return None
+    try:
+        return in_utc(msgspec.convert(found, datetime))
+    except (msgspec.ValidationError, OverflowError):
+        problems.add("$.data.occurred_on", _OCCURRED_ON, "value")
+        return None
+
+
+def _read_meta(inner: Mapping[Any, Any], problems: Problems) -> Mapping[str, object]:
+    found = inner.get("meta")
+    if found is None:
+        return EMPTY
+    if not isinstance(found, Mapping):
+        problems.add("$.data.meta", "an object", "type")
+        return EMPTY
+    try:
+        return frozen_meta(found)
+    except TypeError:
+        problems.add("$.data.meta", "an object of JSON values", "type")
+        return EMPTY
+
+
+def refusal(problems: list[Problem]) -> InvalidMessage:
+    """Return the error that lists the problems."""
+    return InvalidMessage(problems=tuple(problems))

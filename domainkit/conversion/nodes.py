@@ -1,0 +1,339 @@
+"""The wire type of a Python type: how its values look in JSON, and the way there and back.
+
+Each node knows the type that msgspec parses and checks in C (`wire`), a fast function each way (`load`, `dump`; None
+where the two forms are the same), and a slow one each way (`read`, `write`) that finds every problem with its path. The
+slow ones run only for a message that the fast ones refused.
+"""
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from types import NoneType
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+
+from domainkit.errors import Problem
+
+Function = Callable[[Any], Any]  # from a wire value to an object or back: the types are known at run time only
+
+MISSING: Final = object()
+"""What the slow functions return for a value that has a problem."""
+
+
+class Refused(Exception):
+    """A fast `dump` met something unusual: the slow one decides."""
+
+
+class Problems(list[Problem]):
+    """The problems found so far; no more than a limit of them is kept, so that no input makes it long."""
+
+    def __init__(self, limit: int = 100) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def add(self, path: str, expected: str, code: str) -> object:
+        """Note a problem, and return MISSING."""
+        if len(self) < self.limit:
+            self.append(Problem(path, expected, code))
+        return MISSING
+
+
+def json_kind(data: object) -> str:
+    """Return what JSON calls the value: null, bool, int, float, str, array or object."""
+    return _KINDS.get(type(data), "object")
+
+
+_KINDS = {NoneType: "null", bool: "bool", int: "int", float: "float", str: "str", list: "array", tuple: "array"}
+
+
+class Node:
+    """One wire type.
+
+    Attributes:
+        wire: the type that msgspec decodes into.
+        expected: the type in words, for problems.
+        kinds: the JSON kinds that it reads.
+        wire_classes: the exact classes of its decoded wire values, where the wire is not the object.
+        object_classes: the exact classes of its objects.
+        load: from a wire value to the object; None where they are the same.
+        dump: from an object to the wire value, or Refused; never None.
+        guard: a Python expression over `{v}`, true where the object is its own wire value; None where a call is needed.
+    """
+
+    wire: Any  # a type, as msgspec takes it
+    expected: str
+    kinds: frozenset[str]
+    wire_classes: tuple[type, ...]
+    object_classes: tuple[type, ...]
+    load: Function | None = None
+    guard: str | None = None
+
+    def dump(self, value: Any) -> Any:
+        """Return the wire value of `value`, or raise Refused."""
+        raise NotImplementedError
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        """Return the object for builtins that came from JSON; MISSING where problems were noted."""
+        raise NotImplementedError
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        """Return the wire value of any object; MISSING where problems were noted."""
+        raise NotImplementedError
+
+    def wrong_type(self, path: str, problems: Problems) -> object:
+        """Note that something else was found."""
+        return problems.add(path, self.expected, "type")
+
+
+class Leaf(Node):
+    """A value that msgspec reads and writes natively."""
+
+    def __init__(self, cls: type, wire: Any = None, *, kinds: str, expected: str, extra_guard: str = "") -> None:
+        self.cls = cls
+        self.wire = cls if wire is None else wire
+        self.expected = expected
+        self.kinds = frozenset(kinds.split())
+        self.wire_classes = self.object_classes = (cls,)
+        self.guard = "type({v}) is " + cls.__name__ + extra_guard
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not self.cls or self.refusal(value) is not None:
+            raise Refused
+        return value
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if json_kind(data) not in self.kinds:
+            return self.wrong_type(path, problems)
+        try:
+            return msgspec.convert(data, self.wire)
+        except (msgspec.ValidationError, OverflowError):
+            return problems.add(path, self.expected, "value")
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        plain = self.plain(value)
+        if plain is MISSING:
+            return self.wrong_type(path, problems)
+        reason = self.refusal(plain)
+        return plain if reason is None else problems.add(path, reason, "value")
+
+    def plain(self, value: object) -> Any:
+        """Return `value` as an instance of exactly this class; MISSING where it is something else."""
+        if type(value) is self.cls:
+            return value
+        if isinstance(value, bool) or not isinstance(value, self.cls):
+            return MISSING
+        rebuild = _REBUILD.get(self.cls)
+        return MISSING if rebuild is None or isinstance(value, _NO_SUBCLASS_OF.get(self.cls, ())) else rebuild(value)
+
+    def refusal(self, value: Any) -> str | None:
+        """Return what is expected, where a value of the right class can't be written so that it is read back."""
+        return None
+
+
+_REBUILD: dict[type, Function] = {
+    str: lambda value: str.__str__(value),
+    int: lambda value: int.__index__(value),
+    float: lambda value: float.__float__(value),
+    bytes: lambda value: bytes(value),
+}
+_NO_SUBCLASS_OF: dict[type, type] = {}
+
+
+class FloatLeaf(Leaf):
+    """A float: finite, since JSON has no NaN; an int may stand for it, as type checkers allow."""
+
+    def plain(self, value: object) -> Any:
+        return value if type(value) is int else super().plain(value)
+
+    def refusal(self, value: Any) -> str | None:
+        return None if value - value == 0 else "a finite number"
+
+
+class TextLeaf(Leaf):
+    """A str: without lone surrogates, which UTF-8 can't carry."""
+
+    def refusal(self, value: Any) -> str | None:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "text without lone surrogates"
+        return None
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not str:
+            raise Refused
+        return value  # the encoder itself refuses surrogates
+
+
+class IntLeaf(Leaf):
+    """An int of up to 4,300 digits: the most that CPython converts from text by default."""
+
+    def refusal(self, value: Any) -> str | None:
+        return None if abs(value) < _INT_LIMIT else "an integer of at most 4300 digits"
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not int:
+            raise Refused
+        return value  # the encoder itself refuses more digits
+
+
+_INT_LIMIT = 10**4300
+
+
+def whole_minutes(moment: datetime | time) -> bool:
+    """Tell whether the offset from UTC is one that RFC 3339 can write."""
+    offset = moment.utcoffset()
+    return offset is not None and offset.seconds % 60 == 0 and offset.microseconds == 0
+
+
+class DatetimeLeaf(Leaf):
+    """A timezone-aware datetime, written with its offset (RFC 3339)."""
+
+    def refusal(self, value: Any) -> str | None:
+        return None if whole_minutes(value) else "a datetime with an offset of whole minutes from UTC"
+
+    def plain(self, value: object) -> Any:
+        if type(value) is datetime or not isinstance(value, datetime):
+            return super().plain(value)
+        parts = (value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)
+        return datetime(*parts, tzinfo=value.tzinfo, fold=value.fold)
+
+
+class TimeLeaf(Leaf):
+    """A time of day, naive or with a fixed offset."""
+
+    def refusal(self, value: Any) -> str | None:
+        if value.tzinfo is None or whole_minutes(value):
+            return None
+        return "a time without a time zone, or with an offset of whole minutes from UTC"
+
+
+class DecimalLeaf(Node):
+    """A finite Decimal, written as text so that no digit is lost."""
+
+    wire = str
+    expected = 'a decimal number as text, such as "12.50"'
+    kinds = frozenset({"str"})
+    wire_classes = (str,)
+    object_classes = (Decimal,)
+    guard = "type({v}) is Decimal and {v}.is_finite()"
+
+    def __init__(self) -> None:
+        self.load = load_decimal
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not Decimal or not value.is_finite():
+            raise Refused
+        return value  # the encoder writes it as text
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if not isinstance(data, str):
+            return self.wrong_type(path, problems)
+        try:
+            return load_decimal(data)
+        except (ValueError, InvalidOperation):
+            return problems.add(path, self.expected, "value")
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        if not isinstance(value, Decimal):
+            return problems.add(path, "Decimal", "type")
+        return value if value.is_finite() else problems.add(path, "a finite Decimal", "value")
+
+
+_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]{1,9})?", re.ASCII)
+
+
+def load_decimal(text: str) -> Decimal:
+    """Return the Decimal that is written as `text`; ValueError or InvalidOperation for anything else."""
+    value = Decimal(text)
+    if str(value) == text and value.is_finite():
+        return value
+    if _DECIMAL.fullmatch(text) is None:  # Decimal itself reads "1_0", " 1 " and digits of other scripts
+        raise ValueError("no decimal number")
+    return value
+
+
+class EnumLeaf(Leaf):
+    """A member of an Enum, written as its value."""
+
+    def __init__(self, cls: type[enum.Enum], kinds: str) -> None:
+        super().__init__(cls, kinds=kinds, expected=f"a {cls.__qualname__}")
+        self.guard = None
+        self.load = None
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if json_kind(data) not in self.kinds:
+            return self.wrong_type(path, problems)
+        try:
+            return self.cls(data)
+        except ValueError:
+            return problems.add(path, self.expected, "value")
+
+
+class LiteralLeaf(Node):
+    """One of some texts, integers or None."""
+
+    def __init__(self, options: tuple[object, ...]) -> None:
+        self.options = options
+        self.wire = Literal[options]
+        self.expected = f"one of the {len(options)} literals of its type"
+        self.kinds = frozenset(json_kind(option) for option in options)
+        self.wire_classes = self.object_classes = tuple({type(option) for option in options})
+
+    def _admits(self, value: object) -> bool:
+        return any(type(value) is type(option) and value == option for option in self.options)
+
+    def dump(self, value: Any) -> Any:
+        if not self._admits(value):
+            raise Refused
+        return value
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if json_kind(data) not in self.kinds:
+            return self.wrong_type(path, problems)
+        return data if self._admits(data) else problems.add(path, self.expected, "value")
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        if type(value) not in self.object_classes:
+            return self.wrong_type(path, problems)
+        return value if self._admits(value) else problems.add(path, self.expected, "value")
+
+
+UTC_DATETIME = Annotated[datetime, msgspec.Meta(tz=True)]
+
+LEAVES: Final[Mapping[object, Node]] = {
+    str: TextLeaf(str, kinds="str", expected="str"),
+    int: IntLeaf(int, kinds="int", expected="int"),
+    bool: Leaf(bool, kinds="bool", expected="bool"),
+    float: FloatLeaf(float, kinds="int float", expected="float", extra_guard=" and {v} - {v} == 0.0"),
+    NoneType: Leaf(NoneType, None, kinds="null", expected="None"),
+    UUID: Leaf(UUID, kinds="str", expected="a UUID"),
+    bytes: Leaf(bytes, kinds="str", expected="bytes as base64 text"),
+    date: Leaf(date, kinds="str", expected="a date, such as 2021-12-28"),
+    datetime: DatetimeLeaf(
+        datetime,
+        UTC_DATETIME,
+        kinds="str",
+        expected="a datetime with an offset, such as 2021-12-28T14:11:47Z",
+        extra_guard=" and ({v}.tzinfo is utc or whole_minutes({v}))",
+    ),
+    time: TimeLeaf(
+        time,
+        kinds="str",
+        expected="a time, such as 14:11:47",
+        extra_guard=" and ({v}.tzinfo is None or whole_minutes({v}))",
+    ),
+    timedelta: Leaf(timedelta, kinds="str", expected="a duration, such as P1DT2.5S"),
+    Decimal: DecimalLeaf(),
+}
+
+GUARD_NAMES: Final[Mapping[str, object]] = {
+    "str": str, "int": int, "bool": bool, "float": float, "NoneType": NoneType, "UUID": UUID, "bytes": bytes,
+    "Decimal": Decimal, "date": date, "datetime": datetime, "time": time, "timedelta": timedelta, "utc": UTC,
+    "whole_minutes": whole_minutes,
+}  # fmt: skip  # one table, as it is read
+"""What the guards of the leaves name."""

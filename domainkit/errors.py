@@ -1,0 +1,307 @@
+"""The tree of domain errors: expected outcomes, carried in a `Failure` or raised.
+
+DomainError
+├── CriticalError
+│   └── BusCannotPublish
+├── UnknownError
+├── NotFound
+│   ├── AggregateNotFoundError
+│   ├── AggregatesNotFoundError
+│   ├── ClientNotFound
+│   └── UserNotFound
+├── AlreadyExists
+│   ├── AggregateAlreadyExistError
+│   ├── ClientAlreadyExists
+│   └── UserAlreadyExists
+├── AggregateVersionConflictError
+├── NotAllowed
+├── InvalidValueObject
+│   └── InvalidUuid
+└── InvalidMessage
+└── UnknownMessage
+"""
+
+import traceback
+from collections.abc import Mapping
+from typing import Protocol
+
+import attrs
+from attrs import field, frozen
+
+from domainkit._frozen import Frozen
+from domainkit._mapping import FrozenMapping
+
+
+class Identified(Protocol):
+    """What an error needs of an id: the `value` that it wraps."""
+
+    @property
+    def value(self) -> object: ...
+
+
+def _read_only(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    return None if info is None else FrozenMapping(info)
+
+
+@frozen(kw_only=True, repr=False)
+class DomainError(Frozen, Exception):
+    """An expected outcome of the domain, as a value: put it in a `Failure`, or raise it.
+
+    Equal to another of exactly its class with the same fields; hashable and picklable. Derive your own errors from it
+    (or from one below it); an error with fields of its own takes `@attrs.frozen`.
+
+    >>> from attrs import frozen
+    >>> class DuplicateTask(DomainError): ...
+    >>> @frozen
+    ... class TooManyTasks(DomainError):
+    ...     limit: int
+    >>> DuplicateTask(uuid_value="7d2b", additional_info={"list": "home"}).detail()
+    "DuplicateTask (7d2b) [{'list': 'home'}]"
+    >>> TooManyTasks(limit=3) == TooManyTasks(limit=3)
+    True
+
+    Args:
+        uuid_value: the text of the id that the error is about.
+        additional_info: what else a reader needs to know. It is shown in `detail()`: keep secrets out of it.
+    """
+
+    uuid_value: str | None = None
+    additional_info: Mapping[str, object] | None = field(default=None, converter=_read_only)
+
+    _own_constructor = True
+
+    def detail(self) -> str:
+        """Return `Name (uuid) [{info}]`; a part that is absent is left out.
+
+        >>> NotFound(uuid_value="7d2b").detail()
+        'NotFound (7d2b)'
+        """
+        uuid = f" ({self.uuid_value})" if self.uuid_value else ""
+        info = f" [{self.additional_info!r}]" if self.additional_info else ""
+        return f"{type(self).__name__}{uuid}{info}"
+
+    def __str__(self) -> str:
+        return self.detail()
+
+    def __repr__(self) -> str:
+        return self.detail()
+
+    def _content(self) -> tuple[object, ...]:
+        return tuple(getattr(self, attribute.name) for attribute in attrs.fields(type(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._content()))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        names = tuple(attribute.name for attribute in attrs.fields(type(self)))
+        return _restore, (type(self), dict(zip(names, self._content(), strict=True)), self.args)
+
+
+def _restore(cls: type[DomainError], content: Mapping[str, object], args: tuple[object, ...]) -> DomainError:
+    error = cls.__new__(cls, *args)
+    for name, value in content.items():
+        object.__setattr__(error, name, value)
+    return error
+
+
+class CriticalError(DomainError):
+    """Something that a person must look at: the guard of a use case hands it to the notifier, if there is one."""
+
+
+class BusCannotPublish(CriticalError):
+    """A bus could not hand over a message. `additional_info` says which and why."""
+
+
+@frozen(kw_only=True, repr=False)
+class UnknownError(DomainError):
+    """A bug, or a failure that nobody expected, as the guard of a use case reports it.
+
+    It says where it happened and which class of exception it was, and neither the exception's text nor the parameters of
+    the call: those may hold secrets. The exception itself is its `__cause__`, for a debugger; it isn't compared,
+    pickled or shown.
+
+    Args:
+        exception_type: the qualified name of the exception's class.
+        executor: the use case or function that failed.
+        filename: the file of the innermost frame.
+        lineno: the line in that file, counted from 1.
+    """
+
+    exception_type: str = "builtins.Exception"
+    executor: str | None = None
+    filename: str | None = None
+    lineno: int | None = None
+
+    @classmethod
+    def from_exception(cls, exception: BaseException, executor: str | None = None) -> "UnknownError":
+        """Return the error for `exception`, with the place where it was raised and the exception as its cause.
+
+        >>> try:
+        ...     {}["missing"]
+        ... except KeyError as error:
+        ...     UnknownError.from_exception(error, executor="TaskCreator").detail()
+        "UnknownError [{'exception': 'KeyError', 'executor': 'TaskCreator'}]"
+        """
+        frames = traceback.extract_tb(exception.__traceback__)
+        kind = type(exception)
+        info = {"exception": kind.__qualname__} | ({"executor": executor} if executor else {})
+        error = cls(
+            additional_info=info,
+            exception_type=f"{kind.__module__}.{kind.__qualname__}",
+            executor=executor,
+            filename=frames[-1].filename if frames else None,
+            lineno=frames[-1].lineno if frames else None,
+        )
+        error.__cause__ = exception
+        return error
+
+
+class NotFound(DomainError):
+    """Something that was asked for isn't there."""
+
+
+class ClientNotFound(NotFound):
+    """There is no such client."""
+
+
+class UserNotFound(NotFound):
+    """There is no such user."""
+
+
+class AggregateNotFoundError(NotFound):
+    """There is no aggregate with this id in the repository.
+
+    >>> from domainkit import Uuid
+    >>> AggregateNotFoundError(Uuid.from_str("a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"), "tasks").additional_info
+    {'message': 'Aggregate (a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11) not found (repository: tasks)'}
+    """
+
+    def __init__(self, aggregate_id: Identified, repository_name: str | None = None) -> None:
+        uuid_value = str(aggregate_id.value)
+        message = f"Aggregate ({uuid_value}) not found{_in_repository(repository_name)}"
+        super().__init__(uuid_value=uuid_value, additional_info={"message": message})
+
+
+class AggregatesNotFoundError(NotFound):
+    """There is no aggregate at all in the repository."""
+
+    def __init__(self, repository_name: str | None = None) -> None:
+        super().__init__(additional_info={"message": f"Aggregates not found{_in_repository(repository_name)}"})
+
+
+class AlreadyExists(DomainError):
+    """Something that was to be made is there already."""
+
+
+class ClientAlreadyExists(AlreadyExists):
+    """There is such a client already."""
+
+
+class UserAlreadyExists(AlreadyExists):
+    """There is such a user already."""
+
+
+class AggregateAlreadyExistError(AlreadyExists):
+    """There is an aggregate with this id in the repository already."""
+
+    def __init__(
+        self, aggregate_id: Identified, repository_name: str | None = None, table_name: str | None = None
+    ) -> None:
+        uuid_value = str(aggregate_id.value)
+        table = f" (table: {table_name})" if table_name else ""
+        message = f"Aggregate ({uuid_value}) already exist{_in_repository(repository_name)}{table}"
+        super().__init__(uuid_value=uuid_value, additional_info={"message": message})
+
+
+class AggregateVersionConflictError(DomainError):
+    """The stored aggregate moved on since the one at hand was read: read it again, and decide again.
+
+    Args:
+        aggregate_id: the aggregate's id.
+        expected_version: the version of the aggregate at hand.
+        stored_version: the version found in the repository, where it is known.
+        repository_name: the repository, for the message.
+    """
+
+    def __init__(
+        self,
+        aggregate_id: Identified,
+        expected_version: int,
+        stored_version: int | None = None,
+        repository_name: str | None = None,
+    ) -> None:
+        uuid_value = str(aggregate_id.value)
+        stored = "has another version" if stored_version is None else f"has version {stored_version}"
+        message = (
+            f"Aggregate ({uuid_value}) {stored}, not {expected_version}{_in_repository(repository_name)}: "
+            "retrieve it again and repeat the change"
+        )
+        super().__init__(uuid_value=uuid_value, additional_info={"message": message})
+
+
+def _in_repository(name: str | None) -> str:
+    return f" (repository: {name})" if name else ""
+
+
+class NotAllowed(DomainError):
+    """The caller may not do this."""
+
+
+class InvalidValueObject(DomainError, ValueError):
+    """A value that a value object refuses. Its text gives the class and the reason, and never the value."""
+
+
+class InvalidUuid(InvalidValueObject):
+    """A value that is no UUID."""
+
+
+@frozen
+class Problem:
+    """One thing that is wrong with a message.
+
+    Args:
+        path: where, as a JSONPath from the envelope's root (RFC 9535), such as `$.data.attributes.lines[3].sku`.
+        expected: what belongs there, in words.
+        code: what is wrong, for programs: `missing`, `type`, `value`, `json`, `limit`, `unknown`, `duplicate`.
+    """
+
+    path: str
+    expected: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: expected {self.expected} ({self.code})"
+
+
+_SHOWN_PROBLEMS = 5
+
+
+@frozen(kw_only=True, repr=False)
+class InvalidMessage(DomainError):
+    """Bytes, text or builtins that are no message, or a message that could not be read back once written.
+
+    >>> InvalidMessage(problems=(Problem("$.data.id", "a UUID", "missing"),)).detail()
+    'InvalidMessage [$.data.id: expected a UUID (missing)]'
+
+    Args:
+        problems: each thing that is wrong, with its path; never the value found there.
+    """
+
+    problems: tuple[Problem, ...] = ()
+
+    def detail(self) -> str:
+        """Return the error's name and its problems, the first five in full."""
+        if not self.problems:
+            return super().detail()
+        shown = "; ".join(map(str, self.problems[:_SHOWN_PROBLEMS]))
+        left = len(self.problems) - _SHOWN_PROBLEMS
+        return f"{type(self).__name__} [{shown}{f'; and {left} more' if left > 0 else ''}]"
+
+
+class UnknownMessage(InvalidMessage):
+    """A message of a kind, name or version that the reader does not know."""

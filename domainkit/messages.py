@@ -1,0 +1,370 @@
+"""Messages: what happened (domain events), what is asked for (commands), and the header that both carry."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import ClassVar, Generic, Self, TypeAlias, TypedDict
+from uuid import UUID
+
+import attrs
+from attrs import field, frozen
+from returns.result import Result
+from typing_extensions import TypeVar
+
+from domainkit._frozen import Frozen, copy_with, require_decorated
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.envelope import EMPTY, MessageWire, frozen_meta, refusal
+from domainkit.conversion.envelope import MessageInfo as MessageInfo
+from domainkit.conversion.limits import DEFAULT_LIMITS, checked, parsed
+from domainkit.conversion.nodes import MISSING, Problems
+from domainkit.errors import DomainError
+from domainkit.values import Uuid, ValueObject
+
+JsonValue: TypeAlias = (
+    "None | bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue]"
+)
+"""What JSON can carry."""
+
+_new = object.__new__
+
+
+def _utc(moment: datetime) -> datetime:
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise ValueError(
+            "MessageHeader.occurred_on: a naive datetime is no moment; give it a time zone, such as datetime.now(UTC)"
+        )
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def _meta(meta: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    if not isinstance(meta, Mapping):
+        raise TypeError(f"MessageHeader.meta: expected a mapping of JSON values, not a {type(meta).__qualname__}")
+    return frozen_meta(meta)  # type: ignore[return-value]  # what it holds was checked
+
+
+@frozen
+class MessageHeader:
+    """What every message carries besides its payload.
+
+    >>> MessageHeader(meta={"tenant": "home"}).meta["tenant"]
+    'home'
+
+    Args:
+        id: the message's own id; fresh unless given.
+        occurred_on: when it was made, timezone-aware; kept in UTC, to the microsecond. Now unless given.
+        meta: JSON values for those who carry the message: tenant, correlation, trace. Kept as a read-only copy.
+
+    Raises:
+        TypeError: `id` is no Uuid, or `meta` holds something that JSON can't carry (the text gives the path).
+        ValueError: `occurred_on` has no time zone.
+    """
+
+    id: Uuid = field(factory=Uuid.v4, validator=attrs.validators.instance_of(Uuid))
+    occurred_on: datetime = field(factory=lambda: datetime.now(UTC), converter=_utc)
+    meta: Mapping[str, JsonValue] = field(default=EMPTY, converter=_meta)
+
+
+_set_id = MessageHeader.__dict__["id"].__set__
+_set_occurred_on = MessageHeader.__dict__["occurred_on"].__set__
+_set_meta = MessageHeader.__dict__["meta"].__set__
+_set_value = ValueObject.__dict__["value"].__set__
+
+
+def _fresh_header() -> MessageHeader:
+    """Return MessageHeader(), without the checks that its own defaults can't fail."""
+    header = _new(MessageHeader)
+    _set_id(header, Uuid.v4())
+    _set_occurred_on(header, datetime.now(UTC))
+    _set_meta(header, EMPTY)
+    return header
+
+
+def _decoded_header(id: UUID, occurred_on: datetime, meta: Mapping[str, object]) -> MessageHeader:
+    """Return the header of parts that were checked."""
+    uuid = _new(Uuid)
+    _set_value(uuid, id)
+    header = _new(MessageHeader)
+    _set_id(header, uuid)
+    _set_occurred_on(header, occurred_on)
+    _set_meta(header, meta)
+    return header
+
+
+class EnvelopeData(TypedDict):
+    """What stands under `data` in an envelope."""
+
+    id: str
+    type: str
+    type_message: str
+    version: int
+    occurred_on: str
+    attributes: dict[str, JsonValue]
+    meta: dict[str, JsonValue]
+
+
+class EnvelopeDict(TypedDict):
+    """The wire form of a message, as builtins."""
+
+    data: EnvelopeData
+
+
+_CONFIG = frozenset({"name", "version"})
+
+
+def _dotted(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower().replace("_", ".")
+
+
+def _check_config(cls: type["Message"]) -> None:
+    config = cls.__dict__.get("Config")
+    if config is None:
+        return
+    for name in vars(config):
+        if not name.startswith("__") and name not in _CONFIG:
+            raise TypeError(
+                f"{cls.__qualname__}.Config.{name}: there is no such setting; there are `name` and `version`"
+            )
+    version, name = getattr(config, "version", 1), getattr(config, "name", "default")
+    if type(version) is not int or version < 1:
+        raise TypeError(f"{cls.__qualname__}.Config.version: expected an int from 1 on")
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"{cls.__qualname__}.Config.name: expected a text that isn't empty, such as 'task.created'")
+
+
+@frozen
+class Message(Frozen):
+    """The base of events and commands: a payload of your own fields, and a `header`.
+
+    The payload's fields come first in the constructor; `header` is keyword-only, and fresh unless given. Two messages are
+    equal if they are of one class with equal payload and header.
+
+    A nested `class Config` may give `version` (an int from 1, default 1) and `name` (the type on the wire; default the
+    class's name with a dot before each capital but the first, in lower case).
+
+    Raises:
+        TypeError: at class definition: a field has a name that this class uses, or a type whose values can change (list,
+            dict, set), or `@attrs.frozen` is missing (at the first instance), or `Config` is wrong.
+    """
+
+    header: MessageHeader = field(factory=_fresh_header, kw_only=True)
+
+    _kind: ClassVar[str] = "message"
+    _reserved_names: ClassVar[frozenset[str]] = frozenset(
+        {"header", "info", "add_meta", "caused_by", "dict", "json", "from_dict", "from_json", "handled_by", "Config"}
+    )
+
+    @classmethod
+    def _finish_definition(cls) -> None:
+        _check_config(cls)
+        super()._finish_definition()
+
+    @classmethod
+    def info(cls) -> MessageInfo:
+        """Return the name, version and kind of the class.
+
+        >>> class TaskCreated(DomainEvent): ...
+        >>> TaskCreated.info()
+        MessageInfo(name='task.created', version=1, kind='domain_event')
+        """
+        config = cls.__dict__.get("Config")
+        name = getattr(config, "name", None) or _dotted(cls.__name__)
+        return MessageInfo(name, getattr(getattr(cls, "Config", None), "version", 1), cls._kind)
+
+    def add_meta(self, meta: Mapping[str, JsonValue]) -> Self:
+        """Return a copy of the message with `meta` merged into its own; a key that is there already is replaced.
+
+        >>> event = DomainEvent().add_meta({"tenant": "home"}).add_meta({"user": "ada"})
+        >>> event.header.meta
+        {'tenant': 'home', 'user': 'ada'}
+
+        Raises:
+            TypeError: `meta` is no mapping, or holds something that JSON can't carry.
+        """
+        header = self.header
+        merged = _meta({**header.meta, **_meta(meta)})
+        return copy_with(self, header=copy_with(header, meta=merged))
+
+    def caused_by(self, message: "Message") -> Self:
+        """Return a copy whose meta says which message led to it.
+
+        `causation_id` is the id of `message`; `correlation_id` is that of `message` if it has one, else its id. See Hohpe
+        and Woolf, Enterprise Integration Patterns (2003), Correlation Identifier.
+
+        >>> command = Command()
+        >>> event = DomainEvent().caused_by(command)
+        >>> event.header.meta["causation_id"] == str(command.header.id)
+        True
+        """
+        cause = str(message.header.id)
+        return self.add_meta(
+            {"correlation_id": message.header.meta.get("correlation_id", cause), "causation_id": cause}
+        )
+
+    def dict(self) -> EnvelopeDict:
+        """Return the wire form as builtins that JSON carries.
+
+        >>> DomainEvent().dict()["data"]["type_message"]
+        'domain_event'
+
+        Raises:
+            InvalidMessage: a field holds what could not be read back (NaN, a naive datetime, another type): the problems
+                give the paths.
+        """
+        return wire_of(type(self)).builtins(self)  # type: ignore[return-value]  # the struct has these keys
+
+    def json(self) -> str:
+        """Return the wire form as JSON text.
+
+        >>> DomainEvent().json()[:15]
+        '{"data":{"id":"'
+
+        Raises:
+            InvalidMessage: as `dict` does.
+        """
+        return wire_of(type(self)).encode(self).decode()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Self:
+        """Return the message of a wire form given as builtins.
+
+        >>> event = DomainEvent()
+        >>> DomainEvent.from_dict(event.dict()) == event
+        True
+
+        Raises:
+            InvalidMessage: `data` is not the wire form of just this class; the problems say what is wrong, and where.
+        """
+        problems = Problems()
+        message = wire_of(cls).read(data, problems)
+        if message is None:
+            raise refusal(problems)
+        return message
+
+    @classmethod
+    def from_json(cls, raw: str | bytes) -> Self:
+        """Return the message of a wire form given as JSON.
+
+        >>> event = DomainEvent()
+        >>> DomainEvent.from_json(event.json()) == event
+        True
+
+        Raises:
+            InvalidMessage: `raw` is not the wire form of just this class, or larger than the default limits allow; the
+                problems say what is wrong, and where.
+        """
+        problems = Problems(DEFAULT_LIMITS.max_problems)
+        data = checked(raw, DEFAULT_LIMITS, problems)
+        if data is not None:
+            wire = wire_of(cls)
+            message = wire.decode(data)
+            if message is not None:
+                return message
+            found = parsed(data, problems)
+            message = None if found is MISSING else wire.read(found, problems)
+            if message is not None:
+                return message
+        raise refusal(problems)
+
+
+M = TypeVar("M", bound=Message)
+
+
+def wire_of(cls: type[M]) -> MessageWire[M, MessageHeader]:
+    """Return the wire type of a message class, made at its first use.
+
+    Raises TypeError where the class isn't decorated, or has a field that can't be carried.
+    """
+    wire: MessageWire[M, MessageHeader] | None = cls.__dict__.get("_domainkit_wire")
+    if wire is None:
+        wire = new_wire(cls, Derivation())
+        cls._domainkit_wire = wire  # type: ignore[attr-defined]  # kept on the class that it belongs to
+    return wire
+
+
+def new_wire(cls: type[M], derivation: Derivation) -> MessageWire[M, MessageHeader]:
+    """Return a wire type of a message class."""
+    require_decorated(cls)
+    return MessageWire(cls, cls.info(), _decoded_header, derivation)
+
+
+R = TypeVar("R", default=None)
+E = TypeVar("E", default=DomainError)
+HandledT = TypeVar("HandledT", bound=Message)
+
+
+@frozen
+class Handler(Generic[HandledT, R, E]):
+    """A function bound to the class of the messages that it handles. Made by `handled_by`.
+
+    Args:
+        message_type: the class of the messages.
+        function: what handles one.
+    """
+
+    message_type: type[HandledT]
+    function: Callable[[HandledT], Result[R, E]]
+
+
+@frozen
+class Subscriber(Generic[HandledT]):
+    """A function bound to the class of the events that it is called for. Made by `handled_by`.
+
+    Args:
+        message_type: the class of the events; those of its subclasses come too.
+        function: what is called with one.
+    """
+
+    message_type: type[HandledT]
+    function: Callable[[HandledT], Result[object, object] | None]
+
+
+@frozen
+class DomainEvent(Message):
+    """Something that happened in the domain, in the past tense: TaskCreated.
+
+    >>> from attrs import frozen
+    >>> @frozen
+    ... class TaskCreated(DomainEvent):
+    ...     title: str
+    >>> TaskCreated("Buy milk").info().name
+    'task.created'
+    """
+
+    _kind: ClassVar[str] = "domain_event"
+
+    @classmethod
+    def handled_by(cls, function: Callable[[Self], Result[object, object] | None]) -> Subscriber[Self]:
+        """Return `function` bound to this class, for a bus; the type checker looks at what it takes.
+
+        A subscriber that returns nothing has succeeded when it returns; one that returns a Failure has failed.
+
+        >>> def greet(event: DomainEvent) -> None:
+        ...     print(event.info().name)
+        >>> DomainEvent.handled_by(greet).message_type is DomainEvent
+        True
+        """
+        return Subscriber(cls, function)
+
+
+@frozen
+class Command(Message, Generic[R, E]):
+    """Something that is asked of the domain, in the imperative: CreateTask.
+
+    `Command[Task, DuplicateTask]` says what handling it returns: `Result[Task, DuplicateTask]`. A bare Command answers
+    `Result[None, DomainError]`.
+    """
+
+    _kind: ClassVar[str] = "command"
+
+    @classmethod
+    def handled_by(cls, function: Callable[[Self], Result[R, E]]) -> Handler[Self, R, E]:
+        """Return `function` bound to this class, for a Mediator; the type checker compares what it takes and returns.
+
+        >>> from returns.result import Result, Success
+        >>> class Ping(Command[str, DomainError]): ...
+        >>> def pong(command: Ping) -> Result[str, DomainError]:
+        ...     return Success("pong")
+        >>> Ping.handled_by(pong).message_type is Ping
+        True
+        """
+        return Handler(cls, function)

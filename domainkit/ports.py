@@ -1,0 +1,206 @@
+"""Ports: what the domain asks of the outside, to inherit from. See Cockburn, Hexagonal architecture (2005)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, Never, Self
+
+from attrs import field, frozen
+from returns.result import Result
+from typing_extensions import ParamSpec, TypeVar
+
+from domainkit._mapping import FrozenMapping
+from domainkit.aggregates import AggregateRoot
+from domainkit.errors import (
+    AggregateAlreadyExistError,
+    AggregateNotFoundError,
+    AggregateVersionConflictError,
+    BusCannotPublish,
+    DomainError,
+    UnknownError,
+)
+from domainkit.messages import Command, DomainEvent, JsonValue
+from domainkit.values import Uuid
+
+AggT = TypeVar("AggT", bound=AggregateRoot[Any])  # Any: an aggregate with an id of any class
+IdT = TypeVar("IdT", bound=Uuid, default=Uuid)
+P = ParamSpec("P", default=...)
+T = TypeVar("T", default=Any)  # Any: a bare AppService says nothing of what it returns
+E = TypeVar("E", default=DomainError)
+
+
+class Repository(ABC):  # noqa: B024  (nothing abstract: it marks what stores, whatever its methods are)
+    """A place where aggregates are kept; inherit from it for one with methods of your own.
+
+    >>> class TaskArchive(Repository):
+    ...     def latest(self) -> str: ...
+    """
+
+    __slots__ = ()
+
+
+class CrudRepository(Repository, Generic[AggT, IdT]):
+    """A repository of one class of aggregates: save, retrieve, update, remove, retrieve all.
+
+    `class TaskRepository(CrudRepository[Task, TaskId])`; an aggregate with a plain Uuid needs one argument. Every adapter
+    passes the same contract tests. See Fowler, Patterns of Enterprise Application Architecture (2002), Repository and
+    Optimistic Offline Lock.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
+        """Store a new aggregate, and return it as it is stored.
+
+        It is stored without its recorded events; the one returned has those that the repository did not take over.
+        """
+
+    @abstractmethod
+    def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
+        """Return the aggregate with this id, without recorded events."""
+
+    @abstractmethod
+    def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
+        """Store a changed aggregate over the one with its id, and return it as it is stored, its version raised by one.
+
+        A Failure with AggregateVersionConflictError where the stored version is not the one of `aggregate`: somebody else
+        stored it since it was read.
+        """
+
+    @abstractmethod
+    def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
+        """Remove the aggregate with this id."""
+
+    @abstractmethod
+    def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
+        """Return all aggregates, in the order in which they were saved; an empty tuple where there is none."""
+
+
+class _MessageBus(ABC):
+    __slots__ = ()
+
+    @abstractmethod
+    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
+        """Return a bus that merges `meta` into the meta of every message that it hands over; this one stays as it is.
+
+        Raises:
+            TypeError: `meta` is no mapping, or holds something that JSON can't carry.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what the bus holds. A message handed to a closed bus is a Failure. Closing again does nothing."""
+
+
+class DomainEventBus(_MessageBus):
+    """Hands domain events over to those who subscribed to them."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+        """Publish an event, or several in their order.
+
+        A Failure where the bus could not hand over all of them; its `additional_info` says which.
+
+        Raises:
+            TypeError: one of them is no DomainEvent; nothing was published then.
+        """
+
+
+class CommandBus(_MessageBus):
+    """Hands a command over to its one handler."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
+        """Dispatch a command.
+
+        A Failure where the bus could not hand it over.
+
+        Raises:
+            TypeError: `command` is no Command.
+        """
+
+
+def _read_only(meta: Mapping[str, object] | None) -> Mapping[str, object]:
+    return FrozenMapping(meta or {})
+
+
+@frozen
+class NotifierMessage:
+    """Something to tell a person.
+
+    >>> NotifierMessage("Import finished", message="312 tasks").title
+    'Import finished'
+
+    Args:
+        title: one line.
+        message: more, where there is more to say.
+        meta: facts to show beside it. Keep secrets out of it.
+        link: a URL where to look.
+    """
+
+    title: str
+    message: str | None = None
+    meta: Mapping[str, object] = field(default=None, converter=_read_only, kw_only=True)
+    link: str | None = field(default=None, kw_only=True)
+
+
+@frozen
+class NotifierExceptionMessage:
+    """A bug to tell a person about: where it happened, and the exception, without the parameters of the call.
+
+    Args:
+        title: one line.
+        executor: the use case or function that failed.
+        exception: the exception itself, with its traceback. Its text may hold secrets: it is for those who may see them.
+        filename: the file of the innermost frame.
+        lineno: the line in that file, counted from 1.
+        meta: facts to show beside it.
+    """
+
+    title: str
+    executor: str | None = None
+    exception: BaseException | None = field(default=None, repr=False)
+    filename: str | None = None
+    lineno: int | None = None
+    meta: Mapping[str, object] = field(default=None, converter=_read_only, kw_only=True)
+
+    @classmethod
+    def from_unknown_error(cls, error: UnknownError, title: str) -> "NotifierExceptionMessage":
+        """Return the message about an UnknownError.
+
+        >>> error = UnknownError.from_exception(KeyError("id"), executor="TaskCreator")
+        >>> NotifierExceptionMessage.from_unknown_error(error, title="Bug").executor
+        'TaskCreator'
+        """
+        return cls(title, error.executor, error.__cause__, error.filename, error.lineno)
+
+
+class Notifier(ABC):
+    """Tells a person: by chat, mail, or a log."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def publish(self, message: NotifierMessage) -> None:
+        """Send a message."""
+
+    @abstractmethod
+    def publish_exception(self, message: NotifierExceptionMessage) -> None:
+        """Send a message about an exception."""
+
+
+class AppService(ABC, Generic[P, T, E]):
+    """A step that several use cases share: `class TaskFinder(AppService[[TaskId], Task, NotFound])`.
+
+    Like a UseCase, without the guard: what it raises reaches the use case that called it.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+        """Do the step, and return what came of it."""

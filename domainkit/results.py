@@ -1,0 +1,399 @@
+"""Results, composed: pipelines whose error type is the union of what their steps can fail with.
+
+The types are exact under mypy --strict and pyright without a plugin; that is what the overloads are for, one per number
+of steps. It is railway oriented programming (Wlaschin, Domain Modeling Made Functional, 2018), on the containers of
+`returns`: a pipeline is a plain function, so `flow`, `bind` and `Result.do` take it, and it takes theirs.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from inspect import isawaitable
+from typing import Any, TypeVar, overload
+
+from returns.result import Failure, Result, Success
+
+T = TypeVar("T")
+E = TypeVar("E")
+U = TypeVar("U")
+T0 = TypeVar("T0")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+T6 = TypeVar("T6")
+T7 = TypeVar("T7")
+T8 = TypeVar("T8")
+T9 = TypeVar("T9")
+T10 = TypeVar("T10")
+T11 = TypeVar("T11")
+T12 = TypeVar("T12")
+E1 = TypeVar("E1")
+E2 = TypeVar("E2")
+E3 = TypeVar("E3")
+E4 = TypeVar("E4")
+E5 = TypeVar("E5")
+E6 = TypeVar("E6")
+E7 = TypeVar("E7")
+E8 = TypeVar("E8")
+E9 = TypeVar("E9")
+E10 = TypeVar("E10")
+E11 = TypeVar("E11")
+E12 = TypeVar("E12")
+
+
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    /,
+) -> Callable[[T0], Result[T1, E1]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    /,
+) -> Callable[[T0], Result[T2, E1 | E2]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    /,
+) -> Callable[[T0], Result[T3, E1 | E2 | E3]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    s4: Callable[[T3], Result[T4, E4]],
+    /,
+) -> Callable[[T0], Result[T4, E1 | E2 | E3 | E4]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    s4: Callable[[T3], Result[T4, E4]],
+    s5: Callable[[T4], Result[T5, E5]],
+    /,
+) -> Callable[[T0], Result[T5, E1 | E2 | E3 | E4 | E5]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    s4: Callable[[T3], Result[T4, E4]],
+    s5: Callable[[T4], Result[T5, E5]],
+    s6: Callable[[T5], Result[T6, E6]],
+    /,
+) -> Callable[[T0], Result[T6, E1 | E2 | E3 | E4 | E5 | E6]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    s4: Callable[[T3], Result[T4, E4]],
+    s5: Callable[[T4], Result[T5, E5]],
+    s6: Callable[[T5], Result[T6, E6]],
+    s7: Callable[[T6], Result[T7, E7]],
+    /,
+) -> Callable[[T0], Result[T7, E1 | E2 | E3 | E4 | E5 | E6 | E7]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    s4: Callable[[T3], Result[T4, E4]],
+    s5: Callable[[T4], Result[T5, E5]],
+    s6: Callable[[T5], Result[T6, E6]],
+    s7: Callable[[T6], Result[T7, E7]],
+    s8: Callable[[T7], Result[T8, E8]],
+    /,
+) -> Callable[[T0], Result[T8, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    s4: Callable[[T3], Result[T4, E4]],
+    s5: Callable[[T4], Result[T5, E5]],
+    s6: Callable[[T5], Result[T6, E6]],
+    s7: Callable[[T6], Result[T7, E7]],
+    s8: Callable[[T7], Result[T8, E8]],
+    s9: Callable[[T8], Result[T9, E9]],
+    /,
+) -> Callable[[T0], Result[T9, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    s4: Callable[[T3], Result[T4, E4]],
+    s5: Callable[[T4], Result[T5, E5]],
+    s6: Callable[[T5], Result[T6, E6]],
+    s7: Callable[[T6], Result[T7, E7]],
+    s8: Callable[[T7], Result[T8, E8]],
+    s9: Callable[[T8], Result[T9, E9]],
+    s10: Callable[[T9], Result[T10, E10]],
+    /,
+) -> Callable[[T0], Result[T10, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    s4: Callable[[T3], Result[T4, E4]],
+    s5: Callable[[T4], Result[T5, E5]],
+    s6: Callable[[T5], Result[T6, E6]],
+    s7: Callable[[T6], Result[T7, E7]],
+    s8: Callable[[T7], Result[T8, E8]],
+    s9: Callable[[T8], Result[T9, E9]],
+    s10: Callable[[T9], Result[T10, E10]],
+    s11: Callable[[T10], Result[T11, E11]],
+    /,
+) -> Callable[[T0], Result[T11, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11]]: ...
+@overload
+def pipeline(
+    s1: Callable[[T0], Result[T1, E1]],
+    s2: Callable[[T1], Result[T2, E2]],
+    s3: Callable[[T2], Result[T3, E3]],
+    s4: Callable[[T3], Result[T4, E4]],
+    s5: Callable[[T4], Result[T5, E5]],
+    s6: Callable[[T5], Result[T6, E6]],
+    s7: Callable[[T6], Result[T7, E7]],
+    s8: Callable[[T7], Result[T8, E8]],
+    s9: Callable[[T8], Result[T9, E9]],
+    s10: Callable[[T9], Result[T10, E10]],
+    s11: Callable[[T10], Result[T11, E11]],
+    s12: Callable[[T11], Result[T12, E12]],
+    /,
+) -> Callable[[T0], Result[T12, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11 | E12]]: ...
+def pipeline(*steps: Callable[[Any], Result[Any, Any]]) -> Callable[[Any], Result[Any, Any]]:
+    """Return one function that runs the steps in order, each with the value of the one before; the first Failure ends it.
+
+    >>> def parse(text: str) -> Result[int, ValueError]:
+    ...     return Success(int(text)) if text.isdecimal() else Failure(ValueError("no number"))
+    >>> def half(number: int) -> Result[int, ArithmeticError]:
+    ...     return Failure(ArithmeticError("odd")) if number % 2 else Success(number // 2)
+    >>> run = pipeline(parse, half)  # (str) -> Result[int, ValueError | ArithmeticError]
+    >>> run("8"), run("7"), run("x")
+    (<Success: 4>, <Failure: odd>, <Failure: no number>)
+
+    Args:
+        steps: one to twelve functions of one argument, each returning a Result; a pipeline is one too, so that more steps
+            fit by nesting.
+
+    Raises:
+        TypeError: there is no step.
+    """
+    _require_steps("pipeline", steps)
+    first, rest = steps[0], steps[1:]
+
+    def run(value: Any) -> Result[Any, Any]:
+        result = first(value)
+        for step in rest:
+            if not isinstance(result, Success):
+                return result
+            result = step(result._inner_value)  # noqa: SLF001  (the attribute that `case Success(value)` reads)
+        return result
+
+    return run
+
+
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T1, E1]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T2, E1 | E2]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T3, E1 | E2 | E3]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T4, E1 | E2 | E3 | E4]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
+    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T5, E1 | E2 | E3 | E4 | E5]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
+    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
+    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T6, E1 | E2 | E3 | E4 | E5 | E6]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
+    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
+    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
+    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T7, E1 | E2 | E3 | E4 | E5 | E6 | E7]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
+    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
+    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
+    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
+    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T8, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
+    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
+    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
+    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
+    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
+    s9: Callable[[T8], Result[T9, E9] | Awaitable[Result[T9, E9]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T9, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
+    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
+    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
+    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
+    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
+    s9: Callable[[T8], Result[T9, E9] | Awaitable[Result[T9, E9]]],
+    s10: Callable[[T9], Result[T10, E10] | Awaitable[Result[T10, E10]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T10, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
+    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
+    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
+    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
+    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
+    s9: Callable[[T8], Result[T9, E9] | Awaitable[Result[T9, E9]]],
+    s10: Callable[[T9], Result[T10, E10] | Awaitable[Result[T10, E10]]],
+    s11: Callable[[T10], Result[T11, E11] | Awaitable[Result[T11, E11]]],
+    /,
+) -> Callable[[T0], Coroutine[None, None, Result[T11, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11]]]: ...
+@overload
+def async_pipeline(
+    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
+    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
+    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
+    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
+    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
+    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
+    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
+    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
+    s9: Callable[[T8], Result[T9, E9] | Awaitable[Result[T9, E9]]],
+    s10: Callable[[T9], Result[T10, E10] | Awaitable[Result[T10, E10]]],
+    s11: Callable[[T10], Result[T11, E11] | Awaitable[Result[T11, E11]]],
+    s12: Callable[[T11], Result[T12, E12] | Awaitable[Result[T12, E12]]],
+    /,
+) -> Callable[
+    [T0], Coroutine[None, None, Result[T12, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11 | E12]]
+]: ...
+def async_pipeline(
+    *steps: Callable[[Any], Result[Any, Any] | Awaitable[Result[Any, Any]]],
+) -> Callable[[Any], Coroutine[None, None, Result[Any, Any]]]:
+    """Return one coroutine function that runs the steps in order, sync and async ones mixed; the first Failure ends it.
+
+    >>> import asyncio
+    >>> async def load(number: int) -> Result[str, KeyError]:
+    ...     return Success(f"task {number}")
+    >>> def shout(text: str) -> Result[str, ValueError]:
+    ...     return Success(text.upper())
+    >>> asyncio.run(async_pipeline(load, shout)(7))
+    <Success: TASK 7>
+
+    Args:
+        steps: one to twelve functions of one argument, each returning a Result or an awaitable of one.
+
+    Raises:
+        TypeError: there is no step.
+    """
+    _require_steps("async_pipeline", steps)
+
+    async def run(value: Any) -> Result[Any, Any]:
+        result: Result[Any, Any] = Success(value)
+        for step in steps:
+            if not isinstance(result, Success):
+                break
+            made = step(result._inner_value)  # noqa: SLF001  (the attribute that `case Success(value)` reads)
+            result = await made if isawaitable(made) else made
+        return result
+
+    return run
+
+
+def _require_steps(name: str, steps: tuple[object, ...]) -> None:
+    if not steps:
+        raise TypeError(f"{name} needs at least one step: a function of one argument that returns a Result")
+
+
+def fold(result: Result[T, E], on_success: Callable[[T], U], on_failure: Callable[[E], U]) -> U:
+    """Return what `on_success` makes of the value, or `on_failure` of the error.
+
+    >>> fold(Success(4), lambda number: f"got {number}", lambda error: "failed")
+    'got 4'
+
+    Args:
+        result: a Result.
+        on_success: called with the value of a Success.
+        on_failure: called with the error of a Failure.
+    """
+    if isinstance(result, Success):
+        return on_success(result.unwrap())
+    return on_failure(result.failure())
+
+
+def collect(results: Iterable[Result[T, E]]) -> Result[tuple[T, ...], tuple[E, ...]]:
+    """Return a Success with all values in their order, or a Failure with all errors in theirs: none is dropped.
+
+    >>> collect([Success(1), Success(2)])
+    <Success: (1, 2)>
+    >>> collect([Failure("a"), Success(2), Failure("b")])
+    <Failure: ('a', 'b')>
+
+    Args:
+        results: taken once, to the end. Without any, the value is an empty tuple.
+    """
+    values: list[T] = []
+    errors: list[E] = []
+    for result in results:
+        fold(result, values.append, errors.append)
+    return Failure(tuple(errors)) if errors else Success(tuple(values))
