@@ -5,8 +5,11 @@ Everything public is imported from here; the adapters and the test kit, which ne
 """
 
 from domainkit.aggregates import AggregateRoot
+from domainkit.codec import Attributes, MessageCodec, Upcaster
 from domainkit.conversion import ValueObjectSerializer, configure_converter, make_converter
 from domainkit.conversion.derive import UnsupportedTypeError
+from domainkit.conversion.limits import Limits
+from domainkit.conversion.tagged import Tagged
 from domainkit.errors import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,
@@ -81,6 +84,7 @@ __all__ = [
     "AlreadyExists",
     "AppService",
     "AsyncUseCase",
+    "Attributes",
     "BusCannotPublish",
     "ClientAlreadyExists",
     "ClientNotFound",
@@ -106,9 +110,11 @@ __all__ = [
     "InvalidUuid",
     "InvalidValueObject",
     "JsonValue",
+    "Limits",
     "LoggingNotifier",
     "Mediator",
     "Message",
+    "MessageCodec",
     "MessageHeader",
     "MessageInfo",
     "NotAllowed",
@@ -120,9 +126,11 @@ __all__ = [
     "ProblemDetails",
     "Repository",
     "Subscriber",
+    "Tagged",
     "UnknownError",
     "UnknownMessage",
     "UnsupportedTypeError",
+    "Upcaster",
     "UseCase",
     "UserAlreadyExists",
     "UserNotFound",

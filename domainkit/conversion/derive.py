@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 import attrs
@@ -25,6 +25,7 @@ from domainkit.conversion.composites import (
     VariadicTupleNode,
 )
 from domainkit.conversion.nodes import LEAVES, EnumLeaf, LiteralLeaf, Node, json_kind
+from domainkit.conversion.tagged import Tagged, TaggedNode
 from domainkit.values import ValueObject
 
 
@@ -53,16 +54,14 @@ class Derivation:
         Raises UnsupportedTypeError for a type that has no wire form.
         """
         refuse_mutable(hint, where)
-        found = members(hint)
-        if len(found) > 1:
-            return self._union(found, where)
-        return self._single(hint, where)
-
-    def _single(self, hint: object, where: str) -> Node:
         if get_origin(hint) is Annotated:
             return self._annotated(hint, where)
         if isinstance(hint, NewType):
             return self.node(hint.__supertype__, where)
+        found = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
+        return self._union(found, where) if found else self._single(hint, where)
+
+    def _single(self, hint: object, where: str) -> Node:
         origin, inner = get_origin(hint), get_args(hint)
         if hint is None or hint is NoneType:
             return LEAVES[NoneType]
@@ -77,6 +76,9 @@ class Derivation:
 
     def _annotated(self, hint: object, where: str) -> Node:
         base, *extras = get_args(hint)
+        tags = [extra for extra in extras if isinstance(extra, Tagged)]
+        if tags:
+            return self._tagged(base, tags[0], where)
         node = self.node(base, where)
         constraints = [extra for extra in extras if isinstance(extra, msgspec.Meta)]
         return _constrained(node, constraints, where) if constraints else node
@@ -140,11 +142,12 @@ class Derivation:
         if issubclass(cls, Frozen):
             require_decorated(cls)
         node = AttrsNode(cls, forbid_unknown=self.forbid_unknown, tag=tag)
-        standin = self._open[hint] = RecursiveNode(f"_wire_{len(self._structs)}_{len(self._open)}", cls)
+        key = hint if tag is None else (cls, tag)
+        standin = self._open[key] = RecursiveNode(f"_wire_{len(self._structs)}_{len(self._open)}", cls)
         try:
             node.complete(self.parts(cls, hint))
         finally:
-            del self._open[hint]
+            del self._open[key]
         standin.target = node
         standin.wire_classes = node.wire_classes
         self._structs.append(node.struct)
@@ -164,8 +167,27 @@ class Derivation:
         _refuse_duplicates(cls, made)
         return tuple(made)
 
+    def _tagged(self, base: object, tagged: Tagged, where: str) -> Node:
+        named, found = set(tagged.classes.values()), members(base)
+        if named != set(found) - {NoneType}:
+            raise UnsupportedTypeError(
+                f"{where}: Tagged({tagged.key!r}, ...) must name the classes of {describe(base)}, each once, and no other"
+            )
+        node = TaggedNode(tagged, {name: self._tagged_member(cls, (tagged.key, name), where) for name, cls in tagged.classes.items()})
+        return UnionNode((node, LEAVES[NoneType])) if NoneType in found else node
+
+    def _tagged_member(self, cls: type, tag: tuple[str, str], where: str) -> Node:
+        if not attrs.has(cls) or issubclass(cls, ValueObject):
+            raise UnsupportedTypeError(f"{where}: {cls.__qualname__} can't have a tag; a tagged union has @attrs.frozen classes")
+        if tag[0] in (attribute.alias for attribute in attrs.fields(cls)):
+            raise UnsupportedTypeError(f"{where}: {cls.__qualname__} has a field {tag[0]!r}, as the tag is called; call the tag another name")
+        key = (cls, tag)
+        if key not in self._open and key not in self._done:
+            self._done[key] = self.attrs_node(cls, cls, tag=tag)
+        return self._open.get(key) or self._done[key]
+
     def _union(self, found: tuple[object, ...], where: str) -> Node:
-        nodes = tuple(self._single(member, where) for member in found)
+        nodes = tuple(self.node(member, where) for member in found)
         named = describe(Union[found])  # noqa: UP007  (the members are known at run time only)
         for index, node in enumerate(nodes):
             for other in nodes[index + 1 :]:

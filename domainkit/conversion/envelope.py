@@ -83,6 +83,7 @@ class MessageWire(Generic[M, H]):
             "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.forbid_unknown
         )
         self.decoder = msgspec.json.Decoder(self.envelope)
+        self._attributes = msgspec.json.Decoder(Union[self.node.struct, None])  # noqa: UP007  (known at run time only)
 
     def encode(self, message: M) -> bytes:
         """Return the JSON of the message.
@@ -129,6 +130,10 @@ class MessageWire(Generic[M, H]):
         except Exception:  # msgspec's, or whatever a validator raises: the second pass tells
             pass
         return None
+
+    def decode_attributes(self, raw: msgspec.Raw) -> Any:
+        """Return the struct of the attributes alone, for `build`; it raises what msgspec raises."""
+        return self._attributes.decode(raw)
 
     def build(self, wire: Any, attributes: Any) -> M:
         """Return the message of a decoded envelope; it raises what the validators raise."""

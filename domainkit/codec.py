@@ -1,0 +1,304 @@
+"""The codec: a closed set of messages, to bytes and back, old versions included."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import attrs
+import msgspec
+from attrs import field, frozen
+from attrs.validators import instance_of
+from cattrs import Converter
+from returns.result import Failure, Result, Success
+
+from domainkit._mapping import freeze_json
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.envelope import Envelope, MessageInfo, MessageWire, read_envelope, refusal
+from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, parsed
+from domainkit.conversion.nodes import MISSING, Problems
+from domainkit.errors import InvalidMessage, Problem, UnknownMessage
+from domainkit.messages import JsonValue, Message, MessageHeader, new_wire, wire_of
+
+Attributes: TypeAlias = Mapping[str, JsonValue]
+"""The attributes of a message, as builtins that came from JSON."""
+
+Wire: TypeAlias = MessageWire[Any, MessageHeader]  # Any: messages of all classes stand side by side in a codec
+
+
+@frozen
+class Upcaster:
+    """A pure function from the attributes of an old version of a message to those of a later one.
+
+    See Young, Versioning in an Event Sourced System (2017), and Overeem et al., The Dark Side of Event Sourcing (2017).
+
+    >>> from attrs import frozen
+    >>> from domainkit import DomainEvent
+    >>> @frozen
+    ... class TaskCreated(DomainEvent):
+    ...     title: str
+    ...     urgent: bool
+    ...
+    ...     class Config:
+    ...         version = 2
+    >>> def add_urgent(attributes: Attributes) -> Attributes:
+    ...     return {**attributes, "urgent": False}
+    >>> codec = MessageCodec(TaskCreated, upcasters=[Upcaster(TaskCreated, 1, add_urgent)])
+
+    Args:
+        message_type: the class that the message becomes in the end.
+        from_version: the version that the function takes.
+        function: gets the attributes, read-only, and returns new ones. What it raises makes the message an InvalidMessage.
+        to_version: the version that it returns; the next one unless given.
+        from_name: what the message was called in that version; its name of today unless given.
+    """
+
+    message_type: type[Message]
+    from_version: int = field(validator=instance_of(int))
+    function: Callable[[Attributes], Attributes]
+    to_version: int = field(kw_only=True)
+    from_name: str | None = field(default=None, kw_only=True)
+
+    @to_version.default
+    def _next_version(self) -> int:
+        return self.from_version + 1
+
+    def __str__(self) -> str:
+        return f"the upcaster of {self.message_type.__qualname__} from version {self.from_version}"
+
+
+@frozen
+class _Route:
+    """How to read one kind, name and version: the class's wire type, after the upcasters."""
+
+    wire: Wire
+    upcasters: tuple[Upcaster, ...]
+
+
+class _Data(msgspec.Struct, gc=False):
+    """An envelope's data with the attributes left as they are."""
+
+    id: UUID
+    type: str
+    type_message: str
+    version: int
+    occurred_on: datetime
+    attributes: msgspec.Raw = msgspec.Raw(b"null")
+    meta: dict[str, Any] | None = None
+
+
+class _AnyEnvelope(msgspec.Struct, gc=False):
+    data: _Data
+
+
+_any_decoder = msgspec.json.Decoder(_AnyEnvelope)
+
+_USUAL = re.compile(
+    rb'\{"data": ?\{"id": ?"[^"\\]{36}", ?"type": ?"([^"\\]{1,200})", ?"type_message": ?"([a-z_]{1,20})", ?"version": ?([0-9]{1,9}),'
+)
+"""How this library and petisco begin an envelope: what tells its class stands in front."""
+
+
+class MessageCodec:
+    """Bytes from messages, and messages from bytes, for a closed set of message classes.
+
+    What it writes it reads back equal; what it reads is either exactly a message that it was given the class of, or an
+    InvalidMessage that lists every problem with its path. Nothing is coerced and nothing invented; no input makes it raise.
+
+    >>> from attrs import frozen
+    >>> from domainkit import DomainEvent, Uuid
+    >>> class TaskId(Uuid): ...
+    >>> @frozen
+    ... class TaskCreated(DomainEvent):
+    ...     task_id: TaskId
+    >>> codec = MessageCodec(TaskCreated)
+    >>> event = TaskCreated(TaskId.v4())
+    >>> codec.decode(codec.encode(event)) == Success(event)
+    True
+    >>> codec.decode(b'{"data": {"type": "task.created"}}').failure().problems[0]
+    Problem(path='$.data.version', expected='int', code='missing')
+
+    Args:
+        message_types: the classes. Kind, name and version select one; a name from the wire selects nothing else.
+        upcasters: for messages of older versions.
+        limits: how large a message may be.
+        forbid_unknown: refuse a key that nothing here has. By default it is ignored: a tolerant reader (Fowler, 2011).
+        converter: a cattrs converter; where it has hooks of its own for a class, they read and write that class.
+
+    Raises:
+        TypeError: two classes have the same kind, name and version; a class isn't decorated; a field's type can't be
+            carried; or the upcasters of a class have a gap, a cycle or a duplicate, or lead to a version that isn't there.
+            The text names the class, and the field or the versions.
+    """
+
+    def __init__(
+        self,
+        *message_types: type[Message],
+        upcasters: Iterable[Upcaster] = (),
+        limits: Limits = DEFAULT_LIMITS,
+        forbid_unknown: bool = False,
+        converter: Converter | None = None,
+    ) -> None:
+        self._limits = limits
+        self._forbid_unknown = forbid_unknown
+        plain = not forbid_unknown and converter is None
+        derivation = Derivation(forbid_unknown=forbid_unknown, converter=converter)
+        wires = {cls: wire_of(cls) if plain else new_wire(cls, derivation) for cls in message_types}
+        self._wires: Mapping[type[Message], Wire] = MappingProxyType(wires)
+        self._routes = _routes(wires, tuple(upcasters))
+        self._usual = {_token(info): route.wire for info, route in self._routes.items() if not route.upcasters}
+
+    @property
+    def message_types(self) -> tuple[type[Message], ...]:
+        """The classes, in the order in which they were given."""
+        return tuple(self._wires)
+
+    def encode(self, message: Message) -> bytes:
+        """Return the JSON of a message, in UTF-8.
+
+        Raises:
+            UnknownMessage: the codec wasn't given the class of the message.
+            InvalidMessage: a field holds what could not be read back: NaN, a naive datetime, a value of another type. The
+                problems give the paths.
+        """
+        wire = self._wires.get(type(message))
+        if wire is None:
+            raise UnknownMessage(problems=(self._not_given(type(message)),))
+        return wire.encode(message)
+
+    def _not_given(self, cls: type) -> Problem:
+        return Problem(
+            "$", f"a message of a class that the codec was given, which {cls.__qualname__} is not", "unknown"
+        )
+
+    def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
+        """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
+
+        The Failure is an UnknownMessage where kind, name and version are none that the codec knows. Texts hold paths and
+        what is expected there, never a value.
+        """
+        problems = Problems(self._limits.max_problems)
+        data = checked(raw, self._limits, problems)
+        if data is None:
+            return Failure(refusal(problems))
+        start = _USUAL.match(data)
+        if start is not None:
+            wire = self._usual.get(start.groups())
+            message = wire.decode(data) if wire is not None else None
+            if message is not None:
+                return Success(message)
+        message = self._by_parts(data)
+        return Success(message) if message is not None else self._explained(parsed(data, problems), problems)
+
+    def decode_dict(self, data: Mapping[str, object]) -> Result[Message, InvalidMessage]:
+        """Return what `decode` does, for a wire form that is builtins already.
+
+        >>> from domainkit import DomainEvent
+        >>> event = DomainEvent()
+        >>> MessageCodec(DomainEvent).decode_dict(event.dict()) == Success(event)
+        True
+        """
+        return self._explained(data, Problems(self._limits.max_problems))
+
+    def _by_parts(self, data: bytes) -> Message | None:
+        """Read an envelope whose keys stand in another order, or whose version is an old one."""
+        if self._forbid_unknown:
+            return None  # the slow pass looks at every key
+        try:
+            envelope = _any_decoder.decode(data).data
+            route = self._routes.get(MessageInfo(envelope.type, envelope.version, envelope.type_message))
+            if route is None or route.upcasters:
+                return None
+            message: Message = route.wire.build(envelope, route.wire.decode_attributes(envelope.attributes))
+        except Exception:  # msgspec's, or whatever a validator raises: the slow pass tells
+            return None
+        return message
+
+    def _explained(self, data: object, problems: Problems) -> Result[Message, InvalidMessage]:
+        """Read builtins with care: a message, or every problem."""
+        if data is MISSING:
+            return Failure(refusal(problems))
+        found = read_envelope(data, problems, forbid_unknown=self._forbid_unknown)
+        if found is None or found.info is None:
+            return Failure(refusal(problems))
+        route = self._routes.get(found.info)
+        if route is None:
+            problems.add("$.data", self._known_for(found.info), "unknown")
+            return Failure(UnknownMessage(problems=tuple(problems)))
+        message = self._upcast(route, found, problems)
+        return Failure(refusal(problems)) if message is None else Success(message)
+
+    def _known_for(self, info: MessageInfo) -> str:
+        versions = sorted(known.version for known in self._routes if (known.name, known.kind) == (info.name, info.kind))
+        if not versions:
+            return "a kind and type that the codec knows"
+        return f"{info.kind} {info.name} in one of the versions {', '.join(map(str, versions))}"
+
+    def _upcast(self, route: _Route, found: Envelope, problems: Problems) -> Message | None:
+        attributes = found.attributes
+        for upcaster in route.upcasters:
+            try:
+                attributes = upcaster.function(freeze_json(attributes))  # type: ignore[arg-type]  # what it refuses is noted
+                if not isinstance(attributes, Mapping):
+                    raise TypeError
+            except Exception:  # whatever the user's function raises
+                problems.add("$.data.attributes", f"attributes that {upcaster} takes", "value")
+                return None
+        message: Message | None = route.wire.read_attributes(attrs.evolve(found, attributes=attributes), problems)
+        return message
+
+
+def _token(info: MessageInfo) -> tuple[bytes, bytes, bytes]:
+    return info.name.encode(), info.kind.encode(), str(info.version).encode()
+
+
+def _routes(wires: Mapping[type[Message], Wire], upcasters: tuple[Upcaster, ...]) -> Mapping[MessageInfo, _Route]:
+    """Return the way from each kind, name and version to a message; refuse what has no way, or two."""
+    routes: dict[MessageInfo, _Route] = {}
+    for cls, wire in wires.items():
+        known = routes.setdefault(wire.info, _Route(wire, ()))
+        if known.wire is not wire:
+            raise TypeError(
+                f"{cls.__qualname__} and {known.wire.cls.__qualname__} are both {wire.info}; give one another Config.name"
+            )
+    for upcaster in upcasters:
+        if upcaster.message_type not in wires:
+            raise TypeError(f"{upcaster}: the codec wasn't given this class; pass it among the message types")
+    for cls, wire in wires.items():
+        own = [upcaster for upcaster in upcasters if upcaster.message_type is cls]
+        _add_old_versions(routes, wire, own)
+    return MappingProxyType(routes)
+
+
+def _add_old_versions(routes: dict[MessageInfo, _Route], wire: Wire, upcasters: list[Upcaster]) -> None:
+    by_version: dict[int, Upcaster] = {}
+    for upcaster in upcasters:
+        if by_version.setdefault(upcaster.from_version, upcaster) is not upcaster:
+            raise TypeError(f"{upcaster}: there are two of them; a version has one")
+    for upcaster in upcasters:
+        info = MessageInfo(upcaster.from_name or wire.info.name, upcaster.from_version, wire.info.kind)
+        if info in routes:
+            raise TypeError(f"{upcaster}: {info} is read as {routes[info].wire.cls.__qualname__} already")
+        routes[info] = _Route(wire, _chain(upcaster, by_version, wire.info.version))
+
+
+def _chain(first: Upcaster, by_version: Mapping[int, Upcaster], latest: int) -> tuple[Upcaster, ...]:
+    """Return the upcasters from `first` to the version of today; TypeError where they don't lead there."""
+    chain = [first]
+    while chain[-1].to_version != latest:
+        last = chain[-1]
+        if last.to_version <= last.from_version:
+            raise TypeError(
+                f"{last}: it leads to version {last.to_version}, which is a cycle; it must lead to a later one"
+            )
+        if last.to_version > latest:
+            raise TypeError(f"{last}: it leads to version {last.to_version}, but the class has version {latest}")
+        following = by_version.get(last.to_version)
+        if following is None:
+            raise TypeError(f"{last}: it leads to version {last.to_version}, and none goes on from there to {latest}")
+        chain.append(following)
+    if chain[-1].from_version >= latest:
+        raise TypeError(f"{chain[-1]}: it leads to version {latest}, which is a cycle; it must start at an earlier one")
+    return tuple(chain)
