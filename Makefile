@@ -1,41 +1,69 @@
 # `make demo` and `make test` are all that a newcomer needs: they make the environment first.
-PYTHON ?= python3
+#
+#   make test ARGS="tests/test_values.py -k uuid"   a part of the tests
+#   make test PYTHON=python3.13 VENV=.venv-3.13     with another Python, in an environment of its own
+
+PYTHON ?=
 VENV := .venv
-BIN := $(VENV)/bin
+ARGS :=
+CONSTRAINT :=
+BIN = $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINT))
+MADE = $(VENV)/.made$(subst /,-,$(PYTHON))
+INSTALLED = $(VENV)/.installed-
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
+.SECONDARY:
 .PHONY: help demo test test-all coverage lint format types docs bench clean
+unexport PYTHONPATH PYTHONHOME
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## /\1 /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "  make %-10s%s\n", name, $$0 }'
 
-$(VENV)/.core: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "domainkit needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+demo: $(MADE) ## run the Task Manager on a file with good and bad lines
+	@$(BIN)/python -m docs.examples.task_manager $(ARGS)
+
+test: $(INSTALLED)test ## run all tests, or those that ARGS names
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: ## run all tests on every CPython of this machine, and with the lowest dependencies
+	@MAKE="$(MAKE)" sh .ci/test-all
+
+coverage: $(INSTALLED)test ## run all tests; fail where a branch is not covered
+	@$(BIN)/python -m pytest --cov $(ARGS)
+
+lint: $(INSTALLED)lint ## check style and format
+	@$(BIN)/python -m ruff check
+	@$(BIN)/python -m ruff format --check
+
+format: $(INSTALLED)lint ## mend style and format where that is safe
+	@$(BIN)/python -m ruff check --fix
+	@$(BIN)/python -m ruff format
+
+types: $(INSTALLED)test $(INSTALLED)bench ## check the types with mypy and pyright
+	@$(BIN)/python -m mypy
+	@$(BIN)/python -m mypy --config-file mypy-returns.ini
+	@$(BIN)/python .ci/pyright.py
+
+docs: $(INSTALLED)docs ## build the documentation into docs/_build
+	@$(BIN)/python -m sphinx -W -n --keep-going -q -E -b html docs docs/_build
+	@echo "The documentation is in docs/_build/index.html"
+
+bench: $(INSTALLED)bench ## measure, side by side with petisco and pydantic
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove what the other commands made
+	rm -rf .venv .venv-* build dist docs/_build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	find domainkit tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(MADE): pyproject.toml
+	@sh .ci/make-environment $(VENV) $(PYTHON)
+	@echo "Installing domainkit and its dependencies"
+	@$(PIP_INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.group-%: $(VENV)/.core
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group $*
+$(INSTALLED)%: $(MADE)
+	@echo "Installing what '$*' needs"
+	@$(PIP_INSTALL) --group $*
 	@touch $@
-
-demo: $(VENV)/.core ## run the Task Manager on a file with good and bad lines
-	@$(BIN)/python -m docs.examples.task_manager
-
-test: $(VENV)/.group-test ## run all tests
-	$(BIN)/python -m pytest
-
-coverage: $(VENV)/.group-test ## run all tests, and require every branch to be covered
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest
-	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report
-
-lint: $(VENV)/.group-lint ## check style and format
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-
-format: $(VENV)/.group-lint ## mend style and format where that is safe
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
