@@ -64,7 +64,7 @@ class Frozen:
             if not cls._own_constructor:
                 _refuse_constructor(cls)
         elif fields:
-            cls.__init__ = _undecorated_init(cls, next(iter(fields)))  # type: ignore[method-assign]  # until attrs has made one
+            set_init(cls, _undecorated_init(cls, next(iter(fields))))  # until attrs has made one
         if not fields:
             cls._finish_definition()
 
@@ -73,7 +73,7 @@ class Frozen:
         init: Init | None = cls.__dict__.get("__attrs_init__")
         if init is not None:  # attrs left the guard in its place and put its own beside it
             init.__name__, init.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
-            cls.__init__ = init  # type: ignore[method-assign]  # this is what attrs.frozen does where no __init__ stands
+            set_init(cls, init)  # this is what attrs.frozen does where no __init__ stands
             del cls.__attrs_init__  # type: ignore[attr-defined]  # so that one constructor is left
         cls._finish_definition()
 
@@ -82,6 +82,11 @@ class Frozen:
         """Look at the class once it is complete, and install the constructor that its fields ask for."""
         if "__init__" in cls.__dict__ and "__attrs_attrs__" in cls.__dict__:
             _install_init(cls, cls.__dict__["__init__"], last=False)
+
+
+def set_init(cls: type, init: Init) -> None:
+    """Give `cls` the constructor `init`."""
+    type.__setattr__(cls, "__init__", init)
 
 
 def _refuse_reserved(cls: type[Frozen], name: str) -> None:
@@ -139,7 +144,7 @@ def _install_init(cls: type, init: Init, *, last: bool) -> None:
         if is_mapping(hint):
             mappings.append(attribute.name)
     chosen = _freezing_init(init, tuple(mappings)) if mappings else init
-    cls.__init__ = chosen if resolved or last else _late_init(cls, init)  # type: ignore[misc]  # see above
+    set_init(cls, chosen if resolved or last else _late_init(cls, init))
 
 
 def _late_init(cls: type, init: Init) -> Init:

@@ -12,7 +12,7 @@ from attrs import frozen
 from returns.result import Failure, Result, Success
 
 from domainkit._classes import UnresolvedAnnotationError, type_of
-from domainkit._frozen import Frozen, Init, refuse_mutable
+from domainkit._frozen import Frozen, Init, refuse_mutable, set_init
 from domainkit._types import describe, exact_classes, fits
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
 
@@ -27,7 +27,7 @@ def _install_constructor(cls: type["ValueObject[T]"], generated: Init | None) ->
     try:
         hint = type_of(cls, "value")
     except UnresolvedAnnotationError:
-        cls.__init__ = _late_constructor(cls, generated)  # type: ignore[method-assign]  # replaced at the first instance
+        set_init(cls, _late_constructor(cls, generated))  # replaced at the first instance
         return
     refuse_mutable(hint, f"{cls.__qualname__}.value")
     attribute = attrs.fields(cls).value
@@ -37,7 +37,7 @@ def _install_constructor(cls: type["ValueObject[T]"], generated: Init | None) ->
     else:
         make = _wrapping_constructor(cls, hint, generated)
     make.__qualname__ = f"{cls.__qualname__}.__init__"
-    cls.__init__ = make  # type: ignore[method-assign]  # what attrs.frozen does, with the checks of this library
+    set_init(cls, make)
 
 
 def _late_constructor(cls: type["ValueObject[T]"], generated: Init | None) -> Init:
