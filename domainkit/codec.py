@@ -10,7 +10,7 @@ from uuid import UUID
 import attrs
 import msgspec
 from attrs import field, frozen
-from attrs.validators import instance_of
+from attrs.validators import ge, instance_of
 from cattrs import Converter
 from returns.result import Failure, Result, Success
 
@@ -50,13 +50,14 @@ class Upcaster:
     Args:
         message_type: the class that the message becomes in the end.
         from_version: the version that the function takes.
-        function: gets the attributes, read-only, and returns new ones. What it raises makes the message an InvalidMessage.
+        function: gets the attributes, read-only, and returns new ones. Where it raises, the message is an
+            InvalidMessage.
         to_version: the version that it returns; the next one unless given.
         from_name: what the message was called in that version; its name of today unless given.
     """
 
     message_type: type[Message]
-    from_version: int = field(validator=instance_of(int))
+    from_version: int = field(validator=[instance_of(int), ge(1)])
     function: Callable[[Attributes], Attributes]
     to_version: int = field(kw_only=True)
     from_name: str | None = field(default=None, kw_only=True)
@@ -96,7 +97,8 @@ class _AnyEnvelope(msgspec.Struct, gc=False):
 _any_decoder = msgspec.json.Decoder(_AnyEnvelope)
 
 _USUAL = re.compile(
-    rb'\{"data": ?\{"id": ?"[^"\\]{36}", ?"type": ?"([^"\\]{1,200})", ?"type_message": ?"([a-z_]{1,20})", ?"version": ?([0-9]{1,9}),'
+    rb'\{"data": ?\{"id": ?"[^"\\]{36}", ?"type": ?"([^"\\]{1,200})", ?'
+    rb'"type_message": ?"([a-z_]{1,20})", ?"version": ?([0-9]{1,9}),'
 )
 """How this library and petisco begin an envelope: what tells its class stands in front."""
 
@@ -105,7 +107,7 @@ class MessageCodec:
     """Bytes from messages, and messages from bytes, for a closed set of message classes.
 
     What it writes it reads back equal; what it reads is either exactly a message that it was given the class of, or an
-    InvalidMessage that lists every problem with its path. Nothing is coerced and nothing invented; no input makes it raise.
+    InvalidMessage that lists every problem with its path. Nothing is coerced or invented; no input makes it raise.
 
     >>> from attrs import frozen
     >>> from domainkit import DomainEvent, Uuid
@@ -129,8 +131,8 @@ class MessageCodec:
 
     Raises:
         TypeError: two classes have the same kind, name and version; a class isn't decorated; a field's type can't be
-            carried; or the upcasters of a class have a gap, a cycle or a duplicate, or lead to a version that isn't there.
-            The text names the class, and the field or the versions.
+            carried; or the upcasters of a class have a gap, a cycle or a duplicate, or lead to a version that isn't
+            there. The text names the class, and the field or the versions.
     """
 
     def __init__(
@@ -160,8 +162,8 @@ class MessageCodec:
 
         Raises:
             UnknownMessage: the codec wasn't given the class of the message.
-            InvalidMessage: a field holds what could not be read back: NaN, a naive datetime, a value of another type. The
-                problems give the paths.
+            InvalidMessage: a field holds what could not be read back: NaN, a naive datetime, a value of another type.
+                The problems give the paths.
         """
         wire = self._wires.get(type(message))
         if wire is None:
@@ -169,15 +171,14 @@ class MessageCodec:
         return wire.encode(message)
 
     def _not_given(self, cls: type) -> Problem:
-        return Problem(
-            "$", f"a message of a class that the codec was given, which {cls.__qualname__} is not", "unknown"
-        )
+        expected = f"a message of a class that the codec was given; {cls.__qualname__} is none"
+        return Problem("$", expected, "unknown")
 
     def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
         """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
 
-        The Failure is an UnknownMessage where kind, name and version are none that the codec knows. Texts hold paths and
-        what is expected there, never a value.
+        The Failure is an UnknownMessage where kind, name and version are none that the codec knows. Texts hold paths
+        and what is expected there, never a value.
         """
         problems = Problems(self._limits.max_problems)
         data = checked(raw, self._limits, problems)
@@ -185,7 +186,7 @@ class MessageCodec:
             return Failure(refusal(problems))
         start = _USUAL.match(data)
         if start is not None:
-            wire = self._usual.get(start.groups())
+            wire = self._usual.get((start[1], start[2], start[3]))
             message = wire.decode(data) if wire is not None else None
             if message is not None:
                 return Success(message)
@@ -239,15 +240,23 @@ class MessageCodec:
     def _upcast(self, route: _Route, found: Envelope, problems: Problems) -> Message | None:
         attributes = found.attributes
         for upcaster in route.upcasters:
-            try:
-                attributes = upcaster.function(freeze_json(attributes))  # type: ignore[arg-type]  # what it refuses is noted
-                if not isinstance(attributes, Mapping):
-                    raise TypeError
-            except Exception:  # whatever the user's function raises
+            attributes = _applied(upcaster, attributes)
+            if attributes is MISSING:
                 problems.add("$.data.attributes", f"attributes that {upcaster} takes", "value")
                 return None
         message: Message | None = route.wire.read_attributes(attrs.evolve(found, attributes=attributes), problems)
         return message
+
+
+def _applied(upcaster: Upcaster, attributes: object) -> object:
+    """Return the attributes of the later version; MISSING where the function refuses, or returns something else."""
+    if not isinstance(attributes, Mapping):
+        return MISSING
+    try:
+        upcast = upcaster.function(freeze_json(attributes))  # type: ignore[arg-type]  # a mapping stays one
+        return freeze_json(upcast) if isinstance(upcast, Mapping) else MISSING
+    except Exception:  # whatever the user's function raises, or returns that JSON can't carry
+        return MISSING
 
 
 def _token(info: MessageInfo) -> tuple[bytes, bytes, bytes]:
@@ -261,7 +270,8 @@ def _routes(wires: Mapping[type[Message], Wire], upcasters: tuple[Upcaster, ...]
         known = routes.setdefault(wire.info, _Route(wire, ()))
         if known.wire is not wire:
             raise TypeError(
-                f"{cls.__qualname__} and {known.wire.cls.__qualname__} are both {wire.info}; give one another Config.name"
+                f"{cls.__qualname__} and {known.wire.cls.__qualname__} are both {wire.info}; "
+                "give one another Config.name"
             )
     for upcaster in upcasters:
         if upcaster.message_type not in wires:
@@ -290,9 +300,7 @@ def _chain(first: Upcaster, by_version: Mapping[int, Upcaster], latest: int) -> 
     while chain[-1].to_version != latest:
         last = chain[-1]
         if last.to_version <= last.from_version:
-            raise TypeError(
-                f"{last}: it leads to version {last.to_version}, which is a cycle; it must lead to a later one"
-            )
+            raise TypeError(f"{last}: it leads to version {last.to_version}, a cycle; it must lead to a later one")
         if last.to_version > latest:
             raise TypeError(f"{last}: it leads to version {last.to_version}, but the class has version {latest}")
         following = by_version.get(last.to_version)
@@ -300,5 +308,5 @@ def _chain(first: Upcaster, by_version: Mapping[int, Upcaster], latest: int) -> 
             raise TypeError(f"{last}: it leads to version {last.to_version}, and none goes on from there to {latest}")
         chain.append(following)
     if chain[-1].from_version >= latest:
-        raise TypeError(f"{chain[-1]}: it leads to version {latest}, which is a cycle; it must start at an earlier one")
+        raise TypeError(f"{chain[-1]}: it leads to version {latest}, a cycle; it must start earlier")
     return tuple(chain)

@@ -1,8 +1,5 @@
 """What bytes are allowed to be before anything is built from them."""
 
-import re
-from itertools import accumulate
-
 import msgspec
 from attrs import field, frozen
 from attrs.validators import and_, ge, instance_of
@@ -31,8 +28,8 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NO_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 
 def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
@@ -43,12 +40,10 @@ def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
     if len(data) > limits.max_bytes:
         problems.add("$", f"at most {limits.max_bytes} bytes", "limit")
         return None
-    if len(data) > limits.max_string and any(
-        match.end() - match.start() - 2 > limits.max_string for match in _STRING.finditer(data)
-    ):
+    if len(data) > limits.max_string and has_longer_string(data, limits.max_string):
         problems.add("$", f"strings of at most {limits.max_string} bytes", "limit")
         return None
-    if data.count(b"[") + data.count(b"{") > limits.max_depth and depth_of(data) > limits.max_depth:
+    if data.count(b"[") + data.count(b"{") > limits.max_depth and is_deeper(data, limits.max_depth):
         problems.add("$", f"at most {limits.max_depth} levels of nesting", "limit")
         return None
     return data
@@ -67,10 +62,39 @@ def _as_bytes(raw: object, problems: Problems) -> bytes | None:
     return None
 
 
-def depth_of(data: bytes) -> int:
-    """Return how deep the brackets outside of strings go, without parsing."""
-    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
-    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
+def _without_escapes(data: bytes) -> bytes:
+    """Return the JSON with each escaped backslash and quote overwritten, so that every quote left opens or closes."""
+    return data.replace(rb"\\", b"__").replace(rb"\"", b"__") if b"\\" in data else data
+
+
+def is_deeper(data: bytes, most: int) -> bool:
+    """Tell whether brackets outside of strings go deeper than `most`, without parsing, and without a loop over bytes.
+
+    Each round takes the innermost pairs away, so that the number of rounds is the depth.
+    """
+    marks = _without_escapes(data).translate(_ONE_KIND, _NO_STRUCTURE).replace(b'""', b"")
+    brackets = b"".join(marks.split(b'"')[::2])
+    for _ in range(most):
+        rest = brackets.replace(b"[]", b"")
+        if len(rest) == len(brackets):
+            break
+        brackets = rest
+    return brackets.count(b"[") > (most if b"[]" not in brackets else 0)
+
+
+def has_longer_string(data: bytes, most: int) -> bool:
+    """Tell whether a string has more than `most` bytes, by a look at every `most`-th byte alone.
+
+    A string that long covers one of them; only the quotes around each of these are looked for.
+    """
+    plain = _without_escapes(data)
+    for place in range(most, len(plain), most):
+        before = plain.rfind(b'"', 0, place)
+        after = plain.find(b'"', place)
+        end = len(plain) if after < 0 else after
+        if end - before - 1 > most and plain.count(b'"', 0, place) % 2:
+            return True
+    return False
 
 
 def parsed(data: bytes, problems: Problems) -> object:

@@ -12,10 +12,10 @@ from domainkit.conversion.nodes import Function, Node, Problems, Refused
 
 @frozen(init=False)
 class Tagged:
-    """Says which class of a union a JSON object is: `Annotated[Card | Transfer, Tagged("kind", card=Card, transfer=Transfer)]`.
+    """Says which class of a union a JSON object is.
 
-    The object has one key more, `kind`, that holds the name given here. The names are explicit, so that renaming a class
-    changes nothing on the wire.
+    In `Annotated[Card | Transfer, Tagged("kind", card=Card, transfer=Transfer)]` the object has one key more, `kind`,
+    that holds the name given here. The names are explicit, so that renaming a class changes nothing on the wire.
 
     >>> from attrs import frozen
     >>> @frozen
@@ -43,7 +43,7 @@ class Tagged:
             raise TypeError(
                 f'Tagged({key!r}, ...): name each class of the union once, such as Tagged("kind", card=Card)'
             )
-        self.__attrs_init__(key=key, classes=FrozenMapping(classes))  # type: ignore[attr-defined]  # attrs makes it
+        self.__attrs_init__(key=key, classes=FrozenMapping(classes))
 
 
 class TaggedNode(Node):
