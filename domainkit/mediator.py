@@ -7,6 +7,7 @@ from returns.result import Failure, Result
 
 from domainkit.errors import DomainError
 from domainkit.messages import Command, Handler
+from domainkit.results import name_of
 
 R = TypeVar("R")
 E = TypeVar("E")
@@ -64,14 +65,8 @@ def by_type(handlers: tuple[Handler[Any, Any, Any], ...]) -> dict[type, Handler[
     for handler in handlers:
         if not isinstance(handler, Handler):
             raise TypeError(f"expected a handler made by handled_by, not a {type(handler).__qualname__}")
-        known = found.setdefault(handler.message_type, handler)
-        if known is not handler:
-            raise TypeError(
-                f"two handlers for {handler.message_type.__qualname__}: {name_of(known.function)} and {name_of(handler.function)}; a command has one"
-            )
+        if handler.message_type in found:
+            first, second = name_of(found[handler.message_type].function), name_of(handler.function)
+            raise TypeError(f"two handlers for {handler.message_type.__qualname__}: {first} and {second}; keep one")
+        found[handler.message_type] = handler
     return found
-
-
-def name_of(function: object) -> str:
-    """Return what a function is called, for a log or an error."""
-    return getattr(function, "__qualname__", type(function).__qualname__)

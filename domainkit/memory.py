@@ -1,7 +1,8 @@
 """Every port in memory: the embedded default, and the reference that other adapters are measured by."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from threading import RLock
 from typing import Any, Generic, Never, Self
@@ -15,8 +16,8 @@ from domainkit.errors import (
     AggregateVersionConflictError,
     BusCannotPublish,
 )
-from domainkit.mediator import by_type, name_of
-from domainkit.messages import Command, DomainEvent, Handler, JsonValue, Message, Subscriber
+from domainkit.mediator import by_type
+from domainkit.messages import Command, DomainEvent, Handler, JsonValue, Message, MessageHeader, Subscriber
 from domainkit.ports import (
     AggT,
     CommandBus,
@@ -27,6 +28,7 @@ from domainkit.ports import (
     NotifierExceptionMessage,
     NotifierMessage,
 )
+from domainkit.results import name_of
 from domainkit.use_cases import Guard
 
 
@@ -90,23 +92,27 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             return Success(tuple(self._stored.values()))
 
 
+_KEPT = 10_000
+_DONE: Result[None, Never] = Success(None)
+
+
 class _Recorder:
     """What was handed to a bus and the copies that `with_meta` made of it, and whether it is open."""
 
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
+    def __init__(self, keep: int | None) -> None:
+        self.messages: deque[Message] = deque(maxlen=keep)
         self.open = True
 
 
 class _InmemoryBus:
-    def __init__(self) -> None:
-        self._recorder = _Recorder()
+    def __init__(self, keep: int | None) -> None:
+        self._recorder = _Recorder(keep)
         self._meta: Mapping[str, JsonValue] = {}
 
     def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
         """Return a bus that merges `meta` into the meta of every message; both share handlers, record and `close`."""
         made = copy(self)
-        made._meta = DomainEvent().add_meta(self._meta).add_meta(meta).header.meta
+        made._meta = MessageHeader(meta={**self._meta, **meta}).meta
         return made
 
     def close(self) -> None:
@@ -117,9 +123,10 @@ class _InmemoryBus:
 class InmemoryDomainEventBus(_InmemoryBus, DomainEventBus):
     """Hands events to functions in the same thread, before `publish` returns.
 
-    Events are handed over in their order; the subscribers of one event are called in the order in which they were given.
-    A subscriber of a base class gets the events of its subclasses too. One that fails, by a Failure or an exception, stops
-    no other: all are called, and the Failure of `publish` names those that failed.
+    Events are handed over in their order; the subscribers of one event are called in the order in which they were
+    given. A subscriber of a base class gets the events of its subclasses too. One that fails, by a Failure or an
+    exception, stops no other: all are called, and the Failure of `publish` names each that failed, its event and the
+    class of its error. An exception is logged too, as a use case does it.
 
     >>> class TaskCreated(DomainEvent): ...
     >>> bus = InmemoryDomainEventBus()
@@ -130,37 +137,51 @@ class InmemoryDomainEventBus(_InmemoryBus, DomainEventBus):
 
     Args:
         subscribers: bound by `handled_by`, any number for a class of events.
+        keep: how many events `published` shows, the newest; None for all of them.
+
+    Raises:
+        TypeError: one of them is no Subscriber.
     """
 
-    def __init__(self, *subscribers: Subscriber[Any]) -> None:
-        super().__init__()
+    def __init__(self, *subscribers: Subscriber[Any], keep: int | None = _KEPT) -> None:
+        super().__init__(keep)
+        for one in subscribers:
+            if not isinstance(one, Subscriber):
+                raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}")
         self._subscribers = subscribers
 
     @property
     def published(self) -> tuple[DomainEvent, ...]:
-        """All events that were published, the oldest first."""
+        """The events that were published, the oldest first."""
         return tuple(event for event in self._recorder.messages if isinstance(event, DomainEvent))
 
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and call their subscribers."""
-        several = (events,) if isinstance(events, DomainEvent) else tuple(events)
-        for event in several:
-            if not isinstance(event, DomainEvent):
-                raise TypeError(
-                    f"InmemoryDomainEventBus.publish: expected domain events, not a {type(event).__qualname__}"
-                )
+        several = _events_of(events)
         if not self._recorder.open:
             return _cannot_publish("the bus is closed")
+        failed = [failure for event in several for failure in self._hand_over(event)]
+        return _cannot_publish(f"subscribers that failed: {'; '.join(failed)}") if failed else _DONE
+
+    def _hand_over(self, event: DomainEvent) -> list[str]:
+        """Record an event and call its subscribers; tell which failed."""
+        sent = event.add_meta(self._meta) if self._meta else event
+        self._recorder.messages.append(sent)
         failed: list[str] = []
-        for event in several:
-            sent = event.add_meta(self._meta) if self._meta else event
-            self._recorder.messages.append(sent)
-            failed += [
-                name_of(one.function)
-                for one in self._subscribers
-                if isinstance(sent, one.message_type) and not _handle(one, sent)
-            ]
-        return _cannot_publish(f"subscribers that failed: {', '.join(failed)}") if failed else Success(None)
+        for one in self._subscribers:
+            if isinstance(sent, one.message_type):
+                outcome = _call(one.function, sent, if_none=_DONE)
+                if type(outcome) is not Success:
+                    failed.append(_failed(one.function, sent, outcome))
+        return failed
+
+
+def _events_of(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
+    several = (events,) if isinstance(events, DomainEvent) or not isinstance(events, Iterable) else tuple(events)
+    for event in several:
+        if not isinstance(event, DomainEvent):
+            raise TypeError(f"InmemoryDomainEventBus.publish: expected domain events, not a {type(event).__qualname__}")
+    return several
 
 
 class InmemoryCommandBus(_InmemoryBus, CommandBus):
@@ -175,18 +196,19 @@ class InmemoryCommandBus(_InmemoryBus, CommandBus):
 
     Args:
         handlers: bound by `handled_by`, one for a class of commands.
+        keep: how many commands `dispatched` shows, the newest; None for all of them.
 
     Raises:
-        TypeError: two handlers are bound to one class.
+        TypeError: two handlers are bound to one class, or one of them is no Handler.
     """
 
-    def __init__(self, *handlers: Handler[Any, Any, Any]) -> None:
-        super().__init__()
+    def __init__(self, *handlers: Handler[Any, Any, Any], keep: int | None = _KEPT) -> None:
+        super().__init__(keep)
         self._handlers = by_type(handlers)
 
     @property
     def dispatched(self) -> tuple[Command[Any, Any], ...]:
-        """All commands that were dispatched, the oldest first."""
+        """The commands that were dispatched, the oldest first."""
         return tuple(command for command in self._recorder.messages if isinstance(command, Command))
 
     def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:
@@ -200,23 +222,32 @@ class InmemoryCommandBus(_InmemoryBus, CommandBus):
         if handler is None and self._handlers:
             return _cannot_publish(f"no handler for {type(sent).__qualname__}")
         self._recorder.messages.append(sent)
-        if handler is not None and not _handle(handler, sent):
-            return _cannot_publish(f"the handler failed: {name_of(handler.function)}")
-        return Success(None)
+        outcome = _DONE if handler is None else _call(handler.function, sent)
+        if handler is None or type(outcome) is Success:
+            return _DONE
+        return _cannot_publish(f"the handler failed: {_failed(handler.function, sent, outcome)}")
+
+
+def _call(
+    function: Callable[[Any], object], message: Message, *, if_none: object = None
+) -> Result[Any, Any]:  # Any: what a handler answers is its own affair; here it counts whether it is a Failure
+    """Call a handler, and return its Result; an exception is logged without its text, and a Failure."""
+    try:
+        outcome = function(message)
+    except Exception as error:
+        return Guard(name_of(function)).failure_of(error)
+    if outcome is None:
+        outcome = if_none
+    return outcome if type(outcome) is Success else Guard(name_of(function)).result_of(outcome)
+
+
+def _failed(function: object, message: Message, outcome: Result[Any, Any]) -> str:
+    kind = type(outcome.failure()).__qualname__
+    return f"{name_of(function)} ({type(message).__qualname__} {message.header.id}, {kind})"
 
 
 def _cannot_publish(reason: str) -> Result[Never, BusCannotPublish]:
     return Failure(BusCannotPublish(additional_info={"message": reason}))
-
-
-def _handle(handler: Handler[Any, Any, Any] | Subscriber[Any], message: Message) -> bool:
-    """Call a handler, and tell whether it succeeded; an exception is logged, without its text."""
-    guard = Guard(name_of(handler.function), None)
-    try:
-        outcome = handler.function(message)
-    except Exception as error:
-        outcome = guard.failure_of(error)
-    return outcome is None or isinstance(guard.result_of(outcome), Success)
 
 
 class LoggingNotifier(Notifier):

@@ -41,9 +41,9 @@ class Repository(ABC):  # noqa: B024  (nothing abstract: it marks what stores, w
 class CrudRepository(Repository, Generic[AggT, IdT]):
     """A repository of one class of aggregates: save, retrieve, update, remove, retrieve all.
 
-    `class TaskRepository(CrudRepository[Task, TaskId])`; an aggregate with a plain Uuid needs one argument. Every adapter
-    passes the same contract tests. See Fowler, Patterns of Enterprise Application Architecture (2002), Repository and
-    Optimistic Offline Lock.
+    `class TaskRepository(CrudRepository[Task, TaskId])`; an aggregate with a plain Uuid needs one argument. Every
+    adapter passes the same tests, `domainkit.testing.CrudRepositoryContract`. See Fowler, Patterns of Enterprise
+    Application Architecture (2002), Repository and Optimistic Offline Lock.
     """
 
     __slots__ = ()
@@ -63,8 +63,8 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
     def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate over the one with its id, and return it as it is stored, its version raised by one.
 
-        A Failure with AggregateVersionConflictError where the stored version is not the one of `aggregate`: somebody else
-        stored it since it was read.
+        A Failure with AggregateVersionConflictError where the stored version is not the one of `aggregate`: somebody
+        else stored it since it was read.
         """
 
     @abstractmethod
@@ -73,7 +73,10 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
 
     @abstractmethod
     def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
-        """Return all aggregates, in the order in which they were saved; an empty tuple where there is none."""
+        """Return all aggregates, in the order in which they were saved; an empty tuple where there is none.
+
+        An update keeps the place of an aggregate; one that was removed and is saved again comes last.
+        """
 
 
 class _MessageBus(ABC):
@@ -155,7 +158,8 @@ class NotifierExceptionMessage:
     Args:
         title: one line.
         executor: the use case or function that failed.
-        exception: the exception itself, with its traceback. Its text may hold secrets: it is for those who may see them.
+        exception: the exception itself, with its traceback. Its text may hold secrets: it is for those who may see
+            them.
         filename: the file of the innermost frame.
         lineno: the line in that file, counted from 1.
         meta: facts to show beside it.
@@ -169,7 +173,7 @@ class NotifierExceptionMessage:
     meta: Mapping[str, object] = field(default=None, converter=_read_only, kw_only=True)
 
     @classmethod
-    def from_unknown_error(cls, error: UnknownError, title: str) -> "NotifierExceptionMessage":
+    def from_unknown_error(cls, error: UnknownError, title: str) -> Self:
         """Return the message about an UnknownError.
 
         >>> error = UnknownError.from_exception(KeyError("id"), executor="TaskCreator")

@@ -6,6 +6,7 @@ of steps. It is railway oriented programming (Wlaschin, Domain Modeling Made Fun
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeVar, overload
 
@@ -168,7 +169,7 @@ def pipeline(
     /,
 ) -> Callable[[T0], Result[T12, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11 | E12]]: ...
 def pipeline(*steps: Callable[[Any], Result[Any, Any]]) -> Callable[[Any], Result[Any, Any]]:
-    """Return one function that runs the steps in order, each with the value of the one before; the first Failure ends it.
+    """Return one function that runs the steps in order, each with the value of the last; the first Failure ends it.
 
     >>> def parse(text: str) -> Result[int, ValueError]:
     ...     return Success(int(text)) if text.isdecimal() else Failure(ValueError("no number"))
@@ -179,22 +180,23 @@ def pipeline(*steps: Callable[[Any], Result[Any, Any]]) -> Callable[[Any], Resul
     (<Success: 4>, <Failure: odd>, <Failure: no number>)
 
     Args:
-        steps: one to twelve functions of one argument, each returning a Result; a pipeline is one too, so that more steps
-            fit by nesting.
+        steps: one to twelve functions of one argument, each returning a Result; a pipeline is one too, so that more
+            steps fit by nesting.
 
     Raises:
-        TypeError: there is no step.
+        TypeError: there is no step; or, when it runs, a step returned no Result.
     """
     _require_steps("pipeline", steps)
-    first, rest = steps[0], steps[1:]
+    *before, last = steps
 
     def run(value: Any) -> Result[Any, Any]:
-        result = first(value)
-        for step in rest:
-            if not isinstance(result, Success):
-                return result
-            result = step(result._inner_value)  # noqa: SLF001  (the attribute that `case Success(value)` reads)
-        return result
+        for step in before:
+            result = step(value)
+            if type(result) is not Success:
+                return _ended_by(step, result)
+            value = result._inner_value  # the attribute that `case Success(value)` reads
+        result = last(value)
+        return result if type(result) is Success else _ended_by(last, result)
 
     return run
 
@@ -344,18 +346,21 @@ def async_pipeline(
         steps: one to twelve functions of one argument, each returning a Result or an awaitable of one.
 
     Raises:
-        TypeError: there is no step.
+        TypeError: there is no step; or, when it runs, a step returned no Result.
     """
     _require_steps("async_pipeline", steps)
+    *before, last = steps
 
     async def run(value: Any) -> Result[Any, Any]:
-        result: Result[Any, Any] = Success(value)
-        for step in steps:
-            if not isinstance(result, Success):
-                break
-            made = step(result._inner_value)  # noqa: SLF001  (the attribute that `case Success(value)` reads)
+        for step in before:
+            made = step(value)
             result = await made if isawaitable(made) else made
-        return result
+            if type(result) is not Success:
+                return _ended_by(step, result)
+            value = result._inner_value  # the attribute that `case Success(value)` reads
+        made = last(value)
+        result = await made if isawaitable(made) else made
+        return result if type(result) is Success else _ended_by(last, result)
 
     return run
 
@@ -363,6 +368,20 @@ def async_pipeline(
 def _require_steps(name: str, steps: tuple[object, ...]) -> None:
     if not steps:
         raise TypeError(f"{name} needs at least one step: a function of one argument that returns a Result")
+
+
+def _ended_by(step: object, result: object) -> Result[Any, Any]:
+    if isinstance(result, Failure):
+        return result
+    raise TypeError(f"the step {name_of(step)} must return a Result, not a {type(result).__qualname__}")
+
+
+def name_of(function: object) -> str:
+    """Return what a function, or another callable, is called: for a log or an error."""
+    while isinstance(function, partial):
+        function = function.func
+    name: str = getattr(function, "__qualname__", type(function).__qualname__)
+    return name
 
 
 def fold(result: Result[T, E], on_success: Callable[[T], U], on_failure: Callable[[E], U]) -> U:
@@ -376,9 +395,7 @@ def fold(result: Result[T, E], on_success: Callable[[T], U], on_failure: Callabl
         on_success: called with the value of a Success.
         on_failure: called with the error of a Failure.
     """
-    if isinstance(result, Success):
-        return on_success(result.unwrap())
-    return on_failure(result.failure())
+    return on_failure(result.failure()) if isinstance(result, Failure) else on_success(result.unwrap())
 
 
 def collect(results: Iterable[Result[T, E]]) -> Result[tuple[T, ...], tuple[E, ...]]:

@@ -1,37 +1,43 @@
 """Use cases: what the application does, as functions that return a Result and never raise."""
 
-import inspect
 import logging
-import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
+from inspect import iscoroutinefunction
+from textwrap import indent
+from traceback import StackSummary, walk_tb
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from returns.primitives.exceptions import UnwrapFailedError
-from returns.result import Failure, Result
+from returns.result import Failure, Result, Success
 
 from domainkit.errors import CriticalError, UnknownError
 from domainkit.ports import E, Notifier, NotifierExceptionMessage, NotifierMessage, P, T
+from domainkit.results import name_of
 
 logger = logging.getLogger("domainkit.use_cases")
+
+_LONGEST_CHAIN = 10
 
 
 class Guard:
     """The outermost frame of a use case: what comes out of it is a Result.
 
-    A bug becomes an UnknownError, logged once. The log has the traceback and the classes of the exceptions; their texts,
-    and the parameters of the call, are in neither the log nor the error: they may hold secrets.
+    A bug becomes an UnknownError, logged once. The log has the places of the traceback and the classes of the
+    exceptions; their texts, the lines of the source and the parameters of the call are in neither the log nor the
+    error: they may hold secrets.
 
     Args:
         executor: the name of what runs, for the log.
-        notifier: told of a CriticalError or UnknownError that comes out, where there is one.
+        owner: what runs. Its attribute `notifier`, where that is a Notifier, is told of a CriticalError and an
+            UnknownError.
     """
 
-    __slots__ = ("executor", "notifier")
+    __slots__ = ("_owner", "executor")
 
-    def __init__(self, executor: str, notifier: Notifier | None) -> None:
-        self.executor, self.notifier = executor, notifier
+    def __init__(self, executor: str, owner: object = None) -> None:
+        self.executor, self._owner = executor, owner
 
     def result_of(self, outcome: object) -> Result[Any, Any]:
         """Return the Result that the function returned; anything else is a bug."""
@@ -47,43 +53,67 @@ class Guard:
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
             return self.result_of(error.halted_container)
         unknown = UnknownError.from_exception(error, self.executor)
-        logger.error("%s failed:\n%s", self.executor, _frames(error))
+        logger.error("%s failed:\n%s", self.executor, _places(error))
         self._notify(unknown)
         return Failure(unknown)
 
     def _notify(self, error: object) -> None:
-        if self.notifier is None or not isinstance(error, CriticalError | UnknownError):
+        if not isinstance(error, CriticalError | UnknownError):
             return
         try:
-            if isinstance(error, UnknownError):
-                title = f"Error in {self.executor}"
-                self.notifier.publish_exception(NotifierExceptionMessage.from_unknown_error(error, title))
-            else:
-                self.notifier.publish(NotifierMessage(f"{type(error).__name__} in {self.executor}"))
+            notifier = getattr(self._owner, "notifier", None)
+            if isinstance(notifier, Notifier):
+                _tell(notifier, error, self.executor)
         except Exception as failure:  # a notifier that is down must not change the outcome
-            logger.error("the notifier of %s failed:\n%s", self.executor, _frames(failure))
+            places = _places(failure)
+            logger.error("the notifier of %s failed:\n%s", self.executor, places)  # noqa: TRY400  # it would log the text
 
 
-def _frames(error: BaseException) -> str:
-    """Return the traceback as Python writes it, without the texts of the exceptions."""
-    parts: list[str] = []
+def _tell(notifier: Notifier, error: CriticalError | UnknownError, executor: str) -> None:
+    if isinstance(error, UnknownError):
+        notifier.publish_exception(NotifierExceptionMessage.from_unknown_error(error, f"Error in {executor}"))
+    else:
+        notifier.publish(NotifierMessage(f"{type(error).__name__} in {executor}", error.detail()))
+
+
+def _places(error: BaseException) -> str:
+    """Return the traceback as Python writes it, without the texts of the exceptions and the lines of the source."""
+    chain: list[str] = []
     seen: BaseException | None = error
-    while seen is not None and len(parts) < 10:
-        lines = "".join(traceback.format_tb(seen.__traceback__))
-        parts.insert(0, f"Traceback (most recent call last):\n{lines}{type(seen).__module__}.{type(seen).__qualname__}")
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
-    return "\n\nwhich led to:\n\n".join(parts)
+    while seen is not None and len(chain) < _LONGEST_CHAIN:
+        chain.append(_places_of_one(seen))
+        seen = seen.__cause__ if seen.__suppress_context__ else seen.__context__
+    return "\n\nwhich led to:\n\n".join(reversed(chain))
+
+
+def _places_of_one(error: BaseException) -> str:
+    frames = StackSummary.from_list(
+        [(frame.f_code.co_filename, line, frame.f_code.co_qualname, "") for frame, line in walk_tb(error.__traceback__)]
+    )
+    text = f"Traceback (most recent call last):\n{''.join(frames.format())}{_name_of_class(error)}"
+    parts = error.exceptions[:_LONGEST_CHAIN] if isinstance(error, BaseExceptionGroup) else ()
+    return "\n\n".join([text, *(indent(f"of {_name_of_class(error)}:\n{_places(part)}", "  ") for part in parts)])
+
+
+def _name_of_class(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
 class UseCase(ABC, Generic[P, T, E]):
     """Something that the application does. Write `execute`; call the use case itself.
 
-    `UseCase[[Task], Task, DuplicateTask]` gives the parameters, the value and the error. Calling it runs `execute` under a
-    guard, and the type says so: `Result[Task, DuplicateTask | UnknownError]`.
+    `UseCase[[Task], Task, DuplicateTask]` gives the parameters, the value and the error. Calling it runs `execute`
+    under a guard, and the type says so: `Result[Task, DuplicateTask | UnknownError]`.
 
-    - A Failure that `execute` unwraps is returned: an early return.
-    - An exception is a bug: it becomes an UnknownError, logged once.
+    - A Failure that `execute` unwraps, at any depth, is returned: an early return.
+    - An exception is a bug, a DomainError that is raised too: it becomes an UnknownError, logged once. The log (of
+      `domainkit.use_cases`) and the error say where it happened; neither says what the exception does, nor the
+      parameters.
     - KeyboardInterrupt, SystemExit and asyncio.CancelledError pass through.
+    - An attribute `notifier` that is a Notifier is told of a CriticalError or an UnknownError that comes out. Each
+      guard on the way out tells its own: where use cases call one another, give the notifier to the outermost one.
+
+    What a use case needs stands in its fields: write `@attrs.frozen` above the class.
 
     >>> from domainkit import DomainError
     >>> from returns.result import Success
@@ -97,11 +127,6 @@ class UseCase(ABC, Generic[P, T, E]):
 
     __slots__ = ()
 
-    @property
-    def notifier(self) -> Notifier | None:
-        """Whom the guard tells of a CriticalError or UnknownError; nobody, unless a subclass has one."""
-        return None
-
     @abstractmethod
     def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
         """Do it, and return what came of it."""
@@ -112,7 +137,7 @@ class UseCase(ABC, Generic[P, T, E]):
             outcome = self.execute(*args, **kwargs)
         except Exception as error:
             return _guard(self).failure_of(error)
-        return _guard(self).result_of(outcome)
+        return outcome if type(outcome) is Success else _guard(self).result_of(outcome)
 
 
 class AsyncUseCase(ABC, Generic[P, T, E]):
@@ -130,11 +155,6 @@ class AsyncUseCase(ABC, Generic[P, T, E]):
 
     __slots__ = ()
 
-    @property
-    def notifier(self) -> Notifier | None:
-        """Whom the guard tells of a CriticalError or UnknownError; nobody, unless a subclass has one."""
-        return None
-
     @abstractmethod
     async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
         """Do it, and return what came of it."""
@@ -145,11 +165,11 @@ class AsyncUseCase(ABC, Generic[P, T, E]):
             outcome = await self.execute(*args, **kwargs)
         except Exception as error:
             return _guard(self).failure_of(error)
-        return _guard(self).result_of(outcome)
+        return outcome if type(outcome) is Success else _guard(self).result_of(outcome)
 
 
 def _guard(use_case: UseCase[..., Any, Any] | AsyncUseCase[..., Any, Any]) -> Guard:
-    return Guard(type(use_case).__qualname__, use_case.notifier)
+    return Guard(type(use_case).__qualname__, use_case)
 
 
 FP = ParamSpec("FP")
@@ -174,8 +194,8 @@ def use_case(function: Callable[..., Any], /) -> Callable[..., Any]:
     >>> half(3)
     <Success: 1.5>
     """
-    guard = Guard(function.__qualname__, None)
-    if inspect.iscoroutinefunction(function):
+    guard = Guard(name_of(function))
+    if iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004  # its kind matters
         return _guard_async(function, guard)
 
     @wraps(function)
@@ -184,7 +204,7 @@ def use_case(function: Callable[..., Any], /) -> Callable[..., Any]:
             outcome = function(*args, **kwargs)
         except Exception as error:
             return guard.failure_of(error)
-        return guard.result_of(outcome)
+        return outcome if type(outcome) is Success else guard.result_of(outcome)
 
     return guarded
 
@@ -196,6 +216,6 @@ def _guard_async(function: Callable[..., Awaitable[object]], guard: Guard) -> Ca
             outcome = await function(*args, **kwargs)
         except Exception as error:
             return guard.failure_of(error)
-        return guard.result_of(outcome)
+        return outcome if type(outcome) is Success else guard.result_of(outcome)
 
     return guarded
