@@ -1,0 +1,37 @@
+"""What all tests share: hypothesis profiles, and no silent gaps in CI."""
+
+import os
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+from hypothesis import settings
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+CI = os.environ.get("CI") == "true"
+
+settings.register_profile("local", deadline=None)  # a busy machine is slow, and that is no failure
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if CI else "local")
+
+
+def refuse_skipped(report: Report) -> Report:
+    """Make a skipped test a failure where everything that tests need is promised to be there."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    if CI and report.skipped and not hasattr(report, "wasxfail") and "Python" not in reason:
+        report.outcome = "failed"
+        report.longrepr = f"{reason}: in CI only another version of Python is a reason to skip a test"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Look at the outcome of each test."""
+    return refuse_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Look at the outcome of each module's collection: pytest.importorskip skips it as a whole."""
+    return refuse_skipped((yield))
