@@ -157,6 +157,16 @@ class MessageCodec:
         """The classes, in the order in which they were given."""
         return tuple(self._wires)
 
+    @property
+    def wires(self) -> Mapping[type[Message], Wire]:
+        """The wire type of each class: what other views of the same messages are made from."""
+        return self._wires
+
+    @property
+    def limits(self) -> Limits:
+        """How large a message may be."""
+        return self._limits
+
     def encode(self, message: Message) -> bytes:
         """Return the JSON of a message, in UTF-8.
 

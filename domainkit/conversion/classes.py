@@ -47,8 +47,10 @@ class AttrsNode(Node):
 
     kinds = frozenset({"object"})
 
-    def __init__(self, cls: type, *, forbid_unknown: bool = False, tag: tuple[str, str] | None = None) -> None:
-        self.cls = cls
+    def __init__(
+        self, cls: type, hint: object, *, forbid_unknown: bool = False, tag: tuple[str, str] | None = None
+    ) -> None:
+        self.cls, self.hint = cls, hint
         self.expected = cls.__qualname__
         self.object_classes = (cls,)
         self.forbid_unknown = forbid_unknown

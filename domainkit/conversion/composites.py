@@ -26,8 +26,8 @@ def _same(value: Any) -> Any:
 class ValueObjectNode(Node):
     """A value object, written as what it wraps."""
 
-    def __init__(self, cls: type[ValueObject[Any]], inner: Node) -> None:
-        self.cls, self.inner = cls, inner
+    def __init__(self, cls: type[ValueObject[Any]], hint: object, inner: Node) -> None:
+        self.cls, self.hint, self.inner = cls, hint, inner
         self.wire = inner.wire
         self.expected = f"{cls.__qualname__} ({inner.expected})"
         self.kinds = inner.kinds
@@ -305,9 +305,9 @@ class ConstrainedNode(Node):
     """A type with `msgspec.Meta` constraints beside it: `Annotated[int, Meta(ge=1)]`."""
 
     def __init__(self, inner: Node, constraints: Iterable[msgspec.Meta]) -> None:
-        self.inner = inner
+        self.inner, self.constraints = inner, tuple(constraints)
         self.wire = inner.wire
-        for constraint in constraints:
+        for constraint in self.constraints:
             self.wire = Annotated[self.wire, constraint]
         self.expected = f"{inner.expected} within its constraints"
         self.kinds, self.load = inner.kinds, inner.load

@@ -135,13 +135,13 @@ class Derivation:
         require_decorated(cls)
         arguments = dict(zip(parameters_of(cls), get_args(hint), strict=False))
         where = f"{cls.__qualname__}.value"
-        return ValueObjectNode(cls, self.node(_resolved(cls, "value", arguments), where))
+        return ValueObjectNode(cls, hint, self.node(_resolved(cls, "value", arguments), where))
 
     def attrs_node(self, cls: type, hint: object, *, tag: tuple[str, str] | None = None) -> AttrsNode:
         """Return the node of an attrs class, every field that its constructor takes being a key."""
         if issubclass(cls, Frozen):
             require_decorated(cls)
-        node = AttrsNode(cls, forbid_unknown=self.forbid_unknown, tag=tag)
+        node = AttrsNode(cls, hint, forbid_unknown=self.forbid_unknown, tag=tag)
         key = hint if tag is None else (cls, tag)
         standin = self._open[key] = RecursiveNode(f"_wire_{len(self._structs)}_{len(self._open)}", cls)
         try:

@@ -73,7 +73,7 @@ class MessageWire(Generic[M, H]):
     def __init__(self, cls: type[M], info: MessageInfo, header: MakeHeader[H], derivation: Derivation) -> None:
         self.cls, self.info, self.header = cls, info, header
         self.forbid_unknown = derivation.forbid_unknown
-        self.node = AttrsNode(cls, forbid_unknown=self.forbid_unknown)
+        self.node = AttrsNode(cls, cls, forbid_unknown=self.forbid_unknown)
         self.node.complete(derivation.parts(cls, cls, frozenset({"header"})), ("header",))
         self._load: Callable[[Any, H], M] = self.node.load  # type: ignore[assignment]  # it takes the preset header too
         self.data = _data_struct(
