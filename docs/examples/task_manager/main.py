@@ -57,12 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"task_manager: can't read {file}: {error.strerror}", file=sys.stderr)
         return 2
-    _print(f"Task Manager: commands from {file.name}\n", *render(report, width=_columns()))
-    if set(report.refused) != (WRONG_ON_PURPOSE if file == DEMO else set()):
-        _print("\nNot all went well: there are lines that should not have been refused.")
-        return 1
-    _print("\nAll went well" + (": the lines that were refused are wrong on purpose." if file == DEMO else "."))
-    return 0
+    well = set(report.refused) == (WRONG_ON_PURPOSE if file == DEMO else set())
+    width = min(get_terminal_size((100, 24)).columns, 120)
+    _print(f"Task Manager: commands from {file.name}\n", *render(report, width), _verdict(report, well=well))
+    return 0 if well else 1
 
 
 def _parse(arguments: Sequence[str] | None) -> Path:
@@ -74,8 +72,10 @@ def _parse(arguments: Sequence[str] | None) -> Path:
     return file
 
 
-def _columns() -> int:
-    return min(get_terminal_size((100, 24)).columns, 120)
+def _verdict(report: Report, *, well: bool) -> str:
+    if not well:
+        return "Not all went well: there are lines that should not have been refused."
+    return "All went well: the refused lines are wrong on purpose." if report.refused else "All went well."
 
 
 def _print(*blocks: str) -> None:

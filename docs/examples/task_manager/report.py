@@ -22,18 +22,25 @@ class Report:
 
 def render(report: Report, width: int) -> Iterator[str]:
     """Return the report in blocks of text, `width` columns wide where words allow it."""
-    yield f"Stored tasks: {len(report.stored)}\n"
-    yield from map(_task, report.stored)
-    yield f"\nPublished envelopes: {len(report.published)}\n"
-    yield from (f"  {_json(json.loads(event.json()), width, indent=2)}" for event in report.published)
-    yield f"\nRefused lines: {len(report.refused)}\n"
-    for number, error in report.refused.items():
-        yield from _refusal(number, error, width)
+    yield from _section("Stored tasks", [_task(task) for task in report.stored])
+    yield from _section("Published envelopes", [_envelope(event, width) for event in report.published])
+    refusals = [_refusal(number, error, width) for number, error in report.refused.items()]
+    yield from _section("Refused lines", refusals)
+
+
+def _section(title: str, blocks: list[str]) -> Iterator[str]:
+    yield f"{title}: {len(blocks)}\n"
+    if blocks:
+        yield from (*blocks, "")
 
 
 def _task(task: Task) -> str:
     labels = "".join(f"  #{label.value}" for label in task.labels)
     return f"  {task.due or 'some day'!s:<12}{task.title.value}{labels}"
+
+
+def _envelope(event: DomainEvent, width: int) -> str:
+    return "  " + _json(json.loads(event.json()), width, indent=2)
 
 
 def _json(value: JsonValue, width: int, *, indent: int) -> str:
@@ -45,13 +52,15 @@ def _json(value: JsonValue, width: int, *, indent: int) -> str:
     return "{" + (",\n" + " " * (indent + 1)).join(members) + "}"
 
 
-def _refusal(number: int, error: DomainError, width: int) -> Iterator[str]:
+def _refusal(number: int, error: DomainError, width: int) -> str:
     """Return each reason, behind the path where it applies."""
     reasons = [("", error.detail())]
     if isinstance(error, InvalidMessage):
         reasons = [(f"{one.path:<29}", f"expected {one.expected} ({one.code})") for one in error.problems]
-    lead = f"  line {number}"
-    for path, reason in reasons:
-        before = f"{lead:<11}{path}"
-        yield from wrap(reason, width, initial_indent=before, subsequent_indent=" " * len(before))
-        lead = ""
+    leads = [f"  line {number}", *[""] * (len(reasons) - 1)]
+    rows = zip(leads, reasons, strict=True)
+    return "\n".join(_row(f"{lead:<11}{path}", reason, width) for lead, (path, reason) in rows)
+
+
+def _row(before: str, text: str, width: int) -> str:
+    return "\n".join(wrap(text, width, initial_indent=before, subsequent_indent=" " * len(before)))
