@@ -210,10 +210,44 @@ def _make_value_object(source: _Source, node: ValueObjectNode, variable: str) ->
     lines = [*_load_lines(source, node.inner, variable), f"{inner} = {variable}"]
     lines += [f"{variable} = new({cls})", f"set_value({variable}, {inner})"]
     attribute = attrs.fields(node.cls).value
-    if attribute.validator is not None:
-        check, field = source.name(attribute.validator, "check"), source.name(attribute, "field")
-        lines.append(f"{check}({variable}, {field}, {inner})")
+    return lines + _check_lines(source, attribute, variable, inner)
+
+
+def _check_lines(source: _Source, attribute: "attrs.Attribute[Any]", instance: str, value: str) -> list[str]:
+    """Return the lines that run the validators of a field; they raise where one refuses the value."""
+    if attribute.validator is None:
+        return []
+    lines: list[str] = []
+    for validator in flattened(attribute.validator):
+        condition = _condition(source, validator, value)
+        if condition is None:
+            check, field = source.name(validator, "check"), source.name(attribute, "field")
+            lines.append(f"{check}({instance}, {field}, {value})")
+        else:
+            lines += [f"if not ({condition}):", "    raise Refused"]
     return lines
+
+
+_AND, _NUMBER = type(attrs.validators.and_()), type(attrs.validators.ge(0))
+_MIN_LENGTH, _MAX_LENGTH = type(attrs.validators.min_len(0)), type(attrs.validators.max_len(0))
+_PATTERN = type(attrs.validators.matches_re(""))
+
+
+def flattened(validator: Any) -> tuple[Any, ...]:
+    """Return the validators that attrs joined into one."""
+    return validator._validators if isinstance(validator, _AND) else (validator,)  # noqa: SLF001  (attrs has no other way)
+
+
+def _condition(source: _Source, validator: Any, value: str) -> str | None:
+    """Return the condition that a validator of attrs checks, in the place of a call; None for any other validator."""
+    kind = type(validator)
+    if kind is _NUMBER:
+        return f"{value} {validator.compare_op} {source.name(validator.bound, 'bound')}"
+    if kind is _MIN_LENGTH:
+        return f"len({value}) >= {source.name(validator.min_length, 'least')}"
+    if kind is _MAX_LENGTH:
+        return f"len({value}) <= {source.name(validator.max_length, 'most')}"
+    return f"{source.name(validator.match_func, 'match')}({value})" if kind is _PATTERN else None
 
 
 def _slots_suffice(node: AttrsNode, preset: tuple[str, ...]) -> bool:
@@ -240,9 +274,8 @@ def _set_slots(source: _Source, node: AttrsNode, values: list[str]) -> None:
         setter = source.name(getattr(node.cls, attribute.name).__set__, "set")
         source.lines.append(f"{setter}(o, {variables.get(attribute.name, attribute.name)})")
     for attribute in fields:
-        if attribute.validator is not None and attribute.name in variables:
-            check, field = source.name(attribute.validator, "check"), source.name(attribute, "field")
-            source.lines.append(f"{check}(o, {field}, {variables[attribute.name]})")
+        if attribute.name in variables:
+            source.lines += _check_lines(source, attribute, "o", variables[attribute.name])
     source.lines.append("return o")
 
 
