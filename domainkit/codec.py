@@ -9,7 +9,7 @@ from uuid import UUID
 
 import attrs
 import msgspec
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 from attrs.validators import ge, instance_of
 from cattrs import Converter
 from returns.result import Failure, Result, Success
@@ -26,6 +26,10 @@ Attributes: TypeAlias = Mapping[str, JsonValue]
 """The attributes of a message, as builtins that came from JSON."""
 
 Wire: TypeAlias = MessageWire[Any, MessageHeader]  # Any: messages of all classes stand side by side in a codec
+
+
+def _next_version(upcaster: "Upcaster") -> int:
+    return upcaster.from_version + 1
 
 
 @frozen
@@ -59,12 +63,8 @@ class Upcaster:
     message_type: type[Message]
     from_version: int = field(validator=[instance_of(int), ge(1)])
     function: Callable[[Attributes], Attributes]
-    to_version: int = field(kw_only=True)
+    to_version: int = field(default=Factory(_next_version, takes_self=True), kw_only=True)
     from_name: str | None = field(default=None, kw_only=True)
-
-    @to_version.default
-    def _next_version(self) -> int:
-        return self.from_version + 1
 
     def __str__(self) -> str:
         return f"the upcaster of {self.message_type.__qualname__} from version {self.from_version}"
