@@ -1,0 +1,167 @@
+"""The shape of the house: each file imports only from those above it, and nothing acts behind the reader's back."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import domainkit
+
+ORDER: tuple[tuple[str, ...], ...] = (
+    ("_mapping", "_classes", "_types", "_frozen"),  # private helpers: they know no word of the domain
+    ("errors",),  # the tree of domain errors
+    ("values",),  # ValueObject, Uuid
+    ("conversion",),  # objects to builtins and JSON, and back
+    ("messages",),  # DomainEvent, Command
+    ("aggregates",),  # AggregateRoot
+    ("codec",),  # MessageCodec
+    ("results",),  # pipeline, fold, collect
+    ("ports",),  # what the domain asks of the outside
+    ("use_cases",),  # UseCase and its guard
+    ("mediator",),  # typed dispatch
+    ("http",),  # statuses and problem details
+    ("memory",),  # every port in memory
+    ("formats",),  # other views of the same messages
+    ("adapters",),  # one for each framework
+    ("testing",),  # for the tests of those who use the library
+    ("__init__",),  # the public names
+)
+"""The order that holds: a file imports from the layers above its own, and from its own where that makes no circle."""
+
+RANKS = {name: rank for rank, layer in enumerate(ORDER) for name in layer}
+ROOT = Path(domainkit.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of the module in a file."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in FILES}
+
+
+def layer_of(module: str) -> str:
+    """Return the layer that a module of the package belongs to."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield each module of the package that a file imports, wherever in the file, with the line where it does."""
+    package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            up = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            base = ".".join(part for part in (up, node.module) if part)
+            names = [f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base for alias in node.names]
+        else:
+            continue
+        yield from ((node.lineno, name) for name in names if name.partition(".")[0] == "domainkit")
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_a_file_has_a_place_in_the_order(path: Path) -> None:
+    """Every file of the package belongs to one layer of ORDER."""
+    assert layer_of(module_name(path)) in RANKS
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_a_file_imports_only_from_above_it(path: Path) -> None:
+    """No import leads down the order, not even one inside a function or under TYPE_CHECKING."""
+    own = layer_of(module_name(path))
+    down = [
+        f"{path.name}:{line} imports {name}"
+        for line, name in imported_modules(path)
+        if RANKS[layer_of(name)] > RANKS[own]
+    ]
+    assert [] == down
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_a_file_never_imports_the_package_itself(path: Path) -> None:
+    """Inside the package a name is imported from the module that defines it: `import domainkit` would be a circle."""
+    assert [] == [line for line, name in imported_modules(path) if name == "domainkit"]
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Inside a layer too, the files have an order: following imports never leads back to where one started."""
+    edges = {name: {target for _, target in imported_modules(path)} for name, path in MODULES.items()}
+    left = {name: targets - {name} for name, targets in edges.items()}
+    while free := {name for name, targets in left.items() if not targets & left.keys()}:
+        left = {name: targets for name, targets in left.items() if name not in free}
+    assert {} == left
+
+
+def test_adapters_never_import_each_other() -> None:
+    """An adapter is one file or folder: using one never needs what another needs."""
+    crossing = [
+        f"{module} imports {name}"
+        for module, path in MODULES.items()
+        for _, name in imported_modules(path)
+        if _adapter(module) and _adapter(name) and _adapter(module) != _adapter(name)
+    ]
+    assert [] == crossing
+
+
+def _adapter(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[2] if parts[1:2] == ["adapters"] and len(parts) > 2 else None
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_no_metaclass(path: Path) -> None:
+    """No class of the library has a metaclass of its own; only abstract bases have the standard library's."""
+    classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+    assert [] == [cls.name for cls in classes for keyword in cls.keywords if keyword.arg == "metaclass"]
+    assert [] == [cls.name for cls in classes for base in cls.bases if ast.unparse(base) in {"type", "ABCMeta"}]
+
+
+MUTABLE_LITERALS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+MUTABLE_CALLS = frozenset(
+    {"list", "dict", "set", "bytearray", "deque", "defaultdict", "OrderedDict", "Counter", "WeakKeyDictionary"}
+    | {"WeakValueDictionary", "WeakSet", "ContextVar", "local", "Lock", "RLock", "Converter", "count", "iter"}
+)
+DECLARATIONS = frozenset({"__all__", "__slots__"})
+
+
+def mutable_globals(path: Path) -> Iterator[str]:
+    """Yield the names at the top level of a file, or of a class in it, that hold something that can change."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    bodies = [tree.body, *(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
+    for statement in (statement for body in bodies for statement in body):
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            names = {ast.unparse(target) for target in targets}
+            if _is_mutable(statement.value) and not names <= DECLARATIONS:
+                yield f"{path.name}:{statement.lineno} {', '.join(names)}"
+
+
+def _is_mutable(value: ast.expr) -> bool:
+    if isinstance(value, ast.Call):
+        name = value.func.attr if isinstance(value.func, ast.Attribute) else ast.unparse(value.func)
+        return name in MUTABLE_CALLS
+    return isinstance(value, MUTABLE_LITERALS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_no_mutable_state_in_a_module(path: Path) -> None:
+    """No module and no class holds a list, dict, set, cache or registry that a call could change."""
+    assert [] == list(mutable_globals(path))
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_no_function_writes_a_global(path: Path) -> None:
+    """No function has a `global` statement, or a cache for the whole process."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert [] == [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Global)]
+    decorators = [
+        ast.unparse(decorator)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for decorator in node.decorator_list
+    ]
+    assert [] == [name for name in decorators if name.partition("(")[0].rpartition(".")[2] in {"cache", "lru_cache"}]

@@ -1,0 +1,93 @@
+"""Converters and the codec."""
+
+from typing import Annotated, assert_type
+
+from attrs import frozen
+from cattrs import Converter
+from returns.result import Result
+
+from domainkit import (
+    Attributes,
+    Command,
+    DomainError,
+    DomainEvent,
+    InvalidMessage,
+    Limits,
+    Message,
+    MessageCodec,
+    Tagged,
+    Upcaster,
+    UnsupportedTypeError,
+    ValueObjectSerializer,
+    configure_converter,
+    make_converter,
+)
+from board import Task, TaskCreated, TaskId, TaskRenamed, Title
+
+
+@frozen
+class Page:
+    title: Annotated[Title, ValueObjectSerializer]
+    task_id: Annotated[TaskId, ValueObjectSerializer]
+    subtitle: Title
+
+    _subtitle = Title.serializer("subtitle")
+
+
+page = Page(Title("Home"), TaskId.v4(), Title("Welcome"))
+assert_type(page.title, Title)
+assert_type(make_converter(), Converter)
+assert_type(make_converter(unwrap_value_objects=False), Converter)
+assert_type(make_converter().structure({"title": "Buy milk"}, Task), Task)
+own = Converter()
+configure_converter(own)
+configure_converter(own, unwrap_value_objects=False)
+refused: TypeError = UnsupportedTypeError("Task.title: ...")
+
+
+@frozen
+class Card:
+    number: str
+
+
+@frozen
+class Transfer:
+    iban: str
+
+
+@frozen
+class Paid(DomainEvent):
+    by: Annotated[Card | Transfer, Tagged("kind", card=Card, transfer=Transfer)]
+
+
+assert_type(Paid(Card("4111")).by, Card | Transfer)
+
+
+def add_title(attributes: Attributes) -> Attributes:
+    return {**attributes, "title": "untitled"}
+
+
+codec = MessageCodec(
+    TaskCreated,
+    TaskRenamed,
+    Paid,
+    upcasters=[Upcaster(TaskCreated, 1, add_title), Upcaster(TaskRenamed, 1, add_title, from_name="task.retitled")],
+    limits=Limits(max_bytes=1_000_000),
+    forbid_unknown=True,
+    converter=make_converter(),
+)
+assert_type(codec.encode(Paid(Card("4111"))), bytes)
+assert_type(codec.decode(b"{}"), Result[Message, InvalidMessage])
+assert_type(codec.decode("{}"), Result[Message, InvalidMessage])
+
+
+def handle(message: Message) -> str:
+    if isinstance(message, TaskCreated):
+        assert_type(message, TaskCreated)
+        return message.title.value
+    return message.info().name
+
+
+assert_type(codec.decode("{}").map(handle), Result[str, InvalidMessage])
+plain: MessageCodec = MessageCodec(Command, DomainEvent)
+raised: DomainError = codec.decode("{}").failure()

@@ -1,0 +1,136 @@
+"""Ports and their in-memory implementations: precise ids, aggregates and errors."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Never, assert_type
+
+from returns.result import Result, Success
+
+from domainkit import (
+    AggregateAlreadyExistError,
+    AggregateNotFoundError,
+    AggregateVersionConflictError,
+    BusCannotPublish,
+    Command,
+    CommandBus,
+    CommandNotHandled,
+    CrudRepository,
+    DomainError,
+    DomainEvent,
+    DomainEventBus,
+    InmemoryCommandBus,
+    InmemoryCrudRepository,
+    InmemoryDomainEventBus,
+    InmemoryNotifier,
+    JsonValue,
+    LoggingNotifier,
+    Mediator,
+    Notifier,
+    NotifierExceptionMessage,
+    NotifierMessage,
+    Repository,
+    UnknownError,
+    Uuid,
+)
+from board import (
+    CloseTask,
+    CreateTask,
+    DuplicateTask,
+    Setting,
+    SettingRepository,
+    Task,
+    TaskCreated,
+    TaskId,
+    TaskRepository,
+    Title,
+    create_task,
+)
+
+task = Task.create(Title("Buy milk"))
+
+
+def use_repository(tasks: TaskRepository, settings: SettingRepository) -> None:
+    assert_type(tasks.save(task), Result[Task, AggregateAlreadyExistError])
+    assert_type(tasks.retrieve(task.aggregate_id), Result[Task, AggregateNotFoundError])
+    assert_type(tasks.update(task), Result[Task, AggregateNotFoundError | AggregateVersionConflictError])
+    assert_type(tasks.remove(task.aggregate_id), Result[None, AggregateNotFoundError])
+    assert_type(tasks.retrieve_all(), Result[tuple[Task, ...], Never])
+    assert_type(settings.retrieve(Uuid.v4()), Result[Setting, AggregateNotFoundError])
+
+
+assert_type(InmemoryCrudRepository[Task, TaskId]().retrieve(TaskId.v4()), Result[Task, AggregateNotFoundError])
+assert_type(InmemoryCrudRepository[Setting]().retrieve(Uuid.v4()), Result[Setting, AggregateNotFoundError])
+port: CrudRepository[Task, TaskId] = InmemoryCrudRepository[Task, TaskId](repository_name="tasks")
+marker: Repository = port
+
+
+class TaskArchive(Repository):
+    def latest(self) -> Task:
+        return task
+
+
+event = TaskCreated(task.aggregate_id, task.title)
+
+
+def mail(event: TaskCreated) -> None: ...
+def log(event: DomainEvent) -> Result[None, DomainError]:
+    return Success(None)
+
+
+bus = InmemoryDomainEventBus(TaskCreated.handled_by(mail), DomainEvent.handled_by(log), TaskCreated.handled_by(log))
+assert_type(bus.published, tuple[DomainEvent, ...])
+assert_type(bus.with_meta({"tenant": "home"}), InmemoryDomainEventBus)
+
+
+def use_event_bus(port: DomainEventBus) -> None:
+    assert_type(port.publish(event), Result[None, BusCannotPublish])
+    assert_type(port.publish([event]), Result[None, BusCannotPublish])
+    assert_type(port.publish(task.pull_domain_events()[0]), Result[None, BusCannotPublish])
+    assert_type(port.publish(one for one in (event,)), Result[None, BusCannotPublish])
+    assert_type(port.with_meta({"tenant": "home"}), DomainEventBus)
+    port.close()
+
+
+use_event_bus(bus)
+
+commands = InmemoryCommandBus(CreateTask.handled_by(create_task))
+assert_type(commands.dispatched, tuple[Command[Any, Any], ...])
+assert_type(commands.with_meta({}), InmemoryCommandBus)
+
+
+def use_command_bus(port: CommandBus) -> None:
+    assert_type(port.dispatch(CreateTask(Title("Buy milk"))), Result[None, BusCannotPublish])
+    assert_type(port.dispatch(CloseTask(TaskId.v4())), Result[None, BusCannotPublish])
+    assert_type(port.with_meta({}), CommandBus)
+
+
+use_command_bus(commands)
+
+
+class Kafka(DomainEventBus):
+    def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+        return Success(None)
+
+    def with_meta(self, meta: Mapping[str, JsonValue]) -> "Kafka":
+        return Kafka()
+
+    def close(self) -> None: ...
+
+
+def close_task(command: CloseTask) -> Result[None, DomainError]:
+    return Success(None)
+
+
+mediator = Mediator(CreateTask.handled_by(create_task), CloseTask.handled_by(close_task))
+assert_type(mediator.send(CreateTask(Title("Buy milk"))), Result[TaskId, DuplicateTask | CommandNotHandled])
+assert_type(mediator.send(CloseTask(TaskId.v4())), Result[None, DomainError | CommandNotHandled])
+unhandled: DomainError = CommandNotHandled()
+
+notifiers: tuple[Notifier, ...] = (LoggingNotifier(), LoggingNotifier(logging.getLogger("shop")), InmemoryNotifier())
+notifiers[0].publish(NotifierMessage("Import finished", "312 tasks", meta={"list": "home"}, link="https://example.org"))
+notifiers[0].publish_exception(NotifierExceptionMessage("Bug", executor="TaskCreator", exception=KeyError("id"), lineno=3))
+bug = NotifierExceptionMessage.from_unknown_error(UnknownError(), title="Bug")
+assert_type(bug, NotifierExceptionMessage)
+assert_type(bug.exception, BaseException | None)
+assert_type(NotifierMessage("x").meta, Mapping[str, object])
+assert_type(InmemoryNotifier().messages, tuple[NotifierMessage | NotifierExceptionMessage, ...])

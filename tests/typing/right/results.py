@@ -1,0 +1,134 @@
+"""Pipelines: the error type is the union of what the steps can fail with, whatever kind of function a step is."""
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, assert_type
+
+from returns.result import Failure, Result, Success
+
+from domainkit import DomainError, UnknownError, async_pipeline, collect, fold, pipeline, use_case
+from board import (
+    DuplicateTask,
+    NoPermission,
+    Task,
+    TaskClosed,
+    Title,
+    UserId,
+    check_owner,
+    close_task,
+    notify_owner,
+    open_task,
+    parse_title,
+)
+
+# functions
+assert_type(pipeline(open_task), Callable[[Title], Result[Task, DuplicateTask]])
+assert_type(pipeline(open_task, close_task), Callable[[Title], Result[Task, DuplicateTask | TaskClosed]])
+assert_type(
+    pipeline(open_task, close_task, check_owner), Callable[[Title], Result[Task, DuplicateTask | TaskClosed | NoPermission]]
+)
+assert_type(pipeline(parse_title, open_task)("Buy milk"), Result[Task, DomainError | DuplicateTask])
+
+# one error type that several steps have stays one
+assert_type(pipeline(close_task, close_task, close_task), Callable[[Task], Result[Task, TaskClosed]])
+
+# a pipeline is a step, so that there is no limit
+whole = pipeline(pipeline(open_task, close_task), check_owner)
+assert_type(whole, Callable[[Title], Result[Task, DuplicateTask | TaskClosed | NoPermission]])
+
+
+# a lambda's parameter has the type that the step before returns
+assert_type(
+    pipeline(open_task, lambda task: check_owner(task), lambda task: close_task(task))(Title("Buy milk")),
+    Result[Task, DuplicateTask | NoPermission | TaskClosed],
+)
+assert_type(pipeline(open_task, lambda task: parse_title(task.title.value.upper()))(Title("Buy milk")).unwrap(), Title)
+
+
+# bound methods, class methods and partial functions
+class Desk:
+    def approve(self, task: Task) -> Result[Task, NoPermission]:
+        return Failure(NoPermission())
+
+    @classmethod
+    def sign(cls, task: Task) -> Result[UserId, NoPermission]:
+        return Failure(NoPermission())
+
+
+def assign(owner: UserId, task: Task) -> Result[Task, TaskClosed]:
+    return Success(task)
+
+
+desk = Desk()
+assert_type(
+    pipeline(open_task, desk.approve, Desk.sign), Callable[[Title], Result[UserId, DuplicateTask | NoPermission]]
+)
+assert_type(
+    pipeline(open_task, partial(assign, UserId.v4()))(Title("Buy milk")), Result[Task, DuplicateTask | TaskClosed]
+)
+
+# a use case is a step
+assert_type(
+    pipeline(use_case(open_task), close_task), Callable[[Title], Result[Task, DuplicateTask | UnknownError | TaskClosed]]
+)
+
+
+# twelve steps
+class E1(DomainError): ...
+
+
+class E12(DomainError): ...
+
+
+def first(number: int) -> Result[int, E1]:
+    return Success(number)
+
+
+def last(number: int) -> Result[str, E12]:
+    return Success(str(number))
+
+
+assert_type(
+    pipeline(first, first, first, first, first, first, first, first, first, first, first, last)(1), Result[str, E1 | E12]
+)
+
+
+# async
+async def check() -> None:
+    assert_type(
+        async_pipeline(open_task, notify_owner),
+        Callable[[Title], Coroutine[None, None, Result[UserId, DuplicateTask | NoPermission]]],
+    )
+    assert_type(
+        await async_pipeline(parse_title, open_task, notify_owner)("Buy milk"),
+        Result[UserId, DomainError | DuplicateTask | NoPermission],
+    )
+    assert_type(await async_pipeline(notify_owner)(Task.create(Title("Buy milk"))), Result[UserId, NoPermission])
+    assert_type(await async_pipeline(open_task, close_task)(Title("x")), Result[Task, DuplicateTask | TaskClosed])
+    assert_type(await async_pipeline(open_task, desk.approve)(Title("x")), Result[Task, DuplicateTask | NoPermission])
+    several = async_pipeline(open_task, lambda task: notify_owner(task), lambda user: parse_title(user.to_uuid().hex))
+    assert_type(await several(Title("x")), Result[Title, DuplicateTask | NoPermission | DomainError])
+
+
+# fold and collect
+def title_of(task: Task) -> str:
+    return task.title.value
+
+
+def reason_of(error: DomainError) -> str:
+    return error.detail()
+
+
+opened = open_task(Title("Buy milk"))
+assert_type(fold(opened, title_of, reason_of), str)
+assert_type(fold(opened, lambda task: task.aggregate_version, lambda error: len(error.detail())), int)
+assert_type(collect([opened, opened]), Result[tuple[Task, ...], tuple[DuplicateTask, ...]])
+assert_type(collect(Title.parse(raw) for raw in ("a", 5)), Result[tuple[Title, ...], tuple[DomainError, ...]])
+assert_type(collect([opened]).unwrap()[0], Task)
+assert_type(collect([opened]).failure()[0], DuplicateTask)
+
+# with the containers of returns themselves
+assert_type(opened.map(title_of), Result[str, DuplicateTask])
+assert_type(opened.alt(reason_of), Result[Task, str])
+assert_type(opened.map(pipeline(close_task)).unwrap(), Result[Task, TaskClosed])
+nothing: Callable[[Any], Result[Any, Any]] = pipeline(open_task)
