@@ -1,0 +1,119 @@
+"""The configuration of the documentation: build it with `make docs`."""
+
+from importlib.metadata import version as version_of
+from typing import get_origin
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+import domainkit
+
+project = "domainkit"
+author = "The authors of domainkit"
+release = version_of("domainkit-attrs")
+version = release
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build", "examples"]
+html_theme = "furo"
+html_title = f"domainkit {release}"
+html_theme_options = {"navigation_with_keys": True}
+html_static_path = ["_static"]
+html_css_files = ["domainkit.css"]
+html_copy_source = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+
+default_role = "literal"  # docstrings write `name` with plain backticks
+add_module_names = False
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_default_options = {"members": True, "show-inheritance": True}
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+maximum_signature_line_length = 110
+
+nitpicky = True
+nitpick_ignore_regex = [
+    # The build uses no network, so that the inventories of other projects are not there to link to.
+    (r"py:.*", r"(returns|cattrs|attr|attrs|uuid|datetime|collections|logging|abc|typing|types)\..*"),
+    (r"py:.*", r"(Result|Converter|UUID|BaseException|Logger|ABC)"),
+    (r"py:class", r"domainkit\.errors\.Identified"),  # a protocol that any id fits: nothing to derive from
+    # Type variables have no page: they stand for a type that the user gives.
+    (r"py:.*", r"(.*\.)?_?(P|R|T|E|M|U|FP|FT|FE|IdT|AggT|HandledT|[TE][0-9]{1,2})(\.args|\.kwargs)?"),
+]
+
+PUBLIC = frozenset(domainkit.__all__)
+
+
+def link_names(app: Sphinx, doctree: nodes.document) -> None:
+    """Make a link of each public name that stands in the text as code."""
+    for literal in list(doctree.findall(nodes.literal)):
+        name = literal.astext()
+        inside = (nodes.title, nodes.reference, addnodes.pending_xref, addnodes.desc_signature)
+        if name in PUBLIC and not _is_within(literal, inside):
+            link = addnodes.pending_xref(
+                "", refdomain="py", reftype="obj", reftarget=f"domainkit.{name}", refwarn=True, refdoc=app.env.docname
+            )
+            literal.replace_self(link)
+            link += literal
+
+
+def _is_within(node: nodes.Node, kinds: tuple[type[nodes.Node], ...]) -> bool:
+    parent = node.parent
+    while parent is not None:
+        if isinstance(parent, kinds):
+            return True
+        parent = parent.parent
+    return False
+
+
+def find_public_name(
+    app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, content: nodes.TextElement
+) -> nodes.Node | None:
+    """Resolve a public name that a signature gives by the module where it is written, such as domainkit.values.Uuid."""
+    target = node.get("reftarget", "")
+    name = target.rsplit(".", 1)[-1]
+    if node.get("refdomain") != "py" or name not in PUBLIC or target == f"domainkit.{name}":
+        return None
+    domain = env.domains.python_domain
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", f"domainkit.{name}", node, content)
+
+
+def show_public_bases(
+    app: Sphinx,  # noqa: ARG001  (Sphinx passes it)
+    name: str,  # noqa: ARG001  (as above)
+    obj: type,  # noqa: ARG001  (as above)
+    options: object,  # noqa: ARG001  (as above)
+    bases: list[type],
+) -> None:
+    """Leave out the bases that are no public name: there is nothing to read about them."""
+    bases[:] = [base for base in bases if not _is_private(base)] or [object]
+
+
+def _is_private(base: type) -> bool:
+    cls = get_origin(base) or base
+    return cls.__module__.startswith("domainkit.") and cls.__name__ not in PUBLIC
+
+
+def shorten_overloads(app: Sphinx, domain: str, objtype: str, content: addnodes.desc_content) -> None:  # noqa: ARG001  (Sphinx passes them)
+    """Keep the first overloads of a function that has one for each number of steps: the others go on like them."""
+    signatures = [node for node in content.parent.children if isinstance(node, addnodes.desc_signature)]
+    for signature in signatures[3:]:
+        content.parent.remove(signature)
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the helpers to the build."""
+    app.connect("autodoc-process-bases", show_public_bases)
+    app.connect("object-description-transform", shorten_overloads)
+    app.connect("doctree-read", link_names)
+    app.connect("missing-reference", find_public_name)

@@ -1,0 +1,8 @@
+"""Runs the examples of the documentation: each page is one story, from its first block to its last."""
+
+from sybil import Sybil
+from sybil.parsers.myst import PythonCodeBlockParser
+
+collect_ignore = ["conf.py"]  # Sphinx reads it, and the tests don't need Sphinx
+
+pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["*.md"]).pytest()
