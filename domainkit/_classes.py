@@ -1,13 +1,18 @@
 """What a class says about itself: its annotations, resolved, with the arguments of generic bases put in."""
 
 import sys
+import typing
 from collections.abc import Mapping
-from types import GenericAlias, MappingProxyType, SimpleNamespace, UnionType
-from typing import Annotated, ClassVar, TypeVar, Union, get_args, get_origin
+from types import MappingProxyType, SimpleNamespace, UnionType
+from typing import Annotated, ClassVar, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
+import typing_extensions
 from typing_extensions import Format, get_annotations, get_type_hints
 
 _CLASS_VAR_PREFIXES = ("ClassVar", "typing.ClassVar", "t.ClassVar", "typing_extensions.ClassVar")
+_ALIAS_TYPES = tuple(
+    {module.TypeAliasType for module in (typing, typing_extensions) if hasattr(module, "TypeAliasType")}
+)
 
 
 class UnresolvedAnnotationError(NameError):
@@ -25,7 +30,7 @@ def _raw_annotations(cls: type) -> Mapping[str, object]:
 
 def _is_class_var(hint: object) -> bool:
     if isinstance(hint, str):
-        return hint.strip("'\"").startswith(_CLASS_VAR_PREFIXES)
+        return hint.strip("'\"").startswith(_CLASS_VAR_PREFIXES)  # as attrs tells them
     return hint is ClassVar or get_origin(hint) is ClassVar
 
 
@@ -38,22 +43,51 @@ def type_of(cls: type, name: str, arguments: Mapping[TypeVar, object] = MappingP
         hints = _raw_annotations(owner)
         if name in hints:
             given = {key: substitute(value, arguments) for key, value in type_arguments(cls, owner).items()}
-            return substitute(_resolve(owner, name, hints[name]), arguments if owner is cls else given)
+            found = substitute(_resolve(owner, name, hints[name]), arguments if owner is cls else given)
+            if _is_open(found):
+                raise _unresolved(cls, name, found)
+            return found
     raise UnresolvedAnnotationError(f"{cls.__qualname__} has no annotation for {name!r}")
 
 
 def _resolve(owner: type, name: str, hint: object) -> object:
     module = sys.modules.get(owner.__module__)
-    known = dict(vars(module)) if module is not None else {}
     holder = SimpleNamespace(__annotations__={name: hint})
     try:
-        resolved = get_type_hints(holder, known, {**vars(owner), owner.__name__: owner}, include_extras=True)
-    except NameError as error:
-        raise UnresolvedAnnotationError(
-            f"{owner.__qualname__}.{name}: the annotation {hint!r} names something that can't be found ({error}); "
-            "define it in the module, and import it outside of `if TYPE_CHECKING`"
-        ) from error
+        resolved = get_type_hints(holder, vars(module) if module else {}, _names_in(owner), include_extras=True)
+    except (NameError, AttributeError) as error:  # an AttributeError where a module is imported in part
+        raise _unresolved(owner, name, hint, f" ({error})") from error
     return resolved[name]
+
+
+def _names_in(owner: type) -> dict[str, object]:
+    """Return what the body of a class can name besides its module: itself, its type parameters, nested classes.
+
+    A field or a method is no type, whatever it is called: in `date: date` the type is the module's.
+    """
+    fields = _raw_annotations(owner)
+    nested = {
+        name: value for name, value in vars(owner).items() if name not in fields and not hasattr(type(value), "__get__")
+    }
+    parameters = {parameter.__name__: parameter for parameter in getattr(owner, "__type_params__", ())}  # PEP 695
+    return {**parameters, **nested, owner.__name__: owner}
+
+
+def _unresolved(owner: type, name: str, hint: object, why: str = "") -> UnresolvedAnnotationError:
+    return UnresolvedAnnotationError(
+        f"{owner.__qualname__}.{name}: the annotation {hint!r} names something that can't be found{why}; "
+        "define it in the module, and import it outside of `if TYPE_CHECKING`"
+    )
+
+
+def _is_open(hint: object) -> bool:
+    """Tell whether a name in `hint` waits to be looked up."""
+    if isinstance(hint, str | ForwardRef):
+        return True
+    if get_origin(hint) is Literal:
+        return False
+    inner = get_args(hint)
+    return any(map(_is_open, inner[:1] if get_origin(hint) is Annotated else inner))
 
 
 def type_arguments(cls: type, base: type) -> dict[TypeVar, object]:
@@ -64,12 +98,23 @@ def type_arguments(cls: type, base: type) -> dict[TypeVar, object]:
         origin = get_origin(alias) or alias
         if not (isinstance(origin, type) and issubclass(origin, base)):
             continue
-        arguments = dict(zip(parameters_of(origin), get_args(alias), strict=False))
+        given = (_looked_up(cls, argument) for argument in get_args(alias))
+        arguments = dict(zip(parameters_of(origin), given, strict=False))
         inner = type_arguments(origin, base)
         if origin is base:
             inner = {parameter: parameter for parameter in parameters_of(base)}
         return {key: substitute(value, arguments) for key, value in inner.items()}
     return {}
+
+
+def _looked_up(cls: type, argument: object) -> object:
+    """Return what is meant by an argument such as "TaskId" in `class Task(AggregateRoot["TaskId"])`, if it is known."""
+    if not _is_open(argument):
+        return argument
+    try:
+        return _resolve(cls, "base", argument)
+    except UnresolvedAnnotationError:
+        return argument
 
 
 def _generic_bases(cls: type) -> tuple[object, ...]:
@@ -87,18 +132,15 @@ def substitute(hint: object, arguments: Mapping[TypeVar, object]) -> object:
     """Return `hint` with each type variable replaced by its argument, its default, or itself."""
     if isinstance(hint, TypeVar):
         return _argument_for(hint, arguments)
-    inner = get_args(hint)
+    origin, inner = get_origin(hint), get_args(hint)
     if not inner or not parameters_of(hint):
         return hint
-    origin = get_origin(hint)
     if origin is Annotated:
         return Annotated[(substitute(inner[0], arguments), *inner[1:])]
     replaced = tuple(substitute(argument, arguments) for argument in inner)
     if origin in (Union, UnionType):
         return Union[replaced]  # noqa: UP007  (the members are known at run time only)
-    if isinstance(hint, GenericAlias):
-        return GenericAlias(get_origin(hint), replaced)
-    return hint[tuple(_argument_for(parameter, arguments) for parameter in parameters_of(hint))]  # type: ignore[index]  # a typing alias
+    return origin[replaced]  # type: ignore[index]  # a generic class, since it has arguments
 
 
 def _argument_for(parameter: TypeVar, arguments: Mapping[TypeVar, object]) -> object:
@@ -106,4 +148,22 @@ def _argument_for(parameter: TypeVar, arguments: Mapping[TypeVar, object]) -> ob
     if found is not parameter:
         return found
     has_default = getattr(parameter, "has_default", None)
-    return parameter.__default__ if has_default is not None and has_default() else parameter  # type: ignore[attr-defined]  # PEP 696
+    if has_default is None or not has_default():
+        return parameter
+    return substitute(parameter.__default__, arguments)  # type: ignore[attr-defined]  # PEP 696
+
+
+def unaliased(hint: object) -> object:
+    """Return what an alias stands for that was made by `type X = ...` (PEP 695); any other type as it is.
+
+    Raises UnresolvedAnnotationError while a name in the alias can't be found.
+    """
+    alias = get_origin(hint) or hint
+    while isinstance(alias, _ALIAS_TYPES):
+        try:
+            value = alias.__value__
+        except NameError as error:
+            raise UnresolvedAnnotationError(f"type {alias.__name__}: {error}") from error
+        hint = substitute(value, dict(zip(alias.__type_params__, get_args(hint), strict=False)))
+        alias = get_origin(hint) or hint
+    return hint

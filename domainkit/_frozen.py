@@ -5,16 +5,16 @@ was forgotten, and looks at the fields once they are known: at class definition,
 annotation names something that is defined further down.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, MutableSet, Sequence
-from collections.abc import Set as AbstractSet
+from collections import abc, deque
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
-from typing import Annotated, ClassVar, NewType, TypeVar, get_args, get_origin
+from typing import ClassVar, Literal, TypeVar, get_args, get_origin
 
 import attrs
 
 from domainkit._classes import UnresolvedAnnotationError, own_annotations, type_of
-from domainkit._mapping import FrozenMapping
+from domainkit._mapping import frozen_copy
+from domainkit._types import bare
 
 T = TypeVar("T")
 Init = Callable[..., None]
@@ -24,22 +24,37 @@ ON_THE_WIRE = "domainkit.wire"
 ABSENT = "absent"
 REQUIRED = "required"
 
+HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
+"""What attrs calls around its constructor, where a class has it."""
+
+_MAPPING, _TUPLE, _FROZENSET = "collections.abc.Mapping[K, V]", "tuple[X, ...]", "frozenset[X]"
 _REMEDIES: tuple[tuple[type, str], ...] = (
-    (list, "tuple[X, ...]"),
-    (dict, "collections.abc.Mapping[K, V]"),
-    (set, "frozenset[X]"),
+    (list, _TUPLE),
+    (dict, _MAPPING),
+    (set, _FROZENSET),
     (bytearray, "bytes"),
-    (deque, "tuple[X, ...]"),
-    (MutableMapping, "collections.abc.Mapping[K, V]"),
-    (MutableSequence, "tuple[X, ...]"),
-    (MutableSet, "frozenset[X]"),
+    (deque, _TUPLE),
+    (abc.MutableMapping, _MAPPING),
+    (abc.MutableSequence, _TUPLE),
+    (abc.MutableSet, _FROZENSET),
 )
-_ABSTRACT: dict[object, str] = {Sequence: "tuple[X, ...]", AbstractSet: "frozenset[X]"}
+_ABSTRACT: Mapping[object, tuple[str, str]] = {
+    abc.Sequence: (_TUPLE, "list"),
+    abc.Collection: (_TUPLE, "list"),
+    abc.Iterable: (_TUPLE, "list"),
+    abc.Reversible: (_TUPLE, "list"),
+    abc.Container: (_TUPLE, "list"),
+    abc.Set: (_FROZENSET, "set"),
+}
+_HOLDS_NO_ARGUMENT = (type, Callable, Literal)
 
 
 @attrs.frozen
 class _Sample:
     """A frozen class, to know one by: attrs gives all of them the same `__setattr__`."""
+
+
+_UndecoratedField = type(attrs.field())
 
 
 class Frozen:
@@ -48,7 +63,7 @@ class Frozen:
     __slots__ = ()
 
     _reserved_names: ClassVar[frozenset[str]] = frozenset()
-    """Names that a subclass's fields can't have."""
+    """Names that a subclass's fields can't have, besides those of the library's own methods."""
 
     _own_constructor: ClassVar[bool] = False
     """Whether a subclass may write `__init__` itself."""
@@ -57,23 +72,27 @@ class Frozen:
         super().__init_subclass__(**kwargs)
         if "__attrs_attrs__" in cls.__dict__:
             return  # attrs makes the slotted class from one that was seen before
-        fields = own_annotations(cls)
+        fields = _own_fields(cls)
         for name in fields:
-            _refuse_reserved(cls, name)
+            _refuse_taken(cls, name)
         if "__init__" in cls.__dict__:
             if not cls._own_constructor:
                 _refuse_constructor(cls)
-        elif fields:
-            set_init(cls, _undecorated_init(cls, next(iter(fields))))  # until attrs has made one
-        if not fields:
+            cls._written_init = cls.__dict__["__init__"]  # type: ignore[attr-defined]  # in the body attrs mends its super()
+        undecorated = [*fields, *_own_hooks(cls)]
+        if undecorated:
+            set_init(cls, _undecorated_init(cls, undecorated[0]))  # until attrs has made one
+        else:
             cls._finish_definition()
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
-        init: Init | None = cls.__dict__.get("__attrs_init__")
-        if init is not None:  # attrs left the guard in its place and put its own beside it
-            init.__name__, init.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
-            set_init(cls, init)  # this is what attrs.frozen does where no __init__ stands
+        generated: Init | None = cls.__dict__.get("__attrs_init__")
+        if "_written_init" in cls.__dict__:
+            set_init(cls, cls.__dict__["_written_init"])  # it may call __attrs_init__
+        elif generated is not None:  # attrs left the guard in its place and put its own beside it
+            generated.__name__, generated.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
+            set_init(cls, generated)  # this is what attrs.frozen does where no __init__ stands
             del cls.__attrs_init__  # type: ignore[attr-defined]  # so that one constructor is left
         cls._finish_definition()
 
@@ -89,15 +108,30 @@ def set_init(cls: type, init: Init) -> None:
     type.__setattr__(cls, "__init__", init)
 
 
-def _refuse_reserved(cls: type[Frozen], name: str) -> None:
-    if any(name in getattr(base, "_reserved_names", ()) for base in cls.__bases__):
-        raise TypeError(
-            f"{cls.__qualname__}.{name}: the name {name!r} is taken by {_owner_of(cls, name)}; give the field another name"
-        )
+def _own_fields(cls: type) -> list[str]:
+    """Return the names of the fields in the body of `cls`: annotated ones, and those that are an `attrs.field()`."""
+    bare_fields = [name for name, value in cls.__dict__.items() if isinstance(value, _UndecoratedField)]
+    return list(dict.fromkeys([*own_annotations(cls), *bare_fields]))
 
 
-def _owner_of(cls: type, name: str) -> str:
-    return next((base.__name__ for base in reversed(cls.__mro__) if name in base.__dict__), "the library")
+def _own_hooks(cls: type) -> list[str]:
+    """Return the hooks that attrs must see, since no constructor above `cls` calls them."""
+    return [name for name in HOOKS if name in cls.__dict__ and not any(hasattr(base, name) for base in cls.__bases__)]
+
+
+def _refuse_taken(cls: type[Frozen], name: str) -> None:
+    for base in cls.__mro__[1:]:
+        reserved: frozenset[str] = base.__dict__.get("_reserved_names", frozenset())
+        if name in reserved or name.lstrip("_") in reserved or _is_machinery(base, name):
+            raise TypeError(
+                f"{cls.__qualname__}.{name}: the name {name!r} is taken by {base.__name__}; give the field another name"
+            )
+
+
+def _is_machinery(base: type, name: str) -> bool:
+    """Tell whether `name` is a method or a private name of a class of this library."""
+    ours = base.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return ours and name in base.__dict__ and name not in own_annotations(base)
 
 
 def _refuse_constructor(cls: type) -> None:
@@ -108,26 +142,27 @@ def _refuse_constructor(cls: type) -> None:
 
 
 def _undecorated_init(cls: type, name: str) -> Init:
-    def __init__(self: object, *_: object, **__: object) -> None:
+    def __init__(_: object, *__: object, **___: object) -> None:
         raise undecorated_error(cls, name)
 
     return __init__
 
 
 def undecorated_error(cls: type, name: str) -> TypeError:
-    """Return the error for a class that has the field `name` and no decorator."""
+    """Return the error for a class that has the field or hook `name` and no decorator."""
+    kind = "a hook of attrs" if name in HOOKS else "fields"
     return TypeError(
-        f"{cls.__qualname__}.{name}: the class has fields but isn't decorated; write @attrs.frozen above `class {cls.__name__}`"
+        f"{cls.__qualname__}.{name}: the class has {kind} but isn't decorated; "
+        f"write @attrs.frozen above `class {cls.__name__}`"
     )
 
 
 def require_decorated(cls: type) -> None:
     """Raise TypeError if `cls` or one of its model bases has fields and no `@attrs.frozen`."""
     for base in cls.__mro__:
-        if issubclass(base, Frozen) and "__attrs_attrs__" not in base.__dict__:
-            for name in own_annotations(base):
-                if base is not Frozen:
-                    raise undecorated_error(base, name)
+        if issubclass(base, Frozen) and base is not Frozen and "__attrs_attrs__" not in base.__dict__:
+            for name in (*_own_fields(base), *_own_hooks(base)):
+                raise undecorated_error(base, name)
 
 
 def _install_init(cls: type, init: Init, *, last: bool) -> None:
@@ -137,13 +172,13 @@ def _install_init(cls: type, init: Init, *, last: bool) -> None:
     for attribute in attrs.fields(cls):
         try:
             hint = type_of(cls, attribute.name)
+            refuse_mutable(hint, f"{cls.__qualname__}.{attribute.name}")
         except UnresolvedAnnotationError:
             resolved = False
             continue
-        refuse_mutable(hint, f"{cls.__qualname__}.{attribute.name}")
-        if is_mapping(hint):
+        if holds_mapping(hint):
             mappings.append(attribute.name)
-    chosen = _freezing_init(init, tuple(mappings)) if mappings else init
+    chosen = freezing_init(init, tuple(mappings)) if mappings else init
     set_init(cls, chosen if resolved or last else _late_init(cls, init))
 
 
@@ -152,31 +187,28 @@ def _late_init(cls: type, init: Init) -> Init:
         _install_init(cls, init, last=True)
         cls.__init__(self, *args, **kwargs)  # type: ignore[misc]  # the one just installed, also for a subclass
 
+    __init__.__wrapped__ = init  # type: ignore[attr-defined]  # for inspect.signature
     return __init__
 
 
-def _freezing_init(init: Init, names: tuple[str, ...]) -> Init:
-    """Return a constructor that keeps a read-only copy of each mapping that it is given."""
+def freezing_init(init: Init, names: tuple[str, ...]) -> Init:
+    """Return a constructor that keeps read-only copies of the mappings in the named fields."""
 
     def __init__(self: object, *args: object, **kwargs: object) -> None:
         init(self, *args, **kwargs)
         for name in names:
             given = getattr(self, name)
-            if isinstance(given, Mapping) and type(given) is not FrozenMapping:
-                object.__setattr__(self, name, FrozenMapping(given))
+            kept = frozen_copy(given)
+            if kept is not given:
+                object.__setattr__(self, name, kept)
 
     __init__.__wrapped__ = init  # type: ignore[attr-defined]  # for inspect.signature
     return __init__
 
 
-def is_mapping(hint: object) -> bool:
-    """Tell whether a field of this type holds a mapping, perhaps among other things."""
-    origin = get_origin(hint)
-    if origin is None or origin is tuple or origin is frozenset:
-        return hint is Mapping
-    if origin is Mapping:
-        return True
-    return any(is_mapping(argument) for argument in get_args(hint))
+def holds_mapping(hint: object) -> bool:
+    """Tell whether a value of this type may be a mapping, or hold one."""
+    return Mapping in _parts(hint)
 
 
 def refuse_mutable(hint: object, field: str) -> None:
@@ -192,25 +224,28 @@ def refuse_mutable(hint: object, field: str) -> None:
 
 
 def _parts(hint: object) -> list[object]:
-    if get_origin(hint) is Annotated:
-        return _parts(get_args(hint)[0])
-    if isinstance(hint, NewType):
-        return _parts(hint.__supertype__)
-    inner = [part for argument in get_args(hint) for part in _parts(argument)]
-    return [get_origin(hint) or hint, *inner]
+    """Return the type and all types in it, without their arguments: Mapping and str for Mapping[str, str]."""
+    queue, found = [hint], list[object]()
+    for part in queue:  # it grows while it is read
+        plain = bare(part)
+        if plain not in found:  # an alias may hold itself
+            found.append(plain)
+            queue.extend(() if get_origin(plain) in _HOLDS_NO_ARGUMENT else get_args(plain))
+    return [get_origin(part) or part for part in found]
 
 
 def _remedy(part: object) -> str | None:
     if not isinstance(part, type):
         return None
-    instead = _ABSTRACT.get(part) or next((text for kind, text in _REMEDIES if issubclass(part, kind)), None)
-    if instead is not None:
-        return f"use {instead}" + (" (it admits a list)" if part is Sequence else "")
-    if attrs.has(part) and part.__setattr__ is not _Sample.__setattr__:
-        return f"write @attrs.frozen above `class {part.__name__}`"
-    if is_dataclass(part) and not part.__dataclass_params__.frozen:  # type: ignore[attr-defined]  # every dataclass has it
-        return f"write @attrs.frozen above `class {part.__name__}`"
-    return None
+    if part in _ABSTRACT:
+        instead, admitted = _ABSTRACT[part]
+        return f"use {instead} (it admits a {admitted})"
+    for kind, instead in _REMEDIES:
+        if issubclass(part, kind):
+            return f"use {instead}"
+    thawed_attrs = attrs.has(part) and part.__setattr__ is not _Sample.__setattr__
+    thawed_dataclass = is_dataclass(part) and not part.__dataclass_params__.frozen  # type: ignore[attr-defined]  # every dataclass has it
+    return f"write @attrs.frozen above `class {part.__name__}`" if thawed_attrs or thawed_dataclass else None
 
 
 def copy_with(instance: T, **changes: object) -> T:

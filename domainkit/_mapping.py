@@ -1,7 +1,8 @@
 """A mapping that can't change: what a frozen class holds where its user gave it a dict."""
 
-from collections.abc import Mapping
-from typing import NoReturn, Self, TypeVar
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any, NoReturn, Self, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -24,17 +25,43 @@ class FrozenMapping(dict[K, V]):
     def __hash__(self) -> int:  # type: ignore[override]  # dict declares None, a frozen one can hash
         return hash(frozenset(self.items()))
 
-    def __repr__(self) -> str:
-        return super().__repr__()
-
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:  # Any: as copy.deepcopy has it
+        return self if _is_plain(self) else type(self)(deepcopy(dict(self), memo))
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (dict(self),)
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether `value` and all that it holds can't change."""
+    if isinstance(value, FrozenMapping):
+        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
+    return all(map(_is_plain, value)) if type(value) is tuple else type(value) in _PLAIN
+
+
+_PLAIN = frozenset({str, int, bool, float, bytes, type(None)})
+
+
+def frozen_copy(value: object) -> object:
+    """Return `value` with the mappings, lists, sets and bytearrays in it, at any depth, replaced by read-only copies.
+
+    >>> frozen_copy({"lines": [{"sku": "A1"}]})
+    {'lines': ({'sku': 'A1'},)}
+    """
+    if type(value) is FrozenMapping:
+        return value
+    if isinstance(value, Mapping):
+        return FrozenMapping({key: frozen_copy(item) for key, item in value.items()})
+    if type(value) in (tuple, list):
+        return tuple(map(frozen_copy, value))  # type: ignore[call-overload]  # iterable by the check above
+    copy = _COPIES.get(type(value))
+    return value if copy is None else copy(value)
+
+
+_COPIES: Mapping[type, Callable[[Any], object]] = {set: frozenset, bytearray: bytes}  # Any: each takes its key
 
 
 def freeze_json(value: object, path: str = "$") -> object:
@@ -54,7 +81,8 @@ def freeze_json(value: object, path: str = "$") -> object:
     if isinstance(value, list | tuple):
         return tuple(freeze_json(item, f"{path}[{index}]") for index, item in enumerate(value))
     raise TypeError(
-        f"{path} is a {kind.__name__}, which JSON can't carry; use None, bool, int, float, str, a tuple or a mapping of these"
+        f"{path} is a {kind.__name__}, which JSON can't carry; "
+        "use None, bool, int, float, str, a tuple or a mapping of these"
     )
 
 

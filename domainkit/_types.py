@@ -3,14 +3,26 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union, get_args, get_origin
+
+from domainkit._classes import unaliased
+
+_NOT_FOR: Mapping[type, type] = {int: bool, float: bool, complex: bool, date: datetime}
+"""Subclasses whose instances are no values of the class: True is no number, and a moment is no day."""
 
 
 def bare(hint: object) -> object:
-    """Return `hint` without `Annotated` and `NewType` around it."""
+    """Return `hint` without `Annotated`, `NewType` or an alias around it; for a bounded type variable, its bound."""
+    hint = unaliased(hint)
     if get_origin(hint) is Annotated:
         return bare(get_args(hint)[0])
-    return bare(hint.__supertype__) if isinstance(hint, NewType) else hint
+    if isinstance(hint, NewType):
+        return bare(hint.__supertype__)
+    if isinstance(hint, TypeVar):
+        limits = hint.__constraints__ or (hint.__bound__,)
+        if not any(limit is None or isinstance(limit, ForwardRef) for limit in limits):
+            return bare(Union[limits])  # noqa: UP007  (known at run time only)
+    return hint
 
 
 def members(hint: object) -> tuple[object, ...]:
@@ -69,12 +81,6 @@ def _tuple_fits(value: tuple[object, ...], inner: tuple[object, ...]) -> bool:
 
 
 def _is_instance(value: object, cls: type) -> bool:
-    if isinstance(value, bool):
-        return cls is bool
-    if isinstance(value, datetime):
-        return issubclass(cls, datetime)
-    if cls is float:
-        return isinstance(value, float | int)
-    if cls is date:
-        return isinstance(value, date)
-    return isinstance(value, cls)
+    if isinstance(value, _NOT_FOR.get(cls, ())):
+        return False
+    return isinstance(value, int | float if cls is float else cls)  # PEP 484: an int is a float

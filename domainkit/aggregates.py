@@ -7,6 +7,7 @@ from typing_extensions import TypeVar
 
 from domainkit._classes import type_of
 from domainkit._frozen import ABSENT, ON_THE_WIRE, REQUIRED, Frozen, copy_with
+from domainkit._types import bare, describe
 from domainkit.messages import DomainEvent
 from domainkit.values import Uuid
 
@@ -27,6 +28,18 @@ def _check_id(aggregate: "AggregateRoot[IdT]", _: "Attribute[IdT]", aggregate_id
     if not isinstance(aggregate_id, wanted):
         found = type(aggregate_id).__qualname__
         raise TypeError(f"{type(aggregate).__qualname__}.aggregate_id: expected a {wanted.__qualname__}, not a {found}")
+
+
+def _check_events(aggregate: "AggregateRoot[IdT]", _: object, events: tuple[DomainEvent, ...]) -> None:
+    name = type(aggregate).__qualname__
+    if type(events) is not tuple:
+        raise TypeError(f"{name}.domain_events: expected a tuple of domain events, not a {type(events).__qualname__}")
+    for event in events:
+        if not isinstance(event, DomainEvent):
+            raise TypeError(
+                f"{name}.record: expected domain events, not a {type(event).__qualname__}; "
+                "several are passed one by one: record(*events)"
+            )
 
 
 @frozen
@@ -55,13 +68,14 @@ class AggregateRoot(Frozen, Generic[IdT]):
     (['task.created'], 1)
 
     Args:
-        aggregate_id: a fresh id of the class given as `AggregateRoot[TaskId]` unless one is passed. A bare AggregateRoot has
-            a plain Uuid.
+        aggregate_id: a fresh id of the class given as `AggregateRoot[TaskId]` unless one is passed. A bare
+            AggregateRoot has a plain Uuid.
         aggregate_version: how often the aggregate was stored; 1 for a new one, raised by the repository.
 
     Raises:
-        TypeError: `aggregate_id` is of another class; or, at class definition, a field has a name that this class uses or a
-            type whose values can change, or `@attrs.frozen` is missing (at the first instance).
+        TypeError: `aggregate_id` is of another class; or, at class definition, a field has a name that this class uses
+            or a type whose values can change; or, at the first instance, `@attrs.frozen` is missing, or the class of
+            the ids is no Uuid.
         ValueError: `aggregate_version` is no int from 1 on.
     """
 
@@ -73,7 +87,13 @@ class AggregateRoot(Frozen, Generic[IdT]):
     )
     aggregate_version: int = field(default=1, kw_only=True, validator=_check_version, metadata={ON_THE_WIRE: REQUIRED})
     _domain_events: tuple[DomainEvent, ...] = field(
-        default=(), kw_only=True, eq=False, repr=False, alias="domain_events", metadata={ON_THE_WIRE: ABSENT}
+        default=(),
+        kw_only=True,
+        eq=False,
+        repr=False,
+        alias="domain_events",
+        validator=_check_events,
+        metadata={ON_THE_WIRE: ABSENT},
     )
 
     _reserved_names: ClassVar[frozenset[str]] = frozenset(
@@ -87,7 +107,13 @@ class AggregateRoot(Frozen, Generic[IdT]):
     def _id_type(cls) -> type[IdT]:
         known: type[IdT] | None = cls.__dict__.get("_known_id_type")
         if known is None:
-            known = type_of(cls, "aggregate_id")  # type: ignore[assignment]  # bound to Uuid by the type variable
+            hint = bare(type_of(cls, "aggregate_id"))
+            if not (isinstance(hint, type) and issubclass(hint, Uuid)):
+                raise TypeError(
+                    f"{cls.__qualname__}.aggregate_id: {describe(hint)} is no class of ids; "
+                    "derive one, such as `class TaskId(Uuid): ...`, and write AggregateRoot[TaskId]"
+                )
+            known = hint  # type: ignore[assignment]  # the class that IdT stands for in cls
             cls._known_id_type = known  # type: ignore[attr-defined]  # kept on the class that it belongs to
         return known  # type: ignore[return-value]  # set above
 
@@ -105,12 +131,7 @@ class AggregateRoot(Frozen, Generic[IdT]):
         Raises:
             TypeError: one of them is no DomainEvent.
         """
-        for event in events:
-            if not isinstance(event, DomainEvent):
-                raise TypeError(
-                    f"{type(self).__qualname__}.record: expected domain events, not a {type(event).__qualname__}; "
-                    "several are passed one by one: record(*events)"
-                )
+        _check_events(self, None, events)
         return copy_with(self, _domain_events=(*self._domain_events, *events))
 
     def clear_domain_events(self) -> Self:

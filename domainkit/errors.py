@@ -18,29 +18,38 @@ DomainError
 ├── InvalidValueObject
 │   └── InvalidUuid
 └── InvalidMessage
-└── UnknownMessage
+    └── UnknownMessage
 """
 
-import traceback
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol, Self
 
 import attrs
 from attrs import field, frozen
 
 from domainkit._frozen import Frozen
-from domainkit._mapping import FrozenMapping
+from domainkit._mapping import FrozenMapping, frozen_copy
 
 
 class Identified(Protocol):
     """What an error needs of an id: the `value` that it wraps."""
 
     @property
-    def value(self) -> object: ...
+    def value(self) -> object:
+        """The text of the id, or what has one."""
 
 
 def _read_only(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    return None if info is None else FrozenMapping(info)
+    if info is None or isinstance(info, Mapping):
+        return frozen_copy(info)  # type: ignore[return-value]  # of a mapping, a mapping
+    raise TypeError(
+        f"additional_info: expected a mapping, such as {{'message': '...'}}, not a {type(info).__qualname__}"
+    )
+
+
+def _hashable(value: object) -> object:
+    """Return what stands for `value` in a hash: the keys of a mapping, since its values may have no hash."""
+    return frozenset(value) if isinstance(value, FrozenMapping) else value
 
 
 @frozen(kw_only=True, repr=False)
@@ -62,13 +71,19 @@ class DomainError(Frozen, Exception):
 
     Args:
         uuid_value: the text of the id that the error is about.
-        additional_info: what else a reader needs to know. It is shown in `detail()`: keep secrets out of it.
+        additional_info: what else a reader needs to know. It is shown in `detail()`: keep secrets out of it. A
+            read-only copy is kept, with tuples for lists and frozensets for sets, at any depth.
+
+    Raises:
+        TypeError: `additional_info` is no mapping; or, at class definition, a field has a name that exceptions use, or
+            a type whose values can change; or, at the first instance, `@attrs.frozen` is missing above fields.
     """
 
     uuid_value: str | None = None
     additional_info: Mapping[str, object] | None = field(default=None, converter=_read_only)
 
-    _own_constructor = True
+    _own_constructor: ClassVar[bool] = True
+    _reserved_names: ClassVar[frozenset[str]] = frozenset({"args", "with_traceback", "add_note", "detail"})
 
     def detail(self) -> str:
         """Return `Name (uuid) [{info}]`; a part that is absent is left out.
@@ -95,11 +110,12 @@ class DomainError(Frozen, Exception):
         return self._content() == other._content()
 
     def __hash__(self) -> int:
-        return hash((type(self), self._content()))
+        return hash((type(self), *map(_hashable, self._content())))
 
     def __reduce__(self) -> tuple[object, ...]:
-        names = tuple(attribute.name for attribute in attrs.fields(type(self)))
-        return _restore, (type(self), dict(zip(names, self._content(), strict=True)), self.args)
+        names = (attribute.name for attribute in attrs.fields(type(self)))
+        content = vars(self) | dict(zip(names, self._content(), strict=True))  # beside the fields, the notes
+        return _restore, (type(self), content, self.args)
 
 
 def _restore(cls: type[DomainError], content: Mapping[str, object], args: tuple[object, ...]) -> DomainError:
@@ -121,8 +137,8 @@ class BusCannotPublish(CriticalError):
 class UnknownError(DomainError):
     """A bug, or a failure that nobody expected, as the guard of a use case reports it.
 
-    It says where it happened and which class of exception it was, and neither the exception's text nor the parameters of
-    the call: those may hold secrets. The exception itself is its `__cause__`, for a debugger; it isn't compared,
+    It says where it happened and which class of exception it was, and neither the exception's text nor the parameters
+    of the call: those may hold secrets. The exception itself is its `__cause__`, for a debugger; it isn't compared,
     pickled or shown.
 
     Args:
@@ -138,7 +154,7 @@ class UnknownError(DomainError):
     lineno: int | None = None
 
     @classmethod
-    def from_exception(cls, exception: BaseException, executor: str | None = None) -> "UnknownError":
+    def from_exception(cls, exception: BaseException, executor: str | None = None) -> Self:
         """Return the error for `exception`, with the place where it was raised and the exception as its cause.
 
         >>> try:
@@ -147,18 +163,25 @@ class UnknownError(DomainError):
         ...     UnknownError.from_exception(error, executor="TaskCreator").detail()
         "UnknownError [{'exception': 'KeyError', 'executor': 'TaskCreator'}]"
         """
-        frames = traceback.extract_tb(exception.__traceback__)
         kind = type(exception)
+        filename, lineno = _raised_at(exception)
         info = {"exception": kind.__qualname__} | ({"executor": executor} if executor else {})
         error = cls(
             additional_info=info,
             exception_type=f"{kind.__module__}.{kind.__qualname__}",
             executor=executor,
-            filename=frames[-1].filename if frames else None,
-            lineno=frames[-1].lineno if frames else None,
+            filename=filename,
+            lineno=lineno,
         )
         error.__cause__ = exception
         return error
+
+
+def _raised_at(exception: BaseException) -> tuple[str | None, int | None]:
+    trace = exception.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else (None, None)
 
 
 class NotFound(DomainError):

@@ -94,8 +94,8 @@ def http_error_for(error: BaseException, *, error_map: ErrorMap = DEFAULT_HTTP_E
 
     Args:
         error: a domain error, or any exception: one that no class in the map fits is a 500.
-        error_map: asked first; a class that it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP, so that a map of one's
-            own needs only what differs.
+        error_map: asked first; a class that it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP, so that a map of
+            one's own needs only what differs.
     """
     for cls in type(error).__mro__:
         for known in (error_map, DEFAULT_HTTP_ERROR_MAP):
@@ -140,7 +140,7 @@ def problem_details(
     """
     found = http_error_for(error, error_map=error_map)
     status = found.status_code
-    if status >= _INTERNAL:
+    if status >= _INTERNAL or not isinstance(error, DomainError):
         return {"type": "about:blank", "title": _title(status), "status": status}
     body: ProblemDetails = {
         "type": type_uri,
@@ -164,10 +164,8 @@ def _title(status: int) -> str:
         return "Error"
 
 
-def _detail(error: BaseException, found: HttpError) -> str:
+def _detail(error: DomainError, found: HttpError) -> str:
     if found.detail != DEFAULT_HTTP_ERROR_DETAIL:
         return found.detail
-    if not isinstance(error, DomainError):
-        return _title(found.status_code)
     message = (error.additional_info or {}).get("message")
     return message if isinstance(message, str) else error.detail()

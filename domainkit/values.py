@@ -1,10 +1,10 @@
 """Value objects: one wrapped value with a name, rules of its own, and equality by content."""
 
-import inspect
 import os
+import re
 import time
 from collections.abc import Callable
-from typing import Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 from uuid import UUID, SafeUUID
 
 import attrs
@@ -12,45 +12,56 @@ from attrs import frozen
 from returns.result import Failure, Result, Success
 
 from domainkit._classes import UnresolvedAnnotationError, type_of
-from domainkit._frozen import Frozen, Init, refuse_mutable, set_init
+from domainkit._frozen import HOOKS, Frozen, Init, freezing_init, holds_mapping, refuse_mutable, set_init
 from domainkit._types import describe, exact_classes, fits
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
 
 T = TypeVar("T")
 
 _new = object.__new__
-_HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
+_NOT_GIVEN = object()
 
 
-def _install_constructor(cls: type["ValueObject[T]"], generated: Init | None) -> None:
+def _install_constructor(cls: type["ValueObject[T]"]) -> None:
     """Give `cls` a constructor that checks the type of `value`, runs its validators, and names the class in errors."""
     try:
-        hint = type_of(cls, "value")
+        make = _constructor(cls)
     except UnresolvedAnnotationError:
-        set_init(cls, _late_constructor(cls, generated))  # replaced at the first instance
-        return
-    refuse_mutable(hint, f"{cls.__qualname__}.value")
-    attribute = attrs.fields(cls).value
-    plain = attribute.converter is None and attribute.default is attrs.NOTHING
-    if generated is None or (plain and not any(hasattr(cls, hook) for hook in _HOOKS)):
-        make = _plain_constructor(cls, hint, attribute)
-    else:
-        make = _wrapping_constructor(cls, hint, generated)
-    make.__qualname__ = f"{cls.__qualname__}.__init__"
-    set_init(cls, make)
+        make = _late_constructor(cls)
+    set_init(cls, make)  # what attrs.frozen does, with the checks of this library
 
 
-def _late_constructor(cls: type["ValueObject[T]"], generated: Init | None) -> Init:
+def _late_constructor(cls: type["ValueObject[T]"]) -> Init:
     def __init__(self: "ValueObject[T]", *args: object, **kwargs: object) -> None:
-        type_of(cls, "value")  # raises where the name still can't be found
-        _install_constructor(cls, generated)
-        again: Init = type(self).__init__
-        again(self, *args, **kwargs)
+        make = _constructor(cls)  # or it raises: the name still can't be found
+        set_init(cls, make)
+        make(self, *args, **kwargs)
 
     return __init__
 
 
-def _plain_constructor(cls: type["ValueObject[T]"], hint: object, attribute: "attrs.Attribute[T]") -> Init:
+def _constructor(cls: type["ValueObject[T]"]) -> Init:
+    hint, attribute = type_of(cls, "value"), attrs.fields(cls).value
+    refuse_mutable(hint, f"{cls.__qualname__}.value")
+    hooked = any(hasattr(cls, hook) for hook in HOOKS)
+    plain = attribute.converter is None and attribute.default is attrs.NOTHING and not hooked
+    if not plain and _misses_slots(cls):
+        raise TypeError(f"{cls.__qualname__}.value: attrs can't set it in a class without slots; remove slots=False")
+    make = _plain_constructor(hint, attribute) if plain else _wrapping_constructor(cls._generated_init, hint, attribute)
+    if holds_mapping(hint):
+        make = freezing_init(make, ("value",))
+    cls._has_rules = attribute.validator is not None or not plain
+    make.__qualname__ = f"{cls.__qualname__}.__init__"
+    return make
+
+
+def _misses_slots(cls: type["ValueObject[T]"]) -> bool:
+    """Tell whether attrs writes `value` to the instance's dict, which the slot above it hides."""
+    own = "__attrs_attrs__" in cls.__dict__ and not attrs.fields(cls).value.inherited
+    return own and "__slots__" not in cls.__dict__
+
+
+def _plain_constructor(hint: object, attribute: "attrs.Attribute[T]") -> Init:
     exact, validator = exact_classes(hint), attribute.validator
 
     def __init__(self: "ValueObject[T]", value: T) -> None:
@@ -68,8 +79,8 @@ def _plain_constructor(cls: type["ValueObject[T]"], hint: object, attribute: "at
         except DomainError:
             raise
         except Exception as error:
-            reason = _reason(error, value)
-        raise type(self)._invalid(f"{type(self).__qualname__}: {reason}")  # outside of the handler: no context to leak
+            refusal = _refused(type(self), error, value)
+        raise refusal  # outside of the handler: no context to leak
 
     if validator is None:
         return __init__
@@ -77,25 +88,25 @@ def _plain_constructor(cls: type["ValueObject[T]"], hint: object, attribute: "at
     return __validating_init__
 
 
-def _wrapping_constructor(cls: type["ValueObject[T]"], hint: object, generated: Init) -> Init:
+def _wrapping_constructor(generated: Init, hint: object, attribute: "attrs.Attribute[T]") -> Init:
     """Return a constructor around the one that attrs made, for a class with a converter, a default or hooks."""
-    signature = inspect.signature(generated)
 
-    def __init__(self: "ValueObject[T]", *args: object, **kwargs: object) -> None:
-        signature.bind(self, *args, **kwargs)
+    def __init__(self: "ValueObject[T]", value: object = _NOT_GIVEN) -> None:
+        given = () if value is _NOT_GIVEN else (value,)
         try:
-            generated(self, *args, **kwargs)
+            generated(self, *given)
         except DomainError:
             raise
         except Exception as error:
-            given = (*args, *kwargs.values())
-            reason = _reason(error, *given)
+            refusal = _refused_within(self, error, given, hint)
         else:
             if fits(self.value, hint):
                 return
-            raise _wrong_type(type(self), self.value, hint)
-        raise type(self)._invalid(f"{type(self).__qualname__}: {reason}")
+            refusal = _wrong_type(type(self), self.value, hint)
+        raise refusal  # outside of the handler: no context to leak
 
+    if attribute.default is attrs.NOTHING:
+        __init__.__defaults__ = None  # so that Python itself says that the value is missing
     __init__.__wrapped__ = generated  # type: ignore[attr-defined]  # for inspect.signature
     return __init__
 
@@ -105,16 +116,73 @@ def _wrong_type(cls: type["ValueObject[T]"], value: object, hint: object) -> Dom
     return cls._invalid(f"{cls.__qualname__} wraps {describe(hint)}, not {found}")
 
 
+def _refused_within(made: "ValueObject[T]", error: Exception, given: tuple[object, ...], hint: object) -> DomainError:
+    """Return the error for a converter, validator or hook that raised: it may have met a value of a wrong type."""
+    values = (*given, made.value) if hasattr(made, "value") else given  # no value yet where the converter raised
+    if values and not fits(values[-1], hint):
+        return _wrong_type(type(made), values[-1], hint)
+    return _refused(type(made), error, *values)
+
+
+def _refused(cls: type["ValueObject[T]"], error: Exception, *values: object) -> DomainError:
+    return cls._invalid(f"{cls.__qualname__}: {_reason(error, *values)}")
+
+
+def _refuse_shape(cls: type["ValueObject[T]"]) -> None:
+    """Raise TypeError unless `cls` has the slot `value` of ValueObject, and a constructor that takes it alone."""
+    for attribute in attrs.fields(cls):
+        if attribute.name != "value":
+            raise TypeError(
+                f"{cls.__qualname__}.{attribute.name}: a value object wraps one field, `value`; "
+                "a value object of several fields is a plain @attrs.frozen class without this base"
+            )
+        if (attribute.init, attribute.kw_only, attribute.alias) != (True, False, "value"):
+            raise TypeError(
+                f"{cls.__qualname__}.value: the constructor takes the value alone; remove init, kw_only and alias"
+            )
+    found = [base.__dict__["value"] for base in cls.__mro__ if "value" in base.__dict__]
+    if found[0] is not found[-1]:
+        raise TypeError(f"{cls.__qualname__}.value: the name is taken by ValueObject; give the attribute another name")
+
+
 _LEAK = 6
+_LONGEST_REASON = 500
 _LONGEST_COMPARED = 65_536
 
 
 def _reason(error: Exception, *values: object) -> str:
     """Return the text of a validator's error, unless it repeats a part of the value: that may be a secret."""
-    text = str(error.args[0])[:500] if error.args else type(error).__qualname__
-    if any(_repeats(text, str(value)) for value in values):
-        return f"a validator refused the value ({type(error).__qualname__})"
+    kind = type(error).__qualname__
+    try:
+        text = str(error.args[0]) if error.args else kind
+        for value in values:
+            text = _without_tail(text, value)
+        told = any(_tells(text[:_LONGEST_REASON], value) for value in values)
+    except Exception:  # a value that can't be written as text, such as an int of 5,000 digits
+        told = True
+    return f"a validator refused the value ({kind})" if told else text[:_LONGEST_REASON]
+
+
+def _without_tail(text: str, value: object) -> str:
+    """Return the text without the value at its end, where the validators of attrs put it."""
+    for tail in (f": {value}", f" ({value!r} doesn't)", f" (got {value!r})"):
+        text = text.removesuffix(tail)
     return text
+
+
+def _tells(text: str, value: object) -> bool:
+    """Tell whether the text repeats six characters of the value (or a shorter one), also escaped or in another case."""
+    secret = str(value)
+    letters = _letters(secret)
+    return (
+        _repeats(text, secret)
+        or (isinstance(value, str) and _repeats(text, repr(value)))
+        or (len(letters) >= _LEAK and _repeats(_letters(text), letters))
+    )
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
 
 
 def _repeats(text: str, secret: str) -> bool:
@@ -136,8 +204,9 @@ class FieldSerializer:
 class ValueObject(Frozen, Generic[T]):
     """A small value with a name and rules: a title, an amount, an e-mail address.
 
-    It wraps one `value` of the type `T`; it is frozen, hashable, and equal to another of exactly its class with an equal
-    value. Its rules are attrs validators on `value`. A value object of several fields is a plain `@attrs.frozen` class.
+    It wraps one `value` of the type `T`; it is frozen, hashable, and equal to another of exactly its class with an
+    equal value. Its rules are attrs validators on `value`. A value object of several fields is a plain `@attrs.frozen`
+    class.
 
     >>> from attrs import field, frozen
     >>> from attrs.validators import max_len, min_len
@@ -152,12 +221,18 @@ class ValueObject(Frozen, Generic[T]):
     A value object without rules is a class line alone: `class Note(ValueObject[str]): ...`.
 
     Raises:
-        InvalidValueObject: the value is not of the type `T` (an int is no bool, a bool no int), is None where `T` does not
-            name None, or a validator refused it: the message gives the validator's reason, and never the value.
+        InvalidValueObject: the value is not of the type `T` (an int is no bool, a bool no int), is None where `T` does
+            not name None, or a validator refused it: the message gives the validator's reason, and never the value.
         DomainError: the one that a validator raised.
     """
 
     value: T
+
+    _generated_init: ClassVar[Init]
+    """The constructor that attrs made for this class, or for the nearest one above it."""
+
+    _has_rules: ClassVar[bool] = True
+    """Whether the constructor does more than look at the value's type; true while that isn't known."""
 
     @classmethod
     def from_value(cls, raw: T) -> Self:
@@ -174,7 +249,9 @@ class ValueObject(Frozen, Generic[T]):
 
     @classmethod
     def parse(cls, raw: object) -> Result[Self, DomainError]:
-        """Return a Success with the value object, or a Failure that says why `raw` is none; never raises, never converts.
+        """Return a Success with the value object, or a Failure that says why `raw` is none.
+
+        It never raises, and converts nothing by itself.
 
         >>> class Quantity(ValueObject[int]): ...
         >>> Quantity.parse(3)
@@ -213,14 +290,10 @@ class ValueObject(Frozen, Generic[T]):
 
     @classmethod
     def _finish_definition(cls) -> None:
-        for attribute in attrs.fields(cls):
-            if attribute.name != "value":
-                raise TypeError(
-                    f"{cls.__qualname__}.{attribute.name}: a value object wraps one field, `value`; "
-                    "a value object of several fields is a plain @attrs.frozen class without this base"
-                )
-        own: Init | None = cls.__dict__.get("__init__")
-        _install_constructor(cls, own)
+        _refuse_shape(cls)
+        if "__init__" in cls.__dict__:
+            cls._generated_init = cls.__dict__["__init__"]
+        _install_constructor(cls)
 
 
 _set_value = ValueObject.__dict__["value"].__set__
@@ -254,8 +327,8 @@ class Uuid(ValueObject[UUID]):
     def v7(cls) -> Self:
         """Return a new id that sorts by its time of creation (RFC 9562, section 5.7).
 
-        Its first 48 bits are the milliseconds since 1970-01-01 UTC, the next 12 the fraction of the millisecond (section
-        6.2, method 3); the other 62 are random. Ids made within about 244 ns of one another have no order.
+        Its first 48 bits are the milliseconds since 1970-01-01 UTC, the next 12 the fraction of the millisecond
+        (section 6.2, method 3); the other 62 are random. Ids made within about 244 ns of one another have no order.
 
         >>> Uuid.v7().to_uuid().version
         7
@@ -271,6 +344,8 @@ class Uuid(ValueObject[UUID]):
         uuid = _new(UUID)
         object.__setattr__(uuid, "int", number)
         object.__setattr__(uuid, "is_safe", SafeUUID.unknown)
+        if cls._has_rules:
+            return cls(uuid)
         made = _new(cls)
         _set_value(made, uuid)
         return made
