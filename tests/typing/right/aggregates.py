@@ -5,6 +5,7 @@ from typing import assert_type
 from attrs import evolve
 
 from domainkit import AggregateRoot, DomainEvent, Uuid
+
 from board import Setting, Task, TaskCreated, TaskId, TaskRenamed, Title, UserId
 
 task = Task.create(Title("Buy milk"))

@@ -16,12 +16,13 @@ from domainkit import (
     Message,
     MessageCodec,
     Tagged,
-    Upcaster,
     UnsupportedTypeError,
+    Upcaster,
     ValueObjectSerializer,
     configure_converter,
     make_converter,
 )
+
 from board import Task, TaskCreated, TaskId, TaskRenamed, Title
 
 

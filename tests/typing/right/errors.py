@@ -34,6 +34,7 @@ from domainkit import (
     http_error_for,
     problem_details,
 )
+
 from board import DuplicateTask, TaskId
 
 
@@ -91,7 +92,11 @@ every_error: tuple[DomainError, ...] = (
 )
 critical: CriticalError = BusCannotPublish()
 not_found: tuple[NotFound, ...] = (AggregateNotFoundError(task_id), AggregatesNotFoundError(), ClientNotFound())
-exists: tuple[AlreadyExists, ...] = (AggregateAlreadyExistError(task_id), ClientAlreadyExists(), UserAlreadyExists())
+exists: tuple[AlreadyExists, ...] = (
+    AggregateAlreadyExistError(task_id),
+    ClientAlreadyExists(),
+    UserAlreadyExists(),
+)
 invalid: InvalidMessage = UnknownMessage()
 assert_type(UnknownError().filename, str | None)
 assert_type(UnknownError().lineno, int | None)

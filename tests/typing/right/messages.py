@@ -21,6 +21,7 @@ from domainkit import (
     Subscriber,
     Uuid,
 )
+
 from board import CloseTask, CreateTask, DuplicateTask, TaskCreated, TaskId, Title, create_task
 
 event = TaskCreated(TaskId.v4(), Title("Buy milk"))

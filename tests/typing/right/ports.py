@@ -32,6 +32,7 @@ from domainkit import (
     UnknownError,
     Uuid,
 )
+
 from board import (
     CloseTask,
     CreateTask,
@@ -126,9 +127,15 @@ assert_type(mediator.send(CreateTask(Title("Buy milk"))), Result[TaskId, Duplica
 assert_type(mediator.send(CloseTask(TaskId.v4())), Result[None, DomainError | CommandNotHandled])
 unhandled: DomainError = CommandNotHandled()
 
-notifiers: tuple[Notifier, ...] = (LoggingNotifier(), LoggingNotifier(logging.getLogger("shop")), InmemoryNotifier())
+notifiers: tuple[Notifier, ...] = (
+    LoggingNotifier(),
+    LoggingNotifier(logging.getLogger("shop")),
+    InmemoryNotifier(),
+)
 notifiers[0].publish(NotifierMessage("Import finished", "312 tasks", meta={"list": "home"}, link="https://example.org"))
-notifiers[0].publish_exception(NotifierExceptionMessage("Bug", executor="TaskCreator", exception=KeyError("id"), lineno=3))
+notifiers[0].publish_exception(
+    NotifierExceptionMessage("Bug", executor="TaskCreator", exception=KeyError("id"), lineno=3)
+)
 bug = NotifierExceptionMessage.from_unknown_error(UnknownError(), title="Bug")
 assert_type(bug, NotifierExceptionMessage)
 assert_type(bug.exception, BaseException | None)

@@ -7,6 +7,7 @@ from typing import Any, assert_type
 from returns.result import Failure, Result, Success
 
 from domainkit import DomainError, UnknownError, async_pipeline, collect, fold, pipeline, use_case
+
 from board import (
     DuplicateTask,
     NoPermission,
@@ -25,7 +26,8 @@ from board import (
 assert_type(pipeline(open_task), Callable[[Title], Result[Task, DuplicateTask]])
 assert_type(pipeline(open_task, close_task), Callable[[Title], Result[Task, DuplicateTask | TaskClosed]])
 assert_type(
-    pipeline(open_task, close_task, check_owner), Callable[[Title], Result[Task, DuplicateTask | TaskClosed | NoPermission]]
+    pipeline(open_task, close_task, check_owner),
+    Callable[[Title], Result[Task, DuplicateTask | TaskClosed | NoPermission]],
 )
 assert_type(pipeline(parse_title, open_task)("Buy milk"), Result[Task, DomainError | DuplicateTask])
 
@@ -69,7 +71,8 @@ assert_type(
 
 # a use case is a step
 assert_type(
-    pipeline(use_case(open_task), close_task), Callable[[Title], Result[Task, DuplicateTask | UnknownError | TaskClosed]]
+    pipeline(use_case(open_task), close_task),
+    Callable[[Title], Result[Task, DuplicateTask | UnknownError | TaskClosed]],
 )
 
 
@@ -89,7 +92,8 @@ def last(number: int) -> Result[str, E12]:
 
 
 assert_type(
-    pipeline(first, first, first, first, first, first, first, first, first, first, first, last)(1), Result[str, E1 | E12]
+    pipeline(first, first, first, first, first, first, first, first, first, first, first, last)(1),
+    Result[str, E1 | E12],
 )
 
 

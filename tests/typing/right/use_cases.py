@@ -7,6 +7,7 @@ from attrs import frozen
 from returns.result import Result, Success
 
 from domainkit import AppService, AsyncUseCase, DomainError, Notifier, UnknownError, UseCase, use_case
+
 from board import (
     DuplicateTask,
     NoPermission,

@@ -7,6 +7,7 @@ from attrs import evolve, frozen
 from returns.result import Result
 
 from domainkit import DomainError, FieldSerializer, InvalidUuid, InvalidValueObject, Uuid, ValueObject, fold
+
 from board import Note, Priority, TaskId, Title, UserId
 
 title = Title("Buy milk")

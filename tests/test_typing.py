@@ -1,0 +1,136 @@
+"""What type checkers say of code that uses the library: nothing of right code, and an error on each wrong line.
+
+The files in `typing/right` must be clean, those in `typing/wrong` must have an error on exactly the lines marked
+`# wrong: why`. `# wrong for mypy: why` marks what pyright does not see: attrs.evolve is typed by mypy's own plugin.
+Each checker runs once, over all of them.
+"""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import pytest
+
+import domainkit
+
+ROOT = Path(__file__).parent.parent
+FILES = ROOT / "tests" / "typing"
+RIGHT = sorted([FILES / "board.py", *FILES.glob("right/*.py")])
+WRONG = sorted(FILES.glob("wrong/*.py"))
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+Errors: TypeAlias = dict[Path, dict[int, str]]
+"""What a checker complains of: by file, by line."""
+
+
+class Report(NamedTuple):
+    """What came of a run of a checker."""
+
+    checker: str
+    errors: Errors
+
+
+def run(*command: str) -> str:
+    """Return what a checker writes; a crash of it is an error."""
+    environment = os.environ | {
+        "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"
+    }  # else it looks for its newest version on the net
+    ran = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, check=False, cwd=ROOT, env=environment, text=True
+    )
+    assert ran.returncode in (0, 1), ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def mypy(config: str) -> Callable[[], Errors]:
+    """Return what runs mypy with a configuration."""
+
+    def check() -> Errors:
+        written = run(
+            "mypy", f"--config-file={FILES / config}", f"--cache-dir={ROOT / '.mypy_cache' / config}", "--output=json",
+            f"--python-version={VERSION}", str(FILES),
+        )  # fmt: skip  # a command line
+        reports = [json.loads(line) for line in written.splitlines()]
+        return by_line(
+            (ROOT / one["file"], one["line"], one["message"]) for one in reports if one["severity"] == "error"
+        )
+
+    return check
+
+
+def pyright() -> Errors:
+    """Return what pyright says in strict mode."""
+    written = run(
+        "pyright", "--outputjson", f"--pythonpath={sys.executable}", f"--pythonversion={VERSION}", f"--project={FILES}"
+    )
+    report = json.loads(written)
+    assert len([*RIGHT, *WRONG]) == report["summary"]["filesAnalyzed"]
+    return by_line(
+        (Path(one["file"]), one["range"]["start"]["line"] + 1, one["message"])
+        for one in report["generalDiagnostics"]
+        if one["severity"] == "error"
+    )
+
+
+def by_line(reports: Iterator[tuple[Path, int, str]]) -> Errors:
+    """Return the reports by file and line."""
+    found: Errors = {}
+    for path, line, message in reports:
+        found.setdefault(path, {}).setdefault(line, message)
+    return found
+
+
+CHECKERS: dict[str, Callable[[], Errors]] = {
+    "mypy": mypy("mypy.ini"),
+    "mypy with the returns plugin": mypy("mypy-returns.ini"),
+    "pyright": pyright,
+}
+
+
+@pytest.fixture(scope="module", params=CHECKERS)
+def report(request: pytest.FixtureRequest) -> Report:
+    """Return all that a checker complains of."""
+    checker = request.param.partition(" ")[0]
+    if find_spec(checker) is None:
+        pytest.skip(f"{checker} is not installed: pip install --group types")
+    return Report(checker, CHECKERS[request.param]())
+
+
+def marked_lines(path: Path, checker: str) -> set[int]:
+    """Return the numbers of the lines that are marked as wrong for a checker."""
+    marks = ("  # wrong: ", f"  # wrong for {checker}: ")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {number for number, line in enumerate(lines, start=1) if any(mark in line for mark in marks)}
+
+
+@pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
+def test_right_code_is_clean(path: Path, report: Report) -> None:
+    """A checker has nothing to say of code that uses the library rightly, and finds the types that it states."""
+    assert {} == report.errors.get(path, {})
+
+
+@pytest.mark.parametrize("path", WRONG, ids=lambda path: path.stem)
+def test_wrong_code_is_refused(path: Path, report: Report) -> None:
+    """A checker reports an error on each line that misuses the library, and on no other line."""
+    found, marked = report.errors.get(path, {}), marked_lines(path, report.checker)
+    assert {} == {line: message for line, message in found.items() if line not in marked}, "refused, but not marked"
+    assert [] == sorted(marked - found.keys()), "marked, but not refused"
+
+
+def test_the_wrong_code_has_marks() -> None:
+    """Every file of wrong code marks at least ten lines: none of the tests above passes for want of lines."""
+    assert [] == [path.name for path in WRONG if len(marked_lines(path, "mypy")) < 10]
+    assert len(WRONG) == len([path for path in RIGHT if path.parent.name == "right"])
+
+
+def test_every_public_name_has_a_typing_test() -> None:
+    """Each public name is used in right code, beyond its import."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in RIGHT]
+    used = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert set() == set(domainkit.__all__) - used

@@ -1,0 +1,30 @@
+"""What a type checker must refuse around aggregates: each line marked `# wrong`, and no other."""
+
+from attrs import evolve
+from board import CreateTask, Setting, Task, TaskId, TaskRenamed, Title, UserId
+
+from domainkit import AggregateRoot, Uuid
+
+task = Task.create(Title("Buy milk"))
+
+Task(Title("Buy milk"), aggregate_id=UserId.v4())  # wrong: another class of id
+Task(Title("Buy milk"), aggregate_id=Uuid.v4())  # wrong: a plain id is no TaskId
+Task("Buy milk")  # wrong: a str is no Title
+Task(Title("Buy milk"), None, TaskId.v4())  # wrong: the id is keyword-only
+Task()  # wrong: the title is missing
+Task.create("Buy milk")  # wrong: a str is no Title
+task.record("renamed")  # wrong: no event
+task.record(CreateTask(task.title))  # wrong: a command is no event
+task.record([TaskRenamed(task.aggregate_id)])  # wrong: several events are passed one by one
+task.aggregate_version = 2  # wrong: frozen
+task.aggregate_id = TaskId.v4()  # wrong: frozen
+task.domain_events = ()  # wrong: read-only
+user_id: UserId = task.aggregate_id  # wrong: another class of id
+task_id: TaskId = Setting("colour").aggregate_id  # wrong: it has a plain Uuid
+changed: Task = task.pull_domain_events()  # wrong: it is a pair
+changed = task.pull_domain_events()[0]  # wrong: the events come first
+evolve(task, title="Buy bread")  # wrong for mypy: a str is no Title
+evolve(task, aggregate_id=UserId.v4())  # wrong for mypy: another class of id
+evolve(task, text="Buy bread")  # wrong for mypy: there is no such field
+of_user: AggregateRoot[UserId] = task  # wrong: its ids are TaskIds
+numbered: AggregateRoot[int]  # wrong: an int is no id

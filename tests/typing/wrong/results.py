@@ -1,0 +1,61 @@
+"""What a type checker must refuse around pipelines: each line marked `# wrong`, and no other."""
+
+from board import DuplicateTask, NoPermission, Task, TaskClosed, Title, UserId, check_owner, close_task, notify_owner, open_task
+from returns.result import Result
+
+from domainkit import DomainError, UnknownError, async_pipeline, collect, fold, pipeline, use_case
+
+title = Title("Buy milk")
+
+
+def measure(title: Title) -> int:
+    return len(title.value)
+
+
+def count(task: Task) -> int:
+    return 1
+
+
+def measure_error(error: DuplicateTask) -> int:
+    return 1
+
+
+def measure_closed(error: TaskClosed) -> int:
+    return 1
+
+
+pipeline(close_task, open_task)  # wrong: the order; open_task takes no Task
+pipeline(open_task, measure)  # wrong: measure returns no Result
+pipeline(measure, open_task)  # wrong: measure returns no Result
+pipeline(open_task, notify_owner)  # wrong: a coroutine function; async_pipeline takes it
+pipeline(open_task)("Buy milk")  # wrong: a str is no Title
+pipeline(open_task, lambda task: task.name)  # wrong: there is no such field
+pipeline(open_task, close_task)(title).unwrap().name  # wrong: there is no such field
+pipeline()  # wrong: a pipeline has a step
+narrow: Result[Task, DuplicateTask] = pipeline(open_task, close_task)(title)  # wrong: TaskClosed is not handled
+owner: Result[UserId, DuplicateTask | TaskClosed] = pipeline(open_task, close_task)(title)  # wrong: it is a Task
+guarded: Result[Task, DuplicateTask] = use_case(open_task)(title)  # wrong: UnknownError is not handled
+whole: Result[Task, UnknownError] = pipeline(use_case(open_task), close_task)(title)  # wrong: two errors are left
+
+async_pipeline(close_task, open_task)  # wrong: the order; open_task takes no Task
+async_pipeline(open_task, count)  # wrong: count returns no Result
+async_pipeline(notify_owner, close_task)  # wrong: close_task takes no UserId
+async_pipeline()  # wrong: a pipeline has a step
+
+
+async def run() -> None:
+    later: Result[UserId, NoPermission] = async_pipeline(open_task, notify_owner)(title)  # wrong: it is not awaited
+    some: Result[UserId, NoPermission] = await async_pipeline(open_task, notify_owner)(title)  # wrong: DuplicateTask too
+    await async_pipeline(notify_owner)(title)  # wrong: it takes a Task
+
+
+opened = open_task(title)
+fold(opened, measure, measure_error)  # wrong: measure takes no Task
+fold(opened, count, measure_closed)  # wrong: another error
+text: str = fold(opened, count, measure_error)  # wrong: it is an int
+fold(title, count, measure_error)  # wrong: a Title is no Result
+collect([title])  # wrong: a Title is no Result
+first: Result[tuple[Task, ...], DuplicateTask] = collect([opened])  # wrong: all errors are in a tuple
+task: Task = collect([opened]).unwrap()  # wrong: all values are in a tuple
+value: Task = opened  # wrong: it is a Result
+error: DomainError = check_owner(opened.unwrap())  # wrong: it is a Result
