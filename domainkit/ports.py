@@ -79,7 +79,9 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
         """
 
 
-class _MessageBus(ABC):
+class MessageBus(ABC):
+    """What both buses have."""
+
     __slots__ = ()
 
     @abstractmethod
@@ -95,7 +97,7 @@ class _MessageBus(ABC):
         """Let go of what the bus holds. A message handed to a closed bus is a Failure. Closing again does nothing."""
 
 
-class DomainEventBus(_MessageBus):
+class DomainEventBus(MessageBus):
     """Hands domain events over to those who subscribed to them."""
 
     __slots__ = ()
@@ -111,7 +113,7 @@ class DomainEventBus(_MessageBus):
         """
 
 
-class CommandBus(_MessageBus):
+class CommandBus(MessageBus):
     """Hands a command over to its one handler."""
 
     __slots__ = ()

@@ -1,0 +1,225 @@
+"""What every CrudRepository promises, as tests: derive one class, and run it with pytest.
+
+The methods are plain: they assert, and need neither fixtures nor pytest. Each test asks for a new repository. One that
+needs setting up or cleaning up does so in its class, with a fixture or `teardown_method`.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from domainkit.aggregates import AggregateRoot
+from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
+from domainkit.messages import DomainEvent
+from domainkit.ports import CrudRepository
+from domainkit.testing._expect import expect_refused, expect_same, expect_same_all, value_of
+from domainkit.testing.samples import SampleTask, SampleTaskId, SampleTitle
+from domainkit.values import Uuid
+
+AggT = TypeVar("AggT", bound=AggregateRoot[Any])  # Any: an aggregate with an id of any class
+IdT = TypeVar("IdT", bound=Uuid)
+
+_MANY = 120  # more than the usual size of a page
+
+
+class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
+    """What a CrudRepository promises, for a repository of one class of your aggregates.
+
+    >>> from domainkit import CrudRepository, InmemoryCrudRepository
+    >>> class TestTasks(AggregateRepositoryContract[SampleTask, SampleTaskId]):
+    ...     def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
+    ...         return InmemoryCrudRepository()
+    ...     def make_aggregate(self) -> SampleTask:
+    ...         return SampleTask.create("Buy milk")
+    ...     def change(self, aggregate: SampleTask) -> SampleTask:
+    ...         return attrs.evolve(aggregate, done=not aggregate.done)
+    >>> TestTasks().test_save_stores_the_aggregate()
+    """
+
+    @abstractmethod
+    def make_repository(self) -> CrudRepository[AggT, IdT]:
+        """Return a new, empty repository that shares nothing with the ones made before."""
+
+    @abstractmethod
+    def make_aggregate(self) -> AggT:
+        """Return a new aggregate with an id of its own. With a recorded event the tests see more."""
+
+    @abstractmethod
+    def change(self, aggregate: AggT) -> AggT:
+        """Return `aggregate` with something changed, not its id or version."""
+
+    def test_save_stores_the_aggregate(self) -> None:
+        """Save returns the aggregate as it is stored, and retrieve returns an equal one of the same class."""
+        repository, aggregate = self.make_repository(), self.make_aggregate()
+        saved = value_of(repository.save(aggregate))
+        expect_same(aggregate, saved)
+        expect_same(aggregate, value_of(repository.retrieve(aggregate.aggregate_id)))
+
+    def test_save_keeps_the_version(self) -> None:
+        """Save stores the version that the aggregate has: the first is not raised, a later one not set back."""
+        repository, first = self.make_repository(), self.make_aggregate()
+        moved = attrs.evolve(self.make_aggregate(), aggregate_version=7)
+        for aggregate in (first, moved):
+            value_of(repository.save(aggregate))
+            found = value_of(repository.retrieve(aggregate.aggregate_id))
+            assert aggregate.aggregate_version == found.aggregate_version, "save changed the version"
+
+    def test_save_refuses_an_id_that_is_there(self) -> None:
+        """A second save under one id is AggregateAlreadyExistError, and changes nothing."""
+        repository, aggregate = self.make_repository(), self.make_aggregate()
+        value_of(repository.save(aggregate))
+        expect_refused(repository.save(self.change(aggregate)), AggregateAlreadyExistError, aggregate)
+        expect_same(aggregate, value_of(repository.retrieve(aggregate.aggregate_id)))
+
+    def test_retrieve_of_a_missing_id(self) -> None:
+        """Retrieve of an id that isn't there is AggregateNotFoundError, in an empty repository and in a full one."""
+        repository, missing = self.make_repository(), self.make_aggregate()
+        expect_refused(repository.retrieve(missing.aggregate_id), AggregateNotFoundError, missing)
+        value_of(repository.save(self.make_aggregate()))
+        expect_refused(repository.retrieve(missing.aggregate_id), AggregateNotFoundError, missing)
+
+    def test_retrieve_tells_aggregates_apart(self) -> None:
+        """Each id gives its own aggregate, and an id of the class that the aggregate was made with."""
+        repository, aggregates = self.make_repository(), [self.make_aggregate() for _ in range(3)]
+        for aggregate in aggregates:
+            value_of(repository.save(aggregate))
+        for aggregate in aggregates:
+            found = value_of(repository.retrieve(aggregate.aggregate_id))
+            expect_same(aggregate, found)
+            assert type(aggregate.aggregate_id) is type(found.aggregate_id), "the id came back as another class"
+
+    def test_update_stores_the_change(self) -> None:
+        """Update returns the aggregate as it is stored: changed, its version raised by one; time after time."""
+        repository, stored = self.make_repository(), self.make_aggregate()
+        value_of(repository.save(stored))
+        for _ in range(3):
+            changed = self.change(stored)
+            updated = value_of(repository.update(changed))
+            expect_same(attrs.evolve(changed, aggregate_version=stored.aggregate_version + 1), updated)
+            stored = value_of(repository.retrieve(changed.aggregate_id))
+            expect_same(updated, stored)
+
+    def test_update_changes_one_aggregate(self) -> None:
+        """Update leaves the other aggregates as they are."""
+        repository, one, other = self.make_repository(), self.make_aggregate(), self.make_aggregate()
+        value_of(repository.save(one))
+        value_of(repository.save(other))
+        value_of(repository.update(self.change(one)))
+        expect_same(other, value_of(repository.retrieve(other.aggregate_id)))
+
+    def test_update_of_a_missing_id(self) -> None:
+        """Update of an aggregate that isn't there is AggregateNotFoundError, and stores nothing."""
+        repository, missing = self.make_repository(), self.make_aggregate()
+        expect_refused(repository.update(missing), AggregateNotFoundError, missing)
+        expect_refused(repository.retrieve(missing.aggregate_id), AggregateNotFoundError, missing)
+
+    def test_update_refuses_a_stale_aggregate(self) -> None:
+        """Of two changes to one version the second is AggregateVersionConflictError, and changes nothing."""
+        repository, read = self.make_repository(), self.make_aggregate()
+        value_of(repository.save(read))
+        first = value_of(repository.update(self.change(read)))
+        expect_refused(repository.update(read), AggregateVersionConflictError, read)
+        expect_same(first, value_of(repository.retrieve(read.aggregate_id)))
+
+    def test_update_refuses_a_version_that_was_never_stored(self) -> None:
+        """A version above the stored one is AggregateVersionConflictError too, and changes nothing."""
+        repository, aggregate = self.make_repository(), self.make_aggregate()
+        value_of(repository.save(aggregate))
+        ahead = attrs.evolve(self.change(aggregate), aggregate_version=aggregate.aggregate_version + 1)
+        expect_refused(repository.update(ahead), AggregateVersionConflictError, aggregate)
+        expect_same(aggregate, value_of(repository.retrieve(aggregate.aggregate_id)))
+
+    def test_remove_takes_the_aggregate_away(self) -> None:
+        """Remove takes away the one aggregate: it can't be retrieved, updated or removed again, and the others stay."""
+        repository, gone, other = self.make_repository(), self.make_aggregate(), self.make_aggregate()
+        value_of(repository.save(gone))
+        value_of(repository.save(other))
+        assert value_of(repository.remove(gone.aggregate_id)) is None, "remove returns Success(None)"
+        expect_refused(repository.retrieve(gone.aggregate_id), AggregateNotFoundError, gone)
+        expect_refused(repository.update(gone), AggregateNotFoundError, gone)
+        expect_refused(repository.remove(gone.aggregate_id), AggregateNotFoundError, gone)
+        expect_same_all([other], value_of(repository.retrieve_all()))
+
+    def test_remove_of_a_missing_id(self) -> None:
+        """Remove of an id that isn't there is AggregateNotFoundError."""
+        missing = self.make_aggregate()
+        expect_refused(self.make_repository().remove(missing.aggregate_id), AggregateNotFoundError, missing)
+
+    def test_save_after_remove(self) -> None:
+        """An id that was removed can be saved again."""
+        repository, aggregate = self.make_repository(), self.make_aggregate()
+        value_of(repository.save(aggregate))
+        value_of(repository.remove(aggregate.aggregate_id))
+        value_of(repository.save(self.change(aggregate)))
+        expect_same(self.change(aggregate), value_of(repository.retrieve(aggregate.aggregate_id)))
+
+    def test_retrieve_all_of_an_empty_repository(self) -> None:
+        """Retrieve all gives an empty tuple where there is nothing."""
+        found = value_of(self.make_repository().retrieve_all())
+        assert found == (), f"expected an empty tuple, got {found!r}"
+
+    def test_retrieve_all_keeps_the_order(self) -> None:
+        """Retrieve all gives every aggregate in the order of saving: an update keeps its place, a new save is last."""
+        repository, aggregates = self.make_repository(), [self.make_aggregate() for _ in range(_MANY)]
+        for aggregate in aggregates:
+            value_of(repository.save(aggregate))
+        expect_same_all(aggregates, value_of(repository.retrieve_all()))
+        first, second, *others = aggregates
+        updated = value_of(repository.update(self.change(second)))
+        value_of(repository.remove(first.aggregate_id))
+        value_of(repository.save(first))
+        expect_same_all([updated, *others, first], value_of(repository.retrieve_all()))
+
+    def test_recorded_events_are_not_stored(self) -> None:
+        """What is retrieved has no recorded events, however it was stored."""
+        repository, aggregate = self.make_repository(), self.make_aggregate().record(DomainEvent())
+        value_of(repository.save(aggregate))
+        self._assert_no_events(repository, aggregate.aggregate_id)
+        value_of(repository.update(self.change(aggregate)))
+        self._assert_no_events(repository, aggregate.aggregate_id)
+
+    def _assert_no_events(self, repository: CrudRepository[AggT, IdT], aggregate_id: IdT) -> None:
+        for found in (value_of(repository.retrieve(aggregate_id)), *value_of(repository.retrieve_all())):
+            assert found.domain_events == (), f"recorded events were stored: {found.domain_events!r}"
+
+    def test_aggregates_are_values(self) -> None:
+        """The repository changes no aggregate that it was given or has handed out."""
+        repository, given = self.make_repository(), self.make_aggregate()
+        events, version = given.domain_events, given.aggregate_version
+        value_of(repository.save(given))
+        read = value_of(repository.retrieve(given.aggregate_id))
+        changed = self.change(read)
+        value_of(repository.update(changed))
+        value_of(repository.remove(given.aggregate_id))
+        assert [version] * 3 == [one.aggregate_version for one in (given, read, changed)], (
+            "a version was changed in place"
+        )
+        assert events == given.domain_events, "recorded events were taken from the aggregate that was given"
+        assert given == read, "an aggregate was changed in place"
+
+    def test_repositories_are_independent(self) -> None:
+        """What is in one repository isn't in another."""
+        one, other, aggregate = self.make_repository(), self.make_repository(), self.make_aggregate()
+        value_of(one.save(aggregate))
+        expect_refused(other.retrieve(aggregate.aggregate_id), AggregateNotFoundError, aggregate)
+        assert value_of(other.retrieve_all()) == (), "two repositories share what they store"
+
+
+class CrudRepositoryContract(AggregateRepositoryContract[SampleTask, SampleTaskId]):
+    """What a CrudRepository promises, for an adapter that stores any aggregate: it is given SampleTasks.
+
+    >>> from domainkit import CrudRepository, InmemoryCrudRepository
+    >>> class TestInmemoryCrudRepository(CrudRepositoryContract):
+    ...     def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
+    ...         return InmemoryCrudRepository()
+    >>> TestInmemoryCrudRepository().test_update_refuses_a_stale_aggregate()
+    """
+
+    def make_aggregate(self) -> SampleTask:
+        """Return a new task."""
+        return SampleTask.create("Buy milk")
+
+    def change(self, aggregate: SampleTask) -> SampleTask:
+        """Return the task with one step more, and done if it was not."""
+        return attrs.evolve(aggregate, done=not aggregate.done, steps=(*aggregate.steps, SampleTitle("Pay")))

@@ -1,0 +1,64 @@
+"""A small model for tests of adapters: an aggregate with a field of most kinds, an event and a command."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from attrs import field, frozen
+from attrs.validators import min_len
+
+from domainkit.aggregates import AggregateRoot
+from domainkit.messages import Command, DomainEvent
+from domainkit.values import Uuid, ValueObject
+
+
+class SampleTaskId(Uuid):
+    """The id of a SampleTask."""
+
+
+@frozen
+class SampleTitle(ValueObject[str]):
+    """The title of a SampleTask: some text."""
+
+    value: str = field(validator=min_len(1))
+
+
+@frozen
+class SampleTaskCreated(DomainEvent):
+    """An event with a payload."""
+
+    task_id: SampleTaskId
+    title: SampleTitle = SampleTitle("Buy milk")
+
+
+@frozen
+class SampleCreateTask(Command):
+    """A command with a payload."""
+
+    task_id: SampleTaskId
+    title: SampleTitle = SampleTitle("Buy milk")
+
+
+@frozen
+class SampleTask(AggregateRoot[SampleTaskId]):
+    """An aggregate with a field of most kinds: if it comes back equal, so does yours."""
+
+    title: SampleTitle
+    due: datetime | None = None
+    done: bool = False
+    reward: Decimal = Decimal(0)
+    effort: timedelta = timedelta(hours=1)
+    steps: tuple[SampleTitle, ...] = ()
+    links: Mapping[str, str] = field(factory=dict)
+
+    @classmethod
+    def create(cls, title: str) -> "SampleTask":
+        """Return a task that has recorded its SampleTaskCreated."""
+        task = cls(
+            SampleTitle(title),
+            due=datetime(2031, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC),
+            reward=Decimal("12.50"),
+            steps=(SampleTitle("Find the shop"), SampleTitle("Paÿ 🥛")),
+            links={"shop": "https://example.com/?q=milk"},
+        )
+        return task.record(SampleTaskCreated(task.aggregate_id, task.title))
