@@ -262,6 +262,7 @@ class EnumLeaf(Leaf):
 
     def __init__(self, cls: type[enum.Enum], kinds: str) -> None:
         super().__init__(cls, kinds=kinds, expected=f"a {cls.__qualname__}")
+        self.options = tuple(member.value for member in cls)
         self.guard = None
         self.load = None
 

@@ -1,0 +1,181 @@
+"""What is asked of a value besides its type, as keywords of JSON Schema: `msgspec.Meta`, validators of attrs."""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import time
+from typing import Any, Final
+
+import msgspec
+from attrs import validators as known
+
+from domainkit.conversion.composites import (
+    ConstrainedNode,
+    FixedTupleNode,
+    FrozensetNode,
+    MappingNode,
+    UnionNode,
+    ValueObjectNode,
+    VariadicTupleNode,
+)
+from domainkit.conversion.nodes import MISSING, DecimalLeaf, FloatLeaf, IntLeaf, Leaf, Node, Problems, TextLeaf
+from domainkit.formats._regex import ecma_pattern
+
+Schema = dict[str, Any]  # a part of a JSON Schema while it is made: JSON values
+Validator = Any  # what attrs calls to check a field; its own classes are told apart at run time
+
+_BOUNDS: Final = {">=": "minimum", "<=": "maximum", ">": "exclusiveMinimum", "<": "exclusiveMaximum"}
+_META: Final = {
+    "ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum", "multiple_of": "multipleOf",
+    "title": "title", "description": "description", "examples": "examples",
+}  # fmt: skip  # one table, as it is read
+_LENGTHS: Final = {"text": "Length", "base64": "Length", "array": "Items", "object": "Properties"}
+_TIME_ZONES: Final = {True: "(?:Z|[+-][0-9:]+)$", False: "^[^Z+-]+$"}
+
+
+def add(schema: Schema, keywords: Mapping[str, Any]) -> None:
+    """Ask `keywords` of a schema too, in place; where it has one of them already, both hold."""
+    if schema.keys() & keywords.keys():
+        schema.setdefault("allOf", []).append(dict(keywords))
+    else:
+        schema.update(keywords)
+
+
+def meta_keywords(meta: msgspec.Meta, node: Node) -> Iterator[Schema]:
+    """Give the keywords of a constraint that stands in `Annotated`: it is about the form on the wire."""
+    found = {word: getattr(meta, name) for name, word in _META.items() if getattr(meta, name) is not None}
+    if meta.pattern is not None:
+        found |= _pattern(re.compile(meta.pattern), start=False, end=False)
+    yield found
+    shapes = _shapes(node, of_wire=True)
+    for bound, length in (("min", meta.min_length), ("max", meta.max_length)):
+        if length is not None:
+            yield _length(bound, length, shapes)
+    if meta.tz is not None and "time" in shapes:
+        yield {"pattern": _TIME_ZONES[meta.tz]}
+    yield meta.extra_json_schema or {}
+
+
+def keywords_of(validator: Validator, node: Node) -> Iterator[Schema]:
+    """Give the keywords of a validator of attrs; nothing for one of the user's own, which only Python can run.
+
+    Args:
+        validator: what stands in `field(validator=...)`, or None.
+        node: the wire type of the field.
+    """
+    translate = _TRANSLATIONS.get(type(validator))
+    if translate is not None:
+        yield from translate(validator, node)
+
+
+def _both(validator: Validator, node: Node) -> Iterator[Schema]:
+    for part in validator._validators:  # attrs shows them nowhere else
+        yield from keywords_of(part, node)
+
+
+def _optional(validator: Validator, node: Node) -> Iterator[Schema]:
+    for keywords in keywords_of(validator.validator, node):
+        if "enum" in keywords:
+            keywords["enum"].append(None)
+        yield keywords  # the others say nothing about null
+
+
+def _min_len(validator: Validator, node: Node) -> Iterator[Schema]:
+    yield _length("min", validator.min_length, _shapes(node))
+
+
+def _max_len(validator: Validator, node: Node) -> Iterator[Schema]:
+    yield _length("max", validator.max_length, _shapes(node))
+
+
+def _length(bound: str, length: int, shapes: AbstractSet[str]) -> Schema:
+    """Return the keywords for a length; each is about values of its own JSON type only."""
+    return {
+        bound + _LENGTHS[shape]: 4 * -(-length // 3) if shape == "base64" else length
+        for shape in sorted(shapes & _LENGTHS.keys())
+    }
+
+
+def _bound(validator: Validator, node: Node) -> Iterator[Schema]:
+    bound = validator.bound
+    if "number" in _shapes(node) and type(bound) in (int, float) and bound - bound == 0:
+        yield {_BOUNDS[validator.compare_op]: bound}
+
+
+def _matches(validator: Validator, node: Node) -> Iterator[Schema]:
+    pattern = validator.pattern
+    if "text" in _shapes(node) and isinstance(pattern.pattern, str):
+        match = validator.match_func
+        yield _pattern(pattern, start=match != pattern.search, end=match == pattern.fullmatch)
+
+
+def _pattern(pattern: re.Pattern[str], *, start: bool, end: bool) -> Schema:
+    text = ecma_pattern(pattern, start=start, end=end)
+    return {} if text is None else {"pattern": text}
+
+
+def _in(validator: Validator, node: Node) -> Iterator[Schema]:
+    options = validator.options
+    if isinstance(options, range) and options.step == 1 and "number" in _shapes(node):
+        yield {"minimum": options.start, "maximum": options.stop - 1}
+    elif isinstance(options, Collection) and not isinstance(options, str | bytes | range):
+        wires = [node.write(option, "$", Problems()) for option in options]
+        found = [msgspec.to_builtins(wire) for wire in wires if wire is not MISSING]
+        if found:
+            yield {"enum": sorted(found, key=msgspec.json.encode) if isinstance(options, AbstractSet) else found}
+
+
+def _each(validator: Validator, node: Node) -> Iterator[Schema]:
+    if validator.iterable_validator is not None:
+        yield from keywords_of(validator.iterable_validator, node)
+    for array in _members(node):
+        if isinstance(array, VariadicTupleNode | FrozensetNode):
+            for keywords in keywords_of(validator.member_validator, array.item):
+                yield {"items": keywords}
+
+
+_TRANSLATIONS: Final[Mapping[type, Callable[[Validator, Node], Iterator[Schema]]]] = {
+    type(known.and_()): _both,
+    type(known.optional(known.ge(0))): _optional,
+    type(known.min_len(0)): _min_len,
+    type(known.max_len(0)): _max_len,
+    type(known.ge(0)): _bound,
+    type(known.matches_re("")): _matches,
+    type(known.in_(())): _in,
+    type(known.deep_iterable(known.ge(0))): _each,
+}
+"""By the classes of attrs' own validators, which it gives no public names."""
+
+
+def _members(node: Node, *, of_wire: bool = False) -> tuple[Node, ...]:
+    """Return what a value can be, without the unions, constraints and (on the wire) value objects around it."""
+    if isinstance(node, ConstrainedNode) or (of_wire and isinstance(node, ValueObjectNode)):
+        return _members(node.inner, of_wire=of_wire)
+    if isinstance(node, UnionNode):
+        return tuple(part for member in node.nodes for part in _members(member, of_wire=of_wire))
+    return (node,)
+
+
+def _shapes(node: Node, *, of_wire: bool = False) -> set[str]:
+    """Return what can be asked of the values: a length of text, of an array and so on, or bounds of a number."""
+    return {_shape(member, of_wire=of_wire) for member in _members(node, of_wire=of_wire)}
+
+
+def _shape(node: Node, *, of_wire: bool) -> str:
+    if of_wire and isinstance(node, DecimalLeaf):
+        return "text"
+    if isinstance(node, Leaf) and node.cls in _LEAF_SHAPES:
+        return _LEAF_SHAPES[node.cls]
+    return _SHAPES.get(type(node), "")
+
+
+_LEAF_SHAPES: Final[Mapping[type, str]] = {bytes: "base64", time: "time"}
+_SHAPES: Final[Mapping[type[Node], str]] = {
+    TextLeaf: "text",
+    IntLeaf: "number",
+    FloatLeaf: "number",
+    VariadicTupleNode: "array",
+    FixedTupleNode: "array",
+    FrozensetNode: "array",
+    MappingNode: "object",
+}

@@ -1,0 +1,129 @@
+"""AsyncAPI documents of the messages of a codec.
+
+Source: the AsyncAPI specification 3.0.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0).
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from domainkit.codec import MessageCodec
+from domainkit.formats._definitions import Definitions, key_for, summary_of
+from domainkit.messages import Command, JsonValue, Message, MessageInfo
+
+AsyncApiDocument: TypeAlias = dict[str, JsonValue]
+"""An AsyncAPI document, as builtins that JSON carries."""
+
+_Object = dict[str, Any]  # a part of the document while it is made: JSON values
+
+_CONTENT_TYPE: Final = "application/json"
+
+
+def _by_name(info: MessageInfo) -> str:
+    return info.name
+
+
+def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
+    codec: MessageCodec,
+    *,
+    title: str,
+    version: str,
+    address: Callable[[MessageInfo], str] = _by_name,
+    receives: Collection[type[Message]] | None = None,
+    examples: Iterable[Message] = (),
+) -> AsyncApiDocument:
+    """Return the AsyncAPI 3.0.0 document of an application that has the messages of a codec.
+
+    Each address is a channel, with the messages that go there; the application sends what it doesn't receive. The same
+    codec gives the same document. What else it should hold (servers, bindings, tags) is yours to add: it is a dict.
+
+    >>> from attrs import frozen
+    >>> from domainkit import Command, DomainEvent
+    >>> @frozen
+    ... class CreateTask(Command):
+    ...     title: str
+    >>> class TaskCreated(DomainEvent): ...
+    >>> document = asyncapi_document(MessageCodec(CreateTask, TaskCreated), title="Tasks", version="1.0.0")
+    >>> list(document["operations"])
+    ['receive.create.task', 'send.task.created']
+    >>> document["channels"]["task.created"]["address"]
+    'task.created'
+
+    Args:
+        codec: for the classes, in their order.
+        title: the name of the application.
+        version: the version of the application's interface, not of AsyncAPI.
+        address: gives the topic, routing key or subject of a message; its name unless given.
+        receives: the classes that the application receives; its commands unless given.
+        examples: messages to show, each with those of its class.
+
+    Raises:
+        TypeError: `receives` has a class that the codec wasn't given.
+        UnknownMessage: an example is of such a class.
+        InvalidMessage: an example holds what could not be read back.
+    """
+    definitions = Definitions("#/components/schemas/", draft_07=True)
+    payloads = {cls: definitions.message(wire) for cls, wire in codec.wires.items()}
+    schemas = definitions.finish()
+    names = {cls: payload["$ref"].removeprefix("#/components/schemas/") for cls, payload in payloads.items()}
+    channels, operations = _routes(names, address, _received(codec, receives))
+    shown = _by_class(codec, examples)
+    messages = {name: _message(cls, payloads[cls], shown.get(cls)) for cls, name in names.items()}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": title, "version": version},
+        "defaultContentType": _CONTENT_TYPE,
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "schemas": schemas},
+    }
+
+
+def _received(codec: MessageCodec, receives: Collection[type[Message]] | None) -> Collection[type[Message]]:
+    if receives is None:
+        return [cls for cls in codec.wires if issubclass(cls, Command)]
+    for cls in receives:
+        if cls not in codec.wires:
+            raise TypeError(f"receives: the codec wasn't given {cls.__qualname__}; pass it among the message types")
+    return receives
+
+
+def _by_class(codec: MessageCodec, examples: Iterable[Message]) -> Mapping[type[Message], list[_Object]]:
+    made: dict[type[Message], list[_Object]] = {}
+    for example in examples:
+        made.setdefault(type(example), []).append({"payload": msgspec.json.decode(codec.encode(example))})
+    return made
+
+
+def _message(cls: type[Message], payload: _Object, examples: list[_Object] | None) -> _Object:
+    summary = summary_of(cls)
+    return {
+        "name": cls.info().name,
+        "title": cls.__name__,
+        **({"summary": summary} if summary else {}),
+        "contentType": _CONTENT_TYPE,
+        "payload": payload,
+        **({"examples": examples} if examples else {}),
+    }
+
+
+def _routes(
+    names: Mapping[type[Message], str],
+    address: Callable[[MessageInfo], str],
+    received: Collection[type[Message]],
+) -> tuple[_Object, _Object]:
+    """Return the channels and the operations: a channel for each address, an operation for each direction on it."""
+    keys: dict[str, str] = {}
+    channels: _Object = {}
+    operations: _Object = {}
+    for cls, name in names.items():
+        place = address(cls.info())
+        key = keys.get(place) or keys.setdefault(place, key_for(place, channels))
+        channel = channels.setdefault(key, {"address": place, "messages": {}})
+        channel["messages"][name] = {"$ref": f"#/components/messages/{name}"}
+        action = "receive" if cls in received else "send"
+        operation = {"action": action, "channel": {"$ref": f"#/channels/{key}"}, "messages": []}
+        found = operations.setdefault(f"{action}.{key}", operation)
+        found["messages"].append({"$ref": f"#/channels/{key}/messages/{name}"})
+    return channels, operations

@@ -1,0 +1,265 @@
+"""CloudEvents 1.0 in structured JSON, both ways, through a MessageCodec.
+
+Sources: the specification (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md) and its JSON event
+format (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md).
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import ClassVar, Final
+
+import msgspec
+from attrs import Attribute, field, frozen
+from returns.result import Failure, Result
+
+from domainkit.codec import MessageCodec
+from domainkit.conversion.envelope import refusal
+from domainkit.conversion.limits import checked, parsed
+from domainkit.conversion.nodes import LEAVES, MISSING, Problems
+from domainkit.errors import InvalidMessage, Problem
+from domainkit.messages import JsonValue, Message, MessageInfo
+
+_VERSION: Final = "1.0"
+_ATTRIBUTES: Final = {
+    "id": "id", "type": "type", "messagekind": "type_message", "messageversion": "version", "time": "occurred_on",
+    "messagemeta": "meta", "data": "attributes",
+}  # fmt: skip  # one table, as it is read
+"""What the parts of the envelope are called in a CloudEvent."""
+_PATHS: Final = {ours: theirs for theirs, ours in _ATTRIBUTES.items()}
+_TIMESTAMP: Final = "a timestamp with an offset (RFC 3339), such as 2021-12-28T14:11:47.845618Z"
+
+_NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+_TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NONCHARACTERS}]+")
+"""What an attribute of the type String may hold, and it may not be empty."""
+_URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
+_URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_REFERENCE.pattern}")
+_JSON_TYPE = re.compile(r"[^/;\s]+/(?:[^/;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,9}")
+_LARGEST_INTEGER: Final = 2**31 - 1
+
+
+class _Data(msgspec.Struct, gc=False):
+    id: str
+    type: str
+    type_message: str
+    version: int
+    occurred_on: str
+    attributes: msgspec.Raw
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    data: _Data
+
+
+class _CloudEvent(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: str
+    subject: str | None = None
+    datacontenttype: str
+    dataschema: str | None = None
+    messagekind: str
+    messageversion: int
+    messagemeta: str | None = None
+    data: msgspec.Raw
+
+
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def _nothing(_: object) -> None:
+    return None
+
+
+def _check_source(_: object, __: "Attribute[str]", source: str) -> None:
+    if not isinstance(source, str) or not _URI_REFERENCE.fullmatch(source):
+        raise ValueError(
+            "CloudEventCodec.source: expected a URI reference (RFC 3986) that isn't empty, such as '/tasks' or "
+            "'https://example.org/tasks'"
+        )
+
+
+def _check_codec(_: object, __: "Attribute[MessageCodec]", codec: MessageCodec) -> None:
+    for cls, wire in codec.wires.items():
+        if wire.info.version > _LARGEST_INTEGER:
+            raise ValueError(
+                f"{cls.__qualname__}.Config.version: a CloudEvent carries integers up to {_LARGEST_INTEGER}"
+            )
+        if not _TEXT.fullmatch(wire.info.name):
+            raise ValueError(f"{cls.__qualname__}.Config.name: a CloudEvent carries text without control characters")
+
+
+@frozen
+class CloudEventCodec:
+    """CloudEvents from messages, and messages from CloudEvents, for the classes of a MessageCodec.
+
+    `type` is the name of the message, `time` its `occurred_on`, `data` its attributes. What CloudEvents has no word for
+    stands in extension attributes: `messagekind`, `messageversion` and, where there is some, the meta as JSON text in
+    `messagemeta`. A message comes back equal; upcasters, converters and limits of the codec apply.
+
+    >>> from attrs import frozen
+    >>> from domainkit import DomainEvent
+    >>> from returns.result import Success
+    >>> @frozen
+    ... class TaskCreated(DomainEvent):
+    ...     title: str
+    >>> events = CloudEventCodec(MessageCodec(TaskCreated), "/tasks")
+    >>> event = TaskCreated("Buy milk")
+    >>> cloud_event = events.encode_dict(event)
+    >>> cloud_event["type"], cloud_event["messageversion"], cloud_event["data"]
+    ('task.created', 1, {'title': 'Buy milk'})
+    >>> events.decode(events.encode(event)) == Success(event)
+    True
+    >>> print(events.decode(b'{"specversion": "1.0", "source": "/tasks", "time": "now"}').failure().problems[0])
+    $.time: expected a timestamp with an offset (RFC 3339), such as 2021-12-28T14:11:47.845618Z (value)
+
+    Args:
+        codec: for the attributes, and for what may be read.
+        source: who sends: a URI reference, the same for all messages. With the `id` it makes the event unique.
+        subject: gives the `subject` of a message; None leaves it out.
+        dataschema: gives the absolute URI of the schema of `data`; None leaves it out. For a schema made by
+            `message_schema`, it ends in `#/properties/data/properties/attributes`.
+
+    Raises:
+        ValueError: `source` is no URI reference, or a class of the codec has a name or a version that a CloudEvent
+            can't carry.
+    """
+
+    content_type: ClassVar[str] = "application/cloudevents+json; charset=UTF-8"
+    """The media type of what `encode` returns, for HTTP and for brokers."""
+
+    codec: MessageCodec = field(validator=_check_codec)
+    source: str = field(validator=_check_source)
+    subject: Callable[[Message], str | None] = field(default=_nothing, kw_only=True)
+    dataschema: Callable[[MessageInfo], str | None] = field(default=_nothing, kw_only=True)
+
+    def encode(self, message: Message) -> bytes:
+        """Return the CloudEvent of a message, as JSON in UTF-8.
+
+        Raises:
+            UnknownMessage: the codec wasn't given the class of the message.
+            InvalidMessage: a field holds what could not be read back, or `subject` or `dataschema` gave what a
+                CloudEvent can't carry. The problems give the paths.
+        """
+        data = _envelope_decoder.decode(self.codec.encode(message)).data
+        meta = message.header.meta
+        event = _CloudEvent(
+            specversion=_VERSION,
+            id=data.id,
+            source=self.source,
+            type=data.type,
+            time=f"{data.occurred_on.replace(' ', 'T')}Z",
+            subject=_given("subject", self.subject(message), _TEXT, "text without control characters"),
+            datacontenttype="application/json",
+            dataschema=_given("dataschema", self.dataschema(message.info()), _URI, "an absolute URI (RFC 3986)"),
+            messagekind=data.type_message,
+            messageversion=data.version,
+            messagemeta=json.dumps(meta, separators=(",", ":")) if meta else None,
+            data=data.attributes,
+        )
+        return msgspec.json.encode(event)
+
+    def encode_dict(self, message: Message) -> dict[str, JsonValue]:
+        """Return what `encode` does, as builtins that JSON carries; it raises the same."""
+        made: dict[str, JsonValue] = msgspec.json.decode(self.encode(message))
+        return made
+
+    def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
+        """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
+
+        `data` may also come as `data_base64`, where that holds JSON. Attributes that nothing here reads are ignored.
+        The paths of the problems are those of the CloudEvent: `$.time`, `$.data.title`.
+        """
+        problems = self._problems()
+        data = checked(raw, self.codec.limits, problems)
+        return self._read(MISSING if data is None else parsed(data, problems), problems)
+
+    def decode_dict(self, event: Mapping[str, object]) -> Result[Message, InvalidMessage]:
+        """Return what `decode` does, for a CloudEvent that is builtins already."""
+        return self._read(event, self._problems())
+
+    def _problems(self) -> Problems:
+        return Problems(self.codec.limits.max_problems)
+
+    def _read(self, found: object, problems: Problems) -> Result[Message, InvalidMessage]:
+        if not isinstance(found, Mapping):
+            if found is not MISSING:
+                problems.add("$", "an object", "type")
+            return Failure(refusal(problems))
+        event = {name: value for name, value in found.items() if value is not None}  # null means absent (JSON, 2.2)
+        _check_context(event, problems)
+        self._read_texts(event, problems)
+        if "data_base64" in event and not self._read_base64(event, problems):
+            return Failure(refusal(problems))
+        read = self.codec.decode_dict(
+            {"data": {ours: event[theirs] for theirs, ours in _ATTRIBUTES.items() if theirs in event}}
+        )
+        if isinstance(read, Failure):
+            for problem in read.failure().problems:
+                problems.add(*_translated(problem))
+            return Failure(type(read.failure())(problems=tuple(problems)))
+        return Failure(refusal(problems)) if problems else read
+
+    def _read_texts(self, event: dict[object, object], problems: Problems) -> None:
+        """Replace what is text in a CloudEvent by what it says; by something harmless where a problem was noted."""
+        if "time" in event and LEAVES[datetime].read(event["time"], "$.time", Problems()) is MISSING:
+            problems.add("$.time", _TIMESTAMP, "value" if isinstance(event["time"], str) else "type")
+            event["time"] = "1970-01-01T00:00:00Z"
+        version = event.get("messageversion")
+        if isinstance(version, str) and _INTEGER.fullmatch(version):  # the form that headers of HTTP or Kafka leave
+            event["messageversion"] = int(version)
+        if "messagemeta" in event:
+            meta = self._json_text(event["messagemeta"], "$.messagemeta", problems)
+            event["messagemeta"] = {} if meta is MISSING else meta
+
+    def _read_base64(self, event: dict[object, object], problems: Problems) -> bool:
+        """Set `data` to the JSON in `data_base64`; tell whether that could be done."""
+        if "data" in event:
+            problems.add("$.data_base64", "either data or data_base64", "duplicate")
+            return False
+        raw = LEAVES[bytes].read(event["data_base64"], "$.data_base64", problems)
+        event["data"] = MISSING if raw is MISSING else self._json_text(raw, "$.data_base64", problems)
+        return event["data"] is not MISSING
+
+    def _json_text(self, text: object, path: str, problems: Problems) -> object:
+        found = self._problems()
+        data = checked(text, self.codec.limits, found)
+        made = MISSING if data is None else parsed(data, found)
+        for problem in found:
+            problems.add(path, problem.expected, problem.code)
+        return made
+
+
+def _given(name: str, value: str | None, pattern: re.Pattern[str], expected: str) -> str | None:
+    if value is None or (isinstance(value, str) and pattern.fullmatch(value)):
+        return value
+    raise InvalidMessage(problems=(Problem(f"$.{name}", f"{expected} that isn't empty", "value"),))
+
+
+def _check_context(event: Mapping[object, object], problems: Problems) -> None:
+    """Note what is wrong with the attributes that a message has no place for."""
+    expected = {
+        "specversion": (re.compile(r"1\.0"), _VERSION),
+        "source": (_URI_REFERENCE, "a URI reference (RFC 3986)"),
+        "datacontenttype": (_JSON_TYPE, "a media type of JSON"),
+    }
+    for name, (pattern, words) in expected.items():
+        value = event.get(name, MISSING)
+        if value is MISSING and name != "datacontenttype":
+            problems.add(f"$.{name}", words, "missing")
+        elif value is not MISSING and not isinstance(value, str):
+            problems.add(f"$.{name}", words, "type")
+        elif isinstance(value, str) and not pattern.fullmatch(value):
+            problems.add(f"$.{name}", words, "value")
+
+
+def _translated(problem: Problem) -> tuple[str, str, str]:
+    """Return a problem with the envelope in the words of the CloudEvent."""
+    _, _, rest = problem.path.partition("$.data.")
+    key = re.split(r"[.\[]", rest)[0]
+    path = f"$.{_PATHS[key]}{rest[len(key) :]}" if key in _PATHS else "$"
+    return path, _TIMESTAMP if path == "$.time" else problem.expected, problem.code
