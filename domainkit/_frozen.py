@@ -38,14 +38,7 @@ _REMEDIES: tuple[tuple[type, str], ...] = (
     (abc.MutableSequence, _TUPLE),
     (abc.MutableSet, _FROZENSET),
 )
-_ABSTRACT: Mapping[object, tuple[str, str]] = {
-    abc.Sequence: (_TUPLE, "list"),
-    abc.Collection: (_TUPLE, "list"),
-    abc.Iterable: (_TUPLE, "list"),
-    abc.Reversible: (_TUPLE, "list"),
-    abc.Container: (_TUPLE, "list"),
-    abc.Set: (_FROZENSET, "set"),
-}
+_ADMITS_LISTS = (abc.Sequence, abc.Collection, abc.Iterable, abc.Reversible, abc.Container)
 _HOLDS_NO_ARGUMENT = (type, Callable, Literal)
 
 
@@ -237,9 +230,10 @@ def _parts(hint: object) -> list[object]:
 def _remedy(part: object) -> str | None:
     if not isinstance(part, type):
         return None
-    if part in _ABSTRACT:
-        instead, admitted = _ABSTRACT[part]
-        return f"use {instead} (it admits a {admitted})"
+    if part in _ADMITS_LISTS:
+        return f"use {_TUPLE} (it admits a list)"
+    if part is abc.Set:
+        return f"use {_FROZENSET} (it admits a set)"
     for kind, instead in _REMEDIES:
         if issubclass(part, kind):
             return f"use {instead}"

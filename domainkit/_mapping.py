@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from types import MappingProxyType
 from typing import Any, NoReturn, Self, TypeVar
 
 K = TypeVar("K")
@@ -61,7 +62,7 @@ def frozen_copy(value: object) -> object:
     return value if copy is None else copy(value)
 
 
-_COPIES: Mapping[type, Callable[[Any], object]] = {set: frozenset, bytearray: bytes}  # Any: each takes its key
+_COPIES: Mapping[type, Callable[[Any], object]] = MappingProxyType({set: frozenset, bytearray: bytes})  # Any: its key's
 
 
 def freeze_json(value: object, path: str = "$") -> object:
