@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -48,20 +49,16 @@ def run(*command: str) -> str:
     return ran.stdout
 
 
-def mypy(config: str) -> Callable[[], Errors]:
-    """Return what runs mypy with a configuration."""
-
-    def check() -> Errors:
-        written = run(
-            "mypy", f"--config-file={FILES / config}", f"--cache-dir={ROOT / '.mypy_cache' / config}", "--output=json",
-            f"--python-version={VERSION}", str(FILES),
-        )  # fmt: skip  # a command line
-        reports = [json.loads(line) for line in written.splitlines()]
-        return by_line(
-            (ROOT / one["file"], one["line"], one["message"]) for one in reports if one["severity"] == "error"
-        )
-
-    return check
+def mypy(config: str) -> Errors:
+    """Return what mypy says with a configuration."""
+    options = (
+        f"--config-file={config}",
+        f"--cache-dir=.mypy_cache/{config}",
+        f"--python-version={VERSION}",
+        "--output=json",
+    )
+    reports = [json.loads(line) for line in run("mypy", *options, *map(str, [*RIGHT, *WRONG])).splitlines()]
+    return by_line((ROOT / one["file"], one["line"], one["message"]) for one in reports if one["severity"] == "error")
 
 
 def pyright() -> Errors:
@@ -87,8 +84,8 @@ def by_line(reports: Iterator[tuple[Path, int, str]]) -> Errors:
 
 
 CHECKERS: dict[str, Callable[[], Errors]] = {
-    "mypy": mypy("mypy.ini"),
-    "mypy with the returns plugin": mypy("mypy-returns.ini"),
+    "mypy": partial(mypy, "mypy.ini"),
+    "mypy with the returns plugin": partial(mypy, "mypy-returns.ini"),
     "pyright": pyright,
 }
 
