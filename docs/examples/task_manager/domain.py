@@ -14,10 +14,6 @@ def one_line(_: object, __: object, text: str) -> None:
         raise ValueError("it must be a line of text")
 
 
-class TaskId(Uuid):
-    """The identity of a task."""
-
-
 @frozen
 class Title(ValueObject[str]):
     """What is to be done, on one line."""
@@ -30,6 +26,10 @@ class Label(ValueObject[str]):
     """A short word to find tasks by."""
 
     value: str = field(validator=(one_line, max_len(20)))
+
+
+class TaskId(Uuid):
+    """The identity of a task."""
 
 
 @frozen

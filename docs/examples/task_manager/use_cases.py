@@ -15,7 +15,7 @@ NotCreated: TypeAlias = DueInThePast | DuplicateTask | BusCannotPublish
 
 @frozen
 class CreateTask(Command[Task, NotCreated | UnknownError]):
-    """Asks for a new task. The one who asks chooses the id, so that asking twice does no harm."""
+    """Asks for a new task. The one who asks chooses the id, so that asking twice makes one task."""
 
     task_id: TaskId
     title: Title
@@ -23,9 +23,17 @@ class CreateTask(Command[Task, NotCreated | UnknownError]):
     labels: tuple[Label, ...] = ()
 
 
+def plan(command: CreateTask) -> Result[Task, DueInThePast]:
+    """Return the task that the command describes, unless its day was over when the command was given."""
+    given_on = command.header.occurred_on.date()
+    if command.due is not None and command.due < given_on:
+        return Failure(DueInThePast(additional_info={"due": str(command.due), "given on": str(given_on)}))
+    return Success(Task.create(command.task_id, command.title, command.due, command.labels))
+
+
 @frozen
 class TaskCreator(UseCase[[CreateTask], Task, NotCreated]):
-    """Plans a task, stores it, and publishes what happened: three steps, and the first failure ends it."""
+    """Plans a task, stores it, publishes what happened: three steps, and the first failure ends it."""
 
     tasks: CrudRepository[Task, TaskId]
     bus: DomainEventBus
@@ -42,11 +50,3 @@ class TaskCreator(UseCase[[CreateTask], Task, NotCreated]):
         """Publish what the task has recorded, and say what caused it."""
         events, task = task.pull_domain_events()
         return self.bus.publish(event.caused_by(command) for event in events).map(lambda _: task)
-
-
-def plan(command: CreateTask) -> Result[Task, DueInThePast]:
-    """Return the task that the command describes, unless its day was over when the command was given."""
-    given_on = command.header.occurred_on.date()
-    if command.due is not None and command.due < given_on:
-        return Failure(DueInThePast(additional_info={"due": str(command.due), "given on": str(given_on)}))
-    return Success(Task.create(command.task_id, command.title, command.due, command.labels))

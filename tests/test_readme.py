@@ -1,0 +1,205 @@
+"""README.md, held to its word: its example runs, its facts hold, its links lead somewhere."""
+
+import json
+import re
+import subprocess
+import sys
+from doctest import ELLIPSIS
+from pathlib import Path
+
+import petisco
+import pydantic
+import pytest
+from attrs import frozen
+from attrs.exceptions import FrozenInstanceError
+from sybil.document import Document
+from sybil.parsers.myst import PythonCodeBlockParser
+
+import domainkit
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+TEXT = README.read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_python_blocks_run() -> None:
+    """Each Python block runs, in order, and shows what it says that it shows."""
+    examples = list(Document.parse(str(README), PythonCodeBlockParser(doctest_optionflags=ELLIPSIS)).examples())
+    for example in examples:
+        example.evaluate()
+
+    assert len(blocks("python")) <= len(examples)
+
+
+def test_example_has_thirty_lines() -> None:
+    """The example has thirty lines at most, not counting the empty ones."""
+    assert 30 >= sum(map(bool, blocks("python")[0].splitlines()))
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with the example, and the lines that must be refused."""
+    file = tmp_path_factory.mktemp("readme") / "example.py"
+    statements = [
+        line.removeprefix(">>> ")
+        for block in blocks("python")
+        for line in block.splitlines()
+        if not block.startswith(">>>") or re.match(r">>> .*[^=]=[^=]", line)
+    ]
+    file.write_text("\n".join([*statements, *blocks("py")]), "utf-8")
+    return file
+
+
+@pytest.mark.parametrize("checker", [("mypy", "--strict", "--config-file="), ("pyright",)], ids=["mypy", "pyright"])
+def test_type_checkers_refuse_the_wrong_lines_alone(program: Path, checker: tuple[str, ...]) -> None:
+    """The checkers refuse each of the lines that README.md calls wrong, and no other."""
+    command = [sys.executable, "-m", *checker, str(program)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False).stdout
+    lines = program.read_text("utf-8").splitlines()
+    wrong = blocks("py")[0].splitlines()
+
+    assert {line for line in wrong if "  # " in line} == {
+        lines[int(number) - 1] for number in re.findall(r"example\.py:(\d+):.* error: ", found)
+    }
+
+
+class PetiscoTaskId(petisco.Uuid):
+    """A typed id of petisco."""
+
+
+class PetiscoUserId(petisco.Uuid):
+    """Another one."""
+
+
+class PetiscoCounted(petisco.DomainEvent):
+    """An event of petisco."""
+
+    task_id: PetiscoTaskId
+    count: int
+
+
+class TaskId(domainkit.Uuid):
+    """A typed id."""
+
+
+class UserId(domainkit.Uuid):
+    """Another one."""
+
+
+@frozen
+class Counted(domainkit.DomainEvent):
+    """The same event."""
+
+    task_id: TaskId
+    count: int
+
+    class Config:
+        """What petisco calls its event."""
+
+        name = "petisco.counted"
+
+
+PETISCO_ID = PetiscoTaskId("a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11")
+PETISCO = PetiscoCounted(task_id=PETISCO_ID, count=5)
+OURS = Counted(TaskId.v4(), 5)
+
+
+def refusal(envelope: object) -> str:
+    """Return the one problem that Counted has with an envelope."""
+    with pytest.raises(domainkit.InvalidMessage) as caught:
+        Counted.from_json(json.dumps(envelope))
+    (problem,) = caught.value.problems
+    return str(problem)
+
+
+def test_fact_both_read_the_json_of_the_other() -> None:
+    """What petisco writes, domainkit reads; what domainkit writes, petisco reads."""
+    assert 5 == Counted.from_json(PETISCO.format_json()).count
+    assert str(OURS.header.id) == PetiscoCounted.from_format(OURS.json()).get_message_id()
+
+
+def test_fact_a_message_without_an_id() -> None:
+    """A message without an id gets a new one from petisco; domainkit refuses it, with the text in the table."""
+    theirs, ours = json.loads(PETISCO.format_json()), json.loads(OURS.json())
+    del theirs["data"]["id"], ours["data"]["id"]
+
+    assert PETISCO.get_message_id() != PetiscoCounted.from_format(theirs).get_message_id()
+    assert f"`{refusal(ours)}`" in TEXT
+
+
+def test_fact_text_where_an_int_belongs() -> None:
+    """Text that reads as an int is taken by petisco, and stays text; domainkit refuses it, as the table says."""
+    theirs, ours = json.loads(PETISCO.format_json()), json.loads(OURS.json())
+    theirs["data"]["attributes"]["count"] = ours["data"]["attributes"]["count"] = "5"
+
+    assert "5" == vars(PetiscoCounted.from_format(theirs))["count"]
+    assert f"`{refusal(ours)}`" in TEXT
+
+
+def test_fact_typed_ids_after_decoding() -> None:
+    """A typed id comes back from petisco as a plain str, and from domainkit as what it was."""
+    assert str is type(vars(PetiscoCounted.from_format(PETISCO.format_json()))["task_id"])
+    assert TaskId is type(Counted.from_json(OURS.json()).task_id)
+
+
+def test_fact_ids_of_the_same_text() -> None:
+    """Two ids of different classes with the same text are equal in petisco, and differ in domainkit."""
+    text = str(TaskId.v4())
+    theirs: tuple[object, object] = PetiscoTaskId(text), PetiscoUserId(text)
+    ours: tuple[object, object] = TaskId.from_str(text), UserId.from_str(text)
+
+    assert theirs[0] == theirs[1]
+    assert ours[0] != ours[1]
+
+
+def test_fact_changing_an_event() -> None:
+    """An event of petisco can change after it was made; one of domainkit can't."""
+    event = PetiscoCounted(task_id=PETISCO_ID, count=5)
+    event.count = 6
+
+    assert 6 == event.count
+    with pytest.raises(FrozenInstanceError):
+        OURS.count = 6  # type: ignore[misc]  # what is to be seen: the type checker refuses it too
+
+
+def test_fact_add_meta() -> None:
+    """The `add_meta` of petisco replaces the meta of the event; that of domainkit returns a copy that has both."""
+    theirs = PetiscoCounted(task_id=PETISCO_ID, count=5)
+    theirs.add_meta({"a": 1})
+    theirs.add_meta({"b": 2})
+
+    assert {"b": 2} == theirs.get_message_meta()
+    assert {"a": 1, "b": 2} == dict(OURS.add_meta({"a": 1}).add_meta({"b": 2}).header.meta)
+    assert {} == dict(OURS.header.meta)
+
+
+def test_fact_pydantic_reads_text_as_an_int() -> None:
+    """The text "5" is 5 for pydantic unless it is told to be strict."""
+    adapter = pydantic.TypeAdapter(int)
+
+    assert 5 == adapter.validate_json('"5"')
+    with pytest.raises(pydantic.ValidationError):
+        adapter.validate_json('"5"', strict=True)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    """Each relative link of the pages in the root names a file that exists."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text("utf-8"))
+
+    assert [] == [link for link in links if not (ROOT / link).is_file()]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_commands_exist(page: str) -> None:
+    """Each `make` command that the pages in the root name is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    commands = set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", (ROOT / page).read_text("utf-8"), re.MULTILINE))
+
+    assert commands
+    assert set() == commands - targets
