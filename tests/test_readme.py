@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from doctest import ELLIPSIS
 from pathlib import Path
 
@@ -105,7 +106,7 @@ class Counted(domainkit.DomainEvent):
 
 
 PETISCO_ID = PetiscoTaskId("a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11")
-PETISCO = PetiscoCounted(task_id=PETISCO_ID, count=5)
+PETISCO = PetiscoCounted.model_validate({"task_id": PETISCO_ID, "count": 5})
 OURS = Counted(TaskId.v4(), 5)
 
 
@@ -159,7 +160,7 @@ def test_fact_ids_of_the_same_text() -> None:
 
 def test_fact_changing_an_event() -> None:
     """An event of petisco can change after it was made; one of domainkit can't."""
-    event = PetiscoCounted(task_id=PETISCO_ID, count=5)
+    event = PetiscoCounted.model_validate({"task_id": PETISCO_ID, "count": 5})
     event.count = 6
 
     assert 6 == event.count
@@ -169,7 +170,7 @@ def test_fact_changing_an_event() -> None:
 
 def test_fact_add_meta() -> None:
     """The `add_meta` of petisco replaces the meta of the event; that of domainkit returns a copy that has both."""
-    theirs = PetiscoCounted(task_id=PETISCO_ID, count=5)
+    theirs = PetiscoCounted.model_validate({"task_id": PETISCO_ID, "count": 5})
     theirs.add_meta({"a": 1})
     theirs.add_meta({"b": 2})
 
@@ -185,6 +186,14 @@ def test_fact_pydantic_reads_text_as_an_int() -> None:
     assert 5 == adapter.validate_json('"5"')
     with pytest.raises(pydantic.ValidationError):
         adapter.validate_json('"5"', strict=True)
+
+
+def test_install_command_names_the_distribution() -> None:
+    """What README.md and the tutorial tell to install is what the project is called."""
+    name = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+    pages = [TEXT, (ROOT / "docs" / "tutorial.md").read_text("utf-8")]
+
+    assert [[name], [name]] == [re.findall(r"^\$ pip install (\S+)", page, re.MULTILINE) for page in pages]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

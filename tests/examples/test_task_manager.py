@@ -63,9 +63,10 @@ def demo() -> subprocess.CompletedProcess[str]:
     return run()
 
 
-def test_demo_succeeds_and_says_so(demo: subprocess.CompletedProcess[str]) -> None:
-    """The demo ends with status 0 and nothing on stderr, though its file has lines that are refused."""
+def test_demo_succeeds_and_says_of_what(demo: subprocess.CompletedProcess[str]) -> None:
+    """The demo names its file, and ends with status 0 and nothing on stderr, though some lines are refused."""
     assert (0, "") == (demo.returncode, demo.stderr)
+    assert "Task Manager: commands from docs/examples/task_manager/tasks.jsonl" == demo.stdout.splitlines()[0]
     assert "All went well: the refused lines are wrong on purpose." == demo.stdout.splitlines()[-1]
 
 
@@ -148,7 +149,7 @@ def test_a_file_of_good_lines_is_a_success(tmp_path: Path) -> None:
     result = run(file)
 
     assert (0, "") == (result.returncode, result.stderr)
-    assert "Task Manager: commands from good.jsonl" == result.stdout.splitlines()[0]
+    assert f"Task Manager: commands from {file}" == result.stdout.splitlines()[0]
     assert ["  some day    Buy milk", "  2026-03-01  Read"] == section(result.stdout, "Stored tasks")
     assert result.stdout.endswith("Refused lines: 0\n\nAll went well.\n")
 
@@ -272,7 +273,7 @@ def test_help_says_what_the_exit_status_means() -> None:
     result = run("--help")
 
     assert 0 == result.returncode
-    assert "task_manager [-h] [file]" in result.stdout
+    assert "task_manager [-h] [FILE]" in result.stdout
     assert all(f"\n  {status}  " in result.stdout for status in (0, 1, 2))
 
 

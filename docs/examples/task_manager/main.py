@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
+from os.path import relpath
 from pathlib import Path
 from shutil import get_terminal_size
 
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     well = set(report.refused) == (WRONG_ON_PURPOSE if file == DEMO else set())
     width = min(get_terminal_size((100, 24)).columns, 120)
-    _print(f"Task Manager: commands from {file.name}\n", *render(report, width), _verdict(report, well=well))
+    name = relpath(file) if file == DEMO else file
+    _print(f"Task Manager: commands from {name}\n", *render(report, width), _verdict(report, well=well))
     return 0 if well else 1
 
 
@@ -67,7 +69,7 @@ def _parse(arguments: Sequence[str] | None) -> Path:
     parser = ArgumentParser(
         "task_manager", description=__doc__, epilog=EXIT_STATUS, formatter_class=RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", nargs="?", type=Path, default=DEMO, help="the demo's own tasks.jsonl unless given")
+    parser.add_argument("file", metavar="FILE", nargs="?", type=Path, default=DEMO, help="the demo's own unless given")
     file: Path = parser.parse_args(arguments).file
     return file
 
