@@ -228,9 +228,11 @@ def _check_lines(source: _Source, attribute: "attrs.Attribute[Any]", instance: s
     return lines
 
 
-_AND, _NUMBER = type(attrs.validators.and_()), type(attrs.validators.ge(0))
-_MIN_LENGTH, _MAX_LENGTH = type(attrs.validators.min_len(0)), type(attrs.validators.max_len(0))
-_PATTERN = type(attrs.validators.matches_re(""))
+_AND: type = type(attrs.validators.and_())
+_NUMBER: type = type(attrs.validators.ge(0))
+_MIN_LENGTH: type = type(attrs.validators.min_len(0))
+_MAX_LENGTH: type = type(attrs.validators.max_len(0))
+_PATTERN: type = type(attrs.validators.matches_re(""))
 
 
 def flattened(validator: Any) -> tuple[Any, ...]:
