@@ -228,7 +228,7 @@ def _check_lines(source: _Source, attribute: "attrs.Attribute[Any]", instance: s
     return lines
 
 
-_AND: type = type(attrs.validators.and_())
+_AND: Any = type(attrs.validators.and_())  # Any: attrs types none of these classes
 _NUMBER: type = type(attrs.validators.ge(0))
 _MIN_LENGTH: type = type(attrs.validators.min_len(0))
 _MAX_LENGTH: type = type(attrs.validators.max_len(0))
