@@ -1,0 +1,112 @@
+"""What a run found: figures, and how they stand against the bars."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from attrs import asdict, field, frozen
+
+from benchmarks.measuring import Spread
+
+
+class Sense(Enum):
+    """Whether a higher or a lower number is the better one."""
+
+    AT_LEAST = "at least"
+    AT_MOST = "at most"
+
+
+@frozen
+class Bar:
+    """What a number must reach, and what it is to reach in the end.
+
+    >>> Bar(Sense.AT_LEAST, 2, 3).verdict(2.4)
+    'bar met'
+    """
+
+    sense: Sense
+    must: float
+    goal: float | None = None
+
+    def verdict(self, number: float) -> str:
+        """Return which of the two the number reaches."""
+        if self.goal is not None and self._reached(number, self.goal):
+            return "goal met"
+        return "bar met" if self._reached(number, self.must) else "MISSED"
+
+    def _reached(self, number: float, line: float) -> bool:
+        return number >= line if self.sense is Sense.AT_LEAST else number <= line
+
+
+@frozen
+class Figure:
+    """What one contender takes for one thing.
+
+    Args:
+        group: the table that it stands in, such as `encode`.
+        name: the contender.
+        unit: `us`, `ms`, `bytes` or `x`.
+        value: the figure; its spread is nothing where it is no time.
+    """
+
+    group: str
+    name: str
+    unit: str
+    value: Spread
+
+
+@frozen
+class Comparison:
+    """How domainkit stands against another way.
+
+    Args:
+        what: what is compared, and with what.
+        unit: `x` for a ratio, `us` for a difference.
+        value: the median and spread over the rounds.
+        bar: what it must reach; None where it is told for information.
+    """
+
+    what: str
+    unit: str
+    value: Spread
+    bar: Bar | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the median reaches the bar or the goal."""
+        return "" if self.bar is None else self.bar.verdict(self.value.median)
+
+
+@frozen
+class Findings:
+    """All that a part of the benchmarks found, in the order in which it is shown."""
+
+    figures: tuple[Figure, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, other: "Findings") -> "Findings":
+        """Return both, one after the other."""
+        return Findings(self.figures + other.figures, self.comparisons + other.comparisons, self.notes + other.notes)
+
+
+@frozen
+class Report:
+    """A whole run.
+
+    Args:
+        machine: where it ran, as label and text.
+        mode: `quick` or `full`.
+        findings: what it found.
+    """
+
+    machine: Mapping[str, str]
+    mode: str
+    findings: Findings = field(factory=Findings)
+
+    def builtins(self) -> dict[str, Any]:
+        """Return the report as JSON can carry it."""
+        made = asdict(self, value_serializer=lambda _, __, value: value.value if isinstance(value, Enum) else value)
+        for plain, comparison in zip(made["findings"]["comparisons"], self.findings.comparisons, strict=True):
+            plain["verdict"] = comparison.verdict
+        return made

@@ -1,0 +1,173 @@
+"""The benchmarks are fair: all contenders do the same work; and what they find is shown as it is."""
+
+import doctest
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
+import pytest
+
+from benchmarks import docs, measuring, results
+from benchmarks.contenders import MODULES, OURS, Contender, contender
+from benchmarks.machine import description
+from benchmarks.measuring import Spread, calls, difference, interleave, ratio
+from benchmarks.messages import memory_held
+from benchmarks.order import ORDER
+from benchmarks.plot import as_svg
+from benchmarks.report import as_markdown, as_text, missed
+from benchmarks.results import Bar, Comparison, Figure, Findings, Report, Sense
+
+
+@pytest.fixture(params=MODULES)
+def one(request: pytest.FixtureRequest) -> Contender:
+    """Each contender in turn; one whose library isn't installed is skipped."""
+    return _installed(request.param)
+
+
+def _installed(module: str) -> Contender:
+    try:
+        return contender(module)
+    except ImportError as error:
+        pytest.skip(f"the group bench is not installed: {error}")
+
+
+class TestContenders:
+    """All contenders carry the same order, and check the same rules."""
+
+    def test_constructs_the_order(self, one: Contender) -> None:
+        """The event that a contender makes says all that the order does."""
+        assert ORDER == one.facts(one.construct())
+
+    def test_brings_the_order_to_bytes_and_back(self, one: Contender) -> None:
+        """Nothing of the order is lost on the way through JSON, the offset of the time included."""
+        decoded = one.facts(one.decode(one.encode(one.construct())))
+
+        assert ORDER == decoded
+        assert ORDER.placed_at.utcoffset() == decoded.placed_at.utcoffset()
+
+    @pytest.mark.parametrize(
+        ("good", "bad"), [(rb"lovelace@", b"lovelace "), (rb'(quantity"(?:,"_data_")?: ?)12', rb"\g<1>0")]
+    )
+    def test_refuses_what_breaks_a_rule(self, one: Contender, good: bytes, bad: bytes) -> None:
+        """An address without its sign, or a quantity of zero, is refused when decoding."""
+        raw = one.encode(one.construct())
+        broken, replaced = re.subn(good, bad, raw)
+
+        assert 1 == replaced
+        with pytest.raises(Exception):  # noqa: B017, PT011  (each contender has exceptions of its own)
+            one.decode(broken)
+
+    def test_writes_the_envelope_that_all_write(self, one: Contender) -> None:
+        """Unless it declares an envelope of its own, domainkit reads what the contender writes."""
+        ours = contender("with_domainkit")
+        if one.own_envelope:
+            pytest.skip("it writes another envelope")
+
+        assert ORDER == ours.facts(ours.decode(one.encode(one.construct())))
+
+    def test_by_hand_writes_the_same_bytes(self) -> None:
+        """The baseline writes what domainkit writes, to the byte."""
+        ours, by_hand = contender("with_domainkit"), contender("by_hand")
+        event = ours.construct()
+
+        assert ours.encode(event) == by_hand.encode(event)
+
+    def test_memory_counts_what_an_event_holds(self) -> None:
+        """The memory of a decoded event is that of the bytes that it must hold at least, and not much more."""
+        kept = Contender("copy", "", lambda: b"x" * 1000, bytes, bytearray, lambda _: ORDER)
+
+        assert 1000 <= memory_held(kept, events=50) <= 1200
+
+
+class TestMeasuring:
+    """Turns, ratios and spreads."""
+
+    def test_interleave_gives_a_number_for_each_round(self) -> None:
+        """Each function has as many turns as there are rounds, and none takes no time."""
+        taken = interleave({"a": calls(sum, (1, 2)), "b": calls(len, "ab")}, rounds=5, seconds=0.0001)
+
+        assert {"a": 5, "b": 5} == {name: len(numbers) for name, numbers in taken.items()}
+        assert all(number > 0 for numbers in taken.values() for number in numbers)
+
+    def test_interleave_takes_turns(self) -> None:
+        """The functions run in turns, and another begins in each round."""
+        order: list[str] = []
+
+        def noting(name: str) -> Callable[[int], float]:
+            def batch(_: int) -> float:
+                order.append(name)
+                return 1.0
+
+            return batch
+
+        interleave({"a": noting("a"), "b": noting("b")}, rounds=2, seconds=0.5)
+
+        assert ["a", "b", "b", "a"] == order[-4:]
+
+    def test_ratio_is_taken_round_by_round(self) -> None:
+        """A round in which everything is slow changes no ratio."""
+        assert Spread(2.0, 2.0, 2.0, 2.0) == ratio([2.0, 20.0, 4.0], [1.0, 10.0, 2.0])
+
+    def test_difference_is_taken_round_by_round(self) -> None:
+        """So does a difference where the noise adds the same to both."""
+        assert Spread(1.0, 1.0, 1.0, 1.0) == difference([2.0, 12.0], [1.0, 11.0])
+
+    @pytest.mark.parametrize("module", [measuring, results])
+    def test_examples(self, module: object) -> None:
+        """The examples in the docstrings hold."""
+        assert 0 == doctest.testmod(module).failed  # type: ignore[arg-type]  # a module
+
+
+def _report() -> Report:
+    spread = Spread(4.0, 3.0, 5.0, 2.5)
+    groups = ("construct", "encode", "decode")
+    figures = tuple(Figure(group, name, "us", spread) for group in groups for name in (OURS, "a & b"))
+    bars = (None, Bar(Sense.AT_LEAST, 5, 8), Bar(Sense.AT_LEAST, 3, 4), Bar(Sense.AT_MOST, 5))
+    comparisons = tuple(Comparison(f"what {place}", "x", spread, bar) for place, bar in enumerate(bars))
+    return Report({"Processor": "abacus"}, "quick", Findings(figures, comparisons, ("a note",)))
+
+
+class TestReport:
+    """What was found, as text, Markdown, JSON and picture."""
+
+    def test_a_bar_that_is_missed_is_said(self) -> None:
+        """A median on the wrong side of the bar is a miss, in each form."""
+        report = _report()
+
+        assert ["what 1"] == missed(report)
+        assert ["", "MISSED", "goal met", "bar met"] == [one.verdict for one in report.findings.comparisons]
+        assert ["", "MISSED", "goal met", "bar met"] == [
+            one["verdict"] for one in report.builtins()["findings"]["comparisons"]
+        ]
+
+    def test_text_is_aligned(self) -> None:
+        """The columns of the table of bars end at the same place."""
+        lines = as_text(_report()).splitlines()
+        start = lines.index("Against the bars")
+
+        assert 1 == len({line.index("4.00 x") for line in lines[start + 2 : start + 6]})
+
+    def test_markdown_has_every_figure(self) -> None:
+        """The page has a table for each group, and the notes."""
+        text = as_markdown(_report())
+
+        assert 3 == text.count("| a & b | 4 | 50% | 1.00 |")
+        assert "- a note" in text
+
+    def test_the_picture_is_well_formed(self) -> None:
+        """The SVG is XML, with a bar for each figure."""
+        root = ET.fromstring(as_svg(_report()))
+
+        assert 6 == len(root.findall("{http://www.w3.org/2000/svg}rect"))
+
+    def test_the_block_of_a_page_is_replaced(self) -> None:
+        """What stands between the marks is replaced, the rest is kept; a page without marks is refused."""
+        page = f"above\n{docs.BEGIN}\nold\n{docs.END}\nbelow\n"
+
+        assert f"above\n{docs.BEGIN}\n\nnew\n\n{docs.END}\nbelow\n" == docs.filled(page, "new")
+        with pytest.raises(ValueError, match="no marks"):
+            docs.filled("above", "new")
+
+    def test_the_machine_is_described(self) -> None:
+        """The report says on what it was made, the versions of the libraries included."""
+        assert "domainkit-attrs" in description()["Libraries"]
