@@ -56,11 +56,15 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.mark.parametrize("checker", [("mypy", "--strict", "--config-file="), ("pyright",)], ids=["mypy", "pyright"])
+MYPY = ("mypy", "--strict", "--config-file=", f"--cache-dir={ROOT / '.mypy_cache'}")
+PYRIGHT = ("pyright", "--pythonpath", sys.executable)
+
+
+@pytest.mark.parametrize("checker", [MYPY, PYRIGHT], ids=["mypy", "pyright"])
 def test_type_checkers_refuse_the_wrong_lines_alone(program: Path, checker: tuple[str, ...]) -> None:
     """The checkers refuse each of the lines that README.md calls wrong, and no other."""
     command = [sys.executable, "-m", *checker, str(program)]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False).stdout
+    found = subprocess.run(command, cwd=program.parent, capture_output=True, encoding="utf-8", check=False).stdout
     lines = program.read_text("utf-8").splitlines()
     wrong = blocks("py")[0].splitlines()
 
