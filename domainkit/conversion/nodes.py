@@ -6,6 +6,7 @@ slow ones run only for a message that the fast ones refused.
 """
 
 import enum
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -35,16 +36,24 @@ class Problems(list[Problem]):
         super().__init__()
         self.limit = limit
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no use in looking for more."""
+        return len(self) >= self.limit
+
     def add(self, path: str, expected: str, code: str) -> object:
         """Note a problem, and return MISSING."""
-        if len(self) < self.limit:
+        if not self.full:
             self.append(Problem(path, expected, code))
         return MISSING
 
 
 def json_kind(data: object) -> str:
-    """Return what JSON calls the value: null, bool, int, float, str, array or object."""
-    return _KINDS.get(type(data), "object")
+    """Return what JSON calls the value: null, bool, int, float, str, array or object.
+
+    A subclass of str is text as well, such as the ids of petisco in its builtins.
+    """
+    return _KINDS.get(type(data)) or ("str" if isinstance(data, str) else "object")
 
 
 _KINDS = {NoneType: "null", bool: "bool", int: "int", float: "float", str: "str", list: "array", tuple: "array"}
@@ -92,9 +101,8 @@ class Node:
 class Leaf(Node):
     """A value that msgspec reads and writes natively."""
 
-    def __init__(self, cls: type, wire: Any = None, *, kinds: str, expected: str, extra_guard: str = "") -> None:
-        self.cls = cls
-        self.wire = cls if wire is None else wire
+    def __init__(self, cls: type, *, kinds: str, expected: str, extra_guard: str = "") -> None:
+        self.cls = self.wire = cls
         self.expected = expected
         self.kinds = frozenset(kinds.split())
         self.wire_classes = self.object_classes = (cls,)
@@ -109,9 +117,15 @@ class Leaf(Node):
         if json_kind(data) not in self.kinds:
             return self.wrong_type(path, problems)
         try:
-            return msgspec.convert(data, self.wire)
-        except (msgspec.ValidationError, OverflowError):
+            value = self.parse(data)
+        except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
             return problems.add(path, self.expected, "value")
+        reason = self.refusal(value)
+        return value if reason is None else problems.add(path, reason, "value")
+
+    def parse(self, data: Any) -> Any:
+        """Return the object of data of a right kind; it raises what the parser raises."""
+        return msgspec.convert(data, self.wire)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         plain = self.plain(value)
@@ -124,23 +138,28 @@ class Leaf(Node):
         """Return `value` as an instance of exactly this class; MISSING where it is something else."""
         if type(value) is self.cls:
             return value
-        if isinstance(value, bool) or not isinstance(value, self.cls):
+        if self.cls not in _REBUILD or not isinstance(value, self.cls) or isinstance(value, bool | datetime):
             return MISSING
-        rebuild = _REBUILD.get(self.cls)
-        return MISSING if rebuild is None or isinstance(value, _NO_SUBCLASS_OF.get(self.cls, ())) else rebuild(value)
+        return _REBUILD[self.cls](value)
 
-    def refusal(self, value: Any) -> str | None:
+    def refusal(self, value: Any) -> str | None:  # noqa: ARG002  (subclasses look at it)
         """Return what is expected, where a value of the right class can't be written so that it is read back."""
         return None
 
 
-_REBUILD: dict[type, Function] = {
-    str: lambda value: str.__str__(value),
-    int: lambda value: int.__index__(value),
-    float: lambda value: float.__float__(value),
-    bytes: lambda value: bytes(value),
+_REBUILD: Final[Mapping[type, Function]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    bytes: lambda value: bytes(memoryview(value)),
+    UUID: lambda value: UUID(int=value.int),
+    date: lambda value: date(value.year, value.month, value.day),
+    time: lambda value: time(
+        value.hour, value.minute, value.second, value.microsecond, tzinfo=value.tzinfo, fold=value.fold
+    ),
+    timedelta: lambda value: timedelta(value.days, value.seconds, value.microseconds),
 }
-_NO_SUBCLASS_OF: dict[type, type] = {}
+"""How to make a plain value of an instance of a subclass: the encoder takes plain ones."""
 
 
 class FloatLeaf(Leaf):
@@ -150,11 +169,18 @@ class FloatLeaf(Leaf):
         return value if type(value) is int else super().plain(value)
 
     def refusal(self, value: Any) -> str | None:
-        return None if value - value == 0 else "a finite number"
+        try:
+            exact = float(value) == value  # NaN differs from itself
+        except OverflowError:
+            exact = False
+        return None if exact and abs(value) != math.inf else "a finite number that a float holds exactly"
 
 
 class TextLeaf(Leaf):
     """A str: without lone surrogates, which UTF-8 can't carry."""
+
+    def parse(self, data: Any) -> Any:
+        return str.__str__(data)
 
     def refusal(self, value: Any) -> str | None:
         try:
@@ -173,7 +199,7 @@ class IntLeaf(Leaf):
     """An int of up to 4,300 digits: the most that CPython converts from text by default."""
 
     def refusal(self, value: Any) -> str | None:
-        return None if abs(value) < _INT_LIMIT else "an integer of at most 4300 digits"
+        return None if abs(value) < _INT_LIMIT else "an int of at most 4300 digits"
 
     def dump(self, value: Any) -> Any:
         if type(value) is not int:
@@ -190,7 +216,53 @@ def whole_minutes(moment: datetime | time) -> bool:
     return offset is not None and offset.seconds % 60 == 0 and offset.microseconds == 0
 
 
-class DatetimeLeaf(Leaf):
+class ClockLeaf(Leaf):
+    """A time or a duration: text, whose fraction of a second goes no further than Python's microseconds.
+
+    msgspec rounds a longer fraction, so that the text is looked at first.
+    """
+
+    def __init__(self, cls: type, load: Function, *, expected: str, extra_guard: str = "") -> None:
+        super().__init__(cls, kinds="str", expected=expected, extra_guard=extra_guard)
+        self.wire, self.wire_classes = str, (str,)
+        self.load = load
+
+    def parse(self, data: Any) -> Any:
+        return self.load(data)  # type: ignore[misc]  # set above
+
+
+UTC_DATETIME = Annotated[datetime, msgspec.Meta(tz=True)]
+_LONGER = re.compile(r"\.[0-9]{6}0*[1-9]", re.ASCII)
+_SECONDS = re.compile(r"\.[0-9]{1,6}0*[Ss]", re.ASCII)
+
+
+def _refuse_longer(text: str) -> None:
+    if _LONGER.search(text):
+        raise ValueError("a fraction of a second has six digits at most")
+
+
+def load_datetime(text: str) -> datetime:
+    """Return the datetime that is written as `text` (RFC 3339, with an offset); ValueError for anything else."""
+    if text[26:27].isdigit():
+        _refuse_longer(text)
+    return msgspec.convert(text, UTC_DATETIME)
+
+
+def load_time(text: str) -> time:
+    """Return the time that is written as `text` (RFC 3339); ValueError for anything else."""
+    if text[15:16].isdigit():
+        _refuse_longer(text)
+    return msgspec.convert(text, time)
+
+
+def load_timedelta(text: str) -> timedelta:
+    """Return the duration that is written as `text` (ISO 8601: days, hours, minutes, seconds); ValueError otherwise."""
+    if "." in text and not _SECONDS.search(text):
+        raise ValueError("seconds alone have a fraction, of six digits at most")
+    return msgspec.convert(text, timedelta)
+
+
+class DatetimeLeaf(ClockLeaf):
     """A timezone-aware datetime, written with its offset (RFC 3339)."""
 
     def refusal(self, value: Any) -> str | None:
@@ -203,7 +275,7 @@ class DatetimeLeaf(Leaf):
         return datetime(*parts, tzinfo=value.tzinfo, fold=value.fold)
 
 
-class TimeLeaf(Leaf):
+class TimeLeaf(ClockLeaf):
     """A time of day, naive or with a fixed offset."""
 
     def refusal(self, value: Any) -> str | None:
@@ -241,7 +313,7 @@ class DecimalLeaf(Node):
     def write(self, value: object, path: str, problems: Problems) -> Any:
         if not isinstance(value, Decimal):
             return problems.add(path, "Decimal", "type")
-        return value if value.is_finite() else problems.add(path, "a finite Decimal", "value")
+        return Decimal(value) if value.is_finite() else problems.add(path, "a finite Decimal", "value")
 
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]{1,9})?", re.ASCII)
@@ -263,16 +335,7 @@ class EnumLeaf(Leaf):
     def __init__(self, cls: type[enum.Enum], kinds: str) -> None:
         super().__init__(cls, kinds=kinds, expected=f"a {cls.__qualname__}")
         self.options = tuple(member.value for member in cls)
-        self.guard = None
-        self.load = None
-
-    def read(self, data: object, path: str, problems: Problems) -> Any:
-        if json_kind(data) not in self.kinds:
-            return self.wrong_type(path, problems)
-        try:
-            return self.cls(data)
-        except ValueError:
-            return problems.add(path, self.expected, "value")
+        self.guard = None  # it would have to name the class
 
 
 class LiteralLeaf(Node):
@@ -281,7 +344,7 @@ class LiteralLeaf(Node):
     def __init__(self, options: tuple[object, ...]) -> None:
         self.options = options
         self.wire = Literal[options]
-        self.expected = f"one of the {len(options)} literals of its type"
+        self.expected = " or ".join(map(repr, options))
         self.kinds = frozenset(json_kind(option) for option in options)
         self.wire_classes = self.object_classes = tuple({type(option) for option in options})
 
@@ -304,31 +367,33 @@ class LiteralLeaf(Node):
         return value if self._admits(value) else problems.add(path, self.expected, "value")
 
 
-UTC_DATETIME = Annotated[datetime, msgspec.Meta(tz=True)]
-
 LEAVES: Final[Mapping[object, Node]] = {
     str: TextLeaf(str, kinds="str", expected="str"),
     int: IntLeaf(int, kinds="int", expected="int"),
     bool: Leaf(bool, kinds="bool", expected="bool"),
-    float: FloatLeaf(float, kinds="int float", expected="float", extra_guard=" and {v} - {v} == 0.0"),
-    NoneType: Leaf(NoneType, None, kinds="null", expected="None"),
+    float: FloatLeaf(
+        float,
+        kinds="int float",
+        expected="float",
+        extra_guard=" and {v} - {v} == 0.0 or type({v}) is int and -9007199254740992 <= {v} <= 9007199254740992",
+    ),
+    NoneType: Leaf(NoneType, kinds="null", expected="None"),
     UUID: Leaf(UUID, kinds="str", expected="a UUID"),
     bytes: Leaf(bytes, kinds="str", expected="bytes as base64 text"),
     date: Leaf(date, kinds="str", expected="a date, such as 2021-12-28"),
     datetime: DatetimeLeaf(
         datetime,
-        UTC_DATETIME,
-        kinds="str",
-        expected="a datetime with an offset, such as 2021-12-28T14:11:47Z",
+        load_datetime,
+        expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
         extra_guard=" and ({v}.tzinfo is utc or whole_minutes({v}))",
     ),
     time: TimeLeaf(
         time,
-        kinds="str",
-        expected="a time, such as 14:11:47",
+        load_time,
+        expected="a time, such as 14:11:47, to the microsecond",
         extra_guard=" and ({v}.tzinfo is None or whole_minutes({v}))",
     ),
-    timedelta: Leaf(timedelta, kinds="str", expected="a duration, such as P1DT2.5S"),
+    timedelta: ClockLeaf(timedelta, load_timedelta, expected="a duration, such as P1DT2.5S, to the microsecond"),
     Decimal: DecimalLeaf(),
 }
 
