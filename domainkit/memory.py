@@ -235,10 +235,10 @@ def _call(
     try:
         outcome = function(message)
     except Exception as error:
-        return Guard(name_of(function)).failure_of(error)
+        return Guard(name_of(function)).raised(error)
     if outcome is None:
         outcome = if_none
-    return outcome if type(outcome) is Success else Guard(name_of(function)).result_of(outcome)
+    return outcome if type(outcome) is Success else Guard(name_of(function)).returned(outcome)
 
 
 def _failed(function: object, message: Message, outcome: Result[Any, Any]) -> str:

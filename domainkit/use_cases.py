@@ -39,19 +39,17 @@ class Guard:
     def __init__(self, executor: str, owner: object = None) -> None:
         self.executor, self._owner = executor, owner
 
-    def result_of(self, outcome: object) -> Result[Any, Any]:
-        """Return the Result that the function returned; anything else is a bug."""
-        if not isinstance(outcome, Result):
-            kind = type(outcome).__qualname__
-            return self.failure_of(TypeError(f"{self.executor} must return a Result, not a {kind}"))
+    def returned(self, outcome: object) -> Failure[Any]:
+        """Return the Failure that the function returned; for what is neither that nor a Success, an UnknownError."""
         if isinstance(outcome, Failure):
             self._notify(outcome.failure())
-        return outcome
+            return outcome
+        return self.raised(TypeError(f"{self.executor} must return a Result, not a {type(outcome).__qualname__}"))
 
-    def failure_of(self, error: Exception) -> Result[Any, Any]:
+    def raised(self, error: Exception) -> Failure[Any]:
         """Return the Failure for what was raised: the one that `unwrap` met, or an UnknownError."""
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
-            return self.result_of(error.halted_container)
+            return self.returned(error.halted_container)
         unknown = UnknownError.from_exception(error, self.executor)
         logger.error("%s failed:\n%s", self.executor, _places(error))
         self._notify(unknown)
@@ -136,8 +134,8 @@ class UseCase(ABC, Generic[P, T, E]):
         try:
             outcome = self.execute(*args, **kwargs)
         except Exception as error:
-            return _guard(self).failure_of(error)
-        return outcome if type(outcome) is Success else _guard(self).result_of(outcome)
+            return _guard(self).raised(error)
+        return outcome if type(outcome) is Success else _guard(self).returned(outcome)
 
 
 class AsyncUseCase(ABC, Generic[P, T, E]):
@@ -164,8 +162,8 @@ class AsyncUseCase(ABC, Generic[P, T, E]):
         try:
             outcome = await self.execute(*args, **kwargs)
         except Exception as error:
-            return _guard(self).failure_of(error)
-        return outcome if type(outcome) is Success else _guard(self).result_of(outcome)
+            return _guard(self).raised(error)
+        return outcome if type(outcome) is Success else _guard(self).returned(outcome)
 
 
 def _guard(use_case: UseCase[..., Any, Any] | AsyncUseCase[..., Any, Any]) -> Guard:
@@ -203,8 +201,8 @@ def use_case(function: Callable[..., Any], /) -> Callable[..., Any]:
         try:
             outcome = function(*args, **kwargs)
         except Exception as error:
-            return guard.failure_of(error)
-        return outcome if type(outcome) is Success else guard.result_of(outcome)
+            return guard.raised(error)
+        return outcome if type(outcome) is Success else guard.returned(outcome)
 
     return guarded
 
@@ -215,7 +213,7 @@ def _guard_async(function: Callable[..., Awaitable[object]], guard: Guard) -> Ca
         try:
             outcome = await function(*args, **kwargs)
         except Exception as error:
-            return guard.failure_of(error)
-        return outcome if type(outcome) is Success else guard.result_of(outcome)
+            return guard.raised(error)
+        return outcome if type(outcome) is Success else guard.returned(outcome)
 
     return guarded
