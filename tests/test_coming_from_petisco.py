@@ -1,0 +1,178 @@
+"""What the page for those who come from petisco says of the two libraries, where its own examples don't show it."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import petisco
+import pytest
+from attrs import frozen
+from attrs.exceptions import FrozenInstanceError
+from meiga import AnyResult
+from pydantic import BaseModel
+from returns.result import Result
+
+import domainkit
+
+PAGE = (Path(__file__).parent.parent / "docs" / "coming-from-petisco.md").read_text("utf-8")
+TEXT = "a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"
+
+
+def test_every_name_of_petisco_has_a_row() -> None:
+    """Each public name of petisco stands in the first column of a table."""
+    rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
+    spoken_of = {name for row in rows for name in re.findall(r"`(\w+)[`(.\[]", row)}
+
+    assert set() == set(petisco.__all__) - spoken_of
+
+
+def test_names_said_to_be_the_same_are() -> None:
+    """Where the second column says "the same", this library has every name of the first."""
+    rows = re.findall(r"^\| (`.*?) \| the same \|", PAGE, re.MULTILINE)
+    names = {name for row in rows for name in re.findall(r"`(\w+)`", row)} - {"UseCaseUncontrolledError"}
+
+    assert len(names) > 20
+    assert set() == names - set(domainkit.__all__)
+
+
+def test_a_typed_id_of_petisco_is_any_text() -> None:
+    """In petisco ids of two classes are equal, and a str; here they are neither."""
+    old_task_id, old_user_id = (type(name, (petisco.Uuid,), {})(TEXT) for name in ("TaskId", "UserId"))
+    task_id, user_id = (type(name, (domainkit.Uuid,), {}).from_str(TEXT) for name in ("TaskId", "UserId"))
+
+    assert old_task_id == old_user_id
+    assert isinstance(old_task_id, str)
+    assert task_id != user_id
+    assert not isinstance(task_id, str)
+
+
+def test_add_meta_of_petisco_replaces() -> None:
+    """The add_meta of petisco returns None and replaces; here it merges into a copy."""
+    old = petisco.DomainEvent()
+    old.add_meta({"tenant": "home"})
+
+    assert old.add_meta({"user": "ada"}) is None
+    assert {"user": "ada"} == old.get_message_meta()
+    assert {"tenant": "home", "user": "ada"} == domainkit.DomainEvent().add_meta({"tenant": "home"}).add_meta(
+        {"user": "ada"}
+    ).header.meta
+
+
+def test_petisco_invents_what_is_missing() -> None:
+    """An envelope without id and time is read by petisco, and raw JSON laid over typed fields; here it is refused."""
+
+    class Counted(petisco.DomainEvent):
+        count: int
+
+    read: Any = Counted.from_format('{"data": {"type": "counted", "attributes": {"count": "5"}}}')
+
+    assert read.get_message_id()
+    assert read.get_message_occurred_on()
+    assert "5" == read.count
+    with pytest.raises(domainkit.InvalidMessage):
+        domainkit.DomainEvent.from_json('{"data": {"type": "domain.event", "type_message": "domain_event"}}')
+
+
+def test_petisco_keeps_secrets_in_errors() -> None:
+    """The UnknownError of petisco shows parameters and the exception's text, and is no DomainError; not so here."""
+
+    class OldBoom(petisco.UseCase):
+        def execute(self, password: str) -> AnyResult:
+            raise RuntimeError(password)
+
+    @domainkit.use_case
+    def boom(password: str) -> Result[None, domainkit.DomainError]:
+        raise RuntimeError(password)
+
+    old, new = OldBoom().execute("hunter2").value, boom("hunter2").failure()
+
+    assert "hunter2" in repr(old)
+    assert not isinstance(old, petisco.DomainError)
+    assert "hunter2" not in repr(new)
+    assert isinstance(new, domainkit.DomainError)
+
+
+def test_a_raised_domain_error_is_a_bug_here() -> None:
+    """A DomainError that is raised becomes a Failure in petisco, and an UnknownError here."""
+
+    class OldRaiser(petisco.UseCase):
+        def execute(self, *_: object) -> AnyResult:
+            raise petisco.NotFound
+
+    @domainkit.use_case
+    def raiser() -> Result[None, domainkit.DomainError]:
+        raise domainkit.NotFound
+
+    assert isinstance(OldRaiser().execute().value, petisco.NotFound)
+    assert isinstance(raiser().failure(), domainkit.UnknownError)
+
+
+def test_error_maps_of_petisco_miss_subclasses() -> None:
+    """In petisco the map has exactly the listed classes, in a flat tree; here subclasses follow, with the same statuses."""
+
+    class OldLost(petisco.NotFound):
+        pass
+
+    class Lost(domainkit.NotFound):
+        pass
+
+    old = {cls.__name__: error.status_code for cls, error in petisco.DEFAULT_HTTP_ERROR_MAP.items()}
+    new = {cls.__name__: error.status_code for cls, error in domainkit.DEFAULT_HTTP_ERROR_MAP.items()}
+
+    assert OldLost not in petisco.DEFAULT_HTTP_ERROR_MAP
+    assert not issubclass(petisco.ClientNotFound, petisco.NotFound)
+    assert 404 == domainkit.http_error_for(Lost()).status_code
+    assert old.items() <= new.items()
+
+
+def test_details_of_errors() -> None:
+    """detail() is the same but for NotAllowed and BusCannotPublish, where petisco has texts of their own."""
+    classes = [name for name in petisco.__all__ if isinstance(getattr(petisco, name), type) and "Aggregate" not in name]
+    errors = [name for name in classes if issubclass(getattr(petisco, name), petisco.DomainError)]
+    given: dict[str, Any] = {"uuid_value": TEXT, "additional_info": {"list": "home"}}
+    differ = [
+        name
+        for name in errors
+        if getattr(petisco, name)(**given).detail() != getattr(domainkit, name)(**given).detail()
+    ]
+
+    assert {"NotAllowed", "BusCannotPublish"} == set(differ)
+    assert issubclass(domainkit.InvalidUuid, domainkit.InvalidValueObject)
+    assert issubclass(domainkit.InvalidUuid, ValueError)
+
+
+def test_what_is_frozen_or_refused_here() -> None:
+    """Aggregates are frozen, HttpError refuses a status of success, and Config a setting that isn't there."""
+
+    @frozen
+    class Task(domainkit.AggregateRoot):
+        title: str
+
+    with pytest.raises(FrozenInstanceError):
+        Task("Buy milk").title = "Buy bread"  # type: ignore[misc]  # refused by mypy too
+    with pytest.raises(ValueError, match="status_code"):
+        domainkit.HttpError(status_code=200)
+    with pytest.raises(TypeError, match="there is no such setting"):
+        type("Odd", (domainkit.DomainEvent,), {"Config": type("Config", (), {"extra": "allow"})})
+
+
+def test_petisco_writes_none_for_a_falsy_value_object() -> None:
+    """A falsy value object becomes None with petisco's ValueObjectSerializer; here its value is written."""
+
+    class OldCount(petisco.ValueObject):
+        def __bool__(self) -> bool:
+            return bool(self.value)
+
+    class OldPage(BaseModel):
+        count: Annotated[OldCount, petisco.ValueObjectSerializer]
+
+    class Count(domainkit.ValueObject[int]):
+        def __bool__(self) -> bool:
+            return bool(self.value)
+
+    @frozen
+    class Page:
+        count: Annotated[Count, domainkit.ValueObjectSerializer]
+
+    assert {"count": None} == OldPage(count=OldCount(0)).model_dump()
+    assert {"count": 0} == domainkit.make_converter(unwrap_value_objects=False).unstructure(Page(Count(0)))

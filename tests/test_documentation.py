@@ -1,0 +1,194 @@
+"""What the documentation says, where its own examples don't show it, and that type checkers accept the examples.
+
+The examples themselves run where they stand: see docs/conftest.py.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from domainkit import DEFAULT_HTTP_ERROR_MAP, DomainEvent, InvalidMessage
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+REFUSED = r"# refused by (mypy and )?{0}\b"
+"""Stands in the documentation behind code that is wrong on purpose."""
+
+
+def module_of(text: str) -> str:
+    """Return the Python blocks of a page as a module, each line at its place; a doctest without its output."""
+    lines: list[str] = []
+    inside = doctest = False
+    for line in text.splitlines():
+        if line.startswith("```"):
+            inside, doctest = line == "```python", False
+            lines.append("")
+            continue
+        doctest = doctest or (inside and line.startswith(">>> "))
+        prompt = line[:4] in (">>> ", "... ")
+        lines.append(line[4:] if doctest and prompt else line if inside and not doctest else "")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the module of each page."""
+    folder = tmp_path_factory.mktemp("pages")
+    for page in PAGES:
+        (folder / name_of(page)).write_text(module_of(page.read_text("utf-8")), "utf-8")
+    return folder
+
+
+def name_of(page: Path) -> str:
+    """Return what the module of a page is called."""
+    return re.sub(r"\W", "_", str(page.relative_to(DOCS).with_suffix(""))) + ".py"
+
+
+def run(*command: str) -> str:
+    """Return what a checker writes; a crash of it is an error."""
+    environment = os.environ | {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # else it looks for a newer version
+    command = (sys.executable, "-m", *command)
+    ran = subprocess.run(command, capture_output=True, check=False, cwd=ROOT, env=environment, text=True)
+    assert ran.returncode in (0, 1), ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def mypy(folder: Path) -> Iterator[tuple[str, int, str]]:
+    """Return what mypy says in strict mode: file, line, message."""
+    options = ("--config-file=", "--strict", "--cache-dir=.mypy_cache/docs", f"--python-version={VERSION}")
+    for line in run("mypy", *options, "--output=json", *map(str, sorted(folder.glob("*.py")))).splitlines():
+        report = json.loads(line)
+        if report["severity"] == "error":
+            yield Path(report["file"]).name, report["line"], report["message"]
+
+
+def pyright(folder: Path) -> Iterator[tuple[str, int, str]]:
+    """Return what pyright says: file, line, message. A doctest has expressions, which need no use."""
+    settings = {"typeCheckingMode": "standard", "reportUnusedExpression": False, "pythonVersion": VERSION}
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
+    written = run("pyright", "--outputjson", f"--pythonpath={sys.executable}", f"--project={folder}")
+    for report in json.loads(written)["generalDiagnostics"]:
+        if report["severity"] == "error":
+            yield Path(report["file"]).name, report["range"]["start"]["line"] + 1, report["message"]
+
+
+@pytest.mark.parametrize("checker", [mypy, pyright])
+def test_checkers_refuse_just_what_the_pages_say(
+    modules: Path, checker: Callable[[Path], Iterator[tuple[str, int, str]]]
+) -> None:
+    """Both mypy --strict and pyright accept each example, but for the lines that a page calls refused."""
+    marked = {
+        (module.name, number)
+        for module in modules.glob("*.py")
+        for number, line in enumerate(module.read_text("utf-8").splitlines(), start=1)
+        if re.search(REFUSED.format(checker.__name__), line)
+    }
+    found = {(file, line): message for file, line, message in checker(modules)}
+
+    assert len(marked) >= 3
+    assert {} == {place: message for place, message in found.items() if place not in marked}, "refused, not marked"
+    assert set() == marked - found.keys(), "marked, not refused"
+
+
+def envelope(cls: type[DomainEvent], attributes: str, occurred_on: str = "2021-12-28 14:11:47.845618") -> str:
+    """Return the JSON of an event with these attributes."""
+    info, id_text = cls.info(), "3a4d78aa-6870-41cb-aa14-964831511d86"
+    head = f'"id": "{id_text}", "type": "{info.name}", "type_message": "{info.kind}", "version": {info.version}'
+    return f'{{"data": {{{head}, "occurred_on": "{occurred_on}", "attributes": {attributes}}}}}'
+
+
+@frozen
+class Counted(DomainEvent):
+    """An event with an int."""
+
+    value: int
+
+
+@frozen
+class Measured(DomainEvent):
+    """An event with a float and a moment."""
+
+    value: float
+    at: datetime | None = None
+
+
+@frozen
+class Said(DomainEvent):
+    """An event with a text."""
+
+    value: str
+
+
+@frozen
+class Listed(DomainEvent):
+    """An event with a set."""
+
+    value: frozenset[int]
+
+
+WRONG_INTEGERS = ['"5"', "1.0", "true", "1e2", "null"]
+
+
+@pytest.mark.parametrize(
+    ("cls", "attributes"),
+    [
+        *((Counted, f'{{"value": {wrong}}}') for wrong in WRONG_INTEGERS),
+        (Counted, "{}"),
+        (Measured, '{"value": 1e400}'),
+        (Measured, '{"value": 1, "at": "2021-12-28T14:11:47"}'),
+        (Measured, '{"value": 1, "at": "2021-12-28T14:11:47.1234567Z"}'),
+        (Listed, '{"value": [1, 1]}'),
+        (Counted, '{"value": 1, "more": ' + "[" * 70 + "]" * 70 + "}"),
+    ],
+)
+def test_what_the_wire_form_says_is_not_read(cls: type[DomainEvent], attributes: str) -> None:
+    """Another type, a missing attribute, an infinite float, a naive or too fine datetime, an item twice, depth."""
+    with pytest.raises(InvalidMessage):
+        cls.from_json(envelope(cls, attributes))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Counted(10**4300),
+        Measured(float("inf")),
+        Measured(2**53 + 1),
+        Measured(1.5, at=datetime(2021, 12, 28, tzinfo=timezone(timedelta(seconds=30)))),
+        Said("\ud800"),
+    ],
+    ids=["int", "float", "int for a float", "datetime", "text"],
+)
+def test_what_the_wire_form_says_is_not_written(event: DomainEvent) -> None:
+    """An int of 4,301 digits, an infinite float, an int that no float equals, an offset of 30 seconds, a lone surrogate."""
+    with pytest.raises(InvalidMessage):
+        event.json()
+
+
+def test_what_the_wire_form_says_is_read() -> None:
+    """4,300 digits, an int for a float, the last of two keys, an unknown key, an offset."""
+    huge = Counted(10**4299)
+    late = Counted.from_json(envelope(Counted, '{"value": 1}', "2021-12-28T15:11:47.845618+01:00"))
+
+    assert huge == Counted.from_json(huge.json())
+    assert 1.0 == Measured.from_json(envelope(Measured, '{"value": 1}')).value
+    assert 2 == Counted.from_json(envelope(Counted, '{"value": 1, "value": 2, "more": 3}')).value
+    assert datetime(2021, 12, 28, 14, 11, 47, 845618, tzinfo=UTC) == late.header.occurred_on
+
+
+def test_statuses_are_those_of_the_table() -> None:
+    """The page of errors says which status an error has."""
+    table = re.findall(r"^\| (`.*`.*) \| (\d{3}) \|$", (DOCS / "how-to" / "errors.md").read_text("utf-8"), re.MULTILINE)
+    said = {name: int(status) for names, status in table for name in re.findall(r"`(\w+)`", names)}
+    known = {cls.__name__: error.status_code for cls, error in DEFAULT_HTTP_ERROR_MAP.items()}
+
+    assert said == known | {"AggregateVersionConflictError": 409}
