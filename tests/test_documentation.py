@@ -169,7 +169,7 @@ def test_what_the_wire_form_says_is_not_read(cls: type[DomainEvent], attributes:
     ids=["int", "float", "int for a float", "datetime", "text"],
 )
 def test_what_the_wire_form_says_is_not_written(event: DomainEvent) -> None:
-    """An int of 4,301 digits, an infinite float, an int that no float equals, an offset of 30 seconds, a lone surrogate."""
+    """4,301 digits, an infinite float, an int that no float equals, an offset of 30 seconds, a lone surrogate."""
     with pytest.raises(InvalidMessage):
         event.json()
 
