@@ -1,12 +1,12 @@
 """The nodes that are made of other nodes: collections, unions, value objects, and what a user's own hooks convert."""
 
 from collections.abc import Iterable, Mapping
-from types import NoneType
+from functools import cached_property
 from typing import Annotated, Any, ForwardRef, Union
 
 import msgspec
 
-from domainkit._mapping import FrozenMapping
+from domainkit._mapping import FrozenMapping, freeze_json
 from domainkit.conversion.nodes import MISSING, Function, Node, Problems, Refused, json_kind
 from domainkit.errors import DomainError, Problem
 from domainkit.values import ValueObject
@@ -31,10 +31,14 @@ class ValueObjectNode(Node):
         self.wire = inner.wire
         self.expected = f"{cls.__qualname__} ({inner.expected})"
         self.kinds = inner.kinds
-        self.wire_classes = inner.wire_classes
         self.object_classes = (cls,)
         inner_load = inner.load
         self.load = cls if inner_load is None else lambda wire: cls(inner_load(wire))
+
+    @property
+    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
+        """Those of what is wrapped."""
+        return self.inner.wire_classes
 
     def dump(self, value: Any) -> Any:
         if type(value) is not self.cls:
@@ -91,14 +95,23 @@ class VariadicTupleNode(Node):
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if not isinstance(data, list | tuple):
             return self.wrong_type(path, problems)
-        read = self.item.read
-        return whole(tuple([read(entry, f"{path}[{index}]", problems) for index, entry in enumerate(data)]))
+        return whole(tuple(read_items(self.item, data, path, problems)))
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         if not isinstance(value, tuple):
             return problems.add(path, f"tuple ({self.expected})", "type")
         write = self.item.write
         return whole([write(entry, f"{path}[{index}]", problems) for index, entry in enumerate(value)])
+
+
+def read_items(node: Node, data: Iterable[object], path: str, problems: Problems) -> list[Any]:
+    """Return what `node` reads in an array, up to the problem that is one too many to list."""
+    items = []
+    for index, entry in enumerate(data):
+        items.append(node.read(entry, f"{path}[{index}]", problems))
+        if problems.full:
+            break
+    return items
 
 
 def whole(items: Any) -> Any:
@@ -167,7 +180,7 @@ class FrozensetNode(Node):
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if not isinstance(data, list | tuple):
             return self.wrong_type(path, problems)
-        items = whole([self.item.read(entry, f"{path}[{index}]", problems) for index, entry in enumerate(data)])
+        items = whole(read_items(self.item, data, path, problems))
         if items is MISSING:
             return MISSING
         made = frozenset(items)
@@ -193,22 +206,34 @@ class MappingNode(Node):
 
     kinds = frozenset({"object"})
     wire_classes = (dict,)
-    object_classes = (FrozenMapping,)
+    object_classes = (FrozenMapping, dict)
 
     def __init__(self, key: Node, item: Node) -> None:
         self.key, self.item = key, item
-        self.wire = dict[key.wire, item.wire]  # type: ignore[name-defined]  # built at run time
+        self.wire = dict[str, item.wire]  # type: ignore[name-defined]  # built at run time
         self.expected = f"an object from {key.expected} to {item.expected}"
-        load_key, load_item = loader(key), loader(item)
-        if key.load is None and item.load is None:
-            self.load = FrozenMapping
+        self._keys = dict[key.wire, Any]  # type: ignore[name-defined]  # as above
+        load_keys, load_item = self._key_loader(), loader(item)
+        if item.load is None:
+            self.load = load_keys
         else:
-            self.load = lambda wire: no_fewer(
-                FrozenMapping([(load_key(name), load_item(entry)) for name, entry in wire.items()]), wire
+            self.load = lambda wire: load_keys({name: load_item(entry) for name, entry in wire.items()})
+
+    def _key_loader(self) -> Function:
+        """Return what makes the keys of a dict; ValueError where two become one, since an entry would be lost."""
+        load_key, keys = self.key.load, self._keys
+        if load_key is not None and self.key.wire is str:
+            return lambda wire: no_fewer({load_key(name): entry for name, entry in wire.items()}, wire)
+        if load_key is not None:
+            return lambda wire: no_fewer(
+                {load_key(name): entry for name, entry in msgspec.convert(wire, keys, str_keys=True).items()}, wire
             )
+        if self.key.wire is str:
+            return FrozenMapping
+        return lambda wire: no_fewer(msgspec.convert(wire, keys, str_keys=True), wire)
 
     def dump(self, value: Any) -> Any:
-        if type(value) is not FrozenMapping:
+        if type(value) not in self.object_classes:
             raise Refused
         dump_key, dump_item = self.key.dump, self.item.dump
         return {dump_key(name): dump_item(entry) for name, entry in value.items()}
@@ -216,22 +241,23 @@ class MappingNode(Node):
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if not isinstance(data, Mapping):
             return self.wrong_type(path, problems)
-        pairs = [
-            (
-                self._read_key(name, f"{path}[key {index}]", problems),
-                self.item.read(entry, f"{path}[{index}]", problems),
-            )
-            for index, (name, entry) in enumerate(data.items())
-        ]
-        if any(name is MISSING or entry is MISSING for name, entry in pairs):
+        keys, items = [], []
+        for index, (name, entry) in enumerate(data.items()):
+            keys.append(self._read_key(name, f"{path}[key {index}]", problems))
+            items.append(self.item.read(entry, f"{path}[{index}]", problems))
+            if problems.full:
+                break
+        if whole(keys) is MISSING or whole(items) is MISSING:
             return MISSING
-        made = FrozenMapping(pairs)
+        made = FrozenMapping(zip(keys, items, strict=True))
         return made if len(made) == len(data) else problems.add(path, "keys that differ", "duplicate")
 
     def _read_key(self, name: object, path: str, problems: Problems) -> Any:
+        if not isinstance(name, str):
+            return problems.add(path, "text, as all keys in JSON", "type")
         try:
-            key = msgspec.convert({name: None}, dict[self.key.wire, None], strict=True, str_keys=True)  # type: ignore[name-defined]  # built at run time
-            return loader(self.key)(next(iter(key)))
+            (key,) = msgspec.convert({name: None}, self._keys, str_keys=True)
+            return loader(self.key)(key)
         except Exception:  # a validator's, or msgspec's: the key is refused either way
             return problems.add(path, self.key.expected, "value")
 
@@ -248,11 +274,11 @@ class MappingNode(Node):
         return MISSING if any(name is MISSING or entry is MISSING for name, entry in pairs) else dict(pairs)
 
 
-def no_fewer(made: FrozenMapping[Any, Any], wire: Mapping[Any, Any]) -> FrozenMapping[Any, Any]:
-    """Return `made`; ValueError where two keys of the wire became one, since an entry would be lost without a word."""
+def no_fewer(made: dict[Any, Any], wire: Mapping[Any, Any]) -> FrozenMapping[Any, Any]:
+    """Return `made`, read-only; ValueError where two keys of the wire became one."""
     if len(made) != len(wire):
         raise ValueError("two keys are one")
-    return made
+    return FrozenMapping(made)
 
 
 class UnionNode(Node):
@@ -263,19 +289,23 @@ class UnionNode(Node):
         self.wire = Union[tuple(node.wire for node in nodes)]  # noqa: UP007  (the members are known at run time only)
         self.expected = " or ".join(node.expected for node in nodes)
         self.kinds = frozenset().union(*(node.kinds for node in nodes))
-        self.wire_classes = tuple(cls for node in nodes for cls in node.wire_classes)
         self.object_classes = tuple(cls for node in nodes for cls in node.object_classes)
         self.load = self._loader()
         self._dumps = {cls: node.dump for node in nodes for cls in node.object_classes}
 
+    @property
+    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
+        """Those of the members."""
+        return tuple(cls for node in self.nodes for cls in node.wire_classes)
+
     def _loader(self) -> Function | None:
         if all(node.load is None for node in self.nodes):
             return None
-        if len(self.nodes) == 2 and NoneType in self.wire_classes:
-            (some,) = [loader(node) for node in self.nodes if NoneType not in node.wire_classes]
+        optional = [node for node in self.nodes if node.kinds != {"null"}]
+        if len(optional) == 1 and len(self.nodes) == 2:  # `X | None`
+            some = loader(optional[0])
             return lambda wire: None if wire is None else some(wire)
-        loads = {cls: loader(node) for node in self.nodes for cls in node.wire_classes}
-        return lambda wire: loads[type(wire)](wire)
+        return by_class(self.nodes)
 
     def dump(self, value: Any) -> Any:
         dump = self._dumps.get(type(value))
@@ -285,13 +315,12 @@ class UnionNode(Node):
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         kind = json_kind(data)
-        candidates = [node for node in self.nodes if kind in node.kinds]
-        exact = [node for node in candidates if type(data) in node.wire_classes] or candidates
-        return exact[0].read(data, path, problems) if exact else self.wrong_type(path, problems)
+        found = [node for node in self.nodes if kind in node.kinds]
+        return min(found, key=_breadth).read(data, path, problems) if found else self.wrong_type(path, problems)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         for node in self.nodes:
-            tried = Problems()
+            tried = Problems(problems.limit - len(problems))
             wire = node.write(value, path, tried)
             if wire is not MISSING:
                 return wire
@@ -299,6 +328,27 @@ class UnionNode(Node):
                 problems.extend(tried)
                 return MISSING
         return self.wrong_type(path, problems)
+
+
+def _breadth(node: Node) -> int:
+    return len(node.kinds)  # a user's own hook reads any kind, None beside it only its own
+
+
+def by_class(nodes: Iterable[Node]) -> Function:
+    """Return what loads a wire value by the node that has its class; it looks for a class once."""
+    loads: dict[type, Function] = {}
+
+    def load(wire: Any) -> Any:
+        found = loads.get(type(wire))
+        if found is None:
+            found = loads[type(wire)] = loader(next(node for node in nodes if type(wire) in node.wire_classes))
+        return found(wire)
+
+    return load
+
+
+_RESTRICTIONS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
+"""What a `msgspec.Meta` may ask of a value; the rest of it describes."""
 
 
 class ConstrainedNode(Node):
@@ -310,19 +360,29 @@ class ConstrainedNode(Node):
         for constraint in self.constraints:
             self.wire = Annotated[self.wire, constraint]
         self.expected = f"{inner.expected} within its constraints"
-        self.kinds, self.load = inner.kinds, inner.load
-        self.wire_classes, self.object_classes = inner.wire_classes, inner.object_classes
+        self.kinds, self.load, self.object_classes = inner.kinds, inner.load, inner.object_classes
+        self._restricts = any(getattr(meta, name) is not None for meta in self.constraints for name in _RESTRICTIONS)
+        self.guard = None if self._restricts else inner.guard
+
+    @property
+    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
+        """Those of what is constrained."""
+        return self.inner.wire_classes
+
+    @cached_property
+    def _decoder(self) -> "msgspec.json.Decoder[Any]":
+        return msgspec.json.Decoder(self.wire)
 
     def _admits(self, wire: object) -> bool:
         try:
-            msgspec.convert(msgspec.to_builtins(wire), self.wire)
-        except msgspec.ValidationError:
+            self._decoder.decode(msgspec.json.encode(wire))
+        except (TypeError, ValueError):  # it breaks a constraint, or can't be written at all
             return False
         return True
 
     def dump(self, value: Any) -> Any:
         wire = self.inner.dump(value)
-        if not self._admits(wire):
+        if self._restricts and not self._admits(wire):
             raise Refused
         return wire
 
@@ -336,19 +396,22 @@ class ConstrainedNode(Node):
 
 
 class HookNode(Node):
-    """A type that a user's own cattrs hooks convert: any JSON, checked by the hooks alone."""
+    """A class that a user's own cattrs hooks convert: any JSON, checked by the hooks alone."""
 
     wire = Any
     kinds = ANY_KIND
     wire_classes = ()
 
     def __init__(self, cls: type, structure: Function, unstructure: Function) -> None:
+        self.cls = cls
         self.expected = f"{cls.__qualname__}, as its own hook reads it"
         self.object_classes = (cls,)
         self.load, self._unstructure = structure, unstructure
 
     def dump(self, value: Any) -> Any:
-        return self._unstructure(value)
+        if not isinstance(value, self.cls):
+            raise Refused
+        return freeze_json(self._unstructure(value))  # it raises for what JSON can't carry
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         try:
@@ -357,24 +420,32 @@ class HookNode(Node):
             return problems.add(path, self.expected, "value")
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
+        if not isinstance(value, self.cls):
+            return problems.add(path, self.cls.__qualname__, "type")
         try:
-            return self.dump(value)
-        except Exception:  # whatever the hook raises
-            return problems.add(path, self.expected, "value")
+            wire = self.dump(value)
+            msgspec.json.encode(wire)  # it refuses lone surrogates
+        except Exception as error:  # whatever the hook raises
+            expected = f"{self.cls.__qualname__} as JSON values, as its own hook writes it ({type(error).__qualname__})"
+            return problems.add(path, expected, "value")
+        return wire
 
 
 class RecursiveNode(Node):
     """A class inside itself: stands for the node that is being made."""
 
     kinds = frozenset({"object"})
+    wire_classes = ()
 
     def __init__(self, name: str, cls: type) -> None:
         self.wire = ForwardRef(name)
         self.expected = cls.__qualname__
-        self.wire_classes = ()
         self.object_classes = (cls,)
         self.target: Node = self
-        self.load = lambda wire: self.target.load(wire)  # type: ignore[misc]  # a class always has one
+        self.load = self._load
+
+    def _load(self, wire: Any) -> Any:
+        return loader(self.target)(wire)
 
     def dump(self, value: Any) -> Any:
         return self.target.dump(value)

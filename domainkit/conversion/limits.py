@@ -1,5 +1,7 @@
 """What bytes are allowed to be before anything is built from them."""
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 from attrs import field, frozen
 from attrs.validators import and_, ge, instance_of
@@ -28,17 +30,15 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+_JSON = "JSON (RFC 8259) in UTF-8, as bytes or str"
 _NO_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 
 def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
     """Return `raw` as bytes that are safe to parse; None where a problem was noted."""
-    data = _as_bytes(raw, problems)
+    data = _as_bytes(raw, limits, problems)
     if data is None:
-        return None
-    if len(data) > limits.max_bytes:
-        problems.add("$", f"at most {limits.max_bytes} bytes", "limit")
         return None
     if len(data) > limits.max_string and has_longer_string(data, limits.max_string):
         problems.add("$", f"strings of at most {limits.max_string} bytes", "limit")
@@ -49,17 +49,31 @@ def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
     return data
 
 
-def _as_bytes(raw: object, problems: Problems) -> bytes | None:
-    if isinstance(raw, str):
-        try:
+def _as_bytes(raw: object, limits: Limits, problems: Problems) -> bytes | None:
+    if not isinstance(raw, str | bytes | bytearray | memoryview):
+        problems.add("$", _JSON, "type")
+        return None
+    size = raw.nbytes if isinstance(raw, memoryview) else len(raw)
+    data = _in_utf8(raw) if size <= limits.max_bytes else b""
+    if data is None:
+        problems.add("$", _JSON, "json")
+    elif max(size, len(data)) > limits.max_bytes:
+        problems.add("$", f"at most {limits.max_bytes} bytes", "limit")
+        return None
+    return data
+
+
+def _in_utf8(raw: str | bytes | bytearray | memoryview) -> bytes | None:
+    """Return `raw` as bytes; None where they are not UTF-8, even in a key that no field has and msgspec skips."""
+    try:
+        if isinstance(raw, str):
             return raw.encode()
-        except UnicodeEncodeError:
-            problems.add("$", "text without lone surrogates", "json")
-            return None
-    if isinstance(raw, bytes | bytearray | memoryview):
-        return bytes(raw)
-    problems.add("$", "bytes or str", "type")
-    return None
+        data = bytes(raw)
+        if not data.isascii():
+            data.decode()
+    except UnicodeError:
+        return None
+    return data
 
 
 def _without_escapes(data: bytes) -> bytes:
@@ -70,11 +84,15 @@ def _without_escapes(data: bytes) -> bytes:
 def is_deeper(data: bytes, most: int) -> bool:
     """Tell whether brackets outside of strings go deeper than `most`, without parsing, and without a loop over bytes.
 
-    Each round takes the innermost pairs away, so that the number of rounds is the depth.
+    Each round takes the innermost pairs away, so that the number of rounds is the depth. A row of more opening brackets
+    ends it at once, since such rounds would take one pair away each.
     """
     marks = _without_escapes(data).translate(_ONE_KIND, _NO_STRUCTURE).replace(b'""', b"")
     brackets = b"".join(marks.split(b'"')[::2])
+    row = b"[" * (most + 1)
     for _ in range(most):
+        if row in brackets:
+            return True
         rest = brackets.replace(b"[]", b"")
         if len(rest) == len(brackets):
             break
@@ -83,18 +101,22 @@ def is_deeper(data: bytes, most: int) -> bool:
 
 
 def has_longer_string(data: bytes, most: int) -> bool:
-    """Tell whether a string has more than `most` bytes, by a look at every `most`-th byte alone.
-
-    A string that long covers one of them; only the quotes around each of these are looked for.
-    """
+    """Tell whether a string has more than `most` bytes, by a look at blocks that a longer one would fill."""
     plain = _without_escapes(data)
-    for place in range(most, len(plain), most):
-        before = plain.rfind(b'"', 0, place)
-        after = plain.find(b'"', place)
-        end = len(plain) if after < 0 else after
-        if end - before - 1 > most and plain.count(b'"', 0, place) % 2:
+    block, quotes, counted = most // 2 + 1, 0, 0
+    for start in range(0, len(plain), block):
+        if plain.find(b'"', start, start + block) >= 0:
+            continue
+        quotes += plain.count(b'"', counted, start)
+        counted = start
+        if quotes % 2 and _end_of_string(plain, start) - plain.rfind(b'"', 0, start) - 1 > most:
             return True
     return False
+
+
+def _end_of_string(plain: bytes, start: int) -> int:
+    end = plain.find(b'"', start)
+    return len(plain) if end < 0 else end
 
 
 def parsed(data: bytes, problems: Problems) -> object:
@@ -102,4 +124,19 @@ def parsed(data: bytes, problems: Problems) -> object:
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return problems.add("$", "JSON (RFC 8259) in UTF-8", "json")
+        return problems.add("$", _JSON, "json")
+
+
+def is_too_deep(data: object, most: int) -> bool:
+    """Tell whether builtins are nested deeper than `most`, or hold themselves, without recursion."""
+    level = [data]
+    for _ in range(most + 1):
+        found = (part for node in level for part in _parts(node) if isinstance(part, Mapping | list | tuple))
+        level = list({id(part): part for part in found}.values())
+        if not level:
+            return False
+    return True
+
+
+def _parts(node: object) -> Iterable[object]:
+    return node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
