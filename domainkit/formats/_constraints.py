@@ -115,7 +115,7 @@ def _pattern(pattern: re.Pattern[str], *, start: bool, end: bool) -> Schema:
 
 
 def _in(validator: Validator, node: Node) -> Iterator[Schema]:
-    options = validator.options
+    options = validator._original_options  # attrs makes a tuple of a set, in an order that changes
     if isinstance(options, range) and options.step == 1 and "number" in _shapes(node):
         yield {"minimum": options.start, "maximum": options.stop - 1}
     elif isinstance(options, Collection) and not isinstance(options, str | bytes | range):

@@ -34,6 +34,7 @@ from domainkit.formats._constraints import Schema, add, keywords_of, meta_keywor
 
 _DATE = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_CLOCK = rf"{_TIME}(?:\.[0-9]{{1,6}})?"
 _OFFSET = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _SECONDS = r"T(?:[0-9]{1,4}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2})(?:\.[0-9]{1,6})?S"
 
@@ -43,16 +44,17 @@ _LEAF_SCHEMAS: Final[Mapping[object, Schema]] = {
     bool: {"type": "boolean"},
     float: {"type": "number"},
     NoneType: {"type": "null"},
-    UUID: {"type": "string", "format": "uuid"},
+    # patterns beside the formats: draft 2020-12 leaves it to the reader whether formats are asserted
+    UUID: {"type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
     bytes: {
         "type": "string",
         "contentEncoding": "base64",
         "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
     },
-    date: {"type": "string", "format": "date"},
-    datetime: {"type": "string", "format": "date-time"},
+    date: {"type": "string", "format": "date", "pattern": f"^{_DATE}$"},
+    datetime: {"type": "string", "format": "date-time", "pattern": f"^{_DATE}T{_CLOCK}{_OFFSET}$"},
     # the format `time` asks for an offset, and the format `duration` knows neither a sign nor fractions (RFC 3339)
-    time: {"type": "string", "pattern": rf"^{_TIME}(?:\.[0-9]{{1,6}})?{_OFFSET}?$"},
+    time: {"type": "string", "pattern": f"^{_CLOCK}{_OFFSET}?$"},
     timedelta: {"type": "string", "pattern": f"^-?P(?:[0-9]{{1,9}}D(?:{_SECONDS})?|{_SECONDS})$"},
     # a long exponent is read in just the form that Decimal itself writes
     Decimal: {
@@ -177,10 +179,7 @@ class Definitions:
         schema = self.schema(part.node)
         for keywords in keywords_of(part.attribute.validator, part.node):
             add(schema, keywords)
-        default = part.attribute.default
-        if not part.required and not isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
-            wire = part.node.write(default, "$", Problems())
-            add(schema, {} if wire is MISSING else {"default": msgspec.to_builtins(wire)})
+        add(schema, _default(part))
         return schema
 
     def _value_object(self, node: ValueObjectNode) -> Schema:
@@ -267,6 +266,15 @@ def _closed(properties: Schema, required: list[str], *, closed: bool) -> Schema:
     if required:
         made["required"] = required
     return made | ({"additionalProperties": False} if closed else {})
+
+
+def _default(part: Part) -> Schema:
+    """Return the default of a field, where it is a value, and the one that the object gets."""
+    default = part.attribute.default
+    if part.required or part.attribute.converter is not None or isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
+        return {}
+    wire = part.node.write(default, "$", Problems())
+    return {} if wire is MISSING else {"default": msgspec.to_builtins(wire)}
 
 
 def _about(hint: object) -> Schema:
