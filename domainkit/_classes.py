@@ -156,14 +156,10 @@ def _argument_for(parameter: TypeVar, arguments: Mapping[TypeVar, object]) -> ob
 def unaliased(hint: object) -> object:
     """Return what an alias stands for that was made by `type X = ...` (PEP 695); any other type as it is.
 
-    Raises UnresolvedAnnotationError while a name in the alias can't be found.
+    Raises NameError while a name in the alias can't be found.
     """
     alias = get_origin(hint) or hint
     while isinstance(alias, _ALIAS_TYPES):
-        try:
-            value = alias.__value__
-        except NameError as error:
-            raise UnresolvedAnnotationError(f"type {alias.__name__}: {error}") from error
-        hint = substitute(value, dict(zip(alias.__type_params__, get_args(hint), strict=False)))
+        hint = substitute(alias.__value__, dict(zip(alias.__type_params__, get_args(hint), strict=False)))
         alias = get_origin(hint) or hint
     return hint

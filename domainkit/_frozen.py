@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, TypeVar, get_args, get_origin
 
 import attrs
 
-from domainkit._classes import UnresolvedAnnotationError, own_annotations, type_of
+from domainkit._classes import own_annotations, type_of
 from domainkit._mapping import frozen_copy
 from domainkit._types import bare
 
@@ -87,6 +87,8 @@ class Frozen:
             generated.__name__, generated.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
             set_init(cls, generated)  # this is what attrs.frozen does where no __init__ stands
             del cls.__attrs_init__  # type: ignore[attr-defined]  # so that one constructor is left
+        if "__slots__" not in cls.__dict__:
+            _complete_state(cls)
         cls._finish_definition()
 
     @classmethod
@@ -99,6 +101,22 @@ class Frozen:
 def set_init(cls: type, init: Init) -> None:
     """Give `cls` the constructor `init`."""
     type.__setattr__(cls, "__init__", init)
+
+
+def _complete_state(cls: type) -> None:
+    """Let a class without slots be pickled and copied whole: the methods of a slotted base know the base's fields."""
+    for name, method in (("__getstate__", _state), ("__setstate__", _set_state)):
+        if name not in cls.__dict__:
+            setattr(cls, name, method)
+
+
+def _state(self: object) -> dict[str, object]:
+    return {attribute.name: getattr(self, attribute.name) for attribute in attrs.fields(type(self))}  # type: ignore[arg-type]  # an attrs instance
+
+
+def _set_state(self: object, state: Mapping[str, object]) -> None:
+    for name, value in state.items():
+        object.__setattr__(self, name, value)
 
 
 def _own_fields(cls: type) -> list[str]:
@@ -166,7 +184,7 @@ def _install_init(cls: type, init: Init, *, last: bool) -> None:
         try:
             hint = type_of(cls, attribute.name)
             refuse_mutable(hint, f"{cls.__qualname__}.{attribute.name}")
-        except UnresolvedAnnotationError:
+        except NameError:  # UnresolvedAnnotationError, or that of an alias
             resolved = False
             continue
         if holds_mapping(hint):

@@ -11,7 +11,7 @@ import attrs
 from attrs import frozen
 from returns.result import Failure, Result, Success
 
-from domainkit._classes import UnresolvedAnnotationError, type_of
+from domainkit._classes import type_of
 from domainkit._frozen import HOOKS, Frozen, Init, freezing_init, holds_mapping, refuse_mutable, set_init
 from domainkit._types import describe, exact_classes, fits
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
@@ -26,7 +26,7 @@ def _install_constructor(cls: type["ValueObject[T]"]) -> None:
     """Give `cls` a constructor that checks the type of `value`, runs its validators, and names the class in errors."""
     try:
         make = _constructor(cls)
-    except UnresolvedAnnotationError:
+    except NameError:  # UnresolvedAnnotationError, or that of an alias
         make = _late_constructor(cls)
     set_init(cls, make)  # what attrs.frozen does, with the checks of this library
 
