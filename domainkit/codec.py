@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -85,7 +84,7 @@ class _Data(msgspec.Struct, gc=False):
     type: str
     type_message: str
     version: int
-    occurred_on: datetime
+    occurred_on: str
     attributes: msgspec.Raw = msgspec.Raw(b"null")
     meta: dict[str, Any] | None = None
 

@@ -11,7 +11,7 @@ from attrs import frozen
 from domainkit._mapping import FrozenMapping, freeze_json
 from domainkit.conversion.classes import AttrsNode
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.nodes import LEAVES, MISSING, Problems, Refused
+from domainkit.conversion.nodes import LEAVES, MISSING, Problems, load_moment
 from domainkit.errors import InvalidMessage, Problem
 
 M = TypeVar("M")
@@ -19,7 +19,7 @@ H = TypeVar("H")
 MakeHeader = Callable[[UUID, datetime, Mapping[str, object]], H]
 
 EMPTY: FrozenMapping[str, object] = FrozenMapping()
-_OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618"
+_OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618, to the microsecond"
 
 
 @frozen
@@ -43,11 +43,21 @@ class MessageInfo:
         return f"{self.kind} {self.name} version {self.version}"
 
 
-def in_utc(moment: datetime) -> datetime:
-    """Return the moment in UTC; one without an offset is taken as UTC already, as the wire form says."""
-    if moment.tzinfo is None:
-        return datetime.combine(moment, moment.time(), UTC)  # a quarter of the time of `replace`
-    return moment.astimezone(UTC)
+def utc_moment(text: str) -> datetime:
+    """Return the UTC moment that is written as `text`; one without an offset is in UTC already, as the wire form says.
+
+    Raises ValueError or OverflowError where it is no moment, or one finer than a microsecond.
+    """
+    if len(text) == _LENGTH:  # as this library and petisco write it, or nearly so
+        try:
+            return msgspec.convert(text + "Z", datetime)
+        except msgspec.ValidationError:
+            pass
+    moment = load_moment(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+_LENGTH = len("2021-12-28 14:11:47.845618")
 
 
 def occurred_on_text(moment: datetime) -> str:
@@ -76,9 +86,8 @@ class MessageWire(Generic[M, H]):
         self.node = AttrsNode(cls, cls, forbid_unknown=self.forbid_unknown)
         self.node.complete(derivation.parts(cls, cls, frozenset({"header"})), ("header",))
         self._load: Callable[[Any, H], M] = self.node.load  # type: ignore[assignment]  # it takes the preset header too
-        self.data = _data_struct(
-            self.node.struct, self.node.parts != () and self.node.parts[0].required, self.forbid_unknown
-        )
+        required = any(part.required for part in self.node.parts)
+        self.data = _data_struct(self.node.struct, required=required, forbid_unknown=self.forbid_unknown)
         self.envelope = msgspec.defstruct(
             "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.forbid_unknown
         )
@@ -92,18 +101,12 @@ class MessageWire(Generic[M, H]):
         """
         try:
             return _encoder.encode(self._enveloped(message, self.node.dump(message)))
-        except (Refused, TypeError, ValueError, OverflowError):
-            pass
-        return _encoder.encode(self._carefully(message))
+        except Exception:  # Refused, the encoder's, or what a user's own hook raises: the second pass tells
+            return self._carefully(message)
 
     def builtins(self, message: M) -> dict[str, Any]:
-        """Return the wire form as builtins; it raises as `encode` does."""
-        try:
-            wire = self._enveloped(message, self.node.dump(message))
-            _encoder.encode(wire)  # it refuses lone surrogates and integers that are too long
-        except (Refused, TypeError, ValueError, OverflowError):
-            wire = self._carefully(message)
-        made: dict[str, Any] = msgspec.to_builtins(wire)
+        """Return the wire form as builtins: just what a reader of the JSON sees. It raises as `encode` does."""
+        made: dict[str, Any] = msgspec.json.decode(self.encode(message))
         return made
 
     def _enveloped(self, message: Any, attributes: msgspec.Struct) -> msgspec.Struct:
@@ -113,12 +116,17 @@ class MessageWire(Generic[M, H]):
             self.data(header.id.value, info.name, info.kind, info.version, moment, attributes, header.meta)
         )
 
-    def _carefully(self, message: M) -> msgspec.Struct:
+    def _carefully(self, message: M) -> bytes:
         problems = Problems()
-        attributes = self.node.write(message, "$.data.attributes", problems)
-        if problems:
-            raise InvalidMessage(problems=tuple(problems))
-        return self._enveloped(message, attributes)
+        try:
+            attributes = self.node.write(message, "$.data.attributes", problems)
+            if not problems:
+                return _encoder.encode(self._enveloped(message, attributes))
+        except RecursionError:
+            problems.add("$.data.attributes", "fewer objects inside one another", "limit")
+        except (TypeError, ValueError):  # the attributes were looked at: the meta is left
+            problems.add("$.data.meta", "JSON values, without lone surrogates or integers of over 4300 digits", "value")
+        raise refusal(problems) from None
 
     def decode(self, data: bytes) -> M | None:
         """Return the message of bytes that were checked; None where they are not such a message: ask `read` why."""
@@ -128,7 +136,7 @@ class MessageWire(Generic[M, H]):
             if wire.type == info.name and wire.version == info.version and wire.type_message == info.kind:
                 return self.build(wire, wire.attributes)
         except Exception:  # msgspec's, or whatever a validator raises: the second pass tells
-            pass
+            return None
         return None
 
     def decode_attributes(self, raw: msgspec.Raw) -> Any:
@@ -137,8 +145,7 @@ class MessageWire(Generic[M, H]):
 
     def build(self, wire: Any, attributes: Any) -> M:
         """Return the message of a decoded envelope; it raises what the validators raise."""
-        moment = wire.occurred_on
-        header = self.header(wire.id, in_utc(moment), frozen_meta(wire.meta))
+        header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(wire.meta))
         return self._load(self.node.struct() if attributes is None else attributes, header)
 
     def read(self, data: object, problems: Problems) -> M | None:
@@ -161,9 +168,9 @@ class MessageWire(Generic[M, H]):
         return None if made is MISSING else made
 
 
-def _data_struct(attributes: type[msgspec.Struct], required: bool, forbid_unknown: bool) -> type[msgspec.Struct]:
+def _data_struct(attributes: type[msgspec.Struct], *, required: bool, forbid_unknown: bool) -> type[msgspec.Struct]:
     fields: list[Any] = [
-        ("id", UUID), ("type", str), ("type_message", str), ("version", int), ("occurred_on", datetime),
+        ("id", UUID), ("type", str), ("type_message", str), ("version", int), ("occurred_on", str),
         ("attributes", attributes) if required else ("attributes", Union[attributes, None], None),  # noqa: UP007  (known at run time only)
         ("meta", Union[dict[str, Any], None], None),  # noqa: UP007  (as above)
     ]  # fmt: skip  # the keys in their order on the wire
@@ -186,7 +193,7 @@ class Envelope:
 
 
 def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = False) -> Envelope | None:
-    """Return the parts of an envelope given as builtins, noting every problem; None where there is no envelope at all."""
+    """Return the parts of an envelope given as builtins, noting every problem; None where there is none at all."""
     if not isinstance(data, Mapping):
         problems.add("$", "an object", "type")
         return None
@@ -225,8 +232,8 @@ def _read_occurred_on(inner: Mapping[Any, Any], problems: Problems) -> datetime 
         problems.add("$.data.occurred_on", _OCCURRED_ON, "missing" if found is MISSING else "type")
         return None
     try:
-        return in_utc(msgspec.convert(found, datetime))
-    except (msgspec.ValidationError, OverflowError):
+        return utc_moment(found)
+    except (ValueError, OverflowError):
         problems.add("$.data.occurred_on", _OCCURRED_ON, "value")
         return None
 

@@ -231,7 +231,7 @@ class ClockLeaf(Leaf):
         return self.load(data)  # type: ignore[misc]  # set above
 
 
-UTC_DATETIME = Annotated[datetime, msgspec.Meta(tz=True)]
+AWARE_DATETIME = Annotated[datetime, msgspec.Meta(tz=True)]
 _LONGER = re.compile(r"\.[0-9]{6}0*[1-9]", re.ASCII)
 _SECONDS = re.compile(r"\.[0-9]{1,6}0*[Ss]", re.ASCII)
 
@@ -241,11 +241,18 @@ def _refuse_longer(text: str) -> None:
         raise ValueError("a fraction of a second has six digits at most")
 
 
+def load_moment(text: str) -> datetime:
+    """Return the datetime that is written as `text` (RFC 3339, the offset may be absent); ValueError otherwise."""
+    if text[26:27].isdigit():
+        _refuse_longer(text)
+    return msgspec.convert(text, datetime)
+
+
 def load_datetime(text: str) -> datetime:
     """Return the datetime that is written as `text` (RFC 3339, with an offset); ValueError for anything else."""
     if text[26:27].isdigit():
         _refuse_longer(text)
-    return msgspec.convert(text, UTC_DATETIME)
+    return msgspec.convert(text, AWARE_DATETIME)
 
 
 def load_time(text: str) -> time:
