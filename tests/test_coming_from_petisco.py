@@ -47,8 +47,8 @@ def test_a_typed_id_of_petisco_is_any_text() -> None:
     old_id, new_id = petisco.Uuid(TEXT), domainkit.Uuid.from_str(TEXT)
 
     assert OldTaskId(TEXT) == old_id == TEXT
-    assert TEXT not in {new_id, TaskId.from_str(TEXT)}
-    assert TaskId.from_str(TEXT) != new_id
+    assert new_id != TaskId.from_str(TEXT)
+    assert {new_id, TaskId.from_str(TEXT)}.isdisjoint([TEXT])
 
 
 def test_add_meta_of_petisco_replaces() -> None:
