@@ -7,6 +7,7 @@ PYTHON ?=
 VENV := .venv
 ARGS :=
 CONSTRAINT :=
+EXTRAS := all
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINT))
 PYRIGHT = PATH="$(abspath $(BIN)):$$PATH" PYRIGHT_PYTHON_IGNORE_WARNINGS=1 python -m pyright# it looks for python on PATH
@@ -63,6 +64,11 @@ $(MADE): pyproject.toml
 	@sh .ci/make-environment $(VENV) $(PYTHON)
 	@echo "Installing domainkit and its dependencies"
 	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(INSTALLED)test: $(MADE)
+	@echo "Installing what the tests need"
+	@$(PIP_INSTALL) --editable '.$(EXTRAS:%=[%])' --group test $(EXTRAS:%=--group extras)
 	@touch $@
 
 $(INSTALLED)%: $(MADE)
