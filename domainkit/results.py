@@ -378,7 +378,7 @@ def _ended_by(step: object, result: object) -> Result[Any, Any]:
 
 def name_of(function: object) -> str:
     """Return what a function, or another callable, is called: for a log or an error."""
-    while isinstance(function, partial):
+    if isinstance(function, partial):
         function = function.func
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
     return name

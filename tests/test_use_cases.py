@@ -591,24 +591,30 @@ def test_what_an_app_service_raises_reaches_its_use_case() -> None:
     assert "builtins.ZeroDivisionError" == run(0).failure().exception_type
 
 
-def test_a_decorated_function_keeps_its_face() -> None:
+def create(title: str, *, done: bool = False) -> Result[int, Duplicate]:
+    """Create a task."""
+    return Success(len(title) + done)
+
+
+async def create_later(title: str, *, done: bool = False) -> Result[int, Duplicate]:
+    """Create a task later."""
+    return Success(len(title) + done)
+
+
+@pytest.mark.parametrize("function", [create, create_later])
+def test_a_decorated_function_keeps_its_face(function: Callable[..., Any]) -> None:
     """A function under the guard keeps its name, docstring, signature and annotations, and has it as `__wrapped__`."""
+    guarded: Callable[..., Any] = use_case(function)
+    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__"):
+        assert getattr(function, name) == getattr(guarded, name)
+    assert inspect.signature(function) == inspect.signature(guarded)
+    assert inspect.unwrap(guarded) is function
 
-    def create(title: str, *, done: bool = False) -> Result[int, Duplicate]:
-        """Create a task."""
-        return Success(len(title))
 
-    guarded = use_case(create)
-    assert (create.__name__, create.__qualname__, create.__module__) == (
-        guarded.__name__,
-        guarded.__qualname__,
-        guarded.__module__,
-    )
-    assert "Create a task." == guarded.__doc__
-    assert inspect.signature(create) == inspect.signature(guarded)
-    assert create.__annotations__ == guarded.__annotations__
-    assert inspect.unwrap(guarded) is create
-    assert Success(3) == guarded("abc", done=True)
+def test_arguments_reach_the_decorated_function() -> None:
+    """Positional and keyword arguments are handed on as they are."""
+    assert Success(4) == use_case(create)("abc", done=True)
+    assert Success(4) == asyncio.run(use_case(create_later)("abc", done=True))
 
 
 def test_a_coroutine_function_stays_one() -> None:
