@@ -237,7 +237,7 @@ _PATTERN: type = type(attrs.validators.matches_re(""))
 
 def flattened(validator: Any) -> tuple[Any, ...]:
     """Return the validators that attrs joined into one."""
-    return validator._validators if isinstance(validator, _AND) else (validator,)  # noqa: SLF001  (attrs has no other way)
+    return validator._validators if isinstance(validator, _AND) else (validator,)
 
 
 def _condition(source: _Source, validator: Any, value: str) -> str | None:

@@ -435,7 +435,7 @@ class RecursiveNode(Node):
     """A class inside itself: stands for the node that is being made."""
 
     kinds = frozenset({"object"})
-    wire_classes = ()
+    wire_classes: tuple[type, ...] = ()
 
     def __init__(self, name: str, cls: type) -> None:
         self.wire = ForwardRef(name)

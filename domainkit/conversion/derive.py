@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Mapping
+from itertools import combinations
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
 
@@ -9,8 +10,15 @@ import attrs
 import msgspec
 from cattrs import BaseConverter
 
-from domainkit._classes import UnresolvedAnnotationError, parameters_of, type_of
-from domainkit._frozen import ABSENT, ON_THE_WIRE, Frozen, refuse_mutable, require_decorated
+from domainkit._classes import UnresolvedAnnotationError, own_annotations, parameters_of, type_of, unaliased
+from domainkit._frozen import (
+    ABSENT,
+    ON_THE_WIRE,
+    Frozen,
+    refuse_mutable,
+    require_decorated,
+    undecorated_error,
+)
 from domainkit._types import describe, members
 from domainkit.conversion.classes import AttrsNode, Part
 from domainkit.conversion.composites import (
@@ -24,6 +32,7 @@ from domainkit.conversion.composites import (
     ValueObjectNode,
     VariadicTupleNode,
 )
+from domainkit.conversion.hooks import own_hooks
 from domainkit.conversion.nodes import LEAVES, EnumLeaf, LiteralLeaf, Node, json_kind
 from domainkit.conversion.tagged import Tagged, TaggedNode
 from domainkit.values import ValueObject
@@ -53,7 +62,11 @@ class Derivation:
 
         Raises UnsupportedTypeError for a type that has no wire form.
         """
-        refuse_mutable(hint, where)
+        try:
+            refuse_mutable(hint, where)
+            hint = unaliased(hint)
+        except UnresolvedAnnotationError as error:
+            raise UnsupportedTypeError(f"{where}: {error}") from error
         if get_origin(hint) is Annotated:
             return self._annotated(hint, where)
         if isinstance(hint, NewType):
@@ -72,7 +85,7 @@ class Derivation:
         cls = origin or hint
         if isinstance(cls, type):
             return self._class(cls, hint, where)
-        raise _unsupported(hint, where)
+        raise _open(hint, where) if isinstance(hint, TypeVar) else _unsupported(hint, where)
 
     def _annotated(self, hint: object, where: str) -> Node:
         base, *extras = get_args(hint)
@@ -96,17 +109,17 @@ class Derivation:
         key = self.node(inner[0], where)
         if not key.kinds <= {"str", "int"} or len(key.kinds) != 1:
             raise UnsupportedTypeError(
-                f"{where}: {describe(inner[0])} can't be a key, since JSON has text keys; use a str, an int, an id, or a value object of one"
+                f"{where}: {describe(inner[0])} can't be a key, since JSON has text keys; "
+                "use a str, an int, an id, or a value object of one"
             )
         return MappingNode(key, self.node(inner[1], where))
 
     def _class(self, cls: type, hint: object, where: str) -> Node:
-        key = hint if isinstance(hint, type) or get_args(hint) else cls
-        if key in self._open:
-            return self._open[key]
-        if key not in self._done:
-            self._done[key] = self._new_class(cls, hint, where)
-        return self._done[key]
+        if hint in self._open:
+            return self._open[hint]
+        if hint not in self._done:
+            self._done[hint] = self._new_class(cls, hint, where)
+        return self._done[hint]
 
     def _new_class(self, cls: type, hint: object, where: str) -> Node:
         hooked = self._hooked(cls)
@@ -139,8 +152,11 @@ class Derivation:
 
     def attrs_node(self, cls: type, hint: object, *, tag: tuple[str, str] | None = None) -> AttrsNode:
         """Return the node of an attrs class, every field that its constructor takes being a key."""
-        if issubclass(cls, Frozen):
-            require_decorated(cls)
+        _refuse_undecorated(cls)
+        if len(self._open) > _MOST_OPEN:
+            raise UnsupportedTypeError(
+                f"{cls.__qualname__}: it holds itself with ever new type arguments; use the same"
+            )
         node = AttrsNode(cls, hint, forbid_unknown=self.forbid_unknown, tag=tag)
         key = hint if tag is None else (cls, tag)
         standin = self._open[key] = RecursiveNode(f"_wire_{len(self._structs)}_{len(self._open)}", cls)
@@ -171,16 +187,24 @@ class Derivation:
         named, found = set(tagged.classes.values()), members(base)
         if named != set(found) - {NoneType}:
             raise UnsupportedTypeError(
-                f"{where}: Tagged({tagged.key!r}, ...) must name the classes of {describe(base)}, each once, and no other"
+                f"{where}: Tagged({tagged.key!r}, ...) must name the classes of {describe(base)}, "
+                "each once, and no other"
             )
-        node = TaggedNode(tagged, {name: self._tagged_member(cls, (tagged.key, name), where) for name, cls in tagged.classes.items()})
+        members_by_name = {
+            name: self._tagged_member(cls, (tagged.key, name), where) for name, cls in tagged.classes.items()
+        }
+        node = TaggedNode(tagged, members_by_name)
         return UnionNode((node, LEAVES[NoneType])) if NoneType in found else node
 
     def _tagged_member(self, cls: type, tag: tuple[str, str], where: str) -> Node:
         if not attrs.has(cls) or issubclass(cls, ValueObject):
-            raise UnsupportedTypeError(f"{where}: {cls.__qualname__} can't have a tag; a tagged union has @attrs.frozen classes")
+            raise UnsupportedTypeError(
+                f"{where}: {cls.__qualname__} can't have a tag; a tagged union has @attrs.frozen classes"
+            )
         if tag[0] in (attribute.alias for attribute in attrs.fields(cls)):
-            raise UnsupportedTypeError(f"{where}: {cls.__qualname__} has a field {tag[0]!r}, as the tag is called; call the tag another name")
+            raise UnsupportedTypeError(
+                f"{where}: {cls.__qualname__} has a field {tag[0]!r}, as the tag is called; call the tag another name"
+            )
         key = (cls, tag)
         if key not in self._open and key not in self._done:
             self._done[key] = self.attrs_node(cls, cls, tag=tag)
@@ -188,21 +212,34 @@ class Derivation:
 
     def _union(self, found: tuple[object, ...], where: str) -> Node:
         nodes = tuple(self.node(member, where) for member in found)
-        named = describe(Union[found])  # noqa: UP007  (the members are known at run time only)
-        for index, node in enumerate(nodes):
-            for other in nodes[index + 1 :]:
-                both = node.kinds & other.kinds
-                if both and not (isinstance(node, HookNode) or isinstance(other, HookNode)):
-                    raise UnsupportedTypeError(
-                        f"{where}: in {named}, JSON can't tell {node.expected} from {other.expected} (each is "
-                        f'{" or ".join(sorted(both))}); say which is which with a tag: Annotated[..., Tagged("kind", name=Class, ...)]'
-                    )
+        for one, other in combinations(nodes, 2):
+            both = one.kinds & other.kinds
+            beside_hook = isinstance(one, HookNode) or isinstance(other, HookNode)
+            if both and not (beside_hook and LEAVES[NoneType] in (one, other)):
+                raise UnsupportedTypeError(
+                    f"{where}: in {describe(Union[found])}, JSON can't tell "  # noqa: UP007  (known at run time only)
+                    f"{one.expected} from {other.expected} (each is {' or '.join(sorted(both))}); {_way_out(both)}"
+                )
         return UnionNode(nodes)
 
 
-def own_hooks(converter: BaseConverter, cls: type) -> tuple[object | None, object | None]:
-    """Return the structure and unstructure hooks that a user registered for just this class."""
-    return None, None
+_MOST_OPEN = 50
+
+
+def _way_out(kinds: frozenset[str]) -> str:
+    if "object" in kinds:
+        return 'say which is which with a tag: Annotated[..., Tagged("kind", name=Class, ...)]'
+    return "use one of them, or @attrs.frozen classes of them with a tag"
+
+
+def _refuse_undecorated(cls: type) -> None:
+    """Raise TypeError where a subclass of an attrs class has fields that attrs doesn't know of."""
+    if issubclass(cls, Frozen):
+        return require_decorated(cls)
+    for base in cls.__mro__:
+        for name in own_annotations(base) if attrs.has(base) and "__attrs_attrs__" not in base.__dict__ else ():
+            raise undecorated_error(base, name)
+    return None
 
 
 def _resolved(cls: type, name: str, arguments: Mapping[TypeVar, object]) -> object:
@@ -217,7 +254,8 @@ def _refuse_duplicates(cls: type, parts: list[Part]) -> None:
     for part in parts:
         if keys.count(part.key) > 1:
             raise UnsupportedTypeError(
-                f"{cls.__qualname__}.{part.attribute.name}: two fields are called {part.key!r} on the wire; give one an alias"
+                f"{cls.__qualname__}.{part.attribute.name}: two fields are called {part.key!r} on the wire; "
+                "give one an alias"
             )
 
 
@@ -226,16 +264,25 @@ def _literal(options: tuple[object, ...], where: str) -> Node:
         raise UnsupportedTypeError(
             f"{where}: a Literal may hold str, int and None on the wire; use an Enum for the rest"
         )
+    _refuse_long(options, where)
     return LiteralLeaf(options)
 
 
 def _enum(cls: type[enum.Enum], where: str) -> Node:
-    kinds = {json_kind(member.value) for member in cls}
+    values = tuple(member.value for member in cls)
+    kinds = {json_kind(value) if type(value) in (str, int) else "other" for value in values}
     if kinds not in ({"str"}, {"int"}):
         raise UnsupportedTypeError(
-            f"{where}: the members of {cls.__qualname__} must all have text values, or all integer ones, to be told apart in JSON"
+            f"{where}: the members of {cls.__qualname__} must all have text values, or all integer ones, "
+            "to be told apart in JSON"
         )
+    _refuse_long(values, where)
     return EnumLeaf(cls, kinds.pop())
+
+
+def _refuse_long(options: tuple[object, ...], where: str) -> None:
+    if any(isinstance(option, int) and not -(2**63) <= option < 2**63 for option in options):
+        raise UnsupportedTypeError(f"{where}: an integer of an Enum or a Literal has 64 bits at most; use text")
 
 
 def _constrained(node: Node, constraints: list[msgspec.Meta], where: str) -> Node:
@@ -244,13 +291,21 @@ def _constrained(node: Node, constraints: list[msgspec.Meta], where: str) -> Nod
         msgspec.json.Decoder(made.wire)
     except TypeError as error:
         raise UnsupportedTypeError(
-            f"{where}: the constraint doesn't fit the wire form of its type ({error})"
+            f"{where}: the constraint doesn't fit the wire form of its type ({error}); "
+            "in a union, it stands beside the member that it is about"
         ) from error
     return made
+
+
+def _open(parameter: TypeVar, where: str) -> UnsupportedTypeError:
+    return UnsupportedTypeError(
+        f"{where}: the type variable {parameter} stands for no type; name the class with its argument, such as Box[str]"
+    )
 
 
 def _unsupported(hint: object, where: str) -> UnsupportedTypeError:
     return UnsupportedTypeError(
         f"{where}: {describe(hint)} has no wire form; use a value object, an @attrs.frozen class, an Enum, or one of "
-        "str, int, bool, float, Decimal, UUID, bytes, date, time, datetime, timedelta, tuple, frozenset and Mapping of these"
+        "str, int, bool, float, Decimal, UUID, bytes, date, time, datetime, timedelta, "
+        "tuple, frozenset and Mapping of these"
     )

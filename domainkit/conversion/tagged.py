@@ -39,7 +39,7 @@ class Tagged:
     classes: Mapping[str, type] = field()
 
     def __init__(self, key: str, /, **classes: type) -> None:
-        if len(classes) < 2 or len(set(classes.values())) < len(classes):  # noqa: PLR2004  (a union has two members)
+        if len(classes) < 2 or len(set(classes.values())) < len(classes):
             raise TypeError(
                 f'Tagged({key!r}, ...): name each class of the union once, such as Tagged("kind", card=Card)'
             )
