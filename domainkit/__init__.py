@@ -5,6 +5,7 @@ Everything public is imported from here; the adapters and the test kit, which ne
 """
 
 from domainkit.aggregates import AggregateRoot
+from domainkit.causation import caused, handling
 from domainkit.codec import Attributes, MessageCodec, Upcaster
 from domainkit.conversion import ValueObjectSerializer, configure_converter, make_converter
 from domainkit.conversion.derive import UnsupportedTypeError
@@ -32,6 +33,7 @@ from domainkit.errors import (
     UserAlreadyExists,
     UserNotFound,
 )
+from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
 from domainkit.http import (
     DEFAULT_HTTP_ERROR_MAP,
     ErrorMap,
@@ -40,8 +42,11 @@ from domainkit.http import (
     http_error_for,
     problem_details,
 )
-from domainkit.mediator import CommandNotHandled, Mediator
+from domainkit.mediator import AsyncMediator, AsyncMiddleware, CommandNotHandled, Mediator, Middleware
 from domainkit.memory import (
+    AsyncInmemoryCommandBus,
+    AsyncInmemoryCrudRepository,
+    AsyncInmemoryDomainEventBus,
     InmemoryCommandBus,
     InmemoryCrudRepository,
     InmemoryDomainEventBus,
@@ -53,15 +58,18 @@ from domainkit.messages import (
     DomainEvent,
     EnvelopeData,
     EnvelopeDict,
-    Handler,
     JsonValue,
     Message,
     MessageHeader,
     MessageInfo,
-    Subscriber,
 )
 from domainkit.ports import (
     AppService,
+    AsyncAppService,
+    AsyncCommandBus,
+    AsyncCrudRepository,
+    AsyncDomainEventBus,
+    AsyncNotifier,
     CommandBus,
     CrudRepository,
     DomainEventBus,
@@ -83,6 +91,18 @@ __all__ = [
     "AggregatesNotFoundError",
     "AlreadyExists",
     "AppService",
+    "AsyncAppService",
+    "AsyncCommandBus",
+    "AsyncCrudRepository",
+    "AsyncDomainEventBus",
+    "AsyncHandler",
+    "AsyncInmemoryCommandBus",
+    "AsyncInmemoryCrudRepository",
+    "AsyncInmemoryDomainEventBus",
+    "AsyncMediator",
+    "AsyncMiddleware",
+    "AsyncNotifier",
+    "AsyncSubscriber",
     "AsyncUseCase",
     "Attributes",
     "BusCannotPublish",
@@ -117,6 +137,7 @@ __all__ = [
     "MessageCodec",
     "MessageHeader",
     "MessageInfo",
+    "Middleware",
     "NotAllowed",
     "NotFound",
     "Notifier",
@@ -138,9 +159,11 @@ __all__ = [
     "ValueObject",
     "ValueObjectSerializer",
     "async_pipeline",
+    "caused",
     "collect",
     "configure_converter",
     "fold",
+    "handling",
     "http_error_for",
     "make_converter",
     "pipeline",

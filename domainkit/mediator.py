@@ -1,23 +1,55 @@
 """Typed dispatch in process: a command goes to its one handler, and the answer's type is known."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
+from inspect import isawaitable
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, Never, Protocol, TypeAlias, TypeVar
 
 from returns.result import Failure, Result
 
+from domainkit.causation import HANDLED
 from domainkit.errors import DomainError
-from domainkit.messages import Command, Handler
+from domainkit.handlers import AsyncHandler, Handler
+from domainkit.messages import Command
 from domainkit.results import name_of
 
 R = TypeVar("R")
 E = TypeVar("E")
+X = TypeVar("X")
+X_co = TypeVar("X_co", covariant=True)
+
+AnyCommand: TypeAlias = Command[Any, Any]  # Any: whatever it answers
+AnyHandler: TypeAlias = Handler[Any, Any, Any] | AsyncHandler[Any, Any, Any]  # Any: of commands of every class
+Answer: TypeAlias = Result[Any, Any]  # Any: what a command answers is known to its class, and to `send`
 
 
 class CommandNotHandled(DomainError):
     """A command was sent that no handler is bound to."""
 
 
-class Mediator:
+class Middleware(Protocol):
+    """What runs around every command: it calls `proceed` once, and returns what that returns, or another Result.
+
+    It sees a command and an answer whose types it can't know, and keeps them as they are.
+    """
+
+    def __call__(self, command: Command[R, E], proceed: Callable[[Command[R, E]], Result[R, E]], /) -> Result[R, E]:
+        """Return what `proceed(command)` returns."""
+        ...
+
+
+class AsyncMiddleware(Protocol):
+    """A Middleware that awaits `proceed`."""
+
+    async def __call__(
+        self, command: Command[R, E], proceed: Callable[[Command[R, E]], Awaitable[Result[R, E]]], /
+    ) -> Result[R, E]:
+        """Return what `await proceed(command)` returns."""
+        ...
+
+
+class Mediator(Generic[X_co]):
     """Sends commands to their handlers. See Gamma et al., Design Patterns (1994), Mediator.
 
     >>> from attrs import frozen
@@ -30,43 +62,170 @@ class Mediator:
     >>> Mediator(Greet.handled_by(greet)).send(Greet("Ada"))
     <Success: Hello Ada>
 
+    `Mediator[NotAllowed]` is one that may refuse with NotAllowed before the handler is asked: see `checked_by`.
+
     Args:
         handlers: bound by `handled_by`, one for a class of commands.
 
     Raises:
-        TypeError: two handlers are bound to one class, or one of them is no Handler.
+        TypeError: two handlers are bound to one class, or one of them is no Handler; one of a coroutine function
+            belongs into an AsyncMediator.
     """
 
-    __slots__ = ("_handlers",)
+    def __init__(self: "Mediator[Never]", *handlers: Handler[Any, Any, Any]) -> None:
+        self._handlers: Mapping[type, Handler[Any, Any, Any]] = MappingProxyType(by_type(handlers, Handler))
+        self._proceed: Callable[[AnyCommand], Answer] = self._handle
 
-    def __init__(self, *handlers: Handler[Any, Any, Any]) -> None:
-        self._handlers = MappingProxyType(by_type(handlers))
+    @property
+    def handlers(self) -> tuple[Handler[Any, Any, Any], ...]:
+        """The handlers, in the order in which they were given."""
+        return tuple(self._handlers.values())
 
-    def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled]:
+    def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
         """Return what the handler of the command's class returns; a Failure with CommandNotHandled where there is none.
 
-        What the handler raises is raised here: put the guard (`use_case`) around the handler.
+        What the handler raises is raised here: put the guard (`use_case`) around the handler. While the handler runs,
+        the messages that it publishes have the command as their cause.
         """
-        handler = self._handlers.get(type(command))
-        if handler is None:
-            return Failure(
-                CommandNotHandled(additional_info={"message": f"no handler for {type(command).__qualname__}"})
-            )
-        answer: Result[R, E] = handler.function(command)
+        answer: Result[R, E | CommandNotHandled | X_co] = self._proceed(command)
         return answer
 
+    def within(self, middleware: Middleware) -> "Mediator[X_co]":
+        """Return a mediator that runs `middleware` around all that this one does: the last one added is the outermost.
 
-def by_type(handlers: tuple[Handler[Any, Any, Any], ...]) -> dict[type, Handler[Any, Any, Any]]:
+        >>> def log(command, proceed):
+        ...     print("before")
+        ...     answer = proceed(command)
+        ...     print("after")
+        ...     return answer
+        >>> _ = Mediator().within(log).send(Command())
+        before
+        after
+        """
+        inner, made = self._proceed, copy(self)
+        made._proceed = lambda command: middleware(command, inner)
+        return made
+
+    def checked_by(self, check: Callable[[AnyCommand], Result[None, X]]) -> "Mediator[X_co | X]":
+        """Return a mediator that asks `check` before all that this one does; its Failure is the answer then.
+
+        The type of the answer says so: `Result[Task, DuplicateTask | CommandNotHandled | NotAllowed]`.
+
+        >>> from domainkit import NotAllowed
+        >>> Mediator().checked_by(lambda command: Failure(NotAllowed())).send(Command())
+        <Failure: NotAllowed>
+        """
+        inner = self._proceed
+
+        def proceed(command: AnyCommand) -> Answer:
+            checked = check(command)
+            return checked if isinstance(checked, Failure) else inner(command)
+
+        made: Mediator[Any] = copy(self)
+        made._proceed = proceed
+        return made
+
+    def _handle(self, command: AnyCommand) -> Answer:
+        handler = self._handlers.get(type(command))
+        if handler is None:
+            return not_handled(command)
+        token = HANDLED.set(command)
+        try:
+            return handler.function(command)
+        finally:
+            HANDLED.reset(token)
+
+
+class AsyncMediator(Generic[X_co]):
+    """A Mediator whose handlers and checks may be coroutine functions, or plain ones.
+
+    >>> import asyncio
+    >>> from returns.result import Success
+    >>> class Greet(Command[str, DomainError]): ...
+    >>> async def greet(command: Greet) -> Result[str, DomainError]:
+    ...     return Success("Hello")
+    >>> asyncio.run(AsyncMediator(Greet.handled_by(greet)).send(Greet()))
+    <Success: Hello>
+
+    Args:
+        handlers: bound by `handled_by`, one for a class of commands.
+
+    Raises:
+        TypeError: two handlers are bound to one class, or one of them is no handler.
+    """
+
+    def __init__(self: "AsyncMediator[Never]", *handlers: AnyHandler) -> None:
+        self._handlers: Mapping[type, AnyHandler] = MappingProxyType(by_type(handlers, Handler, AsyncHandler))
+        self._proceed: Callable[[AnyCommand], Awaitable[Answer]] = self._handle
+
+    @property
+    def handlers(self) -> tuple[AnyHandler, ...]:
+        """The handlers, in the order in which they were given."""
+        return tuple(self._handlers.values())
+
+    async def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
+        """Return what the handler of the command's class returns; see `Mediator.send`."""
+        answer: Result[R, E | CommandNotHandled | X_co] = await self._proceed(command)
+        return answer
+
+    def within(self, middleware: AsyncMiddleware) -> "AsyncMediator[X_co]":
+        """Return a mediator that runs `middleware` around all that this one does: the last one is the outermost."""
+        inner, made = self._proceed, copy(self)
+        made._proceed = lambda command: middleware(command, inner)
+        return made
+
+    def checked_by(
+        self, check: Callable[[AnyCommand], Result[None, X] | Awaitable[Result[None, X]]]
+    ) -> "AsyncMediator[X_co | X]":
+        """Return a mediator that asks `check` before all that this one does; its Failure is the answer then."""
+        inner = self._proceed
+
+        async def proceed(command: AnyCommand) -> Answer:
+            asked = check(command)
+            checked = await asked if isawaitable(asked) else asked
+            return checked if isinstance(checked, Failure) else await inner(command)
+
+        made: AsyncMediator[Any] = copy(self)
+        made._proceed = proceed
+        return made
+
+    async def _handle(self, command: AnyCommand) -> Answer:
+        handler = self._handlers.get(type(command))
+        if handler is None:
+            return not_handled(command)
+        token = HANDLED.set(command)
+        try:
+            answer = handler.function(command)
+            return await answer if isawaitable(answer) else answer
+        finally:
+            HANDLED.reset(token)
+
+
+def not_handled(command: AnyCommand) -> Result[Never, CommandNotHandled]:
+    """Return the Failure for a command without a handler."""
+    return Failure(CommandNotHandled(additional_info={"message": f"no handler for {type(command).__qualname__}"}))
+
+
+BoundT = TypeVar("BoundT", bound=AnyHandler)
+
+
+def by_type(handlers: tuple[BoundT, ...], *kinds: type) -> dict[type, BoundT]:
     """Return the handlers by the class of their messages.
 
-    Raises TypeError where a class has two.
+    Raises TypeError where a class has two, or a handler is of none of the `kinds`.
     """
-    found: dict[type, Handler[Any, Any, Any]] = {}
+    found: dict[type, BoundT] = {}
     for handler in handlers:
-        if not isinstance(handler, Handler):
-            raise TypeError(f"expected a handler made by handled_by, not a {type(handler).__qualname__}")
+        if not isinstance(handler, kinds):
+            raise TypeError(f"expected a handler made by handled_by, not {_described(handler)}")
         if handler.message_type in found:
             first, second = name_of(found[handler.message_type].function), name_of(handler.function)
             raise TypeError(f"two handlers for {handler.message_type.__qualname__}: {first} and {second}; keep one")
         found[handler.message_type] = handler
     return found
+
+
+def _described(handler: object) -> str:
+    if isinstance(handler, AsyncHandler):
+        return f"the coroutine function {name_of(handler.function)}: an AsyncMediator or an async bus awaits it"
+    return f"a {type(handler).__qualname__}"

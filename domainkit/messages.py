@@ -1,9 +1,9 @@
 """Messages: what happened (domain events), what is asked for (commands), and the header that both carry."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import ClassVar, Generic, Self, TypeAlias, TypedDict
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypedDict, overload
 from uuid import UUID
 
 import attrs
@@ -18,6 +18,7 @@ from domainkit.conversion.envelope import MessageInfo as MessageInfo
 from domainkit.conversion.limits import DEFAULT_LIMITS, checked, parsed
 from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import DomainError
+from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber, is_async
 from domainkit.values import Uuid, ValueObject
 
 JsonValue: TypeAlias = (
@@ -287,37 +288,6 @@ def new_wire(cls: type[M], derivation: Derivation) -> MessageWire[M, MessageHead
     return MessageWire(cls, cls.info(), _decoded_header, derivation)
 
 
-R = TypeVar("R", default=None)
-E = TypeVar("E", default=DomainError)
-HandledT = TypeVar("HandledT", bound=Message)
-
-
-@frozen
-class Handler(Generic[HandledT, R, E]):
-    """A function bound to the class of the messages that it handles. Made by `handled_by`.
-
-    Args:
-        message_type: the class of the messages.
-        function: what handles one.
-    """
-
-    message_type: type[HandledT]
-    function: Callable[[HandledT], Result[R, E]]
-
-
-@frozen
-class Subscriber(Generic[HandledT]):
-    """A function bound to the class of the events that it is called for. Made by `handled_by`.
-
-    Args:
-        message_type: the class of the events; those of its subclasses come too.
-        function: what is called with one.
-    """
-
-    message_type: type[HandledT]
-    function: Callable[[HandledT], Result[object, object] | None]
-
-
 @frozen
 class DomainEvent(Message):
     """Something that happened in the domain, in the past tense: TaskCreated.
@@ -332,8 +302,16 @@ class DomainEvent(Message):
 
     _kind: ClassVar[str] = "domain_event"
 
+    @overload
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Result[object, object] | None]) -> Subscriber[Self]:
+    def handled_by(cls, function: Callable[[Self], Result[object, object] | None]) -> Subscriber[Self]: ...
+    @overload
+    @classmethod
+    def handled_by(
+        cls, function: Callable[[Self], Awaitable[Result[object, object] | None]]
+    ) -> AsyncSubscriber[Self]: ...
+    @classmethod
+    def handled_by(cls, function: Callable[[Self], Any]) -> Any:
         """Return `function` bound to this class, for a bus; the type checker looks at what it takes.
 
         A subscriber that returns nothing has succeeded when it returns; one that returns a Failure has failed.
@@ -343,7 +321,11 @@ class DomainEvent(Message):
         >>> DomainEvent.handled_by(greet).message_type is DomainEvent
         True
         """
-        return Subscriber(cls, function)
+        return (AsyncSubscriber if is_async(function) else Subscriber)(cls, function)
+
+
+R = TypeVar("R", default=None)
+E = TypeVar("E", default=DomainError)
 
 
 @frozen
@@ -356,8 +338,14 @@ class Command(Message, Generic[R, E]):
 
     _kind: ClassVar[str] = "command"
 
+    @overload
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Result[R, E]]) -> Handler[Self, R, E]:
+    def handled_by(cls, function: Callable[[Self], Result[R, E]]) -> Handler[Self, R, E]: ...
+    @overload
+    @classmethod
+    def handled_by(cls, function: Callable[[Self], Awaitable[Result[R, E]]]) -> AsyncHandler[Self, R, E]: ...
+    @classmethod
+    def handled_by(cls, function: Callable[[Self], Any]) -> Any:
         """Return `function` bound to this class, for a Mediator; the type checker compares what it takes and returns.
 
         >>> from returns.result import Result, Success
@@ -367,4 +355,4 @@ class Command(Message, Generic[R, E]):
         >>> Ping.handled_by(pong).message_type is Ping
         True
         """
-        return Handler(cls, function)
+        return (AsyncHandler if is_async(function) else Handler)(cls, function)

@@ -79,9 +79,33 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
         """
 
 
-class MessageBus(ABC):
-    """What both buses have."""
+class AsyncCrudRepository(Repository, Generic[AggT, IdT]):
+    """The async twin of CrudRepository: the same methods with the same promises, to await."""
 
+    __slots__ = ()
+
+    @abstractmethod
+    async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
+        """Store a new aggregate, and return it as it is stored; see CrudRepository."""
+
+    @abstractmethod
+    async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
+        """Return the aggregate with this id, without recorded events."""
+
+    @abstractmethod
+    async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
+        """Store a changed aggregate, and return it as it is stored, its version raised by one; see CrudRepository."""
+
+    @abstractmethod
+    async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
+        """Remove the aggregate with this id."""
+
+    @abstractmethod
+    async def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
+        """Return all aggregates, in the order in which they were saved; see CrudRepository."""
+
+
+class _BusWithMeta(ABC):
     __slots__ = ()
 
     @abstractmethod
@@ -92,8 +116,24 @@ class MessageBus(ABC):
             TypeError: `meta` is no mapping, or holds something that JSON can't carry.
         """
 
+
+class MessageBus(_BusWithMeta):
+    """What both buses have."""
+
+    __slots__ = ()
+
     @abstractmethod
     def close(self) -> None:
+        """Let go of what the bus holds. A message handed to a closed bus is a Failure. Closing again does nothing."""
+
+
+class AsyncMessageBus(_BusWithMeta):
+    """What both async buses have."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def close(self) -> None:
         """Let go of what the bus holds. A message handed to a closed bus is a Failure. Closing again does nothing."""
 
 
@@ -127,6 +167,26 @@ class CommandBus(MessageBus):
         Raises:
             TypeError: `command` is no Command.
         """
+
+
+class AsyncDomainEventBus(AsyncMessageBus):
+    """The async twin of DomainEventBus."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+        """Publish an event, or several in their order; see DomainEventBus."""
+
+
+class AsyncCommandBus(AsyncMessageBus):
+    """The async twin of CommandBus."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
+        """Dispatch a command; see CommandBus."""
 
 
 def _read_only(meta: Mapping[str, object] | None) -> Mapping[str, object]:
@@ -209,4 +269,28 @@ class AppService(ABC, Generic[P, T, E]):
 
     @abstractmethod
     def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+        """Do the step, and return what came of it."""
+
+
+class AsyncNotifier(ABC):
+    """The async twin of Notifier."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def publish(self, message: NotifierMessage) -> None:
+        """Send a message."""
+
+    @abstractmethod
+    async def publish_exception(self, message: NotifierExceptionMessage) -> None:
+        """Send a message about an exception."""
+
+
+class AsyncAppService(ABC, Generic[P, T, E]):
+    """The async twin of AppService."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
         """Do the step, and return what came of it."""

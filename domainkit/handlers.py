@@ -1,0 +1,70 @@
+"""Functions bound to the class of the messages that they are called with: what `handled_by` makes."""
+
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
+from typing import Generic
+
+from attrs import frozen
+from returns.result import Result
+from typing_extensions import TypeVar
+
+MessageT = TypeVar("MessageT")
+R = TypeVar("R")
+E = TypeVar("E")
+
+
+@frozen
+class Handler(Generic[MessageT, R, E]):
+    """A function bound to the class of the commands that it handles. Made by `handled_by`.
+
+    Args:
+        message_type: the class of the commands.
+        function: what handles one.
+    """
+
+    message_type: type[MessageT]
+    function: Callable[[MessageT], Result[R, E]]
+
+
+@frozen
+class AsyncHandler(Generic[MessageT, R, E]):
+    """A coroutine function bound to the class of the commands that it handles. Made by `handled_by`.
+
+    Args:
+        message_type: the class of the commands.
+        function: what handles one.
+    """
+
+    message_type: type[MessageT]
+    function: Callable[[MessageT], Awaitable[Result[R, E]]]
+
+
+@frozen
+class Subscriber(Generic[MessageT]):
+    """A function bound to the class of the events that it is called for. Made by `handled_by`.
+
+    Args:
+        message_type: the class of the events; those of its subclasses come too.
+        function: what is called with one.
+    """
+
+    message_type: type[MessageT]
+    function: Callable[[MessageT], Result[object, object] | None]
+
+
+@frozen
+class AsyncSubscriber(Generic[MessageT]):
+    """A coroutine function bound to the class of the events that it is called for. Made by `handled_by`.
+
+    Args:
+        message_type: the class of the events; those of its subclasses come too.
+        function: what is called with one.
+    """
+
+    message_type: type[MessageT]
+    function: Callable[[MessageT], Awaitable[Result[object, object] | None]]
+
+
+def is_async(function: object) -> bool:
+    """Tell whether calling `function` gives an awaitable: a coroutine function, or an object whose call is one."""
+    return iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  (its call is looked at, not called)

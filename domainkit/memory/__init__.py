@@ -1,0 +1,21 @@
+"""Every port in memory: the embedded default, and the reference that other adapters are measured by."""
+
+from domainkit.memory.buses import (
+    AsyncInmemoryCommandBus,
+    AsyncInmemoryDomainEventBus,
+    InmemoryCommandBus,
+    InmemoryDomainEventBus,
+)
+from domainkit.memory.notifiers import InmemoryNotifier, LoggingNotifier
+from domainkit.memory.repositories import AsyncInmemoryCrudRepository, InmemoryCrudRepository
+
+__all__ = [
+    "AsyncInmemoryCommandBus",
+    "AsyncInmemoryCrudRepository",
+    "AsyncInmemoryDomainEventBus",
+    "InmemoryCommandBus",
+    "InmemoryCrudRepository",
+    "InmemoryDomainEventBus",
+    "InmemoryNotifier",
+    "LoggingNotifier",
+]

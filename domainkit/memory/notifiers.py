@@ -1,0 +1,56 @@
+"""Notifiers without a service behind them."""
+
+import logging
+
+from domainkit.ports import Notifier, NotifierExceptionMessage, NotifierMessage
+
+
+class LoggingNotifier(Notifier):
+    """Writes to a logger of the standard library: titles, places and classes of exceptions, never their texts.
+
+    >>> LoggingNotifier().publish(NotifierMessage("Import finished"))
+
+    Args:
+        logger: `domainkit.notifier` unless given. A message has level WARNING, one about an exception ERROR.
+    """
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = logger or logging.getLogger("domainkit.notifier")
+
+    def publish(self, message: NotifierMessage) -> None:
+        """Log the title, the message, the link and the meta."""
+        parts = [message.title, message.message, message.link, dict(message.meta) or None]
+        self._logger.warning("%s", " | ".join(str(part) for part in parts if part is not None))
+
+    def publish_exception(self, message: NotifierExceptionMessage) -> None:
+        """Log the title, the executor, the class of the exception, its place and the meta."""
+        kind = type(message.exception).__qualname__ if message.exception is not None else None
+        place = f"{message.filename}:{message.lineno}" if message.filename is not None else None
+        parts = [message.title, message.executor, kind, place, dict(message.meta) or None]
+        self._logger.error("%s", " | ".join(str(part) for part in parts if part is not None))
+
+
+class InmemoryNotifier(Notifier):
+    """Keeps what it is told, for a test to look at.
+
+    >>> notifier = InmemoryNotifier()
+    >>> notifier.publish(NotifierMessage("Import finished"))
+    >>> notifier.messages
+    (NotifierMessage(title='Import finished', message=None, meta={}, link=None),)
+    """
+
+    def __init__(self) -> None:
+        self._messages: list[NotifierMessage | NotifierExceptionMessage] = []
+
+    @property
+    def messages(self) -> tuple[NotifierMessage | NotifierExceptionMessage, ...]:
+        """All messages, the oldest first."""
+        return tuple(self._messages)
+
+    def publish(self, message: NotifierMessage) -> None:
+        """Keep a message."""
+        self._messages.append(message)
+
+    def publish_exception(self, message: NotifierExceptionMessage) -> None:
+        """Keep a message about an exception."""
+        self._messages.append(message)

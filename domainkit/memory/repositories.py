@@ -1,0 +1,107 @@
+"""Aggregates in memory."""
+
+from threading import RLock
+from typing import Generic, Never
+
+from returns.result import Failure, Result, Success
+
+from domainkit._frozen import copy_with
+from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
+from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
+
+
+class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
+    """Aggregates in a dict, gone with the process. Safe under threads.
+
+    >>> from domainkit import AggregateRoot
+    >>> tasks = InmemoryCrudRepository[AggregateRoot]()
+    >>> task = AggregateRoot()
+    >>> tasks.save(task) == Success(task)
+    True
+    >>> tasks.update(task).unwrap().aggregate_version
+    2
+
+    Args:
+        repository_name: shown in errors; the class's name unless given.
+    """
+
+    def __init__(self, *, repository_name: str | None = None) -> None:
+        self._name = repository_name or type(self).__name__
+        self._stored: dict[IdT, AggT] = {}
+        self._lock = RLock()
+
+    def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
+        """Store a new aggregate, and return it, with its recorded events: nobody has published them yet."""
+        with self._lock:
+            if aggregate.aggregate_id in self._stored:
+                return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name))
+            self._stored[aggregate.aggregate_id] = aggregate.clear_domain_events()
+        return Success(aggregate)
+
+    def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
+        """Return the aggregate with this id, without recorded events."""
+        found = self._stored.get(aggregate_id)
+        return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
+
+    def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
+        """Store a changed aggregate, and return it with its version raised by one, and its recorded events."""
+        aggregate_id, version = aggregate.aggregate_id, aggregate.aggregate_version
+        with self._lock:
+            found = self._stored.get(aggregate_id)
+            if found is None:
+                return Failure(AggregateNotFoundError(aggregate_id, self._name))
+            if found.aggregate_version != version:
+                stored = found.aggregate_version
+                return Failure(AggregateVersionConflictError(aggregate_id, version, stored, self._name))
+            updated = copy_with(aggregate, aggregate_version=version + 1)
+            self._stored[aggregate_id] = updated.clear_domain_events()
+        return Success(updated)
+
+    def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
+        """Remove the aggregate with this id."""
+        with self._lock:
+            if self._stored.pop(aggregate_id, None) is None:
+                return Failure(AggregateNotFoundError(aggregate_id, self._name))
+        return Success(None)
+
+    def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
+        """Return all aggregates, in the order in which they were saved."""
+        with self._lock:
+            return Success(tuple(self._stored.values()))
+
+
+class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT]):
+    """The async twin of InmemoryCrudRepository, around one of those.
+
+    >>> import asyncio
+    >>> from domainkit import AggregateRoot
+    >>> task = AggregateRoot()
+    >>> asyncio.run(AsyncInmemoryCrudRepository[AggregateRoot]().save(task)) == Success(task)
+    True
+
+    Args:
+        repository_name: shown in errors; the class's name unless given.
+    """
+
+    def __init__(self, *, repository_name: str | None = None) -> None:
+        self._inner = InmemoryCrudRepository[AggT, IdT](repository_name=repository_name or type(self).__name__)
+
+    async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
+        """Store a new aggregate, and return it, with its recorded events: nobody has published them yet."""
+        return self._inner.save(aggregate)
+
+    async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
+        """Return the aggregate with this id, without recorded events."""
+        return self._inner.retrieve(aggregate_id)
+
+    async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
+        """Store a changed aggregate, and return it with its version raised by one, and its recorded events."""
+        return self._inner.update(aggregate)
+
+    async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
+        """Remove the aggregate with this id."""
+        return self._inner.remove(aggregate_id)
+
+    async def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
+        """Return all aggregates, in the order in which they were saved."""
+        return self._inner.retrieve_all()
