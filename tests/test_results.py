@@ -45,7 +45,7 @@ class Later:
 numbers = st.integers(-100, 100)
 steps = st.builds(AddOrFail, number=numbers, fails_on=st.integers(1, 7))
 mixed_steps = st.one_of(steps, st.builds(Later, steps))
-outcomes = st.one_of(st.builds(Success, numbers), st.builds(Failure, st.text(max_size=3)))
+outcomes = st.one_of(st.builds(Success, numbers), st.builds(Failure, st.text("ab", max_size=3)))
 
 run_flow: Callable[..., Outcome] = flow  # its own type needs the plugin of returns
 compose: Callable[..., Step] = pipeline

@@ -1,5 +1,6 @@
 """The contract suites: what is right passes them, and each planted bug is caught by the test that is for it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -772,6 +773,7 @@ def test_pytest_runs_a_contract_of_one_line(tmp_path: Path) -> None:
         str(tmp_path),
         str(tmp_path),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=bare)
     expected = len([name for name in dir(CrudRepositoryContract) if name.startswith("test_")])
     assert f"{expected} passed" in done.stdout, done.stdout
