@@ -33,7 +33,7 @@ test-all: ## run all tests on every CPython of this machine, and with the lowest
 	@MAKE="$(MAKE)" sh .ci/test-all
 
 coverage: $(INSTALLED)test ## run all tests; fail where a branch is not covered
-	@$(BIN)/python -m pytest --cov $(ARGS)
+	@$(BIN)/python -m pytest --cov=domainkit $(ARGS)
 
 lint: $(INSTALLED)lint ## check style and format
 	@$(BIN)/python -m ruff check
