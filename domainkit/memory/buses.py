@@ -1,11 +1,11 @@
-"""Buses in memory. What they do stands once, in generators; a sync driver and an async one carry it out."""
+"""Buses in memory. They plan the calls for a message first; the sync ones make them, the async ones await them too."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from inspect import isawaitable, iscoroutine
 from threading import Lock
-from typing import Any, Never, Self, TypeAlias
+from typing import Any, NamedTuple, Never, Self, TypeAlias
 
 from returns.result import Failure, Result, Success
 
@@ -20,11 +20,17 @@ from domainkit.use_cases import Guard
 
 AnySubscriber: TypeAlias = Subscriber[Any] | AsyncSubscriber[Any]  # Any: of events of every class
 Outcome: TypeAlias = Result[Any, Any]  # Any: what a handler answers is its own affair; a Failure counts, whatever it is
-Call: TypeAlias = tuple[Callable[[Any], object], Message]
-Deliveries: TypeAlias = Generator[Call, Outcome, Result[None, BusCannotPublish]]
-
 _KEPT = 10_000
+_SUBSCRIBERS, _HANDLER = "subscribers that failed", "the handler failed"
 _DONE: Result[None, Never] = Success(None)
+
+
+class Delivery(NamedTuple):
+    """A call to make: a message, a function, and the function's number among those of the bus."""
+
+    message: Message
+    function: Callable[[Any], object]
+    number: int
 
 
 class _State:
@@ -34,6 +40,13 @@ class _State:
         self.messages: deque[Message] = deque(maxlen=keep)
         self.open = True
         self.done = _Done(remember)
+
+    def settle(self, delivery: "Delivery", outcome: Outcome, failed: list[str]) -> None:
+        """Note that a call succeeded, or add it to those that failed."""
+        if type(outcome) is Success:
+            self.done.add(delivery.message, delivery.number)
+        else:
+            failed.append(_failed(delivery, outcome))
 
 
 class _Done:
@@ -77,6 +90,24 @@ class _Bus:
         self._state.messages.append(sent)
         return sent
 
+    def _run(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
+        """Make the calls, and tell how they ended."""
+        if not self._state.open:
+            return _cannot_publish("the bus is closed")
+        failed: list[str] = []
+        for delivery in planned:
+            self._state.settle(delivery, _call(delivery.function, delivery.message), failed)
+        return _DONE if not failed else _cannot_publish(f"{failure}: {'; '.join(failed)}")
+
+    async def _run_async(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
+        """Make the calls, await them, and tell how they ended."""
+        if not self._state.open:
+            return _cannot_publish("the bus is closed")
+        failed: list[str] = []
+        for delivery in planned:
+            self._state.settle(delivery, await _call_async(delivery.function, delivery.message), failed)
+        return _DONE if not failed else _cannot_publish(f"{failure}: {'; '.join(failed)}")
+
 
 class _EventBus(_Bus):
     def __init__(self, subscribers: tuple[AnySubscriber, ...], keep: int | None, remember: int) -> None:
@@ -93,27 +124,20 @@ class _EventBus(_Bus):
         """The events that were published, the oldest first."""
         return tuple(event for event in self._state.messages if isinstance(event, DomainEvent))
 
-    def _deliveries(self, events: DomainEvent | Iterable[DomainEvent]) -> Deliveries:
-        """Yield each call to make, take its outcome, and return what `publish` returns."""
-        several = _events_of(events)
-        if not self._state.open:
-            return _cannot_publish("the bus is closed")
-        failed: list[str] = []
+    def _planned(self, events: tuple[DomainEvent, ...]) -> Iterator[Delivery]:
+        """Record each event in its turn, and yield the calls to make for it."""
         done = self._state.done
-        for event in several:
+        for event in events:
             sent = self._taken(event)
             for number, one in enumerate(self._subscribers):
                 if isinstance(sent, one.message_type) and not done.has(sent, number):
-                    outcome = yield one.function, sent
-                    if type(outcome) is Success:
-                        done.add(sent, number)
-                    else:
-                        failed.append(_failed(one.function, sent, outcome))
-        return _cannot_publish(f"subscribers that failed: {'; '.join(failed)}") if failed else _DONE
+                    yield Delivery(sent, one.function, number)
 
 
-def _events_of(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
-    several = (events,) if isinstance(events, DomainEvent) or not isinstance(events, Iterable) else tuple(events)
+def _checked(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
+    if isinstance(events, DomainEvent):
+        return (events,)
+    several = tuple(events) if isinstance(events, Iterable) else (events,)
     for event in several:
         if not isinstance(event, DomainEvent):
             raise TypeError(f"InmemoryDomainEventBus.publish: expected domain events, not a {type(event).__qualname__}")
@@ -154,7 +178,7 @@ class InmemoryDomainEventBus(_EventBus, DomainEventBus):
 
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and call their subscribers."""
-        return _run(self._deliveries(events))
+        return self._run(self._planned(_checked(events)), _SUBSCRIBERS)
 
     def close(self) -> None:
         """Refuse events from now on."""
@@ -187,7 +211,7 @@ class AsyncInmemoryDomainEventBus(_EventBus, AsyncDomainEventBus):
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and await their subscribers."""
-        return await _run_async(self._deliveries(events))
+        return await self._run_async(self._planned(_checked(events)), _SUBSCRIBERS)
 
     async def close(self) -> None:
         """Refuse events from now on."""
@@ -209,23 +233,19 @@ class _CommandBus(_Bus):
         """The commands that were dispatched, the oldest first."""
         return tuple(command for command in self._state.messages if isinstance(command, Command))
 
-    def _deliveries(self, command: AnyCommand) -> Deliveries:
-        """Yield the call to make, take its outcome, and return what `dispatch` returns."""
+    def _refused(self, command: AnyCommand) -> Failure[BusCannotPublish] | None:
         if not isinstance(command, Command):
             raise TypeError(f"InmemoryCommandBus.dispatch: expected a command, not a {type(command).__qualname__}")
-        if not self._state.open:
-            return _cannot_publish("the bus is closed")
-        handler = self._handlers.get(type(command))
-        if handler is None and self._handlers:
-            return _cannot_publish(f"no handler for {type(command).__qualname__}")
+        if type(command) in self._handlers or not self._handlers or not self._state.open:
+            return None
+        return _cannot_publish(f"no handler for {type(command).__qualname__}")
+
+    def _planned(self, command: AnyCommand) -> Iterator[Delivery]:
+        """Record the command, and yield the call to make for it."""
         sent = self._taken(command)
-        if handler is None or self._state.done.has(sent, 0):
-            return _DONE
-        outcome = yield handler.function, sent
-        if type(outcome) is not Success:
-            return _cannot_publish(f"the handler failed: {_failed(handler.function, sent, outcome)}")
-        self._state.done.add(sent, 0)
-        return _DONE
+        handler = self._handlers.get(type(command))
+        if handler is not None and not self._state.done.has(sent, 0):
+            yield Delivery(sent, handler.function, 0)
 
 
 class InmemoryCommandBus(_CommandBus, CommandBus):
@@ -254,7 +274,8 @@ class InmemoryCommandBus(_CommandBus, CommandBus):
 
     def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and call its handler; a Failure where it failed, or where there is none among several."""
-        return _run(self._deliveries(command))
+        refused = self._refused(command)
+        return self._run(self._planned(command), _HANDLER) if refused is None else refused
 
     def close(self) -> None:
         """Refuse commands from now on."""
@@ -283,7 +304,8 @@ class AsyncInmemoryCommandBus(_CommandBus, AsyncCommandBus):
 
     async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and await its handler; a Failure where it failed, or where several have none for it."""
-        return await _run_async(self._deliveries(command))
+        refused = self._refused(command)
+        return await self._run_async(self._planned(command), _HANDLER) if refused is None else refused
 
     async def close(self) -> None:
         """Refuse commands from now on."""
@@ -295,28 +317,6 @@ def _check(subscribers: tuple[object, ...], *kinds: type) -> None:
         if not isinstance(one, kinds):
             what = "an AsyncInmemoryDomainEventBus awaits it" if isinstance(one, AsyncSubscriber) else "use handled_by"
             raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}: {what}")
-
-
-def _run(deliveries: Deliveries) -> Result[None, BusCannotPublish]:
-    """Make the calls, and return what the generator returns."""
-    try:
-        function, message = next(deliveries)
-        while True:
-            function, message = deliveries.send(_call(function, message))
-    except StopIteration as stop:
-        returned: Result[None, BusCannotPublish] = stop.value
-        return returned
-
-
-async def _run_async(deliveries: Deliveries) -> Result[None, BusCannotPublish]:
-    """Make the calls, await them, and return what the generator returns."""
-    try:
-        function, message = next(deliveries)
-        while True:
-            function, message = deliveries.send(await _call_async(function, message))
-    except StopIteration as stop:
-        returned: Result[None, BusCannotPublish] = stop.value
-        return returned
 
 
 def _call(function: Callable[[Any], object], message: Message) -> Outcome:
@@ -355,10 +355,10 @@ def _outcome(function: object, message: Message, outcome: object) -> Outcome:
     return Guard(name_of(function)).returned(outcome)
 
 
-def _failed(function: object, message: Message, outcome: Outcome) -> str:
-    kind = type(outcome.failure()).__qualname__
-    return f"{name_of(function)} ({type(message).__qualname__} {message.header.id}, {kind})"
+def _failed(delivery: Delivery, outcome: Outcome) -> str:
+    message, kind = delivery.message, type(outcome.failure()).__qualname__
+    return f"{name_of(delivery.function)} ({type(message).__qualname__} {message.header.id}, {kind})"
 
 
-def _cannot_publish(reason: str) -> Result[Never, BusCannotPublish]:
+def _cannot_publish(reason: str) -> Failure[BusCannotPublish]:
     return Failure(BusCannotPublish(additional_info={"message": reason}))
