@@ -48,7 +48,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(Result|Converter|UUID|BaseException|Logger|ABC)"),
     (r"py:class", r"domainkit\.errors\.Identified"),  # a protocol that any id fits: nothing to derive from
     # Type variables have no page: they stand for a type that the user gives.
-    (r"py:.*", r"(.*\.)?_?(P|R|T|E|M|U|FP|FT|FE|IdT|AggT|HandledT|[TE][0-9]{1,2})(\.args|\.kwargs)?"),
+    (r"py:.*", r"(.*\.)?([A-Z]|[A-Z]_co|F[PTE]|[TE][0-9]{1,2}|[A-Z][a-z]*T)(\.args|\.kwargs)?"),
 ]
 
 PUBLIC = frozenset(domainkit.__all__)
