@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from datetime import time
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +17,7 @@ from domainkit.conversion.composites import (
     ValueObjectNode,
     VariadicTupleNode,
 )
-from domainkit.conversion.nodes import MISSING, DecimalLeaf, FloatLeaf, IntLeaf, Leaf, Node, Problems, TextLeaf
+from domainkit.conversion.nodes import LEAVES, MISSING, FloatLeaf, IntLeaf, Node, Problems, TextLeaf
 from domainkit.formats._regex import ecma_pattern
 
 Schema = dict[str, Any]  # a part of a JSON Schema while it is made: JSON values
@@ -30,7 +29,6 @@ _META: Final = {
     "title": "title", "description": "description", "examples": "examples",
 }  # fmt: skip  # one table, as it is read
 _LENGTHS: Final = {"text": "Length", "base64": "Length", "array": "Items", "object": "Properties"}
-_TIME_ZONES: Final = {True: "(?:Z|[+-][0-9:]+)$", False: "^[^Z+-]+$"}
 
 
 def add(schema: Schema, keywords: Mapping[str, Any]) -> None:
@@ -51,8 +49,6 @@ def meta_keywords(meta: msgspec.Meta, node: Node) -> Iterator[Schema]:
     for bound, length in (("min", meta.min_length), ("max", meta.max_length)):
         if length is not None:
             yield _length(bound, length, shapes)
-    if meta.tz is not None and "time" in shapes:
-        yield {"pattern": _TIME_ZONES[meta.tz]}
     yield meta.extra_json_schema or {}
 
 
@@ -162,14 +158,11 @@ def _shapes(node: Node, *, of_wire: bool = False) -> set[str]:
 
 
 def _shape(node: Node, *, of_wire: bool) -> str:
-    if of_wire and isinstance(node, DecimalLeaf):
-        return "text"
-    if isinstance(node, Leaf) and node.cls in _LEAF_SHAPES:
-        return _LEAF_SHAPES[node.cls]
-    return _SHAPES.get(type(node), "")
+    if node is LEAVES[bytes]:
+        return "base64"
+    return "text" if of_wire and node.wire is str else _SHAPES.get(type(node), "")
 
 
-_LEAF_SHAPES: Final[Mapping[type, str]] = {bytes: "base64", time: "time"}
 _SHAPES: Final[Mapping[type[Node], str]] = {
     TextLeaf: "text",
     IntLeaf: "number",

@@ -44,6 +44,9 @@ def test_the_official_schema_refuses_what_is_no_document() -> None:
             checked({**document, key: wrong})
 
 
+UNTITLED = Title("a")
+
+
 @frozen
 class TaskCreated(DomainEvent):
     """A task was written down.
@@ -51,7 +54,7 @@ class TaskCreated(DomainEvent):
     It is not begun yet.
     """
 
-    title: Title = Title("a")
+    title: Title = UNTITLED
     pair: tuple[int, Title] = (1, Title("b"))
 
 
