@@ -3,8 +3,8 @@
 import os
 import re
 import time
-from collections.abc import Callable
-from typing import ClassVar, Generic, Self, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, Self, TypeVar
 from uuid import UUID, SafeUUID
 
 import attrs
@@ -157,7 +157,7 @@ def _reason(error: Exception, *values: object) -> str:
         text = str(error.args[0]) if error.args else kind
         for value in values:
             text = _without_tail(text, value)
-        told = any(_tells(text[:_LONGEST_REASON], value) for value in values)
+        told = any(tells(text[:_LONGEST_REASON], value) for value in values)
     except Exception:  # a value that can't be written as text, such as an int of 5,000 digits
         told = True
     return f"a validator refused the value ({kind})" if told else text[:_LONGEST_REASON]
@@ -170,7 +170,7 @@ def _without_tail(text: str, value: object) -> str:
     return text
 
 
-def _tells(text: str, value: object) -> bool:
+def tells(text: str, value: object) -> bool:
     """Tell whether the text repeats six characters of the value (or a shorter one), also escaped or in another case."""
     secret = str(value)
     letters = _letters(secret)
@@ -193,11 +193,31 @@ def _repeats(text: str, secret: str) -> bool:
     return any(text[start : start + _LEAK] in secret for start in range(len(text) - _LEAK + 1))
 
 
-@frozen
-class FieldSerializer:
-    """Says that the value object in the field `field_name` is unwrapped. Made by `ValueObject.serializer`."""
+class FieldSerializer(property):
+    """Says that the value object in the field `field_name` is unwrapped. Made by `ValueObject.serializer`.
+
+    Read on an instance, it is what the field's value object wraps. It is a property, since a pydantic model takes those
+    in its body, and would refuse or swallow another object that has no annotation.
+    """
 
     field_name: str
+
+    def __init__(self, field_name: str) -> None:
+        super().__init__(lambda instance: unwrapped(getattr(instance, field_name)))
+        self.field_name = field_name
+
+
+def unwrapped(value: object) -> object:
+    """Return what value objects wrap, at every depth of tuples, frozensets and mappings; anything else as it is."""
+    if isinstance(value, ValueObject):
+        return unwrapped(value.value)
+    if isinstance(value, tuple):
+        return tuple(unwrapped(item) for item in value)
+    if isinstance(value, frozenset):
+        return frozenset(unwrapped(item) for item in value)
+    if isinstance(value, Mapping):
+        return {unwrapped(key): unwrapped(item) for key, item in value.items()}
+    return value
 
 
 @frozen
@@ -266,18 +286,29 @@ class ValueObject(Frozen, Generic[T]):
 
     @staticmethod
     def serializer(field_name: str) -> FieldSerializer:
-        """Return what says, in the body of an attrs class, that this field's value object is unwrapped.
+        """Return what says, in the body of an attrs class or pydantic model, that a field's value object is unwrapped.
 
-        It matters to a converter that keeps value objects wrapped (`make_converter(unwrap_value_objects=False)`).
+        It matters to a converter that keeps value objects wrapped (`make_converter(unwrap_value_objects=False)`). It is
+        also a property that gives what the value object wraps.
 
         >>> from attrs import frozen
         >>> class Title(ValueObject[str]): ...
         >>> @frozen
         ... class Page:
         ...     title: Title
-        ...     _title = ValueObject.serializer("title")
+        ...     plain_title = ValueObject.serializer("title")
+        >>> Page(Title("Buy milk")).plain_title
+        'Buy milk'
         """
         return FieldSerializer(field_name)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:  # Any: pydantic's types stay outside
+        """Return how pydantic validates, dumps and describes this class. Nobody but pydantic calls it."""
+        # imported here, so that the core needs no pydantic: whoever calls this has it
+        from domainkit.adapters.pydantic import value_object_schema  # noqa: PLC0415
+
+        return value_object_schema(cls, source, handler)
 
     @classmethod
     def _build(cls, raw: object) -> Self:

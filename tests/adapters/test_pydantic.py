@@ -1,0 +1,326 @@
+"""Value objects and ids as fields of pydantic models."""
+
+import runpy
+import sys
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+import attrs
+import pytest
+from attrs import field, frozen
+from attrs.validators import ge, max_len, min_len
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from domainkit import DomainError, UnsupportedTypeError, Uuid, ValueObject, ValueObjectSerializer, make_converter
+
+pydantic = pytest.importorskip("pydantic", reason="the extra pydantic isn't installed")
+from pydantic import BaseModel, TypeAdapter, ValidationError  # noqa: E402  # after it is known to be there
+from pydantic_core import PydanticSerializationError  # noqa: E402  # as above
+
+T = TypeVar("T")
+
+
+class TaskId(Uuid): ...
+
+
+class UserId(Uuid): ...
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@frozen
+class Title(ValueObject[str]):
+    value: str = field(validator=[min_len(1), max_len(20)])
+
+
+@frozen
+class Quantity(ValueObject[int]):
+    value: int = field(validator=ge(1))
+
+
+class Price(ValueObject[Decimal]): ...
+
+
+class Day(ValueObject[date]): ...
+
+
+class Moment(ValueObject[datetime]): ...
+
+
+class Blob(ValueObject[bytes]): ...
+
+
+class Paint(ValueObject[Color]): ...
+
+
+class Ratio(ValueObject[float]): ...
+
+
+class Heading(ValueObject[Title]): ...
+
+
+class Tags(ValueObject[tuple[Title, ...]]): ...
+
+
+class Stock(ValueObject[Mapping[Title, Quantity]]): ...
+
+
+class Members(ValueObject[frozenset[UserId]]): ...
+
+
+class Maybe(ValueObject[int | None]): ...
+
+
+@frozen
+class Box(ValueObject[T], Generic[T]):
+    value: T
+
+
+ID = "a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"
+SAMPLES: tuple[tuple[Any, object, object, object], ...] = (
+    (TaskId, TaskId.from_str(ID), UUID(ID), ID),
+    (Title, Title("Buy milk"), "Buy milk", "Buy milk"),
+    (Quantity, Quantity(3), 3, 3),
+    (Price, Price(Decimal("12.50")), Decimal("12.50"), "12.50"),
+    (Day, Day(date(2021, 12, 28)), date(2021, 12, 28), "2021-12-28"),
+    (Moment, Moment(datetime(2021, 12, 28, tzinfo=UTC)), datetime(2021, 12, 28, tzinfo=UTC), "2021-12-28T00:00:00Z"),
+    (Blob, Blob(b"\xff"), b"\xff", "/w=="),
+    (Paint, Paint(Color.RED), Color.RED, "red"),
+    (Ratio, Ratio(0.5), 0.5, 0.5),
+    (Heading, Heading(Title("a")), "a", "a"),
+    (Tags, Tags((Title("a"), Title("b"))), ("a", "b"), ["a", "b"]),
+    (Stock, Stock({Title("a"): Quantity(1)}), {"a": 1}, {"a": 1}),
+    (Members, Members(frozenset({UserId.from_str(ID)})), frozenset({UUID(ID)}), [ID]),
+    (Maybe, Maybe(None), None, None),
+    (Box[int], Box(5), 5, 5),
+    (Box[Title], Box(Title("a")), "a", "a"),
+    (TaskId | None, None, None, None),
+    (tuple[TaskId, ...], (TaskId.from_str(ID),), (UUID(ID),), [ID]),
+    (dict[TaskId, Title], {TaskId.from_str(ID): Title("a")}, {UUID(ID): "a"}, {ID: "a"}),
+    (UserId | Quantity, Quantity(1), 1, 1),
+    (Annotated[Title, ValueObjectSerializer], Title("a"), "a", "a"),
+    (Annotated[Title | None, ValueObjectSerializer], Title("a"), "a", "a"),
+)
+KINDS = pytest.mark.parametrize(("hint", "made", "plain", "wire"), SAMPLES, ids=[str(sample[0]) for sample in SAMPLES])
+
+
+def model(hint: object) -> Any:
+    """Return a model with one field of this type."""
+    return pydantic.create_model("Model", it=(hint, ...))
+
+
+@KINDS
+def test_a_field_parses_in_every_mode(hint: object, made: object, plain: object, wire: object) -> None:
+    """A field takes the object itself, and its JSON form both as builtins (as FastAPI gives them) and as JSON."""
+    cls = model(hint)
+    parsed = [cls(it=made), cls.model_validate({"it": wire}), cls.model_validate_json(cls(it=made).model_dump_json())]
+    assert [made] * 3 == [one.it for one in parsed]
+    assert {type(made)} == {type(one.it) for one in parsed}
+
+
+@KINDS
+def test_a_field_is_dumped_unwrapped(hint: object, made: object, plain: object, wire: object) -> None:
+    """Python mode gives what is wrapped, at every depth; JSON mode its form in JSON, as the converters write it."""
+    one = model(hint)(it=made)
+    assert {"it": plain} == one.model_dump()
+    assert type(plain) is type(one.model_dump()["it"])
+    assert {"it": wire} == one.model_dump(mode="json") == make_converter().unstructure({"it": made}, dict[str, hint])  # type: ignore[valid-type]  # a type known at run time
+
+
+@KINDS
+@pytest.mark.parametrize("mode", ["validation", "serialization"])
+def test_the_json_schema_is_that_of_what_is_wrapped(
+    hint: object, made: object, plain: object, wire: object, mode: Any
+) -> None:
+    """What is dumped fits the JSON Schema of either mode, which refers to nothing outside."""
+    schema = model(hint).model_json_schema(mode=mode)
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate({"it": wire})
+    assert "$ref" not in str(schema)
+
+
+def test_the_json_schema_has_the_rules() -> None:
+    """The JSON Schema says what the validators ask, and under which name the value is known."""
+    schema = model(Title).model_json_schema()["properties"]["it"]
+    assert {"type": "string", "minLength": 1, "maxLength": 20, "title": "Title"} == schema
+    assert ["red", "blue"] == model(Paint).model_json_schema()["properties"]["it"]["allOf"][0]["enum"]
+
+
+@pytest.mark.parametrize(
+    ("hint", "data"),
+    [
+        (TaskId, 5),
+        (TaskId, UserId.from_str(ID)),
+        (TaskId, "not an id"),
+        (Quantity, "3"),
+        (Quantity, True),
+        (Quantity, 3.0),
+        (Title, b"Buy milk"),
+        (Title, None),
+        (Price, 12.5),
+        (Price, "NaN"),
+        (Day, datetime(2021, 12, 28, tzinfo=UTC)),
+        (Day, 1640649600),
+        (Moment, "2021-12-28T00:00:00"),
+        (Paint, "green"),
+        (Tags, ["a", 5]),
+        (Box[int], "5"),
+        (tuple[TaskId, ...], ["not an id"]),
+    ],
+)
+def test_nothing_is_coerced(hint: object, data: object) -> None:
+    """What isn't the value object, what it wraps, or its JSON form is refused."""
+    with pytest.raises(ValidationError) as caught:
+        model(hint)(it=data)
+    assert {"value_object"} == {problem["type"] for problem in caught.value.errors()}
+
+
+def reason(hint: object, data: object) -> str:
+    """Return why a field of this type refuses the data."""
+    with pytest.raises(ValidationError) as caught:
+        model(hint)(it=data)
+    (problem,) = caught.value.errors()
+    return str(problem["msg"])
+
+
+def test_the_rules_of_the_value_object_hold() -> None:
+    """A value that the value object refuses is refused with the text of its domain error."""
+    assert "Title: Length of 'value' must be <= 20: 25" == reason(Title, "x" * 25)
+    assert "TaskId: expected a UUID" == reason(TaskId, "not an id")
+    assert "Tags: expected Title (str) at $[1]" == reason(Tags, ["a", 5])
+
+
+class BadCard(DomainError): ...
+
+
+def _check_card(_: object, __: object, number: str) -> None:
+    texts: dict[str, object] = {"told": f"{number} is no card", "kept": "no card", "number": 5}
+    raise BadCard(additional_info={"message": texts["kept" if number.startswith("4") else "told"]})
+
+
+def _say_nothing(_: object, __: object, ___: str) -> None:
+    raise BadCard
+
+
+@frozen
+class Card(ValueObject[str]):
+    value: str = field(validator=_check_card, repr=False)
+
+
+@frozen
+class Mute(ValueObject[str]):
+    value: str = field(validator=_say_nothing)
+
+
+def test_a_reason_never_holds_the_value() -> None:
+    """The message of a user's own error is shown, unless it repeats the value: then the error's name has to do."""
+    assert "no card" == reason(Card, "4000001234567899")
+    assert "BadCard" == reason(Card, "5000001234567899")
+    assert "BadCard" == reason(Mute, "5000001234567899")
+
+
+@given(st.text())
+def test_a_model_takes_what_the_value_object_takes(text: str) -> None:
+    """A field parses a text just where `parse` does."""
+    try:
+        made = TypeAdapter(Title).validate_python(text)
+    except ValidationError:
+        made = None
+    assert Title.parse(text).value_or(None) == made
+
+
+def test_serializers_in_the_body_of_a_model() -> None:
+    """`ValueObject.serializer` stands in a model's body, under any name, is no field, and gives what is wrapped."""
+
+    class Body(BaseModel):
+        title: Title
+        owner: UserId | None = None
+        _title = ValueObject.serializer("title")
+        serialize_owner = ValueObject.serializer("owner")
+
+    body = Body(title=Title("a"))
+    assert ["title", "owner"] == list(Body.model_fields)
+    assert ("a", None) == (body._title, body.serialize_owner)
+    assert {"title": "a", "owner": None} == body.model_dump()
+
+
+def test_serializers_in_the_body_of_an_attrs_class() -> None:
+    """There, the same line is a property that gives what is wrapped, with slots too, and leads the converter."""
+
+    @frozen
+    class Page:
+        title: Title
+        tags: tuple[Title, ...]
+        _tags = ValueObject.serializer("tags")
+
+    page = Page(Title("a"), (Title("b"),))
+    assert ("b",) == page._tags
+    assert ["title", "tags"] == [attribute.name for attribute in attrs.fields(Page)]
+    wrapped = make_converter(unwrap_value_objects=False)
+    assert {"title": {"value": "a"}, "tags": ["b"]} == {**wrapped.unstructure(page)}
+
+
+def test_a_generic_model() -> None:
+    """In a generic model, a field of an open type takes instances; with its argument, the model parses."""
+
+    class Page(BaseModel, Generic[T]):
+        box: Box[T]
+
+    assert {"box": 5} == Page[int].model_validate_json('{"box": 5}').model_dump()
+    assert {"box": "a"} == Page(box=Box("a")).model_dump()
+    with pytest.raises(ValidationError):
+        Page.model_validate({"box": 5})
+    with pytest.raises(ValidationError):
+        Page[int].model_validate({"box": "5"})
+
+
+def test_a_value_without_a_form_in_json() -> None:
+    """A value that JSON can't carry is refused when it is dumped as JSON, and never written in another way."""
+    one = model(Moment)(it=Moment(datetime(2021, 12, 28)))
+    assert {"it": datetime(2021, 12, 28)} == one.model_dump()
+    with pytest.raises(PydanticSerializationError, match="to write Moment as JSON"):
+        one.model_dump_json()
+
+
+def test_a_type_without_a_form_in_json() -> None:
+    """A value object of what has no form in JSON is refused when the model is defined, by name."""
+
+    class Opaque(ValueObject[complex]): ...
+
+    with pytest.raises(UnsupportedTypeError, match=r"Opaque\.value: complex has no wire form"):
+        model(Opaque)
+
+
+@frozen
+class Node:
+    title: Title
+    below: tuple["Node", ...] = ()
+
+
+class Tree(ValueObject[Node]): ...
+
+
+def test_a_value_object_around_an_attrs_class_that_holds_itself() -> None:
+    """It parses to any depth; its JSON Schema describes the class once, since it can't refer to itself."""
+    data = {"title": "a", "below": [{"title": "b", "below": []}]}
+    one = model(Tree)(it=data)
+    assert Tree(Node(Title("a"), (Node(Title("b")),))) == one.it
+    assert {"it": data} == one.model_dump(mode="json")
+    Draft202012Validator(model(Tree).model_json_schema()).validate({"it": data})
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pydantic, importing the adapter says how to install it."""
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    monkeypatch.delitem(sys.modules, "domainkit.adapters.pydantic", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'domainkit-attrs\[pydantic\]'"):
+        runpy.run_module("domainkit.adapters.pydantic")
