@@ -8,12 +8,15 @@ import attrs
 import msgspec
 from attrs import frozen
 
-from domainkit._frozen import ON_THE_WIRE, REQUIRED
+from domainkit._frozen import ON_THE_WIRE, REQUIRED, Frozen
+from domainkit._mapping import frozen_copy
 from domainkit.conversion.composites import ValueObjectNode
 from domainkit.conversion.nodes import GUARD_NAMES, MISSING, Function, Leaf, Node, Problems, Refused
 from domainkit.values import ValueObject
 
-_HOOKS = ("__attrs_pre_init__", "__attrs_post_init__", "__attrs_init__")
+_HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
+_MORE_THAN_SLOTS = (*_HOOKS, "__attrs_init__", "_attrs_cached_hash")
+"""What a class has whose constructor does more than set its slots: hooks, a constructor of its own, a cached hash."""
 _new = object.__new__
 _set_value: Function = ValueObject.__dict__["value"].__set__
 
@@ -29,6 +32,11 @@ class Part:
 
     attribute: "attrs.Attribute[Any]"
     node: Node
+
+    @property
+    def slot(self) -> str:
+        """The name in the struct: one that neither a keyword nor a method of structs has."""
+        return f"f_{self.attribute.name}"
 
     @property
     def key(self) -> str:
@@ -108,29 +116,25 @@ class AttrsNode(Node):
 
 
 def _struct(node: AttrsNode) -> type[msgspec.Struct]:
-    required = [part for part in node.parts if part.required]
-    fields: list[Any] = [(_slot(node, part), part.node.wire) for part in required]
-    fields += [
-        (_slot(node, part), Union[part.node.wire, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007  (known at run time only)
+    node.parts = tuple(
+        sorted(node.parts, key=lambda part: not part.required)
+    )  # the required ones first, as structs ask
+    fields: list[Any] = [
+        (part.slot, part.node.wire) if part.required
+        else (part.slot, Union[part.node.wire, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007  (known at run time only)
         for part in node.parts
-        if not part.required
-    ]
-    node.parts = (*required, *(part for part in node.parts if not part.required))
+    ]  # fmt: skip  # a row for each of the two
     tag_field, tag = node.tag or (None, None)
     return msgspec.defstruct(
         node.cls.__name__,
         fields,
-        rename={_slot(node, part): part.key for part in node.parts},
+        rename={part.slot: part.key for part in node.parts},
         gc=False,
         forbid_unknown_fields=node.forbid_unknown,
         tag_field=tag_field,
         tag=tag,
         module=__name__,
     )
-
-
-def _slot(node: AttrsNode, part: Part) -> str:
-    return f"f{node.parts.index(part)}_{part.attribute.name}"
 
 
 class _Source:
@@ -160,7 +164,7 @@ class _Source:
 
 def _generate_load(node: AttrsNode, preset: tuple[str, ...]) -> Function:
     source = _Source(node)
-    values = [_load_part(source, part, _slot(node, part)) for part in node.parts]
+    values = [_load_part(source, part, part.slot) for part in node.parts]
     if _slots_suffice(node, preset):
         _set_slots(source, node, values)
     else:
@@ -174,7 +178,7 @@ def _load_part(source: _Source, part: Part, slot: str) -> str:
     source.lines.append(f"{variable} = w.{slot}")
     indent = ""
     if not part.required:
-        default = source.name(_default_of(part.attribute), "default")
+        default = source.name(_default_of(source.node.cls, part.attribute), "default")
         source.lines += [f"if {variable} is UNSET:", f"    {variable} = {default}()", "else:"]
         indent = "    "
     lines = _load_lines(source, part.node, variable) or ["pass"]
@@ -182,12 +186,13 @@ def _load_part(source: _Source, part: Part, slot: str) -> str:
     return variable
 
 
-def _default_of(attribute: "attrs.Attribute[Any]") -> Callable[[], object]:
+def _default_of(cls: type, attribute: "attrs.Attribute[Any]") -> Callable[[], object]:
     default = attribute.default
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
         factory: Callable[[], object] = default.factory  # type: ignore[union-attr]  # as above
-        return factory
-    return lambda: default
+        return (lambda: frozen_copy(factory())) if issubclass(cls, Frozen) else factory
+    kept = frozen_copy(default) if issubclass(cls, Frozen) else default
+    return lambda: kept
 
 
 def _load_lines(source: _Source, node: Node, variable: str) -> list[str]:
@@ -201,7 +206,7 @@ def _load_lines(source: _Source, node: Node, variable: str) -> list[str]:
 def is_plain(cls: type[ValueObject[Any]]) -> bool:
     """Tell whether setting the slot and running the validator is all that the constructor does."""
     attribute = attrs.fields(cls).value
-    hooked = any(hasattr(cls, hook) for hook in _HOOKS[:2])
+    hooked = any(hasattr(cls, hook) for hook in _HOOKS)
     return attribute.converter is None and not hooked
 
 
@@ -255,13 +260,24 @@ def _condition(source: _Source, validator: Any, value: str) -> str | None:
 def _slots_suffice(node: AttrsNode, preset: tuple[str, ...]) -> bool:
     """Tell whether the object can be made by setting its slots: as attrs' own constructor would, without the call."""
     known = {part.attribute.name for part in node.parts} | set(preset)
-    return not any(hasattr(node.cls, hook) for hook in _HOOKS) and all(
-        attribute.name in known
-        and attribute.converter is None
-        and not _takes_self(attribute)
-        and isinstance(getattr(node.cls, attribute.name, None), MemberDescriptorType)
-        for attribute in attrs.fields(node.cls)
+    plain = node.cls.__new__ is object.__new__ and not any(hasattr(node.cls, name) for name in _MORE_THAN_SLOTS)
+    return (
+        plain
+        and not _has_own_init(node.cls)
+        and all(
+            attribute.name in known
+            and attribute.converter is None
+            and not _takes_self(attribute)
+            and isinstance(getattr(node.cls, attribute.name, None), MemberDescriptorType)
+            for attribute in attrs.fields(node.cls)
+        )
     )
+
+
+def _has_own_init(cls: type) -> bool:
+    """Tell whether the constructor stands in a class that attrs has not seen."""
+    owner = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
+    return "__attrs_attrs__" not in owner.__dict__
 
 
 def _takes_self(attribute: "attrs.Attribute[Any]") -> bool:
@@ -292,7 +308,7 @@ def _generate_dump(node: AttrsNode) -> Function:
     source.lines += ["if type(o) is not cls:", "    raise Refused"]
     variables = []
     for part in node.parts:
-        variable = f"v_{_slot(node, part)}"
+        variable = f"v_{part.slot}"
         variables.append(variable)
         source.lines.append(f"{variable} = o.{part.attribute.name}")
         source.lines += _dump_lines(source, part.node, variable)

@@ -1,7 +1,6 @@
 """The nodes that are made of other nodes: collections, unions, value objects, and what a user's own hooks convert."""
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Annotated, Any, ForwardRef, Union
 
 import msgspec
@@ -40,6 +39,10 @@ class ValueObjectNode(Node):
         """Those of what is wrapped."""
         return self.inner.wire_classes
 
+    @property
+    def shape(self) -> Any:
+        return self.inner.shape
+
     def dump(self, value: Any) -> Any:
         if type(value) is not self.cls:
             raise Refused
@@ -77,6 +80,7 @@ class VariadicTupleNode(Node):
 
     kinds = frozenset({"array"})
     wire_classes = object_classes = (tuple,)
+    shape = tuple[Any, ...]
 
     def __init__(self, item: Node) -> None:
         self.item = item
@@ -124,6 +128,7 @@ class FixedTupleNode(Node):
 
     kinds = frozenset({"array"})
     wire_classes = object_classes = (tuple,)
+    shape = tuple[Any, ...]
 
     def __init__(self, items: tuple[Node, ...]) -> None:
         self.items = items
@@ -163,6 +168,7 @@ class FrozensetNode(Node):
     kinds = frozenset({"array"})
     object_classes = (frozenset,)
     wire_classes = (tuple,)
+    shape = tuple[Any, ...]
 
     def __init__(self, item: Node) -> None:
         self.item = item
@@ -207,6 +213,7 @@ class MappingNode(Node):
     kinds = frozenset({"object"})
     wire_classes = (dict,)
     object_classes = (FrozenMapping, dict)
+    shape = dict[str, Any]
 
     def __init__(self, key: Node, item: Node) -> None:
         self.key, self.item = key, item
@@ -347,6 +354,7 @@ def by_class(nodes: Iterable[Node]) -> Function:
     return load
 
 
+_SIZED = frozenset({"array", "object"})
 _RESTRICTIONS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
 """What a `msgspec.Meta` may ask of a value; the rest of it describes."""
 
@@ -356,9 +364,10 @@ class ConstrainedNode(Node):
 
     def __init__(self, inner: Node, constraints: Iterable[msgspec.Meta]) -> None:
         self.inner, self.constraints = inner, tuple(constraints)
-        self.wire = inner.wire
+        self.wire, self._shape = inner.wire, inner.shape
         for constraint in self.constraints:
-            self.wire = Annotated[self.wire, constraint]
+            self.wire, self._shape = Annotated[self.wire, constraint], Annotated[self._shape, constraint]
+        self._decoder = msgspec.json.Decoder(self._shape)
         self.expected = f"{inner.expected} within its constraints"
         self.kinds, self.load, self.object_classes = inner.kinds, inner.load, inner.object_classes
         self._restricts = any(getattr(meta, name) is not None for meta in self.constraints for name in _RESTRICTIONS)
@@ -369,11 +378,15 @@ class ConstrainedNode(Node):
         """Those of what is constrained."""
         return self.inner.wire_classes
 
-    @cached_property
-    def _decoder(self) -> "msgspec.json.Decoder[Any]":
-        return msgspec.json.Decoder(self.wire)
+    @property
+    def shape(self) -> Any:
+        return self._shape
 
-    def _admits(self, wire: object) -> bool:
+    def _admits(self, wire: Any) -> bool:
+        if not self._restricts:
+            return True
+        if self.kinds <= _SIZED:  # these have lengths alone, and encoding the items would take long
+            return all(_has_length(meta, len(wire)) for meta in self.constraints)
         try:
             self._decoder.decode(msgspec.json.encode(wire))
         except (TypeError, ValueError):  # it breaks a constraint, or can't be written at all
@@ -382,7 +395,7 @@ class ConstrainedNode(Node):
 
     def dump(self, value: Any) -> Any:
         wire = self.inner.dump(value)
-        if self._restricts and not self._admits(wire):
+        if not self._admits(wire):
             raise Refused
         return wire
 
@@ -393,6 +406,12 @@ class ConstrainedNode(Node):
     def write(self, value: object, path: str, problems: Problems) -> Any:
         wire = self.inner.write(value, path, problems)
         return wire if wire is MISSING or self._admits(wire) else problems.add(path, self.expected, "value")
+
+
+def _has_length(meta: msgspec.Meta, length: int) -> bool:
+    return (meta.min_length is None or length >= meta.min_length) and (
+        meta.max_length is None or length <= meta.max_length
+    )
 
 
 class HookNode(Node):
@@ -436,6 +455,7 @@ class RecursiveNode(Node):
 
     kinds = frozenset({"object"})
     wire_classes: tuple[type, ...] = ()
+    shape = msgspec.defstruct("AnyObject", ())
 
     def __init__(self, name: str, cls: type) -> None:
         self.wire = ForwardRef(name)

@@ -70,6 +70,7 @@ class Node:
         object_classes: the exact classes of its objects.
         load: from a wire value to the object; None where they are the same.
         dump: from an object to the wire value, or Refused; never None.
+        shape: the wire type without what is inside of it: what constraints are about.
         guard: a Python expression over `{v}`, true where the object is its own wire value; None where a call is needed.
     """
 
@@ -80,6 +81,10 @@ class Node:
     object_classes: tuple[type, ...]
     load: Function | None = None
     guard: str | None = None
+
+    @property
+    def shape(self) -> Any:
+        return self.wire
 
     def dump(self, value: Any) -> Any:
         """Return the wire value of `value`, or raise Refused."""
