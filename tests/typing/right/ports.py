@@ -1,8 +1,8 @@
 """Ports and their in-memory implementations: precise ids, aggregates and errors."""
 
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any, Never, assert_type
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Never, TypeVar, assert_type
 
 from returns.result import Result, Success
 
@@ -25,6 +25,7 @@ from domainkit import (
     JsonValue,
     LoggingNotifier,
     Mediator,
+    Middleware,
     Notifier,
     NotifierExceptionMessage,
     NotifierMessage,
@@ -37,6 +38,7 @@ from board import (
     CloseTask,
     CreateTask,
     DuplicateTask,
+    NoPermission,
     Setting,
     SettingRepository,
     Task,
@@ -46,6 +48,9 @@ from board import (
     Title,
     create_task,
 )
+
+R = TypeVar("R")
+E = TypeVar("E")
 
 task = Task.create(Title("Buy milk"))
 
@@ -126,6 +131,20 @@ mediator = Mediator(CreateTask.handled_by(create_task), CloseTask.handled_by(clo
 assert_type(mediator.send(CreateTask(Title("Buy milk"))), Result[TaskId, DuplicateTask | CommandNotHandled])
 assert_type(mediator.send(CloseTask(TaskId.v4())), Result[None, DomainError | CommandNotHandled])
 unhandled: DomainError = CommandNotHandled()
+
+
+def allow(command: Command[Any, Any]) -> Result[None, NoPermission]:
+    return Success(None)
+
+
+def count(command: Command[R, E], proceed: Callable[[Command[R, E]], Result[R, E]], /) -> Result[R, E]:
+    return proceed(command)
+
+
+middleware: Middleware = count
+checked = mediator.within(count).checked_by(allow)
+assert_type(checked, Mediator[NoPermission])
+assert_type(checked.send(CloseTask(TaskId.v4())), Result[None, DomainError | CommandNotHandled | NoPermission])
 
 notifiers: tuple[Notifier, ...] = (
     LoggingNotifier(),

@@ -60,10 +60,6 @@ def creates_bare(command: CreateTask) -> TaskId:
     return TaskId.v4()
 
 
-async def creates_later(command: CreateTask) -> Result[TaskId, DuplicateTask]:
-    return Success(TaskId.v4())
-
-
 TaskCreated.handled_by(greet)  # wrong: it takes another event
 TaskCreated.handled_by(count)  # wrong: it returns neither None nor a Result
 DomainEvent.handled_by(greet)  # wrong: it takes one kind of event only
@@ -71,7 +67,6 @@ CreateTask.handled_by(closes)  # wrong: it takes another command
 CreateTask.handled_by(creates_user)  # wrong: it returns another value
 CreateTask.handled_by(creates_or_refuses)  # wrong: it has an error that the command does not name
 CreateTask.handled_by(creates_bare)  # wrong: it returns no Result
-CreateTask.handled_by(creates_later)  # wrong: it is a coroutine function
 CloseTask.handled_by(creates)  # wrong: it takes another command
 handler: Handler[CloseTask, None, DomainError] = CreateTask.handled_by(creates)  # wrong: another command
 subscriber: Subscriber[TaskRenamed] = DomainEvent.handled_by(print).message_type  # wrong: a class is no subscriber

@@ -1,9 +1,12 @@
 """What a type checker must refuse around ports, the mediator and buses: each line marked `# wrong`, and no other."""
 
+from typing import Any
+
 from board import (
     CloseTask,
     CreateTask,
     DuplicateTask,
+    NoPermission,
     Setting,
     Task,
     TaskCreated,
@@ -14,11 +17,12 @@ from board import (
     UserId,
     create_task,
 )
-from returns.result import Result
+from returns.result import Result, Success
 
 from domainkit import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,
+    Command,
     CommandBus,
     CommandNotHandled,
     CrudRepository,
@@ -78,6 +82,24 @@ mediator.send(TaskCreated(task.aggregate_id, task.title))  # wrong: an event is 
 answer: Result[TaskId, DuplicateTask] = mediator.send(CreateTask(task.title))  # wrong: CommandNotHandled is not handled
 user: Result[UserId, DuplicateTask | CommandNotHandled] = mediator.send(CreateTask(task.title))  # wrong: it is a TaskId
 mediator.send(CloseTask(task.aggregate_id)).unwrap().title  # wrong: it is None
+
+
+def check_all(command: Command[Any, Any]) -> Result[None, NoPermission]:
+    return Success(None)
+
+
+def check(command: CreateTask) -> Result[None, DuplicateTask]:
+    return Success(None)
+
+
+def around(command: Command[Any, Any]) -> Result[Any, Any]:
+    return Success(None)
+
+
+mediator.within(around)  # wrong: a middleware takes proceed too
+mediator.checked_by(check)  # wrong: a check is asked for every command
+mediator.checked_by(create_task)  # wrong: a handler is no check
+refusing: Mediator[DuplicateTask] = mediator.checked_by(check_all)  # wrong: it refuses with NoPermission
 
 
 def use_buses(events: DomainEventBus, commands: CommandBus) -> None:
