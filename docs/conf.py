@@ -1,7 +1,7 @@
 """The configuration of the documentation: build it with `make docs`."""
 
 from importlib.metadata import version as version_of
-from typing import get_origin
+from typing import Any, get_origin
 
 from docutils import nodes
 from sphinx import addnodes
@@ -23,6 +23,7 @@ html_theme_options = {"navigation_with_keys": True}
 html_static_path = ["_static"]
 html_css_files = ["domainkit.css"]
 html_copy_source = False
+html_show_copyright = False
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 
@@ -35,7 +36,6 @@ add_module_names = False
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
@@ -59,7 +59,7 @@ def link_names(app: Sphinx, doctree: nodes.document) -> None:
     for literal in list(doctree.findall(nodes.literal)):
         name = literal.astext()
         inside = (nodes.title, nodes.reference, addnodes.pending_xref, addnodes.desc_signature)
-        if name in PUBLIC and not _is_within(literal, inside):
+        if name in PUBLIC and not _is_within(literal, inside) and not _is_of_petisco(app.env.docname, literal):
             link = addnodes.pending_xref(
                 "", refdomain="py", reftype="obj", reftarget=f"domainkit.{name}", refwarn=True, refdoc=app.env.docname
             )
@@ -76,6 +76,12 @@ def _is_within(node: nodes.Node, kinds: tuple[type[nodes.Node], ...]) -> bool:
     return False
 
 
+def _is_of_petisco(docname: str, literal: nodes.literal) -> bool:
+    """Tell whether a name is petisco's, which has the same ones: ours are those of the other columns of tables."""
+    entry = literal.parent.parent
+    return docname == "coming-from-petisco" and not (isinstance(entry, nodes.entry) and entry.parent.index(entry) > 0)
+
+
 def find_public_name(
     app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, content: nodes.TextElement
 ) -> nodes.Node | None:
@@ -88,15 +94,16 @@ def find_public_name(
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", f"domainkit.{name}", node, content)
 
 
-def show_public_bases(
-    app: Sphinx,  # noqa: ARG001  (Sphinx passes it)
-    name: str,  # noqa: ARG001  (as above)
-    obj: type,  # noqa: ARG001  (as above)
-    options: object,  # noqa: ARG001  (as above)
-    bases: list[type],
-) -> None:
+def show_public_bases(*context: Any) -> None:  # Any: what Sphinx passes; the bases come last
     """Leave out the bases that are no public name: there is nothing to read about them."""
+    bases: list[type] = context[-1]
     bases[:] = [base for base in bases if not _is_private(base)] or [object]
+
+
+def hide_factories(*context: Any) -> tuple[str | None, str | None]:  # Any: as above; two texts come last
+    """Write `...` for a default that is made anew each time, where attrs has its NOTHING."""
+    signature, returns = context[-2:]
+    return signature and signature.replace("= NOTHING", "= ..."), returns
 
 
 def _is_private(base: type) -> bool:
@@ -114,6 +121,7 @@ def shorten_overloads(app: Sphinx, domain: str, objtype: str, content: addnodes.
 def setup(app: Sphinx) -> None:
     """Connect the helpers to the build."""
     app.connect("autodoc-process-bases", show_public_bases)
+    app.connect("autodoc-process-signature", hide_factories)
     app.connect("object-description-transform", shorten_overloads)
     app.connect("doctree-read", link_names)
     app.connect("missing-reference", find_public_name)
