@@ -1,0 +1,194 @@
+"""A picture of an application: commands, their handlers, events, their subscribers. As Mermaid, DOT or SVG."""
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from domainkit._mapping import FrozenMapping
+from domainkit.mediator import AsyncMediator, Mediator
+from domainkit.memory import (
+    AsyncInmemoryCommandBus,
+    AsyncInmemoryDomainEventBus,
+    InmemoryCommandBus,
+    InmemoryDomainEventBus,
+)
+from domainkit.messages import DomainEvent, Message
+from domainkit.results import name_of
+
+Wiring: TypeAlias = (
+    Mediator[Any]  # Any: a mediator with any checks
+    | AsyncMediator[Any]  # Any: as above
+    | InmemoryCommandBus
+    | AsyncInmemoryCommandBus
+    | InmemoryDomainEventBus
+    | AsyncInmemoryDomainEventBus
+)
+"""What knows handlers or subscribers."""
+
+_TIMEOUT = 60
+
+
+@frozen
+class Node:
+    """A box of the picture.
+
+    Args:
+        key: unique among the nodes.
+        label: what is written in it.
+        kind: `command`, `event`, `handler` or `subscriber`.
+    """
+
+    key: str
+    label: str
+    kind: str
+
+
+@frozen
+class EventMap:
+    """The picture, as data. Made by `event_map`.
+
+    Args:
+        nodes: the boxes, in the order in which they were found.
+        edges: pairs of keys, from what comes first to what comes of it.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[tuple[str, str], ...]
+
+    def mermaid(self) -> str:
+        """Return a Mermaid flowchart: paste it between ```` ```mermaid ```` fences.
+
+        >>> print(event_map().mermaid())
+        flowchart LR
+        """
+        lines = ["flowchart LR"]
+        lines += [f"    {node.key}{_MERMAID[node.kind].format(_quoted(node.label))}" for node in self.nodes]
+        lines += [f"    {start} --> {end}" for start, end in self.edges]
+        return "\n".join(lines)
+
+    def dot(self) -> str:
+        """Return a graph in Graphviz's DOT language.
+
+        >>> print(event_map().dot())
+        digraph events {
+            rankdir=LR; node [fontname="sans-serif", fontsize=11, style="filled,rounded"];
+        }
+        """
+        lines = [
+            "digraph events {",
+            '    rankdir=LR; node [fontname="sans-serif", fontsize=11, style="filled,rounded"];',
+        ]
+        lines += [f'    {node.key} [label="{_quoted(node.label)}", {_DOT[node.kind]}];' for node in self.nodes]
+        lines += [f"    {start} -> {end};" for start, end in self.edges]
+        return "\n".join([*lines, "}"])
+
+    def svg(self) -> str:
+        """Return the picture as SVG, drawn by the program `dot` of Graphviz.
+
+        Raises:
+            FileNotFoundError: there is no `dot` on this machine; the text says how to get it.
+        """
+        program = shutil.which("dot")
+        if program is None:
+            raise FileNotFoundError("no `dot` on the PATH: install Graphviz, or use mermaid()")
+        made = subprocess.run(  # noqa: S603  (the program was looked up, and the input is text of our own)
+            [program, "-Tsvg"], input=self.dot(), capture_output=True, text=True, check=True, timeout=_TIMEOUT
+        )
+        return made.stdout
+
+
+_MERMAID: Mapping[str, str] = FrozenMapping(
+    {"command": '["{}"]', "event": '(["{}"])', "handler": '[["{}"]]', "subscriber": '[["{}"]]'}
+)
+_DOT: Mapping[str, str] = FrozenMapping(
+    {
+        "command": 'shape=box, fillcolor="#cfe3ff"',
+        "event": 'shape=box, fillcolor="#ffe0b8"',
+        "handler": 'shape=component, fillcolor="#f2f2f2"',
+        "subscriber": 'shape=component, fillcolor="#e4f4dd"',
+    }
+)
+
+
+def _quoted(label: str) -> str:
+    return label.replace("\\", "\\\\").replace('"', "'").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def event_map(
+    *wirings: Wiring, causes: Mapping[type[Message], Iterable[type[DomainEvent]]] = FrozenMapping()
+) -> EventMap:
+    """Return the picture of mediators and buses.
+
+    A command leads to its handler; an event leads to its subscribers, one of a base class being drawn for each event
+    below it that the picture knows. Which events a message leads to, no wiring knows: `causes` says it.
+
+    >>> from domainkit import Command, DomainError, DomainEvent
+    >>> from returns.result import Result, Success
+    >>> class Ping(Command[None, DomainError]): ...
+    >>> class Pinged(DomainEvent): ...
+    >>> def ping(command: Ping) -> Result[None, DomainError]:
+    ...     return Success(None)
+    >>> print(event_map(Mediator(Ping.handled_by(ping)), causes={Ping: [Pinged]}).mermaid())
+    flowchart LR
+        n0["Ping"]
+        n1[["ping"]]
+        n2(["Pinged"])
+        n0 --> n1
+        n1 --> n2
+
+    Args:
+        wirings: mediators, command buses and event buses.
+        causes: the events that handling a message leads to, by the class of the message.
+    """
+    made = _Drawing()
+    for wiring in wirings:
+        if isinstance(wiring, InmemoryDomainEventBus | AsyncInmemoryDomainEventBus):
+            continue
+        for handler in wiring.handlers:
+            made.edge(made.message(handler.message_type), made.handler(handler.message_type, handler.function))
+    for message, events in causes.items():
+        for event in events:
+            made.caused(message, event)
+    for wiring in wirings:
+        if isinstance(wiring, InmemoryDomainEventBus | AsyncInmemoryDomainEventBus):
+            for number, subscriber in enumerate(wiring.subscribers):
+                made.subscriber(subscriber.message_type, subscriber.function, number)
+    return EventMap(tuple(made.nodes.values()), tuple(made.edges))
+
+
+class _Drawing:
+    """Nodes and edges while they are found."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[object, Node] = {}
+        self.edges: list[tuple[str, str]] = []
+        self._handlers: dict[type, list[str]] = {}
+
+    def _node(self, known_by: object, label: str, kind: str) -> str:
+        return self.nodes.setdefault(known_by, Node(f"n{len(self.nodes)}", label, kind)).key
+
+    def message(self, cls: type[Message]) -> str:
+        return self._node(cls, cls.__qualname__, "event" if issubclass(cls, DomainEvent) else "command")
+
+    def handler(self, cls: type, function: object) -> str:
+        key = self._node((cls, function), name_of(function), "handler")
+        self._handlers.setdefault(cls, []).append(key)
+        return key
+
+    def edge(self, start: str, end: str) -> None:
+        if (start, end) not in self.edges:
+            self.edges.append((start, end))
+
+    def caused(self, message: type[Message], event: type[DomainEvent]) -> None:
+        for start in self._handlers.get(message) or [self.message(message)]:
+            self.edge(start, self.message(event))
+
+    def subscriber(self, cls: type[Message], function: object, number: int) -> None:
+        events = [known for known in self.nodes if isinstance(known, type) and issubclass(known, cls)]
+        starts = [self.message(event) for event in events or [cls]]
+        end = self._node((function, number), name_of(function), "subscriber")
+        for start in starts:
+            self.edge(start, end)
