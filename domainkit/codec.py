@@ -16,7 +16,7 @@ from returns.result import Failure, Result, Success
 from domainkit._mapping import freeze_json
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.envelope import Envelope, MessageInfo, MessageWire, read_envelope, refusal
-from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, parsed
+from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, parsed, shallow
 from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem, UnknownMessage
 from domainkit.messages import JsonValue, Message, MessageHeader, new_wire, wire_of
@@ -210,7 +210,8 @@ class MessageCodec:
         >>> MessageCodec(DomainEvent).decode_dict(event.dict()) == Success(event)
         True
         """
-        return self._explained(data, Problems(self._limits.max_problems))
+        problems = Problems(self._limits.max_problems)
+        return self._explained(data if shallow(data, self._limits, problems) else MISSING, problems)
 
     def _by_parts(self, data: bytes) -> Message | None:
         """Read an envelope whose keys stand in another order, or whose version is an old one."""

@@ -12,17 +12,18 @@ from returns.result import Result
 from typing_extensions import TypeVar
 
 from domainkit._frozen import Frozen, copy_with, require_decorated
+from domainkit._mapping import FrozenMapping
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.envelope import EMPTY, MessageWire, frozen_meta, refusal
 from domainkit.conversion.envelope import MessageInfo as MessageInfo
-from domainkit.conversion.limits import DEFAULT_LIMITS, checked, parsed
+from domainkit.conversion.limits import DEFAULT_LIMITS, checked, parsed, shallow
 from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import DomainError
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber, is_async
 from domainkit.values import Uuid, ValueObject
 
 JsonValue: TypeAlias = (
-    "None | bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue]"
+    "bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue] | None"
 )
 """What JSON can carry."""
 
@@ -30,7 +31,7 @@ _new = object.__new__
 
 
 def _utc(moment: datetime) -> datetime:
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise ValueError(
             "MessageHeader.occurred_on: a naive datetime is no moment; give it a time zone, such as datetime.now(UTC)"
         )
@@ -58,6 +59,7 @@ class MessageHeader:
     Raises:
         TypeError: `id` is no Uuid, or `meta` holds something that JSON can't carry (the text gives the path).
         ValueError: `occurred_on` has no time zone.
+        OverflowError: in UTC, `occurred_on` is outside of the years 1 to 9999.
     """
 
     id: Uuid = field(factory=Uuid.v4, validator=attrs.validators.instance_of(Uuid))
@@ -120,6 +122,8 @@ def _check_config(cls: type["Message"]) -> None:
     config = cls.__dict__.get("Config")
     if config is None:
         return
+    if not isinstance(config, type):
+        raise TypeError(f"{cls.__qualname__}.Config: expected a class in the body, such as `class Config: version = 2`")
     for name in vars(config):
         if not name.startswith("__") and name not in _CONFIG:
             raise TypeError(
@@ -128,26 +132,33 @@ def _check_config(cls: type["Message"]) -> None:
     version, name = getattr(config, "version", 1), getattr(config, "name", "default")
     if type(version) is not int or version < 1:
         raise TypeError(f"{cls.__qualname__}.Config.version: expected an int from 1 on")
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or name.encode(errors="replace").decode() != name:
         raise TypeError(f"{cls.__qualname__}.Config.name: expected a text that isn't empty, such as 'task.created'")
+
+
+def _check_header(message: "Message", _: object, header: object) -> None:
+    if type(header) is not MessageHeader:
+        found = type(header).__qualname__
+        raise TypeError(f"{type(message).__qualname__}.header: expected a MessageHeader, not a {found}")
 
 
 @frozen
 class Message(Frozen):
     """The base of events and commands: a payload of your own fields, and a `header`.
 
-    The payload's fields come first in the constructor; `header` is keyword-only, and fresh unless given. Two messages are
-    equal if they are of one class with equal payload and header.
+    The payload's fields come first in the constructor; `header` is keyword-only, and fresh unless given. Two messages
+    are equal if they are of one class with equal payload and header.
 
     A nested `class Config` may give `version` (an int from 1, default 1) and `name` (the type on the wire; default the
     class's name with a dot before each capital but the first, in lower case).
 
     Raises:
-        TypeError: at class definition: a field has a name that this class uses, or a type whose values can change (list,
-            dict, set), or `@attrs.frozen` is missing (at the first instance), or `Config` is wrong.
+        TypeError: at class definition: a field has a name that this class uses, or a type whose values can change
+            (list, dict, set), or `@attrs.frozen` is missing (at the first instance), or `Config` is wrong. At the first
+            instance: `header` is no MessageHeader.
     """
 
-    header: MessageHeader = field(factory=_fresh_header, kw_only=True)
+    header: MessageHeader = field(factory=_fresh_header, kw_only=True, validator=_check_header)
 
     _kind: ClassVar[str] = "message"
     _reserved_names: ClassVar[frozenset[str]] = frozenset(
@@ -182,14 +193,14 @@ class Message(Frozen):
             TypeError: `meta` is no mapping, or holds something that JSON can't carry.
         """
         header = self.header
-        merged = _meta({**header.meta, **_meta(meta)})
+        merged = FrozenMapping({**header.meta, **_meta(meta)})
         return copy_with(self, header=copy_with(header, meta=merged))
 
     def caused_by(self, message: "Message") -> Self:
         """Return a copy whose meta says which message led to it.
 
-        `causation_id` is the id of `message`; `correlation_id` is that of `message` if it has one, else its id. See Hohpe
-        and Woolf, Enterprise Integration Patterns (2003), Correlation Identifier.
+        `causation_id` is the id of `message`; `correlation_id` is that of `message` if it has one, else its id. See
+        Hohpe and Woolf, Enterprise Integration Patterns (2003), Correlation Identifier.
 
         >>> command = Command()
         >>> event = DomainEvent().caused_by(command)
@@ -208,8 +219,8 @@ class Message(Frozen):
         'domain_event'
 
         Raises:
-            InvalidMessage: a field holds what could not be read back (NaN, a naive datetime, another type): the problems
-                give the paths.
+            InvalidMessage: a field holds what could not be read back (NaN, a naive datetime, another type): the
+                problems give the paths.
         """
         return wire_of(type(self)).builtins(self)  # type: ignore[return-value]  # the struct has these keys
 
@@ -233,13 +244,15 @@ class Message(Frozen):
         True
 
         Raises:
-            InvalidMessage: `data` is not the wire form of just this class; the problems say what is wrong, and where.
+            InvalidMessage: `data` is not the wire form of just this class, or deeper than the default limits allow;
+                the problems say what is wrong, and where.
         """
-        problems = Problems()
-        message = wire_of(cls).read(data, problems)
-        if message is None:
-            raise refusal(problems)
-        return message
+        problems = Problems(DEFAULT_LIMITS.max_problems)
+        if shallow(data, DEFAULT_LIMITS, problems):
+            message = wire_of(cls).read(data, problems)
+            if message is not None:
+                return message
+        raise refusal(problems)
 
     @classmethod
     def from_json(cls, raw: str | bytes) -> Self:

@@ -260,17 +260,14 @@ def _condition(source: _Source, validator: Any, value: str) -> str | None:
 def _slots_suffice(node: AttrsNode, preset: tuple[str, ...]) -> bool:
     """Tell whether the object can be made by setting its slots: as attrs' own constructor would, without the call."""
     known = {part.attribute.name for part in node.parts} | set(preset)
-    plain = node.cls.__new__ is object.__new__ and not any(hasattr(node.cls, name) for name in _MORE_THAN_SLOTS)
-    return (
-        plain
-        and not _has_own_init(node.cls)
-        and all(
-            attribute.name in known
-            and attribute.converter is None
-            and not _takes_self(attribute)
-            and isinstance(getattr(node.cls, attribute.name, None), MemberDescriptorType)
-            for attribute in attrs.fields(node.cls)
-        )
+    own_new = any("__new__" in base.__dict__ for base in node.cls.__mro__[:-1])  # exceptions have one
+    more = own_new or _has_own_init(node.cls) or any(hasattr(node.cls, name) for name in _MORE_THAN_SLOTS)
+    return not more and all(
+        attribute.name in known
+        and attribute.converter is None
+        and not _takes_self(attribute)
+        and isinstance(getattr(node.cls, attribute.name, None), MemberDescriptorType)
+        for attribute in attrs.fields(node.cls)
     )
 
 

@@ -133,7 +133,8 @@ class Derivation:
             return _enum(cls, where)
         if is_message(cls):
             raise UnsupportedTypeError(
-                f"{where}: a message can't hold another, {cls.__qualname__}; hold its id, or what you need of its payload"
+                f"{where}: a message can't hold another, {cls.__qualname__}; "
+                "hold its id, or what you need of its payload"
             )
         if attrs.has(cls):
             return self.attrs_node(cls, hint)

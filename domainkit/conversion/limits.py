@@ -44,7 +44,7 @@ def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
         problems.add("$", f"strings of at most {limits.max_string} bytes", "limit")
         return None
     if data.count(b"[") + data.count(b"{") > limits.max_depth and is_deeper(data, limits.max_depth):
-        problems.add("$", f"at most {limits.max_depth} levels of nesting", "limit")
+        problems.add("$", _depth(limits), "limit")
         return None
     return data
 
@@ -127,16 +127,23 @@ def parsed(data: bytes, problems: Problems) -> object:
         return problems.add("$", _JSON, "json")
 
 
-def is_too_deep(data: object, most: int) -> bool:
-    """Tell whether builtins are nested deeper than `most`, or hold themselves, without recursion."""
+def shallow(data: object, limits: Limits, problems: Problems) -> bool:
+    """Tell whether builtins are nested no deeper than is safe; note a problem where they are, or hold themselves."""
     level = [data]
-    for _ in range(most + 1):
+    for _ in range(limits.max_depth):
         found = (part for node in level for part in _parts(node) if isinstance(part, Mapping | list | tuple))
         level = list({id(part): part for part in found}.values())
         if not level:
-            return False
-    return True
+            return True
+    problems.add("$", _depth(limits), "limit")
+    return False
 
 
 def _parts(node: object) -> Iterable[object]:
-    return node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
+    if isinstance(node, Mapping):
+        return node.values()
+    return node if isinstance(node, list | tuple) else ()
+
+
+def _depth(limits: Limits) -> str:
+    return f"at most {limits.max_depth} levels of nesting"
