@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from inspect import isawaitable
 from types import MappingProxyType
-from typing import Any, Generic, Never, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Never, Protocol, TypeAlias
 
 from returns.result import Failure, Result
+from typing_extensions import TypeVar
 
 from domainkit.causation import HANDLED
 from domainkit.errors import DomainError
@@ -17,7 +18,7 @@ from domainkit.results import name_of
 R = TypeVar("R")
 E = TypeVar("E")
 X = TypeVar("X")
-X_co = TypeVar("X_co", covariant=True)
+X_co = TypeVar("X_co", covariant=True, default=Never)
 
 AnyCommand: TypeAlias = Command[Any, Any]  # Any: whatever it answers
 AnyHandler: TypeAlias = Handler[Any, Any, Any] | AsyncHandler[Any, Any, Any]  # Any: of commands of every class

@@ -130,3 +130,7 @@ async def find() -> None:
 
 with handling(command):
     assert_type(caused(event), TaskCreated)
+
+
+async def use_bare_mediator(mediator: AsyncMediator) -> None:
+    assert_type(await mediator.send(CloseTask(TaskId.v4())), Result[None, DomainError | CommandNotHandled])

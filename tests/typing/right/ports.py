@@ -160,3 +160,7 @@ assert_type(bug, NotifierExceptionMessage)
 assert_type(bug.exception, BaseException | None)
 assert_type(NotifierMessage("x").meta, Mapping[str, object])
 assert_type(InmemoryNotifier().messages, tuple[NotifierMessage | NotifierExceptionMessage, ...])
+
+
+def use_bare_mediator(mediator: Mediator) -> None:
+    assert_type(mediator.send(CloseTask(TaskId.v4())), Result[None, DomainError | CommandNotHandled])
