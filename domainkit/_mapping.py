@@ -21,7 +21,7 @@ class FrozenMapping(dict[K, V]):
         raise TypeError("this mapping is read-only: build a new one, such as {**old, key: value}")
 
     __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    clear = pop = popitem = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]  # whatever the arguments
 
     def __hash__(self) -> int:  # type: ignore[override]  # dict declares None, a frozen one can hash
         return hash(frozenset(self.items()))

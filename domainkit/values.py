@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Self, TypeVar
 from uuid import UUID, SafeUUID
 
@@ -152,7 +152,7 @@ _LONGEST_COMPARED = 65_536
 
 def _reason(error: Exception, *values: object) -> str:
     """Return the text of a validator's error, unless it repeats a part of the value: that may be a secret."""
-    kind = type(error).__qualname__
+    text = kind = type(error).__qualname__
     try:
         text = str(error.args[0]) if error.args else kind
         for value in values:
@@ -312,8 +312,7 @@ class ValueObject(Frozen, Generic[T]):
 
     @classmethod
     def _build(cls, raw: object) -> Self:
-        construct: Callable[..., Self] = cls
-        return construct(raw)
+        return cls(raw)  # type: ignore[arg-type]  # the constructor looks at its type
 
     @classmethod
     def _invalid(cls, reason: str) -> DomainError:

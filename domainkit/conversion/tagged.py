@@ -43,7 +43,7 @@ class Tagged:
             raise TypeError(
                 f'Tagged({key!r}, ...): name each class of the union once, such as Tagged("kind", card=Card)'
             )
-        self.__attrs_init__(key=key, classes=FrozenMapping(classes))
+        self.__attrs_init__(key=key, classes=FrozenMapping(classes))  # pyright: ignore[reportAttributeAccessIssue]  # attrs' own
 
 
 class TaggedNode(Node):
