@@ -25,9 +25,11 @@ def test_the_public_names_are_locked() -> None:
         [
             "AsyncApiDocument",
             "CloudEventCodec",
+            "EventMap",
             "JsonSchema",
             "asyncapi_document",
             "codec_schema",
+            "event_map",
             "message_schema",
         ]
         == formats.__all__
