@@ -97,7 +97,12 @@ def http_error_for(error: BaseException, *, error_map: ErrorMap = DEFAULT_HTTP_E
         error_map: asked first; a class that it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP, so that a map of
             one's own needs only what differs.
     """
-    for cls in type(error).__mro__:
+    return http_error_of(type(error), error_map=error_map)
+
+
+def http_error_of(error_type: type[BaseException], *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP) -> HttpError:
+    """Return what `http_error_for` returns for an error of this class."""
+    for cls in error_type.__mro__:
         for known in (error_map, DEFAULT_HTTP_ERROR_MAP):
             if issubclass(cls, DomainError) and cls in known:
                 return known[cls]
@@ -141,10 +146,10 @@ def problem_details(
     found = http_error_for(error, error_map=error_map)
     status = found.status_code
     if status >= _INTERNAL or not isinstance(error, DomainError):
-        return {"type": "about:blank", "title": _title(status), "status": status}
+        return {"type": "about:blank", "title": title_of(status), "status": status}
     body: ProblemDetails = {
         "type": type_uri,
-        "title": _title(status),
+        "title": title_of(status),
         "status": status,
         "detail": _detail(error, found),
     }
@@ -157,7 +162,8 @@ def problem_details(
     return body
 
 
-def _title(status: int) -> str:
+def title_of(status: int) -> str:
+    """Return the reason phrase of a status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -1,0 +1,237 @@
+"""Answers of Starlette and FastAPI for Results, domain errors and other exceptions."""
+
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, NoReturn, TypeVar
+
+from returns.result import Result
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from domainkit.errors import DomainError, UnknownError
+from domainkit.http import (
+    DEFAULT_HTTP_ERROR_MAP,
+    ErrorMap,
+    ProblemDetails,
+    http_error_of,
+    problem_details,
+    title_of,
+)
+from domainkit.results import fold
+from domainkit.values import tells
+
+T = TypeVar("T")
+
+PROBLEM_JSON: Final = "application/problem+json"
+"""The media type of a problem document (RFC 9457, section 6.1)."""
+
+ExceptionHandler = Callable[[Request, Any], Coroutine[Any, Any, Response]]  # Any: as FastAPI writes it
+"""What answers for an exception."""
+
+logger = logging.getLogger("domainkit.adapters.starlette")
+
+INVALID: Final = 422
+INTERNAL: Final = 500
+_MOST_PROBLEMS: Final = 100
+_WITHOUT_BODY: Final = frozenset({204, 205, 304})
+
+
+class ProblemResponse(JSONResponse):
+    """A problem document."""
+
+    media_type = PROBLEM_JSON
+
+
+class FailureError(Exception):
+    """Carries the error of a Failure from a route to the exception handler. Raised by `value_of`.
+
+    Args:
+        error: the error.
+        error_map: the map of the route, where it has one.
+    """
+
+    def __init__(self, error: BaseException, error_map: ErrorMap | None = None) -> None:
+        super().__init__()
+        self.error, self.error_map = error, error_map
+
+
+def problem_response(
+    error: BaseException, *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP, instance: str | None = None
+) -> ProblemResponse:
+    """Return the answer for an error: its status, its problem document, and the headers that the map gives it.
+
+    >>> from domainkit import NotFound
+    >>> problem_response(NotFound()).status_code
+    404
+
+    Args:
+        error: a domain error, or any exception; from status 500 on, the body is a constant.
+        error_map: which status an error has. What it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP.
+        instance: a URI reference for this occurrence. The path of a request is one, and may hold a secret.
+    """
+    found = http_error_of(type(error), error_map=error_map)
+    headers = None if found.headers is None else dict(found.headers)
+    body = problem_details(error, error_map=error_map, instance=instance)
+    return ProblemResponse(body, status_code=found.status_code, headers=headers)
+
+
+def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) -> T:
+    """Return the value of a Success; raise FailureError for a Failure, which `exception_handlers` answers.
+
+    >>> from returns.result import Success
+    >>> value_of(Success(5))
+    5
+
+    Args:
+        result: what a use case returned.
+        error_map: the map of this route; that of the app unless given.
+
+    Raises:
+        FailureError: the result is a Failure.
+    """
+    return fold(result, _same, partial(_raise, error_map=error_map))
+
+
+def response_of(
+    result: Result[T, object],
+    on_success: Callable[[T], Response],
+    *,
+    error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP,
+) -> Response:
+    """Return the response for a Result: what `on_success` makes of the value, or the problem document of the error.
+
+    >>> from returns.result import Failure, Success
+    >>> from domainkit import NotFound
+    >>> response_of(Success("Buy milk"), JSONResponse).body
+    b'"Buy milk"'
+    >>> response_of(Failure(NotFound()), JSONResponse).status_code
+    404
+
+    Args:
+        result: what a use case returned.
+        on_success: makes the response of the value.
+        error_map: which status an error has. What it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP.
+    """
+    return fold(result, on_success, partial(_answered, error_map=error_map))
+
+
+def _same(value: T) -> T:
+    return value
+
+
+def _raise(error: object, *, error_map: ErrorMap | None) -> NoReturn:
+    raise FailureError(_exception(error), error_map)
+
+
+def _exception(error: object) -> BaseException:
+    """Return the error of a Failure as an exception: what is none has no status, and is a 500."""
+    return error if isinstance(error, BaseException) else TypeError(f"a Failure of {type(error).__qualname__}")
+
+
+def _answered(error: object, *, error_map: ErrorMap) -> Response:
+    """Return the answer for an error; one that the client learns nothing of is logged, by its class and place."""
+    found = _exception(error)
+    response = problem_response(found, error_map=error_map)
+    if response.status_code >= INTERNAL and not isinstance(found, UnknownError):  # the guard logged that one
+        place = UnknownError.from_exception(found)
+        name = f"{type(found).__module__}.{type(found).__qualname__}"
+        logger.error("answered %d for %s of %s:%s", response.status_code, name, place.filename, place.lineno)
+    return response
+
+
+def exception_handlers(
+    *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP
+) -> dict[int | type[Exception], ExceptionHandler]:
+    """Return what `Starlette(exception_handlers=...)` and `FastAPI(exception_handlers=...)` take.
+
+    These get a problem document: a DomainError that is raised; the error of a Failure that `value_of` met; the
+    HTTPException of the framework, such as for a path that there isn't; a request that FastAPI finds invalid, with the
+    path of each problem and without the input; and every other exception, as a constant with status 500, after which
+    the server logs the exception as it always does.
+
+    >>> [cls.__name__ for cls in exception_handlers()][:3]
+    ['DomainError', 'FailureError', 'HTTPException']
+
+    Args:
+        error_map: the map of the app. What it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP.
+    """
+
+    async def answer(_: Request, error: DomainError) -> Response:
+        return _answered(error, error_map=error_map)
+
+    async def answer_failure(_: Request, failure: FailureError) -> Response:
+        return _answered(failure.error, error_map=error_map if failure.error_map is None else failure.error_map)
+
+    async def answer_bug(_: Request, error: Exception) -> Response:
+        return problem_response(error, error_map=error_map)  # a DomainError too, where a middleware raised it
+
+    handlers: dict[int | type[Exception], ExceptionHandler] = {
+        DomainError: answer,
+        FailureError: answer_failure,
+        HTTPException: _answer_http,
+    }
+    invalid = _request_validation_error()
+    if invalid is not None:
+        handlers[invalid] = _answer_invalid
+    return {**handlers, Exception: answer_bug}
+
+
+def _request_validation_error() -> type[Exception] | None:
+    """Return what FastAPI raises for an invalid request; None where there is no FastAPI."""
+    try:
+        from fastapi.exceptions import RequestValidationError  # noqa: PLC0415  # the extra doesn't ask for FastAPI
+    except ImportError:
+        return None
+    return RequestValidationError
+
+
+async def _answer_http(_: Request, error: HTTPException) -> Response:
+    status, detail = error.status_code, error.detail
+    if status in _WITHOUT_BODY:
+        return Response(status_code=status, headers=error.headers)
+    body: ProblemDetails = {"type": "about:blank", "title": title_of(status), "status": status}
+    if status < INTERNAL and isinstance(detail, str) and detail not in ("", body["title"]):
+        body["detail"] = detail
+    return ProblemResponse(body, status_code=status, headers=error.headers)
+
+
+async def _answer_invalid(_: Request, error: Any) -> Response:  # Any: FastAPI's class, where there is a FastAPI
+    problems: Sequence[Mapping[str, Any]] = error.errors()
+    body: ProblemDetails = {
+        "type": "about:blank",
+        "title": title_of(INVALID),
+        "status": INVALID,
+        "detail": "The request isn't valid",
+        "errors": [_problem(problem) for problem in problems[:_MOST_PROBLEMS]],
+    }
+    return ProblemResponse(body, status_code=INVALID)
+
+
+def _problem(problem: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong in a request, in the words of InvalidMessage."""
+    return {"path": _path(problem), "expected": _expected(problem), "code": problem["type"]}
+
+
+def _path(problem: Mapping[str, Any]) -> str:
+    """Return where the problem is, such as `body.labels[0]`. A name that only the client knows is an asterisk."""
+    parts = list(problem["loc"])
+    if parts[-1:] == ["[key]"]:
+        parts[-2:] = ["*"]
+    elif problem["type"] == "extra_forbidden":
+        parts[-1] = "*"
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+
+
+_ABOUT_THE_SHAPE: Final = frozenset({"missing", "json_invalid", "too_short", "too_long"})
+
+
+def _expected(problem: Mapping[str, Any]) -> str:
+    """Return pydantic's message, unless it could repeat the input: the validators of a model say what they like."""
+    message, code, given = str(problem["msg"]), str(problem["type"]), problem.get("input")
+    if isinstance(given, dict | list):
+        told = code not in _ABOUT_THE_SHAPE and not code.endswith("_type")
+    else:
+        told = code not in _ABOUT_THE_SHAPE and tells(message, given)
+    return "a valid value" if told else message

@@ -1,0 +1,149 @@
+"""The declared errors of use cases as parts of an OpenAPI document."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from inspect import isfunction
+from typing import Any, Final, get_args, get_origin, get_type_hints
+
+from returns.result import Result
+
+from domainkit._classes import parameters_of, type_arguments
+from domainkit._types import members
+from domainkit.adapters.starlette._handlers import INTERNAL, INVALID, PROBLEM_JSON
+from domainkit.errors import DomainError, UnknownError
+from domainkit.formats._definitions import summary_of
+from domainkit.http import DEFAULT_HTTP_ERROR_DETAIL, DEFAULT_HTTP_ERROR_MAP, ErrorMap, http_error_of, title_of
+from domainkit.messages import Command
+from domainkit.ports import AppService
+from domainkit.use_cases import AsyncUseCase, UseCase
+
+
+def openapi_responses(
+    *declared: object, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP, validation: bool = False
+) -> dict[int | str, dict[str, Any]]:  # Any: as FastAPI writes it
+    """Return what the argument `responses` of a FastAPI app, router or route takes: the errors by their status.
+
+    >>> from domainkit import NotFound
+    >>> class TaskNotFound(NotFound):
+    ...     '''There is no task with this id.'''
+    >>> responses = openapi_responses(TaskNotFound)
+    >>> responses[404]["description"]
+    'Not Found: There is no task with this id.'
+    >>> list(responses[404]["content"])
+    ['application/problem+json']
+
+    Args:
+        declared: classes of errors, and what declares errors: see `declared_errors`.
+        error_map: which status an error has: that of the app, or of the route.
+        validation: add the 422 for a request that isn't valid.
+
+    Raises:
+        TypeError: something declared is neither a class of errors nor declares any.
+    """
+    reasons: dict[int, list[str]] = {}
+    headers: dict[int, dict[str, Any]] = {}
+    if validation:
+        reasons[INVALID] = ["The request isn't valid."]
+    for error_type in (one for source in declared for one in _errors_of(source)):
+        found = http_error_of(error_type, error_map=error_map)
+        reason = _described(error_type, found.detail) if found.status_code < INTERNAL else ""
+        known = reasons.setdefault(found.status_code, [])
+        known.extend([reason] if reason and reason not in known else [])
+        for name in found.headers or ():
+            headers.setdefault(found.status_code, {})[name] = {"schema": {"type": "string"}}
+    return {status: _response(status, reasons[status], headers.get(status)) for status in sorted(reasons)}
+
+
+def _errors_of(source: object) -> tuple[type[BaseException], ...]:
+    if isinstance(source, type) and issubclass(source, BaseException):
+        return (source,)
+    return declared_errors(source)
+
+
+def _described(error_type: type[BaseException], detail: str) -> str:
+    return summary_of(error_type) or error_type.__name__ if detail == DEFAULT_HTTP_ERROR_DETAIL else detail
+
+
+def _response(status: int, reasons: Sequence[str], headers: Mapping[str, Any] | None) -> dict[str, Any]:
+    made = {
+        "description": ": ".join(part for part in (title_of(status), " ".join(reasons)) if part),
+        "content": {PROBLEM_JSON: {"schema": _problem_schema()}},
+    }
+    return made if headers is None else {**made, "headers": headers}
+
+
+def _problem_schema() -> dict[str, Any]:
+    return {
+        "title": "Problem",
+        "description": "A problem document (RFC 9457)",
+        "type": "object",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"type": "string"},
+            "instance": {"type": "string", "format": "uri-reference"},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["path", "expected", "code"],
+                    "properties": {name: {"type": "string"} for name in ("path", "expected", "code")},
+                },
+            },
+        },
+    }
+
+
+def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
+    """Return the errors that a use case says it fails with.
+
+    >>> from returns.result import Result, Success
+    >>> from domainkit import NotFound
+    >>> class Greet(UseCase[[str], str, NotFound]):
+    ...     def execute(self, name: str) -> Result[str, NotFound]:
+    ...         return Success(f"Hello {name}")
+    >>> declared_errors(Greet)
+    (<class 'domainkit.errors.NotFound'>, <class 'domainkit.errors.UnknownError'>)
+
+    Args:
+        use_case: a UseCase, AsyncUseCase or AppService, or a class of them; a class of commands; or a function whose
+            annotations say that it returns a Result, also under `@use_case`. The guard's UnknownError is among those of
+            a use case; a function doesn't tell whether there is a guard.
+
+    Raises:
+        TypeError: it is something else, or a function without such an annotation.
+    """
+    if isfunction(use_case):
+        return _classes_in(_error_of_function(use_case))
+    cls = use_case if isinstance(use_case, type) else type(use_case)
+    for base in (UseCase, AsyncUseCase, AppService, Command):
+        if issubclass(cls, base):
+            parameter = parameters_of(base)[-1]
+            guarded = (UnknownError,) if base in (UseCase, AsyncUseCase) else ()
+            return tuple(dict.fromkeys((*_classes_in(type_arguments(cls, base).get(parameter, DomainError)), *guarded)))
+    raise _nothing_declared(use_case)
+
+
+def _error_of_function(function: Callable[..., object]) -> object:
+    hint = get_type_hints(function).get("return")
+    while get_origin(hint) in _LATER:
+        hint = get_args(hint)[-1]
+    if get_origin(hint) is not Result:
+        raise _nothing_declared(function)
+    return get_args(hint)[1]
+
+
+_LATER: Final = (Awaitable, Coroutine)
+
+
+def _classes_in(hint: object) -> tuple[type[BaseException], ...]:
+    return tuple(one for one in members(hint) if isinstance(one, type) and issubclass(one, BaseException))
+
+
+def _nothing_declared(source: object) -> TypeError:
+    name = getattr(source, "__qualname__", type(source).__qualname__)
+    return TypeError(
+        f"{name} declares no errors; name their classes, or give a UseCase, an AppService, a class of commands, or a "
+        "function whose annotation is -> Result[value, errors]"
+    )
