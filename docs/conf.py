@@ -1,12 +1,13 @@
 """The configuration of the documentation: build it with `make docs`."""
 
 from importlib.metadata import version as version_of
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin, get_type_hints
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util.typing import stringify_annotation
 
 import domainkit
 
@@ -52,6 +53,13 @@ nitpick_ignore_regex = [
 ]
 
 PUBLIC = frozenset(domainkit.__all__)
+SPELLED_OUT = {
+    stringify_annotation(get_args(get_type_hints(domainkit.MessageHeader)["meta"])[1], "smart"): "JsonValue",
+    repr(domainkit.DEFAULT_HTTP_ERROR_MAP): "DEFAULT_HTTP_ERROR_MAP",
+    repr(domainkit.Limits()): "Limits()",
+    "= NOTHING": "= ...",  # attrs makes the default anew each time
+}
+"""Parts of signatures as autodoc spells them out, and what stands in the code."""
 
 
 def link_names(app: Sphinx, doctree: nodes.document) -> None:
@@ -100,10 +108,13 @@ def show_public_bases(*context: Any) -> None:  # Any: what Sphinx passes; the ba
     bases[:] = [base for base in bases if not _is_private(base)] or [object]
 
 
-def hide_factories(*context: Any) -> tuple[str | None, str | None]:  # Any: as above; two texts come last
-    """Write `...` for a default that is made anew each time, where attrs has its NOTHING."""
+def tidy_signature(*context: Any) -> tuple[str | None, str | None]:  # Any: as above; two texts come last
+    """Write what the code writes, where autodoc has lost it."""
     signature, returns = context[-2:]
-    return signature and signature.replace("= NOTHING", "= ..."), returns
+    for found, written in SPELLED_OUT.items():
+        signature = signature and signature.replace(found, written)
+        returns = returns and returns.replace(found, written)
+    return signature, returns
 
 
 def _is_private(base: type) -> bool:
@@ -121,7 +132,7 @@ def shorten_overloads(app: Sphinx, domain: str, objtype: str, content: addnodes.
 def setup(app: Sphinx) -> None:
     """Connect the helpers to the build."""
     app.connect("autodoc-process-bases", show_public_bases)
-    app.connect("autodoc-process-signature", hide_factories)
+    app.connect("autodoc-process-signature", tidy_signature)
     app.connect("object-description-transform", shorten_overloads)
     app.connect("doctree-read", link_names)
     app.connect("missing-reference", find_public_name)
