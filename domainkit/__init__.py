@@ -78,7 +78,7 @@ from domainkit.ports import (
     NotifierMessage,
     Repository,
 )
-from domainkit.results import async_pipeline, collect, fold, pipeline
+from domainkit.results import async_pipeline, collect, collect_async, fold, pipeline, recover, tap
 from domainkit.use_cases import AsyncUseCase, UseCase, use_case
 from domainkit.values import FieldSerializer, Uuid, ValueObject
 
@@ -161,6 +161,7 @@ __all__ = [
     "async_pipeline",
     "caused",
     "collect",
+    "collect_async",
     "configure_converter",
     "fold",
     "handling",
@@ -168,5 +169,7 @@ __all__ = [
     "make_converter",
     "pipeline",
     "problem_details",
+    "recover",
+    "tap",
     "use_case",
 ]

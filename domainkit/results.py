@@ -8,7 +8,7 @@ of steps. It is railway oriented programming (Wlaschin, Domain Modeling Made Fun
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from inspect import isawaitable
-from typing import Any, TypeVar, overload
+from typing import Any, Never, TypeVar, overload
 
 from returns.result import Failure, Result, Success
 
@@ -414,3 +414,81 @@ def collect(results: Iterable[Result[T, E]]) -> Result[tuple[T, ...], tuple[E, .
     for result in results:
         fold(result, values.append, errors.append)
     return Failure(tuple(errors)) if errors else Success(tuple(values))
+
+
+A = TypeVar("A")
+E2 = TypeVar("E2")
+
+
+@overload
+def tap(effect: Callable[[T], Result[object, E]], /) -> Callable[[T], Result[T, E]]: ...
+@overload
+def tap(effect: Callable[[T], None], /) -> Callable[[T], Result[T, Never]]: ...
+def tap(effect: Callable[[Any], Any], /) -> Callable[[Any], Result[Any, Any]]:
+    """Return a step that calls `effect` with the value and passes the value on; a Failure of the effect ends it.
+
+    >>> seen: list[int] = []
+    >>> pipeline(lambda number: Success(number + 1), tap(seen.append))(4), seen
+    (<Success: 5>, [5])
+
+    Args:
+        effect: a function that returns nothing, or a Result of which only a Failure counts.
+    """
+
+    def step(value: Any) -> Result[Any, Any]:
+        outcome = effect(value)
+        return outcome if isinstance(outcome, Failure) else Success(value)
+
+    return step
+
+
+def recover(
+    step: Callable[[A], Result[T, E]], handler: Callable[[E], Result[U, E2]], /
+) -> Callable[[A], Result[T | U, E2]]:
+    """Return the step with its Failures handled: what `handler` returns for the error is the Result.
+
+    The handler takes the union of the step's errors. One that narrows it with `isinstance` removes a type from the
+    union, exactly, under mypy and pyright:
+
+    >>> class Missing(Exception): ...
+    >>> class Broken(Exception): ...
+    >>> def find(key: str) -> Result[int, Missing | Broken]:
+    ...     return Failure(Missing())
+    >>> def zero_if_missing(error: Missing | Broken) -> Result[int, Broken]:
+    ...     return Success(0) if isinstance(error, Missing) else Failure(error)
+    >>> recover(find, zero_if_missing)("x")  # (str) -> Result[int, Broken]
+    <Success: 0>
+
+    Args:
+        step: a function of one argument that returns a Result.
+        handler: called with the error of a Failure.
+    """
+
+    def recovered(value: A) -> Result[T | U, E2]:
+        result = step(value)
+        return handler(result.failure()) if isinstance(result, Failure) else Success(result.unwrap())
+
+    return recovered
+
+
+async def collect_async(results: Iterable[Awaitable[Result[T, E]]]) -> Result[tuple[T, ...], tuple[E, ...]]:
+    """Return what `collect` does for awaitables of Results, which run concurrently; the order is that of the argument.
+
+    >>> import asyncio
+    >>> async def half(number: int) -> Result[int, str]:
+    ...     return Failure(f"{number} is odd") if number % 2 else Success(number // 2)
+    >>> asyncio.run(collect_async(map(half, [2, 3, 5])))
+    <Failure: ('3 is odd', '5 is odd')>
+
+    Args:
+        results: awaitables. Where one raises, the others are cancelled and awaited, and an ExceptionGroup is raised.
+    """
+    from asyncio import TaskGroup  # noqa: PLC0415  (asyncio takes longer to import than all of this library)
+
+    async with TaskGroup() as group:
+        tasks = [group.create_task(_awaited(result)) for result in results]
+    return collect(task.result() for task in tasks)
+
+
+async def _awaited(result: Awaitable[T]) -> T:
+    return await result

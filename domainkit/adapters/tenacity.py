@@ -1,0 +1,88 @@
+"""Steps that are tried again, by the policies of tenacity (extra `retry`)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from returns.result import Failure, Result
+
+try:
+    from tenacity import AsyncRetrying, RetryCallState, Retrying
+except ImportError as error:
+    from domainkit.adapters import missing_extra
+
+    raise missing_extra(__name__, "retry") from error
+
+A = TypeVar("A")
+T = TypeVar("T")
+E = TypeVar("E")
+
+Errors = type[BaseException] | tuple[type[BaseException], ...]
+
+
+def retried(
+    step: Callable[[A], Result[T, E]],
+    *,
+    on: Errors,
+    **policy: Any,  # Any: the options of tenacity.Retrying, which says what each takes
+) -> Callable[[A], Result[T, E]]:
+    """Return the step, tried again while it fails with an error of `on`; the last Failure is the Result.
+
+    >>> from tenacity import stop_after_attempt
+    >>> tries = []
+    >>> def flaky(number: int) -> Result[int, ConnectionError]:
+    ...     tries.append(number)
+    ...     return Failure(ConnectionError())
+    >>> run = retried(flaky, on=ConnectionError, stop=stop_after_attempt(3))
+    >>> isinstance(run(7), Failure), tries
+    (True, [7, 7, 7])
+
+    Args:
+        step: a function of one argument that returns a Result. What it raises is raised at once.
+        on: the error, or several, to try again for.
+        policy: what tenacity.Retrying takes: `stop`, `wait` (seconds), `sleep`, `before_sleep` and so on. Without `stop`
+            it is tried for ever.
+    """
+    retrying = Retrying(**_policy(on, policy))
+
+    def run(value: A) -> Result[T, E]:
+        result: Result[T, E] = retrying(step, value)
+        return result
+
+    return run
+
+
+def retried_async(
+    step: Callable[[A], Awaitable[Result[T, E]]],
+    *,
+    on: Errors,
+    **policy: Any,  # Any: as above
+) -> Callable[[A], Awaitable[Result[T, E]]]:
+    """Return the async step, tried again as `retried` does; it sleeps without blocking.
+
+    Args:
+        step: a coroutine function of one argument that returns a Result.
+        on: the error, or several, to try again for.
+        policy: what tenacity.AsyncRetrying takes.
+    """
+    retrying = AsyncRetrying(**_policy(on, policy))
+
+    async def run(value: A) -> Result[T, E]:
+        result: Result[T, E] = await retrying(step, value)
+        return result
+
+    return run
+
+
+def _policy(on: Errors, given: dict[str, Any]) -> dict[str, Any]:
+    def again(state: RetryCallState) -> bool:
+        outcome = state.outcome
+        if outcome is None or outcome.failed:
+            return False
+        result = outcome.result()
+        return isinstance(result, Failure) and isinstance(result.failure(), on)
+
+    return {"reraise": True, **given, "retry": again, "retry_error_callback": _last_result}
+
+
+def _last_result(state: RetryCallState) -> Any:  # Any: the Result of the step, which its type gives
+    return state.outcome.result() if state.outcome is not None else None

@@ -1,0 +1,69 @@
+"""Steps that are tried again by tenacity's policies."""
+
+import pytest
+from returns.result import Failure, Result, Success
+
+from domainkit import BusCannotPublish, DomainError, NotFound, async_pipeline, pipeline
+
+tenacity = pytest.importorskip("tenacity", reason="needs the extra `retry`")
+
+from domainkit.adapters.tenacity import retried, retried_async  # noqa: E402  (after the check for the extra)
+
+
+class Flaky:
+    """A step that fails with the errors given, one a call, and succeeds after that."""
+
+    def __init__(self, *errors: DomainError) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    def __call__(self, value: int) -> Result[int, DomainError]:
+        """Fail or succeed."""
+        self.calls += 1
+        return Failure(self.errors.pop(0)) if self.errors else Success(value)
+
+    async def later(self, value: int) -> Result[int, DomainError]:
+        """Do the same, to await."""
+        return self(value)
+
+
+def test_tried_again_until_it_succeeds() -> None:
+    """A Failure of the class is tried again; the Success is the Result."""
+    step = Flaky(BusCannotPublish(), BusCannotPublish())
+    assert Success(5) == pipeline(retried(step, on=BusCannotPublish, stop=tenacity.stop_after_attempt(5)))(5)
+    assert 3 == step.calls
+
+
+def test_the_last_failure_is_the_result() -> None:
+    """When the policy stops, the last Failure comes out, and nothing is raised."""
+    step = Flaky(BusCannotPublish(), BusCannotPublish(uuid_value="last"), NotFound())
+    result = retried(step, on=BusCannotPublish, stop=tenacity.stop_after_attempt(2))(5)
+    assert Failure(BusCannotPublish(uuid_value="last")) == result
+
+
+def test_another_error_is_not_tried_again() -> None:
+    """An error of another class is the Result at once."""
+    step = Flaky(NotFound())
+    assert Failure(NotFound()) == retried(step, on=BusCannotPublish, stop=tenacity.stop_after_attempt(5))(5)
+    assert 1 == step.calls
+
+
+def test_an_exception_is_raised_at_once() -> None:
+    """What the step raises is a bug: it is raised, not tried again."""
+    calls: list[int] = []
+
+    def crash(value: int) -> Result[int, DomainError]:
+        calls.append(value)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        retried(crash, on=(BusCannotPublish, NotFound), stop=tenacity.stop_after_attempt(5))(1)
+    assert [1] == calls
+
+
+async def test_async_steps() -> None:
+    """An async step is tried again too, and composes."""
+    step = Flaky(BusCannotPublish())
+    run = retried_async(step.later, on=BusCannotPublish, stop=tenacity.stop_after_attempt(2), wait=tenacity.wait_none())
+    assert Success(5) == await async_pipeline(run)(5)
+    assert 2 == step.calls
