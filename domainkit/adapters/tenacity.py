@@ -38,8 +38,8 @@ def retried(
 
     Args:
         step: a function of one argument that returns a Result. What it raises is raised at once.
-        on: the error, or several, to try again for.
-        policy: what tenacity.Retrying takes: `stop`, `wait` (seconds), `sleep`, `before_sleep` and so on. Without `stop`
+        on: the error, or a tuple of several, to try again for.
+        policy: what tenacity.Retrying takes: `stop`, `wait` (seconds), `sleep`, and others. Without `stop`
             it is tried for ever.
     """
     retrying = Retrying(**_policy(on, policy))
@@ -61,7 +61,7 @@ def retried_async(
 
     Args:
         step: a coroutine function of one argument that returns a Result.
-        on: the error, or several, to try again for.
+        on: the error, or a tuple of several, to try again for.
         policy: what tenacity.AsyncRetrying takes.
     """
     retrying = AsyncRetrying(**_policy(on, policy))

@@ -1,5 +1,8 @@
 """Steps that are tried again by tenacity's policies."""
 
+import importlib
+import sys
+
 import pytest
 from returns.result import Failure, Result, Success
 
@@ -67,3 +70,11 @@ async def test_async_steps() -> None:
     run = retried_async(step.later, on=BusCannotPublish, stop=tenacity.stop_after_attempt(2), wait=tenacity.wait_none())
     assert Success(5) == await async_pipeline(run)(5)
     assert 2 == step.calls
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without tenacity, importing the adapter says how to install it."""
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    monkeypatch.delitem(sys.modules, "domainkit.adapters.tenacity")
+    with pytest.raises(ImportError, match=r"pip install 'domainkit-attrs\[retry\]'"):
+        importlib.import_module("domainkit.adapters.tenacity")
