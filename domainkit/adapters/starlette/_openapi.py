@@ -13,7 +13,7 @@ from domainkit.errors import DomainError, UnknownError
 from domainkit.formats._definitions import summary_of
 from domainkit.http import DEFAULT_HTTP_ERROR_DETAIL, DEFAULT_HTTP_ERROR_MAP, ErrorMap, http_error_of, title_of
 from domainkit.messages import Command
-from domainkit.ports import AppService
+from domainkit.ports import AppService, AsyncAppService
 from domainkit.use_cases import AsyncUseCase, UseCase
 
 
@@ -34,7 +34,8 @@ def openapi_responses(
     Args:
         declared: classes of errors, and what declares errors: see `declared_errors`.
         error_map: which status an error has: that of the app, or of the route.
-        validation: add the 422 for a request that isn't valid.
+        validation: add what FastAPI answers where it parses a request: a 400 for a body that isn't text, a 422 for one
+            that isn't valid.
 
     Raises:
         TypeError: something declared is neither a class of errors nor declares any.
@@ -42,7 +43,7 @@ def openapi_responses(
     reasons: dict[int, list[str]] = {}
     headers: dict[int, dict[str, Any]] = {}
     if validation:
-        reasons[INVALID] = ["The request isn't valid."]
+        reasons |= {400: ["The body can't be read."], INVALID: ["The request isn't valid."]}
     for error_type in (one for source in declared for one in _errors_of(source)):
         found = http_error_of(error_type, error_map=error_map)
         reason = _described(error_type, found.detail) if found.status_code < INTERNAL else ""
@@ -107,7 +108,7 @@ def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
     (<class 'domainkit.errors.NotFound'>, <class 'domainkit.errors.UnknownError'>)
 
     Args:
-        use_case: a UseCase, AsyncUseCase or AppService, or a class of them; a class of commands; or a function whose
+        use_case: a UseCase or AppService, async or not, or a class of them; a class of commands; or a function whose
             annotations say that it returns a Result, also under `@use_case`. The guard's UnknownError is among those of
             a use case; a function doesn't tell whether there is a guard.
 
@@ -117,7 +118,7 @@ def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
     if isfunction(use_case):
         return _classes_in(_error_of_function(use_case))
     cls = use_case if isinstance(use_case, type) else type(use_case)
-    for base in (UseCase, AsyncUseCase, AppService, Command):
+    for base in (UseCase, AsyncUseCase, AppService, AsyncAppService, Command):
         if issubclass(cls, base):
             parameter = parameters_of(base)[-1]
             guarded = (UnknownError,) if base in (UseCase, AsyncUseCase) else ()

@@ -1,0 +1,45 @@
+"""What goes in and out: pydantic models, whose fields are the value objects of the domain."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from docs.examples.task_manager.domain import Label, Task, TaskId, Title
+
+
+class NewTask(BaseModel):
+    """A task to create. The client chooses the id, so that asking twice makes one task."""
+
+    task_id: TaskId
+    title: Title
+    due: date | None = None
+    labels: tuple[Label, ...] = ()
+
+
+class NewTitle(BaseModel):
+    """Another title for a task, and the version of the task that the client has seen."""
+
+    title: Title
+    version: Annotated[int, Field(ge=1, strict=True)]
+
+
+class TaskView(BaseModel):
+    """A task, as the API shows it."""
+
+    task_id: TaskId
+    title: Title
+    due: date | None
+    labels: tuple[Label, ...]
+    version: int
+
+    @classmethod
+    def of(cls, task: Task) -> "TaskView":
+        """Return the view of a task."""
+        return cls(
+            task_id=task.aggregate_id,
+            title=task.title,
+            due=task.due,
+            labels=task.labels,
+            version=task.aggregate_version,
+        )
