@@ -157,7 +157,7 @@ def _reason(error: Exception, *values: object) -> str:
         text = str(error.args[0]) if error.args else kind
         for value in values:
             text = _without_tail(text, value)
-        told = any(tells(text[:_LONGEST_REASON], value) for value in values)
+        told = any(tells(text[: _LONGEST_REASON + _LEAK], value) for value in values)  # also where it would be cut
     except Exception:  # a value that can't be written as text, such as an int of 5,000 digits
         told = True
     return f"a validator refused the value ({kind})" if told else text[:_LONGEST_REASON]
@@ -172,17 +172,18 @@ def _without_tail(text: str, value: object) -> str:
 
 def tells(text: str, value: object) -> bool:
     """Tell whether the text repeats six characters of the value (or a shorter one), also escaped or in another case."""
-    secret = str(value)
+    text, secret = text.casefold(), str(value).casefold()
     letters = _letters(secret)
     return (
         _repeats(text, secret)
-        or (isinstance(value, str) and _repeats(text, repr(value)))
+        or (isinstance(value, str) and _repeats(text, repr(value).casefold()))
         or (len(letters) >= _LEAK and _repeats(_letters(text), letters))
     )
 
 
 def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.casefold())
+    """Return the text without signs: digits may be grouped, and letters set apart."""
+    return re.sub(r"[\W_]+", "", text)
 
 
 def _repeats(text: str, secret: str) -> bool:
