@@ -19,6 +19,7 @@ from domainkit import (
     Command,
     CommandBus,
     CrudRepository,
+    DomainError,
     DomainEvent,
     DomainEventBus,
     InmemoryCommandBus,
@@ -56,6 +57,12 @@ def failures_of(contract: object) -> dict[str, BaseException]:
             except Exception as error:
                 failed[name] = error
     return failed
+
+
+def caught_by(contract: object) -> set[str]:
+    """Return the tests that a planted bug fails: not those that a mistake in its own code ends by another error."""
+    counted = (AssertionError, DomainError, RuntimeError, ValueError)
+    return {name for name, error in failures_of(contract).items() if isinstance(error, counted)}
 
 
 def contract_for(make: Callable[[], Tasks]) -> CrudRepositoryContract:
@@ -375,7 +382,7 @@ BROKEN_REPOSITORIES: dict[type[Memory], str] = {
 @pytest.mark.parametrize(("broken", "test"), BROKEN_REPOSITORIES.items(), ids=lambda one: getattr(one, "__name__", one))
 def test_a_broken_repository_is_caught(broken: type[Memory], test: str) -> None:
     """Each planted bug fails the test of the contract that is for it."""
-    assert test in failures_of(contract_for(broken))
+    assert test in caught_by(contract_for(broken))
 
 
 def test_a_right_repository_passes() -> None:
@@ -385,7 +392,7 @@ def test_a_right_repository_passes() -> None:
 
 def test_each_test_of_the_repository_contract_catches_a_bug() -> None:
     """No test of the contract is idle: each one fails for one of the planted bugs."""
-    caught = {name for broken in BROKEN_REPOSITORIES for name in failures_of(contract_for(broken))}
+    caught = {name for broken in BROKEN_REPOSITORIES for name in caught_by(contract_for(broken))}
     assert caught == {name for name in dir(CrudRepositoryContract) if name.startswith("test_")}
 
 
@@ -488,7 +495,7 @@ class PublishesAnything(InmemoryDomainEventBus):
 
     def publish(self, events: Events) -> Answer:
         several = events if isinstance(events, list | tuple) else (events,)
-        self._recorder.messages.extend(several)
+        self._state.messages.extend(several)
         return Success(None)
 
 
@@ -503,7 +510,7 @@ class ClosesOnce(InmemoryDomainEventBus):
     """Fails when it is closed again."""
 
     def close(self) -> None:
-        if not self._recorder.open:
+        if not self._state.open:
             raise RuntimeError("closed already")
         super().close()
 
@@ -574,7 +581,7 @@ BROKEN_EVENT_BUSES: dict[type[InmemoryDomainEventBus], str] = {
 @pytest.mark.parametrize(("broken", "test"), BROKEN_EVENT_BUSES.items(), ids=lambda one: getattr(one, "__name__", one))
 def test_a_broken_event_bus_is_caught(broken: type[InmemoryDomainEventBus], test: str) -> None:
     """Each planted bug fails the test of the contract that is for it."""
-    assert test in failures_of(event_contract_for(broken))
+    assert test in caught_by(event_contract_for(broken))
 
 
 def test_a_right_event_bus_passes() -> None:
@@ -584,7 +591,7 @@ def test_a_right_event_bus_passes() -> None:
 
 def test_each_test_of_the_event_bus_contract_catches_a_bug() -> None:
     """No test of the contract is idle: each one fails for one of the planted bugs."""
-    caught = {name for broken in BROKEN_EVENT_BUSES for name in failures_of(event_contract_for(broken))}
+    caught = {name for broken in BROKEN_EVENT_BUSES for name in caught_by(event_contract_for(broken))}
     assert caught == {name for name in dir(DomainEventBusContract) if name.startswith("test_")}
 
 
@@ -592,7 +599,7 @@ class DispatchesAnything(InmemoryCommandBus):
     """Looks at nothing."""
 
     def dispatch(self, command: Command[Any, Any]) -> Answer:
-        self._recorder.messages.append(command)
+        self._state.messages.append(command)
         return Success(None)
 
 
@@ -615,7 +622,7 @@ class ReordersCommands(InmemoryCommandBus):
 
     def dispatch(self, command: Command[Any, Any]) -> Answer:
         answer = super().dispatch(command)
-        self._recorder.messages.rotate()
+        self._state.messages.rotate()
         return answer
 
 
@@ -632,7 +639,7 @@ BROKEN_COMMAND_BUSES: dict[type[InmemoryCommandBus], str] = {
 )
 def test_a_broken_command_bus_is_caught(broken: type[InmemoryCommandBus], test: str) -> None:
     """Each planted bug fails the test of the contract that is for it."""
-    assert test in failures_of(command_contract_for(broken))
+    assert test in caught_by(command_contract_for(broken))
 
 
 def test_a_right_command_bus_passes() -> None:
@@ -712,7 +719,7 @@ BROKEN_NOTIFIERS: dict[type[InmemoryNotifier], str] = {
 @pytest.mark.parametrize(("broken", "test"), BROKEN_NOTIFIERS.items(), ids=lambda one: getattr(one, "__name__", one))
 def test_a_broken_notifier_is_caught(broken: type[InmemoryNotifier], test: str) -> None:
     """Each planted bug fails the test of the contract that is for it."""
-    assert test in failures_of(notifier_contract_for(broken))
+    assert test in caught_by(notifier_contract_for(broken))
 
 
 def test_a_right_notifier_passes() -> None:
