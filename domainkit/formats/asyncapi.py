@@ -20,16 +20,12 @@ _Object = dict[str, Any]  # a part of the document while it is made: JSON values
 _CONTENT_TYPE: Final = "application/json"
 
 
-def _by_name(info: MessageInfo) -> str:
-    return info.name
-
-
 def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
     codec: MessageCodec,
     *,
     title: str,
     version: str,
-    address: Callable[[MessageInfo], str] = _by_name,
+    address: Callable[[MessageInfo], str] | None = None,
     receives: Collection[type[Message]] | None = None,
     examples: Iterable[Message] = (),
 ) -> AsyncApiDocument:
@@ -110,7 +106,7 @@ def _message(cls: type[Message], payload: _Object, examples: list[_Object] | Non
 
 def _routes(
     names: Mapping[type[Message], str],
-    address: Callable[[MessageInfo], str],
+    address: Callable[[MessageInfo], str] | None,
     received: Collection[type[Message]],
 ) -> tuple[_Object, _Object]:
     """Return the channels and the operations: a channel for each address, an operation for each direction on it."""
@@ -118,7 +114,7 @@ def _routes(
     channels: _Object = {}
     operations: _Object = {}
     for cls, name in names.items():
-        place = address(cls.info())
+        place = cls.info().name if address is None else address(cls.info())
         key = keys.get(place) or keys.setdefault(place, key_for(place, channels))
         channel = channels.setdefault(key, {"address": place, "messages": {}})
         channel["messages"][name] = {"$ref": f"#/components/messages/{name}"}

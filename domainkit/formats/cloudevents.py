@@ -75,10 +75,6 @@ _envelope_decoder = msgspec.json.Decoder(_Envelope)
 _event_decoder = msgspec.json.Decoder(_CloudEvent)
 
 
-def _nothing(_: object) -> None:
-    return None
-
-
 def _check_source(_: object, __: "Attribute[str]", source: str) -> None:
     if not isinstance(source, str) or not _URI_REFERENCE.fullmatch(source):
         raise ValueError(
@@ -138,8 +134,8 @@ class CloudEventCodec:
 
     codec: MessageCodec = field(validator=_check_codec)
     source: str = field(validator=_check_source)
-    subject: Callable[[Message], str | None] = field(default=_nothing, kw_only=True)
-    dataschema: Callable[[MessageInfo], str | None] = field(default=_nothing, kw_only=True)
+    subject: Callable[[Message], str | None] | None = field(default=None, kw_only=True)
+    dataschema: Callable[[MessageInfo], str | None] | None = field(default=None, kw_only=True)
 
     def encode(self, message: Message) -> bytes:
         """Return the CloudEvent of a message, as JSON in UTF-8.
@@ -156,15 +152,23 @@ class CloudEventCodec:
             source=self.source,
             type=data.type,
             time=f"{data.occurred_on.replace(' ', 'T')}Z",
-            subject=_given("subject", self.subject(message), _TEXT, "text without control characters"),
+            subject=self._subject(message),
             datacontenttype="application/json",
-            dataschema=_given("dataschema", self.dataschema(message.info()), _URI, "an absolute URI (RFC 3986)"),
+            dataschema=self._dataschema(message.info()),
             messagekind=data.type_message,
             messageversion=data.version,
             messagemeta=json.dumps(data.meta, separators=(",", ":")) if data.meta else None,
             data=data.attributes,
         )
         return msgspec.json.encode(event)
+
+    def _subject(self, message: Message) -> str | None:
+        given = None if self.subject is None else self.subject(message)
+        return _checked("subject", given, _TEXT, "text without control characters")
+
+    def _dataschema(self, info: MessageInfo) -> str | None:
+        given = None if self.dataschema is None else self.dataschema(info)
+        return _checked("dataschema", given, _URI, "an absolute URI (RFC 3986)")
 
     def encode_dict(self, message: Message) -> dict[str, JsonValue]:
         """Return what `encode` does, as builtins that JSON carries; it raises the same."""
@@ -254,7 +258,7 @@ class CloudEventCodec:
         return made
 
 
-def _given(name: str, value: str | None, pattern: re.Pattern[str], expected: str) -> str | None:
+def _checked(name: str, value: str | None, pattern: re.Pattern[str], expected: str) -> str | None:
     if value is None or (isinstance(value, str) and pattern.fullmatch(value)):
         return value
     raise InvalidMessage(problems=(Problem(f"$.{name}", f"{expected} that isn't empty", "value"),))
