@@ -28,6 +28,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("adapters",),  # one for each framework
     ("testing",),  # for the tests of those who use the library
     ("__init__",),  # the public names
+    ("__main__",),  # the command line
 )
 """The order that holds: a file imports from the layers above its own, and from its own where that makes no circle."""
 
