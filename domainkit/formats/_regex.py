@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 _TOKEN: Final = re.compile(
@@ -70,14 +71,16 @@ def _set(text: str) -> str | None:
     return None if None in made else text[:start] + "".join(map(str, made)) + "]"
 
 
-_REWRITING: Final[Mapping[str | None, Callable[[str], str | None]]] = {
-    "escape": _escape,
-    "named": lambda _: "(",  # no other group refers to its name: such a reference is not translated
-    "set": _set,
-    "possessive": lambda _: None,
-    "repeat": lambda text: text.replace("{,", "{0,"),
-    "bracket": lambda text: f"\\{text}",
-}
+_REWRITING: Final[Mapping[str | None, Callable[[str], str | None]]] = MappingProxyType(
+    {
+        "escape": _escape,
+        "named": lambda _: "(",  # no other group refers to its name: such a reference is not translated
+        "set": _set,
+        "possessive": lambda _: None,
+        "repeat": lambda text: text.replace("{,", "{0,"),
+        "bracket": lambda text: f"\\{text}",
+    }
+)
 
 
 def _anchored(text: str, *, start: bool, end: bool) -> str:
