@@ -130,7 +130,7 @@ def shorten_overloads(app: Sphinx, domain: str, objtype: str, content: addnodes.
 
 
 def setup(app: Sphinx) -> None:
-    """Connect the helpers to the build."""
+    """Connect the functions above to the build."""
     app.connect("autodoc-process-bases", show_public_bases)
     app.connect("autodoc-process-signature", tidy_signature)
     app.connect("object-description-transform", shorten_overloads)
