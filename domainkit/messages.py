@@ -30,6 +30,11 @@ JsonValue: TypeAlias = (
 _new = object.__new__
 
 
+def now() -> datetime:
+    """Return the time that a new message gets. A test may put another function in its place."""
+    return datetime.now(UTC)
+
+
 def _utc(moment: datetime) -> datetime:
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise ValueError(
@@ -63,7 +68,7 @@ class MessageHeader:
     """
 
     id: Uuid = field(factory=Uuid.v4, validator=attrs.validators.instance_of(Uuid))
-    occurred_on: datetime = field(factory=lambda: datetime.now(UTC), converter=_utc)
+    occurred_on: datetime = field(factory=lambda: now(), converter=_utc)  # noqa: PLW0108  # looked up when it is called, since a test may put another in its place
     meta: Mapping[str, JsonValue] = field(default=EMPTY, converter=_meta)
 
 
@@ -77,7 +82,7 @@ def _fresh_header() -> MessageHeader:
     """Return MessageHeader(), without the checks that its own defaults can't fail."""
     header = _new(MessageHeader)
     _set_id(header, Uuid.v4())
-    _set_occurred_on(header, datetime.now(UTC))
+    _set_occurred_on(header, now())
     _set_meta(header, EMPTY)
     return header
 

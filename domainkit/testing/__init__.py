@@ -1,18 +1,25 @@
 """For the tests of those who use this library: pytest runs it, and isn't needed to import it."""
 
 from domainkit.testing.contracts import AggregateRepositoryContract, CrudRepositoryContract
+from domainkit.testing.fixed import Clock, fixed
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
 from domainkit.testing.samples import SampleCreateTask, SampleTask, SampleTaskCreated, SampleTaskId, SampleTitle
+from domainkit.testing.scenarios import Given, Then, given
 
 __all__ = [
     "AggregateRepositoryContract",
+    "Clock",
     "CommandBusContract",
     "CrudRepositoryContract",
     "DomainEventBusContract",
+    "Given",
     "NotifierContract",
     "SampleCreateTask",
     "SampleTask",
     "SampleTaskCreated",
     "SampleTaskId",
     "SampleTitle",
+    "Then",
+    "fixed",
+    "given",
 ]

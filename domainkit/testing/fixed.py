@@ -1,0 +1,67 @@
+"""A clock and ids that a test decides."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from domainkit import messages, values
+
+_START = datetime(2030, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that moves when it is told to. Made by `fixed`.
+
+    >>> clock = Clock(datetime(2030, 1, 1, tzinfo=UTC))
+    >>> clock.advance(timedelta(hours=1))
+    >>> clock.now
+    datetime.datetime(2030, 1, 1, 1, 0, tzinfo=datetime.timezone.utc)
+
+    Args:
+        now: the time that it shows, timezone-aware.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        if now.tzinfo is None:
+            raise ValueError("Clock: give the time a time zone, such as datetime(2030, 1, 1, tzinfo=UTC)")
+        self.now = now.astimezone(UTC)
+
+    def advance(self, span: timedelta) -> None:
+        """Move the clock by `span`."""
+        self.now += span
+
+
+@contextmanager
+def fixed(now: datetime = _START, *, seed: int = 0) -> Iterator[Clock]:
+    """Make new messages take their time from a clock, and new ids come from a seed, inside of the `with` block.
+
+    It holds for all threads: it is for tests that run one at a time, as those of pytest do.
+
+    >>> from domainkit import DomainEvent
+    >>> with fixed() as clock:
+    ...     first = DomainEvent()
+    >>> with fixed():
+    ...     again = DomainEvent()
+    >>> first == again, first.header.occurred_on == clock.now
+    (True, True)
+
+    Args:
+        now: where the clock starts, timezone-aware; 2030-01-01 00:00 UTC unless given.
+        seed: ids of one seed come in one order.
+
+    Raises:
+        ValueError: `now` has no time zone.
+    """
+    clock, random = Clock(now), Random(seed)  # noqa: S311  (ids of a test are no secret)
+    system = SimpleNamespace(urandom=random.randbytes)
+    ticks = SimpleNamespace(time_ns=lambda: (clock.now - _EPOCH) // timedelta(microseconds=1) * 1000)
+    with (
+        patch.object(messages, "now", lambda: clock.now),
+        patch.object(values, "os", system),
+        patch.object(values, "time", ticks),
+    ):
+        yield clock
