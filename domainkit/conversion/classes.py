@@ -10,8 +10,9 @@ from attrs import frozen
 
 from domainkit._frozen import ON_THE_WIRE, REQUIRED, Frozen
 from domainkit._mapping import frozen_copy
-from domainkit.conversion.composites import ValueObjectNode
-from domainkit.conversion.nodes import GUARD_NAMES, MISSING, Function, Leaf, Node, Problems, Refused
+from domainkit.conversion.leaves import GUARD_NAMES, Leaf
+from domainkit.conversion.nodes import MISSING, Function, Node, Problems, Refused
+from domainkit.conversion.wrappers import ValueObjectNode
 from domainkit.values import ValueObject
 
 _HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")

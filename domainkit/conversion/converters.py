@@ -1,41 +1,35 @@
 """Converters: cattrs with the rules of this library, for builtins that JSON carries."""
 
-from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
-import attrs
 import msgspec
-from attrs import frozen
-from cattrs import Converter, override
-from cattrs.fns import identity
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs import Converter
 
-from domainkit._classes import parameters_of, type_of
-from domainkit._frozen import ABSENT, ON_THE_WIRE, REQUIRED, Frozen
-from domainkit._types import members
-from domainkit.conversion.derive import Derivation
-from domainkit.conversion.nodes import LEAVES, MISSING, Node, Problems, json_kind
-from domainkit.values import FieldSerializer, ValueObject
-
-Hook = Callable[..., Any]  # a cattrs hook: what it takes and returns is known at run time only
-
-
-@frozen
-class _Serializer:
-    """Says that a field's value object is unwrapped, in a converter that keeps the others wrapped."""
-
-
-ValueObjectSerializer: Final = _Serializer()
-"""In `Annotated[Uuid, ValueObjectSerializer]`: unwrap this value object."""
+from domainkit.conversion.containers import is_array, is_frozenset, sorted_list, structure_array
+from domainkit.conversion.derive import Derivation, is_message
+from domainkit.conversion.hooks import Hook, reads_itself, writes_itself
+from domainkit.conversion.leaves import LEAVES
+from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind
+from domainkit.conversion.objects import ValueObjectSerializer as ValueObjectSerializer
+from domainkit.conversion.objects import (
+    is_model,
+    register_value_objects,
+    structure_message,
+    structure_model,
+    unstructure_message,
+    unstructure_model,
+)
+from domainkit.conversion.unions import is_tagged, structure_tagged, unstructure_tagged
 
 
 def make_converter(*, unwrap_value_objects: bool = True) -> Converter:
     """Return a cattrs converter between domain objects and builtins that JSON carries.
 
     Value objects are unwrapped at every depth; ids, UUIDs, Decimals, dates, times and durations are text; datetimes are
-    RFC 3339 with an offset; bytes are base64; sets are sorted lists; enums are their values. Nothing is coerced: `"5"` is
-    no int, and `1` no bool. A hook that you register yourself wins.
+    RFC 3339 with an offset; bytes are base64; sets are sorted lists; enums are their values; keys are text. Nothing is
+    coerced: `"5"` is no int, `1` no bool, and text no array. A hook that you register yourself wins.
 
     >>> from domainkit import Uuid, ValueObject
     >>> class Title(ValueObject[str]): ...
@@ -59,7 +53,9 @@ def make_converter(*, unwrap_value_objects: bool = True) -> Converter:
 def configure_converter(converter: Converter, *, unwrap_value_objects: bool = True) -> None:
     """Teach a converter of your own what `make_converter` knows, such as a preconfigured one of cattrs.
 
-    Where the converter writes a leaf type (say, a datetime) in a way of its own already, that way stays.
+    The leaf types become what they are in JSON, in every encoding, so that nothing is lost on the way: cattrs itself
+    would give MessagePack a datetime as a float. A hook that you registered for a class, before or after, wins; of
+    hooks with a predicate the last one registered wins.
 
     >>> from cattrs.preconf.json import make_converter as make_json_converter
     >>> from domainkit import Uuid
@@ -72,33 +68,49 @@ def configure_converter(converter: Converter, *, unwrap_value_objects: bool = Tr
         converter: changed in place.
         unwrap_value_objects: as for `make_converter`.
     """
-    without_own_way = [cls for cls in LEAVES if converter.get_unstructure_hook(cls) is identity]
-    for cls in without_own_way:
-        _register_leaf(converter, cls, LEAVES[cls])
+    _register_leaves(converter)
     converter.register_structure_hook_factory(_is_literal, _read_leaf)
     converter.register_structure_hook_factory(_is_enum, _read_leaf)
-    converter.register_unstructure_hook_factory(_is_frozenset, _sorted_list)
-    _register_value_objects(converter, unwrap=unwrap_value_objects)
-    converter.register_unstructure_hook_factory(_is_model, _unstructure_model)
-    converter.register_structure_hook_factory(_is_model, _structure_model)
-    converter.register_unstructure_hook_factory(_is_message, _unstructure_message)
-    converter.register_structure_hook_factory(_is_message, _structure_message)
+    converter.register_unstructure_hook_factory(is_frozenset, sorted_list)
+    converter.register_structure_hook_factory(is_array, structure_array)
+    converter.register_unstructure_hook_factory(is_model, unstructure_model)
+    converter.register_structure_hook_factory(is_model, structure_model)
+    converter.register_unstructure_hook_factory(is_message, unstructure_message)
+    converter.register_structure_hook_factory(is_message, structure_message)
+    converter.register_unstructure_hook_factory(is_tagged, unstructure_tagged)
+    converter.register_structure_hook_factory(is_tagged, structure_tagged)
+    register_value_objects(converter, unwrap=unwrap_value_objects)
 
 
-def _register_leaf(converter: Converter, cls: Any, node: Node) -> None:
-    converter.register_structure_hook(cls, _reading(node, cls))
-    if not isinstance(None, cls):
-        converter.register_unstructure_hook(cls, _writing(node))
+def _register_leaves(converter: Converter) -> None:
+    # all are asked first, since cattrs takes the hook of a class for its subclasses: that of int for bool
+    for cls, reads, writes in [(cls, reads_itself(converter, cls), writes_itself(converter, cls)) for cls in LEAVES]:
+        if not reads:
+            converter.register_structure_hook(cls, _structure_leaf(cls))
+        if not writes:
+            converter.register_unstructure_hook(cls, _writing(LEAVES[cls]))
 
 
-def _reading(node: Node, cls: type | None = None) -> Hook:
-    """Return a structure hook that takes what the node reads, or an instance of `cls`."""
+def _structure_leaf(cls: Any) -> Hook:
+    """Return the hook of a leaf; cattrs takes it for subclasses too, such as a StrEnum."""
+    read = _reading(LEAVES[cls], cls)
+
+    def structure(data: object, hint: Any) -> object:
+        if hint is cls or not isinstance(hint, type):
+            return read(data)
+        make: Hook = hint
+        return _read_leaf(hint, None)(data) if issubclass(hint, Enum) else make(read(data))
+
+    return structure
+
+
+def _reading(node: Node, cls: type) -> Hook:
+    """Return a structure hook that takes what the node reads, or an instance of `cls` that it could write."""
 
     def structure(data: object, _: object = None) -> object:
-        if cls is not None and type(data) is cls:
-            return data
         problems = Problems()
-        value = node.read(data, "$", problems)
+        native = type(data) is cls and json_kind(data) not in node.kinds
+        value = node.write(data, "$", problems) if native else node.read(data, "$", problems)
         if value is MISSING:
             raise ValueError(f"expected {problems[0].expected}, not this {json_kind(data)}")
         return value
@@ -117,205 +129,13 @@ def _writing(node: Node) -> Hook:
     return unstructure
 
 
-def _class_of(hint: object) -> object:
-    return get_origin(hint) or hint
-
-
 def _is_literal(hint: object) -> bool:
-    return get_origin(hint) is Literal
+    return get_origin(hint) is Literal and all(type(option) in (str, int, NoneType) for option in get_args(hint))
 
 
 def _is_enum(cls: object) -> bool:
     return isinstance(cls, type) and issubclass(cls, Enum)
 
 
-def _is_frozenset(hint: object) -> bool:
-    return get_origin(hint) is frozenset
-
-
-def _is_value_object(hint: object) -> bool:
-    cls = _class_of(hint)
-    return isinstance(cls, type) and issubclass(cls, ValueObject)
-
-
-def _is_unwrapped(hint: object) -> bool:
-    return get_origin(hint) is Annotated and any(part is ValueObjectSerializer for part in get_args(hint)[1:])
-
-
-def _is_model(hint: object) -> bool:
-    cls = _class_of(hint)
-    if not (isinstance(cls, type) and attrs.has(cls)) or _is_value_object(hint):
-        return False
-    return issubclass(cls, Frozen) or any(_serializers(cls))
-
-
-def _is_message(cls: object) -> bool:
-    return isinstance(cls, type) and issubclass(cls, Frozen) and hasattr(cls, "from_dict") and hasattr(cls, "dict")
-
-
-def _is_mixed_union(hint: object) -> bool:
-    found = members(hint)
-    return sum(member is not type(None) for member in found) > 1 and any(map(_is_value_object, found))
-
-
-def _register_value_objects(converter: Converter, *, unwrap: bool) -> None:
-    converter.register_unstructure_hook_factory(_is_value_object, _value_of if unwrap else _object_of)
-    converter.register_structure_hook_factory(_is_value_object, _from_value if unwrap else _from_object)
-    converter.register_structure_hook_factory(
-        _is_mixed_union, lambda hint, converter: _structure_union(hint, converter, unwrap=unwrap)
-    )
-    converter.register_unstructure_hook_factory(_is_unwrapped, _unstructure_unwrapped)
-    converter.register_structure_hook_factory(_is_unwrapped, _structure_unwrapped)
-    if not unwrap:
-        converter.register_unstructure_hook_factory(_has_value_object_keys, _unstructure_keyed)
-        converter.register_structure_hook_factory(_has_value_object_keys, _structure_keyed)
-
-
-# The hook factories: cattrs calls each once for a type, with the converter that the hook is for.
-
-
-def _read_leaf(hint: Any, _: Converter) -> Hook:
-    return _reading(Derivation().node(hint, str(hint)))
-
-
-def _sorted_list(hint: Any, converter: Converter) -> Hook:
-    (item,) = get_args(hint)
-    unstructure = converter.get_unstructure_hook(item)
-    return lambda value: sorted([unstructure(entry) for entry in value], key=msgspec.json.encode)
-
-
-def _inner_of(hint: Any) -> Any:
-    cls: Any = _class_of(hint)
-    return type_of(cls, "value", dict(zip(parameters_of(cls), get_args(hint), strict=False)))
-
-
-def _value_of(hint: Any, converter: Converter) -> Hook:
-    unstructure = converter.get_unstructure_hook(_inner_of(hint))
-    return lambda value_object: unstructure(value_object.value)
-
-
-def _from_value(hint: Any, converter: Converter) -> Hook:
-    cls, inner = _class_of(hint), _inner_of(hint)
-    make: Hook = cls  # type: ignore[assignment]  # a class of value objects
-    structure = converter.get_structure_hook(inner)
-    return lambda data, _: make(structure(data, inner))
-
-
-def _object_of(hint: Any, converter: Converter) -> Hook:
-    unstructure = converter.get_unstructure_hook(_inner_of(hint))
-    return lambda value_object: {"value": unstructure(value_object.value)}
-
-
-def _from_object(hint: Any, converter: Converter) -> Hook:
-    make = _from_value(hint, converter)
-
-    def structure(data: object, _: object) -> object:
-        if not isinstance(data, Mapping) or "value" not in data:
-            raise ValueError(f'expected {{"value": ...}} for {_class_of(hint)}, not this {json_kind(data)}')
-        return make(data["value"], hint)
-
-    return structure
-
-
-def _unwrapping(converter: Converter) -> Converter:
-    """Return the converter for what is inside of `Annotated[..., ValueObjectSerializer]`."""
-    made = converter.copy()
-    _register_value_objects(made, unwrap=True)
-    return made
-
-
-def _unstructure_unwrapped(hint: Any, converter: Converter) -> Hook:
-    return _unwrapping(converter).get_unstructure_hook(get_args(hint)[0])
-
-
-def _structure_unwrapped(hint: Any, converter: Converter) -> Hook:
-    inner = get_args(hint)[0]
-    structure = _unwrapping(converter).get_structure_hook(inner)
-    return lambda data, _: structure(data, inner)
-
-
-def _structure_union(hint: Any, converter: Converter, *, unwrap: bool) -> Hook:
-    """Return a hook that chooses the member by the JSON kind of the data; a union where that can't be told is refused."""
-    derivation = Derivation()
-    derivation.node(hint, str(hint))
-    found = [(derivation.node(member, str(member)), member) for member in members(hint)]
-    by_kind = {kind: (converter.get_structure_hook(member), member) for node, member in found for kind in node.kinds}
-
-    def structure(data: object, _: object) -> object:
-        wrapped = not unwrap and isinstance(data, Mapping) and data.keys() == {"value"}
-        chosen = by_kind.get(json_kind(data["value"] if wrapped else data))  # type: ignore[index]  # a mapping, then
-        if chosen is None:
-            raise ValueError(f"expected {hint}, not this {json_kind(data)}")
-        return chosen[0](data, chosen[1])
-
-    return structure
-
-
-def _has_value_object_keys(hint: object) -> bool:
-    origin = get_origin(hint)
-    return isinstance(origin, type) and issubclass(origin, Mapping) and _is_value_object(get_args(hint)[0])
-
-
-def _unstructure_keyed(hint: Any, converter: Converter) -> Hook:
-    """Return a hook that unwraps the keys: JSON has text keys only."""
-    key, item = get_args(hint)
-    unstructure_key = _unwrapping(converter).get_unstructure_hook(key)
-    unstructure = converter.get_unstructure_hook(item)
-    return lambda value: {unstructure_key(name): unstructure(entry) for name, entry in value.items()}
-
-
-def _structure_keyed(hint: Any, converter: Converter) -> Hook:
-    key, item = get_args(hint)
-    structure_key = _unwrapping(converter).get_structure_hook(key)
-    structure = converter.get_structure_hook(item)
-    return lambda data, _: {structure_key(name, key): structure(entry, item) for name, entry in data.items()}
-
-
-def _serializers(cls: type) -> dict[str, FieldSerializer]:
-    found = [value for base in cls.__mro__ for value in vars(base).values() if isinstance(value, FieldSerializer)]
-    return {serializer.field_name: serializer for serializer in found}
-
-
-def _overrides(hint: Any, converter: Converter, *, structure: bool) -> dict[str, Any]:
-    cls: Any = _class_of(hint)
-    arguments = dict(zip(parameters_of(cls), get_args(hint), strict=False))
-    made = {
-        attribute.name: override(omit=True)
-        for attribute in attrs.fields(cls)
-        if attribute.metadata.get(ON_THE_WIRE) == ABSENT
-    }
-    for name in _serializers(cls):
-        unwrapped = Annotated[type_of(cls, name, arguments), ValueObjectSerializer]  # type: ignore[valid-type]  # built at run time
-        hook = (_structure_unwrapped if structure else _unstructure_unwrapped)(unwrapped, converter)
-        made[name] = override(struct_hook=hook) if structure else override(unstruct_hook=hook)
-    return made
-
-
-def _unstructure_model(hint: Any, converter: Converter) -> Hook:
-    overrides = _overrides(hint, converter, structure=False)
-    return make_dict_unstructure_fn(hint, converter, _cattrs_use_alias=True, **overrides)
-
-
-def _structure_model(hint: Any, converter: Converter) -> Hook:
-    overrides = _overrides(hint, converter, structure=True)
-    made: Hook = make_dict_structure_fn(hint, converter, _cattrs_use_alias=True, **overrides)
-    cls: Any = _class_of(hint)
-    required = [attribute.alias for attribute in attrs.fields(cls) if attribute.metadata.get(ON_THE_WIRE) == REQUIRED]
-    if not required:
-        return made
-
-    def structure(data: Mapping[str, object], _: object) -> object:
-        for key in required:
-            if key not in data:
-                raise KeyError(f"{cls.__qualname__}: {key!r} is missing, and is never invented")
-        return made(data, hint)
-
-    return structure
-
-
-def _unstructure_message(_: Any, __: Converter) -> Hook:
-    return lambda message: message.dict()
-
-
-def _structure_message(cls: Any, _: Converter) -> Hook:
-    return lambda data, _: cls.from_dict(data)
+def _read_leaf(hint: Any, _: object) -> Hook:
+    return _reading(Derivation().node(hint, str(hint)), hint)

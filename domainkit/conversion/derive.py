@@ -21,20 +21,12 @@ from domainkit._frozen import (
 )
 from domainkit._types import describe, members
 from domainkit.conversion.classes import AttrsNode, Part
-from domainkit.conversion.composites import (
-    ConstrainedNode,
-    FixedTupleNode,
-    FrozensetNode,
-    HookNode,
-    MappingNode,
-    RecursiveNode,
-    UnionNode,
-    ValueObjectNode,
-    VariadicTupleNode,
-)
+from domainkit.conversion.composites import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
 from domainkit.conversion.hooks import own_hooks
-from domainkit.conversion.nodes import LEAVES, EnumLeaf, LiteralLeaf, Node, json_kind
+from domainkit.conversion.leaves import LEAVES, EnumLeaf, LiteralLeaf
+from domainkit.conversion.nodes import Node, json_kind
 from domainkit.conversion.tagged import Tagged, TaggedNode
+from domainkit.conversion.wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
 from domainkit.values import ValueObject
 
 

@@ -11,7 +11,8 @@ from attrs import frozen
 from domainkit._mapping import FrozenMapping, freeze_json
 from domainkit.conversion.classes import AttrsNode
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.nodes import LEAVES, MISSING, Problems, load_moment
+from domainkit.conversion.leaves import LEAVES, load_moment
+from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem
 
 M = TypeVar("M")

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cattrs import BaseConverter
+from cattrs import BaseConverter, Converter
+from cattrs.errors import StructureHandlerNotFoundError
+from cattrs.fns import identity
 
-from domainkit.conversion.nodes import LEAVES
+from domainkit.conversion.leaves import LEAVES
 
 Hook = Callable[..., Any]  # what it takes and returns is known at run time only
 
@@ -23,6 +25,32 @@ def own_hooks(converter: BaseConverter, cls: type) -> tuple[Hook | None, Hook | 
     return _own(converter._structure_func, cls), _own(converter._unstructure_func, cls)
 
 
+def writes_itself(converter: BaseConverter, cls: Any) -> bool:
+    """Tell whether a user registered a hook that writes a type that JSON or this library knows."""
+    hook = converter.get_unstructure_hook(cls, cache_result=False)
+    return hook is not identity and _is_users(hook)
+
+
+def reads_itself(converter: BaseConverter, cls: Any) -> bool:
+    """Tell whether a user registered a hook that reads such a type."""
+    try:
+        return _is_users(converter.get_structure_hook(cls, cache_result=False))
+    except StructureHandlerNotFoundError:
+        return False
+
+
+def copied(converter: Converter) -> Converter:
+    """Return a copy of the converter, with the hooks of unions too, which cattrs leaves out."""
+    made = converter.copy()
+    made._union_struct_registry.update(converter._union_struct_registry)
+    return made
+
+
+def has_own_union(converter: BaseConverter, hint: object) -> bool:
+    """Tell whether a user registered a structure hook for just this union."""
+    return hint in converter._union_struct_registry
+
+
 def _own(dispatch: Any, cls: type) -> Hook | None:
     """Return the user's hook that the dispatch finds first, in the order in which it looks."""
     registered = dispatch._single_dispatch.registry
@@ -36,8 +64,12 @@ def _own(dispatch: Any, cls: type) -> Hook | None:
 def _own_by_predicate(dispatch: Any, cls: type) -> Hook | None:
     for predicate, hook, *_ in dispatch._handler_pairs:
         if _holds(predicate, cls):
-            return None if hook.__module__.partition(".")[0] in _OURS_AND_STOCK else hook
+            return hook if _is_users(hook) else None
     return None
+
+
+def _is_users(hook: Hook) -> bool:
+    return (getattr(hook, "__module__", None) or "").partition(".")[0] not in _OURS_AND_STOCK
 
 
 def _holds(predicate: Hook, cls: type) -> bool:

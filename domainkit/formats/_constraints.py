@@ -3,32 +3,27 @@
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 from attrs import validators as known
 
-from domainkit.conversion.composites import (
-    ConstrainedNode,
-    FixedTupleNode,
-    FrozensetNode,
-    MappingNode,
-    UnionNode,
-    ValueObjectNode,
-    VariadicTupleNode,
-)
-from domainkit.conversion.nodes import LEAVES, MISSING, FloatLeaf, IntLeaf, Node, Problems, TextLeaf
+from domainkit.conversion.composites import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
+from domainkit.conversion.leaves import LEAVES, FloatLeaf, IntLeaf, TextLeaf
+from domainkit.conversion.nodes import MISSING, Node, Problems
+from domainkit.conversion.wrappers import ConstrainedNode, UnionNode, ValueObjectNode
 from domainkit.formats._regex import ecma_pattern
 
 Schema = dict[str, Any]  # a part of a JSON Schema while it is made: JSON values
 Validator = Any  # what attrs calls to check a field; its own classes are told apart at run time
 
-_BOUNDS: Final = {">=": "minimum", "<=": "maximum", ">": "exclusiveMinimum", "<": "exclusiveMaximum"}
-_META: Final = {
+_BOUNDS: Final = MappingProxyType({">=": "minimum", "<=": "maximum", ">": "exclusiveMinimum", "<": "exclusiveMaximum"})
+_META: Final = MappingProxyType({
     "ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum", "multiple_of": "multipleOf",
     "title": "title", "description": "description", "examples": "examples",
-}  # fmt: skip  # one table, as it is read
-_LENGTHS: Final = {"text": "Length", "base64": "Length", "array": "Items", "object": "Properties"}
+})  # fmt: skip  # one table, as it is read
+_LENGTHS: Final = MappingProxyType({"text": "Length", "base64": "Length", "array": "Items", "object": "Properties"})
 
 
 def add(schema: Schema, keywords: Mapping[str, Any]) -> None:
@@ -130,16 +125,18 @@ def _each(validator: Validator, node: Node) -> Iterator[Schema]:
                 yield {"items": keywords}
 
 
-_TRANSLATIONS: Final[Mapping[type, Callable[[Validator, Node], Iterator[Schema]]]] = {
-    type(known.and_()): _both,
-    type(known.optional(known.ge(0))): _optional,
-    type(known.min_len(0)): _min_len,
-    type(known.max_len(0)): _max_len,
-    type(known.ge(0)): _bound,
-    type(known.matches_re("")): _matches,
-    type(known.in_(())): _in,
-    type(known.deep_iterable(known.ge(0))): _each,
-}
+_TRANSLATIONS: Final[Mapping[type, Callable[[Validator, Node], Iterator[Schema]]]] = MappingProxyType(
+    {
+        type(known.and_()): _both,
+        type(known.optional(known.ge(0))): _optional,
+        type(known.min_len(0)): _min_len,
+        type(known.max_len(0)): _max_len,
+        type(known.ge(0)): _bound,
+        type(known.matches_re("")): _matches,
+        type(known.in_(())): _in,
+        type(known.deep_iterable(known.ge(0))): _each,
+    }
+)
 """By the classes of attrs' own validators, which it gives no public names."""
 
 
@@ -163,12 +160,14 @@ def _shape(node: Node, *, of_wire: bool) -> str:
     return "text" if of_wire and node.wire is str else _SHAPES.get(type(node), "")
 
 
-_SHAPES: Final[Mapping[type[Node], str]] = {
-    TextLeaf: "text",
-    IntLeaf: "number",
-    FloatLeaf: "number",
-    VariadicTupleNode: "array",
-    FixedTupleNode: "array",
-    FrozensetNode: "array",
-    MappingNode: "object",
-}
+_SHAPES: Final[Mapping[type[Node], str]] = MappingProxyType(
+    {
+        TextLeaf: "text",
+        IntLeaf: "number",
+        FloatLeaf: "number",
+        VariadicTupleNode: "array",
+        FixedTupleNode: "array",
+        FrozensetNode: "array",
+        MappingNode: "object",
+    }
+)

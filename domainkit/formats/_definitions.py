@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain, count
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, Final, get_args, get_origin
 from uuid import UUID
 
@@ -17,19 +17,11 @@ from attrs import frozen
 
 from domainkit.codec import Wire
 from domainkit.conversion.classes import AttrsNode, Part
-from domainkit.conversion.composites import (
-    ConstrainedNode,
-    FixedTupleNode,
-    FrozensetNode,
-    HookNode,
-    MappingNode,
-    RecursiveNode,
-    UnionNode,
-    ValueObjectNode,
-    VariadicTupleNode,
-)
-from domainkit.conversion.nodes import MISSING, EnumLeaf, LiteralLeaf, Node, Problems
+from domainkit.conversion.composites import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
+from domainkit.conversion.leaves import EnumLeaf, LiteralLeaf
+from domainkit.conversion.nodes import MISSING, Node, Problems
 from domainkit.conversion.tagged import TaggedNode
+from domainkit.conversion.wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
 from domainkit.formats._constraints import Schema, add, keywords_of, meta_keywords
 
 _DATE = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -38,35 +30,39 @@ _CLOCK = rf"{_TIME}(?:\.[0-9]{{1,6}})?"
 _OFFSET = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _SECONDS = r"T(?:[0-9]{1,4}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2})(?:\.[0-9]{1,6})?S"
 
-_LEAF_SCHEMAS: Final[Mapping[object, Schema]] = {
-    str: {"type": "string"},
-    int: {"type": "integer"},
-    bool: {"type": "boolean"},
-    float: {"type": "number"},
-    NoneType: {"type": "null"},
-    # patterns beside the formats: draft 2020-12 leaves it to the reader whether formats are asserted
-    UUID: {"type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
-    bytes: {
+_LEAF_SCHEMAS: Final[Mapping[object, Schema]] = MappingProxyType(
+    {
+        str: {"type": "string"},
+        int: {"type": "integer"},
+        bool: {"type": "boolean"},
+        float: {"type": "number"},
+        NoneType: {"type": "null"},
+        # patterns beside the formats: draft 2020-12 leaves it to the reader whether formats are asserted
+        UUID: {"type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
+        bytes: {
+            "type": "string",
+            "contentEncoding": "base64",
+            "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        },
+        date: {"type": "string", "format": "date", "pattern": f"^{_DATE}$"},
+        datetime: {"type": "string", "format": "date-time", "pattern": f"^{_DATE}T{_CLOCK}{_OFFSET}$"},
+        # the format `time` asks for an offset, and the format `duration` knows neither a sign nor fractions (RFC 3339)
+        time: {"type": "string", "pattern": f"^{_CLOCK}{_OFFSET}?$"},
+        timedelta: {"type": "string", "pattern": f"^-?P(?:[0-9]{{1,9}}D(?:{_SECONDS})?|{_SECONDS})$"},
+        # a long exponent is read in just the form that Decimal itself writes
+        Decimal: {
+            "type": "string",
+            "pattern": r"^-?(?:[0-9]+(?:\.[0-9]+)?(?:E[+-][0-9]{1,9})?|(?:0|[1-9](?:\.[0-9]+)?)E[+-][1-9][0-9]{9,17})$",
+        },
+    }
+)
+_OCCURRED_ON: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "description": "UTC, to the microsecond",
         "type": "string",
-        "contentEncoding": "base64",
-        "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
-    },
-    date: {"type": "string", "format": "date", "pattern": f"^{_DATE}$"},
-    datetime: {"type": "string", "format": "date-time", "pattern": f"^{_DATE}T{_CLOCK}{_OFFSET}$"},
-    # the format `time` asks for an offset, and the format `duration` knows neither a sign nor fractions (RFC 3339)
-    time: {"type": "string", "pattern": f"^{_CLOCK}{_OFFSET}?$"},
-    timedelta: {"type": "string", "pattern": f"^-?P(?:[0-9]{{1,9}}D(?:{_SECONDS})?|{_SECONDS})$"},
-    # a long exponent is read in just the form that Decimal itself writes
-    Decimal: {
-        "type": "string",
-        "pattern": r"^-?(?:[0-9]+(?:\.[0-9]+)?(?:E[+-][0-9]{1,9})?|(?:0|[1-9](?:\.[0-9]+)?)E[+-][1-9][0-9]{9,17})$",
-    },
-}
-_OCCURRED_ON: Final[Schema] = {
-    "description": "UTC, to the microsecond",
-    "type": "string",
-    "pattern": rf"^{_DATE} {_TIME}\.[0-9]{{6}}$",
-}
+        "pattern": rf"^{_DATE} {_TIME}\.[0-9]{{6}}$",
+    }
+)
 _INT_KEY: Final = "^(?:0|-?[1-9][0-9]*)$"
 
 
@@ -244,21 +240,23 @@ class Definitions:
         return _about(node.object_classes[0])
 
 
-_RULES: Final[Mapping[type[Node], Callable[[Definitions, Any], Schema]]] = {  # Any: each takes the node of its key
-    AttrsNode: Definitions._class,
-    ConstrainedNode: Definitions._constrained,
-    EnumLeaf: Definitions._enum,
-    FixedTupleNode: Definitions._tuple,
-    FrozensetNode: Definitions._set,
-    HookNode: Definitions._hooked,
-    LiteralLeaf: Definitions._literal,
-    MappingNode: Definitions._mapping,
-    RecursiveNode: Definitions._standin,
-    TaggedNode: Definitions._tagged,
-    UnionNode: Definitions._union,
-    ValueObjectNode: Definitions._value_object,
-    VariadicTupleNode: Definitions._array,
-}
+_RULES: Final[Mapping[type[Node], Callable[[Definitions, Any], Schema]]] = MappingProxyType(
+    {  # Any: each takes the node of its key
+        AttrsNode: Definitions._class,
+        ConstrainedNode: Definitions._constrained,
+        EnumLeaf: Definitions._enum,
+        FixedTupleNode: Definitions._tuple,
+        FrozensetNode: Definitions._set,
+        HookNode: Definitions._hooked,
+        LiteralLeaf: Definitions._literal,
+        MappingNode: Definitions._mapping,
+        RecursiveNode: Definitions._standin,
+        TaggedNode: Definitions._tagged,
+        UnionNode: Definitions._union,
+        ValueObjectNode: Definitions._value_object,
+        VariadicTupleNode: Definitions._array,
+    }
+)
 
 
 def _closed(properties: Schema, required: list[str], *, closed: bool) -> Schema:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -16,18 +17,19 @@ from returns.result import Failure, Result, Success
 
 from domainkit.codec import MessageCodec
 from domainkit.conversion.envelope import refusal
+from domainkit.conversion.leaves import LEAVES
 from domainkit.conversion.limits import checked, parsed
-from domainkit.conversion.nodes import LEAVES, MISSING, Problems
+from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem
 from domainkit.messages import JsonValue, Message, MessageInfo
 
 _VERSION: Final = "1.0"
-_ATTRIBUTES: Final = {
+_ATTRIBUTES: Final = MappingProxyType({
     "id": "id", "type": "type", "messagekind": "type_message", "messageversion": "version", "time": "occurred_on",
     "messagemeta": "meta", "data": "attributes",
-}  # fmt: skip  # one table, as it is read
+})  # fmt: skip  # one table, as it is read
 """What the parts of the envelope are called in a CloudEvent."""
-_PATHS: Final = {ours: theirs for theirs, ours in _ATTRIBUTES.items()}
+_PATHS: Final = MappingProxyType({ours: theirs for theirs, ours in _ATTRIBUTES.items()})
 _TIMESTAMP: Final = "a timestamp with an offset (RFC 3339), such as 2021-12-28T14:11:47.845618Z"
 
 _NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))

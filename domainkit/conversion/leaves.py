@@ -1,0 +1,329 @@
+"""The wire types of what JSON, or text in JSON, holds in one piece: numbers, text, times, ids, enums, literals."""
+
+import enum
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from types import NoneType
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+
+from domainkit.conversion.nodes import MISSING, Function, Node, Problems, Refused, json_kind
+
+
+class Leaf(Node):
+    """A value that msgspec reads and writes natively."""
+
+    def __init__(self, cls: type, *, kinds: str, expected: str, extra_guard: str = "") -> None:
+        self.cls = self.wire = cls
+        self.expected = expected
+        self.kinds = frozenset(kinds.split())
+        self.wire_classes = self.object_classes = (cls,)
+        self.guard = "type({v}) is " + cls.__name__ + extra_guard
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not self.cls or self.refusal(value) is not None:
+            raise Refused
+        return value
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if json_kind(data) not in self.kinds:
+            return self.wrong_type(path, problems)
+        try:
+            value = self.parse(data)
+        except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
+            return problems.add(path, self.expected, "value")
+        reason = self.refusal(value)
+        return value if reason is None else problems.add(path, reason, "value")
+
+    def parse(self, data: Any) -> Any:
+        """Return the object of data of a right kind; it raises what the parser raises."""
+        return msgspec.convert(data, self.wire)
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        plain = self.plain(value)
+        if plain is MISSING:
+            return self.wrong_type(path, problems)
+        reason = self.refusal(plain)
+        return plain if reason is None else problems.add(path, reason, "value")
+
+    def plain(self, value: object) -> Any:
+        """Return `value` as an instance of exactly this class; MISSING where it is something else."""
+        if type(value) is self.cls:
+            return value
+        if self.cls not in _REBUILD or not isinstance(value, self.cls) or isinstance(value, bool | datetime):
+            return MISSING
+        return _REBUILD[self.cls](value)
+
+    def refusal(self, value: Any) -> str | None:  # noqa: ARG002  (subclasses look at it)
+        """Return what is expected, where a value of the right class can't be written so that it is read back."""
+        return None
+
+
+_REBUILD: Final[Mapping[type, Function]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    bytes: lambda value: bytes(memoryview(value)),
+    UUID: lambda value: UUID(int=value.int),
+    date: lambda value: date(value.year, value.month, value.day),
+    time: lambda value: time(
+        value.hour, value.minute, value.second, value.microsecond, tzinfo=value.tzinfo, fold=value.fold
+    ),
+    timedelta: lambda value: timedelta(value.days, value.seconds, value.microseconds),
+}
+"""How to make a plain value of an instance of a subclass: the encoder takes plain ones."""
+
+
+class FloatLeaf(Leaf):
+    """A float: finite, since JSON has no NaN; an int may stand for it, as type checkers allow."""
+
+    def plain(self, value: object) -> Any:
+        return value if type(value) is int else super().plain(value)
+
+    def refusal(self, value: Any) -> str | None:
+        try:
+            exact = float(value) == value  # NaN differs from itself
+        except OverflowError:
+            exact = False
+        return None if exact and abs(value) != math.inf else "a finite number that a float holds exactly"
+
+
+class TextLeaf(Leaf):
+    """A str: without lone surrogates, which UTF-8 can't carry."""
+
+    def parse(self, data: Any) -> Any:
+        return str.__str__(data)
+
+    def refusal(self, value: Any) -> str | None:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "text without lone surrogates"
+        return None
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not str:
+            raise Refused
+        return value  # the encoder itself refuses surrogates
+
+
+class IntLeaf(Leaf):
+    """An int of up to 4,300 digits: the most that CPython converts from text by default."""
+
+    def refusal(self, value: Any) -> str | None:
+        return None if abs(value) < _INT_LIMIT else "an int of at most 4300 digits"
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not int:
+            raise Refused
+        return value  # the encoder itself refuses more digits
+
+
+_INT_LIMIT = 10**4300
+
+
+def whole_minutes(moment: datetime | time) -> bool:
+    """Tell whether the offset from UTC is one that RFC 3339 can write."""
+    offset = moment.utcoffset()
+    return offset is not None and offset.seconds % 60 == 0 and offset.microseconds == 0
+
+
+class ClockLeaf(Leaf):
+    """A time or a duration: text, whose fraction of a second goes no further than Python's microseconds.
+
+    msgspec rounds a longer fraction, so that the text is looked at first.
+    """
+
+    def __init__(self, cls: type, load: Function, *, expected: str, extra_guard: str = "") -> None:
+        super().__init__(cls, kinds="str", expected=expected, extra_guard=extra_guard)
+        self.wire, self.wire_classes = str, (str,)
+        self.load = load
+
+    def parse(self, data: Any) -> Any:
+        return self.load(data)  # type: ignore[misc]  # set above
+
+
+AWARE_DATETIME = Annotated[datetime, msgspec.Meta(tz=True)]
+_LONGER = re.compile(r"\.[0-9]{6}0*[1-9]", re.ASCII)
+_SECONDS = re.compile(r"\.[0-9]{1,6}0*[Ss]", re.ASCII)
+
+
+def _refuse_longer(text: str) -> None:
+    if _LONGER.search(text):
+        raise ValueError("a fraction of a second has six digits at most")
+
+
+def load_moment(text: str) -> datetime:
+    """Return the datetime that is written as `text` (RFC 3339, the offset may be absent); ValueError otherwise."""
+    if text[26:27].isdigit():
+        _refuse_longer(text)
+    return msgspec.convert(text, datetime)
+
+
+def load_datetime(text: str) -> datetime:
+    """Return the datetime that is written as `text` (RFC 3339, with an offset); ValueError for anything else."""
+    if text[26:27].isdigit():
+        _refuse_longer(text)
+    return msgspec.convert(text, AWARE_DATETIME)
+
+
+def load_time(text: str) -> time:
+    """Return the time that is written as `text` (RFC 3339); ValueError for anything else."""
+    if text[15:16].isdigit():
+        _refuse_longer(text)
+    return msgspec.convert(text, time)
+
+
+def load_timedelta(text: str) -> timedelta:
+    """Return the duration that is written as `text` (ISO 8601: days, hours, minutes, seconds); ValueError otherwise."""
+    if "." in text and not _SECONDS.search(text):
+        raise ValueError("seconds alone have a fraction, of six digits at most")
+    return msgspec.convert(text, timedelta)
+
+
+class DatetimeLeaf(ClockLeaf):
+    """A timezone-aware datetime, written with its offset (RFC 3339)."""
+
+    def refusal(self, value: Any) -> str | None:
+        return None if whole_minutes(value) else "a datetime with an offset of whole minutes from UTC"
+
+    def plain(self, value: object) -> Any:
+        if type(value) is datetime or not isinstance(value, datetime):
+            return super().plain(value)
+        parts = (value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)
+        return datetime(*parts, tzinfo=value.tzinfo, fold=value.fold)
+
+
+class TimeLeaf(ClockLeaf):
+    """A time of day, naive or with a fixed offset."""
+
+    def refusal(self, value: Any) -> str | None:
+        if value.tzinfo is None or whole_minutes(value):
+            return None
+        return "a time without a time zone, or with an offset of whole minutes from UTC"
+
+
+class DecimalLeaf(Node):
+    """A finite Decimal, written as text so that no digit is lost."""
+
+    wire = str
+    expected = 'a decimal number as text, such as "12.50"'
+    kinds = frozenset({"str"})
+    wire_classes = (str,)
+    object_classes = (Decimal,)
+    guard = "type({v}) is Decimal and {v}.is_finite()"
+
+    def __init__(self) -> None:
+        self.load = load_decimal
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not Decimal or not value.is_finite():
+            raise Refused
+        return value  # the encoder writes it as text
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if not isinstance(data, str):
+            return self.wrong_type(path, problems)
+        try:
+            return load_decimal(data)
+        except (ValueError, InvalidOperation):
+            return problems.add(path, self.expected, "value")
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        if not isinstance(value, Decimal):
+            return problems.add(path, "Decimal", "type")
+        return Decimal(value) if value.is_finite() else problems.add(path, "a finite Decimal", "value")
+
+
+_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]{1,9})?", re.ASCII)
+
+
+def load_decimal(text: str) -> Decimal:
+    """Return the Decimal that is written as `text`; ValueError or InvalidOperation for anything else."""
+    value = Decimal(text)
+    if str(value) == text and value.is_finite():
+        return value
+    if _DECIMAL.fullmatch(text) is None:  # Decimal itself reads "1_0", " 1 " and digits of other scripts
+        raise ValueError("no decimal number")
+    return value
+
+
+class EnumLeaf(Leaf):
+    """A member of an Enum, written as its value."""
+
+    def __init__(self, cls: type[enum.Enum], kinds: str) -> None:
+        super().__init__(cls, kinds=kinds, expected=f"a {cls.__qualname__}")
+        self.options = tuple(member.value for member in cls)
+        self.guard = None  # it would have to name the class
+
+
+class LiteralLeaf(Node):
+    """One of some texts, integers or None."""
+
+    def __init__(self, options: tuple[object, ...]) -> None:
+        self.options = options
+        self.wire = Literal[options]
+        self.expected = " or ".join(map(repr, options))
+        self.kinds = frozenset(json_kind(option) for option in options)
+        self.wire_classes = self.object_classes = tuple({type(option) for option in options})
+
+    def _admits(self, value: object) -> bool:
+        return any(type(value) is type(option) and value == option for option in self.options)
+
+    def dump(self, value: Any) -> Any:
+        if not self._admits(value):
+            raise Refused
+        return value
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if json_kind(data) not in self.kinds:
+            return self.wrong_type(path, problems)
+        return data if self._admits(data) else problems.add(path, self.expected, "value")
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        if type(value) not in self.object_classes:
+            return self.wrong_type(path, problems)
+        return value if self._admits(value) else problems.add(path, self.expected, "value")
+
+
+LEAVES: Final[Mapping[object, Node]] = {
+    str: TextLeaf(str, kinds="str", expected="str"),
+    int: IntLeaf(int, kinds="int", expected="int"),
+    bool: Leaf(bool, kinds="bool", expected="bool"),
+    float: FloatLeaf(
+        float,
+        kinds="int float",
+        expected="float",
+        extra_guard=" and {v} - {v} == 0.0 or type({v}) is int and -9007199254740992 <= {v} <= 9007199254740992",
+    ),
+    NoneType: Leaf(NoneType, kinds="null", expected="None"),
+    UUID: Leaf(UUID, kinds="str", expected="a UUID"),
+    bytes: Leaf(bytes, kinds="str", expected="bytes as base64 text"),
+    date: Leaf(date, kinds="str", expected="a date, such as 2021-12-28"),
+    datetime: DatetimeLeaf(
+        datetime,
+        load_datetime,
+        expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
+        extra_guard=" and ({v}.tzinfo is utc or whole_minutes({v}))",
+    ),
+    time: TimeLeaf(
+        time,
+        load_time,
+        expected="a time, such as 14:11:47, to the microsecond",
+        extra_guard=" and ({v}.tzinfo is None or whole_minutes({v}))",
+    ),
+    timedelta: ClockLeaf(timedelta, load_timedelta, expected="a duration, such as P1DT2.5S, to the microsecond"),
+    Decimal: DecimalLeaf(),
+}
+
+GUARD_NAMES: Final[Mapping[str, object]] = {
+    "str": str, "int": int, "bool": bool, "float": float, "NoneType": NoneType, "UUID": UUID, "bytes": bytes,
+    "Decimal": Decimal, "date": date, "datetime": datetime, "time": time, "timedelta": timedelta, "utc": UTC,
+    "whole_minutes": whole_minutes,
+}  # fmt: skip  # one table, as it is read
+"""What the guards of the leaves name."""
