@@ -220,14 +220,16 @@ class RemovesAll(Memory):
 class RemembersRemoved(Memory):
     """Refuses to save again what was removed."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.removed = set[SampleTaskId]()
+
     def remove(self, aggregate_id: SampleTaskId) -> Result[None, AggregateNotFoundError]:
-        removed = super().remove(aggregate_id)
-        if isinstance(removed, Success):
-            self.__dict__.setdefault("removed", set()).add(aggregate_id)
-        return removed
+        self.removed.add(aggregate_id)
+        return super().remove(aggregate_id)
 
     def save(self, aggregate: SampleTask) -> Result[SampleTask, AggregateAlreadyExistError]:
-        if aggregate.aggregate_id in self.__dict__.get("removed", ()):
+        if aggregate.aggregate_id in self.removed:
             return Failure(AggregateAlreadyExistError(aggregate.aggregate_id))
         return super().save(aggregate)
 
