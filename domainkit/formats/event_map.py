@@ -15,7 +15,7 @@ from domainkit.memory import (
     InmemoryCommandBus,
     InmemoryDomainEventBus,
 )
-from domainkit.messages import DomainEvent, Message
+from domainkit.messages import DomainEvent, M, Message
 from domainkit.results import name_of
 
 Wiring: TypeAlias = (
@@ -117,9 +117,7 @@ def _quoted(label: str) -> str:
     return label.replace("\\", "\\\\").replace('"', "'").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def event_map(
-    *wirings: Wiring, causes: Mapping[type[Message], Iterable[type[DomainEvent]]] = FrozenMapping()
-) -> EventMap:
+def event_map(*wirings: Wiring, causes: Mapping[type[M], Iterable[type[DomainEvent]]] = FrozenMapping()) -> EventMap:
     """Return the picture of mediators and buses.
 
     A command leads to its handler; an event leads to its subscribers, one of a base class being drawn for each event
