@@ -417,7 +417,6 @@ def collect(results: Iterable[Result[T, E]]) -> Result[tuple[T, ...], tuple[E, .
 
 
 A = TypeVar("A")
-E2 = TypeVar("E2")
 
 
 @overload
