@@ -4,7 +4,7 @@ import sys
 import typing
 from collections.abc import Mapping
 from types import MappingProxyType, SimpleNamespace, UnionType
-from typing import Annotated, ClassVar, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
 import typing_extensions
 from typing_extensions import Format, get_annotations, get_type_hints
@@ -35,7 +35,9 @@ def _is_class_var(hint: object) -> bool:
 
 
 def type_of(cls: type, name: str, arguments: Mapping[TypeVar, object] = MappingProxyType({})) -> object:
-    """Return the type of the field `name` of `cls[arguments]`: `Annotated` is kept, type variables are replaced.
+    """Return the type of the field `name` of `cls[arguments]`, with type variables replaced.
+
+    `Annotated` is kept; `Final` is taken off, since every field is.
 
     Raises UnresolvedAnnotationError while a name in the annotation can't be found.
     """
@@ -46,7 +48,7 @@ def type_of(cls: type, name: str, arguments: Mapping[TypeVar, object] = MappingP
             found = substitute(_resolve(owner, name, hints[name]), arguments if owner is cls else given)
             if _is_open(found):
                 raise _unresolved(cls, name, found)
-            return found
+            return get_args(found)[0] if get_origin(found) is Final else found
     raise UnresolvedAnnotationError(f"{cls.__qualname__} has no annotation for {name!r}")
 
 
@@ -158,7 +160,7 @@ def unaliased(hint: object) -> object:
 
     Raises NameError while a name in the alias can't be found.
     """
-    alias = get_origin(hint) or hint
+    alias: Any = get_origin(hint) or hint  # Any: an alias is of the standard library's class, or of the backport's
     while isinstance(alias, _ALIAS_TYPES):
         hint = substitute(alias.__value__, dict(zip(alias.__type_params__, get_args(hint), strict=False)))
         alias = get_origin(hint) or hint

@@ -43,6 +43,7 @@ def _late_constructor(cls: type["ValueObject[T]"]) -> Init:
 def _constructor(cls: type["ValueObject[T]"]) -> Init:
     hint, attribute = type_of(cls, "value"), attrs.fields(cls).value
     refuse_mutable(hint, f"{cls.__qualname__}.value")
+    _refuse_uncheckable(cls, hint)
     hooked = any(hasattr(cls, hook) for hook in HOOKS)
     plain = attribute.converter is None and attribute.default is attrs.NOTHING and not hooked
     if not plain and _misses_slots(cls):
@@ -53,6 +54,16 @@ def _constructor(cls: type["ValueObject[T]"]) -> Init:
     cls._has_rules = attribute.validator is not None or not plain
     make.__qualname__ = f"{cls.__qualname__}.__init__"
     return make
+
+
+def _refuse_uncheckable(cls: type["ValueObject[T]"], hint: object) -> None:
+    for wanted in exact_classes(hint):
+        try:
+            isinstance(None, wanted)
+        except TypeError as error:  # a protocol that isn't made for it
+            raise TypeError(
+                f"{cls.__qualname__}.value: values can't be checked for {describe(hint)}: {error}"
+            ) from error
 
 
 def _misses_slots(cls: type["ValueObject[T]"]) -> bool:

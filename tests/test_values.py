@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, SupportsInt, TypeVar
 
 import attrs
 import postponed
@@ -513,6 +513,21 @@ class TestShape:
         assert "a@b" == Plain("A@B").value
         assert refused(Slotless.parse("a")).startswith("Slotless: Length")
 
+    def test_uncheckable(self) -> None:
+        """A type that no value can be checked for is refused at definition; a protocol made for it will do."""
+
+        class Sized(Protocol):
+            def size(self) -> int: ...
+
+        with pytest.raises(TypeError, match=r"\.Odd\.value: values can't be checked for .*Sized.*@runtime_checkable"):
+
+            class Odd(ValueObject[Sized | None]): ...
+
+        class Named(ValueObject[SupportsInt]): ...
+
+        assert "wraps SupportsInt, not str" in refused(Named.parse("5"))
+        assert 5 == Named(5).value
+
     def test_local_class(self) -> None:
         """A value object may be defined in a function, and name its field's type as text."""
 
@@ -522,6 +537,16 @@ class TestShape:
 
         assert "ab" == Local("ab").value
         assert refused(Local.parse(1)).endswith("Local wraps str, not int")
+
+    def test_final(self) -> None:
+        """A field may be called Final, though every field is."""
+
+        @frozen
+        class Last(ValueObject[str]):
+            value: Final[str] = field(validator=min_len(2))
+
+        assert "ab" == Last("ab").value
+        assert refused(Last.parse(5)).endswith("Last wraps str, not int")
 
     def test_type_defined_further_down(self) -> None:
         """A type that is defined after the class is found at the first instance."""
