@@ -64,11 +64,12 @@ def difference(more: Sequence[float], less: Sequence[float]) -> Spread:
     return Spread.of([one - other for one, other in zip(more, less, strict=True)])
 
 
-def calls(function: Callable[..., object], *arguments: object) -> Batch:
-    """Return a batch of plain calls."""
+def calls(function: Callable[..., object], *arguments: object, collector: bool = True) -> Batch:
+    """Return a batch of plain calls; without `collector` the garbage collector rests meanwhile, as in timeit."""
     names: dict[str, Any] = {"function": function, **{f"a{place}": one for place, one in enumerate(arguments)}}
     text = f"function({', '.join(f'a{place}' for place in range(len(arguments)))})"
-    return timeit.Timer(text, "gc.enable()", time.process_time, {**names, "gc": gc}).timeit
+    setup = "gc.enable()" if collector else "pass"
+    return timeit.Timer(text, setup, time.process_time, {**names, "gc": gc}).timeit
 
 
 def awaits(runner: asyncio.Runner, function: Callable[[Any], Awaitable[object]], argument: object) -> Batch:
@@ -98,7 +99,9 @@ def interleave(batches: Mapping[str, Batch], *, rounds: int, seconds: float) -> 
     for turn in range(rounds):
         for name in islice(cycle(batches), turn % len(batches), turn % len(batches) + len(batches)):
             gc.collect()
-            batches[name](numbers[name] // 10 + 1)  # the caches are warm again, as in a program that does one thing often
+            batches[name](
+                numbers[name] // 10 + 1
+            )  # the caches are warm again, as in a program that does one thing often
             found[name].append(batches[name](numbers[name]) / numbers[name])
     gc.unfreeze()
     return {name: tuple(numbers) for name, numbers in found.items()}

@@ -13,6 +13,7 @@ _TITLES: Final = {
     "decode": "Decode it from JSON",
     "size": "Bytes of JSON",
     "memory": "Bytes that a decoded event holds",
+    "memory made": "Bytes that an event holds besides the plain values that it is made of",
     "import": "Import, in a fresh interpreter",
     "pipeline": "A pipeline of three steps",
     "publish": "Publish an event to one subscriber in memory",
