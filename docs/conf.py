@@ -45,10 +45,8 @@ maximum_signature_line_length = 110
 nitpicky = True
 nitpick_ignore_regex = [
     # The build uses no network, so that the inventories of other projects are not there to link to.
-    (
-        r"py:.*",
-        r"(returns|cattrs|attr|attrs|msgspec|pydantic|starlette|fastapi|sqlalchemy|tenacity|uuid|datetime|collections|logging|abc|typing|types)\..*",
-    ),
+    (r"py:.*", r"(returns|cattrs|attrs?|msgspec|pydantic|starlette|fastapi|sqlalchemy|tenacity)\..*"),
+    (r"py:.*", r"(uuid|datetime|collections|logging|abc|typing|types)\..*"),
     (r"py:.*", r"(Result|Converter|UUID|BaseException|Logger|ABC)"),
     (r"py:class", r"domainkit\.errors\.Identified"),  # a protocol that any id fits: nothing to derive from
     # Type variables have no page: they stand for a type that the user gives.
