@@ -90,6 +90,7 @@ PUBLIC_NAMES = [
     "async_pipeline",
     "caused",
     "collect",
+    "collect_async",
     "configure_converter",
     "fold",
     "handling",
@@ -97,6 +98,8 @@ PUBLIC_NAMES = [
     "make_converter",
     "pipeline",
     "problem_details",
+    "recover",
+    "tap",
     "use_case",
 ]
 
@@ -142,10 +145,10 @@ def test_a_public_name_is_in_the_reference(name: str) -> None:
 
 
 def test_the_reference_has_no_other_name() -> None:
-    """The reference documents nothing that can't be imported from `domainkit`, but for what names its own module."""
-    pages = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("docs/reference/**/*.md"))
-    documented = set(re.findall(r"^\.\. auto\w+:: (\w+)", pages, re.MULTILINE))
-    assert set() == documented - set(PUBLIC_NAMES)
+    """The reference documents nothing that can't be imported from `domainkit`, but for pages that name another module."""
+    pages = [path.read_text(encoding="utf-8") for path in ROOT.glob("docs/reference/**/*.md")]
+    found = "\n".join(page for page in pages if ".. currentmodule:: domainkit." not in page)
+    assert set() == set(re.findall(r"^\.\. auto\w+:: (\w+)", found, re.MULTILINE)) - set(PUBLIC_NAMES)
 
 
 def described_constants() -> set[str]:

@@ -6,7 +6,18 @@ from typing import Any, assert_type
 
 from returns.result import Failure, Result, Success
 
-from domainkit import DomainError, UnknownError, async_pipeline, collect, fold, pipeline, use_case
+from domainkit import (
+    DomainError,
+    UnknownError,
+    async_pipeline,
+    collect,
+    collect_async,
+    fold,
+    pipeline,
+    recover,
+    tap,
+    use_case,
+)
 
 from board import (
     DuplicateTask,
@@ -136,3 +147,20 @@ assert_type(opened.map(title_of), Result[str, DuplicateTask])
 assert_type(opened.alt(reason_of), Result[Task, str])
 assert_type(opened.map(pipeline(close_task)).unwrap(), Result[Task, TaskClosed])
 nothing: Callable[[Any], Result[Any, Any]] = pipeline(open_task)
+
+
+# a step for its effect, and recovery that removes an error
+def show(task: Task) -> None: ...
+def reopen(error: DuplicateTask | TaskClosed) -> Result[Task, TaskClosed]:
+    return Success(Task.create(Title("again"))) if isinstance(error, DuplicateTask) else Failure(error)
+
+
+assert_type(pipeline(open_task, tap(show), close_task)(Title("x")), Result[Task, DuplicateTask | TaskClosed])
+assert_type(pipeline(open_task, tap(check_owner))(Title("x")), Result[Task, DuplicateTask | NoPermission])
+assert_type(recover(pipeline(open_task, close_task), reopen)(Title("x")), Result[Task, TaskClosed])
+
+
+async def gather(tasks: list[Task]) -> None:
+    assert_type(
+        await collect_async(notify_owner(task) for task in tasks), Result[tuple[UserId, ...], tuple[NoPermission, ...]]
+    )

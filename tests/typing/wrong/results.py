@@ -1,9 +1,20 @@
 """What a type checker must refuse around pipelines: each line marked `# wrong`, and no other."""
 
 from board import DuplicateTask, NoPermission, Task, TaskClosed, Title, UserId, check_owner, close_task, notify_owner, open_task
-from returns.result import Result
+from returns.result import Failure, Result, Success
 
-from domainkit import DomainError, UnknownError, async_pipeline, collect, fold, pipeline, use_case
+from domainkit import (
+    DomainError,
+    UnknownError,
+    async_pipeline,
+    collect,
+    collect_async,
+    fold,
+    pipeline,
+    recover,
+    tap,
+    use_case,
+)
 
 title = Title("Buy milk")
 
@@ -59,3 +70,19 @@ first: Result[tuple[Task, ...], DuplicateTask] = collect([opened])  # wrong: all
 task: Task = collect([opened]).unwrap()  # wrong: all values are in a tuple
 value: Task = opened  # wrong: it is a Result
 error: DomainError = check_owner(opened.unwrap())  # wrong: it is a Result
+
+
+def greet(user: UserId) -> None: ...
+def reopen(error: DuplicateTask | TaskClosed) -> Result[Task, TaskClosed]:
+    return Success(Task.create(title)) if isinstance(error, DuplicateTask) else Failure(error)
+
+
+pipeline(open_task, tap(greet))  # wrong: greet takes no Task
+effect: Result[Task, DuplicateTask] = pipeline(open_task, tap(check_owner))(title)  # wrong: NoPermission is not handled
+recover(check_owner, reopen)  # wrong: reopen takes another error
+cured: Result[Task, NoPermission] = recover(pipeline(open_task, close_task), reopen)(title)  # wrong: TaskClosed is left
+
+
+async def gather() -> None:
+    await collect_async([check_owner(opened.unwrap())])  # wrong: a Result is no awaitable
+    users: Result[tuple[Task, ...], tuple[NoPermission, ...]] = await collect_async([notify_owner(task)])  # wrong: ids
