@@ -1,7 +1,8 @@
 """What all tests share: hypothesis profiles, and no silent gaps in CI."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from importlib.util import find_spec
 from typing import TypeVar
 
 import pytest
@@ -11,6 +12,18 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 MAY_BE_MISSING = ("Python", "group bench")
 """What CI doesn't have: other versions of Python, and the libraries that only benchmarks need."""
+
+NEEDS: Mapping[str, str] = {
+    "docs/examples/task_manager_api": "fastapi",
+    "docs/how-to/fastapi.md": "fastapi",
+    "docs/how-to/pydantic.md": "pydantic",
+    "domainkit/adapters/pydantic.py": "pydantic",
+    "domainkit/adapters/starlette": "starlette",
+    "domainkit/adapters/tenacity.py": "tenacity",
+}
+"""What can't be imported without an extra, and the library that the extra is for: no examples to run there."""
+
+collect_ignore = [path for path, library in NEEDS.items() if find_spec(library) is None]
 
 CI = os.environ.get("CI") == "true"
 

@@ -145,7 +145,7 @@ def test_a_public_name_is_in_the_reference(name: str) -> None:
 
 
 def test_the_reference_has_no_other_name() -> None:
-    """The reference documents nothing that can't be imported from `domainkit`, but for pages that name another module."""
+    """The reference documents nothing that isn't imported from `domainkit`, but for pages that name another module."""
     pages = [path.read_text(encoding="utf-8") for path in ROOT.glob("docs/reference/**/*.md")]
     found = "\n".join(page for page in pages if ".. currentmodule:: domainkit." not in page)
     assert set() == set(re.findall(r"^\.\. auto\w+:: (\w+)", found, re.MULTILINE)) - set(PUBLIC_NAMES)

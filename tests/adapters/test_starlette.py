@@ -2,9 +2,11 @@
 
 import json
 import logging
+import re
 import runpy
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -47,6 +49,7 @@ from starlette.requests import Request  # noqa: E402  # as above
 from starlette.responses import JSONResponse, Response  # noqa: E402  # as above
 from starlette.routing import Route  # noqa: E402  # as above
 
+import domainkit.adapters.starlette  # noqa: E402  # as above
 from domainkit.adapters.starlette import (  # noqa: E402  # as above
     PROBLEM_JSON,
     FailureError,
@@ -617,3 +620,11 @@ async def test_no_secret_leaks(caplog: pytest.LogCaptureFixture) -> None:
 
 def _everything(record: logging.LogRecord) -> str:
     return f"{logging.Formatter().format(record)} {vars(record)}"
+
+
+def test_the_public_names_are_in_the_reference() -> None:
+    """The reference documents each public name of the adapter."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "adapters.md").read_text("utf-8")
+    assert sorted(domainkit.adapters.starlette.__all__) == sorted(
+        re.findall(r"^\.\. auto\w+:: (\w+)", page, re.MULTILINE)
+    )
