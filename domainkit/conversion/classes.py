@@ -1,54 +1,13 @@
 """The node of an attrs class: an object with a key per field, read and written by functions generated for the class."""
 
-from collections.abc import Callable, Mapping
-from types import MemberDescriptorType
+from collections.abc import Mapping
 from typing import Any, Union
 
-import attrs
 import msgspec
-from attrs import frozen
 
-from domainkit._frozen import ON_THE_WIRE, REQUIRED, Frozen
-from domainkit._mapping import frozen_copy
-from domainkit.conversion.leaves import GUARD_NAMES, Leaf
-from domainkit.conversion.nodes import MISSING, Function, Node, Problems, Refused
-from domainkit.conversion.wrappers import ValueObjectNode
-from domainkit.values import ValueObject
-
-_HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
-_MORE_THAN_SLOTS = (*_HOOKS, "__attrs_init__", "_attrs_cached_hash")
-"""What a class has whose constructor does more than set its slots: hooks, a constructor of its own, a cached hash."""
-_new = object.__new__
-_set_value: Function = ValueObject.__dict__["value"].__set__
-
-
-@frozen
-class Part:
-    """A field of the class, as it stands on the wire.
-
-    Args:
-        attribute: the field, as attrs describes it.
-        node: the wire type of its values.
-    """
-
-    attribute: "attrs.Attribute[Any]"
-    node: Node
-
-    @property
-    def slot(self) -> str:
-        """The name in the struct: one that neither a keyword nor a method of structs has."""
-        return f"f_{self.attribute.name}"
-
-    @property
-    def key(self) -> str:
-        """The name on the wire: what the constructor calls the field."""
-        return self.attribute.alias or self.attribute.name
-
-    @property
-    def required(self) -> bool:
-        """Whether decoding fails where the key is absent."""
-        declared = self.attribute.metadata.get(ON_THE_WIRE) == REQUIRED
-        return declared or self.attribute.default is attrs.NOTHING or _takes_self(self.attribute)
+from domainkit.conversion.generated import Part as Part
+from domainkit.conversion.generated import generate_dump, generate_load
+from domainkit.conversion.nodes import MISSING, Node, Problems
 
 
 class AttrsNode(Node):
@@ -71,11 +30,11 @@ class AttrsNode(Node):
 
         `preset` names fields that the caller sets after loading, such as the header of a message.
         """
-        self.parts = parts
+        self.parts = tuple(sorted(parts, key=lambda part: not part.required))  # the required ones first, as structs ask
         self.wire = self.struct = _struct(self)
         self.wire_classes = (self.struct,)
-        self.load = _generate_load(self, preset)
-        self._dump = _generate_dump(self)
+        self.load = generate_load(self.cls, self.struct, self.parts, preset)
+        self._dump = generate_dump(self.cls, self.struct, self.parts)
 
     def dump(self, value: Any) -> Any:
         return self._dump(value)
@@ -117,9 +76,6 @@ class AttrsNode(Node):
 
 
 def _struct(node: AttrsNode) -> type[msgspec.Struct]:
-    node.parts = tuple(
-        sorted(node.parts, key=lambda part: not part.required)
-    )  # the required ones first, as structs ask
     fields: list[Any] = [
         (part.slot, part.node.wire) if part.required
         else (part.slot, Union[part.node.wire, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007  (known at run time only)
@@ -136,197 +92,3 @@ def _struct(node: AttrsNode) -> type[msgspec.Struct]:
         tag=tag,
         module=__name__,
     )
-
-
-class _Source:
-    """The lines of a function to generate, and the objects that they name."""
-
-    def __init__(self, node: AttrsNode) -> None:
-        self.lines: list[str] = []
-        self.names: dict[str, object] = {
-            **GUARD_NAMES, "cls": node.cls, "struct": node.wire, "new": _new, "set_value": _set_value,
-            "Refused": Refused, "UNSET": msgspec.UNSET,
-        }  # fmt: skip  # one table
-        self.node = node
-
-    def name(self, value: object, stem: str) -> str:
-        """Return a name that the function knows `value` by."""
-        name = f"{stem}_{len(self.names)}"
-        self.names[name] = value
-        return name
-
-    def function(self, name: str, argument: str) -> Function:
-        """Compile the lines."""
-        text = "\n    ".join([f"def {name}({argument}):", *self.lines])
-        exec(compile(text, f"<domainkit {name} {self.node.cls.__qualname__}>", "exec"), self.names)  # noqa: S102  (source of our own making, as in attrs and dataclasses)
-        made: Function = self.names[name]  # type: ignore[assignment]  # the function that the text defines
-        return made
-
-
-def _generate_load(node: AttrsNode, preset: tuple[str, ...]) -> Function:
-    source = _Source(node)
-    values = [_load_part(source, part, part.slot) for part in node.parts]
-    if _slots_suffice(node, preset):
-        _set_slots(source, node, values)
-    else:
-        _call_constructor(source, node, values, preset)
-    return source.function("load", "w, " + ", ".join(preset) if preset else "w")
-
-
-def _load_part(source: _Source, part: Part, slot: str) -> str:
-    """Emit the lines that make the value of a field, and return the variable that holds it."""
-    variable = f"v_{slot}"
-    source.lines.append(f"{variable} = w.{slot}")
-    indent = ""
-    if not part.required:
-        default = source.name(_default_of(source.node.cls, part.attribute), "default")
-        source.lines += [f"if {variable} is UNSET:", f"    {variable} = {default}()", "else:"]
-        indent = "    "
-    lines = _load_lines(source, part.node, variable) or ["pass"]
-    source.lines += [indent + line for line in lines]
-    return variable
-
-
-def _default_of(cls: type, attribute: "attrs.Attribute[Any]") -> Callable[[], object]:
-    default = attribute.default
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
-        factory: Callable[[], object] = default.factory  # type: ignore[union-attr]  # as above
-        return (lambda: frozen_copy(factory())) if issubclass(cls, Frozen) else factory
-    kept = frozen_copy(default) if issubclass(cls, Frozen) else default
-    return lambda: kept
-
-
-def _load_lines(source: _Source, node: Node, variable: str) -> list[str]:
-    if node.load is None:
-        return []
-    if isinstance(node, ValueObjectNode) and is_plain(node.cls):
-        return _make_value_object(source, node, variable)
-    return [f"{variable} = {source.name(node.load, 'load')}({variable})"]
-
-
-def is_plain(cls: type[ValueObject[Any]]) -> bool:
-    """Tell whether setting the slot and running the validator is all that the constructor does."""
-    attribute = attrs.fields(cls).value
-    hooked = any(hasattr(cls, hook) for hook in _HOOKS)
-    return attribute.converter is None and not hooked
-
-
-def _make_value_object(source: _Source, node: ValueObjectNode, variable: str) -> list[str]:
-    inner, cls = f"{variable}_inner", source.name(node.cls, "cls")
-    lines = [*_load_lines(source, node.inner, variable), f"{inner} = {variable}"]
-    lines += [f"{variable} = new({cls})", f"set_value({variable}, {inner})"]
-    attribute = attrs.fields(node.cls).value
-    return lines + _check_lines(source, attribute, variable, inner)
-
-
-def _check_lines(source: _Source, attribute: "attrs.Attribute[Any]", instance: str, value: str) -> list[str]:
-    """Return the lines that run the validators of a field; they raise where one refuses the value."""
-    if attribute.validator is None:
-        return []
-    lines: list[str] = []
-    for validator in flattened(attribute.validator):
-        condition = _condition(source, validator, value)
-        if condition is None:
-            check, field = source.name(validator, "check"), source.name(attribute, "field")
-            lines.append(f"{check}({instance}, {field}, {value})")
-        else:
-            lines += [f"if not ({condition}):", "    raise Refused"]
-    return lines
-
-
-_AND: Any = type(attrs.validators.and_())  # Any: attrs types none of these classes
-_NUMBER: type = type(attrs.validators.ge(0))
-_MIN_LENGTH: type = type(attrs.validators.min_len(0))
-_MAX_LENGTH: type = type(attrs.validators.max_len(0))
-_PATTERN: type = type(attrs.validators.matches_re(""))
-
-
-def flattened(validator: Any) -> tuple[Any, ...]:
-    """Return the validators that attrs joined into one."""
-    return validator._validators if isinstance(validator, _AND) else (validator,)
-
-
-def _condition(source: _Source, validator: Any, value: str) -> str | None:
-    """Return the condition that a validator of attrs checks, in the place of a call; None for any other validator."""
-    kind = type(validator)
-    if kind is _NUMBER:
-        return f"{value} {validator.compare_op} {source.name(validator.bound, 'bound')}"
-    if kind is _MIN_LENGTH:
-        return f"len({value}) >= {source.name(validator.min_length, 'least')}"
-    if kind is _MAX_LENGTH:
-        return f"len({value}) <= {source.name(validator.max_length, 'most')}"
-    return f"{source.name(validator.match_func, 'match')}({value})" if kind is _PATTERN else None
-
-
-def _slots_suffice(node: AttrsNode, preset: tuple[str, ...]) -> bool:
-    """Tell whether the object can be made by setting its slots: as attrs' own constructor would, without the call."""
-    known = {part.attribute.name for part in node.parts} | set(preset)
-    own_new = any("__new__" in base.__dict__ for base in node.cls.__mro__[:-1])  # exceptions have one
-    more = own_new or _has_own_init(node.cls) or any(hasattr(node.cls, name) for name in _MORE_THAN_SLOTS)
-    return not more and all(
-        attribute.name in known
-        and attribute.converter is None
-        and not _takes_self(attribute)
-        and isinstance(getattr(node.cls, attribute.name, None), MemberDescriptorType)
-        for attribute in attrs.fields(node.cls)
-    )
-
-
-def _has_own_init(cls: type) -> bool:
-    """Tell whether the constructor stands in a class that attrs has not seen."""
-    owner = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
-    return "__attrs_attrs__" not in owner.__dict__
-
-
-def _takes_self(attribute: "attrs.Attribute[Any]") -> bool:
-    return bool(getattr(attribute.default, "takes_self", False))
-
-
-def _set_slots(source: _Source, node: AttrsNode, values: list[str]) -> None:
-    variables = {part.attribute.name: value for part, value in zip(node.parts, values, strict=True)}
-    source.lines.append("o = new(cls)")
-    fields = attrs.fields(node.cls)
-    for attribute in fields:
-        setter = source.name(getattr(node.cls, attribute.name).__set__, "set")
-        source.lines.append(f"{setter}(o, {variables.get(attribute.name, attribute.name)})")
-    for attribute in fields:
-        if attribute.name in variables:
-            source.lines += _check_lines(source, attribute, "o", variables[attribute.name])
-    source.lines.append("return o")
-
-
-def _call_constructor(source: _Source, node: AttrsNode, values: list[str], preset: tuple[str, ...]) -> None:
-    arguments = [f"{part.key}={value}" for part, value in zip(node.parts, values, strict=True)]
-    arguments += [f"{name}={name}" for name in preset]
-    source.lines.append(f"return cls({', '.join(arguments)})")
-
-
-def _generate_dump(node: AttrsNode) -> Function:
-    source = _Source(node)
-    source.lines += ["if type(o) is not cls:", "    raise Refused"]
-    variables = []
-    for part in node.parts:
-        variable = f"v_{part.slot}"
-        variables.append(variable)
-        source.lines.append(f"{variable} = o.{part.attribute.name}")
-        source.lines += _dump_lines(source, part.node, variable)
-    source.lines.append(f"return struct({', '.join(variables)})")
-    return source.function("dump", "o")
-
-
-def _dump_lines(source: _Source, node: Node, variable: str) -> list[str]:
-    if isinstance(node, ValueObjectNode):
-        cls = source.name(node.cls, "cls")
-        lines = [f"if type({variable}) is not {cls}:", "    raise Refused", f"{variable} = {variable}.value"]
-        return lines if _sure(node) else lines + _dump_lines(source, node.inner, variable)
-    if node.guard is not None:
-        return [f"if not ({node.guard.format(v=variable)}):", "    raise Refused"]
-    return [f"{variable} = {source.name(node.dump, 'dump')}({variable})"]
-
-
-_CHECKED_WHEN_MADE = frozenset({"str", "int", "bool", "UUID", "bytes", "date", "timedelta"})
-
-
-def _sure(node: ValueObjectNode) -> bool:
-    """Tell whether the constructor of the value object has checked all that the encoder does not check itself."""
-    return isinstance(node.inner, Leaf) and node.inner.cls.__name__ in _CHECKED_WHEN_MADE

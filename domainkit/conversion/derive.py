@@ -23,15 +23,12 @@ from domainkit._types import describe, members
 from domainkit.conversion.classes import AttrsNode, Part
 from domainkit.conversion.composites import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
 from domainkit.conversion.hooks import own_hooks
-from domainkit.conversion.leaves import LEAVES, EnumLeaf, LiteralLeaf
-from domainkit.conversion.nodes import Node, json_kind
+from domainkit.conversion.leaves import LEAVES, enum_leaf, literal_leaf
+from domainkit.conversion.nodes import Node
+from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
 from domainkit.conversion.tagged import Tagged, TaggedNode
 from domainkit.conversion.wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
 from domainkit.values import ValueObject
-
-
-class UnsupportedTypeError(TypeError):
-    """A field's type has no wire form. The text names the class, the field and a remedy."""
 
 
 class Derivation:
@@ -71,7 +68,7 @@ class Derivation:
         if hint is None or hint is NoneType:
             return LEAVES[NoneType]
         if origin is Literal:
-            return _literal(inner, where)
+            return literal_leaf(inner, where)
         if origin in (tuple, frozenset, Mapping):
             return self._collection(origin, inner, where)
         cls = origin or hint
@@ -122,7 +119,7 @@ class Derivation:
         if issubclass(cls, ValueObject):
             return self._value_object(cls, hint)
         if issubclass(cls, enum.Enum):
-            return _enum(cls, where)
+            return enum_leaf(cls, where)
         if is_message(cls):
             raise UnsupportedTypeError(
                 f"{where}: a message can't hold another, {cls.__qualname__}; "
@@ -259,32 +256,6 @@ def _refuse_duplicates(cls: type, parts: list[Part]) -> None:
                 f"{cls.__qualname__}.{part.attribute.name}: two fields are called {part.key!r} on the wire; "
                 "give one an alias"
             )
-
-
-def _literal(options: tuple[object, ...], where: str) -> Node:
-    if any(type(option) not in (str, int, NoneType) for option in options):
-        raise UnsupportedTypeError(
-            f"{where}: a Literal may hold str, int and None on the wire; use an Enum for the rest"
-        )
-    _refuse_long(options, where)
-    return LiteralLeaf(options)
-
-
-def _enum(cls: type[enum.Enum], where: str) -> Node:
-    values = tuple(member.value for member in cls)
-    kinds = {json_kind(value) if type(value) in (str, int) else "other" for value in values}
-    if kinds not in ({"str"}, {"int"}):
-        raise UnsupportedTypeError(
-            f"{where}: the members of {cls.__qualname__} must all have text values, or all integer ones, "
-            "to be told apart in JSON"
-        )
-    _refuse_long(values, where)
-    return EnumLeaf(cls, kinds.pop())
-
-
-def _refuse_long(options: tuple[object, ...], where: str) -> None:
-    if any(isinstance(option, int) and not -(2**63) <= option < 2**63 for option in options):
-        raise UnsupportedTypeError(f"{where}: an integer of an Enum or a Literal has 64 bits at most; use text")
 
 
 def _constrained(node: Node, constraints: list[msgspec.Meta], where: str) -> Node:

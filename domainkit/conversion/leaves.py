@@ -6,77 +6,13 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 
-from domainkit.conversion.nodes import MISSING, Function, Node, Problems, Refused, json_kind
-
-
-class Leaf(Node):
-    """A value that msgspec reads and writes natively."""
-
-    def __init__(self, cls: type, *, kinds: str, expected: str, extra_guard: str = "") -> None:
-        self.cls = self.wire = cls
-        self.expected = expected
-        self.kinds = frozenset(kinds.split())
-        self.wire_classes = self.object_classes = (cls,)
-        self.guard = "type({v}) is " + cls.__name__ + extra_guard
-
-    def dump(self, value: Any) -> Any:
-        if type(value) is not self.cls or self.refusal(value) is not None:
-            raise Refused
-        return value
-
-    def read(self, data: object, path: str, problems: Problems) -> Any:
-        if json_kind(data) not in self.kinds:
-            return self.wrong_type(path, problems)
-        try:
-            value = self.parse(data)
-        except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
-            return problems.add(path, self.expected, "value")
-        reason = self.refusal(value)
-        return value if reason is None else problems.add(path, reason, "value")
-
-    def parse(self, data: Any) -> Any:
-        """Return the object of data of a right kind; it raises what the parser raises."""
-        return msgspec.convert(data, self.wire)
-
-    def write(self, value: object, path: str, problems: Problems) -> Any:
-        plain = self.plain(value)
-        if plain is MISSING:
-            return self.wrong_type(path, problems)
-        reason = self.refusal(plain)
-        return plain if reason is None else problems.add(path, reason, "value")
-
-    def plain(self, value: object) -> Any:
-        """Return `value` as an instance of exactly this class; MISSING where it is something else."""
-        if type(value) is self.cls:
-            return value
-        if self.cls not in _REBUILD or not isinstance(value, self.cls) or isinstance(value, bool | datetime):
-            return MISSING
-        return _REBUILD[self.cls](value)
-
-    def refusal(self, value: Any) -> str | None:  # noqa: ARG002  (subclasses look at it)
-        """Return what is expected, where a value of the right class can't be written so that it is read back."""
-        return None
-
-
-_REBUILD: Final[Mapping[type, Function]] = {
-    str: str.__str__,
-    int: int.__int__,
-    float: float.__float__,
-    bytes: lambda value: bytes(memoryview(value)),
-    UUID: lambda value: UUID(int=value.int),
-    date: lambda value: date(value.year, value.month, value.day),
-    time: lambda value: time(
-        value.hour, value.minute, value.second, value.microsecond, tzinfo=value.tzinfo, fold=value.fold
-    ),
-    timedelta: lambda value: timedelta(value.days, value.seconds, value.microseconds),
-}
-"""How to make a plain value of an instance of a subclass: the encoder takes plain ones."""
+from domainkit.conversion.nodes import Function, Leaf, Node, Problems, Refused, UnsupportedTypeError, json_kind
 
 
 class FloatLeaf(Leaf):
@@ -291,39 +227,69 @@ class LiteralLeaf(Node):
         return value if self._admits(value) else problems.add(path, self.expected, "value")
 
 
-LEAVES: Final[Mapping[object, Node]] = {
-    str: TextLeaf(str, kinds="str", expected="str"),
-    int: IntLeaf(int, kinds="int", expected="int"),
-    bool: Leaf(bool, kinds="bool", expected="bool"),
-    float: FloatLeaf(
-        float,
-        kinds="int float",
-        expected="float",
-        extra_guard=" and {v} - {v} == 0.0 or type({v}) is int and -9007199254740992 <= {v} <= 9007199254740992",
-    ),
-    NoneType: Leaf(NoneType, kinds="null", expected="None"),
-    UUID: Leaf(UUID, kinds="str", expected="a UUID"),
-    bytes: Leaf(bytes, kinds="str", expected="bytes as base64 text"),
-    date: Leaf(date, kinds="str", expected="a date, such as 2021-12-28"),
-    datetime: DatetimeLeaf(
-        datetime,
-        load_datetime,
-        expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
-        extra_guard=" and ({v}.tzinfo is utc or whole_minutes({v}))",
-    ),
-    time: TimeLeaf(
-        time,
-        load_time,
-        expected="a time, such as 14:11:47, to the microsecond",
-        extra_guard=" and ({v}.tzinfo is None or whole_minutes({v}))",
-    ),
-    timedelta: ClockLeaf(timedelta, load_timedelta, expected="a duration, such as P1DT2.5S, to the microsecond"),
-    Decimal: DecimalLeaf(),
-}
+def literal_leaf(options: tuple[object, ...], where: str) -> Node:
+    """Return the node of a Literal; `where` names the class and field that has it."""
+    if any(type(option) not in (str, int, NoneType) for option in options):
+        raise UnsupportedTypeError(
+            f"{where}: a Literal may hold str, int and None on the wire; use an Enum for the rest"
+        )
+    _refuse_long(options, where)
+    return LiteralLeaf(options)
 
-GUARD_NAMES: Final[Mapping[str, object]] = {
+
+def enum_leaf(cls: type[enum.Enum], where: str) -> Node:
+    """Return the node of an Enum; `where` names the class and field that has it."""
+    values = tuple(member.value for member in cls)
+    kinds = {json_kind(value) if type(value) in (str, int) else "other" for value in values}
+    if kinds not in ({"str"}, {"int"}):
+        raise UnsupportedTypeError(
+            f"{where}: the members of {cls.__qualname__} must all have text values, or all integer ones, "
+            "to be told apart in JSON"
+        )
+    _refuse_long(values, where)
+    return EnumLeaf(cls, kinds.pop())
+
+
+def _refuse_long(options: tuple[object, ...], where: str) -> None:
+    if any(isinstance(option, int) and not -(2**63) <= option < 2**63 for option in options):
+        raise UnsupportedTypeError(f"{where}: an integer of an Enum or a Literal has 64 bits at most; use text")
+
+
+LEAVES: Final[Mapping[object, Node]] = MappingProxyType(
+    {
+        str: TextLeaf(str, kinds="str", expected="str"),
+        int: IntLeaf(int, kinds="int", expected="int"),
+        bool: Leaf(bool, kinds="bool", expected="bool"),
+        float: FloatLeaf(
+            float,
+            kinds="int float",
+            expected="float",
+            extra_guard=" and {v} - {v} == 0.0 or type({v}) is int and -9007199254740992 <= {v} <= 9007199254740992",
+        ),
+        NoneType: Leaf(NoneType, kinds="null", expected="None"),
+        UUID: Leaf(UUID, kinds="str", expected="a UUID"),
+        bytes: Leaf(bytes, kinds="str", expected="bytes as base64 text"),
+        date: Leaf(date, kinds="str", expected="a date, such as 2021-12-28"),
+        datetime: DatetimeLeaf(
+            datetime,
+            load_datetime,
+            expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
+            extra_guard=" and ({v}.tzinfo is utc or whole_minutes({v}))",
+        ),
+        time: TimeLeaf(
+            time,
+            load_time,
+            expected="a time, such as 14:11:47, to the microsecond",
+            extra_guard=" and ({v}.tzinfo is None or whole_minutes({v}))",
+        ),
+        timedelta: ClockLeaf(timedelta, load_timedelta, expected="a duration, such as P1DT2.5S, to the microsecond"),
+        Decimal: DecimalLeaf(),
+    }
+)
+
+GUARD_NAMES: Final[Mapping[str, object]] = MappingProxyType({
     "str": str, "int": int, "bool": bool, "float": float, "NoneType": NoneType, "UUID": UUID, "bytes": bytes,
     "Decimal": Decimal, "date": date, "datetime": datetime, "time": time, "timedelta": timedelta, "utc": UTC,
     "whole_minutes": whole_minutes,
-}  # fmt: skip  # one table, as it is read
+})  # fmt: skip  # one table, as it is read
 """What the guards of the leaves name."""

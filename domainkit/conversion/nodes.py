@@ -5,9 +5,13 @@ where the two forms are the same), and a slow one each way (`read`, `write`) tha
 slow ones run only for a message that the fast ones refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
 from types import MappingProxyType, NoneType
 from typing import Any, Final
+from uuid import UUID
+
+import msgspec
 
 from domainkit.errors import Problem
 
@@ -15,6 +19,10 @@ Function = Callable[[Any], Any]  # from a wire value to an object or back: the t
 
 MISSING: Final = object()
 """What the slow functions return for a value that has a problem."""
+
+
+class UnsupportedTypeError(TypeError):
+    """A field's type has no wire form. The text names the class, the field and a remedy."""
 
 
 class Refused(Exception):
@@ -95,6 +103,72 @@ class Node:
     def wrong_type(self, path: str, problems: Problems) -> object:
         """Note that something else was found."""
         return problems.add(path, self.expected, "type")
+
+
+class Leaf(Node):
+    """A value that msgspec reads and writes natively."""
+
+    def __init__(self, cls: type, *, kinds: str, expected: str, extra_guard: str = "") -> None:
+        self.cls = self.wire = cls
+        self.expected = expected
+        self.kinds = frozenset(kinds.split())
+        self.wire_classes = self.object_classes = (cls,)
+        self.guard = "type({v}) is " + cls.__name__ + extra_guard
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not self.cls or self.refusal(value) is not None:
+            raise Refused
+        return value
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if json_kind(data) not in self.kinds:
+            return self.wrong_type(path, problems)
+        try:
+            value = self.parse(data)
+        except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
+            return problems.add(path, self.expected, "value")
+        reason = self.refusal(value)
+        return value if reason is None else problems.add(path, reason, "value")
+
+    def parse(self, data: Any) -> Any:
+        """Return the object of data of a right kind; it raises what the parser raises."""
+        return msgspec.convert(data, self.wire)
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        plain = self.plain(value)
+        if plain is MISSING:
+            return self.wrong_type(path, problems)
+        reason = self.refusal(plain)
+        return plain if reason is None else problems.add(path, reason, "value")
+
+    def plain(self, value: object) -> Any:
+        """Return `value` as an instance of exactly this class; MISSING where it is something else."""
+        if type(value) is self.cls:
+            return value
+        if self.cls not in _REBUILD or not isinstance(value, self.cls) or isinstance(value, bool | datetime):
+            return MISSING
+        return _REBUILD[self.cls](value)
+
+    def refusal(self, value: Any) -> str | None:  # noqa: ARG002  (subclasses look at it)
+        """Return what is expected, where a value of the right class can't be written so that it is read back."""
+        return None
+
+
+_REBUILD: Final[Mapping[type, Function]] = MappingProxyType(
+    {
+        str: str.__str__,
+        int: int.__int__,
+        float: float.__float__,
+        bytes: lambda value: bytes(memoryview(value)),
+        UUID: lambda value: UUID(int=value.int),
+        date: lambda value: date(value.year, value.month, value.day),
+        time: lambda value: time(
+            value.hour, value.minute, value.second, value.microsecond, tzinfo=value.tzinfo, fold=value.fold
+        ),
+        timedelta: lambda value: timedelta(value.days, value.seconds, value.microseconds),
+    }
+)
+"""How to make a plain value of an instance of a subclass: the encoder takes plain ones."""
 
 
 def loader(node: Node) -> Function:
