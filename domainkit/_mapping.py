@@ -17,12 +17,6 @@ class FrozenMapping(dict[K, V]):
 
     __slots__ = ()
 
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("this mapping is read-only: build a new one, such as {**old, key: value}")
-
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]  # whatever the arguments
-
     def __hash__(self) -> int:  # type: ignore[override]  # dict declares None, a frozen one can hash
         return hash(frozenset(self.items()))
 
@@ -34,6 +28,14 @@ class FrozenMapping(dict[K, V]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (dict(self),)
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise TypeError("this mapping is read-only: build a new one, such as {**old, key: value}")
+
+
+for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"):
+    setattr(FrozenMapping, _name, _refuse)  # set here, since no signature suits all of them
 
 
 def _is_plain(value: object) -> bool:

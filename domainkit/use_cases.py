@@ -16,7 +16,7 @@ from domainkit.errors import CriticalError, UnknownError
 from domainkit.ports import E, Notifier, NotifierExceptionMessage, NotifierMessage, P, T
 from domainkit.results import name_of
 
-logger = logging.getLogger("domainkit.use_cases")
+_logger = logging.getLogger("domainkit.use_cases")
 
 _LONGEST_CHAIN = 10
 
@@ -37,7 +37,8 @@ class Guard:
     __slots__ = ("_owner", "executor")
 
     def __init__(self, executor: str, owner: object = None) -> None:
-        self.executor, self._owner = executor, owner
+        self.executor: str = executor
+        self._owner = owner
 
     def returned(self, outcome: object) -> Failure[Any]:
         """Return the Failure that the function returned; for what is neither that nor a Success, an UnknownError."""
@@ -51,7 +52,7 @@ class Guard:
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
             return self.returned(error.halted_container)
         unknown = UnknownError.from_exception(error, self.executor)
-        logger.error("%s failed:\n%s", self.executor, _places(error))
+        _logger.error("%s failed:\n%s", self.executor, _places(error))
         self._notify(unknown)
         return Failure(unknown)
 
@@ -64,7 +65,7 @@ class Guard:
                 _tell(notifier, error, self.executor)
         except Exception as failure:  # a notifier that is down must not change the outcome
             places = _places(failure)
-            logger.error("the notifier of %s failed:\n%s", self.executor, places)  # noqa: TRY400  # it would log the text
+            _logger.error("the notifier of %s failed:\n%s", self.executor, places)  # noqa: TRY400  # it would log the text
 
 
 def _tell(notifier: Notifier, error: CriticalError | UnknownError, executor: str) -> None:

@@ -19,10 +19,10 @@ import msgspec
 try:
     from pydantic import GetCoreSchemaHandler, SerializationInfo, WithJsonSchema
     from pydantic_core import CoreSchema, PydanticCustomError, core_schema
-except ImportError as error:
+except ImportError as _error:
     from domainkit.adapters import missing_extra
 
-    raise missing_extra(__name__, "pydantic") from error
+    raise missing_extra(__name__, "pydantic") from _error
 
 from domainkit._classes import parameters_of, type_of
 from domainkit._types import fits

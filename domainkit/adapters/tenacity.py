@@ -7,10 +7,10 @@ from returns.result import Failure, Result
 
 try:
     from tenacity import AsyncRetrying, RetryCallState, Retrying
-except ImportError as error:
+except ImportError as _error:
     from domainkit.adapters import missing_extra
 
-    raise missing_extra(__name__, "retry") from error
+    raise missing_extra(__name__, "retry") from _error
 
 A = TypeVar("A")
 T = TypeVar("T")

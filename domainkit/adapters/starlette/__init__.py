@@ -11,10 +11,10 @@ Every failure is a problem document (RFC 9457), without a leak, and every declar
 
 try:
     import starlette  # noqa: F401  # whether it is there
-except ImportError as error:
+except ImportError as _error:
     from domainkit.adapters import missing_extra
 
-    raise missing_extra(__name__, "starlette") from error
+    raise missing_extra(__name__, "starlette") from _error
 
 from domainkit.adapters.starlette._handlers import (
     PROBLEM_JSON,

@@ -54,7 +54,8 @@ class FailureError(Exception):
 
     def __init__(self, error: BaseException, error_map: ErrorMap | None = None) -> None:
         super().__init__()
-        self.error, self.error_map = error, error_map
+        self.error: BaseException = error
+        self.error_map: ErrorMap | None = error_map
 
 
 def problem_response(
