@@ -28,7 +28,7 @@ class Clock:
     def __init__(self, now: datetime) -> None:
         if now.tzinfo is None:
             raise ValueError("Clock: give the time a time zone, such as datetime(2030, 1, 1, tzinfo=UTC)")
-        self.now = now.astimezone(UTC)
+        self.now: datetime = now.astimezone(UTC)
 
     def advance(self, span: timedelta) -> None:
         """Move the clock by `span`."""

@@ -13,14 +13,14 @@ import msgspec
 
 try:
     from hypothesis import strategies as st
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         "domainkit.testing.strategies needs an extra: pip install 'domainkit-attrs[testing]'", name="testing"
-    ) from error
+    ) from _error
 
 from domainkit._classes import parameters_of, type_of
 from domainkit._frozen import ABSENT, ON_THE_WIRE
-from domainkit.conversion.classes import flattened
+from domainkit.conversion.generated import flattened
 from domainkit.messages import MessageHeader
 from domainkit.values import Uuid
 
