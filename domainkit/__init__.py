@@ -8,9 +8,9 @@ from domainkit.aggregates import AggregateRoot
 from domainkit.causation import caused, handling
 from domainkit.codec import Attributes, MessageCodec, Upcaster
 from domainkit.conversion import ValueObjectSerializer, configure_converter, make_converter
-from domainkit.conversion.derive import UnsupportedTypeError
-from domainkit.conversion.limits import Limits
-from domainkit.conversion.tagged import Tagged
+from domainkit.conversion._derive import UnsupportedTypeError
+from domainkit.conversion._limits import Limits
+from domainkit.conversion._tagged import Tagged
 from domainkit.errors import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,

@@ -13,11 +13,11 @@ from typing_extensions import TypeVar
 
 from domainkit._frozen import Frozen, copy_with, require_decorated
 from domainkit._mapping import FrozenMapping
-from domainkit.conversion.derive import Derivation
-from domainkit.conversion.envelope import EMPTY, MessageWire, frozen_meta, refusal
-from domainkit.conversion.envelope import MessageInfo as MessageInfo
-from domainkit.conversion.limits import DEFAULT_LIMITS, checked, parsed, shallow
-from domainkit.conversion.nodes import MISSING, Problems
+from domainkit.conversion._derive import Derivation
+from domainkit.conversion._envelope import EMPTY, MessageWire, frozen_meta, refusal
+from domainkit.conversion._envelope import MessageInfo as MessageInfo
+from domainkit.conversion._limits import DEFAULT_LIMITS, checked, parsed, shallow
+from domainkit.conversion._nodes import MISSING, Problems
 from domainkit.errors import DomainError
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber, is_async
 from domainkit.values import Uuid, ValueObject

@@ -26,8 +26,8 @@ except ImportError as _error:
 
 from domainkit._classes import parameters_of, type_of
 from domainkit._types import fits
-from domainkit.conversion.derive import Derivation
-from domainkit.conversion.nodes import MISSING, Node, Problems
+from domainkit.conversion._derive import Derivation
+from domainkit.conversion._nodes import MISSING, Node, Problems
 from domainkit.errors import DomainError
 from domainkit.formats._definitions import Definitions
 from domainkit.results import fold

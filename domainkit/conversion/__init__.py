@@ -1,5 +1,5 @@
 """Domain objects to builtins and JSON, and back."""
 
-from domainkit.conversion.converters import ValueObjectSerializer, configure_converter, make_converter
+from domainkit.conversion._converters import ValueObjectSerializer, configure_converter, make_converter
 
 __all__ = ["ValueObjectSerializer", "configure_converter", "make_converter"]

@@ -16,10 +16,10 @@ from attrs import Attribute, field, frozen
 from returns.result import Failure, Result, Success
 
 from domainkit.codec import MessageCodec
-from domainkit.conversion.envelope import refusal
-from domainkit.conversion.leaves import LEAVES
-from domainkit.conversion.limits import checked, parsed
-from domainkit.conversion.nodes import MISSING, Problems
+from domainkit.conversion._envelope import refusal
+from domainkit.conversion._leaves import LEAVES
+from domainkit.conversion._limits import checked, parsed
+from domainkit.conversion._nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem
 from domainkit.messages import JsonValue, Message, MessageInfo
 
@@ -199,7 +199,7 @@ class CloudEventCodec:
         try:
             event = _event_decoder.decode(data)
             meta = msgspec.json.decode(event.messagemeta or "{}")
-        except (ValueError, RecursionError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return None
         moment, zone = event.time[:-1], event.time[-1:]
         usual = (event.specversion, event.datacontenttype, zone) == (_VERSION, "application/json", "Z")

@@ -20,7 +20,7 @@ except ImportError as _error:
 
 from domainkit._classes import parameters_of, type_of
 from domainkit._frozen import ABSENT, ON_THE_WIRE
-from domainkit.conversion.generated import flattened
+from domainkit.conversion._generated import flattened
 from domainkit.messages import MessageHeader
 from domainkit.values import Uuid
 

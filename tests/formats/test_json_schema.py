@@ -30,9 +30,9 @@ from domainkit import (
     UnsupportedTypeError,
     ValueObject,
 )
-from domainkit.conversion.leaves import LEAVES
-from domainkit.conversion.nodes import Node
-from domainkit.conversion.wrappers import HookNode
+from domainkit.conversion._leaves import LEAVES
+from domainkit.conversion._nodes import Node
+from domainkit.conversion._wrappers import HookNode
 from domainkit.formats import JsonSchema, codec_schema, message_schema
 from domainkit.formats._definitions import _LEAF_SCHEMAS, _RULES, Definitions
 

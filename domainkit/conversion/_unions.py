@@ -8,10 +8,10 @@ import attrs
 from cattrs import Converter
 
 from domainkit._types import members
-from domainkit.conversion.derive import Derivation, UnsupportedTypeError
-from domainkit.conversion.hooks import Hook
-from domainkit.conversion.nodes import json_kind
-from domainkit.conversion.tagged import Tagged
+from domainkit.conversion._derive import Derivation, UnsupportedTypeError
+from domainkit.conversion._hooks import Hook
+from domainkit.conversion._nodes import json_kind
+from domainkit.conversion._tagged import Tagged
 from domainkit.values import ValueObject
 
 

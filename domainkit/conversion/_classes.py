@@ -5,9 +5,9 @@ from typing import Any, Union
 
 import msgspec
 
-from domainkit.conversion.generated import Part as Part
-from domainkit.conversion.generated import generate_dump, generate_load
-from domainkit.conversion.nodes import MISSING, Node, Problems
+from domainkit.conversion._generated import Part as Part
+from domainkit.conversion._generated import generate_dump, generate_load
+from domainkit.conversion._nodes import MISSING, Node, Problems
 
 
 class AttrsNode(Node):

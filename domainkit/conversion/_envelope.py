@@ -9,10 +9,10 @@ import msgspec
 from attrs import frozen
 
 from domainkit._mapping import FrozenMapping, freeze_json
-from domainkit.conversion.classes import AttrsNode
-from domainkit.conversion.derive import Derivation
-from domainkit.conversion.leaves import LEAVES, load_moment
-from domainkit.conversion.nodes import MISSING, Problems
+from domainkit.conversion._classes import AttrsNode
+from domainkit.conversion._derive import Derivation
+from domainkit.conversion._leaves import LEAVES, load_moment
+from domainkit.conversion._nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem
 
 M = TypeVar("M")

@@ -20,14 +20,14 @@ from domainkit._frozen import (
     undecorated_error,
 )
 from domainkit._types import describe, members
-from domainkit.conversion.classes import AttrsNode, Part
-from domainkit.conversion.composites import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
-from domainkit.conversion.hooks import own_hooks
-from domainkit.conversion.leaves import LEAVES, enum_leaf, literal_leaf
-from domainkit.conversion.nodes import Node
-from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
-from domainkit.conversion.tagged import Tagged, TaggedNode
-from domainkit.conversion.wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
+from domainkit.conversion._classes import AttrsNode, Part
+from domainkit.conversion._composites import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
+from domainkit.conversion._hooks import own_hooks
+from domainkit.conversion._leaves import LEAVES, enum_leaf, literal_leaf
+from domainkit.conversion._nodes import Node
+from domainkit.conversion._nodes import UnsupportedTypeError as UnsupportedTypeError
+from domainkit.conversion._tagged import Tagged, TaggedNode
+from domainkit.conversion._wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
 from domainkit.values import ValueObject
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from domainkit.conversion.nodes import Function, Leaf, Node, Problems, Refused, UnsupportedTypeError, json_kind
+from domainkit.conversion._nodes import Function, Leaf, Node, Problems, Refused, UnsupportedTypeError, json_kind
 
 
 class FloatLeaf(Leaf):

@@ -6,7 +6,7 @@ from typing import Any, Union
 from attrs import field, frozen
 
 from domainkit._mapping import FrozenMapping
-from domainkit.conversion.nodes import Function, Node, Problems, Refused, loader
+from domainkit.conversion._nodes import Function, Node, Problems, Refused, loader
 
 
 @frozen(init=False)

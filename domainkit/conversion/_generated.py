@@ -10,9 +10,9 @@ from attrs import frozen
 
 from domainkit._frozen import ON_THE_WIRE, REQUIRED, Frozen
 from domainkit._mapping import frozen_copy
-from domainkit.conversion.leaves import GUARD_NAMES
-from domainkit.conversion.nodes import Function, Leaf, Node, Refused
-from domainkit.conversion.wrappers import ValueObjectNode
+from domainkit.conversion._leaves import GUARD_NAMES
+from domainkit.conversion._nodes import Function, Leaf, Node, Refused
+from domainkit.conversion._wrappers import ValueObjectNode
 from domainkit.values import ValueObject
 
 Struct = type[msgspec.Struct]

@@ -6,7 +6,7 @@ import msgspec
 from attrs import field, frozen
 from attrs.validators import and_, ge, instance_of
 
-from domainkit.conversion.nodes import Problems
+from domainkit.conversion._nodes import Problems
 
 _positive = and_(instance_of(int), ge(1))
 
