@@ -31,13 +31,15 @@ def _check_id(aggregate: "AggregateRoot[IdT]", _: "Attribute[IdT]", aggregate_id
 
 
 def _check_events(aggregate: "AggregateRoot[IdT]", _: object, events: tuple[DomainEvent, ...]) -> None:
-    name = type(aggregate).__qualname__
     if type(events) is not tuple:
-        raise TypeError(f"{name}.domain_events: expected a tuple of domain events, not a {type(events).__qualname__}")
+        found = type(events).__qualname__
+        raise TypeError(
+            f"{type(aggregate).__qualname__}.domain_events: expected a tuple of domain events, not a {found}"
+        )
     for event in events:
         if not isinstance(event, DomainEvent):
             raise TypeError(
-                f"{name}.record: expected domain events, not a {type(event).__qualname__}; "
+                f"{type(aggregate).__qualname__}.record: expected domain events, not a {type(event).__qualname__}; "
                 "several are passed one by one: record(*events)"
             )
 
