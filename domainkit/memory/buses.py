@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from inspect import isawaitable, iscoroutine
 from threading import Lock
-from typing import Any, NamedTuple, Never, Self, TypeAlias
+from typing import Any, Never, Self, TypeAlias
 
 from returns.result import Failure, Result, Success
 
@@ -18,19 +18,14 @@ from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, CommandBus, Do
 from domainkit.results import name_of
 from domainkit.use_cases import Guard
 
+Delivery: TypeAlias = tuple[Message, Callable[[Any], object], int]
+"""A call to make: a message, a function, and the function's number among those of the bus."""
+
 AnySubscriber: TypeAlias = Subscriber[Any] | AsyncSubscriber[Any]  # Any: of events of every class
 Outcome: TypeAlias = Result[Any, Any]  # Any: what a handler answers is its own affair; a Failure counts, whatever it is
 _KEPT = 10_000
 _SUBSCRIBERS, _HANDLER = "subscribers that failed", "the handler failed"
 _DONE: Result[None, Never] = Success(None)
-
-
-class Delivery(NamedTuple):
-    """A call to make: a message, a function, and the function's number among those of the bus."""
-
-    message: Message
-    function: Callable[[Any], object]
-    number: int
 
 
 class _State:
@@ -41,33 +36,24 @@ class _State:
         self.open = True
         self.done = _Done(remember)
 
-    def settle(self, delivery: "Delivery", outcome: Outcome, failed: list[str]) -> None:
-        """Note that a call succeeded, or add it to those that failed."""
-        if type(outcome) is Success:
-            self.done.add(delivery.message, delivery.number)
-        else:
-            failed.append(_failed(delivery, outcome))
-
 
 class _Done:
     """The pairs of message id and handler that succeeded lately: the newest `remember` of them."""
 
     def __init__(self, remember: int) -> None:
-        self._remember = remember
+        self.remember = remember
         self._order: deque[object] = deque()
         self._known: set[object] = set()
         self._lock = Lock()
 
     def has(self, message: Message, number: int) -> bool:
-        return bool(self._remember) and (message.header.id, number) in self._known
+        return (message.header.id, number) in self._known
 
     def add(self, message: Message, number: int) -> None:
-        if not self._remember:
-            return
         with self._lock:
             self._known.add((message.header.id, number))
             self._order.append((message.header.id, number))
-            if len(self._order) > self._remember:
+            if len(self._order) > self.remember:
                 self._known.discard(self._order.popleft())
 
 
@@ -95,8 +81,12 @@ class _Bus:
         if not self._state.open:
             return _cannot_publish("the bus is closed")
         failed: list[str] = []
-        for delivery in planned:
-            self._state.settle(delivery, _call(delivery.function, delivery.message), failed)
+        for message, function, number in planned:
+            outcome = _call(function, message)
+            if type(outcome) is not Success:
+                failed.append(_failed(message, function, outcome))
+            elif self._state.done.remember:
+                self._state.done.add(message, number)
         return _DONE if not failed else _cannot_publish(f"{failure}: {'; '.join(failed)}")
 
     async def _run_async(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
@@ -104,8 +94,12 @@ class _Bus:
         if not self._state.open:
             return _cannot_publish("the bus is closed")
         failed: list[str] = []
-        for delivery in planned:
-            self._state.settle(delivery, await _call_async(delivery.function, delivery.message), failed)
+        for message, function, number in planned:
+            outcome = await _call_async(function, message)
+            if type(outcome) is not Success:
+                failed.append(_failed(message, function, outcome))
+            elif self._state.done.remember:
+                self._state.done.add(message, number)
         return _DONE if not failed else _cannot_publish(f"{failure}: {'; '.join(failed)}")
 
 
@@ -130,8 +124,8 @@ class _EventBus(_Bus):
         for event in events:
             sent = self._taken(event)
             for number, one in enumerate(self._subscribers):
-                if isinstance(sent, one.message_type) and not done.has(sent, number):
-                    yield Delivery(sent, one.function, number)
+                if isinstance(sent, one.message_type) and not (done.remember and done.has(sent, number)):
+                    yield sent, one.function, number
 
 
 def _checked(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
@@ -245,7 +239,7 @@ class _CommandBus(_Bus):
         sent = self._taken(command)
         handler = self._handlers.get(type(command))
         if handler is not None and not self._state.done.has(sent, 0):
-            yield Delivery(sent, handler.function, 0)
+            yield sent, handler.function, 0
 
 
 class InmemoryCommandBus(_CommandBus, CommandBus):
@@ -328,8 +322,6 @@ def _call(function: Callable[[Any], object], message: Message) -> Outcome:
         return Guard(name_of(function)).raised(error)
     finally:
         HANDLED.reset(token)
-    if iscoroutine(outcome):
-        outcome.close()  # a plain function that returns a coroutine: nobody awaits it here, and that is a bug
     return _outcome(function, message, outcome)
 
 
@@ -348,16 +340,18 @@ async def _call_async(function: Callable[[Any], object], message: Message) -> Ou
 
 def _outcome(function: object, message: Message, outcome: object) -> Outcome:
     """Return the Result; nothing is one for an event, and a bug for a command."""
-    if outcome is None and isinstance(message, DomainEvent):
-        return _DONE
     if type(outcome) is Success:
         return outcome
+    if outcome is None and isinstance(message, DomainEvent):
+        return _DONE
+    if iscoroutine(outcome):
+        outcome.close()  # of a plain function that returns a coroutine: nobody awaits it here, and that is a bug
     return Guard(name_of(function)).returned(outcome)
 
 
-def _failed(delivery: Delivery, outcome: Outcome) -> str:
-    message, kind = delivery.message, type(outcome.failure()).__qualname__
-    return f"{name_of(delivery.function)} ({type(message).__qualname__} {message.header.id}, {kind})"
+def _failed(message: Message, function: object, outcome: Outcome) -> str:
+    kind = type(outcome.failure()).__qualname__
+    return f"{name_of(function)} ({type(message).__qualname__} {message.header.id}, {kind})"
 
 
 def _cannot_publish(reason: str) -> Failure[BusCannotPublish]:

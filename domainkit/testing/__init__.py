@@ -1,5 +1,11 @@
 """For the tests of those who use this library: pytest runs it, and isn't needed to import it."""
 
+from domainkit.testing.async_contracts import (
+    AsyncCommandBusContract,
+    AsyncCrudRepositoryContract,
+    AsyncDomainEventBusContract,
+    AsyncNotifierContract,
+)
 from domainkit.testing.contracts import AggregateRepositoryContract, CrudRepositoryContract
 from domainkit.testing.fixed import Clock, fixed
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
@@ -8,6 +14,10 @@ from domainkit.testing.scenarios import Given, Then, given
 
 __all__ = [
     "AggregateRepositoryContract",
+    "AsyncCommandBusContract",
+    "AsyncCrudRepositoryContract",
+    "AsyncDomainEventBusContract",
+    "AsyncNotifierContract",
     "Clock",
     "CommandBusContract",
     "CrudRepositoryContract",

@@ -1,0 +1,111 @@
+"""The in-memory async ports keep the contracts, and the contracts catch planted bugs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from returns.result import Result, Success
+
+from domainkit import (
+    AggregateAlreadyExistError,
+    AsyncInmemoryCommandBus,
+    AsyncInmemoryCrudRepository,
+    AsyncInmemoryDomainEventBus,
+    AsyncNotifier,
+    BusCannotPublish,
+    Command,
+    DomainEvent,
+    InmemoryNotifier,
+    NotifierExceptionMessage,
+    NotifierMessage,
+)
+from domainkit.testing import (
+    AsyncCommandBusContract,
+    AsyncCrudRepositoryContract,
+    AsyncDomainEventBusContract,
+    AsyncNotifierContract,
+    SampleTask,
+    SampleTaskId,
+)
+
+
+class TestAsyncInmemoryCrudRepository(AsyncCrudRepositoryContract):
+    async def make_async_repository(self) -> AsyncInmemoryCrudRepository[SampleTask, SampleTaskId]:
+        return AsyncInmemoryCrudRepository()
+
+
+class TestAsyncInmemoryDomainEventBus(AsyncDomainEventBusContract[AsyncInmemoryDomainEventBus]):
+    async def make_async_bus(self) -> AsyncInmemoryDomainEventBus:
+        return AsyncInmemoryDomainEventBus()
+
+    def received_by(self, bus: AsyncInmemoryDomainEventBus) -> Sequence[DomainEvent]:
+        return bus.published
+
+
+class TestAsyncInmemoryCommandBus(AsyncCommandBusContract[AsyncInmemoryCommandBus]):
+    async def make_async_bus(self) -> AsyncInmemoryCommandBus:
+        return AsyncInmemoryCommandBus()
+
+    def received_by(self, bus: AsyncInmemoryCommandBus) -> Sequence[Command[Any, Any]]:
+        return bus.dispatched
+
+
+class Told(AsyncNotifier):
+    """An async notifier around the one in memory."""
+
+    def __init__(self) -> None:
+        self.inner = InmemoryNotifier()
+
+    async def publish(self, message: NotifierMessage) -> None:
+        self.inner.publish(message)
+
+    async def publish_exception(self, message: NotifierExceptionMessage) -> None:
+        self.inner.publish_exception(message)
+
+
+class TestAsyncNotifier(AsyncNotifierContract[Told]):
+    async def make_async_notifier(self) -> Told:
+        return Told()
+
+    def told_by(self, notifier: Told) -> str:
+        return str(notifier.inner.messages)
+
+
+class Overwriting(AsyncInmemoryCrudRepository[SampleTask, SampleTaskId]):
+    """Saves over what is there."""
+
+    async def save(self, aggregate: SampleTask) -> Result[SampleTask, AggregateAlreadyExistError]:
+        await self.remove(aggregate.aggregate_id)
+        return await super().save(aggregate)
+
+
+class Losing(AsyncInmemoryDomainEventBus):
+    """Says that it published, and did not."""
+
+    async def publish(self, events: object) -> Result[None, BusCannotPublish]:
+        return Success(None)
+
+
+def test_an_overwriting_repository_is_caught() -> None:
+    """The contract fails for a repository that saves over what is there."""
+
+    class Contract(AsyncCrudRepositoryContract):
+        async def make_async_repository(self) -> Overwriting:
+            return Overwriting()
+
+    with pytest.raises(AssertionError):
+        Contract().test_save_refuses_an_id_that_is_there()
+
+
+def test_a_losing_bus_is_caught() -> None:
+    """The contract fails for a bus that loses events."""
+
+    class Contract(AsyncDomainEventBusContract[Losing]):
+        async def make_async_bus(self) -> Losing:
+            return Losing()
+
+        def received_by(self, bus: Losing) -> Sequence[DomainEvent]:
+            return bus.published
+
+    with pytest.raises(AssertionError):
+        Contract().test_a_message_arrives()
