@@ -29,12 +29,12 @@ from domainkit import (
     MessageHeader,
     UnsupportedTypeError,
     ValueObject,
+    make_converter,
 )
 from domainkit.conversion._leaves import LEAVES
 from domainkit.conversion._nodes import Node
-from domainkit.conversion._wrappers import HookNode
 from domainkit.formats import JsonSchema, codec_schema, message_schema
-from domainkit.formats._definitions import _LEAF_SCHEMAS, _RULES, Definitions
+from domainkit.formats._definitions import _LEAF_SCHEMAS, _RULES
 
 Json = Any  # what a schema or a message holds: the tests index into it
 
@@ -186,9 +186,19 @@ def test_a_type_with_a_hook_of_its_own_may_be_anything() -> None:
         x: int
         y: int
 
-    node = HookNode(Point, str, str)
+    @frozen
+    class Moved(DomainEvent):
+        to: Point
 
-    assert {"title": "Point"} == Definitions("#/$defs/").schema(node)
+    converter = make_converter()
+    converter.register_structure_hook(Point, lambda text, _: Point(*map(int, text.split(","))))
+    converter.register_unstructure_hook(Point, lambda point: f"{point.x},{point.y}")
+    codec = MessageCodec(Moved, converter=converter)
+    schema: Json = codec_schema(codec)
+
+    attributes = schema["$defs"]["Moved"]["properties"]["data"]["properties"]["attributes"]
+    assert {"title": "Point"} == attributes["properties"]["to"]
+    assert validator_of(schema).is_valid(json.loads(codec.encode(Moved(Point(1, 2)))))
 
 
 def test_a_codec_that_forbids_unknown_keys_says_so() -> None:
