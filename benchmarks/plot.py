@@ -12,7 +12,7 @@ _WIDTH: Final = 760
 _LABEL: Final = 130
 _BAR: Final = 18
 _STEP: Final = 24
-_TITLE: Final = 40
+_TITLE: Final = 48
 _SMALLEST: Final = 1.0
 _GROUPS: Final = ("construct", "encode", "decode")
 _STYLE: Final = (
@@ -39,7 +39,7 @@ def _groups(groups: Sequence[Sequence[Figure]], most: float) -> Iterator[str]:
     top = 0
     for figures in groups:
         title = f"{figures[0].group}, microseconds (logarithmic; shorter is faster)"
-        yield f'<text class="title" x="0" y="{top + 22}">{title}</text>'
+        yield f'<text class="title" x="0" y="{top + 24}">{title}</text>'
         top += _TITLE
         yield from _grid(top, top + _STEP * len(figures) - (_STEP - _BAR), most)
         for figure in figures:
