@@ -7,20 +7,21 @@ import msgspec
 
 from domainkit.conversion._generated import Part as Part
 from domainkit.conversion._generated import generate_dump, generate_load
-from domainkit.conversion._nodes import MISSING, Node, Problems
+from domainkit.conversion._nodes import MISSING, Function, Node, Problems
 
 
 class AttrsNode(Node):
     """A frozen attrs class, as a JSON object; a field with a default may be absent."""
 
-    kinds = frozenset({"object"})
+    kinds: frozenset[str] = frozenset({"object"})
 
     def __init__(
         self, cls: type, hint: object, *, forbid_unknown: bool = False, tag: tuple[str, str] | None = None
     ) -> None:
-        self.cls, self.hint = cls, hint
-        self.expected = cls.__qualname__
-        self.object_classes = (cls,)
+        self.cls: type = cls
+        self.hint: object = hint
+        self.expected: str = cls.__qualname__
+        self.object_classes: tuple[type, ...] = (cls,)
         self.forbid_unknown = forbid_unknown
         self.tag = tag
         self.parts: tuple[Part, ...] = ()
@@ -31,9 +32,10 @@ class AttrsNode(Node):
         `preset` names fields that the caller sets after loading, such as the header of a message.
         """
         self.parts = tuple(sorted(parts, key=lambda part: not part.required))  # the required ones first, as structs ask
-        self.wire = self.struct = _struct(self)
-        self.wire_classes = (self.struct,)
-        self.load = generate_load(self.cls, self.struct, self.parts, preset)
+        self.struct: type[msgspec.Struct] = _struct(self)
+        self.wire: Any = self.struct
+        self.wire_classes: tuple[type, ...] = (self.struct,)
+        self.load: Function | None = generate_load(self.cls, self.struct, self.parts, preset)
         self._dump = generate_dump(self.cls, self.struct, self.parts)
 
     def dump(self, value: Any) -> Any:

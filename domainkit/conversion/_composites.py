@@ -14,7 +14,7 @@ class VariadicTupleNode(Node):
 
     kinds = frozenset({"array"})
     wire_classes = object_classes = (tuple,)
-    shape = tuple[Any, ...]
+    _shape = tuple[Any, ...]
 
     def __init__(self, item: Node) -> None:
         self.item = item
@@ -62,7 +62,7 @@ class FixedTupleNode(Node):
 
     kinds = frozenset({"array"})
     wire_classes = object_classes = (tuple,)
-    shape = tuple[Any, ...]
+    _shape = tuple[Any, ...]
 
     def __init__(self, items: tuple[Node, ...]) -> None:
         self.items = items
@@ -102,7 +102,7 @@ class FrozensetNode(Node):
     kinds = frozenset({"array"})
     object_classes = (frozenset,)
     wire_classes = (tuple,)
-    shape = tuple[Any, ...]
+    _shape = tuple[Any, ...]
 
     def __init__(self, item: Node) -> None:
         self.item = item
@@ -147,7 +147,7 @@ class MappingNode(Node):
     kinds = frozenset({"object"})
     wire_classes = (dict,)
     object_classes = (FrozenMapping, dict)
-    shape = dict[str, Any]
+    _shape = dict[str, Any]
 
     def __init__(self, key: Node, item: Node) -> None:
         self.key, self.item = key, item

@@ -81,7 +81,7 @@ def _structured(steps: Iterable[Step], hint: Any, where: str, converter: Convert
             error.add_note(IterableValidationNote(f"Structuring {hint} {where} {place!r}", place, item))  # type: ignore[arg-type]  # any key has a place
             errors.append(error)
     if errors:
-        raise IterableValidationError(f"While structuring {hint}", errors, hint)
+        raise IterableValidationError(f"While structuring {hint}", errors, hint)  # pyright: ignore[reportCallIssue]  # untyped there
     return made
 
 

@@ -19,7 +19,7 @@ M = TypeVar("M")
 H = TypeVar("H")
 MakeHeader = Callable[[UUID, datetime, Mapping[str, object]], H]
 
-EMPTY: FrozenMapping[str, object] = FrozenMapping()
+EMPTY: FrozenMapping[str, Any] = FrozenMapping()  # Any: it holds nothing
 _OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618, to the microsecond"
 
 
@@ -82,17 +82,21 @@ class MessageWire(Generic[M, H]):
     """
 
     def __init__(self, cls: type[M], info: MessageInfo, header: MakeHeader[H], derivation: Derivation) -> None:
-        self.cls, self.info, self.header = cls, info, header
-        self.forbid_unknown = derivation.forbid_unknown
-        self.node = AttrsNode(cls, cls, forbid_unknown=self.forbid_unknown)
+        self.cls: type[M] = cls
+        self.info: MessageInfo = info
+        self.header: MakeHeader[H] = header
+        self.forbid_unknown: bool = derivation.forbid_unknown
+        self.node: AttrsNode = AttrsNode(cls, cls, forbid_unknown=self.forbid_unknown)
         self.node.complete(derivation.parts(cls, cls, frozenset({"header"})), ("header",))
         self._load: Callable[[Any, H], M] = self.node.load  # type: ignore[assignment]  # it takes the preset header too
         required = any(part.required for part in self.node.parts)
-        self.data = _data_struct(self.node.struct, required=required, forbid_unknown=self.forbid_unknown)
-        self.envelope = msgspec.defstruct(
+        self.data: type[msgspec.Struct] = _data_struct(
+            self.node.struct, required=required, forbid_unknown=self.forbid_unknown
+        )
+        self.envelope: type[msgspec.Struct] = msgspec.defstruct(
             "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.forbid_unknown
         )
-        self.decoder = msgspec.json.Decoder(self.envelope)
+        self.decoder: msgspec.json.Decoder[msgspec.Struct] = msgspec.json.Decoder(self.envelope)
         self._attributes = msgspec.json.Decoder(Union[self.node.struct, None])  # noqa: UP007  (known at run time only)
 
     def encode(self, message: M) -> bytes:

@@ -56,7 +56,7 @@ def json_kind(data: object) -> str:
     return _KINDS.get(type(data)) or ("str" if isinstance(data, str) else "object")
 
 
-_KINDS = MappingProxyType(
+_KINDS: Mapping[type, str] = MappingProxyType(
     {NoneType: "null", bool: "bool", int: "int", float: "float", str: "str", list: "array", tuple: "array"}
 )
 
@@ -84,9 +84,11 @@ class Node:
     load: Function | None = None
     guard: str | None = None
 
+    _shape: Any = None  # a type, where it is not the wire type
+
     @property
     def shape(self) -> Any:
-        return self.wire
+        return self.wire if self._shape is None else self._shape
 
     def dump(self, value: Any) -> Any:
         """Return the wire value of `value`, or raise Refused."""

@@ -156,10 +156,6 @@ class ConstrainedNode(Node):
         """Those of what is constrained."""
         return self.inner.wire_classes
 
-    @property
-    def shape(self) -> Any:
-        return self._shape
-
     def _admits(self, wire: Any) -> bool:
         if not self._restricts:
             return True
@@ -233,7 +229,7 @@ class RecursiveNode(Node):
 
     kinds = frozenset({"object"})
     wire_classes: tuple[type, ...] = ()
-    shape = msgspec.defstruct("AnyObject", ())
+    _shape = msgspec.defstruct("AnyObject", ())
 
     def __init__(self, name: str, cls: type) -> None:
         self.wire = ForwardRef(name)
