@@ -18,6 +18,7 @@ NEEDS: Mapping[str, str] = {
     "docs/examples/task_manager_api": "fastapi",
     "docs/how-to/fastapi.md": "fastapi",
     "docs/how-to/pydantic.md": "pydantic",
+    "docs/how-to/retries.md": "tenacity",
     "domainkit/adapters/pydantic.py": "pydantic",
     "domainkit/adapters/starlette": "starlette",
     "domainkit/adapters/tenacity.py": "tenacity",

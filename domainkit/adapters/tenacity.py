@@ -1,6 +1,6 @@
 """Steps that are tried again, by the policies of tenacity (extra `retry`)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from returns.result import Failure, Result
@@ -56,7 +56,7 @@ def retried_async(
     *,
     on: Errors,
     **policy: Any,  # Any: as above
-) -> Callable[[A], Awaitable[Result[T, E]]]:
+) -> Callable[[A], Coroutine[Any, Any, Result[T, E]]]:  # Any: what a coroutine yields to its loop
     """Return the async step, tried again as `retried` does; it sleeps without blocking.
 
     Args:
