@@ -19,6 +19,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/fastapi.md": "fastapi",
     "docs/how-to/pydantic.md": "pydantic",
     "docs/how-to/retries.md": "tenacity",
+    "docs/how-to/testing.md": "hypothesis",
     "domainkit/adapters/pydantic.py": "pydantic",
     "domainkit/adapters/starlette": "starlette",
     "domainkit/adapters/tenacity.py": "tenacity",
