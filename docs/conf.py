@@ -4,6 +4,7 @@ from importlib.metadata import version as version_of
 from typing import Any, get_args, get_origin, get_type_hints
 
 from docutils import nodes
+from pygments.lexers.special import TextLexer
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -45,12 +46,12 @@ maximum_signature_line_length = 110
 nitpicky = True
 nitpick_ignore_regex = [
     # The build uses no network, so that the inventories of other projects are not there to link to.
-    (r"py:.*", r"(returns|cattrs|attrs?|msgspec|pydantic|starlette|fastapi|sqlalchemy|tenacity)\..*"),
-    (r"py:.*", r"(uuid|datetime|collections|logging|abc|typing|types)\..*"),
+    (r"py:.*", r"(returns|cattrs|attrs?|msgspec|pydantic|starlette|fastapi|sqlalchemy|tenacity|hypothesis)\..*"),
+    (r"py:.*", r"(uuid|datetime|decimal|collections|logging|abc|typing|types)\..*"),
     (r"py:.*", r"(Result|Converter|UUID|BaseException|Logger|ABC)"),
     (r"py:class", r"domainkit\.errors\.Identified"),  # a protocol that any id fits: nothing to derive from
     # Type variables have no page: they stand for a type that the user gives.
-    (r"py:.*", r"(.*\.)?([A-Z]|[A-Z]_co|F[PTE]|[TE][0-9]{1,2}|[A-Z][a-z]*T)(\.args|\.kwargs)?"),
+    (r"py:.*", r"(.*\.)?([A-Z]|[A-Z]_co|F[PTE]|[TE][0-9]{1,2}|([A-Z][a-z]*)+T)(\.args|\.kwargs)?"),
 ]
 
 PUBLIC = frozenset(domainkit.__all__)
@@ -132,6 +133,7 @@ def shorten_overloads(app: Sphinx, domain: str, objtype: str, content: addnodes.
 
 def setup(app: Sphinx) -> None:
     """Connect the functions above to the build."""
+    app.add_lexer("mermaid", TextLexer)  # a picture for those who read the page elsewhere; text here
     app.connect("autodoc-process-bases", show_public_bases)
     app.connect("autodoc-process-signature", tidy_signature)
     app.connect("object-description-transform", shorten_overloads)

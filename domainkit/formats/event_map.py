@@ -59,7 +59,7 @@ class EventMap:
     edges: tuple[tuple[str, str], ...]
 
     def mermaid(self) -> str:
-        """Return a Mermaid flowchart: paste it between ```` ```mermaid ```` fences.
+        """Return a Mermaid flowchart: paste it into Markdown, between the fences of a block of `mermaid`.
 
         >>> print(event_map().mermaid())
         flowchart LR
