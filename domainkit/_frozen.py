@@ -169,11 +169,15 @@ def undecorated_error(cls: type, name: str) -> TypeError:
 
 
 def require_decorated(cls: type) -> None:
-    """Raise TypeError if `cls` or one of its model bases has fields and no `@attrs.frozen`."""
+    """Raise TypeError if `cls` or one of its model bases has fields and no `@attrs.frozen`, or is a dataclass."""
     for base in cls.__mro__:
         if issubclass(base, Frozen) and base is not Frozen and "__attrs_attrs__" not in base.__dict__:
             for name in (*_own_fields(base), *_own_hooks(base)):
                 raise undecorated_error(base, name)
+            if "__dataclass_fields__" in base.__dict__:
+                raise TypeError(
+                    f"{base.__qualname__}: a dataclass is no model class; remove @dataclass, or write @attrs.frozen"
+                )
 
 
 def _install_init(cls: type, init: Init, *, last: bool) -> None:

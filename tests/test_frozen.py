@@ -215,6 +215,14 @@ class TestUndecorated:
             with pytest.raises(TypeError, match=r"^Limited\.limit: the class has fields but isn't decorated"):
                 require_decorated(cls)
 
+    @pytest.mark.parametrize("base", [*BASES, Title])
+    def test_dataclass_without_fields(self, base: type) -> None:
+        """A dataclass without fields compares as if all were equal: it is found before it meets a codec."""
+        with pytest.raises(
+            TypeError, match=r"^Plain: a dataclass is no model class; remove @dataclass, or write @attrs\.frozen$"
+        ):
+            require_decorated(dataclasses.dataclass(frozen=True)(type("Plain", (base,), {})))
+
 
 def over() -> Any:
     """Return an error without fields that has a constructor of its own."""
@@ -448,6 +456,21 @@ class TestLateNames:
         assert first is second.follows
         assert [FrozenMapping] * 2 == [type(second.rooms), type(second.rooms["1"])]
         assert "LateText wraps str, not int" in str(postponed.LateText.parse(5).failure())
+
+    def test_local_class_that_names_itself(self) -> None:
+        """A class in a function may name itself: it is known at once, with its mappings and what is wrong with it."""
+
+        @frozen
+        class Node(AggregateRoot):
+            parent: "Node | None" = None
+            labels: "Mapping[str, Node]" = field(factory=dict)
+
+        assert FrozenMapping is type(Node(Node(), {"a": Node()}).labels)
+        with pytest.raises(TypeError, match=r"Branch\.leaves: a list can change after the object is made"):
+
+            @frozen
+            class Branch(AggregateRoot):
+                leaves: "list[Branch]" = field(factory=list)
 
     def test_name_known_to_type_checkers_alone(self) -> None:
         """A type that is imported for type checkers alone can't be looked at; the other fields are."""
