@@ -13,9 +13,11 @@ import pytest
 from attrs import field, frozen
 from attrs.validators import ge
 from cattrs import Converter
+from every_kind import EveryKind, Maker, Plain
 from hypothesis import given
 from hypothesis import strategies as st
 from returns.result import Failure, Result, Success
+from sizes import at_full
 
 from domainkit import (
     Attributes,
@@ -35,8 +37,6 @@ from domainkit import (
     ValueObject,
     make_converter,
 )
-from every_kind import EveryKind, Maker, Plain
-from sizes import at_full
 
 
 class TaskId(Uuid): ...
@@ -87,10 +87,12 @@ UPCASTERS = (Upcaster(TaskCreated, 1, rename_title), Upcaster(TaskCreated, 2, ad
 
 
 def task_codec(**options: Any) -> MessageCodec:
+    """Return the codec of the messages above."""
     return MessageCodec(TaskCreated, TaskRemoved, RemoveTask, upcasters=UPCASTERS, **options)
 
 
 def event() -> TaskCreated:
+    """Return a new event."""
     return TaskCreated(TaskId.v4(), Title("Buy milk"), Priority(2))
 
 
@@ -102,6 +104,7 @@ def altered(message: Message, **data: object) -> bytes:
 
 
 def problems_of(result: Result[Message, InvalidMessage]) -> tuple[Problem, ...]:
+    """Return the problems of a Failure."""
     return result.failure().problems
 
 
@@ -215,7 +218,10 @@ class TestRegistry:
 class TestProblems:
     def test_all_problems_are_listed_with_their_paths(self) -> None:
         """Decoding lists each problem with path, what is expected and a code."""
-        raw = b'{"data": {"type": "task.created", "type_message": "domain_event", "version": 3, "occurred_on": "soon", "attributes": {"task_id": "x", "priority": 0}, "meta": []}}'
+        raw = (
+            b'{"data": {"type": "task.created", "type_message": "domain_event", "version": 3, "occurred_on": "soon",'
+            b' "attributes": {"task_id": "x", "priority": 0}, "meta": []}}'
+        )
         assert {
             ("$.data.id", "missing"),
             ("$.data.occurred_on", "value"),
@@ -345,7 +351,7 @@ class TestLimits:
 
 
 class Outcome:
-    """What came of a call, and how long it took."""
+    """What came of a call, and how much time of the processor it took: other processes don't count."""
 
     value: object = None
     seconds: float = 0.0
@@ -356,9 +362,9 @@ def on_small_stack(call: Callable[[], object]) -> Outcome:
     outcome = Outcome()
 
     def run() -> None:
-        start = time.perf_counter()
+        start = time.thread_time()
         outcome.value = call()
-        outcome.seconds = time.perf_counter() - start
+        outcome.seconds = time.thread_time() - start
 
     before = threading.stack_size(256 * 1024)
     try:
@@ -372,17 +378,17 @@ def on_small_stack(call: Callable[[], object]) -> Outcome:
 
 class TestTotality:
     def test_round_trip_of_every_field_kind(self) -> None:
-        """100,000 random messages with every kind of field come back equal, from the first pass (a tenth in short runs)."""
+        """200,000 random and mutated inputs give a message or an InvalidMessage, no more (fewer in short runs)."""
         maker, codec = Maker(seed=20261123), MessageCodec(EveryKind, Plain)
         for _ in range(at_full(100_000)):
             sent = maker.message()
             assert Success(sent) == codec.decode(codec.encode(sent))
 
     def test_mutated_and_random_bytes_never_raise(self) -> None:
-        """200,000 random and mutated inputs give a message or an InvalidMessage, and nothing else (a tenth in short runs)."""
+        """200,000 random and mutated inputs give a message or an InvalidMessage, nothing else (fewer in short runs)."""
         maker, codec = Maker(seed=7), MessageCodec(EveryKind, Plain)
         samples = [codec.encode(maker.message()) for _ in range(50)]
-        source = random.Random(7)  # noqa: S311  (test data)
+        source = random.Random(7)
         read = refused = 0
         for _ in range(at_full(200_000)):
             result = codec.decode(mutated(source, samples))
@@ -403,7 +409,7 @@ class TestTotality:
         assert ["type"] == [problem.code for problem in problems_of(task_codec().decode(raw))]
 
     def test_bytes_like_objects_are_read(self) -> None:
-        """bytearray and memoryview are bytes too, as sockets and brokers hand them over."""
+        """Bytearray and memoryview are bytes too, as sockets and brokers hand them over."""
         codec, sent = task_codec(), event()
         raw: Any = bytearray(codec.encode(sent))
         assert Success(sent) == codec.decode(raw)
@@ -532,7 +538,7 @@ class TestUpcasting:
 
 class TestScale:
     def test_cost_does_not_grow_with_the_number_of_classes(self) -> None:
-        """Decoding takes as long with 2,000 classes as with one: the median of several rounds is within a factor of 2."""
+        """Decoding takes as long with 2,000 classes as with one: the median of the rounds is within a factor of 2."""
         classes = [
             frozen(type(f"Event{index}", (DomainEvent,), {"__annotations__": {"number": int}})) for index in range(2000)
         ]
@@ -545,7 +551,7 @@ class TestScale:
 
 def seconds_of(codec: MessageCodec, raw: bytes) -> float:
     """Return how long 200 decodings take."""
-    start = time.perf_counter()
+    start = time.thread_time()
     for _ in range(200):
         codec.decode(raw)
-    return time.perf_counter() - start
+    return time.thread_time() - start
