@@ -5,12 +5,12 @@ from typing import Any, Union
 
 import msgspec
 
+from domainkit.conversion._generated import ClassNode, generate_dump, generate_load
 from domainkit.conversion._generated import Part as Part
-from domainkit.conversion._generated import generate_dump, generate_load
-from domainkit.conversion._nodes import MISSING, Function, Node, Problems
+from domainkit.conversion._nodes import MISSING, Function, Problems
 
 
-class AttrsNode(Node):
+class AttrsNode(ClassNode):
     """A frozen attrs class, as a JSON object; a field with a default may be absent."""
 
     kinds: frozenset[str] = frozenset({"object"})
@@ -24,7 +24,6 @@ class AttrsNode(Node):
         self.object_classes: tuple[type, ...] = (cls,)
         self.forbid_unknown = forbid_unknown
         self.tag = tag
-        self.parts: tuple[Part, ...] = ()
 
     def complete(self, parts: tuple[Part, ...], preset: tuple[str, ...] = ()) -> None:
         """Take the parts, and generate the functions.
@@ -35,11 +34,11 @@ class AttrsNode(Node):
         self.struct: type[msgspec.Struct] = _struct(self)
         self.wire: Any = self.struct
         self.wire_classes: tuple[type, ...] = (self.struct,)
-        self.load: Function | None = generate_load(self.cls, self.struct, self.parts, preset)
-        self._dump = generate_dump(self.cls, self.struct, self.parts)
+        self.load: Function | None = generate_load(self, preset)
+        self.fast_dump: Function = generate_dump(self)
 
     def dump(self, value: Any) -> Any:
-        return self._dump(value)
+        return self.fast_dump(value)
 
     def read_fields(self, data: object, path: str, problems: Problems) -> Mapping[str, Any] | None:
         """Return the values by constructor name; None where problems were noted."""

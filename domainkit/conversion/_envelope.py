@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, Union
+from typing import Any, Generic, Literal, TypeVar, Union
 from uuid import UUID
 
 import msgspec
@@ -61,9 +61,12 @@ def utc_moment(text: str) -> datetime:
 _LENGTH = len("2021-12-28 14:11:47.845618")
 
 
-def occurred_on_text(moment: datetime) -> str:
-    """Return a UTC moment as the envelope writes it: six digits, a space, no offset."""
-    return moment.isoformat(" ", "microseconds")[:26]
+def occurred_on_json(moment: datetime) -> bytes:
+    """Return the JSON of a UTC moment as the envelope has it: six digits, a space, no offset."""
+    raw = _encode(moment)
+    if len(raw) == _LENGTH + 3:  # with quotes, a T and a Z; microseconds of zero are left out
+        return raw[:11] + b" " + raw[12:27] + b'"'
+    return _encode(moment.isoformat(" ", "microseconds")[:_LENGTH])
 
 
 def frozen_meta(meta: Mapping[str, object] | None) -> Mapping[str, object]:
@@ -91,12 +94,17 @@ class MessageWire(Generic[M, H]):
         self._load: Callable[[Any, H], M] = self.node.load  # type: ignore[assignment]  # it takes the preset header too
         required = any(part.required for part in self.node.parts)
         self.data: type[msgspec.Struct] = _data_struct(
-            self.node.struct, required=required, forbid_unknown=self.forbid_unknown
+            info, self.node.struct, required=required, forbid_unknown=self.forbid_unknown
         )
         self.envelope: type[msgspec.Struct] = msgspec.defstruct(
             "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.forbid_unknown
         )
         self.decoder: msgspec.json.Decoder[msgspec.Struct] = msgspec.json.Decoder(self.envelope)
+        self._middle = b',"type":%b,"type_message":%b,"version":%d,"occurred_on":' % (
+            _encode(info.name),
+            _encode(info.kind),
+            info.version,
+        )
         self._attributes = msgspec.json.Decoder(Union[self.node.struct, None])  # noqa: UP007  (known at run time only)
 
     def encode(self, message: M) -> bytes:
@@ -105,7 +113,7 @@ class MessageWire(Generic[M, H]):
         Raises InvalidMessage where a value could not be read back.
         """
         try:
-            return _encoder.encode(self._enveloped(message, self.node.dump(message)))
+            return self._enveloped(message, self.node.fast_dump(message))
         except Exception:  # Refused, the encoder's, or what a user's own hook raises: the second pass tells
             return self._carefully(message)
 
@@ -114,19 +122,20 @@ class MessageWire(Generic[M, H]):
         made: dict[str, Any] = msgspec.json.decode(self.encode(message))
         return made
 
-    def _enveloped(self, message: Any, attributes: msgspec.Struct) -> msgspec.Struct:
-        header, info = message.header, self.info
-        moment = occurred_on_text(header.occurred_on)
-        return self.envelope(
-            self.data(header.id.value, info.name, info.kind, info.version, moment, attributes, header.meta)
-        )
+    def _enveloped(self, message: Any, attributes: msgspec.Struct) -> bytes:
+        header = message.header
+        meta = header.meta
+        return b"".join((
+            b'{"data":{"id":', _encode(header.id.value), self._middle, occurred_on_json(header.occurred_on),
+            b',"attributes":', _encode(attributes), b',"meta":', _encode(meta) if meta else b"{}", b"}}",
+        ))  # fmt: skip  # in the order of the wire
 
     def _carefully(self, message: M) -> bytes:
         problems = Problems()
         try:
             attributes = self.node.write(message, "$.data.attributes", problems)
             if not problems:
-                return _encoder.encode(self._enveloped(message, attributes))
+                return self._enveloped(message, attributes)
         except RecursionError:
             problems.add("$.data.attributes", "fewer objects inside one another", "limit")
         except (TypeError, ValueError):  # the attributes were looked at: the meta is left
@@ -137,12 +146,9 @@ class MessageWire(Generic[M, H]):
         """Return the message of bytes that were checked; None where they are not such a message: ask `read` why."""
         try:
             wire: Any = self.decoder.decode(data).data  # type: ignore[attr-defined]  # the struct was defined with it
-            info = self.info
-            if wire.type == info.name and wire.version == info.version and wire.type_message == info.kind:
-                return self.build(wire, wire.attributes)
+            return self.build(wire, wire.attributes)
         except Exception:  # msgspec's, or whatever a validator raises: the second pass tells
             return None
-        return None
 
     def decode_attributes(self, raw: msgspec.Raw) -> Any:
         """Return the struct of the attributes alone, for `build`; it raises what msgspec raises."""
@@ -150,7 +156,8 @@ class MessageWire(Generic[M, H]):
 
     def build(self, wire: Any, attributes: Any) -> M:
         """Return the message of a decoded envelope; it raises what the validators raise."""
-        header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(wire.meta))
+        meta = wire.meta
+        header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(meta) if meta else EMPTY)
         return self._load(self.node.struct() if attributes is None else attributes, header)
 
     def read(self, data: object, problems: Problems) -> M | None:
@@ -173,16 +180,19 @@ class MessageWire(Generic[M, H]):
         return None if made is MISSING else made
 
 
-def _data_struct(attributes: type[msgspec.Struct], *, required: bool, forbid_unknown: bool) -> type[msgspec.Struct]:
+def _data_struct(
+    info: MessageInfo, attributes: type[msgspec.Struct], *, required: bool, forbid_unknown: bool
+) -> type[msgspec.Struct]:
     fields: list[Any] = [
-        ("id", UUID), ("type", str), ("type_message", str), ("version", int), ("occurred_on", str),
+        ("id", UUID), ("type", Literal[info.name]), ("type_message", Literal[info.kind]),
+        ("version", Literal[info.version]), ("occurred_on", str),
         ("attributes", attributes) if required else ("attributes", Union[attributes, None], None),  # noqa: UP007  (known at run time only)
         ("meta", Union[dict[str, Any], None], None),  # noqa: UP007  (as above)
     ]  # fmt: skip  # the keys in their order on the wire
     return msgspec.defstruct("Data", fields, gc=False, forbid_unknown_fields=forbid_unknown)
 
 
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 _KEYS = frozenset({"id", "type", "type_message", "version", "occurred_on", "attributes", "meta"})
 
 

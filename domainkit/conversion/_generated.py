@@ -10,7 +10,8 @@ from attrs import frozen
 
 from domainkit._frozen import ON_THE_WIRE, REQUIRED, Frozen
 from domainkit._mapping import frozen_copy
-from domainkit.conversion._leaves import GUARD_NAMES
+from domainkit.conversion._composites import VariadicTupleNode
+from domainkit.conversion._leaves import GUARD_NAMES, DecimalLeaf, load_decimal
 from domainkit.conversion._nodes import Function, Leaf, Node, Refused
 from domainkit.conversion._wrappers import ValueObjectNode
 from domainkit.values import ValueObject
@@ -53,16 +54,42 @@ class Part:
         return declared or self.attribute.default is attrs.NOTHING or _takes_self(self.attribute)
 
 
+class ClassNode(Node):
+    """The node of an attrs class, as far as generated functions look at it.
+
+    Attributes:
+        cls: the class.
+        struct: the struct of its wire form.
+        parts: its fields; none while the node is not complete.
+    """
+
+    cls: type
+    struct: Struct
+    parts: tuple[Part, ...] = ()
+
+
+_MOST_NAMES = 200
+"""How many names a function may have before it calls those of the classes inside, and no longer takes them in."""
+
+
 class _Source:
     """The lines of a function to generate, and the objects that they name."""
 
-    def __init__(self, cls: type, struct: Struct) -> None:
+    def __init__(self, cls: type) -> None:
         self.lines: list[str] = []
         self.names: dict[str, object] = {
-            **GUARD_NAMES, "cls": cls, "struct": struct, "new": _new, "set_value": _set_value,
-            "Refused": Refused, "UNSET": msgspec.UNSET,
+            **GUARD_NAMES, "new": _new, "set_value": _set_value, "load_decimal": load_decimal, "Refused": Refused,
+            "UNSET": msgspec.UNSET,
         }  # fmt: skip  # one table
         self.cls = cls
+
+    def takes_in(self, node: Node) -> bool:
+        """Tell whether the lines of this class node may stand in this function."""
+        return isinstance(node, ClassNode) and bool(node.parts) and len(self.names) < _MOST_NAMES
+
+    def variable(self, stem: str) -> str:
+        """Return a variable that nothing else in the function is called."""
+        return self.name(None, stem)
 
     def name(self, value: object, stem: str) -> str:
         """Return a name that the function knows `value` by."""
@@ -78,29 +105,47 @@ class _Source:
         return made
 
 
-def generate_load(cls: type, struct: Struct, parts: tuple[Part, ...], preset: tuple[str, ...]) -> Function:
+def generate_load(node: ClassNode, preset: tuple[str, ...]) -> Function:
     """Return the function that makes an object of a struct; it takes the values of the preset fields as well."""
-    source = _Source(cls, struct)
-    values = [_load_part(source, part, part.slot) for part in parts]
-    if _slots_suffice(cls, parts, preset):
-        _set_slots(source, parts, values)
+    source = _Source(node.cls)
+    if _slots_suffice(node.cls, node.parts, preset):
+        source.lines += [*_object_lines(source, node, "w", "o"), "return o"]
     else:
-        _call_constructor(source, parts, values, preset)
+        values = _value_lines(source, node, "w", source.lines)
+        _call_constructor(source, node, values, preset)
     return source.function("load", "w, " + ", ".join(preset) if preset else "w")
 
 
-def _load_part(source: _Source, part: Part, slot: str) -> str:
-    """Emit the lines that make the value of a field, and return the variable that holds it."""
-    variable = f"v_{slot}"
-    source.lines.append(f"{variable} = w.{slot}")
-    indent = ""
-    if not part.required:
-        default = source.name(_default_of(source.cls, part.attribute), "default")
-        source.lines += [f"if {variable} is UNSET:", f"    {variable} = {default}()", "else:"]
-        indent = "    "
-    lines = _load_lines(source, part.node, variable) or ["pass"]
-    source.lines += [indent + line for line in lines]
-    return variable
+def _value_lines(source: _Source, node: ClassNode, wire: str, lines: list[str]) -> list[str]:
+    """Add the lines that make the values of the fields, and return the variables that hold them."""
+    variables = []
+    for part in node.parts:
+        variable = source.variable(f"v_{part.slot}")
+        variables.append(variable)
+        lines.append(f"{variable} = {wire}.{part.slot}")
+        indent = ""
+        if not part.required:
+            default = source.name(_default_of(node.cls, part.attribute), "default")
+            lines += [f"if {variable} is UNSET:", f"    {variable} = {default}()", "else:"]
+            indent = "    "
+        lines += [indent + line for line in _load_lines(source, part.node, variable) or ["pass"]]
+    return variables
+
+
+def _object_lines(source: _Source, node: ClassNode, wire: str, made: str) -> list[str]:
+    """Return the lines that make the object of a struct by setting its slots."""
+    lines: list[str] = []
+    values = _value_lines(source, node, wire, lines)
+    variables = {part.attribute.name: value for part, value in zip(node.parts, values, strict=True)}
+    lines.append(f"{made} = new({source.name(node.cls, 'cls')})")
+    fields = attrs.fields(node.cls)
+    for attribute in fields:
+        setter = source.name(getattr(node.cls, attribute.name).__set__, "set")
+        lines.append(f"{setter}({made}, {variables.get(attribute.name, attribute.name)})")
+    for attribute in fields:
+        if attribute.name in variables:
+            lines += _check_lines(source, attribute, made, variables[attribute.name])
+    return lines
 
 
 def _default_of(cls: type, attribute: "attrs.Attribute[Any]") -> Callable[[], object]:
@@ -113,11 +158,41 @@ def _default_of(cls: type, attribute: "attrs.Attribute[Any]") -> Callable[[], ob
 
 
 def _load_lines(source: _Source, node: Node, variable: str) -> list[str]:
+    """Return the lines that put the object in the place of its wire value; what is simple needs no call."""
     if node.load is None:
         return []
     if isinstance(node, ValueObjectNode) and is_plain(node.cls):
         return _make_value_object(source, node, variable)
+    if type(node) is DecimalLeaf:
+        return _decimal_lines(source, variable)
+    if type(node) is VariadicTupleNode:
+        return _loop(source, variable, lambda item: _load_lines(source, node.item, item), "tuple({})")
+    if isinstance(node, ClassNode) and source.takes_in(node) and _slots_suffice(node.cls, node.parts, ()):
+        made = source.variable("made")
+        return [*_object_lines(source, node, variable, made), f"{variable} = {made}"]
     return [f"{variable} = {source.name(node.load, 'load')}({variable})"]
+
+
+def _decimal_lines(source: _Source, variable: str) -> list[str]:
+    text = source.variable("text")
+    return [
+        f"{text} = {variable}",
+        f"{variable} = Decimal({text})",
+        f"if str({variable}) != {text} or not {variable}.is_finite():",
+        f"    {variable} = load_decimal({text})",
+    ]
+
+
+def _loop(source: _Source, variable: str, body: Callable[[str], list[str]], result: str) -> list[str]:
+    """Return the lines that do the same with each item of a collection."""
+    items, item = source.variable("items"), source.variable("item")
+    return [
+        f"{items} = []",
+        f"for {item} in {variable}:",
+        *(f"    {line}" for line in body(item)),
+        f"    {items}.append({item})",
+        f"{variable} = {result.format(items)}",
+    ]
 
 
 def is_plain(cls: type[ValueObject[Any]]) -> bool:
@@ -198,46 +273,46 @@ def _takes_self(attribute: "attrs.Attribute[Any]") -> bool:
     return bool(getattr(attribute.default, "takes_self", False))
 
 
-def _set_slots(source: _Source, parts: tuple[Part, ...], values: list[str]) -> None:
-    variables = {part.attribute.name: value for part, value in zip(parts, values, strict=True)}
-    source.lines.append("o = new(cls)")
-    fields = attrs.fields(source.cls)
-    for attribute in fields:
-        setter = source.name(getattr(source.cls, attribute.name).__set__, "set")
-        source.lines.append(f"{setter}(o, {variables.get(attribute.name, attribute.name)})")
-    for attribute in fields:
-        if attribute.name in variables:
-            source.lines += _check_lines(source, attribute, "o", variables[attribute.name])
-    source.lines.append("return o")
-
-
-def _call_constructor(source: _Source, parts: tuple[Part, ...], values: list[str], preset: tuple[str, ...]) -> None:
-    arguments = [f"{part.key}={value}" for part, value in zip(parts, values, strict=True)]
+def _call_constructor(source: _Source, node: ClassNode, values: list[str], preset: tuple[str, ...]) -> None:
+    arguments = [f"{part.key}={value}" for part, value in zip(node.parts, values, strict=True)]
     arguments += [f"{name}={name}" for name in preset]
-    source.lines.append(f"return cls({', '.join(arguments)})")
+    source.lines.append(f"return {source.name(node.cls, 'cls')}({', '.join(arguments)})")
 
 
-def generate_dump(cls: type, struct: Struct, parts: tuple[Part, ...]) -> Function:
+def generate_dump(node: ClassNode) -> Function:
     """Return the function that makes a struct of an object, or raises Refused."""
-    source = _Source(cls, struct)
-    source.lines += ["if type(o) is not cls:", "    raise Refused"]
-    variables = []
-    for part in parts:
-        variable = f"v_{part.slot}"
-        variables.append(variable)
-        source.lines.append(f"{variable} = o.{part.attribute.name}")
-        source.lines += _dump_lines(source, part.node, variable)
-    source.lines.append(f"return struct({', '.join(variables)})")
+    source = _Source(node.cls)
+    source.lines.append(f"return {_struct_lines(source, node, 'o', source.lines)}")
     return source.function("dump", "o")
 
 
+def _struct_lines(source: _Source, node: ClassNode, value: str, lines: list[str]) -> str:
+    """Add the lines that look at the fields of an object, and return the call that makes its struct."""
+    lines += [f"if type({value}) is not {source.name(node.cls, 'cls')}:", "    raise Refused"]
+    variables = []
+    for part in node.parts:
+        variable = source.variable(f"v_{part.slot}")
+        variables.append(variable)
+        lines.append(f"{variable} = {value}.{part.attribute.name}")
+        lines += _dump_lines(source, part.node, variable)
+    return f"{source.name(node.struct, 'struct')}({', '.join(variables)})"
+
+
 def _dump_lines(source: _Source, node: Node, variable: str) -> list[str]:
+    """Return the lines that put the wire value in the place of the object; what is simple needs no call."""
     if isinstance(node, ValueObjectNode):
         cls = source.name(node.cls, "cls")
         lines = [f"if type({variable}) is not {cls}:", "    raise Refused", f"{variable} = {variable}.value"]
         return lines if _sure(node) else lines + _dump_lines(source, node.inner, variable)
     if node.guard is not None:
         return [f"if not ({node.guard.format(v=variable)}):", "    raise Refused"]
+    if type(node) is VariadicTupleNode:
+        loop = _loop(source, variable, lambda item: _dump_lines(source, node.item, item), "{}")
+        return [f"if type({variable}) is not tuple:", "    raise Refused", *loop]
+    if isinstance(node, ClassNode) and source.takes_in(node):
+        inner: list[str] = []
+        struct = _struct_lines(source, node, variable, inner)
+        return [*inner, f"{variable} = {struct}"]
     return [f"{variable} = {source.name(node.dump, 'dump')}({variable})"]
 
 

@@ -24,6 +24,8 @@ MISSING: Final = object()
 class UnsupportedTypeError(TypeError):
     """A field's type has no wire form. The text names the class, the field and a remedy."""
 
+    __module__ = "domainkit"  # where users import it from
+
 
 class Refused(Exception):
     """A fast `dump` met something unusual: the slow one decides."""

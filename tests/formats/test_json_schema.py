@@ -31,6 +31,7 @@ from domainkit import (
     ValueObject,
     make_converter,
 )
+from domainkit.conversion._generated import ClassNode
 from domainkit.conversion._leaves import LEAVES
 from domainkit.conversion._nodes import Node
 from domainkit.formats import JsonSchema, codec_schema, message_schema
@@ -166,12 +167,13 @@ def test_one_class_in_many_places_has_one_definition() -> None:
 
 
 def test_every_wire_type_has_a_rule() -> None:
-    """No kind of node is forgotten: each has a rule, or is a leaf with a schema."""
+    """No kind of node is forgotten: each that is made has a rule, or is a leaf with a schema."""
     leaves = {type(leaf) for leaf in LEAVES.values()}
 
     def kinds(cls: type[Node]) -> Iterator[type[Node]]:
         for kind in cls.__subclasses__():
-            yield kind
+            if kind is not ClassNode:  # the part of AttrsNode that generated functions look at
+                yield kind
             yield from kinds(kind)
 
     assert set(kinds(Node)) == _RULES.keys() | leaves
