@@ -4,6 +4,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Generic, Self, TypeVar
 from uuid import UUID, SafeUUID
 
@@ -14,11 +15,14 @@ from returns.result import Failure, Result, Success
 from domainkit._classes import type_of
 from domainkit._frozen import HOOKS, Frozen, Init, freezing_init, holds_mapping, refuse_mutable, set_init
 from domainkit._types import describe, exact_classes, fits
+from domainkit._validators import condition, flattened
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
 
 T = TypeVar("T")
 
 _new = object.__new__
+_set_int = UUID.__dict__["int"].__set__
+_set_safety = UUID.__dict__["is_safe"].__set__
 _NOT_GIVEN = object()
 
 
@@ -48,7 +52,11 @@ def _constructor(cls: type["ValueObject[T]"]) -> Init:
     plain = attribute.converter is None and attribute.default is attrs.NOTHING and not hooked
     if not plain and _misses_slots(cls):
         raise TypeError(f"{cls.__qualname__}.value: attrs can't set it in a class without slots; remove slots=False")
-    make = _plain_constructor(hint, attribute) if plain else _wrapping_constructor(cls._generated_init, hint, attribute)
+    make = (
+        _plain_constructor(cls, hint, attribute)
+        if plain
+        else _wrapping_constructor(cls._generated_init, hint, attribute)
+    )
     if holds_mapping(hint):
         make = freezing_init(make, ("value",))
     cls._has_rules = attribute.validator is not None or not plain
@@ -72,31 +80,49 @@ def _misses_slots(cls: type["ValueObject[T]"]) -> bool:
     return own and "__slots__" not in cls.__dict__
 
 
-def _plain_constructor(hint: object, attribute: "attrs.Attribute[T]") -> Init:
-    exact, validator = exact_classes(hint), attribute.validator
+def _plain_constructor(cls: type["ValueObject[T]"], hint: object, attribute: "attrs.Attribute[T]") -> Init:
+    """Return a constructor that is generated: it checks the type, sets the slot, and checks the rules in place."""
+    set_value = [base.__dict__["value"] for base in cls.__mro__ if "value" in base.__dict__][-1].__set__
+    exact = exact_classes(hint)
+    names: dict[str, object] = {
+        "exact": next(iter(exact)) if len(exact) == 1 else exact, "hint": hint, "fits": fits,
+        "wrong_type": _wrong_type, "set_value": set_value, "validate": partial(_validate, attribute),
+    }  # fmt: skip  # one table
+    rules = flattened(attribute.validator)
+    conditions = [condition(rule, "value", partial(_named, names)) for rule in rules]
+    lines = [
+        "def __init__(self, value):",
+        f"    if type(value) {'is not' if len(exact) == 1 else 'not in'} exact and not fits(value, hint):",
+        "        raise wrong_type(type(self), value, hint)",
+        "    set_value(self, value)",
+    ]
+    if rules and None not in conditions:
+        rule = " and ".join(f"({one})" for one in conditions)
+        lines += ["    try:", f"        if {rule}:", "            return", "    except Exception:", "        pass"]
+    if rules:
+        lines.append("    validate(self, value)")
+    exec(compile("\n".join(lines), "<domainkit value object>", "exec"), names)  # noqa: S102  # source of our own, as in attrs
+    made: Init = names["__init__"]  # type: ignore[assignment]  # the function that the text defines
+    made.__annotations__ = {"value": hint, "return": None}
+    return made
 
-    def __init__(self: "ValueObject[T]", value: T) -> None:
-        if type(value) not in exact and not fits(value, hint):
-            raise _wrong_type(type(self), value, hint)
-        _set_value(self, value)
 
-    def __validating_init__(self: "ValueObject[T]", value: T) -> None:
-        if type(value) not in exact and not fits(value, hint):
-            raise _wrong_type(type(self), value, hint)
-        _set_value(self, value)
-        try:
-            validator(self, attribute, value)  # type: ignore[misc]  # chosen below only where there is one
-            return
-        except DomainError:
-            raise
-        except Exception as error:
-            refusal = _refused(type(self), error, value)
-        raise refusal  # outside of the handler: no context to leak
+def _named(names: dict[str, object], value: object, stem: str) -> str:
+    name = f"{stem}_{len(names)}"
+    names[name] = value
+    return name
 
-    if validator is None:
-        return __init__
-    __validating_init__.__name__ = "__init__"
-    return __validating_init__
+
+def _validate(attribute: "attrs.Attribute[T]", made: "ValueObject[T]", value: T) -> None:
+    """Run the validator, and raise what it refuses with: a DomainError as it is, another as InvalidValueObject."""
+    try:
+        attribute.validator(made, attribute, value)  # type: ignore[misc]  # called only where there is one
+        return
+    except DomainError:
+        raise
+    except Exception as error:
+        refusal = _refused(type(made), error, value)
+    raise refusal  # outside of the handler: no context to leak
 
 
 def _wrapping_constructor(generated: Init, hint: object, attribute: "attrs.Attribute[T]") -> Init:
@@ -384,8 +410,8 @@ class Uuid(ValueObject[UUID]):
     def _trusted(cls, number: int) -> Self:
         """Return the id of a number that is known to be a UUID: half the time of `UUID(int=...)`."""
         uuid = _new(UUID)
-        object.__setattr__(uuid, "int", number)
-        object.__setattr__(uuid, "is_safe", SafeUUID.unknown)
+        _set_int(uuid, number)
+        _set_safety(uuid, SafeUUID.unknown)
         if cls._has_rules:
             return cls(uuid)
         made = _new(cls)

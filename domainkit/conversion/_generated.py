@@ -10,6 +10,7 @@ from attrs import frozen
 
 from domainkit._frozen import ON_THE_WIRE, REQUIRED, Frozen
 from domainkit._mapping import frozen_copy
+from domainkit._validators import condition, flattened
 from domainkit.conversion._composites import VariadicTupleNode
 from domainkit.conversion._leaves import GUARD_NAMES, DecimalLeaf, load_decimal
 from domainkit.conversion._nodes import Function, Leaf, Node, Refused
@@ -212,41 +213,15 @@ def _make_value_object(source: _Source, node: ValueObjectNode, variable: str) ->
 
 def _check_lines(source: _Source, attribute: "attrs.Attribute[Any]", instance: str, value: str) -> list[str]:
     """Return the lines that run the validators of a field; they raise where one refuses the value."""
-    if attribute.validator is None:
-        return []
     lines: list[str] = []
     for validator in flattened(attribute.validator):
-        condition = _condition(source, validator, value)
-        if condition is None:
+        plain = condition(validator, value, source.name)
+        if plain is None:
             check, field = source.name(validator, "check"), source.name(attribute, "field")
             lines.append(f"{check}({instance}, {field}, {value})")
         else:
-            lines += [f"if not ({condition}):", "    raise Refused"]
+            lines += [f"if not ({plain}):", "    raise Refused"]
     return lines
-
-
-_AND: Any = type(attrs.validators.and_())  # Any: attrs types none of these classes
-_NUMBER: type = type(attrs.validators.ge(0))
-_MIN_LENGTH: type = type(attrs.validators.min_len(0))
-_MAX_LENGTH: type = type(attrs.validators.max_len(0))
-_PATTERN: type = type(attrs.validators.matches_re(""))
-
-
-def flattened(validator: Any) -> tuple[Any, ...]:
-    """Return the validators that attrs joined into one."""
-    return validator._validators if isinstance(validator, _AND) else (validator,)
-
-
-def _condition(source: _Source, validator: Any, value: str) -> str | None:
-    """Return the condition that a validator of attrs checks, in the place of a call; None for any other validator."""
-    kind = type(validator)
-    if kind is _NUMBER:
-        return f"{value} {validator.compare_op} {source.name(validator.bound, 'bound')}"
-    if kind is _MIN_LENGTH:
-        return f"len({value}) >= {source.name(validator.min_length, 'least')}"
-    if kind is _MAX_LENGTH:
-        return f"len({value}) <= {source.name(validator.max_length, 'most')}"
-    return f"{source.name(validator.match_func, 'match')}({value})" if kind is _PATTERN else None
 
 
 def _slots_suffice(cls: type, parts: tuple[Part, ...], preset: tuple[str, ...]) -> bool:

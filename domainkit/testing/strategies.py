@@ -20,7 +20,7 @@ except ImportError as _error:
 
 from domainkit._classes import parameters_of, type_of
 from domainkit._frozen import ABSENT, ON_THE_WIRE
-from domainkit.conversion._generated import flattened
+from domainkit._validators import flattened
 from domainkit.messages import MessageHeader
 from domainkit.values import Uuid
 
@@ -116,8 +116,7 @@ class _Builder:
 
     def _field(self, cls: type, attribute: "attrs.Attribute[Any]", arguments: Mapping[Any, object]) -> Strategy:
         hint = type_of(cls, attribute.name, arguments)
-        validators = () if attribute.validator is None else flattened(attribute.validator)
-        bounded = _bounded(hint, validators)
+        bounded = _bounded(hint, flattened(attribute.validator))
         return bounded if bounded is not None else self._for(hint, f"{cls.__qualname__}.{attribute.name}")
 
     def _for(self, hint: Any, where: str) -> Strategy:
