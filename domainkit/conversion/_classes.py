@@ -30,9 +30,8 @@ class AttrsNode(ClassNode):
 
         `preset` names fields that the caller sets after loading, such as the header of a message.
         """
-        self.parts: tuple[Part, ...] = tuple(
-            sorted(parts, key=lambda part: not part.required)
-        )  # the required ones first, as structs ask
+        required_first = sorted(parts, key=lambda part: not part.required)  # as structs ask
+        self.parts: tuple[Part, ...] = tuple(required_first)
         self.struct: type[msgspec.Struct] = _struct(self)
         self.wire: Any = self.struct
         self.wire_classes: tuple[type, ...] = (self.struct,)
