@@ -5,6 +5,8 @@ of steps. It is railway oriented programming (Wlaschin, Domain Modeling Made Fun
 `returns`: a pipeline is a plain function, so `flow`, `bind` and `Result.do` take it, and it takes theirs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from inspect import isawaitable

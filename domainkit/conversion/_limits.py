@@ -30,7 +30,7 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
-_JSON = "JSON (RFC 8259) in UTF-8, as bytes or str"
+_JSON = "JSON (RFC 8259) in UTF-8"
 _NO_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
