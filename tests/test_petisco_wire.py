@@ -213,8 +213,9 @@ def their_order(values: SimpleNamespace) -> PetiscoOrderPlaced:
         sku=TitleOf.from_value(values.sku), quantity=NumberOf.from_value(values.lines), owner=petisco.Uuid(values.owner)
     )
     return PetiscoOrderPlaced(
-        order_id=petisco.Uuid(values.order_id), title=TitleOf.from_value(values.title), quantity=NumberOf.from_value(values.quantity),
-        weight=NumberOf.from_value(values.weight), urgent=NumberOf.from_value(values.urgent), text=values.text, number=values.number,
+        order_id=petisco.Uuid(values.order_id), title=TitleOf.from_value(values.title),
+        quantity=NumberOf.from_value(values.quantity), weight=NumberOf.from_value(values.weight),
+        urgent=NumberOf.from_value(values.urgent), text=values.text, number=values.number,
         ratio=values.ratio, flag=values.flag, nothing=values.nothing,
         maybe_title=None if values.maybe_title is None else TitleOf.from_value(values.maybe_title),
         maybe_id=None if values.maybe_id is None else petisco.Uuid(values.maybe_id),
