@@ -10,7 +10,7 @@ import attrs
 import msgspec
 from cattrs import BaseConverter
 
-from domainkit._classes import UnresolvedAnnotationError, own_annotations, parameters_of, type_of, unaliased
+from domainkit._classes import own_annotations, parameters_of, type_of, unaliased
 from domainkit._frozen import (
     ABSENT,
     ON_THE_WIRE,
@@ -51,11 +51,8 @@ class Derivation:
 
         Raises UnsupportedTypeError for a type that has no wire form.
         """
-        try:
-            refuse_mutable(hint, where)
-            hint = unaliased(hint)
-        except UnresolvedAnnotationError as error:
-            raise UnsupportedTypeError(f"{where}: {error}") from error
+        refuse_mutable(hint, where)
+        hint = unaliased(hint)
         if get_origin(hint) is Annotated:
             return self._annotated(hint, where)
         if isinstance(hint, NewType):
@@ -141,8 +138,15 @@ class Derivation:
     def _value_object(self, cls: type[ValueObject[Any]], hint: object) -> Node:
         require_decorated(cls)
         arguments = dict(zip(parameters_of(cls), get_args(hint), strict=False))
-        where = f"{cls.__qualname__}.value"
-        return ValueObjectNode(cls, hint, self.node(_resolved(cls, "value", arguments), where))
+        return ValueObjectNode(cls, hint, self._field(cls, "value", arguments))
+
+    def _field(self, cls: type, name: str, arguments: Mapping[TypeVar, object]) -> Node:
+        where = f"{cls.__qualname__}.{name}"
+        try:
+            return self.node(type_of(cls, name, arguments), where)
+        except NameError as error:  # from an annotation, or from an alias in it
+            text = str(error)
+            raise UnsupportedTypeError(text if text.startswith(where) else f"{where}: {text}") from error
 
     def attrs_node(self, cls: type, hint: object, *, tag: tuple[str, str] | None = None) -> AttrsNode:
         """Return the node of an attrs class, every field that its constructor takes being a key."""
@@ -172,9 +176,7 @@ class Derivation:
         for attribute in attrs.fields(cls):
             absent = attribute.name in leave_out or attribute.metadata.get(ON_THE_WIRE) == ABSENT
             if attribute.init and not absent:
-                where = f"{cls.__qualname__}.{attribute.name}"
-                made.append(Part(attribute, self.node(_resolved(cls, attribute.name, arguments), where)))
-        _refuse_duplicates(cls, made)
+                made.append(Part(attribute, self._field(cls, attribute.name, arguments)))
         return tuple(made)
 
     def _tagged(self, base: object, tagged: Tagged, where: str) -> Node:
@@ -239,23 +241,6 @@ def _refuse_undecorated(cls: type) -> None:
         for name in own_annotations(base) if attrs.has(base) and "__attrs_attrs__" not in base.__dict__ else ():
             raise undecorated_error(base, name)
     return None
-
-
-def _resolved(cls: type, name: str, arguments: Mapping[TypeVar, object]) -> object:
-    try:
-        return type_of(cls, name, arguments)
-    except UnresolvedAnnotationError as error:
-        raise UnsupportedTypeError(str(error)) from error
-
-
-def _refuse_duplicates(cls: type, parts: list[Part]) -> None:
-    keys = [part.key for part in parts]
-    for part in parts:
-        if keys.count(part.key) > 1:
-            raise UnsupportedTypeError(
-                f"{cls.__qualname__}.{part.attribute.name}: two fields are called {part.key!r} on the wire; "
-                "give one an alias"
-            )
 
 
 def _constrained(node: Node, constraints: list[msgspec.Meta], where: str) -> Node:

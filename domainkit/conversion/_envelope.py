@@ -61,14 +61,6 @@ def utc_moment(text: str) -> datetime:
 _LENGTH = len("2021-12-28 14:11:47.845618")
 
 
-def occurred_on_json(moment: datetime) -> bytes:
-    """Return the JSON of a UTC moment as the envelope has it: six digits, a space, no offset."""
-    raw = _encode(moment)
-    if len(raw) == _LENGTH + 3:  # with quotes, a T and a Z; microseconds of zero are left out
-        return raw[:11] + b" " + raw[12:27] + b'"'
-    return _encode(moment.isoformat(" ", "microseconds")[:_LENGTH])
-
-
 def frozen_meta(meta: Mapping[str, object] | None) -> Mapping[str, object]:
     """Return the meta of an envelope, read-only at every depth."""
     return freeze_json(meta, "$.data.meta") if meta else EMPTY  # type: ignore[return-value]  # a mapping stays one
@@ -123,11 +115,14 @@ class MessageWire(Generic[M, H]):
         return made
 
     def _enveloped(self, message: Any, attributes: msgspec.Struct) -> bytes:
+        """Return the JSON of the envelope: its parts, each encoded, in their order on the wire."""
         header = message.header
-        meta = header.meta
+        moment, meta = _encode(header.occurred_on), header.meta
+        if len(moment) != _LENGTH + 3:  # with quotes, a T and a Z; microseconds of zero were left out
+            moment = _encode(header.occurred_on.isoformat("T", "microseconds"))
         return b"".join((
-            b'{"data":{"id":', _encode(header.id.value), self._middle, occurred_on_json(header.occurred_on),
-            b',"attributes":', _encode(attributes), b',"meta":', _encode(meta) if meta else b"{}", b"}}",
+            b'{"data":{"id":', _encode(header.id.value), self._middle, moment[:11], b" ", moment[12:27],
+            b'","attributes":', _encode(attributes), b',"meta":{}}}' if not meta else b',"meta":%b}}' % _encode(meta),
         ))  # fmt: skip  # in the order of the wire
 
     def _carefully(self, message: M) -> bytes:
