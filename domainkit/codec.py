@@ -146,6 +146,7 @@ class MessageCodec:
         derivation = Derivation(forbid_unknown=forbid_unknown, converter=converter)
         wires = {cls: wire_of(cls) if plain else new_wire(cls, derivation) for cls in message_types}
         self._wires: Mapping[type[Message], Wire] = MappingProxyType(wires)
+        self._encoders = {cls: wire.encode for cls, wire in wires.items()}
         self._routes = _routes(wires, tuple(upcasters))
         self._short, self._depth = min(limits.max_bytes, limits.max_string), limits.max_depth
         self._usual = {_start(info): route.wire for info, route in self._routes.items() if not route.upcasters}
@@ -173,10 +174,10 @@ class MessageCodec:
             InvalidMessage: a field holds what could not be read back: NaN, a naive datetime, a value of another type.
                 The problems give the paths.
         """
-        wire = self._wires.get(type(message))
-        if wire is None:
+        encode = self._encoders.get(type(message))
+        if encode is None:
             raise UnknownMessage(problems=(self._not_given(type(message)),))
-        return wire.encode(message)
+        return encode(message)
 
     def _not_given(self, cls: type) -> Problem:
         expected = f"a message of a class that the codec was given; {cls.__qualname__} is none"

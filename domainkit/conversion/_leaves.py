@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType, NoneType
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -84,7 +84,6 @@ class ClockLeaf(Leaf):
         return self.load(data)  # type: ignore[misc]  # set above
 
 
-AWARE_DATETIME = Annotated[datetime, msgspec.Meta(tz=True)]
 _LONGER = re.compile(r"\.[0-9]{6}0*[1-9]", re.ASCII)
 _SECONDS = re.compile(r"\.[0-9]{1,6}0*[Ss]", re.ASCII)
 
