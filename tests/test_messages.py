@@ -509,6 +509,12 @@ class TestWireForm:
         ):
             assert (type(message), message) == (type(made), made)
 
+    @pytest.mark.parametrize("age", [2**63, -(2**63) - 1, 2**64, 10**40])
+    def test_long_integers(self, age: int) -> None:
+        """An integer of more than 64 bits comes back as it is, though JSON parsers like to stop there."""
+        oak = OakTree(Leaf("green"), age)
+        assert oak == OakTree.from_json(oak.json()) == OakTree.from_dict(oak.dict())
+
     def test_dict_is_the_callers(self) -> None:
         """What dict() gives is new each time, and may be changed."""
         event = created(meta={"a": [1]})
