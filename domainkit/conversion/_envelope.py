@@ -20,7 +20,7 @@ H = TypeVar("H")
 MakeHeader = Callable[[UUID, datetime, Mapping[str, object]], H]
 
 EMPTY: FrozenMapping[str, Any] = FrozenMapping()  # Any: it holds nothing
-_OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618, to the microsecond"
+_OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618"
 
 
 @frozen
