@@ -515,6 +515,18 @@ class TestWireForm:
         oak = OakTree(Leaf("green"), age)
         assert oak == OakTree.from_json(oak.json()) == OakTree.from_dict(oak.dict())
 
+    def test_a_key_that_stands_twice(self) -> None:
+        """The last of two equal keys counts, as in json.loads, whatever stands in the first."""
+        event = created()
+        inner = event.json()[len('{"data":{') :]
+        for doubled in (
+            '{"data":1,"data":{' + inner,
+            '{"data":{"version":"2",' + inner,
+            '{"data":{"version":2,' + inner,
+        ):
+            assert event.dict() == json.loads(doubled)
+            assert event == TaskCreated.from_json(doubled) == MessageCodec(TaskCreated).decode(doubled).unwrap()
+
     def test_dict_is_the_callers(self) -> None:
         """What dict() gives is new each time, and may be changed."""
         event = created(meta={"a": [1]})
