@@ -96,10 +96,10 @@ def _structure_leaf(cls: Any) -> Hook:
     read = _reading(LEAVES[cls], cls)
 
     def structure(data: object, hint: Any) -> object:
-        if hint is cls or not isinstance(hint, type):
-            return read(data)
-        make: Hook = hint
-        return _read_leaf(hint, None)(data) if issubclass(hint, Enum) else make(read(data))
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            return _read_leaf(hint, None)(data)
+        value, make = read(data), hint
+        return value if not isinstance(hint, type) or isinstance(value, hint) else make(value)
 
     return structure
 

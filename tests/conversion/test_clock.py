@@ -1,0 +1,61 @@
+"""Messages under a clock that a test library has set: it puts classes of its own in the place of datetime and date."""
+
+import datetime as dt
+from datetime import UTC, date, datetime
+from typing import Any
+
+from attrs import frozen
+from every_kind import EveryKind, Maker, Plain
+from freezegun import freeze_time
+from holders import rewritten
+
+from domainkit import DomainEvent, MessageCodec, MessageHeader, make_converter
+from domainkit.messages import wire_of
+
+INSTANT = "2021-12-28 14:11:47.845618"
+
+
+@frozen
+class Dated(DomainEvent):
+    moment: datetime
+    day: date
+
+
+class Moment(datetime): ...
+
+
+def test_messages_of_a_set_clock_come_back() -> None:
+    """What was written before is read, and what is made under the clock is written and read."""
+    before = Maker(1).message()
+    raw = before.json()
+    with freeze_time(INSTANT):
+        assert before == EveryKind.from_json(raw) == EveryKind.from_dict(before.dict())
+        assert before == wire_of(EveryKind).decode(raw.encode())
+        assert raw == before.json()
+        event = Dated(dt.datetime.now(UTC), dt.date.today())  # noqa: DTZ011  (under the clock)
+        codec = MessageCodec(Dated)
+        assert event == codec.decode(codec.encode(event)).unwrap()
+        assert INSTANT == event.dict()["data"]["occurred_on"]
+    assert event == Dated.from_json(event.json())
+    assert (datetime, date) == (type(Dated.from_json(event.json()).moment), type(Dated.from_json(event.json()).day))
+
+
+def test_converters_under_a_set_clock() -> None:
+    """A converter that is made or used under the clock takes its classes for the standard ones."""
+    with freeze_time(INSTANT):
+        converter = make_converter()
+        now: Any = dt.datetime.now(UTC)
+        assert "2021-12-28T14:11:47.845618Z" == converter.unstructure(now)
+        assert now == converter.structure("2021-12-28T14:11:47.845618Z", dt.datetime)
+        assert now == converter.structure("2021-12-28T14:11:47.845618Z", datetime)
+        assert now.date() == converter.structure("2021-12-28", dt.date)
+
+
+def test_an_instant_of_any_class_is_a_moment() -> None:
+    """A header takes an instance of a subclass of datetime, and writes it as any other."""
+    event = Plain("a", header=MessageHeader(occurred_on=Moment(2021, 12, 28, 14, 11, 47, 845618, UTC)))
+    assert INSTANT == event.dict()["data"]["occurred_on"]
+    assert event == Plain.from_json(event.json())
+    whole = Plain("a", header=MessageHeader(occurred_on=Moment(2021, 12, 28, tzinfo=UTC)))
+    assert "2021-12-28 00:00:00.000000" == whole.dict()["data"]["occurred_on"]
+    assert "2021-12-28T00:00:00Z" == rewritten(Moment(2021, 12, 28, tzinfo=UTC), datetime)

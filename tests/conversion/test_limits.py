@@ -1,0 +1,174 @@
+"""Limits: found without recursion, in linear time, whatever the bytes are."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from every_kind import Tree
+from holders import holder, problems_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domainkit.conversion._limits import (
+    DEFAULT_LIMITS,
+    Limits,
+    checked,
+    has_longer_string,
+    is_deeper,
+    parsed,
+    shallow,
+)
+from domainkit.conversion._nodes import MISSING, Problems
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet='ab"\\[]{}\n\u00e4', max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(alphabet='"\\[]{}a', max_size=4), inner, max_size=4)
+    ),
+    max_leaves=25,
+)  # fmt: skip  # one strategy
+
+
+def depth_of(value: Any) -> int:
+    """Return how deep the containers of builtins go."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + max(map(depth_of, inside), default=0)
+
+
+def longest_string(value: Any) -> int:
+    """Return the length of the longest string, as JSON writes it."""
+    if isinstance(value, str):
+        return len(json.dumps(value, ensure_ascii=False).encode()) - 2
+    if isinstance(value, dict):
+        return max(map(longest_string, [*value, *value.values()]), default=0)
+    return max(map(longest_string, value), default=0) if isinstance(value, list) else 0
+
+
+@given(value=JSON, most=st.integers(1, 6))
+def test_the_depth_is_that_of_the_parsed_value(value: Any, most: int) -> None:
+    """Brackets in strings, escaped quotes and backslashes mislead nobody."""
+    for separators in ((",", ":"), (" , ", " : ")):
+        data = json.dumps(value, ensure_ascii=False, separators=separators).encode()
+        assert (depth_of(value) > most) == is_deeper(data, most)
+
+
+@given(value=JSON, most=st.integers(1, 12))
+def test_the_longest_string_is_that_of_the_parsed_value(value: Any, most: int) -> None:
+    """The length of a string is that of its bytes as written, escapes included; keys are strings too."""
+    data = json.dumps(value, ensure_ascii=False).encode()
+    assert (longest_string(value) > most) == has_longer_string(data, most)
+
+
+@given(value=JSON, most=st.integers(1, 6))
+def test_the_depth_of_builtins(value: Any, most: int) -> None:
+    """Builtins are measured as their JSON is."""
+    problems = Problems()
+    assert (depth_of(value) <= most) == shallow(value, Limits(max_depth=most), problems)
+    assert (depth_of(value) > most) == bool(problems)
+
+
+@given(data=st.binary(max_size=200), most=st.integers(1, 5))
+def test_any_bytes_have_a_depth(data: bytes, most: int) -> None:
+    """What is no JSON at all has an answer as well."""
+    assert isinstance(is_deeper(data, most), bool)
+    assert isinstance(has_longer_string(data, most), bool)
+
+
+MEGABYTES = 4 * 1024 * 1024
+HOSTILE: dict[str, bytes] = {
+    "opened": b"[",
+    "pairs": b"[],",
+    "opened and pairs": b"[[],",
+    "closed and opened": b"][",
+    "quotes": b'"',
+    "escaped quotes": b'\\"',
+    "backslashes": b"\\",
+    "brackets in strings": b'"[",',
+    "an escape before a bracket": b'"\\"[',
+    "objects": b'{"a":{},"b":[{}]},',
+    "digits": b"1",
+    "no ASCII": "ä".encode(),
+}
+
+
+@pytest.mark.parametrize("pattern", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("limits", [DEFAULT_LIMITS, Limits(max_string=1000)], ids=["default", "short strings"])
+def test_hostile_bytes_are_looked_at_in_linear_time(pattern: bytes, limits: Limits) -> None:
+    """Twice the bytes take no more than about twice the time: never a hundred times as long."""
+    seconds = []
+    for size in (MEGABYTES // 4, MEGABYTES):
+        data = (pattern * (size // len(pattern) + 1))[:size]
+        start = time.process_time()
+        checked(data, limits, Problems())
+        seconds.append(time.process_time() - start)
+    assert seconds[1] < 20 * seconds[0] + 0.05
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (5, "type"),
+        (None, "type"),
+        (["x"], "type"),
+        ("\ud800", "json"),
+        (b"\xff", "json"),
+        ('"ä"'.encode("latin-1"), "json"),
+        (b'"\xed\xa0\x80"', "json"),
+        (b"12345678901", "limit"),
+        ("12345678901", "limit"),
+        (memoryview(b"12345678901"), "limit"),
+        ("äääääääää", "limit"),
+        (b'"123456"', "limit"),
+        (b"[[[0]]]", "limit"),
+    ],
+)
+def test_what_is_not_safe_to_parse_is_one_problem(raw: Any, code: str) -> None:
+    """What is no text in UTF-8, or too long, too deep, or has too long a string, is one problem of the whole."""
+    problems = Problems()
+    assert checked(raw, Limits(max_bytes=10, max_depth=2, max_string=5), problems) is None
+    assert [("$", code)] == [(problem.path, problem.code) for problem in problems]
+
+
+@pytest.mark.parametrize("raw", ["äb", "äb".encode(), bytearray("äb".encode()), memoryview("äb".encode())])
+def test_text_and_anything_like_bytes_is_let_through(raw: Any) -> None:
+    """The bytes come out as they are."""
+    assert "äb".encode() == checked(raw, DEFAULT_LIMITS, Problems())
+
+
+def test_what_is_no_json_is_one_problem() -> None:
+    """Parsing gives the value, or MISSING and a problem with the code `json`."""
+    problems = Problems()
+    assert {"a": [1]} == parsed(b'{"a": [1]}', problems)
+    assert [] == problems
+    for data in (b"", b"{", b"NaN", b'"\\ud800"', b"1" * 5000, b"1e999", b"\xef\xbb\xbf1", "1".encode("utf-16"), b"01"):
+        assert MISSING is parsed(data, problems)
+    assert {"json"} == {problem.code for problem in problems}
+
+
+def test_builtins_that_hold_themselves_are_refused() -> None:
+    """from_dict refuses a dict or a list inside itself, also where it branches, and does not recurse."""
+    ring: dict[str, Any] = {}
+    ring.update(a=ring, b=ring, c=[ring, ring])
+    cls = holder(Tree)
+    for data in (ring, {"data": ring}, {"data": {"attributes": {"field": ring}}}, {"data": {"meta": ring}}):
+        assert ["limit"] == [problem.code for problem in problems_of(lambda data=data: cls.from_dict(data))]
+
+
+def test_depth_is_measured_through_all_mappings_and_tuples() -> None:
+    """Mappings of any class and tuples count as objects and arrays."""
+
+    class Other(Mapping[str, object]):
+        def __getitem__(self, _: str) -> object:
+            return ({"a": 1},)
+
+        def __iter__(self) -> Any:
+            return iter("a")
+
+        def __len__(self) -> int:
+            return 1
+
+    assert not shallow(Other(), Limits(max_depth=2), Problems())
+    assert shallow(Other(), Limits(max_depth=3), Problems())
+    assert shallow(5, Limits(max_depth=1), Problems())
