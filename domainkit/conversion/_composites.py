@@ -1,5 +1,6 @@
 """The nodes of collections: tuples, frozensets and mappings."""
 
+import enum
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -154,6 +155,8 @@ class MappingNode(Node):
         self.wire = dict[str, item.wire]  # type: ignore[name-defined]  # built at run time
         self.expected = f"an object from {key.expected} to {item.expected}"
         self._keys = dict[key.wire, Any]  # type: ignore[name-defined]  # as above
+        plain = isinstance(key.wire, type) and not issubclass(key.wire, enum.Enum)
+        self._dump_key: Function = key.dump if plain else lambda name: _key_value(key.dump(name))
         load_keys, load_item = self._key_loader(), loader(item)
         if item.load is None:
             self.load = load_keys
@@ -176,7 +179,7 @@ class MappingNode(Node):
     def dump(self, value: Any) -> Any:
         if type(value) not in self.object_classes:
             raise Refused
-        dump_key, dump_item = self.key.dump, self.item.dump
+        dump_key, dump_item = self._dump_key, self.item.dump
         return {dump_key(name): dump_item(entry) for name, entry in value.items()}
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
@@ -207,12 +210,17 @@ class MappingNode(Node):
             return problems.add(path, f"Mapping ({self.expected})", "type")
         pairs = [
             (
-                self.key.write(name, f"{path}[key {index}]", problems),
+                _key_value(self.key.write(name, f"{path}[key {index}]", problems)),
                 self.item.write(entry, f"{path}[{index}]", problems),
             )
             for index, (name, entry) in enumerate(value.items())
         ]
         return MISSING if any(name is MISSING or entry is MISSING for name, entry in pairs) else dict(pairs)
+
+
+def _key_value(wire: Any) -> Any:
+    """Return the wire value of a key as msgspec before 0.22 takes it too: the value of an Enum, in place of the member."""
+    return wire.value if isinstance(wire, enum.Enum) else wire
 
 
 def no_fewer(made: dict[Any, Any], wire: Mapping[Any, Any]) -> FrozenMapping[Any, Any]:

@@ -30,6 +30,17 @@ def is_frozenset(hint: object) -> bool:
     return get_origin(hint) is frozenset
 
 
+def is_fixed_tuple(hint: object) -> bool:
+    """Tell whether the type is a tuple of just so many items."""
+    return get_origin(hint) is tuple and get_args(hint)[1:] != (...,)
+
+
+def unstructure_fixed_tuple(hint: Any, converter: Converter) -> Hook:
+    """Return the hook that writes `tuple[X, Y]` as a list; cattrs keeps it a tuple."""
+    hooks = [converter.get_unstructure_hook(item) for item in get_args(hint)]
+    return lambda value: [hook(entry) for hook, entry in zip(hooks, value, strict=True)]
+
+
 def is_mapping(hint: object) -> bool:
     """Tell whether the type is `Mapping[K, V]` or `dict[K, V]`."""
     return get_origin(hint) in (collections.abc.Mapping, dict)

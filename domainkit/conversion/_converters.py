@@ -7,7 +7,14 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from cattrs import Converter
 
-from domainkit.conversion._containers import is_array, is_frozenset, sorted_list, structure_array
+from domainkit.conversion._containers import (
+    is_array,
+    is_fixed_tuple,
+    is_frozenset,
+    sorted_list,
+    structure_array,
+    unstructure_fixed_tuple,
+)
 from domainkit.conversion._derive import Derivation, is_message
 from domainkit.conversion._hooks import Hook, reads_itself, writes_itself
 from domainkit.conversion._leaves import LEAVES
@@ -72,6 +79,7 @@ def configure_converter(converter: Converter, *, unwrap_value_objects: bool = Tr
     converter.register_structure_hook_factory(_is_literal, _read_leaf)
     converter.register_structure_hook_factory(_is_enum, _read_leaf)
     converter.register_unstructure_hook_factory(is_frozenset, sorted_list)
+    converter.register_unstructure_hook_factory(is_fixed_tuple, unstructure_fixed_tuple)
     converter.register_structure_hook_factory(is_array, structure_array)
     converter.register_unstructure_hook_factory(is_model, unstructure_model)
     converter.register_structure_hook_factory(is_model, structure_model)

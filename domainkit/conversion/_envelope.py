@@ -247,7 +247,7 @@ def _read_occurred_on(inner: Mapping[Any, Any], problems: Problems) -> datetime 
         return None
     try:
         return utc_moment(found)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, msgspec.ValidationError):  # the last is no ValueError before msgspec 0.21
         problems.add("$.data.occurred_on", _OCCURRED_ON, "value")
         return None
 

@@ -163,7 +163,7 @@ class ConstrainedNode(Node):
             return all(_has_length(meta, len(wire)) for meta in self.constraints)
         try:
             self._decoder.decode(msgspec.json.encode(wire))
-        except (TypeError, ValueError):  # it breaks a constraint, or can't be written at all
+        except (TypeError, ValueError, msgspec.ValidationError):  # it breaks a constraint, or can't be written at all
             return False
         return True
 
