@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from msgspec import Meta
 
-from domainkit import DomainEvent, InvalidMessage, Tagged
+from domainkit import DomainEvent, InvalidMessage, Tagged, ValueObject
+
+
+class Title(ValueObject[str]): ...
 
 
 @frozen
@@ -29,8 +32,9 @@ class Paid(DomainEvent):
     earlier: tuple[Payment, ...] = ()
     maybe: Payment | None = None
     limits: Mapping[str, tuple[str, ...]] | None = None
+    wide: Annotated[int | bool, Meta(description="any")] | Title | None = None
+    either: Payment | int | None = None
     pair: tuple[tuple[str, ...], int] = ((), 0)
-    wide: Annotated[int | str, Meta(description="any")] | None = None
 
 
 def problems_of(error: InvalidMessage) -> list[tuple[str, str]]:
@@ -48,8 +52,11 @@ def refused(by: object) -> list[tuple[str, str]]:
 
 def test_each_class_comes_back_as_itself() -> None:
     """The tag says which class an object is, at every place."""
-    event = Paid(Card("1"), (Transfer("DE"), Card("2")), Transfer("FR"), {"day": ("1", "2")}, "x")
+    event = Paid(Card("1"), (Transfer("DE"), Card("2")), Transfer("FR"), {"day": ("1", "2")}, Title("x"), Card("3"))
     assert event == Paid.from_json(event.json()) == Paid.from_dict(event.dict())
+    for wide, either in ((5, 6), (True, None), (None, Transfer("ES"))):
+        other = evolve(event, wide=wide, either=either)
+        assert other == Paid.from_json(other.json()) == Paid.from_dict(other.dict())
     assert {"kind": "card", "number": "1"} == event.dict()["data"]["attributes"]["by"]
 
 
