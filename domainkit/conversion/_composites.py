@@ -219,7 +219,7 @@ class MappingNode(Node):
 
 
 def _key_value(wire: Any) -> Any:
-    """Return the wire value of a key as msgspec before 0.22 takes it too: the value of an Enum, in place of the member."""
+    """Return the wire value of a key as msgspec before 0.22 takes it too: of an Enum its value, not the member."""
     return wire.value if isinstance(wire, enum.Enum) else wire
 
 
