@@ -270,7 +270,8 @@ def test_fields_that_are_unwrapped_by_a_note_or_by_name(cls: Any) -> None:
 
 REFUSED: list[tuple[Any, Any]] = [
     (int, "5"), (int, True), (int, 1.0), (int, None), (int, 10**4300), (bool, 1), (bool, "true"), (bool, None),
-    (str, 5), (str, b"x"), (str, None), (str, "\ud800"), (float, "1.5"), (float, True), (float, math.nan), (float, math.inf),
+    (str, 5), (str, b"x"), (str, None), (str, "\ud800"), (float, "1.5"), (float, True), (float, math.nan),
+    (float, math.inf),
     (type(None), 0), (UUID, "x"), (UUID, 5), (bytes, "x"), (bytes, 5), (date, "2021-12-28T00:00:00"), (date, MOMENT),
     (datetime, "2021-12-28T14:11:47"), (datetime, datetime(2021, 12, 28)), (datetime, date(2021, 12, 28)), (time, "x"),
     (datetime, "2021-12-28T14:11:47.1234567Z"), (timedelta, "P1Y"), (Decimal, "NaN"), (Decimal, 1.5),
