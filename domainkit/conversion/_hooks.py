@@ -58,7 +58,7 @@ def _own(dispatch: Any, cls: type) -> Hook | None:
     if base in _NOT_OWN:
         return _own_by_predicate(dispatch._function_dispatch, cls) if base is object else None
     hook: Hook = registered[base]
-    return hook
+    return hook if _is_users(hook) else None
 
 
 def _own_by_predicate(dispatch: Any, cls: type) -> Hook | None:
