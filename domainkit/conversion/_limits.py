@@ -50,6 +50,8 @@ def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
 
 
 def _as_bytes(raw: object, limits: Limits, problems: Problems) -> bytes | None:
+    if type(raw) is bytes and len(raw) <= limits.max_bytes and raw.isascii():
+        return raw  # as nearly all are
     if not isinstance(raw, str | bytes | bytearray | memoryview):
         problems.add("$", _JSON, "type")
         return None
