@@ -131,10 +131,12 @@ def test_what_is_not_safe_to_parse_is_one_problem(raw: Any, code: str) -> None:
     assert [("$", code)] == [(problem.path, problem.code) for problem in problems]
 
 
-@pytest.mark.parametrize("raw", ["äb", "äb".encode(), bytearray("äb".encode()), memoryview("äb".encode())])
-def test_text_and_anything_like_bytes_is_let_through(raw: Any) -> None:
+@pytest.mark.parametrize("text", ["ab", "äb"])
+def test_text_and_anything_like_bytes_is_let_through(text: str) -> None:
     """The bytes come out as they are."""
-    assert "äb".encode() == checked(raw, DEFAULT_LIMITS, Problems())
+    raw = text.encode()
+    given: list[Any] = [text, raw, bytearray(raw), memoryview(raw), memoryview(raw + raw)[: len(raw)]]
+    assert [raw] * 5 == [checked(one, DEFAULT_LIMITS, Problems()) for one in given]
 
 
 def test_what_is_no_json_is_one_problem() -> None:
