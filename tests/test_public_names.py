@@ -28,6 +28,7 @@ PUBLIC_NAMES = [
     "AsyncInmemoryCommandBus",
     "AsyncInmemoryCrudRepository",
     "AsyncInmemoryDomainEventBus",
+    "AsyncInmemoryNotifier",
     "AsyncMediator",
     "AsyncMiddleware",
     "AsyncNotifier",

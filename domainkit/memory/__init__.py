@@ -6,13 +6,14 @@ from domainkit.memory.buses import (
     InmemoryCommandBus,
     InmemoryDomainEventBus,
 )
-from domainkit.memory.notifiers import InmemoryNotifier, LoggingNotifier
+from domainkit.memory.notifiers import AsyncInmemoryNotifier, InmemoryNotifier, LoggingNotifier
 from domainkit.memory.repositories import AsyncInmemoryCrudRepository, InmemoryCrudRepository
 
 __all__ = [
     "AsyncInmemoryCommandBus",
     "AsyncInmemoryCrudRepository",
     "AsyncInmemoryDomainEventBus",
+    "AsyncInmemoryNotifier",
     "InmemoryCommandBus",
     "InmemoryCrudRepository",
     "InmemoryDomainEventBus",

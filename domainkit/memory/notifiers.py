@@ -2,7 +2,7 @@
 
 import logging
 
-from domainkit.ports import Notifier, NotifierExceptionMessage, NotifierMessage
+from domainkit.ports import AsyncNotifier, Notifier, NotifierExceptionMessage, NotifierMessage
 
 
 class LoggingNotifier(Notifier):
@@ -54,3 +54,30 @@ class InmemoryNotifier(Notifier):
     def publish_exception(self, message: NotifierExceptionMessage) -> None:
         """Keep a message about an exception."""
         self._messages.append(message)
+
+
+class AsyncInmemoryNotifier(AsyncNotifier):
+    """The async twin of InmemoryNotifier.
+
+    >>> import asyncio
+    >>> notifier = AsyncInmemoryNotifier()
+    >>> asyncio.run(notifier.publish(NotifierMessage("Import finished")))
+    >>> len(notifier.messages)
+    1
+    """
+
+    def __init__(self) -> None:
+        self._inner = InmemoryNotifier()
+
+    @property
+    def messages(self) -> tuple[NotifierMessage | NotifierExceptionMessage, ...]:
+        """All messages, the oldest first."""
+        return self._inner.messages
+
+    async def publish(self, message: NotifierMessage) -> None:
+        """Keep a message."""
+        self._inner.publish(message)
+
+    async def publish_exception(self, message: NotifierExceptionMessage) -> None:
+        """Keep a message about an exception."""
+        self._inner.publish_exception(message)

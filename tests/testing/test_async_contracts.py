@@ -11,13 +11,10 @@ from domainkit import (
     AsyncInmemoryCommandBus,
     AsyncInmemoryCrudRepository,
     AsyncInmemoryDomainEventBus,
-    AsyncNotifier,
+    AsyncInmemoryNotifier,
     BusCannotPublish,
     Command,
     DomainEvent,
-    InmemoryNotifier,
-    NotifierExceptionMessage,
-    NotifierMessage,
 )
 from domainkit.testing import (
     AsyncCommandBusContract,
@@ -50,25 +47,12 @@ class TestAsyncInmemoryCommandBus(AsyncCommandBusContract[AsyncInmemoryCommandBu
         return bus.dispatched
 
 
-class Told(AsyncNotifier):
-    """An async notifier around the one in memory."""
+class TestAsyncInmemoryNotifier(AsyncNotifierContract[AsyncInmemoryNotifier]):
+    async def make_async_notifier(self) -> AsyncInmemoryNotifier:
+        return AsyncInmemoryNotifier()
 
-    def __init__(self) -> None:
-        self.inner = InmemoryNotifier()
-
-    async def publish(self, message: NotifierMessage) -> None:
-        self.inner.publish(message)
-
-    async def publish_exception(self, message: NotifierExceptionMessage) -> None:
-        self.inner.publish_exception(message)
-
-
-class TestAsyncNotifier(AsyncNotifierContract[Told]):
-    async def make_async_notifier(self) -> Told:
-        return Told()
-
-    def told_by(self, notifier: Told) -> str:
-        return str(notifier.inner.messages)
+    def told_by(self, notifier: AsyncInmemoryNotifier) -> str:
+        return str(notifier.messages)
 
 
 class Overwriting(AsyncInmemoryCrudRepository[SampleTask, SampleTaskId]):

@@ -16,6 +16,7 @@ from domainkit import (
     AsyncInmemoryCommandBus,
     AsyncInmemoryCrudRepository,
     AsyncInmemoryDomainEventBus,
+    AsyncInmemoryNotifier,
     AsyncMediator,
     AsyncMiddleware,
     AsyncNotifier,
@@ -134,3 +135,6 @@ with handling(command):
 
 async def use_bare_mediator(mediator: AsyncMediator) -> None:
     assert_type(await mediator.send(CloseTask(TaskId.v4())), Result[None, DomainError | CommandNotHandled])
+
+
+notifier_in_memory: AsyncNotifier = AsyncInmemoryNotifier()
