@@ -4,6 +4,7 @@ import asyncio
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from threading import Thread
 from typing import Any, Generic, Never, Self, TypeVar
 
 from returns.result import Result
@@ -40,14 +41,20 @@ Tasks = AsyncCrudRepository[SampleTask, SampleTaskId]
 
 
 class _Loop:
-    """An event loop of a test's own, closed when nobody has it any more."""
+    """An event loop in a thread of its own, which ends when nobody has this object any more."""
 
     def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-        weakref.finalize(self, self._runner.close)
+        self._loop = asyncio.new_event_loop()
+        Thread(target=_serve, args=(self._loop,), daemon=True).start()
+        weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
 
     def run(self, awaited: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(awaited)
+        return asyncio.run_coroutine_threadsafe(awaited, self._loop).result()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
 
 
 class BlockingCrudRepository(CrudRepository[SampleTask, SampleTaskId]):
