@@ -11,6 +11,7 @@ from domainkit.conversion import ValueObjectSerializer, configure_converter, mak
 from domainkit.conversion._derive import UnsupportedTypeError
 from domainkit.conversion._limits import Limits
 from domainkit.conversion._tagged import Tagged
+from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,
@@ -25,8 +26,10 @@ from domainkit.errors import (
     InvalidMessage,
     InvalidUuid,
     InvalidValueObject,
+    MessageRefused,
     NotAllowed,
     NotFound,
+    OutcomeUnknownError,
     Problem,
     UnknownError,
     UnknownMessage,
@@ -47,6 +50,7 @@ from domainkit.memory import (
     AsyncInmemoryCommandBus,
     AsyncInmemoryCrudRepository,
     AsyncInmemoryDomainEventBus,
+    AsyncInmemoryMessagePublisher,
     AsyncInmemoryNotifier,
     InmemoryCommandBus,
     InmemoryCrudRepository,
@@ -100,8 +104,10 @@ __all__ = [
     "AsyncInmemoryCommandBus",
     "AsyncInmemoryCrudRepository",
     "AsyncInmemoryDomainEventBus",
+    "AsyncInmemoryMessagePublisher",
     "AsyncInmemoryNotifier",
     "AsyncMediator",
+    "AsyncMessagePublisher",
     "AsyncMiddleware",
     "AsyncNotifier",
     "AsyncSubscriber",
@@ -139,12 +145,15 @@ __all__ = [
     "MessageCodec",
     "MessageHeader",
     "MessageInfo",
+    "MessageRefused",
     "Middleware",
     "NotAllowed",
     "NotFound",
     "Notifier",
     "NotifierExceptionMessage",
     "NotifierMessage",
+    "OutcomeUnknownError",
+    "OutgoingMessage",
     "Problem",
     "ProblemDetails",
     "Repository",

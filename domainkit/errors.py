@@ -2,7 +2,9 @@
 
 DomainError
 ├── CriticalError
-│   └── BusCannotPublish
+│   ├── BusCannotPublish
+│   │   └── MessageRefused
+│   └── OutcomeUnknownError
 ├── UnknownError
 ├── NotFound
 │   ├── AggregateNotFoundError
@@ -131,6 +133,21 @@ class CriticalError(DomainError):
 
 class BusCannotPublish(CriticalError):
     """A bus could not hand over a message. `additional_info` says which and why."""
+
+
+class MessageRefused(BusCannotPublish):
+    """A broker that is there won't take this one message: no queue is bound for it, or it said no.
+
+    Other messages may go through; this one will be refused again until something is mended.
+    """
+
+
+class OutcomeUnknownError(CriticalError):
+    """A change was sent to be committed, and no answer came: it may have been stored, or not.
+
+    Neither a success nor a failure: look at what is stored before you do it again, or do it in a way that may be
+    repeated.
+    """
 
 
 @frozen(kw_only=True, repr=False)

@@ -20,6 +20,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("codec",),  # MessageCodec
     ("results",),  # pipeline, fold, collect
     ("ports",),  # what the domain asks of the outside
+    ("delivery",),  # what leaves the process, as bytes
     ("use_cases",),  # UseCase and its guard
     ("mediator",),  # typed dispatch
     ("http",),  # statuses and problem details

@@ -7,12 +7,14 @@ from domainkit.memory.buses import (
     InmemoryDomainEventBus,
 )
 from domainkit.memory.notifiers import AsyncInmemoryNotifier, InmemoryNotifier, LoggingNotifier
+from domainkit.memory.publishers import AsyncInmemoryMessagePublisher
 from domainkit.memory.repositories import AsyncInmemoryCrudRepository, InmemoryCrudRepository
 
 __all__ = [
     "AsyncInmemoryCommandBus",
     "AsyncInmemoryCrudRepository",
     "AsyncInmemoryDomainEventBus",
+    "AsyncInmemoryMessagePublisher",
     "AsyncInmemoryNotifier",
     "InmemoryCommandBus",
     "InmemoryCrudRepository",

@@ -1,0 +1,70 @@
+"""What leaves the process: a message as the bytes that a broker is given, and the port of what publishes those."""
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+from attrs import field, frozen
+from returns.result import Result
+
+from domainkit.codec import MessageCodec
+from domainkit.errors import BusCannotPublish
+from domainkit.messages import Message, MessageInfo
+from domainkit.values import Uuid
+
+
+@frozen
+class OutgoingMessage:
+    """An encoded message with what a broker needs to know of it.
+
+    >>> from domainkit import DomainEvent, MessageCodec
+    >>> class TaskCreated(DomainEvent): ...
+    >>> OutgoingMessage.of(TaskCreated(), MessageCodec(TaskCreated)).info
+    MessageInfo(name='task.created', version=1, kind='domain_event')
+
+    Args:
+        id: the message's own id: those who receive it twice know it by that.
+        info: its name, version and kind: what it is routed by.
+        body: the exact bytes to deliver; they may hold secrets, and aren't shown.
+        key: messages with one key are delivered in the order in which they were recorded: the id of the aggregate.
+    """
+
+    id: Uuid
+    info: MessageInfo
+    body: bytes = field(repr=False)
+    key: str
+
+    @classmethod
+    def of(cls, message: Message, codec: MessageCodec, *, key: str | None = None) -> Self:
+        """Return a message as `codec` encodes it.
+
+        Args:
+            message: of a class that the codec knows.
+            codec: what encodes it.
+            key: whose order it keeps; the message's own id unless given: the order of no other.
+
+        Raises:
+            InvalidMessage: as `MessageCodec.encode` does.
+        """
+        message_id = message.header.id
+        return cls(message_id, type(message).info(), codec.encode(message), str(message_id) if key is None else key)
+
+
+class AsyncMessagePublisher(ABC):
+    """Hands encoded messages over to a broker, and knows when the broker has them.
+
+    See Hohpe and Woolf, Enterprise Integration Patterns (2003), Message Endpoint.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
+        """Publish a message; a Success says that the broker has it, and will keep it for those who subscribed.
+
+        A Failure with MessageRefused where the broker is there and won't take this message; with another
+        BusCannotPublish where the broker can't be reached or gave no answer in time: it may have the message then.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of the connection. A message handed to a closed publisher is a Failure. Closing again does nothing."""

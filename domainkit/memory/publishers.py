@@ -1,0 +1,63 @@
+"""A publisher in memory: what a relay delivers to where there is no broker."""
+
+from returns.result import Failure, Result
+
+from domainkit.codec import MessageCodec
+from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
+from domainkit.errors import BusCannotPublish, MessageRefused
+from domainkit.messages import Command, DomainEvent
+from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus
+
+
+class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
+    """Decodes each message, and hands it over to a bus of the same process before `publish` returns.
+
+    >>> import asyncio
+    >>> from domainkit import AsyncInmemoryDomainEventBus
+    >>> class TaskCreated(DomainEvent): ...
+    >>> codec, bus = MessageCodec(TaskCreated), AsyncInmemoryDomainEventBus()
+    >>> publisher = AsyncInmemoryMessagePublisher(codec, events=bus)
+    >>> asyncio.run(publisher.publish(OutgoingMessage.of(TaskCreated(), codec)))
+    <Success: None>
+    >>> len(bus.published)
+    1
+
+    Args:
+        codec: knows the classes of the messages.
+        events: where domain events go; without one they are refused.
+        commands: where commands go; without one they are refused.
+    """
+
+    def __init__(
+        self,
+        codec: MessageCodec,
+        *,
+        events: AsyncDomainEventBus | None = None,
+        commands: AsyncCommandBus | None = None,
+    ) -> None:
+        self._codec = codec
+        self._events = events
+        self._commands = commands
+        self._open = True
+
+    async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
+        """Hand a message over; a Failure with MessageRefused where it can't be decoded, or no bus takes it."""
+        if not self._open:
+            return Failure(BusCannotPublish(additional_info={"message": "the publisher is closed"}))
+        decoded = self._codec.decode(message.body)
+        if isinstance(decoded, Failure):
+            return _refused(message, "it can't be decoded")
+        found = decoded.unwrap()
+        if isinstance(found, DomainEvent) and self._events is not None:
+            return await self._events.publish(found)
+        if isinstance(found, Command) and self._commands is not None:
+            return await self._commands.dispatch(found)
+        return _refused(message, f"there is no bus for a {message.info.kind}")
+
+    async def close(self) -> None:
+        """Refuse messages from now on; the buses stay open."""
+        self._open = False
+
+
+def _refused(message: OutgoingMessage, reason: str) -> Failure[MessageRefused]:
+    return Failure(MessageRefused(uuid_value=str(message.id), additional_info={"message": reason}))
