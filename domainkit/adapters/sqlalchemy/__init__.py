@@ -1,0 +1,25 @@
+"""State and messages in a SQL database, by SQLAlchemy Core (extra `sql`; with PostgreSQL, extra `postgres`)."""
+
+try:
+    import sqlalchemy as _sqlalchemy  # noqa: F401  (whether it is there)
+except ImportError as _error:
+    from domainkit.adapters import missing_extra
+
+    raise missing_extra(__name__, "sql") from _error
+
+from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
+from domainkit.adapters.sqlalchemy.outbox import Outbox
+from domainkit.adapters.sqlalchemy.tables import aggregate_table, inbox_table, outbox_table
+from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+
+__all__ = [
+    "AsyncUnitOfWork",
+    "Outbox",
+    "UnitOfWork",
+    "aggregate_table",
+    "configure_engine",
+    "inbox_table",
+    "make_async_engine",
+    "make_engine",
+    "outbox_table",
+]

@@ -1,0 +1,85 @@
+"""Engines of SQLAlchemy as the other parts need them."""
+
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+EngineT = TypeVar("EngineT", Engine, AsyncEngine)
+
+READ_ONLY = "domainkit_read_only"
+"""The execution option of a connection whose transaction only reads: on SQLite it waits for no writer."""
+
+BUSY_TIMEOUT = timedelta(seconds=30)
+
+
+def make_engine(
+    url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **options: Any
+) -> Engine:  # Any: those of SQLAlchemy
+    """Return an engine for SQLite or PostgreSQL (by psycopg).
+
+    >>> make_engine("sqlite:///tasks.db").dialect.name
+    'sqlite'
+
+    Args:
+        url: such as `sqlite:///tasks.db` or `postgresql+psycopg://me@localhost/tasks`.
+        busy_timeout: how long a transaction on SQLite waits for the one that is writing.
+        options: what `sqlalchemy.create_engine` takes.
+    """
+    return configure_engine(create_engine(url, **_options(url, options)), busy_timeout=busy_timeout)
+
+
+def make_async_engine(
+    url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **options: Any
+) -> AsyncEngine:  # Any: as above
+    """Return an async engine for SQLite (by aiosqlite) or PostgreSQL (by psycopg).
+
+    >>> make_async_engine("sqlite+aiosqlite:///tasks.db").dialect.driver
+    'aiosqlite'
+
+    Args:
+        url: such as `sqlite+aiosqlite:///tasks.db` or `postgresql+psycopg://me@localhost/tasks`.
+        busy_timeout: how long a transaction on SQLite waits for the one that is writing.
+        options: what `sqlalchemy.ext.asyncio.create_async_engine` takes.
+    """
+    return configure_engine(create_async_engine(url, **_options(url, options)), busy_timeout=busy_timeout)
+
+
+def _options(url: str | URL, given: dict[str, Any]) -> dict[str, Any]:
+    # a server may have been started again since a connection was made
+    return given if make_url(url).get_backend_name() == "sqlite" else {"pool_pre_ping": True, **given}
+
+
+def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> EngineT:
+    """Teach an engine of your own what `make_engine` does, and return it.
+
+    On SQLite: a write-ahead log, so that readers and the one writer don't wait for each other; transactions that begin
+    with BEGIN IMMEDIATE, so that one which reads and then writes is never refused halfway; a busy timeout, so that
+    writers wait for their turn; foreign keys that are checked. See https://sqlite.org/wal.html and
+    https://sqlite.org/lang_transaction.html. On other databases nothing.
+
+    Args:
+        engine: an Engine or AsyncEngine that nobody has connected with yet.
+        busy_timeout: how long a transaction waits for the one that is writing.
+    """
+    inner = engine if isinstance(engine, Engine) else engine.sync_engine
+    if inner.dialect.name != "sqlite":
+        return engine
+    milliseconds = round(busy_timeout / timedelta(milliseconds=1))
+
+    @event.listens_for(inner, "connect")
+    def set_up(connection: Any, _: object) -> None:  # Any: the driver's own, which has no common type
+        connection.isolation_level = None  # the driver begins no transactions of its own
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(inner, "begin")
+    def begin(connection: Connection) -> None:
+        reads = connection.get_execution_options().get(READ_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,93 @@
+"""The tables, made in the MetaData of the user, whose migrations (by Alembic, say) know them as they know his own."""
+
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, Uuid
+
+from domainkit.adapters.sqlalchemy._types import POSITION, UtcDateTime
+
+
+def aggregate_table(metadata: MetaData, name: str, *, schema: str | None = None) -> Table:
+    """Return a table for the aggregates of one class: `id`, `version`, `state` (JSON text), and `position`.
+
+    `position` counts the rows in the order in which they were saved. The state is text, since that keeps what was
+    written to the last digit; a query on PostgreSQL reads into it by `state::jsonb`.
+
+    >>> sorted(aggregate_table(MetaData(), "tasks").columns.keys())
+    ['id', 'position', 'state', 'version']
+
+    Args:
+        metadata: where the table is added.
+        name: the table's name.
+        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+    """
+    return Table(
+        name,
+        metadata,
+        Column("position", POSITION, primary_key=True, autoincrement=True),
+        Column("id", Uuid(), nullable=False, unique=True),
+        Column("version", Integer(), nullable=False),
+        Column("state", Text(), nullable=False),
+        schema=schema,
+        sqlite_autoincrement=True,  # never counts down: a new row comes after all that there were
+    )
+
+
+def outbox_table(metadata: MetaData, name: str = "outbox", *, schema: str | None = None) -> Table:
+    """Return a table for the messages that wait for a relay, and those that were sent lately.
+
+    >>> outbox_table(MetaData()).columns["body"].nullable
+    False
+
+    Args:
+        metadata: where the table is added.
+        name: the table's name.
+        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+    """
+    table = Table(
+        name,
+        metadata,
+        Column("position", POSITION, primary_key=True, autoincrement=True),
+        Column("message_id", Uuid(), nullable=False, unique=True),
+        Column("name", Text(), nullable=False),
+        Column("version", Integer(), nullable=False),
+        Column("kind", Text(), nullable=False),
+        Column("ordering_key", Text(), nullable=False),
+        Column("body", LargeBinary(), nullable=False),
+        Column("recorded_at", UtcDateTime(), nullable=False),
+        Column("attempts", Integer(), nullable=False, default=0, server_default="0"),
+        Column("not_before", UtcDateTime()),
+        Column("leased_by", Text()),
+        Column("leased_until", UtcDateTime()),
+        Column("sent_at", UtcDateTime()),
+        Column("parked_at", UtcDateTime()),
+        Column("reason", Text()),
+        schema=schema,
+        sqlite_autoincrement=True,  # a position is never used twice, even after the last rows were cleaned away
+    )
+    unsent = table.c.sent_at.is_(None)
+    Index(f"ix_{name}_unsent", table.c.ordering_key, table.c.position, sqlite_where=unsent, postgresql_where=unsent)
+    Index(f"ix_{name}_waiting", table.c.position, sqlite_where=unsent, postgresql_where=unsent)
+    Index(f"ix_{name}_sent_at", table.c.sent_at)
+    return table
+
+
+def inbox_table(metadata: MetaData, name: str = "inbox", *, schema: str | None = None) -> Table:
+    """Return a table for what was handled: which message, by which handler, and when.
+
+    >>> [column.name for column in inbox_table(MetaData()).primary_key]
+    ['message_id', 'handler']
+
+    Args:
+        metadata: where the table is added.
+        name: the table's name.
+        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+    """
+    table = Table(
+        name,
+        metadata,
+        Column("message_id", Uuid(), primary_key=True),
+        Column("handler", Text(), primary_key=True),
+        Column("handled_at", UtcDateTime(), nullable=False),
+        schema=schema,
+    )
+    Index(f"ix_{name}_handled_at", table.c.handled_at)
+    return table
