@@ -13,19 +13,16 @@ from typing import ClassVar, Literal, TypeVar, get_args, get_origin
 import attrs
 
 from domainkit._classes import own_annotations, type_of
+from domainkit._inits import HOOKS, Init, slotted_init
 from domainkit._mapping import frozen_copy
 from domainkit._types import bare
 
 T = TypeVar("T")
-Init = Callable[..., None]
 
 ON_THE_WIRE = "domainkit.wire"
 """The key of a field's metadata that says how it stands on the wire, where its default doesn't."""
 ABSENT = "absent"
 REQUIRED = "required"
-
-HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
-"""What attrs calls around its constructor, where a class has it."""
 
 _MAPPING, _TUPLE, _FROZENSET = "collections.abc.Mapping[K, V]", "tuple[X, ...]", "frozenset[X]"
 _REMEDIES: tuple[tuple[type, str], ...] = (
@@ -193,8 +190,11 @@ def _install_init(cls: type, init: Init, *, last: bool) -> None:
             continue
         if holds_mapping(hint):
             mappings.append(attribute.name)
-    chosen = freezing_init(init, tuple(mappings)) if mappings else init
-    set_init(cls, chosen if resolved or last else _late_init(cls, init))
+    set_init(cls, _chosen_init(cls, init, tuple(mappings)) if resolved or last else _late_init(cls, init))
+
+
+def _chosen_init(cls: type, init: Init, mappings: tuple[str, ...]) -> Init:
+    return slotted_init(cls, init, mappings) or (freezing_init(init, mappings) if mappings else init)
 
 
 def _late_init(cls: type, init: Init) -> Init:

@@ -7,6 +7,7 @@ from typing_extensions import TypeVar
 
 from domainkit._classes import type_of
 from domainkit._frozen import ABSENT, ON_THE_WIRE, REQUIRED, Frozen, copy_with
+from domainkit._inits import SOUND_DEFAULT
 from domainkit._types import bare, describe
 from domainkit.messages import DomainEvent
 from domainkit.values import Uuid
@@ -87,7 +88,9 @@ class AggregateRoot(Frozen, Generic[IdT]):
         validator=_check_id,
         metadata={ON_THE_WIRE: REQUIRED},
     )
-    aggregate_version: int = field(default=1, kw_only=True, validator=_check_version, metadata={ON_THE_WIRE: REQUIRED})
+    aggregate_version: int = field(
+        default=1, kw_only=True, validator=_check_version, metadata={ON_THE_WIRE: REQUIRED, SOUND_DEFAULT: True}
+    )
     _domain_events: tuple[DomainEvent, ...] = field(
         default=(),
         kw_only=True,
@@ -95,7 +98,7 @@ class AggregateRoot(Frozen, Generic[IdT]):
         repr=False,
         alias="domain_events",
         validator=_check_events,
-        metadata={ON_THE_WIRE: ABSENT},
+        metadata={ON_THE_WIRE: ABSENT, SOUND_DEFAULT: True},
     )
 
     _reserved_names: ClassVar[frozenset[str]] = frozenset(

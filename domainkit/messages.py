@@ -12,6 +12,7 @@ from returns.result import Result
 from typing_extensions import TypeVar
 
 from domainkit._frozen import Frozen, copy_with, require_decorated
+from domainkit._inits import SOUND_DEFAULT
 from domainkit._mapping import FrozenMapping
 from domainkit.conversion._derive import Derivation
 from domainkit.conversion._envelope import EMPTY, MessageWire, frozen_meta, refusal
@@ -163,7 +164,9 @@ class Message(Frozen):
             instance: `header` is no MessageHeader.
     """
 
-    header: MessageHeader = field(factory=_fresh_header, kw_only=True, validator=_check_header)
+    header: MessageHeader = field(
+        factory=_fresh_header, kw_only=True, validator=_check_header, metadata={SOUND_DEFAULT: True}
+    )
 
     _kind: ClassVar[str] = "message"
     _reserved_names: ClassVar[frozenset[str]] = frozenset(

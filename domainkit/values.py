@@ -23,6 +23,8 @@ T = TypeVar("T")
 _new = object.__new__
 _set_int = UUID.__dict__["int"].__set__
 _set_safety = UUID.__dict__["is_safe"].__set__
+_SAFETY = SafeUUID.unknown
+_from_bytes = int.from_bytes
 _NOT_GIVEN = object()
 
 
@@ -389,7 +391,7 @@ class Uuid(ValueObject[UUID]):
         >>> Uuid.v4().to_uuid().version
         4
         """
-        return cls._trusted((int.from_bytes(os.urandom(16)) & _VERSION_MASK) | _VERSION_4)
+        return cls._trusted(_from_bytes(os.urandom(16)) & _VERSION_MASK | _VERSION_4)
 
     @classmethod
     def v7(cls) -> Self:
@@ -411,7 +413,7 @@ class Uuid(ValueObject[UUID]):
         """Return the id of a number that is known to be a UUID: half the time of `UUID(int=...)`."""
         uuid = _new(UUID)
         _set_int(uuid, number)
-        _set_safety(uuid, SafeUUID.unknown)
+        _set_safety(uuid, _SAFETY)
         if cls._has_rules:
             return cls(uuid)
         made = _new(cls)

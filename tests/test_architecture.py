@@ -9,7 +9,7 @@ import pytest
 import domainkit
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("_mapping", "_classes", "_types", "_frozen", "_validators"),  # private helpers: they know no word of the domain
+    ("_mapping", "_classes", "_types", "_inits", "_frozen", "_validators"),  # private helpers: they know no word of the domain
     ("errors",),  # the tree of domain errors
     ("values",),  # ValueObject, Uuid
     ("conversion",),  # objects to builtins and JSON, and back
