@@ -21,6 +21,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/retries.md": "tenacity",
     "docs/how-to/testing.md": "hypothesis",
     "domainkit/adapters/pydantic.py": "pydantic",
+    "domainkit/adapters/rabbitmq": "aio_pika",
     "domainkit/adapters/sqlalchemy": "sqlalchemy",
     "domainkit/adapters/starlette": "starlette",
     "domainkit/adapters/tenacity.py": "tenacity",

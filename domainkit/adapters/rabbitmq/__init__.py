@@ -1,0 +1,25 @@
+"""Events and commands over RabbitMQ, with aio-pika (extra `rabbitmq`): at least once, and in order.
+
+A publisher hands messages over, and knows when the broker has them; a consumer calls what `handled_by` bound:
+
+    topology = RabbitMqTopology("acme.tasks", service="mailing")
+    consumer = RabbitMqConsumer(url, topology, codec, subscribers={"greeter": TaskCreated.handled_by(greet)})
+
+    async with consumer, RabbitMqPublisher(url, topology) as publisher:
+        await RabbitMqDomainEventBus(codec, publisher).publish(TaskCreated(task_id))
+"""
+
+try:
+    import aio_pika  # noqa: F401  # whether it is there
+except ImportError as _error:
+    from domainkit.adapters import missing_extra
+
+    raise missing_extra(__name__, "rabbitmq") from _error
+
+from domainkit.adapters.rabbitmq.publisher import RabbitMqPublisher
+from domainkit.adapters.rabbitmq.topology import RabbitMqTopology
+
+__all__ = [
+    "RabbitMqPublisher",
+    "RabbitMqTopology",
+]

@@ -1,0 +1,63 @@
+"""Connections to a broker, and what may go wrong with one, told without a password."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeAlias
+
+from aio_pika import connect
+from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from yarl import URL
+
+LOST: tuple[type[BaseException], ...] = (*CONNECTION_EXCEPTIONS, asyncio.InvalidStateError)
+"""What aio-pika raises where the broker, its connection or its channel is gone; TimeoutError is among them."""
+
+Connection: TypeAlias = AbstractConnection
+
+
+def checked_url(url: str, owner: str) -> URL:
+    """Return the URL of a broker; ValueError without the URL in it, which has a password, where it is none."""
+    try:
+        parsed = URL(url)
+        usable = parsed.scheme in {"amqp", "amqps"} and bool(parsed.host)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{owner}: expected a URL like amqp://user:password@host:5672/vhost (or amqps://)")
+    return parsed
+
+
+def place(url: URL) -> str:
+    """Return where a broker is, without user and password."""
+    return f"{url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
+
+
+def seconds(value: timedelta, owner: str, option: str) -> float:
+    """Return a time in seconds; ValueError where it is none to wait for."""
+    if value <= timedelta(0):
+        raise ValueError(f"{owner}: {option} must be longer than nothing; give a timedelta above 0")
+    return value.total_seconds()
+
+
+async def opened(url: URL, name: str) -> Connection:
+    """Return a new connection that the broker shows under `name`."""
+    return await connect(url, client_properties={"connection_name": name})
+
+
+async def closed(connection: Connection, within: float) -> None:
+    """Close a connection, whatever its state; after `within` seconds without the broker's consent."""
+    with suppress(*LOST):
+        async with asyncio.timeout(within):
+            await connection.close()
+
+
+def is_cancelled() -> bool:
+    """Tell whether the running task is being cancelled, and not a future of aio-pika that it waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def name_of_error(error: BaseException) -> str:
+    """Return the class of an error: its text may have the message in it."""
+    return type(error).__name__

@@ -1,0 +1,194 @@
+"""The publisher: one connection and channel for all who publish, opened where they are gone, confirms always on."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Never, Self
+
+from aio_pika import DeliveryMode, ExchangeType
+from aio_pika.exceptions import ChannelPreconditionFailed, DeliveryError, PublishError
+from aiormq.abc import AbstractChannel as UnderlyingChannel
+from pamqp.commands import Basic
+from returns.result import Failure, Result, Success
+
+from domainkit.adapters.rabbitmq._connection import (
+    LOST,
+    Connection,
+    checked_url,
+    closed,
+    is_cancelled,
+    name_of_error,
+    opened,
+    place,
+    seconds,
+)
+from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, is_routable
+from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
+from domainkit.errors import BusCannotPublish, MessageRefused
+
+_logger = logging.getLogger("domainkit.rabbitmq")
+
+_DONE: Result[None, Never] = Success(None)
+
+
+class RabbitMqPublisher(AsyncMessagePublisher):
+    """Hands messages to RabbitMQ: persistent, confirmed, and refused where no queue is bound for them.
+
+    It connects when it is first used, and again by itself after the broker was away: a message that meets no broker is
+    a Failure within `timeout`, and the next one tries anew. All who publish share one channel and don't wait for one
+    another's confirms; the broker gets their messages in the order in which `publish` was called.
+
+        async with RabbitMqPublisher("amqp://user:secret@broker/", topology) as publisher:
+            await publisher.publish(OutgoingMessage.of(event, codec))
+
+    A message has its id as `message_id`, its name as `type`, `application/json`, the time of publishing, and the
+    headers `kind`, `version` and `key`. See https://www.rabbitmq.com/docs/confirms.
+
+    >>> RabbitMqPublisher("amqp://ada:hush@broker/", RabbitMqTopology("acme.tasks", service="core"))
+    RabbitMqPublisher(broker:5672, acme.tasks)
+
+    Args:
+        url: the broker's, `amqp://user:password@host:port/vhost`; it may have `?heartbeat=10` (seconds) and what else
+            aio-pika knows.
+        topology: the exchange; it is declared, durable, unless it is there.
+        timeout: how long a message may take, with connecting, before it is a Failure.
+
+    Raises:
+        ValueError: `url` is none of a broker, or `timeout` isn't above 0.
+    """
+
+    def __init__(self, url: str, topology: RabbitMqTopology, *, timeout: timedelta = timedelta(seconds=10)) -> None:
+        self._url = checked_url(url, "RabbitMqPublisher")
+        self._topology = topology
+        self._timeout = seconds(timeout, "RabbitMqPublisher", "timeout")
+        self._lock = asyncio.Lock()
+        self._connection: Connection | None = None
+        self._channel: UnderlyingChannel | None = None
+        self._heard = 0.0  # when the broker last confirmed something, in the loop's time
+        self._in_hand: dict[str, asyncio.Event] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._open = True
+
+    def __repr__(self) -> str:
+        return f"RabbitMqPublisher({place(self._url)}, {self._topology.exchange})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
+        """Publish a message, and wait until the broker has it on disk, in every queue that is bound for it.
+
+        A Failure with MessageRefused where no queue is bound for it, or the broker says no (a queue that is full); with
+        another BusCannotPublish where the broker is away, or gave no answer within `timeout`.
+        """
+        key = self._topology.routing_key(message.info)
+        if not is_routable(key):
+            return self._refused(message, f"its routing key is too long ({len(key)} characters)")
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._send(message, key)
+        except LOST as error:
+            return self._answered(message, key, error)
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            return self._answered(message, key, error)
+        return _DONE
+
+    async def close(self) -> None:
+        """Close the connection. Messages are refused from now on; those on their way are a Failure."""
+        self._open = False
+        self._drop()
+        while self._closing:
+            await asyncio.gather(*self._closing)
+
+    async def _send(self, message: OutgoingMessage, key: str) -> None:
+        """Publish, and wait for the confirm; one message once at a time, for a refusal names its id alone."""
+        message_id = str(message.id)
+        while (other := self._in_hand.get(message_id)) is not None:
+            await other.wait()
+        done = self._in_hand[message_id] = asyncio.Event()
+        try:
+            channel = await self._ready()
+            await channel.basic_publish(
+                message.body,
+                exchange=self._topology.exchange,
+                routing_key=key,
+                properties=_properties(message),
+                mandatory=True,
+            )
+        finally:
+            del self._in_hand[message_id]
+            done.set()
+        self._heard = asyncio.get_running_loop().time()
+
+    async def _ready(self) -> UnderlyingChannel:
+        """Return a channel that is open, of a broker that has the exchange."""
+        if self._channel is None or self._channel.is_closed:
+            async with self._lock:
+                if self._channel is None or self._channel.is_closed:
+                    self._drop()
+                    self._channel = await self._connected()
+        return self._channel
+
+    async def _connected(self) -> UnderlyingChannel:
+        if not self._open:
+            raise ConnectionError
+        self._connection = connection = await opened(self._url, f"domainkit publisher of {self._topology.exchange}")
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        await channel.declare_exchange(self._topology.exchange, ExchangeType.TOPIC, durable=True)
+        _logger.info("connected to %s, to publish to %s", place(self._url), self._topology.exchange)
+        return await channel.get_underlay_channel()
+
+    def _drop(self) -> None:
+        """Let go of the connection; it is closed beside, for a broker that hangs takes its time."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            task = asyncio.create_task(closed(connection, self._timeout))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _answered(self, message: OutgoingMessage, key: str, error: BaseException) -> Failure[BusCannotPublish]:
+        """Return the Failure for what aio-pika raised."""
+        if isinstance(error, PublishError):
+            return self._refused(message, f"no queue is bound for {key!r}; start what consumes it once")
+        if isinstance(error, DeliveryError):
+            return self._refused(message, "the broker said no: a queue that is bound for it is full, or can't take it")
+        if isinstance(error, ChannelPreconditionFailed):
+            return self._failed(
+                message, f"{self._topology.exchange!r} is there, and no durable topic exchange; rename it"
+            )
+        if not isinstance(error, TimeoutError):
+            return self._failed(message, f"no connection to the broker ({name_of_error(error)})")
+        if asyncio.get_running_loop().time() - self._heard >= self._timeout:
+            self._drop()  # nothing was confirmed all the while: the next message tries a new connection
+        return self._failed(message, f"no confirm within {self._timeout:g} seconds; the broker may have the message")
+
+    def _failed(self, message: OutgoingMessage, reason: str) -> Failure[BusCannotPublish]:
+        why = f"{place(self._url)}: {reason}" if self._open else "the publisher is closed"
+        _logger.warning("%s %s (%d bytes) not published: %s", message.info.name, message.id, len(message.body), why)
+        return Failure(BusCannotPublish(uuid_value=str(message.id), additional_info={"message": why}))
+
+    def _refused(self, message: OutgoingMessage, reason: str) -> Failure[BusCannotPublish]:
+        why = f"{self._topology.exchange}: {reason}"
+        _logger.warning("%s %s (%d bytes) refused: %s", message.info.name, message.id, len(message.body), why)
+        return Failure(MessageRefused(uuid_value=str(message.id), additional_info={"message": why}))
+
+
+def _properties(message: OutgoingMessage) -> Basic.Properties:
+    info = message.info
+    return Basic.Properties(
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers={"kind": info.kind, "version": info.version, "key": message.key},
+        delivery_mode=int(DeliveryMode.PERSISTENT),
+        message_id=str(message.id),
+        timestamp=datetime.now(UTC),
+        message_type=info.name,
+    )
