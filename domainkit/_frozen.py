@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, TypeVar, get_args, get_origin
 import attrs
 
 from domainkit._classes import own_annotations, type_of
-from domainkit._inits import HOOKS, Init, slotted_init
+from domainkit._inits import HOOKS, Init, set_init, slotted_init
 from domainkit._mapping import frozen_copy
 from domainkit._types import bare
 
@@ -39,12 +39,10 @@ _ADMITS_LISTS = (abc.Sequence, abc.Collection, abc.Iterable, abc.Reversible, abc
 _HOLDS_NO_ARGUMENT = (type, Callable, Literal)
 
 
-@attrs.frozen
-class _Sample:
-    """A frozen class, to know one by: attrs gives all of them the same `__setattr__`."""
-
-
 _UndecoratedField = type(attrs.field())
+_FROZEN_SETATTR: object = type(
+    attrs.validators.ge(0)
+).__setattr__  # that class is frozen, and attrs gives all of them the same
 
 
 class Frozen:
@@ -93,11 +91,6 @@ class Frozen:
         """Look at the class once it is complete, and install the constructor that its fields ask for."""
         if "__init__" in cls.__dict__ and "__attrs_attrs__" in cls.__dict__:
             _install_init(cls, cls.__dict__["__init__"], last=False)
-
-
-def set_init(cls: type, init: Init) -> None:
-    """Give `cls` the constructor `init`."""
-    type.__setattr__(cls, "__init__", init)
 
 
 def _complete_state(cls: type) -> None:
@@ -259,7 +252,7 @@ def _remedy(part: object) -> str | None:
     for kind, instead in _REMEDIES:
         if issubclass(part, kind):
             return f"use {instead}"
-    thawed_attrs = attrs.has(part) and part.__setattr__ is not _Sample.__setattr__
+    thawed_attrs = attrs.has(part) and part.__setattr__ is not _FROZEN_SETATTR
     thawed_dataclass = is_dataclass(part) and not part.__dataclass_params__.frozen  # type: ignore[attr-defined]  # every dataclass has it
     return f"write @attrs.frozen above `class {part.__name__}`" if thawed_attrs or thawed_dataclass else None
 

@@ -27,10 +27,31 @@ _NO_FIELDS = frozenset({"__weakref__", "__dict__"})
 def slotted_init(cls: type, init: Init, mappings: tuple[str, ...]) -> Init | None:
     """Return a constructor that does what `init`, written by attrs, does; None where that is more than to set slots.
 
-    Of the mappings in the fields `mappings` it keeps read-only copies, once the validators have seen them.
+    Of the mappings in the fields `mappings` it keeps read-only copies, once the validators have seen them. It is
+    generated at its first call, and takes its own place then: a class that is only imported need not wait for it.
     """
     if not _sets_slots_alone(cls):
         return None
+    made: Init | None = None
+
+    def __init__(self: object, *args: object, **kwargs: object) -> None:
+        nonlocal made
+        if made is None:
+            made = _generated(cls, init, mappings)
+        if cls.__dict__["__init__"] is late:  # else somebody has put a wrapper around it
+            set_init(cls, made)
+        made(self, *args, **kwargs)
+
+    late = update_wrapper(__init__, init)
+    return late
+
+
+def set_init(cls: type, init: Init) -> None:
+    """Give `cls` the constructor `init`."""
+    type.__setattr__(cls, "__init__", init)
+
+
+def _generated(cls: type, init: Init, mappings: tuple[str, ...]) -> Init:
     fields = attrs.fields(cls)
     tail = "_" * max((len(_key(one)) for one in fields), default=0)  # so that no parameter has one of these names
     names: dict[str, object] = {f"disabled{tail}": attrs.validators.get_disabled, f"copied{tail}": frozen_copy}

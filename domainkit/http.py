@@ -1,7 +1,6 @@
 """Domain errors as HTTP, without a framework: which status an error has, and its problem details."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import NotRequired, TypedDict
 
@@ -164,6 +163,8 @@ def problem_details(
 
 def title_of(status: int) -> str:
     """Return the reason phrase of a status."""
+    from http import HTTPStatus  # noqa: PLC0415  (making its members takes longer than importing this module)
+
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -1,12 +1,9 @@
 """Use cases: what the application does, as functions that return a Result and never raise."""
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from inspect import iscoroutinefunction
-from textwrap import indent
-from traceback import StackSummary, walk_tb
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from returns.primitives.exceptions import UnwrapFailedError
@@ -15,8 +12,6 @@ from returns.result import Failure, Result, Success
 from domainkit.errors import CriticalError, UnknownError
 from domainkit.ports import E, Notifier, NotifierExceptionMessage, NotifierMessage, P, T
 from domainkit.results import name_of
-
-_logger = logging.getLogger("domainkit.use_cases")
 
 _LONGEST_CHAIN = 10
 
@@ -52,7 +47,7 @@ class Guard:
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
             return self.returned(error.halted_container)
         unknown = UnknownError.from_exception(error, self.executor)
-        _logger.error("%s failed:\n%s", self.executor, _places(error))
+        _log_error("%s failed:\n%s", self.executor, _places(error))
         self._notify(unknown)
         return Failure(unknown)
 
@@ -64,8 +59,13 @@ class Guard:
             if isinstance(notifier, Notifier):
                 _tell(notifier, error, self.executor)
         except Exception as failure:  # a notifier that is down must not change the outcome
-            places = _places(failure)
-            _logger.error("the notifier of %s failed:\n%s", self.executor, places)  # noqa: TRY400  # it would log the text
+            _log_error("the notifier of %s failed:\n%s", self.executor, _places(failure))
+
+
+def _log_error(text: str, *arguments: str) -> None:
+    import logging  # noqa: PLC0415  (what only bugs need isn't worth a part of every start)
+
+    logging.getLogger("domainkit.use_cases").error(text, *arguments)
 
 
 def _tell(notifier: Notifier, error: CriticalError | UnknownError, executor: str) -> None:
@@ -86,6 +86,9 @@ def _places(error: BaseException) -> str:
 
 
 def _places_of_one(error: BaseException) -> str:
+    from textwrap import indent  # noqa: PLC0415  (as in _log_error)
+    from traceback import StackSummary, walk_tb  # noqa: PLC0415  (as in _log_error)
+
     frames = StackSummary.from_list(
         [(frame.f_code.co_filename, line, frame.f_code.co_qualname, "") for frame, line in walk_tb(error.__traceback__)]
     )

@@ -13,7 +13,8 @@ from attrs import frozen
 from returns.result import Failure, Result, Success
 
 from domainkit._classes import type_of
-from domainkit._frozen import HOOKS, Frozen, Init, freezing_init, holds_mapping, refuse_mutable, set_init
+from domainkit._frozen import Frozen, freezing_init, holds_mapping, refuse_mutable
+from domainkit._inits import HOOKS, Init, set_init
 from domainkit._types import describe, exact_classes, fits
 from domainkit._validators import condition, flattened
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject

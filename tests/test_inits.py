@@ -47,9 +47,9 @@ class Clashing(DomainEvent):
 
 
 def is_ours(cls: type) -> bool:
-    """Tell whether the constructor of a class is one that sets slots."""
+    """Tell whether the constructor of a class is, after its first call, one that sets slots."""
     init: FunctionType = vars(cls)["__init__"]
-    return init.__code__.co_filename == "<domainkit constructor>"
+    return init.__code__.co_filename.endswith(("<domainkit constructor>", "_inits.py"))
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,41 @@ def test_mappings_are_copied_after_validation() -> None:
     given["a"] = 2
     assert is_ours(Counted)
     assert ([dict], FrozenMapping, {"a": 1}) == (seen, type(made.counts), made.counts)
+
+
+def test_generated_at_the_first_call() -> None:
+    """The constructor takes its own place when it is first called, also for a subclass that has none."""
+
+    @frozen
+    class Late(DomainEvent):
+        number: int
+
+    class Below(Late): ...
+
+    first = vars(Late)["__init__"]
+    assert Below(3).number == 3
+    second = vars(Late)["__init__"]
+    assert (False, first.__wrapped__) == (first is second, second.__wrapped__)
+    assert (4, second) == (Late(4).number, vars(Late)["__init__"])
+
+
+def test_a_wrapper_stays() -> None:
+    """Where somebody has put a function around the constructor before its first call, that stays."""
+    called: list[int] = []
+
+    @frozen
+    class Watched(DomainEvent):
+        number: int
+
+    inner = vars(Watched)["__init__"]
+
+    def watch(self: object, number: int) -> None:
+        called.append(number)
+        inner(self, number)
+
+    type.__setattr__(Watched, "__init__", watch)
+    assert [1, 2] == [Watched(number).number for number in (1, 2)]
+    assert [1, 2] == called
 
 
 def test_without_fields() -> None:
