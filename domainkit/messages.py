@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Generic, Self, TypeAlias, TypedDict, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypedDict, overload
 from uuid import UUID
 
 import attrs
@@ -14,14 +14,15 @@ from typing_extensions import TypeVar
 from domainkit._frozen import Frozen, copy_with, require_decorated
 from domainkit._inits import SOUND_DEFAULT
 from domainkit._mapping import FrozenMapping
-from domainkit.conversion._derive import Derivation
-from domainkit.conversion._envelope import EMPTY, MessageWire, frozen_meta, refusal
+from domainkit.conversion._envelope import EMPTY, frozen_meta
 from domainkit.conversion._envelope import MessageInfo as MessageInfo
-from domainkit.conversion._limits import DEFAULT_LIMITS, checked, parsed, shallow
-from domainkit.conversion._nodes import MISSING, Problems
 from domainkit.errors import DomainError
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber, is_async
 from domainkit.values import Uuid, ValueObject
+
+if TYPE_CHECKING:
+    from domainkit._wires import Wire
+    from domainkit.conversion._derive import Derivation
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue] | None"
@@ -255,12 +256,7 @@ class Message(Frozen):
             InvalidMessage: `data` is not the wire form of just this class, or deeper than the default limits allow;
                 the problems say what is wrong, and where.
         """
-        problems = Problems(DEFAULT_LIMITS.max_problems)
-        if shallow(data, DEFAULT_LIMITS, problems):
-            message = wire_of(cls).read(data, problems)
-            if message is not None:
-                return message
-        raise refusal(problems)
+        return wire_of(cls).of_dict(data)
 
     @classmethod
     def from_json(cls, raw: str | bytes) -> Self:
@@ -274,39 +270,32 @@ class Message(Frozen):
             InvalidMessage: `raw` is not the wire form of just this class, or larger than the default limits allow; the
                 problems say what is wrong, and where.
         """
-        problems = Problems(DEFAULT_LIMITS.max_problems)
-        data = checked(raw, DEFAULT_LIMITS, problems)
-        if data is not None:
-            wire = wire_of(cls)
-            message = wire.decode(data)
-            if message is not None:
-                return message
-            found = parsed(data, problems)
-            message = None if found is MISSING else wire.read(found, problems)
-            if message is not None:
-                return message
-        raise refusal(problems)
+        return wire_of(cls).of_json(raw)
 
 
 M = TypeVar("M", bound=Message)
 
 
-def wire_of(cls: type[M]) -> MessageWire[M, MessageHeader]:
+def wire_of(cls: type[M]) -> "Wire[M, MessageHeader]":
     """Return the wire type of a message class, made at its first use.
 
     Raises TypeError where the class isn't decorated, or has a field that can't be carried.
     """
-    wire: MessageWire[M, MessageHeader] | None = cls.__dict__.get("_domainkit_wire")
+    wire: Wire[M, MessageHeader] | None = cls.__dict__.get("_domainkit_wire")
     if wire is None:
-        wire = new_wire(cls, Derivation())
+        wire = new_wire(cls)
         cls._domainkit_wire = wire  # type: ignore[attr-defined]  # kept on the class that it belongs to
     return wire
 
 
-def new_wire(cls: type[M], derivation: Derivation) -> MessageWire[M, MessageHeader]:
-    """Return a wire type of a message class."""
+def new_wire(cls: type[M], derivation: "Derivation | None" = None) -> "Wire[M, MessageHeader]":
+    """Return a wire type of a message class, of a derivation of its own unless one is given."""
+    # what converts takes longer to import than the whole model, which can do without
+    from domainkit._wires import Wire  # noqa: PLC0415
+    from domainkit.conversion._derive import Derivation  # noqa: PLC0415
+
     require_decorated(cls)
-    return MessageWire(cls, cls.info(), _decoded_header, derivation)
+    return Wire(cls, cls.info(), _decoded_header, Derivation() if derivation is None else derivation)
 
 
 @frozen

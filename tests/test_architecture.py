@@ -9,10 +9,11 @@ import pytest
 import domainkit
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("_mapping", "_classes", "_types", "_inits", "_frozen", "_validators"),  # private helpers: they know no word of the domain
+    ("_mapping", "_classes", "_types", "_inits", "_frozen", "_validators"),  # private: no word of the domain
     ("errors",),  # the tree of domain errors
     ("values",),  # ValueObject, Uuid
     ("conversion",),  # objects to builtins and JSON, and back
+    ("_wires",),  # one class of messages, to the wire and back
     ("handlers",),  # functions bound to a class of messages
     ("messages",),  # DomainEvent, Command
     ("causation",),  # which message is being handled: in a context variable, which is no state of the process
