@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aio_pika import connect
 from aio_pika.abc import AbstractConnection
@@ -50,6 +50,24 @@ async def closed(connection: Connection, within: float) -> None:
     with suppress(*LOST):
         async with asyncio.timeout(within):
             await connection.close()
+
+
+async def first_of(*awaited: asyncio.Event | asyncio.Future[Any]) -> None:  # Any: its result isn't looked at
+    """Wait until one event is set, or one future is done; the futures go on."""
+    events = [asyncio.create_task(one.wait()) for one in awaited if isinstance(one, asyncio.Event)]
+    futures = [one for one in awaited if not isinstance(one, asyncio.Event)]
+    try:
+        await asyncio.wait((*events, *futures), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for event in events:
+            event.cancel()
+
+
+async def pause(stopping: asyncio.Event, length: float) -> None:
+    """Wait so many seconds, or until it is time to stop."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(length):
+            await stopping.wait()
 
 
 def is_cancelled() -> bool:

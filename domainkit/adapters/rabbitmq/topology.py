@@ -1,9 +1,19 @@
 """Where messages go: names of exchanges, queues and routing keys, and what makes them on the broker."""
 
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractQueue
+from aio_pika.exceptions import ChannelPreconditionFailed
 from attrs import Attribute, field, frozen
 from attrs.validators import ge, instance_of
+from pamqp.common import FieldValue
 
+from domainkit.errors import CriticalError
 from domainkit.messages import MessageInfo
+
+T = TypeVar("T")
 
 _LONGEST = 255
 """Bytes of a name or routing key: a short string of AMQP 0-9-1, section 4.2.5.3."""
@@ -82,3 +92,69 @@ def dead_letter_queue(queue: str) -> str:
 def is_routable(key: str) -> bool:
     """Tell whether AMQP has room for a routing key."""
     return len(key.encode()) <= _LONGEST
+
+
+class QueueClashError(CriticalError):
+    """A queue or exchange is there already, and is another than the one to declare. `additional_info` says which.
+
+    Nothing of it was changed: what is in it stays.
+    """
+
+
+async def declare_exchanges(channel: AbstractChannel, topology: RabbitMqTopology) -> None:
+    """Declare the exchange of messages and that of dead letters; each may be there already.
+
+    Raises:
+        QueueClashError: one of them is there, and is another.
+    """
+    await _declared(channel.declare_exchange(topology.exchange, ExchangeType.TOPIC, durable=True), topology.exchange)
+    name = topology.dead_letter_exchange
+    await _declared(channel.declare_exchange(name, ExchangeType.DIRECT, durable=True), name)
+
+
+async def declare_queue(
+    channel: AbstractChannel, topology: RabbitMqTopology, name: str, keys: tuple[str, ...]
+) -> AbstractQueue:
+    """Declare a queue with its dead letters, bind it by `keys`, and return it; it may be there already.
+
+    Raises:
+        QueueClashError: it is there, and is another.
+    """
+    dead = dead_letter_queue(name)
+    dead_letters = await _declared(channel.declare_queue(dead, durable=True, arguments=_of_dead_letters()), dead)
+    await dead_letters.bind(topology.dead_letter_exchange, name)
+    queue = await _declared(channel.declare_queue(name, durable=True, arguments=_arguments(topology, name)), name)
+    for key in keys:
+        await queue.bind(topology.exchange, key)
+    return queue
+
+
+def _of_dead_letters() -> dict[str, FieldValue]:
+    """Return what a queue of dead letters is; RabbitMQ 4 drops what was looked at 20 times, without a limit."""
+    return {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+
+
+def _arguments(topology: RabbitMqTopology, name: str) -> dict[str, FieldValue]:
+    """Return what a queue is: see https://www.rabbitmq.com/docs/quorum-queues, dead lettering at least once."""
+    arguments: dict[str, FieldValue] = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": topology.delivery_limit,
+        "x-dead-letter-exchange": topology.dead_letter_exchange,
+        "x-dead-letter-routing-key": name,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",  # without it the broker dead-letters at most once
+    }
+    return {**arguments, "x-single-active-consumer": True} if topology.single_active else arguments
+
+
+async def _declared(declaring: Awaitable[T], name: str) -> T:
+    try:
+        return await declaring
+    except ChannelPreconditionFailed as error:
+        raise QueueClashError(
+            additional_info={
+                "name": name,
+                "message": "it is there with other settings: empty it, delete it and start again, or take another name",
+                "broker": str(error.args[-1]) if error.args else "",
+            }
+        ) from None

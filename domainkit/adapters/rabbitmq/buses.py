@@ -1,0 +1,116 @@
+"""Buses over a publisher: what a use case hands over is encoded, and is with the broker when they answer."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import Never, Self
+
+from returns.result import Failure, Result, Success
+
+from domainkit.causation import caused
+from domainkit.codec import MessageCodec
+from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
+from domainkit.errors import BusCannotPublish, InvalidMessage, MessageRefused
+from domainkit.mediator import AnyCommand
+from domainkit.messages import Command, DomainEvent, JsonValue, Message, MessageHeader
+from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus
+
+_DONE: Result[None, Never] = Success(None)
+
+
+class _Bus:
+    def __init__(self, codec: MessageCodec, publisher: AsyncMessagePublisher) -> None:
+        self._codec = codec
+        self._publisher = publisher
+        self._closed = asyncio.Event()
+        self._meta: Mapping[str, JsonValue] = {}
+
+    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
+        """Return a bus that merges `meta` into the meta of every message; both share the publisher and `close`."""
+        made = copy(self)
+        made._meta = MessageHeader(meta={**self._meta, **meta}).meta
+        return made
+
+    async def close(self) -> None:
+        """Refuse messages from now on. The publisher stays open: whoever made it closes it."""
+        self._closed.set()
+
+    async def _sent(self, messages: Iterable[Message]) -> Result[None, BusCannotPublish]:
+        """Publish messages, each begun in its turn; a Failure names all that the broker may not have."""
+        if self._closed.is_set():
+            return Failure(BusCannotPublish(additional_info={"message": "the bus is closed"}))
+        encoded: list[OutgoingMessage] = []
+        for message in messages:
+            try:
+                encoded.append(OutgoingMessage.of(self._stamped(message), self._codec))
+            except InvalidMessage as error:
+                return _unencodable(message, error)
+        results = await asyncio.gather(*map(self._publisher.publish, encoded))
+        failures = [result.failure() for result in results if isinstance(result, Failure)]
+        return _failed(failures) if failures else _DONE
+
+    def _stamped(self, message: Message) -> Message:
+        return caused(message.add_meta(self._meta) if self._meta else message)
+
+
+class RabbitMqDomainEventBus(_Bus, AsyncDomainEventBus):
+    """Publishes events through a publisher; those who subscribed get them, in other processes and in their own time.
+
+    Several events reach the broker in their order, and are confirmed together. A Failure names those that the broker
+    may not have; the others are with it. To lose none, let a transaction store them, and a relay publish them.
+
+    >>> from domainkit import AsyncInmemoryDomainEventBus, AsyncInmemoryMessagePublisher
+    >>> class TaskCreated(DomainEvent): ...
+    >>> codec, heard = MessageCodec(TaskCreated), AsyncInmemoryDomainEventBus()
+    >>> publisher = AsyncInmemoryMessagePublisher(codec, events=heard)  # a RabbitMqPublisher in production
+    >>> asyncio.run(RabbitMqDomainEventBus(codec, publisher).publish(TaskCreated()))
+    <Success: None>
+
+    Args:
+        codec: knows the classes of the events.
+        publisher: a RabbitMqPublisher; it may be shared.
+    """
+
+    async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+        """Publish an event, or several in their order, and wait until the broker has them.
+
+        A Failure with MessageRefused where one can't be encoded, and none is published then, or where one is refused;
+        see RabbitMqPublisher.
+        """
+        return await self._sent(_checked(events))
+
+
+class RabbitMqCommandBus(_Bus, AsyncCommandBus):
+    """Hands a command to the one queue of its handler, which handles it in another process and in its own time.
+
+    Args:
+        codec: knows the classes of the commands.
+        publisher: a RabbitMqPublisher; it may be shared.
+    """
+
+    async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
+        """Dispatch a command, and wait until the broker has it; what its handler answers is not known here."""
+        if not isinstance(command, Command):
+            raise TypeError(f"RabbitMqCommandBus.dispatch: expected a command, not a {type(command).__qualname__}")
+        return await self._sent((command,))
+
+
+def _checked(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
+    several = tuple(events) if isinstance(events, Iterable) else (events,)
+    for event in several:
+        if not isinstance(event, DomainEvent):
+            raise TypeError(f"RabbitMqDomainEventBus.publish: expected domain events, not a {type(event).__qualname__}")
+    return several
+
+
+def _unencodable(message: Message, error: InvalidMessage) -> Failure[BusCannotPublish]:
+    reason = f"{type(message).__qualname__} can't be encoded: {error.detail()}"
+    return Failure(MessageRefused(uuid_value=str(message.header.id), additional_info={"message": reason}))
+
+
+def _failed(failures: list[BusCannotPublish]) -> Failure[BusCannotPublish]:
+    """Return the one failure, or one that names them all: MessageRefused where each is that."""
+    if len(failures) == 1:
+        return Failure(failures[0])
+    kind = MessageRefused if all(isinstance(one, MessageRefused) for one in failures) else BusCannotPublish
+    return Failure(kind(additional_info={"message": "; ".join(one.detail() for one in failures)}))

@@ -1,0 +1,230 @@
+"""The consumer: messages from the queues of a service, to the functions that are bound to their classes."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from domainkit.adapters.rabbitmq._connection import (
+    LOST,
+    Connection,
+    checked_url,
+    closed,
+    first_of,
+    name_of_error,
+    opened,
+    pause,
+    place,
+    seconds,
+)
+from domainkit.adapters.rabbitmq._handling import Backoff, Rules
+from domainkit.adapters.rabbitmq._lines import Line
+from domainkit.adapters.rabbitmq._subscriptions import Subscribers, subscriptions_of
+from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, declare_exchanges
+from domainkit.codec import MessageCodec
+from domainkit.mediator import AnyHandler
+
+_logger = logging.getLogger("domainkit.rabbitmq")
+
+_BACKOFF = Backoff()
+_NOBODY: Subscribers = MappingProxyType({})
+_CONNECTING = 10.0
+"""Seconds for a connection, with all that is declared on it."""
+
+_PAUSES = Backoff(timedelta(milliseconds=200), longest=timedelta(seconds=10))
+"""How long to wait until the next try to connect."""
+
+
+class RabbitMqConsumer:
+    """Calls functions with the messages of their queues, and acknowledges a message after its function ended well.
+
+    Each subscriber has a durable quorum queue of its own, named `{service}.{name}`; each command has one, named after
+    exchange and command. They are declared, and bound for all versions of what the codec can read.
+
+    - A Success, or None of an event's subscriber, acknowledges. A function that ends its own transaction has ended it
+      by then: a message comes at least once, and again where the process was killed in between.
+    - A Failure or an exception gives the message back to its queue after `backoff`, and it is delivered again, up to
+      the topology's `delivery_limit` times; then the broker puts it among the dead letters, with its reason (`x-death`).
+      Exceptions are logged without their texts, as the guard of a use case does it.
+    - Bytes that can't be decoded go to the dead letters at once, with the header `domainkit-problems`: codes and paths.
+    - A coroutine function is awaited; another runs in a thread, so that it may block.
+    - Messages that a function sends have the one that it handles as their cause.
+    - After the broker was away it connects again.
+
+    The order of a queue is kept with `concurrency=1` and `prefetch=1`, also where a message is delivered again, as long
+    as one process has the queue: see `RabbitMqTopology(single_active=True)`. More of either is faster.
+
+        async with RabbitMqConsumer(url, topology, codec, subscribers={"greeter": TaskCreated.handled_by(greet)}):
+            await something_else()
+
+    Args:
+        url: the broker's.
+        topology: exchange, service and limits.
+        codec: decodes; it knows every class that a function is bound to.
+        subscribers: to events, by name: one bound function, or several of distinct classes that share a queue. A name
+            is for good: under another one there is another queue, and the old one fills up.
+        handlers: of commands, one for a class.
+        prefetch: how many messages of a queue are fetched ahead; at least `concurrency`.
+        concurrency: how many messages of a queue are handled at a time.
+        backoff: how long a message that failed waits, in its turn.
+        timeout: how long a coroutine function may take; then it is cancelled, and has failed. A thread can't be
+            cancelled: it has no limit.
+        stop_within: how long `stop` waits for what is in hand.
+
+    Raises:
+        TypeError: nothing to consume; a function isn't bound by `handled_by`, or its class isn't the codec's; two of one name or command overlap.
+        ValueError: `url` is none of a broker, a time isn't above 0, or `prefetch` is below `concurrency`.
+    """
+
+    def __init__(  # noqa: PLR0913  (each has its own say, and a default)
+        self,
+        url: str,
+        topology: RabbitMqTopology,
+        codec: MessageCodec,
+        *,
+        subscribers: Subscribers = _NOBODY,
+        handlers: Iterable[AnyHandler] = (),
+        prefetch: int = 1,
+        concurrency: int = 1,
+        backoff: Backoff = _BACKOFF,
+        timeout: timedelta = timedelta(minutes=1),
+        stop_within: timedelta = timedelta(seconds=30),
+    ) -> None:
+        if not 1 <= concurrency <= prefetch:
+            raise ValueError("RabbitMqConsumer: concurrency must be 1 or more, and prefetch as much or more")
+        self._url = checked_url(url, "RabbitMqConsumer")
+        self._topology = topology
+        self._subscriptions = subscriptions_of(topology, codec, subscribers, handlers)
+        self._prefetch, self._concurrency = prefetch, concurrency
+        within = seconds(timeout, "RabbitMqConsumer", "timeout")
+        self._rules = Rules(codec, topology.dead_letter_exchange, topology.delivery_limit, backoff, within)
+        self._stop_within = seconds(stop_within, "RabbitMqConsumer", "stop_within")
+        self._stopping = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._running: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"RabbitMqConsumer({place(self._url)}, {', '.join(self.queues)})"
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that it consumes."""
+        return tuple(one.queue for one in self._subscriptions)
+
+    async def __aenter__(self) -> Self:
+        """Start, and wait until all queues are consumed: as long as the broker is away.
+
+        Raises:
+            QueueClashError: a queue or exchange is there with other settings.
+        """
+        self._running = running = asyncio.create_task(self.run())
+        ready = asyncio.create_task(self._ready.wait())
+        try:
+            await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self.stop()
+            raise
+        finally:
+            ready.cancel()
+        if running.done():
+            running.result()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Take no more messages, finish those in hand within `stop_within`, and close the connection.
+
+        What isn't finished by then is cancelled, and delivered again. A stopped consumer isn't started again.
+        """
+        self._stopping.set()
+        await self._idle.wait()
+        if self._running is not None:
+            await self._running
+
+    async def run(self, stop_event: asyncio.Event | None = None) -> None:
+        """Consume until `stop_event` is set, or `stop` is called; it connects again where the connection is lost.
+
+        Raises:
+            QueueClashError: a queue or exchange is there with other settings.
+            RuntimeError: it runs already.
+        """
+        if not self._idle.is_set():
+            raise RuntimeError(f"{self!r} runs already; one with the same arguments may run beside it")
+        self._idle.clear()
+        following = asyncio.create_task(_follow(stop_event, self._stopping)) if stop_event is not None else None
+        try:
+            await self._sessions()
+        finally:
+            self._idle.set()
+            if following is not None:
+                following.cancel()
+
+    async def _sessions(self) -> None:
+        tries = 0
+        while not self._stopping.is_set():
+            try:
+                await self._session()
+            except LOST as error:
+                _logger.warning("%s: no connection (%s); trying again", place(self._url), name_of_error(error))
+            tries = 0 if self._ready.is_set() else tries + 1
+            self._ready.clear()
+            await pause(self._stopping, _PAUSES.seconds(tries))
+
+    async def _session(self) -> None:
+        """Consume on one connection, until it is lost or it is time to stop."""
+        async with asyncio.timeout(_CONNECTING):
+            connection = await opened(self._url, f"domainkit consumer of {self._topology.service}")
+        lines: list[Line] = []
+        over = asyncio.Event()
+        try:
+            async with asyncio.timeout(_CONNECTING):
+                await self._start(connection, lines, over)
+            self._ready.set()
+            _logger.info("consuming %s at %s", ", ".join(self.queues), place(self._url))
+            await first_of(over, self._stopping)
+            await self._finish(lines, over)
+        finally:
+            await _cancelled([worker for line in lines for worker in line.workers])
+            await closed(connection, _CONNECTING)
+
+    async def _start(self, connection: Connection, lines: list[Line], over: asyncio.Event) -> None:
+        await declare_exchanges(await connection.channel(), self._topology)
+        for subscription in self._subscriptions:
+            line = await Line.opened(connection, self._topology, subscription, self._rules, over)
+            lines.append(line)
+            await line.start(self._prefetch, self._concurrency)
+
+    async def _finish(self, lines: list[Line], over: asyncio.Event) -> None:
+        """Wait for what is in hand: bounded where it is time to stop; else a function could run twice at once."""
+        if not over.is_set():
+            for line in lines:
+                await line.cancel()
+        over.set()
+        for line in lines:
+            line.end()
+        workers = [worker for line in lines for worker in line.workers]
+        working = asyncio.gather(*workers, return_exceptions=True)
+        await first_of(working, self._stopping)
+        await asyncio.wait(workers, timeout=self._stop_within)
+        for worker in workers:
+            if worker.done():
+                worker.result()
+
+
+async def _follow(stop_event: asyncio.Event, stopping: asyncio.Event) -> None:
+    await stop_event.wait()
+    stopping.set()
+
+
+async def _cancelled(workers: list[asyncio.Task[None]]) -> None:
+    for worker in workers:
+        worker.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)

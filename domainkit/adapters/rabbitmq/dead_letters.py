@@ -1,0 +1,90 @@
+"""Dead letters go back to their queues: each is confirmed there before it is taken off here."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
+from returns.result import Failure, Result, Success
+
+from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, name_of_error, opened, place, seconds
+from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER
+from domainkit.adapters.rabbitmq.topology import dead_letter_queue
+from domainkit.errors import BusCannotPublish
+
+_logger = logging.getLogger("domainkit.rabbitmq")
+
+_OF_THE_DEATH = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", PROBLEMS_HEADER)
+"""Headers that tell of the last death: the next one is told anew."""
+
+
+async def redeliver(
+    url: str, queue: str, *, limit: int | None = None, within: timedelta = timedelta(seconds=10)
+) -> Result[int, BusCannotPublish]:
+    """Move the dead letters of a queue back to it, the oldest first, and return how many.
+
+    Each is confirmed in its queue before it is taken off: killed in between, it is in both, and none is lost. It ends:
+    it moves no more than there are when it begins, though some may die again meanwhile.
+
+    Args:
+        url: the broker's.
+        queue: the queue that they come from, such as `mailing.greeter`; not that of the dead letters.
+        limit: the most to move; all unless given.
+        within: how long a step may take: to connect, to move one.
+
+    Returns:
+        A Failure with BusCannotPublish where the queue or that of its dead letters isn't there, or the broker is away;
+        `additional_info["moved"]` says how many were moved before.
+
+    Raises:
+        ValueError: `url` is none of a broker, `limit` is below 0, or `within` isn't above 0.
+    """
+    address, longest = checked_url(url, "redeliver"), seconds(within, "redeliver", "within")
+    if limit is not None and limit < 0:
+        raise ValueError("redeliver: limit must be 0 or more")
+    moving = _Moving(queue, longest)
+    try:
+        async with asyncio.timeout(longest):
+            connection = await opened(address, f"domainkit redeliver {queue}")
+        try:
+            await moving.run(await connection.channel(publisher_confirms=True, on_return_raises=True), limit)
+        finally:
+            await closed(connection, longest)
+    except LOST as error:
+        info = {"message": f"{place(address)}: {moving.explained(error)}", "queue": queue, "moved": moving.moved}
+        return Failure(BusCannotPublish(additional_info=info))
+    return Success(moving.moved)
+
+
+class _Moving:
+    def __init__(self, queue: str, within: float) -> None:
+        self.queue, self.within, self.moved = queue, within, 0
+
+    async def run(self, channel: AbstractChannel, limit: int | None) -> None:
+        dead_letters = await channel.declare_queue(dead_letter_queue(self.queue), passive=True, timeout=self.within)
+        count = dead_letters.declaration_result.message_count or 0
+        for _ in range(count if limit is None else min(count, limit)):
+            async with asyncio.timeout(self.within):
+                message = await dead_letters.get(fail=False)
+                if message is None:
+                    return
+                await self._move(channel, message)
+            self.moved += 1
+
+    async def _move(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
+        properties = message.properties
+        properties.headers = {
+            name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)
+        }
+        underlying = await channel.get_underlay_channel()
+        await underlying.basic_publish(message.body, routing_key=self.queue, properties=properties, mandatory=True)
+        await message.ack()
+        _logger.info("%s: a dead letter of %d bytes (%s) is back", self.queue, len(message.body), message.message_id)
+
+    def explained(self, error: BaseException) -> str:
+        if isinstance(error, ChannelNotFoundEntity):
+            return f"there is no queue {dead_letter_queue(self.queue)!r}; give the name of the queue that is consumed"
+        if isinstance(error, DeliveryError):
+            return f"the queue {self.queue!r} isn't there, or takes no more; start its consumer first"
+        return f"the connection is gone ({name_of_error(error)})"
