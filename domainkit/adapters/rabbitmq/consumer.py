@@ -74,7 +74,8 @@ class RabbitMqConsumer:
         stop_within: how long `stop` waits for what is in hand.
 
     Raises:
-        TypeError: nothing to consume; a function isn't bound by `handled_by`, or its class isn't the codec's; two of one name or command overlap.
+        TypeError: nothing to consume; a function isn't bound by `handled_by`, or its class isn't the codec's; two
+            of one name or command overlap.
         ValueError: `url` is none of a broker, a time isn't above 0, or `prefetch` is below `concurrency`.
     """
 

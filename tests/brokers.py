@@ -1,0 +1,134 @@
+"""Brokers for tests: the one that runs already, and ones of their own to kill and start again."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
+"""The broker that tests share: they use names of their own on it, and delete them."""
+
+_PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/usr/sbin", "/opt/rabbitmq/sbin", "/opt/homebrew/sbin")
+_BOOT = 60.0
+_GREETING = b"AMQP\x00\x00\x09\x01"
+
+
+def answers(host: str, port: int) -> bool:
+    """Tell whether an AMQP broker says hello there."""
+    with suppress(OSError), socket.create_connection((host, port), timeout=2) as connection:
+        connection.sendall(_GREETING)
+        return connection.recv(1) == b"\x01"
+    return False
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _program(name: str, *places: str) -> str | None:
+    """Return the path of a program; packages put a wrapper that changes the user on PATH, and the real one elsewhere."""
+    found = next((f"{place}/{name}" for place in places if os.access(f"{place}/{name}", os.X_OK)), None)
+    return found or shutil.which(name)
+
+
+def _epmd() -> str | None:
+    return _program("epmd", *map(str, Path("/usr/lib/erlang").glob("erts-*/bin")))
+
+
+class RabbitMq:
+    """A RabbitMQ of its own, with its own data, at a port of 127.0.0.1; it keeps both when it is started again."""
+
+    def __init__(self, folder: Path, server: str, epmd: str) -> None:
+        self.port = free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
+        self._folder, self._server = folder, server
+        self._epmd_port, self._distribution = free_port(), free_port()
+        self._epmd = subprocess.Popen(
+            [epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"], stdout=subprocess.DEVNULL
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "plugins").write_text("[].", encoding="utf-8")
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.local = 127.0.0.1:{self.port}\nlog.console = false\n", encoding="utf-8"
+        )
+
+    def start(self) -> None:
+        """Start it, on the data that it left, and wait until it answers."""
+        with (self._folder / "output").open("ab") as output:
+            self._process = subprocess.Popen(
+                [self._server], env=self._environment(), stdout=output, stderr=output, start_new_session=True
+            )
+        end = time.monotonic() + _BOOT
+        while not answers("127.0.0.1", self.port):
+            if self._process.poll() is not None or time.monotonic() > end:
+                self.kill()
+                tail = (self._folder / "output").read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise RuntimeError(f"RabbitMQ did not start:\n{tail}")
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End it at once, with SIGKILL: what it has not on disk is gone."""
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it: SIGSTOP makes it hang, SIGCONT lets it go on."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def end(self) -> None:
+        """Kill it and what it needs."""
+        self.kill()
+        self._epmd.kill()
+        self._epmd.wait()
+
+    def _environment(self) -> dict[str, str]:
+        folder = self._folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}
+        return kept | {
+            "HOME": str(folder),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "RABBITMQ_NODENAME": f"domainkit{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._distribution),
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "none.config"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        }
+
+
+@contextmanager
+def rabbitmq_of_its_own(folder: Path) -> Iterator[RabbitMq]:
+    """Give a RabbitMQ that runs, to kill and to start again; skip where there is no program for one.
+
+    Args:
+        folder: an empty one, for its data: pytest's `tmp_path`.
+    """
+    server, epmd = _program("rabbitmq-server", *_PLACES), _epmd()
+    if server is None or epmd is None:
+        pytest.skip("no program rabbitmq-server to start a broker with")
+    broker = RabbitMq(folder, server, epmd)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.end()
