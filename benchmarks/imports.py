@@ -11,8 +11,10 @@ from benchmarks.measuring import Spread, ratio
 from benchmarks.results import Bar, Comparison, Figure, Findings, Sense
 
 _DEPENDENCIES: Final = "its dependencies"
+_EVERY_NAME: Final = "domainkit, every public name"
 _STATEMENTS: Final = {
     "domainkit": "import domainkit",
+    _EVERY_NAME: "from domainkit import *",
     _DEPENDENCIES: "import attrs, cattrs, msgspec, returns.result, typing_extensions",
     "pydantic": "import pydantic; pydantic.BaseModel",
     "petisco": "import petisco; petisco.DomainEvent",
@@ -33,8 +35,15 @@ def measure(effort: Effort) -> Findings:
     figures = tuple(
         Figure("import", name, "ms", Spread.of([one * 1e3 for one in seconds])) for name, seconds in taken.items()
     )
-    against = ratio(taken["domainkit"], taken[_DEPENDENCIES])
-    return Findings(figures, (Comparison(f"import: time against {_DEPENDENCIES}", "x", against, _BAR),))
+    against, with_every_name = (ratio(taken[name], taken[_DEPENDENCIES]) for name in ("domainkit", _EVERY_NAME))
+    return Findings(
+        figures,
+        (
+            Comparison(f"import: time against {_DEPENDENCIES}", "x", against, _BAR),
+            Comparison(f"import, with every public name: time against {_DEPENDENCIES}", "x", with_every_name),
+        ),
+        ("`import domainkit` loads the model, and each other part when a name of it is first used.",),
+    )
 
 
 def seconds_of(statement: str, cache: str) -> float:

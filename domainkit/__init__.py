@@ -1,17 +1,14 @@
 """Model a business domain in strictly typed Python: values, messages, aggregates, use cases and pipelines.
 
 Everything public is imported from here; the adapters and the test kit, which need more than the core, are imported from
-`domainkit.adapters` and `domainkit.testing`.
+`domainkit.adapters` and `domainkit.testing`. What isn't the model is loaded when its name is first used (PEP 562), so
+that a program waits for no part that it doesn't use.
 """
 
+import typing
+
+from domainkit import _lazy
 from domainkit.aggregates import AggregateRoot
-from domainkit.causation import caused, handling
-from domainkit.codec import Attributes, MessageCodec, Upcaster
-from domainkit.conversion import ValueObjectSerializer, configure_converter, make_converter
-from domainkit.conversion._derive import UnsupportedTypeError
-from domainkit.conversion._limits import Limits
-from domainkit.conversion._tagged import Tagged
-from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,
@@ -37,27 +34,6 @@ from domainkit.errors import (
     UserNotFound,
 )
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
-from domainkit.http import (
-    DEFAULT_HTTP_ERROR_MAP,
-    ErrorMap,
-    HttpError,
-    ProblemDetails,
-    http_error_for,
-    problem_details,
-)
-from domainkit.mediator import AsyncMediator, AsyncMiddleware, CommandNotHandled, Mediator, Middleware
-from domainkit.memory import (
-    AsyncInmemoryCommandBus,
-    AsyncInmemoryCrudRepository,
-    AsyncInmemoryDomainEventBus,
-    AsyncInmemoryMessagePublisher,
-    AsyncInmemoryNotifier,
-    InmemoryCommandBus,
-    InmemoryCrudRepository,
-    InmemoryDomainEventBus,
-    InmemoryNotifier,
-    LoggingNotifier,
-)
 from domainkit.messages import (
     Command,
     DomainEvent,
@@ -68,24 +44,63 @@ from domainkit.messages import (
     MessageHeader,
     MessageInfo,
 )
-from domainkit.ports import (
-    AppService,
-    AsyncAppService,
-    AsyncCommandBus,
-    AsyncCrudRepository,
-    AsyncDomainEventBus,
-    AsyncNotifier,
-    CommandBus,
-    CrudRepository,
-    DomainEventBus,
-    Notifier,
-    NotifierExceptionMessage,
-    NotifierMessage,
-    Repository,
-)
-from domainkit.results import async_pipeline, collect, collect_async, fold, pipeline, recover, tap
-from domainkit.use_cases import AsyncUseCase, UseCase, use_case
 from domainkit.values import FieldSerializer, Uuid, ValueObject
+
+if typing.TYPE_CHECKING:
+    from domainkit.causation import caused, handling
+    from domainkit.codec import Attributes, MessageCodec, Upcaster
+    from domainkit.conversion import ValueObjectSerializer, configure_converter, make_converter
+    from domainkit.conversion._derive import UnsupportedTypeError
+    from domainkit.conversion._limits import Limits
+    from domainkit.conversion._tagged import Tagged
+    from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
+    from domainkit.http import (
+        DEFAULT_HTTP_ERROR_MAP,
+        ErrorMap,
+        HttpError,
+        ProblemDetails,
+        http_error_for,
+        problem_details,
+    )
+    from domainkit.mediator import AsyncMediator, AsyncMiddleware, CommandNotHandled, Mediator, Middleware
+    from domainkit.memory import (
+        AsyncInmemoryCommandBus,
+        AsyncInmemoryCrudRepository,
+        AsyncInmemoryDomainEventBus,
+        AsyncInmemoryMessagePublisher,
+        AsyncInmemoryNotifier,
+        InmemoryCommandBus,
+        InmemoryCrudRepository,
+        InmemoryDomainEventBus,
+        InmemoryNotifier,
+        LoggingNotifier,
+    )
+    from domainkit.ports import (
+        AppService,
+        AsyncAppService,
+        AsyncCommandBus,
+        AsyncCrudRepository,
+        AsyncDomainEventBus,
+        AsyncNotifier,
+        CommandBus,
+        CrudRepository,
+        DomainEventBus,
+        Notifier,
+        NotifierExceptionMessage,
+        NotifierMessage,
+        Repository,
+    )
+    from domainkit.results import async_pipeline, collect, collect_async, fold, pipeline, recover, tap
+    from domainkit.use_cases import AsyncUseCase, UseCase, use_case
+else:
+
+    def __getattr__(name: str) -> object:
+        globals()[name] = found = _lazy.attribute(name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "DEFAULT_HTTP_ERROR_MAP",

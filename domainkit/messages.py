@@ -21,8 +21,8 @@ from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscribe
 from domainkit.values import Uuid, ValueObject
 
 if TYPE_CHECKING:
-    from domainkit._wires import Wire
     from domainkit.conversion._derive import Derivation
+    from domainkit.conversion._envelope import MessageWire
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue] | None"
@@ -256,7 +256,9 @@ class Message(Frozen):
             InvalidMessage: `data` is not the wire form of just this class, or deeper than the default limits allow;
                 the problems say what is wrong, and where.
         """
-        return wire_of(cls).of_dict(data)
+        from domainkit._wires import of_dict  # noqa: PLC0415  (as in new_wire)
+
+        return of_dict(wire_of(cls), data)
 
     @classmethod
     def from_json(cls, raw: str | bytes) -> Self:
@@ -270,32 +272,34 @@ class Message(Frozen):
             InvalidMessage: `raw` is not the wire form of just this class, or larger than the default limits allow; the
                 problems say what is wrong, and where.
         """
-        return wire_of(cls).of_json(raw)
+        from domainkit._wires import of_json  # noqa: PLC0415  (as in new_wire)
+
+        return of_json(wire_of(cls), raw)
 
 
 M = TypeVar("M", bound=Message)
 
 
-def wire_of(cls: type[M]) -> "Wire[M, MessageHeader]":
+def wire_of(cls: type[M]) -> "MessageWire[M, MessageHeader]":
     """Return the wire type of a message class, made at its first use.
 
     Raises TypeError where the class isn't decorated, or has a field that can't be carried.
     """
-    wire: Wire[M, MessageHeader] | None = cls.__dict__.get("_domainkit_wire")
+    wire: MessageWire[M, MessageHeader] | None = cls.__dict__.get("_domainkit_wire")
     if wire is None:
         wire = new_wire(cls)
         cls._domainkit_wire = wire  # type: ignore[attr-defined]  # kept on the class that it belongs to
     return wire
 
 
-def new_wire(cls: type[M], derivation: "Derivation | None" = None) -> "Wire[M, MessageHeader]":
+def new_wire(cls: type[M], derivation: "Derivation | None" = None) -> "MessageWire[M, MessageHeader]":
     """Return a wire type of a message class, of a derivation of its own unless one is given."""
     # what converts takes longer to import than the whole model, which can do without
-    from domainkit._wires import Wire  # noqa: PLC0415
     from domainkit.conversion._derive import Derivation  # noqa: PLC0415
+    from domainkit.conversion._envelope import MessageWire  # noqa: PLC0415
 
     require_decorated(cls)
-    return Wire(cls, cls.info(), _decoded_header, Derivation() if derivation is None else derivation)
+    return MessageWire(cls, cls.info(), _decoded_header, Derivation() if derivation is None else derivation)
 
 
 @frozen

@@ -13,7 +13,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),  # the tree of domain errors
     ("values",),  # ValueObject, Uuid
     ("conversion",),  # objects to builtins and JSON, and back
-    ("_wires",),  # one class of messages, to the wire and back
+    ("_wires",),  # one class of messages, from the wire
     ("handlers",),  # functions bound to a class of messages
     ("messages",),  # DomainEvent, Command
     ("causation",),  # which message is being handled: in a context variable, which is no state of the process
@@ -29,6 +29,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("formats",),  # other views of the same messages
     ("adapters",),  # one for each framework
     ("testing",),  # for the tests of those who use the library
+    ("_lazy",),  # which names are loaded late
     ("__init__",),  # the public names
     ("__main__",),  # the command line
 )

@@ -1,5 +1,7 @@
 """What importing the library does: it defines names, and nothing else."""
 
+import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -8,6 +10,9 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+
+import domainkit
+from domainkit import _lazy
 
 ROOT = Path(__file__).parent.parent
 CORE = frozenset({"attrs", "cattrs", "msgspec", "returns", "typing-extensions", "domainkit-attrs"})
@@ -101,3 +106,100 @@ def test_importing_leaves_what_is_optional_alone(observed: dict[str, list[str]])
     """`import domainkit` loads no adapter and nothing of the test kit."""
     optional = ("domainkit.adapters", "domainkit.testing")
     assert [] == [name for name in observed["modules"] if name.startswith(optional)]
+
+
+LATE = [name for names in _lazy.NAMES.values() for name in names.split()]
+
+
+def fresh(program: str) -> object:
+    """Return what a program prints as JSON in a fresh interpreter."""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
+    assert ran.stderr == "", ran.stderr
+    return json.loads(ran.stdout)
+
+
+def test_importing_loads_the_model_alone(observed: dict[str, list[str]]) -> None:
+    """What isn't the model is loaded later."""
+    late = {name for name in _lazy.NAMES if not name.startswith("domainkit.conversion")}
+    assert set() == late & {*observed["modules"]}
+    assert {"domainkit.aggregates", "domainkit.errors", "domainkit.messages", "domainkit.values"} <= {
+        *observed["modules"]
+    }
+
+
+def test_what_is_loaded_late_is_what_type_checkers_read() -> None:
+    """The names that are loaded late are just those that `domainkit` imports for type checkers."""
+    tree = ast.parse((ROOT / "domainkit" / "__init__.py").read_text(encoding="utf-8"))
+    branch = next(node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in branch.body if isinstance(node, ast.ImportFrom)]
+    assert "typing.TYPE_CHECKING" == ast.unparse(branch.test)
+    assert {node.module: {alias.name for alias in node.names} for node in imports} == {
+        home: {*names.split()} for home, names in _lazy.NAMES.items()
+    }
+    assert {*LATE} < {*domainkit.__all__}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_late_name(name: str) -> None:
+    """A name that is loaded late is the one of its module, and the same each time."""
+    home = next(home for home, names in _lazy.NAMES.items() if name in names.split())
+    found = getattr(domainkit, name)
+    assert found is getattr(importlib.import_module(home), name)
+    assert found is getattr(domainkit, name)
+
+
+def test_late_names_are_kept() -> None:
+    """Once it was used, a name is an attribute like any other: nothing is looked up again."""
+    program = """
+import domainkit, json
+domainkit.fold
+print(json.dumps([name in vars(domainkit) for name in ("fold", "tap")]))
+"""
+    assert [True, False] == fresh(program)
+
+
+def test_every_way_to_import() -> None:
+    """Names that are loaded late are listed by `dir`, and found by `import *` and by `from domainkit import`."""
+    program = """
+import domainkit, json
+listed = sorted(set(domainkit.__all__) - set(dir(domainkit)))
+before = sorted(set(domainkit.__all__) - set(vars(domainkit)))
+space = {}
+exec("from domainkit import *", space)
+from domainkit import Mediator
+print(json.dumps([listed, len(before), sorted(set(domainkit.__all__) - set(space)), Mediator is space["Mediator"]]))
+"""
+    assert [[], len(LATE), [], True] == fresh(program)
+
+
+def test_no_such_name() -> None:
+    """A name that doesn't exist is refused as in any module."""
+    with pytest.raises(AttributeError, match=r"^module 'domainkit' has no attribute 'Mediatro'"):
+        domainkit.Mediatro  # type: ignore[attr-defined]  # type checkers refuse it too  # noqa: B018
+    with pytest.raises(ImportError, match=r"^cannot import name 'Mediatro' from 'domainkit'"):
+        exec("from domainkit import Mediatro", {})
+
+
+def test_no_name_hides_a_module() -> None:
+    """No public name is that of a module: importing that would put it in the name's place."""
+    modules = {path.stem for path in (ROOT / "domainkit").iterdir()}
+    assert set() == modules & {*domainkit.__all__}
+
+
+def test_threads_load_names_at_once() -> None:
+    """Threads that use the names for the first time at the same moment all get the same objects."""
+    program = f"""
+import domainkit, json, sys, threading
+sys.setswitchinterval(1e-6)
+names, threads = {LATE!r}, 8
+barrier, found = threading.Barrier(threads), [None] * threads
+def use(number):
+    barrier.wait()
+    turned = names[number * 7 % len(names):] + names[:number * 7 % len(names)]
+    found[number] = {{name: getattr(domainkit, name) for name in turned}}
+started = [threading.Thread(target=use, args=(number,)) for number in range(threads)]
+for thread in started: thread.start()
+for thread in started: thread.join()
+print(json.dumps([name for name in names if len({{id(one[name]) for one in found}}) != 1]))
+"""
+    assert [] == fresh(program)

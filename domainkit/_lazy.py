@@ -1,0 +1,44 @@
+"""The names of `domainkit` that are loaded at their first use (PEP 562): all that isn't the model."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "domainkit.causation": "caused handling",
+        "domainkit.codec": "Attributes MessageCodec Upcaster",
+        "domainkit.conversion": "ValueObjectSerializer configure_converter make_converter",
+        "domainkit.conversion._derive": "UnsupportedTypeError",
+        "domainkit.conversion._limits": "Limits",
+        "domainkit.conversion._tagged": "Tagged",
+        "domainkit.delivery": "AsyncMessagePublisher OutgoingMessage",
+        "domainkit.http": "DEFAULT_HTTP_ERROR_MAP ErrorMap HttpError ProblemDetails http_error_for problem_details",
+        "domainkit.mediator": "AsyncMediator AsyncMiddleware CommandNotHandled Mediator Middleware",
+        "domainkit.memory": (
+            "AsyncInmemoryCommandBus AsyncInmemoryCrudRepository AsyncInmemoryDomainEventBus "
+            "AsyncInmemoryMessagePublisher AsyncInmemoryNotifier InmemoryCommandBus InmemoryCrudRepository "
+            "InmemoryDomainEventBus InmemoryNotifier LoggingNotifier"
+        ),
+        "domainkit.ports": (
+            "AppService AsyncAppService AsyncCommandBus AsyncCrudRepository AsyncDomainEventBus AsyncNotifier "
+            "CommandBus CrudRepository DomainEventBus Notifier NotifierExceptionMessage NotifierMessage "
+            "Repository"
+        ),
+        "domainkit.results": "async_pipeline collect collect_async fold pipeline recover tap",
+        "domainkit.use_cases": "AsyncUseCase UseCase use_case",
+    }
+)
+"""By the module that they are from. Type checkers read the same from the imports of `domainkit`."""
+
+_HOMES: Mapping[str, str] = MappingProxyType({name: home for home, names in NAMES.items() for name in names.split()})
+
+
+def attribute(name: str) -> object:
+    """Return what `domainkit` has by this name, from the module that it is in.
+
+    Raises AttributeError where there is no such name.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module 'domainkit' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
