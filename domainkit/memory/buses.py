@@ -107,6 +107,7 @@ class _EventBus(_Bus):
     def __init__(self, subscribers: tuple[AnySubscriber, ...], keep: int | None, remember: int) -> None:
         super().__init__(keep, remember)
         self._subscribers = subscribers
+        self._calls = tuple((one.message_type, one.function, number) for number, one in enumerate(subscribers))
 
     @property
     def subscribers(self) -> tuple[AnySubscriber, ...]:
@@ -123,9 +124,9 @@ class _EventBus(_Bus):
         done = self._state.done
         for event in events:
             sent = self._taken(event)
-            for number, one in enumerate(self._subscribers):
-                if isinstance(sent, one.message_type) and not (done.remember and done.has(sent, number)):
-                    yield sent, one.function, number
+            for message_type, function, number in self._calls:
+                if isinstance(sent, message_type) and not (done.remember and done.has(sent, number)):
+                    yield sent, function, number
 
 
 def _checked(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
@@ -322,7 +323,9 @@ def _call(function: Callable[[Any], object], message: Message) -> Outcome:
         return Guard(name_of(function)).raised(error)
     finally:
         HANDLED.reset(token)
-    return _outcome(function, message, outcome)
+    if outcome is None and isinstance(message, DomainEvent):
+        return _DONE
+    return outcome if type(outcome) is Success else _not_done(function, outcome)
 
 
 async def _call_async(function: Callable[[Any], object], message: Message) -> Outcome:
@@ -335,15 +338,13 @@ async def _call_async(function: Callable[[Any], object], message: Message) -> Ou
         return Guard(name_of(function)).raised(error)
     finally:
         HANDLED.reset(token)
-    return _outcome(function, message, outcome)
-
-
-def _outcome(function: object, message: Message, outcome: object) -> Outcome:
-    """Return the Result; nothing is one for an event, and a bug for a command."""
-    if type(outcome) is Success:
-        return outcome
     if outcome is None and isinstance(message, DomainEvent):
         return _DONE
+    return outcome if type(outcome) is Success else _not_done(function, outcome)
+
+
+def _not_done(function: object, outcome: object) -> Failure[Any]:
+    """Return the Failure; what is none, such as nothing from the handler of a command, is a bug."""
     if iscoroutine(outcome):
         outcome.close()  # of a plain function that returns a coroutine: nobody awaits it here, and that is a bug
     return Guard(name_of(function)).returned(outcome)
