@@ -10,6 +10,7 @@ import msgspec
 from attrs import Factory, field, frozen
 from attrs.validators import ge, instance_of
 from cattrs import Converter
+from returns.primitives.container import BaseContainer
 from returns.result import Failure, Result, Success
 
 from domainkit._mapping import freeze_json
@@ -92,7 +93,20 @@ class _AnyEnvelope(msgspec.Struct, gc=False):
     data: _Data
 
 
-_any_decoder = msgspec.json.Decoder(_AnyEnvelope)
+class _ExactData(_Data, gc=False, forbid_unknown_fields=True):
+    """The same with no other keys."""
+
+
+class _ExactEnvelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    data: _ExactData
+
+
+_decode_any = msgspec.json.Decoder(_AnyEnvelope).decode
+_decode_exact = msgspec.json.Decoder(_ExactEnvelope).decode
+
+_new = object.__new__
+_set_inner = BaseContainer.__dict__["_inner_value"].__set__
+"""Sets the one slot of a Success, as its constructor does in two calls."""
 
 _START = len('{"data":{"id":"3a4d78aa-6870-41cb-aa14-964831511d86"')
 _END = b',"occurred_on":'
@@ -148,8 +162,12 @@ class MessageCodec:
         self._wires: Mapping[type[Message], Wire] = MappingProxyType(wires)
         self._encoders = {cls: wire.encode for cls, wire in wires.items()}
         self._routes = _routes(wires, tuple(upcasters))
-        self._short, self._depth = min(limits.max_bytes, limits.max_string), limits.max_depth
-        self._usual = {_start(info): route.wire for info, route in self._routes.items() if not route.upcasters}
+        self._short = min(limits.max_bytes, limits.max_string)
+        self._usual = {
+            _start(info): _within(limits.max_depth, route.wire)
+            for info, route in self._routes.items()
+            if not route.upcasters
+        }
 
     @property
     def message_types(self) -> tuple[type[Message], ...]:
@@ -189,15 +207,17 @@ class MessageCodec:
         The Failure is an UnknownMessage where kind, name and version are none that the codec knows. Texts hold paths
         and what is expected there, never a value.
         """
-        if type(raw) is bytes and len(raw) <= self._short and raw.count(b"[") + raw.count(b"{") <= self._depth:
-            wire = self._usual.get(raw[_START : raw.find(_END, _START, _FARTHEST)])
-            message = None if wire is None else wire.decode(raw)
+        if type(raw) is bytes and len(raw) <= self._short:
+            decode = self._usual.get(raw[_START : raw.find(_END, _START, _FARTHEST)])
+            message = None if decode is None else decode(raw)
             if message is not None:
-                return Success(message)
+                success: Success[Message] = _new(Success)
+                _set_inner(success, message)
+                return success
         return self._with_care(raw)
 
     def _with_care(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
-        """Decode what is no short message of bytes as this library writes them."""
+        """Decode what is no short message of bytes with just the keys that this library writes, in their order."""
         problems = Problems(self._limits.max_problems)
         data = checked(raw, self._limits, problems)
         if data is None:
@@ -218,14 +238,12 @@ class MessageCodec:
 
     def _by_parts(self, data: bytes) -> Message | None:
         """Read an envelope whose keys stand in another order, or whose version is an old one."""
-        if self._forbid_unknown:
-            return None  # the slow pass looks at every key
         try:
-            envelope = _any_decoder.decode(data).data
-            route = self._routes.get(MessageInfo(envelope.type, envelope.version, envelope.type_message))
-            if route is None or route.upcasters:
-                return None
-            message: Message = route.wire.build(envelope, route.wire.decode_attributes(envelope.attributes))
+            envelope = (_decode_exact if self._forbid_unknown else _decode_any)(data).data
+            route = self._routes[MessageInfo(envelope.type, envelope.version, envelope.type_message)]
+            attributes = _upcast(route.upcasters, envelope.attributes) if route.upcasters else envelope.attributes
+            wire = route.wire.tolerant
+            message: Message = wire.build(envelope, wire.decode_attributes(attributes))
         except Exception:  # msgspec's, or whatever a validator raises: the slow pass tells
             return None
         return message
@@ -261,6 +279,15 @@ class MessageCodec:
         return message
 
 
+def _upcast(upcasters: tuple[Upcaster, ...], attributes: msgspec.Raw) -> bytes:
+    """Return the JSON of the attributes of the latest version; it raises where the slow pass will tell why."""
+    made = msgspec.json.decode(attributes)
+    made = {} if made is None else made
+    for upcaster in upcasters:
+        made = _applied(upcaster, made)
+    return msgspec.json.encode(made)
+
+
 def _applied(upcaster: Upcaster, attributes: object) -> object:
     """Return the attributes of the later version; MISSING where the function refuses, or returns something else."""
     if not isinstance(attributes, Mapping):
@@ -270,6 +297,14 @@ def _applied(upcaster: Upcaster, attributes: object) -> object:
         return freeze_json(upcast) if isinstance(upcast, Mapping) else MISSING
     except Exception:  # whatever the user's function raises, or returns that JSON can't carry
         return MISSING
+
+
+def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | None]:
+    """Return what decodes messages of no more than that depth; where the class may go deeper, it counts brackets."""
+    decode = wire.decode_exact
+    if wire.levels <= depth:
+        return decode
+    return lambda raw: decode(raw) if raw.count(b"[") + raw.count(b"{") <= depth else None
 
 
 def _start(info: MessageInfo) -> bytes:

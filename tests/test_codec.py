@@ -13,7 +13,7 @@ import pytest
 from attrs import field, frozen
 from attrs.validators import ge
 from cattrs import Converter
-from every_kind import EveryKind, Maker, Plain
+from every_kind import EveryKind, Maker, Plain, Tree
 from hypothesis import given
 from hypothesis import strategies as st
 from returns.result import Failure, Result, Success
@@ -71,6 +71,11 @@ class RemoveTask(Command[None, DomainError]):
 
     class Config:
         name = "task.removed"
+
+
+@frozen
+class TreePlanted(DomainEvent):
+    tree: Tree
 
 
 def rename_title(attributes: Attributes) -> Attributes:
@@ -200,6 +205,7 @@ class TestRegistry:
         ]
         envelope = altered(sent, trace="x")
         assert Success(sent) == task_codec().decode(envelope)
+        assert sent == TaskCreated.from_json(more) == TaskCreated.from_json(envelope)
         assert [("$.data", "unknown")] == [
             (problem.path, problem.code) for problem in problems_of(task_codec(forbid_unknown=True).decode(envelope))
         ]
@@ -342,6 +348,32 @@ class TestLimits:
                 problem.code for problem in problems_of(MessageCodec(TaskCreated, limits=limits).decode(raw))
             ]
 
+    @pytest.mark.parametrize("key", ["meta", "other"])
+    def test_what_no_field_has_counts_as_well(self, key: str) -> None:
+        """In the meta and in unknown keys, objects go as deep as the limit says and no deeper, and text is UTF-8."""
+        sent = TaskRemoved(TaskId.v4())
+        codec = task_codec(limits=Limits(max_depth=5))
+
+        def with_value(value: bytes) -> Result[Message, InvalidMessage]:
+            meta = b"" if key == "meta" else b',"meta":{}'
+            return codec.decode(codec.encode(sent).replace(b',"meta":{}', b',"%b":%b%b' % (key.encode(), value, meta)))
+
+        for depth in (1, 2, 3):
+            meta = with_value(b'{"a":' * depth + b"1" + b"}" * depth).unwrap().header.meta
+            assert ({} if key == "other" else {"a": 1} if depth == 1 else meta) == meta
+        assert ["limit"] == [problem.code for problem in problems_of(with_value(b'{"a":' * 4 + b"1" + b"}" * 4))]
+        assert ["json"] == [problem.code for problem in problems_of(with_value(b'{"a":"\xff"}'))]
+
+    def test_a_class_inside_itself_goes_as_deep_as_the_limit(self) -> None:
+        """A tree that fits is read, and one that is a level deeper is refused, whatever its class would take."""
+        tree = Tree("leaf")
+        for _ in range(5):
+            tree = Tree("branch", (tree,))
+        sent = TreePlanted(tree)
+        raw = MessageCodec(TreePlanted).encode(sent)  # three levels around six trees, each an object with an array
+        for deepest, fits in ((15, True), (14, False)):
+            assert fits == (Success(sent) == MessageCodec(TreePlanted, limits=Limits(max_depth=deepest)).decode(raw))
+
     @pytest.mark.parametrize("option", ["max_bytes", "max_depth", "max_string", "max_problems"])
     @pytest.mark.parametrize("value", [0, -1, 1.5, "9"])
     def test_a_limit_is_a_positive_integer(self, option: str, value: object) -> None:
@@ -464,6 +496,17 @@ class TestUpcasting:
             message = decoded.unwrap()
             assert isinstance(message, TaskCreated)
             assert (Title("Buy milk"), Priority(1)) == (message.title, message.priority)
+
+    def test_keys_that_an_old_version_has_more_are_ignored_or_refused(self) -> None:
+        """An old version is read as tolerantly as one of today, and as strictly where unknown keys are forbidden."""
+        sent = event()
+        attributes = {"task_id": str(sent.task_id), "name": "Buy milk"}
+        for more in ({"attributes": {**attributes, "extra": 1}}, {"attributes": attributes, "trace": 1}):
+            old = altered(sent, version=1, **more)
+            assert isinstance(task_codec().decode(old), Success)
+            assert ["unknown"] == [problem.code for problem in problems_of(task_codec(forbid_unknown=True).decode(old))]
+        old = altered(sent, version=1, attributes=attributes)
+        assert isinstance(task_codec(forbid_unknown=True).decode(old), Success)
 
     def test_the_result_of_an_upcaster_is_checked_as_strictly(self) -> None:
         """What an upcaster returns is decoded like any attributes: wrong values are problems at their paths."""

@@ -16,13 +16,20 @@ class AttrsNode(ClassNode):
     kinds: frozenset[str] = frozenset({"object"})
 
     def __init__(
-        self, cls: type, hint: object, *, forbid_unknown: bool = False, tag: tuple[str, str] | None = None
+        self,
+        cls: type,
+        hint: object,
+        *,
+        forbid_unknown: bool = False,
+        exact: bool = True,
+        tag: tuple[str, str] | None = None,
     ) -> None:
         self.cls: type = cls
         self.hint: object = hint
         self.expected: str = cls.__qualname__
         self.object_classes: tuple[type, ...] = (cls,)
         self.forbid_unknown = forbid_unknown
+        self.exact = exact or forbid_unknown
         self.tag = tag
 
     def complete(self, parts: tuple[Part, ...], preset: tuple[str, ...] = ()) -> None:
@@ -32,6 +39,7 @@ class AttrsNode(ClassNode):
         """
         required_first = sorted(parts, key=lambda part: not part.required)  # as structs ask
         self.parts: tuple[Part, ...] = tuple(required_first)
+        self.levels: float = 1 + max((part.node.levels for part in parts), default=0)
         self.struct: type[msgspec.Struct] = _struct(self)
         self.wire: Any = self.struct
         self.wire_classes: tuple[type, ...] = (self.struct,)
@@ -89,7 +97,7 @@ def _struct(node: AttrsNode) -> type[msgspec.Struct]:
         fields,
         rename={part.slot: part.key for part in node.parts},
         gc=False,
-        forbid_unknown_fields=node.forbid_unknown,
+        forbid_unknown_fields=node.exact,
         tag_field=tag_field,
         tag=tag,
         module=__name__,

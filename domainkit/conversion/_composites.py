@@ -18,7 +18,7 @@ class VariadicTupleNode(Node):
     _shape = tuple[Any, ...]
 
     def __init__(self, item: Node) -> None:
-        self.item = item
+        self.item, self.levels = item, 1 + item.levels
         self.wire = tuple[item.wire, ...]  # type: ignore[name-defined]  # built at run time
         self.expected = f"an array of {item.expected}"
         load = item.load
@@ -66,7 +66,7 @@ class FixedTupleNode(Node):
     _shape = tuple[Any, ...]
 
     def __init__(self, items: tuple[Node, ...]) -> None:
-        self.items = items
+        self.items, self.levels = items, 1 + max((item.levels for item in items), default=0)
         self.wire = tuple[tuple(item.wire for item in items)]  # type: ignore[misc]  # built at run time
         self.expected = f"an array of {len(items)}: {', '.join(item.expected for item in items)}"
         loads = tuple(map(loader, items))
@@ -106,7 +106,7 @@ class FrozensetNode(Node):
     _shape = tuple[Any, ...]
 
     def __init__(self, item: Node) -> None:
-        self.item = item
+        self.item, self.levels = item, 1 + item.levels
         self.wire = tuple[item.wire, ...]  # type: ignore[name-defined]  # built at run time
         self.expected = f"an array of distinct {item.expected}"
         load = loader(item)
@@ -151,7 +151,7 @@ class MappingNode(Node):
     _shape = dict[str, Any]
 
     def __init__(self, key: Node, item: Node) -> None:
-        self.key, self.item = key, item
+        self.key, self.item, self.levels = key, item, 1 + item.levels
         self.wire = dict[str, item.wire]  # type: ignore[name-defined]  # built at run time
         self.expected = f"an object from {key.expected} to {item.expected}"
         self._keys = dict[key.wire, Any]  # type: ignore[name-defined]  # as above

@@ -36,11 +36,15 @@ class Derivation:
 
     Args:
         forbid_unknown: whether a key that no field has is a problem.
+        exact: whether the structs refuse such a key, problem or not: what they read has no part that nobody looked at.
         converter: a cattrs converter whose own hooks, where it has any for a class, win over the derived form.
     """
 
-    def __init__(self, *, forbid_unknown: bool = False, converter: BaseConverter | None = None) -> None:
+    def __init__(
+        self, *, forbid_unknown: bool = False, exact: bool = True, converter: BaseConverter | None = None
+    ) -> None:
         self.forbid_unknown = forbid_unknown
+        self.exact = exact
         self.converter = converter
         self._done: dict[object, Node] = {}
         self._open: dict[object, RecursiveNode] = {}
@@ -155,7 +159,7 @@ class Derivation:
             raise UnsupportedTypeError(
                 f"{cls.__qualname__}: it holds itself with ever new type arguments; use the same"
             )
-        node = AttrsNode(cls, hint, forbid_unknown=self.forbid_unknown, tag=tag)
+        node = AttrsNode(cls, hint, forbid_unknown=self.forbid_unknown, exact=self.exact, tag=tag)
         key = hint if tag is None else (cls, tag)
         standin = self._open[key] = RecursiveNode(f"_wire_{len(self._structs)}_{len(self._open)}", cls)
         try:

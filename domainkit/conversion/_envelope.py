@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, Union
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from attrs import frozen
 from domainkit._mapping import FrozenMapping, freeze_json
 from domainkit.conversion._classes import AttrsNode
 from domainkit.conversion._derive import Derivation
-from domainkit.conversion._leaves import DATETIME, LEAVES, load_moment
+from domainkit.conversion._leaves import LEAVES, decode_moment, load_moment
 from domainkit.conversion._nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem
 
@@ -47,13 +48,12 @@ class MessageInfo:
 def utc_moment(text: str) -> datetime:
     """Return the UTC moment that is written as `text`; one without an offset is in UTC already, as the wire form says.
 
-    Raises ValueError or OverflowError where it is no moment, or one finer than a microsecond.
+    Raises ValueError, DecodeError or OverflowError where it is no moment, or one finer than a microsecond.
     """
     if len(text) == _LENGTH:  # as this library and petisco write it, or nearly so
         try:
-            moment: datetime = msgspec.convert(text + "Z", DATETIME)
-            return moment
-        except msgspec.ValidationError:
+            return decode_moment(text + "Z")
+        except (ValueError, msgspec.DecodeError):
             pass
     moment = load_moment(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -82,15 +82,13 @@ class MessageWire(Generic[M, H]):
         self.info: MessageInfo = info
         self.header: MakeHeader[H] = header
         self.forbid_unknown: bool = derivation.forbid_unknown
-        self.node: AttrsNode = AttrsNode(cls, cls, forbid_unknown=self.forbid_unknown)
+        self._derivation = derivation
+        self.node: AttrsNode = AttrsNode(cls, cls, forbid_unknown=self.forbid_unknown, exact=derivation.exact)
         self.node.complete(derivation.parts(cls, cls, frozenset({"header"})), ("header",))
         self._load: Callable[[Any, H], M] = self.node.load  # type: ignore[assignment]  # it takes the preset header too
-        required = any(part.required for part in self.node.parts)
-        self.data: type[msgspec.Struct] = _data_struct(
-            info, self.node.struct, required=required, forbid_unknown=self.forbid_unknown
-        )
+        self.data: type[msgspec.Struct] = _data_struct(info, self.node, meta=_FlatMeta if derivation.exact else _Meta)
         self.envelope: type[msgspec.Struct] = msgspec.defstruct(
-            "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.forbid_unknown
+            "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.node.exact
         )
         self.decoder: msgspec.json.Decoder[msgspec.Struct] = msgspec.json.Decoder(self.envelope)
         self._middle = b',"type":%b,"type_message":%b,"version":%d,"occurred_on":' % (
@@ -141,15 +139,37 @@ class MessageWire(Generic[M, H]):
             problems.add("$.data.meta", "JSON values, without lone surrogates or integers of over 4300 digits", "value")
         raise refusal(problems) from None
 
+    @property
+    def levels(self) -> float:
+        """How many objects and arrays `decode_exact` reads inside one another, at most."""
+        return 2 + self.node.levels
+
+    @cached_property
+    def tolerant(self) -> "MessageWire[M, H]":
+        """What reads all that this class admits: unknown keys unless they are forbidden, and meta of any depth.
+
+        It is another set of structs, which only the messages that have such things need.
+        """
+        derivation = Derivation(forbid_unknown=self.forbid_unknown, exact=False, converter=self._derivation.converter)
+        return MessageWire(self.cls, self.info, self.header, derivation)
+
     def decode(self, data: bytes) -> M | None:
         """Return the message of bytes that were checked; None where they are not such a message: ask `read` why."""
+        message = self.decode_exact(data)
+        return self.tolerant.decode_exact(data) if message is None else message
+
+    def decode_exact(self, data: bytes) -> M | None:
+        """Return the message of bytes that have the keys of this class alone, and a meta of single values; else None.
+
+        It looks at every part of them, so that nothing goes deeper than `levels`, and nothing is skipped unseen.
+        """
         try:
             wire: Any = self.decoder.decode(data).data  # type: ignore[attr-defined]  # the struct was defined with it
             return self.build(wire, wire.attributes)
         except Exception:  # msgspec's, or whatever a validator raises: the second pass tells
             return None
 
-    def decode_attributes(self, raw: msgspec.Raw) -> Any:
+    def decode_attributes(self, raw: msgspec.Raw | bytes) -> Any:
         """Return the struct of the attributes alone, for `build`; it raises what msgspec raises."""
         return self._attributes.decode(raw)
 
@@ -179,16 +199,19 @@ class MessageWire(Generic[M, H]):
         return None if made is MISSING else made
 
 
-def _data_struct(
-    info: MessageInfo, attributes: type[msgspec.Struct], *, required: bool, forbid_unknown: bool
-) -> type[msgspec.Struct]:
+_Meta = Union[dict[str, Any], None]  # noqa: UP007  (msgspec takes it as it is)
+_FlatMeta = Union[dict[str, Union[str, int, float, bool, None]], None]  # noqa: UP007  (as above)
+
+
+def _data_struct(info: MessageInfo, node: AttrsNode, *, meta: Any) -> type[msgspec.Struct]:
+    attributes, required = node.struct, any(part.required for part in node.parts)
     fields: list[Any] = [
         ("id", UUID), ("type", Literal[info.name]), ("type_message", Literal[info.kind]),
         ("version", Literal[info.version]), ("occurred_on", str),
         ("attributes", attributes) if required else ("attributes", Union[attributes, None], None),  # noqa: UP007  (known at run time only)
-        ("meta", Union[dict[str, Any], None], None),  # noqa: UP007  (as above)
+        ("meta", meta, None),
     ]  # fmt: skip  # the keys in their order on the wire
-    return msgspec.defstruct("Data", fields, gc=False, forbid_unknown_fields=forbid_unknown)
+    return msgspec.defstruct("Data", fields, gc=False, forbid_unknown_fields=node.exact)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -247,7 +270,7 @@ def _read_occurred_on(inner: Mapping[Any, Any], problems: Problems) -> datetime 
         return None
     try:
         return utc_moment(found)
-    except (ValueError, OverflowError, msgspec.ValidationError):  # the last is no ValueError before msgspec 0.21
+    except (ValueError, OverflowError, msgspec.DecodeError):
         problems.add("$.data.occurred_on", _OCCURRED_ON, "value")
         return None
 

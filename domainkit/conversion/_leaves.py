@@ -4,7 +4,7 @@ import enum
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, Final, Literal
@@ -74,8 +74,14 @@ _INT_LIMIT = 10**4300
 
 def whole_minutes(moment: datetime | time) -> bool:
     """Tell whether the offset from UTC is one that RFC 3339 can write."""
+    if type(moment.tzinfo) is timezone and moment.tzinfo in _QUARTERS:  # in a third of the time of the question below
+        return True
     offset = moment.utcoffset()
     return offset is not None and offset.seconds % 60 == 0 and offset.microseconds == 0
+
+
+_QUARTERS = frozenset(timezone(timedelta(minutes=minutes)) for minutes in range(-12 * 60, 14 * 60 + 1, 15))
+"""The offsets of today's time zones."""
 
 
 class ClockLeaf(Leaf):
@@ -104,16 +110,36 @@ def _refuse_longer(text: str) -> None:
         raise ValueError("a fraction of a second has six digits at most")
 
 
-def load_moment(text: str) -> datetime:
-    """Return the datetime that is written as `text` (RFC 3339, the offset may be absent); ValueError otherwise."""
-    if text[26:27].isdigit():
-        _refuse_longer(text)
-    moment: datetime = msgspec.convert(text, DATETIME)
+_AFTER_SIX_DIGITS = "Zz+-"  # or nothing, which is in any text
+_moment_decoder = msgspec.json.Decoder(DATETIME)
+
+
+def decode_moment(text: str) -> datetime:
+    """Return the datetime that is written as `text`, by a decoder made once: `msgspec.convert` takes far longer.
+
+    Raises ValueError or DecodeError where it is none.
+    """
+    if "\\" in text:  # the decoder would take it for an escape; a quote ends what it reads too early
+        raise ValueError("no datetime")
+    moment: datetime = _moment_decoder.decode(f'"{text}"')
     return moment
 
 
+def load_moment(text: str) -> datetime:
+    """Return the datetime that is written as `text` (RFC 3339, the offset may be absent).
+
+    Raises ValueError or DecodeError where it is none, or one finer than a microsecond.
+    """
+    if text[26:27] not in _AFTER_SIX_DIGITS:
+        _refuse_longer(text)
+    return decode_moment(text)
+
+
 def load_datetime(text: str) -> datetime:
-    """Return the datetime that is written as `text` (RFC 3339, with an offset); ValueError for anything else."""
+    """Return the datetime that is written as `text` (RFC 3339, with an offset).
+
+    Raises ValueError or DecodeError where it is none, or one finer than a microsecond.
+    """
     moment = load_moment(text)
     if moment.tzinfo is None:
         raise ValueError("a datetime has an offset")

@@ -75,6 +75,7 @@ class Node:
         load: from a wire value to the object; None where they are the same.
         dump: from an object to the wire value, or Refused; never None.
         shape: the wire type without what is inside of it: what constraints are about.
+        levels: how many objects and arrays a wire value has inside one another, at most; a leaf has none.
         guard: a Python expression over `{v}`, true where the object is its own wire value; None where a call is needed.
     """
 
@@ -85,6 +86,7 @@ class Node:
     object_classes: tuple[type, ...]
     load: Function | None = None
     guard: str | None = None
+    levels: float = 0
 
     _shape: Any = None  # a type, where it is not the wire type
 

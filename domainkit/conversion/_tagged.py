@@ -55,6 +55,7 @@ class TaggedNode(Node):
         self.wire = Union[tuple(node.wire for node in nodes.values())]  # noqa: UP007  (known at run time only)
         self.expected = f"an object with {self.key!r} one of {', '.join(nodes)}"
         self.object_classes = tuple(cls for node in nodes.values() for cls in node.object_classes)
+        self.levels = max(node.levels for node in nodes.values())
         self._dumps = {cls: node.dump for node in nodes.values() for cls in node.object_classes}
         self._loads: dict[type, Function] = {}
         self.load = self._load

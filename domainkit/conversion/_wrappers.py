@@ -1,5 +1,6 @@
 """The nodes around other nodes: value objects, unions, constraints, a user's own hooks, a class inside itself."""
 
+import math
 from collections.abc import Iterable
 from typing import Annotated, Any, ForwardRef, Union
 
@@ -18,7 +19,7 @@ class ValueObjectNode(Node):
 
     def __init__(self, cls: type[ValueObject[Any]], hint: object, inner: Node) -> None:
         self.cls, self.hint, self.inner = cls, hint, inner
-        self.wire = inner.wire
+        self.wire, self.levels = inner.wire, inner.levels
         self.expected = f"{cls.__qualname__} ({inner.expected})"
         self.kinds = inner.kinds
         self.object_classes = (cls,)
@@ -72,6 +73,7 @@ class UnionNode(Node):
     def __init__(self, nodes: tuple[Node, ...]) -> None:
         self.nodes = nodes
         self.wire = Union[tuple(node.wire for node in nodes)]  # noqa: UP007  (the members are known at run time only)
+        self.levels = max(node.levels for node in nodes)
         self.expected = " or ".join(node.expected for node in nodes)
         self.kinds = frozenset().union(*(node.kinds for node in nodes))
         self.object_classes = tuple(cls for node in nodes for cls in node.object_classes)
@@ -148,6 +150,7 @@ class ConstrainedNode(Node):
         self._decoder = msgspec.json.Decoder(self._shape)
         self.expected = f"{inner.expected} within its constraints"
         self.kinds, self.load, self.object_classes = inner.kinds, inner.load, inner.object_classes
+        self.levels = inner.levels
         self._restricts = any(getattr(meta, name) is not None for meta in self.constraints for name in _RESTRICTIONS)
         self.guard = None if self._restricts else inner.guard
 
@@ -194,6 +197,7 @@ class HookNode(Node):
     wire = Any
     kinds = ANY_KIND
     wire_classes = ()
+    levels = math.inf
 
     def __init__(self, cls: type, structure: Function, unstructure: Function) -> None:
         self.cls = cls
@@ -229,6 +233,7 @@ class RecursiveNode(Node):
 
     kinds = frozenset({"object"})
     wire_classes: tuple[type, ...] = ()
+    levels = math.inf
     _shape = msgspec.defstruct("AnyObject", ())
 
     def __init__(self, name: str, cls: type) -> None:
