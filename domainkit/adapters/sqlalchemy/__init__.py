@@ -8,12 +8,15 @@ except ImportError as _error:
     raise missing_extra(__name__, "sql") from _error
 
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
+from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.tables import aggregate_table, inbox_table, outbox_table
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 
 __all__ = [
+    "AsyncInbox",
     "AsyncUnitOfWork",
+    "Inbox",
     "Outbox",
     "UnitOfWork",
     "aggregate_table",

@@ -1,0 +1,250 @@
+"""Which handler has handled which message: stored in the transaction of what the handler did, so that it is done once.
+
+See Richardson, Microservices Patterns (2018), Handling duplicate messages; Hohpe and Woolf, Enterprise Integration
+Patterns (2003), Idempotent Receiver.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from inspect import iscoroutine
+from typing import Any, TypeVar, overload
+
+from returns.result import Failure, Result, Success
+from sqlalchemy import Table, delete, select, tuple_
+from sqlalchemy.dialects.postgresql import insert as insert_into_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_into_sqlite
+
+from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+from domainkit.errors import OutcomeUnknownError
+from domainkit.handlers import is_async
+from domainkit.messages import DomainEvent, M, Message
+from domainkit.results import name_of
+
+T = TypeVar("T")
+E = TypeVar("E")
+
+_BATCH = 1_000
+
+
+class Inbox:
+    """Lets each handler do its work once for a message, however often a broker delivers it.
+
+    The work of the handler and a mark (id of the message, name of the handler) are one unit of work: both are stored,
+    or nothing. Of two deliveries at the same time the second waits for the first.
+
+    >>> from sqlalchemy import MetaData
+    >>> from domainkit import DomainEvent
+    >>> from domainkit.adapters.sqlalchemy import inbox_table, make_engine
+    >>> metadata, engine = MetaData(), make_engine("sqlite://")
+    >>> inbox = Inbox(inbox_table(metadata), UnitOfWork(engine))
+    >>> metadata.create_all(engine)
+    >>> class TaskCreated(DomainEvent): ...
+    >>> def greet(event: TaskCreated) -> None:
+    ...     print("hello")
+    >>> event, greet_once = TaskCreated(), inbox.once(greet)
+    >>> greet_once(event), greet_once(event)
+    hello
+    (<Success: None>, <Success: None>)
+    >>> engine.dispose()
+
+    Args:
+        table: made by `inbox_table`.
+        unit_of_work: of the database where the table is, and where the handlers store what they do.
+    """
+
+    def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
+        self.table = table
+        self._unit_of_work = unit_of_work
+        self._marks = _Marks(table, unit_of_work)
+
+    @overload
+    def once(
+        self, handler: Callable[[M], None], *, name: str | None = None
+    ) -> Callable[[M], Result[None, OutcomeUnknownError]]: ...
+    @overload
+    def once(
+        self, handler: Callable[[M], Result[T, E] | None], *, name: str | None = None
+    ) -> Callable[[M], Result[T | None, E | OutcomeUnknownError]]: ...
+    def once(self, handler: Callable[[M], Any], *, name: str | None = None) -> Callable[[M], Result[Any, Any]]:
+        """Return a handler that does the work of `handler` once for a message; `handled_by` takes it.
+
+        For a message that was handled before it returns Success(None), and `handler` isn't called. A Failure or an
+        exception of `handler` takes back what it did, with the mark: the message may come again. A Failure with
+        OutcomeUnknownError says that the connection was lost while committing: the next delivery finds out.
+
+        Args:
+            handler: what handles a message, and stores what it does by repositories of the same unit of work. One that
+                returns nothing has succeeded, where the message is an event.
+            name: what `handler` is known by in the table, for ever: under another name it handles messages again that
+                it has handled. Its module and qualified name unless given, which change when it is moved.
+
+        Raises:
+            TypeError: `handler` is a coroutine function, which belongs into an AsyncInbox. Or, when it runs: it
+                returned no Result.
+            ValueError: `handler` has no name that lasts, since it is a lambda or defined in a function; or another
+                handler of this inbox has the name.
+        """
+        if is_async(handler):
+            raise TypeError(f"Inbox.once: {name_of(handler)} is a coroutine function; use an AsyncInbox")
+        known_by = self._marks.named(handler, name)
+
+        def step(message: M) -> Result[Any, Any]:
+            if not self._marks.add(message, known_by):
+                return Success(None)
+            return _result(handler, message, handler(message))
+
+        atomic = self._unit_of_work.atomic(step)
+
+        def run(message: M) -> Result[Any, Any]:
+            return atomic(message)
+
+        run.__qualname__ = name_of(handler)  # which buses log
+        return run
+
+    def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
+        """Forget what was handled before some time, and return how many marks that were.
+
+        A message that is delivered again after that is handled again: let `older_than` be longer than any broker
+        keeps a message, and than any outbox may send one again.
+
+        Args:
+            older_than: how long ago: days rather than hours.
+            batch: how many marks one transaction deletes at most, so that no handler waits long.
+
+        Raises:
+            ValueError: `older_than` or `batch` isn't above 0.
+        """
+        before = _moment(older_than, batch)
+        total = deleted = self._marks.remove(before, batch)
+        while deleted == batch:
+            deleted = self._marks.remove(before, batch)
+            total += deleted
+        return total
+
+
+class AsyncInbox:
+    """The async twin of Inbox: for coroutine functions, and repositories of an AsyncUnitOfWork.
+
+    Args:
+        table: made by `inbox_table`.
+        unit_of_work: of the database where the table is, and where the handlers store what they do.
+    """
+
+    def __init__(self, table: Table, unit_of_work: AsyncUnitOfWork) -> None:
+        self.table = table
+        self._unit_of_work = unit_of_work
+        self._marks = _Marks(table, unit_of_work.inner)
+
+    @overload
+    def once(
+        self, handler: Callable[[M], Awaitable[None]], *, name: str | None = None
+    ) -> Callable[[M], Coroutine[Any, Any, Result[None, OutcomeUnknownError]]]: ...  # Any: what it yields to its loop
+    @overload
+    def once(
+        self, handler: Callable[[M], Awaitable[Result[T, E] | None]], *, name: str | None = None
+    ) -> Callable[[M], Coroutine[Any, Any, Result[T | None, E | OutcomeUnknownError]]]: ...
+    def once(
+        self, handler: Callable[[M], Awaitable[Any]], *, name: str | None = None
+    ) -> Callable[[M], Coroutine[Any, Any, Result[Any, Any]]]:
+        """Return a coroutine function that does the work of `handler` once for a message; see Inbox.once.
+
+        Args:
+            handler: a coroutine function, or another that returns an awaitable.
+            name: what `handler` is known by in the table, for ever; its module and qualified name unless given.
+
+        Raises:
+            TypeError: when it runs: `handler` returned no awaitable, or no Result came of it.
+            ValueError: as for Inbox.once.
+        """
+        known_by = self._marks.named(handler, name)
+
+        async def step(message: M) -> Result[Any, Any]:
+            if not await self._unit_of_work.run(lambda: self._marks.add(message, known_by)):
+                return Success(None)
+            return _result(handler, message, await handler(message))
+
+        atomic = self._unit_of_work.atomic(step)
+
+        async def run(message: M) -> Result[Any, Any]:
+            return await atomic(message)
+
+        run.__qualname__ = name_of(handler)  # which buses log
+        return run
+
+    async def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
+        """Forget what was handled before some time, and return how many marks that were; see Inbox.clean.
+
+        Args:
+            older_than: how long ago: days rather than hours.
+            batch: how many marks one transaction deletes at most.
+
+        Raises:
+            ValueError: `older_than` or `batch` isn't above 0.
+        """
+        before = _moment(older_than, batch)
+        total = deleted = await self._unit_of_work.run(lambda: self._marks.remove(before, batch))
+        while deleted == batch:
+            deleted = await self._unit_of_work.run(lambda: self._marks.remove(before, batch))
+            total += deleted
+        return total
+
+
+class _Marks:
+    """What both inboxes do in an open unit of work, and the names of their handlers."""
+
+    def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
+        self._table = table
+        self._unit_of_work = unit_of_work
+        self._named: dict[str, object] = {}
+
+    def named(self, handler: object, name: str | None) -> str:
+        """Return the name that marks a handler, and keep it for no other."""
+        found = _lasting_name(handler) if name is None else name
+        if not found or self._named.setdefault(found, handler) != handler:
+            raise ValueError(f"once: {found!r} is empty, or the name of another handler of this inbox; give `name=`")
+        return found
+
+    def add(self, message: Message, name: str) -> bool:
+        """Store a mark, and tell whether it is new."""
+        values = {"message_id": message.header.id.value, "handler": name, "handled_at": datetime.now(UTC)}
+        with self._unit_of_work.writing() as connection:
+            insert = insert_into_sqlite if connection.dialect.name == "sqlite" else insert_into_postgresql
+            # Where another transaction has stored the same mark it waits for the end of that, and adds nothing then
+            # unless that was rolled back: https://www.postgresql.org/docs/current/transaction-iso.html
+            statement = insert(self._table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+            return connection.execute(statement, values).rowcount == 1
+
+    def remove(self, before: datetime, batch: int) -> int:
+        """Delete the oldest marks, and tell how many."""
+        columns = self._table.c
+        key = (columns.message_id, columns.handler)
+        oldest = select(*key).where(columns.handled_at < before).order_by(columns.handled_at).limit(batch)
+        with self._unit_of_work.writing() as connection:
+            return connection.execute(delete(self._table).where(tuple_(*key).in_(oldest))).rowcount
+
+
+def _lasting_name(handler: object) -> str:
+    function = handler.func if isinstance(handler, partial) else handler
+    named = function if hasattr(function, "__qualname__") else type(function)
+    name = f"{named.__module__}.{name_of(function)}"
+    if "<" in name:  # of <locals> and <lambda>
+        raise ValueError(f"once: {name} is a lambda, or defined in a function: there may be several; give it `name=`")
+    return name
+
+
+def _result(handler: object, message: Message, outcome: object) -> Result[Any, Any]:
+    """Return the Result; anything else is a bug, and must not leave a mark."""
+    if isinstance(outcome, Success | Failure):
+        return outcome
+    if outcome is None and isinstance(message, DomainEvent):
+        return Success(None)
+    if iscoroutine(outcome):
+        outcome.close()  # nobody awaits it
+    raise TypeError(f"{name_of(handler)} must return a Result, not a {type(outcome).__qualname__}")
+
+
+def _moment(older_than: timedelta, batch: int) -> datetime:
+    if older_than <= timedelta(0) or batch < 1:
+        raise ValueError("clean: `older_than` and `batch` must be above 0; what is handled right now is needed")
+    return datetime.now(UTC) - older_than
