@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from inspect import iscoroutine
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage
@@ -18,8 +19,7 @@ from domainkit.causation import handling
 from domainkit.codec import MessageCodec
 from domainkit.errors import InvalidMessage
 from domainkit.handlers import AsyncHandler, AsyncSubscriber
-from domainkit.memory.buses import _outcome
-from domainkit.messages import Message
+from domainkit.messages import DomainEvent, Message
 from domainkit.results import name_of
 from domainkit.use_cases import Guard
 
@@ -136,7 +136,13 @@ async def called(bound: Bound, message: Message, within: float) -> Result[Any, A
         if is_cancelled():
             raise
         return guard.raised(RuntimeError("the handler was cancelled by itself"))
-    return _outcome(bound.function, message, outcome)
+    if isinstance(outcome, Success):
+        return outcome
+    if outcome is None and isinstance(message, DomainEvent):
+        return Success(None)
+    if iscoroutine(outcome):
+        outcome.close()  # of a plain function: nobody awaits it here, and that is a bug
+    return guard.returned(outcome)
 
 
 async def _run(bound: Bound, message: Message, within: float) -> object:

@@ -9,9 +9,9 @@ from domainkit.adapters.rabbitmq.topology import RabbitMqTopology
 from domainkit.codec import MessageCodec
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
 from domainkit.mediator import AnyHandler, by_type
-from domainkit.memory.buses import AnySubscriber
 from domainkit.messages import Message, MessageInfo
 
+AnySubscriber: TypeAlias = Subscriber[Any] | AsyncSubscriber[Any]  # Any: of events of every class
 Bound: TypeAlias = AnySubscriber | AnyHandler
 
 Subscribers: TypeAlias = Mapping[str, AnySubscriber | Sequence[AnySubscriber]]
