@@ -12,10 +12,10 @@ from returns.result import Result
 from typing_extensions import TypeVar
 
 from domainkit._frozen import Frozen, copy_with, require_decorated
+from domainkit._info import EMPTY, frozen_meta
+from domainkit._info import MessageInfo as MessageInfo
 from domainkit._inits import SOUND_DEFAULT
 from domainkit._mapping import FrozenMapping
-from domainkit.conversion._envelope import EMPTY, frozen_meta
-from domainkit.conversion._envelope import MessageInfo as MessageInfo
 from domainkit.errors import DomainError
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber, is_async
 from domainkit.values import Uuid, ValueObject

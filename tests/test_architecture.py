@@ -12,6 +12,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("_mapping", "_classes", "_types", "_inits", "_frozen", "_validators"),  # private: no word of the domain
     ("errors",),  # the tree of domain errors
     ("values",),  # ValueObject, Uuid
+    ("_info",),  # what selects a class of messages
     ("conversion",),  # objects to builtins and JSON, and back
     ("_wires",),  # one class of messages, from the wire
     ("handlers",),  # functions bound to a class of messages

@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 from attrs import frozen
 
-from domainkit._mapping import FrozenMapping, freeze_json
+from domainkit._info import EMPTY, frozen_meta
+from domainkit._info import MessageInfo as MessageInfo
 from domainkit.conversion._classes import AttrsNode
 from domainkit.conversion._derive import Derivation
 from domainkit.conversion._leaves import LEAVES, decode_moment, load_moment
@@ -20,29 +21,7 @@ M = TypeVar("M")
 H = TypeVar("H")
 MakeHeader = Callable[[UUID, datetime, Mapping[str, object]], H]
 
-EMPTY: FrozenMapping[str, Any] = FrozenMapping()  # Any: it holds nothing
 _OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618"
-
-
-@frozen
-class MessageInfo:
-    """What selects the class of a message.
-
-    >>> str(MessageInfo("task.created", 2, "domain_event"))
-    'domain_event task.created version 2'
-
-    Args:
-        name: `type` on the wire, such as `task.created`.
-        version: counted from 1.
-        kind: `type_message` on the wire: `domain_event`, `command` or `message`.
-    """
-
-    name: str
-    version: int
-    kind: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name} version {self.version}"
 
 
 def utc_moment(text: str) -> datetime:
@@ -60,11 +39,6 @@ def utc_moment(text: str) -> datetime:
 
 
 _LENGTH = len("2021-12-28 14:11:47.845618")
-
-
-def frozen_meta(meta: Mapping[str, object] | None) -> Mapping[str, object]:
-    """Return the meta of an envelope, read-only at every depth."""
-    return freeze_json(meta, "$.data.meta") if meta else EMPTY  # type: ignore[return-value]  # a mapping stays one
 
 
 class MessageWire(Generic[M, H]):
