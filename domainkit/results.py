@@ -14,6 +14,7 @@ from typing import Any, Never, TypeVar, overload
 
 from returns.result import Failure, Result, Success
 
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])  # Any: it goes out as it came in
 T = TypeVar("T")
 E = TypeVar("E")
 U = TypeVar("U")
@@ -384,6 +385,19 @@ def name_of(function: object) -> str:
         function = function.func
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
     return name
+
+
+def full_name_of(function: object) -> str:
+    """Return the module and the name of a function, or of another callable."""
+    inner = function.func if isinstance(function, partial) else function
+    return f"{inner.__module__}.{name_of(inner)}"
+
+
+def named_as(wrapper: FunctionT, function: object) -> FunctionT:
+    """Return `wrapper`, called as the function that it stands for: logs and errors show that."""
+    inner = function.func if isinstance(function, partial) else function
+    wrapper.__module__, wrapper.__qualname__ = inner.__module__, name_of(inner)
+    return wrapper
 
 
 def fold(result: Result[T, E], on_success: Callable[[T], U], on_failure: Callable[[E], U]) -> U:

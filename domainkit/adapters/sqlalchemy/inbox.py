@@ -6,7 +6,6 @@ Patterns (2003), Idempotent Receiver.
 
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from inspect import iscoroutine
 from typing import Any, TypeVar, overload
 
@@ -19,7 +18,7 @@ from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWo
 from domainkit.errors import OutcomeUnknownError
 from domainkit.handlers import is_async
 from domainkit.messages import DomainEvent, M, Message
-from domainkit.results import name_of
+from domainkit.results import full_name_of, name_of, named_as
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -99,8 +98,7 @@ class Inbox:
         def run(message: M) -> Result[Any, Any]:
             return atomic(message)
 
-        run.__qualname__ = name_of(handler)  # which buses log
-        return run
+        return named_as(run, handler)
 
     def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
         """Forget what was handled before some time, and return how many marks that were.
@@ -169,8 +167,7 @@ class AsyncInbox:
         async def run(message: M) -> Result[Any, Any]:
             return await atomic(message)
 
-        run.__qualname__ = name_of(handler)  # which buses log
-        return run
+        return named_as(run, handler)
 
     async def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
         """Forget what was handled before some time, and return how many marks that were; see Inbox.clean.
@@ -225,9 +222,7 @@ class _Marks:
 
 
 def _lasting_name(handler: object) -> str:
-    function = handler.func if isinstance(handler, partial) else handler
-    named = function if hasattr(function, "__qualname__") else type(function)
-    name = f"{named.__module__}.{name_of(function)}"
+    name = full_name_of(handler)
     if "<" in name:  # of <locals> and <lambda>
         raise ValueError(f"once: {name} is a lambda, or defined in a function: there may be several; give it `name=`")
     return name
