@@ -9,15 +9,21 @@ except ImportError as _error:
 
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
+from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
 from domainkit.adapters.sqlalchemy.outbox import Outbox
+from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
 from domainkit.adapters.sqlalchemy.tables import aggregate_table, inbox_table, outbox_table
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 
 __all__ = [
     "AsyncInbox",
+    "AsyncSqlCrudRepository",
     "AsyncUnitOfWork",
     "Inbox",
     "Outbox",
+    "RowMapper",
+    "SqlCrudRepository",
+    "StoredStateError",
     "UnitOfWork",
     "aggregate_table",
     "configure_engine",

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, QueuePool
 
 EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 
@@ -27,7 +28,7 @@ def make_engine(
         busy_timeout: how long a transaction on SQLite waits for the one that is writing.
         options: what `sqlalchemy.create_engine` takes.
     """
-    return configure_engine(create_engine(url, **_options(url, options)), busy_timeout=busy_timeout)
+    return configure_engine(create_engine(url, **_options(url, options, QueuePool)), busy_timeout=busy_timeout)
 
 
 def make_async_engine(
@@ -43,12 +44,21 @@ def make_async_engine(
         busy_timeout: how long a transaction on SQLite waits for the one that is writing.
         options: what `sqlalchemy.ext.asyncio.create_async_engine` takes.
     """
-    return configure_engine(create_async_engine(url, **_options(url, options)), busy_timeout=busy_timeout)
+    return configure_engine(
+        create_async_engine(url, **_options(url, options, AsyncAdaptedQueuePool)), busy_timeout=busy_timeout
+    )
 
 
-def _options(url: str | URL, given: dict[str, Any]) -> dict[str, Any]:
-    # a server may have been started again since a connection was made
-    return given if make_url(url).get_backend_name() == "sqlite" else {"pool_pre_ping": True, **given}
+def _options(url: str | URL, given: dict[str, Any], pool: type[Pool]) -> dict[str, Any]:
+    options = {"hide_parameters": True, **given}  # what is stored may be a secret, and errors are logged
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return {"pool_pre_ping": True, **options}  # the server may have been started again since a connection was made
+    if parsed.database not in (None, "", ":memory:"):
+        return options
+    # each connection would have a database of its own: all share one, and each waits for its turn
+    alone = {"poolclass": pool, "pool_size": 1, "max_overflow": 0}
+    return {**alone, **options, "connect_args": {"check_same_thread": False, **options.get("connect_args", {})}}
 
 
 def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> EngineT:

@@ -3,16 +3,21 @@
 See Richardson, Microservices Patterns (2018), Transactional outbox.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Insert, Table, bindparam, exists, insert, select
 
 from domainkit.causation import caused
 from domainkit.codec import MessageCodec
 from domainkit.delivery import OutgoingMessage
 from domainkit.messages import JsonValue, Message
+
+OutboxRow: TypeAlias = dict[str, Any]  # Any: values of columns of all types
+"""An encoded message as its row in the outbox."""
+
+_COLUMNS = ("message_id", "name", "version", "kind", "ordering_key", "body", "recorded_at")
 
 
 class Outbox:
@@ -28,6 +33,8 @@ class Outbox:
         self, table: Table, codec: MessageCodec, *, meta: Callable[[], Mapping[str, JsonValue]] | None = None
     ) -> None:
         self.table = table
+        self._insert = insert(table).inline()  # nobody asks for the position
+        self._insert_once = _insert_once(table)
         self._codec = codec
         self._meta = meta
 
@@ -46,16 +53,44 @@ class Outbox:
             InvalidMessage: a message is of a class that the codec doesn't know, or could not be read back; nothing was
                 stored then.
         """
-        outgoing = [OutgoingMessage.of(self._complete(message), self._codec, key=key) for message in messages]
-        if outgoing:
-            now = datetime.now(UTC)
-            connection.execute(insert(self.table), [_row(one, now) for one in outgoing])
+        self.store(connection, self.rows(messages, key=key))
+
+    def rows(self, messages: Iterable[Message], *, key: str | None = None) -> list[OutboxRow]:
+        """Return messages as `store` takes them, encoded: what can't be encoded is refused before anything is stored.
+
+        Args:
+            messages: as for `add`.
+            key: as for `add`.
+
+        Raises:
+            InvalidMessage: as `add` does.
+        """
+        now = datetime.now(UTC)
+        return [_row(OutgoingMessage.of(self._complete(one), self._codec, key=key), now) for one in messages]
+
+    def store(self, connection: Connection, rows: Sequence[OutboxRow], *, once: bool = False) -> None:
+        """Store what `rows` returned, in its order, in the open transaction of a connection.
+
+        Args:
+            connection: where the transaction is open.
+            rows: of this outbox.
+            once: leave out a message that is in the outbox already.
+        """
+        if rows:
+            connection.execute(self._insert_once if once else self._insert, rows if len(rows) > 1 else rows[0])
 
     def _complete(self, message: Message) -> Message:
         return caused(message if self._meta is None else message.add_meta(self._meta()))
 
 
-def _row(message: OutgoingMessage, now: datetime) -> dict[str, Any]:  # Any: values of columns of all types
+def _insert_once(table: Table) -> Insert:
+    columns = [table.c[name] for name in _COLUMNS]
+    values = select(*(bindparam(column.key, type_=column.type) for column in columns))
+    there = exists().where(table.c.message_id == bindparam("message_id"))
+    return insert(table).from_select(columns, values.where(~there), include_defaults=False).inline()
+
+
+def _row(message: OutgoingMessage, now: datetime) -> OutboxRow:
     return {
         "message_id": message.id.value,
         "name": message.info.name,

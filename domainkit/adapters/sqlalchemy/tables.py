@@ -46,7 +46,7 @@ def outbox_table(metadata: MetaData, name: str = "outbox", *, schema: str | None
         name,
         metadata,
         Column("position", POSITION, primary_key=True, autoincrement=True),
-        Column("message_id", Uuid(), nullable=False, unique=True),
+        Column("message_id", Uuid(), nullable=False),  # not unique: what is published twice is delivered twice
         Column("name", Text(), nullable=False),
         Column("version", Integer(), nullable=False),
         Column("kind", Text(), nullable=False),
@@ -67,6 +67,7 @@ def outbox_table(metadata: MetaData, name: str = "outbox", *, schema: str | None
     Index(f"ix_{name}_unsent", table.c.ordering_key, table.c.position, sqlite_where=unsent, postgresql_where=unsent)
     Index(f"ix_{name}_waiting", table.c.position, sqlite_where=unsent, postgresql_where=unsent)
     Index(f"ix_{name}_sent_at", table.c.sent_at)
+    Index(f"ix_{name}_message_id", table.c.message_id)
     return table
 
 

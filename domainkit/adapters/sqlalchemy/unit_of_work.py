@@ -20,8 +20,12 @@ T = TypeVar("T")
 E = TypeVar("E")
 
 
-class _FailureReturnedError(Exception):
+class _RolledBackError(Exception):
     """Rolls a unit of work back because its step returned a Failure."""
+
+
+_PENDING = Failure(OutcomeUnknownError())
+"""What is known before the step has answered."""
 
 
 class UnitOfWork:
@@ -39,6 +43,11 @@ class UnitOfWork:
     def __init__(self, engine: Engine, *, outbox: Outbox | None = None) -> None:
         self._engine = engine
         self.outbox = outbox
+
+    @property
+    def dialect(self) -> str:
+        """The name that SQLAlchemy has for the database: `sqlite`, `postgresql`."""
+        return self._engine.dialect.name
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -122,15 +131,16 @@ class UnitOfWork:
         """
 
         def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError]:
+            result: Result[T, E | OutcomeUnknownError] = _PENDING
             try:
                 with self.begin():
                     result = step(*args, **kwargs)
                     if isinstance(result, Failure):
-                        raise _FailureReturnedError
-            except _FailureReturnedError:
-                return result
+                        raise _RolledBackError
+            except _RolledBackError:
+                pass
             except OutcomeUnknownError as error:
-                return Failure(error)
+                result = Failure(error)
             return result
 
         return run
@@ -157,7 +167,13 @@ class AsyncUnitOfWork:
             async with self.joining(outer) as connection:
                 yield connection
             return
+        async with self._begun(read_only=False) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _begun(self, *, read_only: bool) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
+            await connection.execution_options(**{READ_ONLY: read_only})
             transaction = await connection.begin()
             try:
                 with self._entered(connection):
@@ -178,18 +194,19 @@ class AsyncUnitOfWork:
             with self._entered(connection):
                 yield connection
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T], *, read_only: bool = False) -> T:
         """Do sync work with the `inner` unit of work on this one's connection, without blocking the loop.
 
         In the open unit of work, or in one of its own. For repositories of your own, written once for both.
 
         Args:
             work: a function that uses `inner`, or repositories made with it.
+            read_only: whether it stores nothing: one of its own waits for no writer then.
         """
         outer = self._current()
         if outer is not None:
             return await outer.run_sync(lambda _: work())
-        async with self.begin() as connection:
+        async with self._begun(read_only=read_only) as connection:
             return await connection.run_sync(lambda _: work())
 
     def atomic(
@@ -204,15 +221,16 @@ class AsyncUnitOfWork:
         """
 
         async def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError]:
+            result: Result[T, E | OutcomeUnknownError] = _PENDING
             try:
                 async with self.begin():
                     result = await step(*args, **kwargs)
                     if isinstance(result, Failure):
-                        raise _FailureReturnedError
-            except _FailureReturnedError:
-                return result
+                        raise _RolledBackError
+            except _RolledBackError:
+                pass
             except OutcomeUnknownError as error:
-                return Failure(error)
+                result = Failure(error)
             return result
 
         return run
