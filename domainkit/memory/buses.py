@@ -129,9 +129,7 @@ class _EventBus(_Bus):
                     yield sent, function, number
 
 
-def _checked(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
-    if isinstance(events, DomainEvent):
-        return (events,)
+def _several(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
     several = tuple(events) if isinstance(events, Iterable) else (events,)
     for event in several:
         if not isinstance(event, DomainEvent):
@@ -173,7 +171,8 @@ class InmemoryDomainEventBus(_EventBus, DomainEventBus):
 
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and call their subscribers."""
-        return self._run(self._planned(_checked(events)), _SUBSCRIBERS)
+        published = (events,) if isinstance(events, DomainEvent) else _several(events)
+        return self._run(self._planned(published), _SUBSCRIBERS)
 
     def close(self) -> None:
         """Refuse events from now on."""
@@ -206,7 +205,8 @@ class AsyncInmemoryDomainEventBus(_EventBus, AsyncDomainEventBus):
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and await their subscribers."""
-        return await self._run_async(self._planned(_checked(events)), _SUBSCRIBERS)
+        published = (events,) if isinstance(events, DomainEvent) else _several(events)
+        return await self._run_async(self._planned(published), _SUBSCRIBERS)
 
     async def close(self) -> None:
         """Refuse events from now on."""
