@@ -29,9 +29,9 @@ def utc_moment(text: str) -> datetime:
 
     Raises ValueError, DecodeError or OverflowError where it is no moment, or one finer than a microsecond.
     """
-    if len(text) == _LENGTH:  # as this library and petisco write it, or nearly so
+    if len(text) == _LENGTH and "\\" not in text:  # as this library and petisco write it, or nearly so
         try:
-            return decode_moment(text + "Z")
+            return decode_moment(f'"{text}Z"')
         except (ValueError, msgspec.DecodeError):
             pass
     moment = load_moment(text)
@@ -39,6 +39,9 @@ def utc_moment(text: str) -> datetime:
 
 
 _LENGTH = len("2021-12-28 14:11:47.845618")
+_QUOTED_LENGTH = len('"2021-12-28T14:11:47.845618Z"')
+_MOMENT_END = len('"2021-12-28T14:11:47.845618')
+_join = b"".join
 
 
 class MessageWire(Generic[M, H]):
@@ -59,12 +62,13 @@ class MessageWire(Generic[M, H]):
         self._derivation = derivation
         self.node: AttrsNode = AttrsNode(cls, cls, forbid_unknown=self.forbid_unknown, exact=derivation.exact)
         self.node.complete(derivation.parts(cls, cls, frozenset({"header"})), ("header",))
+        self._dump: Callable[[M], msgspec.Struct] = self.node.fast_dump
         self._load: Callable[[Any, H], M] = self.node.load  # type: ignore[assignment]  # it takes the preset header too
         self.data: type[msgspec.Struct] = _data_struct(info, self.node, meta=_FlatMeta if derivation.exact else _Meta)
         self.envelope: type[msgspec.Struct] = msgspec.defstruct(
             "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.node.exact
         )
-        self.decoder: msgspec.json.Decoder[msgspec.Struct] = msgspec.json.Decoder(self.envelope)
+        self._decode: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(self.envelope).decode
         self._middle = b',"type":%b,"type_message":%b,"version":%d,"occurred_on":' % (
             _encode(info.name),
             _encode(info.kind),
@@ -78,7 +82,7 @@ class MessageWire(Generic[M, H]):
         Raises InvalidMessage where a value could not be read back.
         """
         try:
-            return self._enveloped(message, self.node.fast_dump(message))
+            return self._enveloped(message, self._dump(message))
         except Exception:  # Refused, the encoder's, or what a user's own hook raises: the second pass tells
             return self._carefully(message)
 
@@ -94,10 +98,10 @@ class MessageWire(Generic[M, H]):
             moment = _encode(header.occurred_on)
         except TypeError:  # of a subclass, such as that of a library that sets the clock for a test
             moment = b""
-        if len(moment) != _LENGTH + 3:  # with quotes, a T and a Z; microseconds of zero were left out
+        if len(moment) != _QUOTED_LENGTH:  # microseconds of zero were left out
             moment = _encode(header.occurred_on.isoformat("T", "microseconds"))
-        return b"".join((
-            b'{"data":{"id":', _encode(header.id.value), self._middle, moment[:11], b" ", moment[12:27],
+        return _join((
+            b'{"data":{"id":', _encode(header.id.value), self._middle, moment.replace(b"T", b" ")[:_MOMENT_END],
             b'","attributes":', _encode(attributes), b',"meta":{}}}' if not meta else b',"meta":%b}}' % _encode(meta),
         ))  # fmt: skip  # in the order of the wire
 
@@ -138,8 +142,10 @@ class MessageWire(Generic[M, H]):
         It looks at every part of them, so that nothing goes deeper than `levels`, and nothing is skipped unseen.
         """
         try:
-            wire: Any = self.decoder.decode(data).data  # type: ignore[attr-defined]  # the struct was defined with it
-            return self.build(wire, wire.attributes)
+            wire: Any = self._decode(data).data  # type: ignore[attr-defined]  # the struct was defined with it
+            meta, attributes = wire.meta, wire.attributes
+            header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(meta) if meta else EMPTY)
+            return self._load(self.node.struct() if attributes is None else attributes, header)
         except Exception:  # msgspec's, or whatever a validator raises: the second pass tells
             return None
 

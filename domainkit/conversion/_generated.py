@@ -12,7 +12,7 @@ from domainkit._frozen import ON_THE_WIRE, REQUIRED, Frozen
 from domainkit._mapping import frozen_copy
 from domainkit._validators import condition, flattened
 from domainkit.conversion._composites import VariadicTupleNode
-from domainkit.conversion._leaves import GUARD_NAMES, DecimalLeaf, load_decimal
+from domainkit.conversion._leaves import GUARD_NAMES, DecimalLeaf, load_decimal, new_decimal
 from domainkit.conversion._nodes import Function, Leaf, Node, Refused
 from domainkit.conversion._wrappers import ValueObjectNode
 from domainkit.values import ValueObject
@@ -79,8 +79,8 @@ class _Source:
     def __init__(self, cls: type) -> None:
         self.lines: list[str] = []
         self.names: dict[str, object] = {
-            **GUARD_NAMES, "new": _new, "set_value": _set_value, "load_decimal": load_decimal, "Refused": Refused,
-            "UNSET": msgspec.UNSET,
+            **GUARD_NAMES, "new": _new, "set_value": _set_value, "decimal": new_decimal,
+            "load_decimal": load_decimal, "Refused": Refused, "UNSET": msgspec.UNSET,
         }  # fmt: skip  # one table
         self.cls = cls
 
@@ -167,7 +167,9 @@ def _load_lines(source: _Source, node: Node, variable: str) -> list[str]:
     if type(node) is DecimalLeaf:
         return _decimal_lines(source, variable)
     if type(node) is VariadicTupleNode:
-        return _loop(source, variable, lambda item: _load_lines(source, node.item, item), "tuple({})")
+        items, item = source.variable("items"), source.variable("item")
+        inner = _load_lines(source, node.item, item)
+        return [*_loop(item, variable, inner, items, item), f"{variable} = tuple({items})"]
     if isinstance(node, ClassNode) and source.takes_in(node) and _slots_suffice(node.cls, node.parts, ()):
         made = source.variable("made")
         return [*_object_lines(source, node, variable, made), f"{variable} = {made}"]
@@ -178,21 +180,19 @@ def _decimal_lines(source: _Source, variable: str) -> list[str]:
     text = source.variable("text")
     return [
         f"{text} = {variable}",
-        f"{variable} = Decimal({text})",
+        f"{variable} = decimal({text})",
         f"if str({variable}) != {text} or not {variable}.is_finite():",
         f"    {variable} = load_decimal({text})",
     ]
 
 
-def _loop(source: _Source, variable: str, body: Callable[[str], list[str]], result: str) -> list[str]:
-    """Return the lines that do the same with each item of a collection."""
-    items, item = source.variable("items"), source.variable("item")
+def _loop(item: str, collection: str, inner: list[str], items: str, kept: str) -> list[str]:
+    """Return the lines that do the same with each item of a collection, and keep the results in a list."""
     return [
         f"{items} = []",
-        f"for {item} in {variable}:",
-        *(f"    {line}" for line in body(item)),
-        f"    {items}.append({item})",
-        f"{variable} = {result.format(items)}",
+        f"for {item} in {collection}:",
+        *(f"    {line}" for line in inner),
+        f"    {items}.append({kept})",
     ]
 
 
@@ -264,31 +264,35 @@ def generate_dump(node: ClassNode) -> Function:
 def _struct_lines(source: _Source, node: ClassNode, value: str, lines: list[str]) -> str:
     """Add the lines that look at the fields of an object, and return the call that makes its struct."""
     lines += [f"if type({value}) is not {source.name(node.cls, 'cls')}:", "    raise Refused"]
-    variables = []
+    arguments = []
     for part in node.parts:
         variable = source.variable(f"v_{part.slot}")
-        variables.append(variable)
         lines.append(f"{variable} = {value}.{part.attribute.name}")
-        lines += _dump_lines(source, part.node, variable)
-    return f"{source.name(node.struct, 'struct')}({', '.join(variables)})"
+        arguments.append(_wire_value(source, part.node, variable, lines))
+    return f"{source.name(node.struct, 'struct')}({', '.join(arguments)})"
 
 
-def _dump_lines(source: _Source, node: Node, variable: str) -> list[str]:
-    """Return the lines that put the wire value in the place of the object; what is simple needs no call."""
+def _wire_value(source: _Source, node: Node, variable: str, lines: list[str]) -> str:
+    """Add the lines that look at an object, and return the expression of its wire value; simple ones need no call."""
     if isinstance(node, ValueObjectNode):
-        cls = source.name(node.cls, "cls")
-        lines = [f"if type({variable}) is not {cls}:", "    raise Refused", f"{variable} = {variable}.value"]
-        return lines if _sure(node) else lines + _dump_lines(source, node.inner, variable)
+        lines += [f"if type({variable}) is not {source.name(node.cls, 'cls')}:", "    raise Refused"]
+        if _sure(node):
+            return f"{variable}.value"
+        lines.append(f"{variable} = {variable}.value")
+        return _wire_value(source, node.inner, variable, lines)
     if node.guard is not None:
-        return [f"if not ({node.guard.format(v=variable)}):", "    raise Refused"]
+        lines += [f"if not ({node.guard.format(v=variable)}):", "    raise Refused"]
+        return variable
     if type(node) is VariadicTupleNode:
-        loop = _loop(source, variable, lambda item: _dump_lines(source, node.item, item), "{}")
-        return [f"if type({variable}) is not tuple:", "    raise Refused", *loop]
-    if isinstance(node, ClassNode) and source.takes_in(node):
+        items, item = source.variable("items"), source.variable("item")
         inner: list[str] = []
-        struct = _struct_lines(source, node, variable, inner)
-        return [*inner, f"{variable} = {struct}"]
-    return [f"{variable} = {source.name(node.dump, 'dump')}({variable})"]
+        kept = _wire_value(source, node.item, item, inner)
+        lines += [f"if type({variable}) is not tuple:", "    raise Refused"]
+        lines += _loop(item, variable, inner, items, kept)
+        return items
+    if isinstance(node, ClassNode) and source.takes_in(node):
+        return _struct_lines(source, node, variable, lines)
+    return f"{source.name(node.dump, 'dump')}({variable})"
 
 
 _CHECKED_WHEN_MADE = frozenset({"str", "int", "bool", "UUID", "bytes", "date", "timedelta"})

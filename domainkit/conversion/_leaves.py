@@ -3,9 +3,9 @@
 import enum
 import math
 import re
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -74,14 +74,12 @@ _INT_LIMIT = 10**4300
 
 def whole_minutes(moment: datetime | time) -> bool:
     """Tell whether the offset from UTC is one that RFC 3339 can write."""
-    if type(moment.tzinfo) is timezone and moment.tzinfo in _QUARTERS:  # in a third of the time of the question below
-        return True
     offset = moment.utcoffset()
     return offset is not None and offset.seconds % 60 == 0 and offset.microseconds == 0
 
 
 _QUARTERS = frozenset(timezone(timedelta(minutes=minutes)) for minutes in range(-12 * 60, 14 * 60 + 1, 15))
-"""The offsets of today's time zones."""
+"""The offsets of today's time zones: to look one up takes a fifth of the time that it takes to ask and calculate."""
 
 
 class ClockLeaf(Leaf):
@@ -105,24 +103,18 @@ _LONGER = re.compile(r"\.[0-9]{6}0*[1-9]", re.ASCII)
 _SECONDS = re.compile(r"\.[0-9]{1,6}0*[Ss]", re.ASCII)
 
 
-def _refuse_longer(text: str) -> None:
-    if _LONGER.search(text):
-        raise ValueError("a fraction of a second has six digits at most")
+def _refuse_inexact(text: str) -> None:
+    if _LONGER.search(text) or "\\" in text:
+        raise ValueError("a fraction of a second has six digits at most, and no time has a backslash")
 
 
 _AFTER_SIX_DIGITS = "Zz+-"  # or nothing, which is in any text
-_moment_decoder = msgspec.json.Decoder(DATETIME)
+decode_moment: Callable[[str], datetime] = msgspec.json.Decoder(DATETIME).decode
+"""Reads a datetime in quotes. `msgspec.convert` would take three times as long.
 
-
-def decode_moment(text: str) -> datetime:
-    """Return the datetime that is written as `text`, by a decoder made once: `msgspec.convert` takes far longer.
-
-    Raises ValueError or DecodeError where it is none.
-    """
-    if "\\" in text:  # the decoder would take it for an escape; a quote ends what it reads too early
-        raise ValueError("no datetime")
-    moment: datetime = _moment_decoder.decode(f'"{text}"')
-    return moment
+A quote in the text ends what is read too early; a backslash is for the caller to find, since it would be an escape.
+"""
+_decode_aware: Callable[[str], datetime] = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)]).decode
 
 
 def load_moment(text: str) -> datetime:
@@ -130,9 +122,9 @@ def load_moment(text: str) -> datetime:
 
     Raises ValueError or DecodeError where it is none, or one finer than a microsecond.
     """
-    if text[26:27] not in _AFTER_SIX_DIGITS:
-        _refuse_longer(text)
-    return decode_moment(text)
+    if text[26:27] not in _AFTER_SIX_DIGITS or "\\" in text:
+        _refuse_inexact(text)
+    return decode_moment(f'"{text}"')
 
 
 def load_datetime(text: str) -> datetime:
@@ -140,16 +132,15 @@ def load_datetime(text: str) -> datetime:
 
     Raises ValueError or DecodeError where it is none, or one finer than a microsecond.
     """
-    moment = load_moment(text)
-    if moment.tzinfo is None:
-        raise ValueError("a datetime has an offset")
-    return moment
+    if text[26:27] not in _AFTER_SIX_DIGITS or "\\" in text:
+        _refuse_inexact(text)
+    return _decode_aware(f'"{text}"')
 
 
 def load_time(text: str) -> time:
     """Return the time that is written as `text` (RFC 3339); ValueError for anything else."""
     if text[15:16].isdigit():
-        _refuse_longer(text)
+        _refuse_inexact(text)
     return msgspec.convert(text, time)
 
 
@@ -214,6 +205,10 @@ class DecimalLeaf(Node):
 
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]{1,9})?", re.ASCII)
+
+
+new_decimal: Callable[[str], Decimal] = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN).create_decimal
+"""Returns what `Decimal(text)` does, in four fifths of its time; for exponents out of all bounds, something else."""
 
 
 def load_decimal(text: str) -> Decimal:
@@ -311,7 +306,7 @@ LEAVES: Final[Mapping[object, Node]] = MappingProxyType(
             datetime,
             load_datetime,
             expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
-            extra_guard=" and ({v}.tzinfo is utc or whole_minutes({v}))",
+            extra_guard=" and (type({v}.tzinfo) is timezone and {v}.tzinfo in quarters or whole_minutes({v}))",
         ),
         time: TimeLeaf(
             time,
@@ -326,7 +321,7 @@ LEAVES: Final[Mapping[object, Node]] = MappingProxyType(
 
 GUARD_NAMES: Final[Mapping[str, object]] = MappingProxyType({
     "str": str, "int": int, "bool": bool, "float": float, "NoneType": NoneType, "UUID": UUID, "bytes": bytes,
-    "Decimal": Decimal, "date": date, "datetime": datetime, "time": time, "timedelta": timedelta, "utc": UTC,
-    "whole_minutes": whole_minutes,
+    "Decimal": Decimal, "date": date, "datetime": datetime, "time": time, "timedelta": timedelta, "timezone": timezone,
+    "quarters": _QUARTERS, "whole_minutes": whole_minutes,
 })  # fmt: skip  # one table, as it is read
 """What the guards of the leaves name."""
