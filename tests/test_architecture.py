@@ -32,6 +32,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("testing",),  # for the tests of those who use the library
     ("_lazy",),  # which names are loaded late
     ("__init__",),  # the public names
+    ("cli",),  # the commands: they put adapters together
     ("__main__",),  # the command line
 )
 """The order that holds: a file imports from the layers above its own, and from its own where that makes no circle."""

@@ -19,7 +19,7 @@ from domainkit import (
     InmemoryDomainEventBus,
     Mediator,
 )
-from domainkit.__main__ import main
+from domainkit.cli import main
 from domainkit.formats import event_map
 
 

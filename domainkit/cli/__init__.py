@@ -1,0 +1,39 @@
+"""The command line: what `python -m domainkit` can do, a file for each command.
+
+A file has `add_to(commands)`, which adds its command with a `run` that returns the exit status. What a command needs of
+an adapter it imports when it runs: the others work without that extra.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from domainkit.cli import event_map
+from domainkit.cli._arguments import CommandFailedError, WrongArgumentError
+
+__all__ = ["main"]
+
+_COMMANDS = (event_map,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit status: 0, 1 where a command failed, 2 where an argument is wrong.
+
+    Args:
+        arguments: those of the process unless given.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m domainkit", description="Tools for applications built with domainkit."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in _COMMANDS:
+        module.add_to(commands)
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except WrongArgumentError as error:
+        parser.error(str(error))
+    except (CommandFailedError, ImportError) as error:  # of an adapter whose extra is missing: it says how to get it
+        print(f"{parser.prog}: {error}", file=sys.stderr)  # noqa: T201  (a command line prints)
+        return 1
+    return status
