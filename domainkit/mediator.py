@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from inspect import isawaitable
-from types import MappingProxyType
 from typing import Any, Generic, Never, Protocol, TypeAlias
 
 from returns.result import Failure, Result
@@ -74,7 +73,7 @@ class Mediator(Generic[X_co]):
     """
 
     def __init__(self: "Mediator[Never]", *handlers: Handler[Any, Any, Any]) -> None:
-        self._handlers: Mapping[type, Handler[Any, Any, Any]] = MappingProxyType(by_type(handlers, Handler))
+        self._handlers: Mapping[type, Handler[Any, Any, Any]] = by_type(handlers, Handler)
         self._proceed: Callable[[AnyCommand], Answer] = self._handle
 
     @property
@@ -156,7 +155,7 @@ class AsyncMediator(Generic[X_co]):
     """
 
     def __init__(self: "AsyncMediator[Never]", *handlers: AnyHandler) -> None:
-        self._handlers: Mapping[type, AnyHandler] = MappingProxyType(by_type(handlers, Handler, AsyncHandler))
+        self._handlers: Mapping[type, AnyHandler] = by_type(handlers, Handler, AsyncHandler)
         self._proceed: Callable[[AnyCommand], Awaitable[Answer]] = self._handle
 
     @property
