@@ -16,7 +16,7 @@ from returns.result import Failure, Result, Success
 from domainkit._mapping import freeze_json
 from domainkit.conversion._derive import Derivation
 from domainkit.conversion._envelope import Envelope, MessageInfo, MessageWire, read_envelope, refusal
-from domainkit.conversion._limits import DEFAULT_LIMITS, Limits, checked, parsed, shallow
+from domainkit.conversion._limits import DEFAULT_LIMITS, Limits, checked, parsed_to_explain, shallow
 from domainkit.conversion._nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem, UnknownMessage
 from domainkit.messages import JsonValue, Message, MessageHeader, new_wire, wire_of
@@ -223,7 +223,9 @@ class MessageCodec:
         if data is None:
             return Failure(refusal(problems))
         message = self._by_parts(data)
-        return Success(message) if message is not None else self._explained(parsed(data, problems), problems)
+        if message is not None:
+            return Success(message)
+        return self._explained(parsed_to_explain(data, problems), problems)
 
     def decode_dict(self, data: Mapping[str, object]) -> Result[Message, InvalidMessage]:
         """Return what `decode` does, for a wire form that is builtins already.

@@ -18,6 +18,7 @@ from domainkit.conversion._limits import (
     has_longer_string,
     is_deeper,
     parsed,
+    parsed_to_explain,
     shallow,
 )
 from domainkit.conversion._nodes import MISSING, Problems
@@ -76,6 +77,16 @@ def test_any_bytes_have_a_depth(data: bytes, most: int) -> None:
     assert isinstance(has_longer_string(data, most), bool)
 
 
+@given(steps=st.lists(st.sampled_from("[]"), max_size=80), most=st.integers(1, 12))
+def test_the_depth_of_any_brackets(steps: list[str], most: int) -> None:
+    """Just as deep is not deeper, wherever in the text the deepest place is."""
+    text, depths = "", [0]
+    for step in steps:
+        text += step if depths[-1] else "["
+        depths.append(depths[-1] + (1 if text[-1] == "[" else -1))
+    assert (max(depths) > most) == is_deeper(text.encode() + b"]" * depths[-1], most)
+
+
 MEGABYTES = 4 * 1024 * 1024
 HOSTILE: dict[str, bytes] = {
     "opened": b"[",
@@ -104,6 +115,15 @@ def test_hostile_bytes_are_looked_at_in_linear_time(pattern: bytes, limits: Limi
         checked(data, limits, Problems())
         seconds.append(time.process_time() - start)
     assert seconds[1] < 20 * seconds[0] + 0.05
+
+
+def test_reasons_are_looked_for_in_what_is_built_in_no_time() -> None:
+    """A refused message of very many parts is refused as a whole, since building them alone would take seconds."""
+    problems = Problems()
+    assert [[]] * 99_999 == parsed_to_explain(b"[" + b"[]," * 99_998 + b"[]]", problems)
+    assert [] == problems
+    assert MISSING is parsed_to_explain(b"[" + b"[]," * 99_999 + b"[]]", problems)
+    assert [("$", "limit")] == [(problem.path, problem.code) for problem in problems]
 
 
 @pytest.mark.parametrize(
