@@ -17,6 +17,10 @@ RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672
 
 _PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/usr/sbin", "/opt/rabbitmq/sbin", "/opt/homebrew/sbin")
 _BOOT = 60.0
+
+SETTLED = 1.5
+"""Seconds after which a new quorum queue outlives SIGKILL: RabbitMQ 3.10 writes the name of one down every half second,
+and a queue that it doesn't know the name of never has a leader again."""
 _GREETING = b"AMQP\x00\x00\x09\x01"
 
 
@@ -37,7 +41,7 @@ def free_port() -> int:
 
 
 def _program(name: str, *places: str) -> str | None:
-    """Return the path of a program; packages put a wrapper that changes the user on PATH, and the real one elsewhere."""
+    """Return the path of a program; on PATH there may be a wrapper that changes the user: that comes last."""
     found = next((f"{place}/{name}" for place in places if os.access(f"{place}/{name}", os.X_OK)), None)
     return found or shutil.which(name)
 
@@ -78,7 +82,7 @@ class RabbitMq:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """End it at once, with SIGKILL: what it has not on disk is gone."""
+        """End it at once, with SIGKILL: what it has not on disk is gone. Let new queues be SETTLED before."""
         self.signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()

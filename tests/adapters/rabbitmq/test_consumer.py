@@ -1,0 +1,625 @@
+"""RabbitMqConsumer: what is acknowledged, what comes again, what is buried, and in which order."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from rabbits import CODEC, Board, CreateTask, TaskCreated, TaskRenamed, outgoing, until
+from returns.result import Failure, Result, Success
+
+from domainkit import Command, DomainError, DomainEvent, MessageCodec, OutgoingMessage, Upcaster, caused
+from domainkit.adapters.rabbitmq import (
+    PROBLEMS_HEADER,
+    Backoff,
+    QueueClashError,
+    RabbitMqConsumer,
+    RabbitMqPublisher,
+    RabbitMqTopology,
+    dead_letter_queue,
+    redeliver,
+)
+
+AT_ONCE = Backoff(timedelta(0))
+
+
+class Heard:
+    """A function that keeps what it was called with, and answers as it is told."""
+
+    def __init__(self, *answers: Callable[[], Result[None, DomainError] | None]) -> None:
+        self.titles: list[str] = []
+        self._answers = list(answers)
+
+    async def __call__(self, event: TaskCreated) -> Result[None, DomainError] | None:
+        self.titles.append(event.title)
+        return self._answers.pop(0)() if self._answers else None
+
+    async def heard(self, count: int, within: float = 20) -> list[str]:
+        """Wait for so many calls, and return their titles."""
+
+        async def enough() -> bool:
+            return len(self.titles) >= count
+
+        await until(enough, within)
+        return self.titles
+
+
+def fail() -> Result[None, DomainError]:
+    """Answer with a Failure."""
+    return Failure(DomainError())
+
+
+def crash() -> None:
+    """Raise, with a text that nobody may see."""
+    raise KeyError("hush-hush")
+
+
+def consumer(board: Board, function: Any, name: str = "greeter", **options: Any) -> RabbitMqConsumer:
+    """Return a consumer with one subscriber."""
+    board.subscriber(name)
+    options = {"backoff": AT_ONCE, **options}
+    return RabbitMqConsumer(
+        board.url, board.topology, CODEC, subscribers={name: TaskCreated.handled_by(function)}, **options
+    )
+
+
+async def publish(board: Board, *messages: DomainEvent | Command[Any, Any] | str) -> None:
+    """Publish events, by their titles where no more matters, each confirmed before the next."""
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        for message in messages:
+            event = TaskCreated(message) if isinstance(message, str) else message
+            assert Success(None) == await publisher.publish(OutgoingMessage.of(event, CODEC))
+
+
+async def dead(board: Board, name: str = "greeter", count: int = 1) -> list[AbstractIncomingMessage]:
+    """Wait for dead letters of a subscriber, and take them off."""
+    return await board.taken(dead_letter_queue(board.subscriber(name)), count)
+
+
+async def left(board: Board, name: str = "greeter") -> tuple[int, int]:
+    """Return how many messages wait in a subscriber's queue, and how many are dead, once the broker settled it."""
+    await asyncio.sleep(0.3)
+    queue = board.subscriber(name)
+    return await board.count(queue), await board.count(dead_letter_queue(queue))
+
+
+async def test_a_message_is_handled_once_where_all_goes_well(board: Board) -> None:
+    """A Success, or None, acknowledges: nothing is left in the queue, and nothing is dead."""
+    heard = Heard(lambda: Success(None), lambda: None)
+    async with consumer(board, heard):
+        await publish(board, "milk", "bread")
+        assert ["milk", "bread"] == await heard.heard(2)
+    assert (0, 0) == await left(board)
+
+
+async def test_a_message_is_acknowledged_only_after_its_function_ended(board: Board) -> None:
+    """A consumer that is gone while its function runs has not acknowledged: the next one gets the message."""
+    started, heard = asyncio.Event(), Heard()
+
+    async def hang(event: TaskCreated) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async with consumer(board, hang, stop_within=timedelta(milliseconds=10)):
+        await publish(board, "milk")
+        await started.wait()
+    async with consumer(board, heard):
+        assert ["milk"] == await heard.heard(1)
+
+
+async def test_a_failure_comes_again_until_the_limit_and_is_buried_by_the_broker(board: Board) -> None:
+    """It is handled once and again `delivery_limit` times, then dead with its body, id and the broker's reason."""
+    heard = Heard(fail, crash, fail, fail, fail)
+    async with consumer(board, heard):
+        await publish(board, "milk")
+        (letter,) = await dead(board)
+        assert ["milk"] * 3 == heard.titles
+    death = letter.headers["x-death"]
+    assert isinstance(death, list)
+    assert isinstance(death[0], dict)
+    assert ("delivery_limit", board.subscriber("greeter")) == (death[0]["reason"], death[0]["queue"])
+    decoded = CODEC.decode(letter.body).unwrap()
+    assert isinstance(decoded, TaskCreated)
+    assert (str(decoded.header.id), "milk") == (letter.message_id, decoded.title)
+    assert (0, 0) == await left(board)
+
+
+async def test_an_exception_is_logged_without_its_text(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says where it happened, which message failed and how often; neither what it says nor the body."""
+    caplog.set_level(logging.DEBUG, logger="domainkit")
+    async with consumer(board, Heard(crash)):
+        await publish(board, "secret-title")
+
+        async def told() -> bool:
+            return "redelivery 0 of 2" in caplog.text
+
+        await until(told)
+    assert "KeyError" in caplog.text
+    assert "task.created" in caplog.text
+    assert "hush-hush" not in caplog.text
+    assert "secret-title" not in caplog.text
+    assert "guest:guest" not in caplog.text
+
+
+async def test_bytes_that_are_no_message_are_buried_at_once(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+    """They are dead once, with codes and paths and no value; the function isn't called, and the next message is."""
+    heard = Heard()
+    raw = CODEC.encode(TaskCreated("milk")).replace(b'"title":"milk"', b'"title":{"secret":"hush-hush"}')
+    async with consumer(board, heard):
+        await board.send(raw)
+        await publish(board, "bread")
+        assert ["bread"] == await heard.heard(1)
+        (letter,) = await dead(board)
+    assert raw == letter.body
+    assert ["type $.data.attributes.title"] == letter.headers[PROBLEMS_HEADER]
+    assert "hush" not in f"{letter.headers} {caplog.text}"
+    assert (0, 0) == await left(board)
+
+
+async def test_bytes_of_many_problems_fit_into_a_header(board: Board) -> None:
+    """Where a stranger's message has many problems with long paths, the header has the first of them, cut."""
+    raw = b'{"data": {' + b", ".join(b'"%d": 1' % number for number in range(3)) + b"}}"
+    async with consumer(board, Heard()):
+        await board.send(raw)
+        (letter,) = await dead(board)
+    problems = letter.headers[PROBLEMS_HEADER]
+    assert isinstance(problems, list)
+    assert {"missing $.data.id"} <= {str(one) for one in problems}
+
+
+async def test_what_can_not_be_buried_is_not_lost(url: str) -> None:
+    """Where no queue takes the dead letter, the message stays, and is buried once one does."""
+    async with Board(url, delivery_limit=10_000) as board:
+        async with consumer(board, Heard(), backoff=Backoff(timedelta(milliseconds=20))):
+            queue = board.subscriber("greeter")
+            letters = await board.channel.get_queue(dead_letter_queue(queue))
+            await letters.unbind(board.topology.dead_letter_exchange, queue)
+            await board.send(b"no message")
+            await asyncio.sleep(0.3)
+            assert 0 == await board.count(letters.name)
+            await letters.bind(board.topology.dead_letter_exchange, queue)
+            (letter,) = await dead(board)
+        assert b"no message" == letter.body
+        assert PROBLEMS_HEADER in letter.headers
+        assert (0, 0) == await left(board)
+
+
+async def test_a_message_of_a_queue_without_function_for_it_is_buried(board: Board) -> None:
+    """A class that the codec knows and no function of the queue takes is dead, with a reason: nothing vanishes."""
+    async with consumer(board, Heard()):
+        await board.send(CODEC.encode(TaskRenamed("milk")))
+        (letter,) = await dead(board)
+    assert ["unhandled task.renamed"] == letter.headers[PROBLEMS_HEADER]
+
+
+async def test_the_order_is_kept_where_a_message_comes_again(board: Board) -> None:
+    """With one at a time and nothing fetched ahead, what waits behind a message that fails is not handled before it."""
+    heard = Heard(lambda: None, fail, fail)
+    async with consumer(board, heard, backoff=Backoff(timedelta(milliseconds=50))):
+        await publish(board, "a", "b", "c", "d")
+        assert ["a", "b", "b", "b", "c", "d"] == await heard.heard(6)
+
+
+async def test_a_message_that_failed_waits(board: Board) -> None:
+    """It comes again after the backoff, which grows."""
+    times: list[float] = []
+
+    async def refuse(event: TaskCreated) -> Result[None, DomainError]:
+        times.append(asyncio.get_running_loop().time())
+        return fail()
+
+    async with consumer(board, refuse, backoff=Backoff(timedelta(milliseconds=200))):
+        await publish(board, "milk")
+        await dead(board)
+    assert 0.2 <= times[1] - times[0]
+    assert 0.4 <= times[2] - times[1]
+
+
+@pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (3, 3)])
+async def test_so_many_messages_are_handled_at_a_time(board: Board, concurrency: int, most: int) -> None:
+    """One at a time unless told; never more than told, though more are fetched."""
+    running, highest, done = 0, 0, 0
+
+    async def count(event: TaskCreated) -> None:
+        nonlocal running, highest, done
+        running += 1
+        highest = max(highest, running)
+        await asyncio.sleep(0.05)
+        running -= 1
+        done += 1
+
+    async def all_done() -> bool:
+        return done == 9
+
+    async with consumer(board, count, concurrency=concurrency, prefetch=9):
+        await publish(board, *"abcdefghi")
+        await until(all_done)
+    assert most == highest
+
+
+async def test_each_subscriber_gets_each_event(board: Board) -> None:
+    """Two subscribers have two queues: a failure of one is no concern of the other."""
+    mailed, counted = Heard(fail, fail, fail), Heard()
+    async with consumer(board, mailed, "mailer"), consumer(board, counted, "counter"):
+        await publish(board, "milk")
+        assert ["milk"] == await counted.heard(1)
+        assert ["milk"] * 3 == await mailed.heard(3)
+        await dead(board, "mailer")
+    assert ["milk"] == counted.titles
+
+
+async def test_consumers_of_one_subscriber_share_its_queue(board: Board) -> None:
+    """Each message goes to one of them."""
+    first, second = Heard(), Heard()
+    titles = [str(number) for number in range(20)]
+    async with consumer(board, first), consumer(board, second):
+        await publish(board, *titles)
+
+        async def enough() -> bool:
+            return len(first.titles) + len(second.titles) >= 20
+
+        await until(enough)
+    assert sorted(titles) == sorted(first.titles + second.titles)
+
+
+async def test_a_single_active_consumer_has_the_queue_alone(url: str) -> None:
+    """With `single_active` the second of two consumers gets nothing while the first is there, and all after it."""
+    async with Board(url, single_active=True) as board:
+        first, second = Heard(), Heard()
+        async with consumer(board, second):
+            pass
+        async with consumer(board, first):
+            async with consumer(board, second):
+                await publish(board, *"abcdef")
+                assert list("abcdef") == await first.heard(6)
+            assert [] == second.titles
+
+
+async def test_several_events_share_a_queue_and_an_order(board: Board) -> None:
+    """Functions of distinct classes under one name get their events in the order in which they were published."""
+    seen: list[str] = []
+
+    async def created(event: TaskCreated) -> None:
+        await asyncio.sleep(0.02)
+        seen.append(f"created {event.title}")
+
+    def renamed(event: TaskRenamed) -> None:
+        seen.append(f"renamed {event.title}")
+
+    async def all_seen() -> bool:
+        return len(seen) == 4
+
+    board.subscriber("projection")
+    functions = [TaskCreated.handled_by(created), TaskRenamed.handled_by(renamed)]
+    async with RabbitMqConsumer(board.url, board.topology, CODEC, subscribers={"projection": functions}):
+        await publish(board, TaskCreated("a"), TaskRenamed("a"), TaskCreated("b"), TaskRenamed("b"))
+        await until(all_seen)
+    assert ["created a", "renamed a", "created b", "renamed b"] == seen
+
+
+async def test_a_subscriber_to_a_base_class_gets_the_events_below_it(board: Board) -> None:
+    """It is bound for every class of the codec that is one."""
+    seen: list[DomainEvent] = []
+
+    async def every(event: DomainEvent) -> None:
+        seen.append(event)
+
+    async def both() -> bool:
+        return len(seen) == 2
+
+    events = TaskCreated("a"), TaskRenamed("b")
+    board.subscriber("audit")
+    audit = {"audit": DomainEvent.handled_by(every)}
+    async with RabbitMqConsumer(board.url, board.topology, CODEC, subscribers=audit):
+        await publish(board, *events)
+        await until(both)
+    assert list(events) == seen
+
+
+async def test_a_plain_function_runs_in_a_thread(board: Board) -> None:
+    """It may block: the loop, and with it the connection, goes on; what it sends knows its cause."""
+    seen: list[tuple[int, object]] = []
+
+    def block(event: TaskCreated) -> None:
+        seen.append((threading.get_ident(), caused(TaskRenamed("x")).header.meta.get("causation_id")))
+
+    async def called() -> bool:
+        return bool(seen)
+
+    event = TaskCreated("milk")
+    async with consumer(board, block):
+        await publish(board, event)
+        await until(called)
+    assert threading.get_ident() != seen[0][0]
+    assert str(event.header.id) == seen[0][1]
+
+
+async def test_what_a_function_sends_has_the_message_as_its_cause(board: Board) -> None:
+    """The ids of the message that is being handled go into those that its function makes."""
+    seen: list[TaskRenamed] = []
+
+    async def rename(event: TaskCreated) -> None:
+        seen.append(caused(TaskRenamed(event.title)))
+
+    async def called() -> bool:
+        return bool(seen)
+
+    event = TaskCreated("milk")
+    async with consumer(board, rename):
+        await publish(board, event)
+        await until(called)
+    assert str(event.header.id) == seen[0].header.meta["causation_id"]
+
+
+async def test_a_function_that_takes_too_long_has_failed(board: Board) -> None:
+    """It is cancelled after the timeout, and its message comes again."""
+    cancelled = 0
+
+    async def hang(event: TaskCreated) -> None:
+        nonlocal cancelled
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled += 1
+            raise
+
+    async with consumer(board, hang, timeout=timedelta(milliseconds=50)):
+        await publish(board, "milk")
+        await dead(board)
+    assert 3 == cancelled
+
+
+async def test_a_function_that_cancels_itself_has_failed(board: Board) -> None:
+    """A CancelledError of its own is no stop of the consumer."""
+
+    async def cancel(event: TaskCreated) -> None:
+        raise asyncio.CancelledError
+
+    async with consumer(board, cancel):
+        await publish(board, "milk")
+        await dead(board)
+
+
+def _none(command: CreateTask) -> Any:
+    return None
+
+
+def _coroutine(command: CreateTask) -> Any:
+    return asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("function", [_none, _coroutine])
+async def test_a_command_without_result_has_failed(board: Board, function: Any) -> None:
+    """A handler of a command answers with a Result; anything else is a bug, and its message comes again."""
+    board.queues.add(queue := board.topology.command_queue(CreateTask.info()))
+    async with RabbitMqConsumer(
+        board.url, board.topology, CODEC, handlers=[CreateTask.handled_by(function)], backoff=AT_ONCE
+    ):
+        await publish(board, CreateTask("milk"))
+        (letter,) = await board.taken(dead_letter_queue(queue), 1)
+    assert "x-death" in letter.headers
+
+
+async def test_a_command_is_handled_by_one_service(board: Board) -> None:
+    """Its queue is named after exchange and command: two consumers share it, whatever their service is called."""
+    board.queues.add(board.topology.command_queue(CreateTask.info()))
+    seen: list[str] = []
+
+    async def create(command: CreateTask) -> Result[None, DomainError]:
+        seen.append(command.title)
+        return Success(None)
+
+    async def enough() -> bool:
+        return len(seen) >= 10
+
+    other = RabbitMqTopology(board.topology.exchange, service="other", delivery_limit=2)
+    handlers = [CreateTask.handled_by(create)]
+    async with (
+        RabbitMqConsumer(board.url, board.topology, CODEC, handlers=handlers),
+        RabbitMqConsumer(board.url, other, CODEC, handlers=handlers),
+    ):
+        await publish(board, *(CreateTask(str(number)) for number in range(10)))
+        await until(enough)
+    assert [str(number) for number in range(10)] == sorted(seen)
+
+
+async def test_old_versions_are_read_and_new_ones_wait_among_the_dead(board: Board) -> None:
+    """A queue is bound for all versions: what the codec upcasts is handled; what it can't read yet is kept."""
+    seen: list[str] = []
+
+    class Renamed(DomainEvent):
+        class Config:
+            name = "task.renamed"
+            version = 2
+
+    async def note(event: Renamed) -> None:
+        seen.append(str(event.header.id))
+
+    async def called() -> bool:
+        return bool(seen)
+
+    upcasters = [
+        Upcaster(Renamed, 1, lambda attributes: {}),
+        Upcaster(Renamed, 1, lambda attributes: {}, from_name="task.retitled", to_version=2),
+    ]
+    codec = MessageCodec(Renamed, upcasters=upcasters[:1])
+    board.subscriber("greeter")
+    old = TaskRenamed("milk")
+    async with RabbitMqConsumer(
+        board.url, board.topology, codec, subscribers={"greeter": Renamed.handled_by(note)}, backoff=AT_ONCE
+    ):
+        await publish(board, old)
+        await until(called)
+        newer = CODEC.encode(TaskRenamed("bread")).replace(b'"version":1', b'"version":3')
+        await board.send(newer, "3.event.task_renamed")
+        (letter,) = await dead(board)
+    assert [str(old.header.id)] == seen
+    assert newer == letter.body
+
+
+async def test_stop_finishes_what_is_in_hand(board: Board) -> None:
+    """The message that is being handled is handled to its end and acknowledged; those behind it stay in the queue."""
+    started, finished = asyncio.Event(), []
+
+    async def slow(event: TaskCreated) -> None:
+        started.set()
+        await asyncio.sleep(0.3)
+        finished.append(event.title)
+
+    async with consumer(board, slow, prefetch=3):
+        await publish(board, "a", "b", "c")
+        await started.wait()
+    assert ["a"] == finished
+    assert (2, 0) == await left(board)
+
+
+async def test_stop_is_bounded(board: Board) -> None:
+    """What doesn't end within `stop_within` is cancelled, and its message stays."""
+    started = asyncio.Event()
+
+    async def hang(event: TaskCreated) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    running = consumer(board, hang, stop_within=timedelta(milliseconds=100))
+    async with asyncio.timeout(5):
+        async with running:
+            await publish(board, "milk")
+            await started.wait()
+        await running.stop()
+    assert (1, 0) == await left(board)
+
+
+async def test_stop_does_not_wait_for_a_backoff(board: Board) -> None:
+    """A message that waits to come again goes back at once."""
+    heard = Heard(fail)
+    async with asyncio.timeout(5):
+        async with consumer(board, heard, backoff=Backoff(timedelta(minutes=1), longest=timedelta(minutes=1))):
+            await publish(board, "milk")
+            await heard.heard(1)
+            await asyncio.sleep(0.1)
+    assert (1, 0) == await left(board)
+
+
+async def test_it_runs_until_an_event_is_set(board: Board) -> None:
+    """`run` returns after the event; a second `run` beside it is refused."""
+    stop, heard = asyncio.Event(), Heard()
+    one = consumer(board, heard)
+    running = asyncio.create_task(one.run(stop))
+    await asyncio.sleep(0.3)
+    with pytest.raises(RuntimeError, match="runs already"):
+        await one.run()
+    await publish(board, "milk")
+    assert ["milk"] == await heard.heard(1)
+    stop.set()
+    await asyncio.wait_for(running, 5)
+
+
+async def test_a_task_that_is_cancelled_lets_go(board: Board) -> None:
+    """Cancelling `run` ends its workers and its connection: the message in hand goes back."""
+    started, heard = asyncio.Event(), Heard()
+
+    async def hang(event: TaskCreated) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(consumer(board, hang).run())
+    await asyncio.sleep(0.3)
+    await publish(board, "milk")
+    await started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    async with consumer(board, heard):
+        assert ["milk"] == await heard.heard(1)
+
+
+async def test_declaring_again_changes_nothing(board: Board) -> None:
+    """A consumer that starts again finds its queue, with what came meanwhile."""
+    heard = Heard()
+    async with consumer(board, Heard()):
+        pass
+    await publish(board, "milk")
+    async with consumer(board, heard):
+        assert ["milk"] == await heard.heard(1)
+
+
+async def test_a_queue_that_is_another_is_a_clear_error(board: Board) -> None:
+    """The error names the queue and what to do; the queue and what is in it stay as they are."""
+    name = board.subscriber("greeter")
+    await board.channel.declare_queue(name, durable=True)
+    with pytest.raises(QueueClashError) as caught:
+        async with consumer(board, Heard()):
+            pytest.fail("it must not start")
+    told = caught.value.detail()
+    assert name in told
+    assert "delete it" in told
+    assert "inequivalent arg" in told
+    assert 0 == await board.count(name)
+
+
+async def test_a_dead_letter_comes_back(board: Board) -> None:
+    """What died is handled after it was redelivered, and may die again."""
+    heard = Heard(fail, fail, fail)
+    async with consumer(board, heard):
+        await publish(board, "milk")
+
+        async def died() -> bool:
+            return await left(board) == (0, 1)
+
+        await until(died)
+        assert Success(1) == await redeliver(board.url, board.subscriber("greeter"))
+        assert ["milk"] * 4 == await heard.heard(4)
+    assert (0, 0) == await left(board)
+
+
+def test_what_can_not_be_bound_is_refused() -> None:
+    """It is a TypeError that names the class or the name, before anything is declared."""
+    topology = RabbitMqTopology("test", service="test")
+    created, renamed = TaskCreated.handled_by(lambda event: None), TaskRenamed.handled_by(lambda event: None)
+    create: Any = CreateTask.handled_by(lambda command: Success(None))
+    every: Any = DomainEvent.handled_by(lambda event: None)
+
+    def make(codec: MessageCodec = CODEC, **options: Any) -> RabbitMqConsumer:
+        return RabbitMqConsumer("amqp://broker/", topology, codec, **options)
+
+    with pytest.raises(TypeError, match="nothing to consume"):
+        make()
+    with pytest.raises(TypeError, match="'a': expected what handled_by of an event returns, not a function"):
+        make(subscribers={"a": [test_what_can_not_be_bound_is_refused]})
+    with pytest.raises(TypeError, match="'a': expected what handled_by of an event returns, not a Handler"):
+        make(subscribers={"a": [create]})
+    with pytest.raises(TypeError, match="TaskRenamed: the codec wasn't given"):
+        make(MessageCodec(TaskCreated), subscribers={"a": [created, renamed]})
+    for pair in ([created, created], [created, every], [every, created]):
+        with pytest.raises(TypeError, match=r"'a': .* of its own"):
+            make(subscribers={"a": pair})
+    with pytest.raises(TypeError, match="two handlers for CreateTask"):
+        make(handlers=[create, create])
+    with pytest.raises(ValueError, match="prefetch"):
+        make(subscribers={"a": created}, concurrency=2)
+    with pytest.raises(ValueError, match="timeout"):
+        make(subscribers={"a": created}, timeout=timedelta(0))
+    assert "RabbitMqConsumer(broker:5672, test.a)" == repr(make(subscribers={"a": created}))
+
+
+async def test_the_outgoing_message_is_what_comes_in(board: Board) -> None:
+    """A message is equal to the one that was published, its meta and its header too."""
+    seen: list[TaskCreated] = []
+
+    async def note(event: TaskCreated) -> None:
+        seen.append(event)
+
+    async def called() -> bool:
+        return bool(seen)
+
+    event = TaskCreated("milk").add_meta({"tenant": "home"})
+    async with consumer(board, note):
+        await publish(board, event)
+        await until(called)
+    assert [event] == seen
+    assert outgoing("milk").info == TaskCreated.info()

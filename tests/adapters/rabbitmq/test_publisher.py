@@ -1,0 +1,283 @@
+"""RabbitMqPublisher: against a broker, and without one."""
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from attrs import evolve
+from brokers import SETTLED, RabbitMq, free_port
+from rabbits import Board, outgoing, until
+from returns.result import Failure, Success
+
+from domainkit import BusCannotPublish, MessageInfo, MessageRefused
+from domainkit.adapters.rabbitmq import RabbitMqPublisher, RabbitMqTopology
+
+SHORT = timedelta(seconds=1)
+TOPOLOGY = RabbitMqTopology("test", service="test")
+
+
+async def test_a_message_arrives_with_what_a_reader_needs(board: Board) -> None:
+    """The exact bytes arrive, persistent, with id, name, kind, version, key and time, routed by the name."""
+    queue = await board.queue(f"{board.topology.exchange}.1.event.task_created")
+    message = outgoing("milk")
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        assert Success(None) == await publisher.publish(message)
+    (found,) = await board.taken(queue, 1)
+    assert message.body == found.body
+    assert (str(message.id), "task.created", "application/json") == (found.message_id, found.type, found.content_type)
+    assert 2 == found.delivery_mode
+    assert {"kind": "domain_event", "version": 1, "key": message.key, "x-delivery-count": 0} == found.headers
+    assert found.timestamp is not None
+    assert timedelta(minutes=1) > datetime.now(UTC) - found.timestamp.replace(tzinfo=UTC)
+
+
+async def test_messages_that_are_published_at_once_keep_their_order(board: Board) -> None:
+    """The broker gets messages in the order of the calls, also where nobody waits for another's confirm."""
+    queue = await board.queue()
+    messages = [outgoing(str(number)) for number in range(200)]
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        assert [Success(None)] * 200 == await asyncio.gather(*map(publisher.publish, messages))
+    assert [one.body for one in messages] == [one.body for one in await board.taken(queue, 200)]
+
+
+async def test_confirms_are_not_awaited_one_after_the_other(board: Board) -> None:
+    """A hundred messages at once take less than a third of the time of a hundred in a row."""
+    await board.queue()
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        await publisher.publish(outgoing("first"))
+        start = time.perf_counter()
+        for number in range(100):
+            await publisher.publish(outgoing(str(number)))
+        middle = time.perf_counter()
+        await asyncio.gather(*(publisher.publish(outgoing(str(number))) for number in range(100)))
+        assert (middle - start) / 3 > time.perf_counter() - middle
+
+
+async def test_a_message_that_no_queue_is_bound_for_is_refused(board: Board) -> None:
+    """It is MessageRefused with its id, at once, and those beside it go through."""
+    queue = await board.queue(f"{board.topology.exchange}.1.event.task_created")
+    unbound = evolve(outgoing("bread"), info=MessageInfo("nobody.cares", 1, "domain_event"))
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        good, bad, also = await asyncio.gather(*map(publisher.publish, (outgoing("a"), unbound, outgoing("b"))))
+    assert (Success(None), Success(None)) == (good, also)
+    assert (MessageRefused, str(unbound.id)) == (type(bad.failure()), bad.failure().uuid_value)
+    assert 2 == await board.count(queue)
+
+
+async def test_a_message_that_is_published_twice_at_once_is_refused_twice(board: Board) -> None:
+    """A refusal names no more than the message's id: both calls get theirs."""
+    message = outgoing("milk")
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        results = await asyncio.gather(*(publisher.publish(message) for _ in range(5)))
+    assert [MessageRefused] * 5 == [type(result.failure()) for result in results]
+
+
+async def test_a_message_that_the_broker_says_no_to_is_refused(board: Board) -> None:
+    """A queue that is full and takes no more makes it MessageRefused."""
+    await board.queue(max_length=1, overflow="reject-publish")
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        results = [await publisher.publish(outgoing(str(number))) for number in range(10)]
+    refused = [result.failure() for result in results if isinstance(result, Failure)]
+    assert refused
+    assert {MessageRefused} == {type(error) for error in refused}
+    assert "full" in refused[0].detail()
+
+
+async def test_a_name_that_is_too_long_to_be_routed_is_refused(board: Board) -> None:
+    """AMQP has room for 255 bytes: the message is refused before it leaves, and the channel stays."""
+    long = evolve(outgoing("milk"), info=MessageInfo("x" * 300, 1, "domain_event"))
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        error = (await publisher.publish(long)).failure()
+    assert isinstance(error, MessageRefused)
+    assert "too long" in error.detail()
+
+
+async def test_without_a_broker_a_message_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """It is BusCannotPublish and no refusal, and says where the broker should be, without the password and the body."""
+    caplog.set_level(logging.DEBUG, logger="domainkit")
+    port = free_port()
+    async with RabbitMqPublisher(f"amqp://ada:hush-hush@127.0.0.1:{port}/", TOPOLOGY) as publisher:
+        error = (await publisher.publish(outgoing("secret-title"))).failure()
+    assert BusCannotPublish is type(error)
+    assert f"127.0.0.1:{port}" in error.detail()
+    told = f"{error.detail()} {caplog.text} {publisher!r}"
+    assert "hush" not in told
+    assert "secret-title" not in told
+
+
+async def test_a_wrong_password_is_a_failure(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+    """It is BusCannotPublish, and the password stands nowhere."""
+    address = board.url.replace("guest:guest", "guest:hush-hush")
+    async with RabbitMqPublisher(address, board.topology) as publisher:
+        error = (await publisher.publish(outgoing("milk"))).failure()
+    assert BusCannotPublish is type(error)
+    assert "hush" not in f"{error.detail()} {caplog.text}"
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Give a port where something listens and never says a word."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+async def test_a_broker_that_says_nothing_is_a_failure_in_time(silent_port: int) -> None:
+    """It is BusCannotPublish within the timeout, for many at once too."""
+    start = time.monotonic()
+    async with RabbitMqPublisher(f"amqp://127.0.0.1:{silent_port}/", TOPOLOGY, timeout=SHORT) as publisher:
+        results = await asyncio.gather(*(publisher.publish(outgoing(str(number))) for number in range(20)))
+    assert {BusCannotPublish} == {type(result.failure()) for result in results}
+    assert 3 > time.monotonic() - start
+
+
+async def test_an_exchange_that_is_another_is_a_failure_that_names_it(board: Board) -> None:
+    """An exchange of that name and another type is left as it is, and the error says so."""
+    await board.channel.declare_exchange(board.topology.exchange, "direct", durable=True)
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        error = (await publisher.publish(outgoing("milk"))).failure()
+    assert BusCannotPublish is type(error)
+    assert f"'{board.topology.exchange}' is there" in error.detail()
+
+
+async def test_a_channel_that_the_broker_closed_is_opened_again(board: Board) -> None:
+    """Where the exchange was deleted, one message fails, and the next one declares it anew."""
+    await board.queue()
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        assert Success(None) == await publisher.publish(outgoing("a"))
+        await board.channel.exchange_delete(board.topology.exchange)
+        error = (await publisher.publish(outgoing("b"))).failure()
+        assert BusCannotPublish is type(error)
+        await board.queue()
+        assert Success(None) == await publisher.publish(outgoing("c"))
+
+
+async def test_a_closed_publisher_refuses(board: Board) -> None:
+    """After close a message is a Failure that says so, and is not published; closing again is nothing."""
+    queue = await board.queue()
+    publisher = RabbitMqPublisher(board.url, board.topology)
+    assert Success(None) == await publisher.publish(outgoing("a"))
+    await publisher.close()
+    await publisher.close()
+    error = (await publisher.publish(outgoing("b"))).failure()
+    assert BusCannotPublish is type(error)
+    assert "closed" in error.detail()
+    assert 1 == await board.count(queue)
+
+
+async def test_messages_on_their_way_end_when_the_publisher_is_closed(own_broker: RabbitMq) -> None:
+    """Close ends them as Failures, and doesn't wait for a broker that hangs."""
+    async with Board(own_broker.url) as board:
+        await board.queue()
+        publisher = RabbitMqPublisher(board.url, board.topology, timeout=timedelta(seconds=3))
+        assert Success(None) == await publisher.publish(outgoing("a"))
+        own_broker.signal(signal.SIGSTOP)
+        try:
+            start = time.monotonic()
+            waiting = [asyncio.create_task(publisher.publish(outgoing(str(number)))) for number in range(20)]
+            await asyncio.sleep(0.2)
+            await publisher.close()
+            assert {BusCannotPublish} == {type(result.failure()) for result in await asyncio.gather(*waiting)}
+            assert 8 > time.monotonic() - start
+        finally:
+            own_broker.signal(signal.SIGCONT)
+
+
+async def test_a_cancelled_call_passes_through(own_broker: RabbitMq) -> None:
+    """Cancelling the task that publishes is no Failure but a CancelledError, and the next message goes through."""
+    async with Board(own_broker.url) as board:
+        await board.queue()
+        async with RabbitMqPublisher(board.url, board.topology) as publisher:
+            assert Success(None) == await publisher.publish(outgoing("a"))
+            own_broker.signal(signal.SIGSTOP)
+            task = asyncio.create_task(publisher.publish(outgoing("b")))
+            await asyncio.sleep(0.2)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            own_broker.signal(signal.SIGCONT)
+            assert Success(None) == await publisher.publish(outgoing("c"))
+
+
+async def test_a_broker_that_hangs_is_a_failure_in_time_and_works_again_after(own_broker: RabbitMq) -> None:
+    """A frozen broker makes messages fail within the timeout; once it goes on, the same publisher does too."""
+    async with Board(own_broker.url) as board:
+        await board.queue()
+        async with RabbitMqPublisher(board.url, board.topology, timeout=SHORT) as publisher:
+            assert Success(None) == await publisher.publish(outgoing("a"))
+            own_broker.signal(signal.SIGSTOP)
+            start = time.monotonic()
+            for title in ("b", "c"):
+                error = (await publisher.publish(outgoing(title))).failure()
+                assert BusCannotPublish is type(error)
+                assert "no confirm within 1 seconds" in error.detail()
+            assert 4 > time.monotonic() - start
+            own_broker.signal(signal.SIGCONT)
+
+            async def works() -> bool:
+                return await publisher.publish(outgoing("d")) == Success(None)
+
+            await until(works)
+
+
+async def test_what_was_confirmed_outlives_the_broker(own_broker: RabbitMq) -> None:
+    """Killed amid a stream of messages, the broker has all that were a Success when it is back; the rest are Failures.
+
+    The same publisher works again, and every call ends in time.
+    """
+    async with Board(own_broker.url) as board:
+        queue = await board.queue()
+        async with RabbitMqPublisher(board.url, board.topology, timeout=timedelta(seconds=5)) as publisher:
+            confirmed: list[bytes] = []
+
+            async def stream(count: int) -> list[type[BusCannotPublish]]:
+                failed: list[type[BusCannotPublish]] = []
+                for number in range(count):
+                    message = outgoing(str(number))
+                    result = await publisher.publish(message)
+                    if isinstance(result, Failure):
+                        failed.append(type(result.failure()))
+                    else:
+                        confirmed.append(message.body)
+                return failed
+
+            await asyncio.sleep(SETTLED)
+            streams = [asyncio.create_task(stream(100)) for _ in range(20)]
+            await asyncio.sleep(0.3)
+            own_broker.kill()
+            failed = [kind for found in await asyncio.gather(*streams) for kind in found]
+            assert {BusCannotPublish} == set(failed)
+            await asyncio.to_thread(own_broker.start)
+
+            async def works() -> bool:
+                return await publisher.publish(outgoing("last")) == Success(None)
+
+            await until(works)
+        async with Board(own_broker.url) as again:
+            found = {one.body for one in await again.taken(queue, len(set(confirmed)) + 1)}
+            assert set() == set(confirmed) - found
+
+
+@pytest.mark.parametrize("url", ["redis://ada:hush@broker/", "no url", "amqp://", "amqp://ada:hush@[broker/"])
+def test_a_url_of_no_broker_is_refused(url: str) -> None:
+    """It is a ValueError that shows how one looks, and not the one that was given."""
+    with pytest.raises(ValueError, match="amqp://user:password@host") as caught:
+        RabbitMqPublisher(url, TOPOLOGY)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_timeout_of_nothing_is_refused() -> None:
+    """It is a ValueError that names the option."""
+    with pytest.raises(ValueError, match="timeout"):
+        RabbitMqPublisher("amqp://broker/", TOPOLOGY, timeout=timedelta(0))
+
+
+def test_the_text_of_a_publisher_has_no_password() -> None:
+    """It says where the broker is, with the port that goes without saying."""
+    assert "RabbitMqPublisher(broker:5671, test)" == repr(RabbitMqPublisher("amqps://ada:hush@broker/", TOPOLOGY))
