@@ -7,6 +7,12 @@ except ImportError as _error:
 
     raise missing_extra(__name__, "sql") from _error
 
+from domainkit.adapters.sqlalchemy.buses import (
+    AsyncOutboxCommandBus,
+    AsyncOutboxDomainEventBus,
+    OutboxCommandBus,
+    OutboxDomainEventBus,
+)
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
@@ -17,10 +23,14 @@ from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWo
 
 __all__ = [
     "AsyncInbox",
+    "AsyncOutboxCommandBus",
+    "AsyncOutboxDomainEventBus",
     "AsyncSqlCrudRepository",
     "AsyncUnitOfWork",
     "Inbox",
     "Outbox",
+    "OutboxCommandBus",
+    "OutboxDomainEventBus",
     "RowMapper",
     "SqlCrudRepository",
     "StoredStateError",

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Insert, Table, UniqueConstraint, Uuid, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from domainkit.adapters.sqlalchemy._prepared import Prepared
+
 KEY, EXPECTED = "key_", "expected_"
 """The parameters of a WHERE: the names of columns are taken by the values that are stored."""
 
@@ -19,7 +21,7 @@ class Statements:
         table: has `id`, a `sqlalchemy.Uuid` that is unique, and `version`.
         dialect: the name of the database.
         order_by: what `retrieve_all` orders by; the column `position` unless given.
-        columns: which it must have besides.
+        columns: which it must have besides, and which are set; none where a mapper alone knows them.
 
     Raises:
         ValueError: it hasn't, or the database is another than SQLite and PostgreSQL.
@@ -32,8 +34,9 @@ class Statements:
         _check(table, wanted)
         self_id = table.c.id == bindparam(KEY, type_=table.c.id.type)
         as_expected = table.c.version == bindparam(EXPECTED, type_=table.c.version.type)
-        self.insert = insert_new(table, dialect)
-        self.update = update(table).where(self_id, as_expected)
+        state = ("id", "version", *sorted(columns)) if columns else ()
+        self.insert = Prepared(insert_new(table, dialect), state)
+        self.update = Prepared(update(table).where(self_id, as_expected), (*state, KEY, EXPECTED))
         self.delete = delete(table).where(self_id)
         self.delete_version = delete(table).where(self_id, as_expected)
         self.version = select(table.c.version).where(self_id)

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Insert, Table, bindparam, exists, insert, select
 
+from domainkit.adapters.sqlalchemy._prepared import Prepared
 from domainkit.causation import caused
 from domainkit.codec import MessageCodec
-from domainkit.delivery import OutgoingMessage
 from domainkit.messages import JsonValue, Message
 
 OutboxRow: TypeAlias = dict[str, Any]  # Any: values of columns of all types
@@ -33,8 +33,8 @@ class Outbox:
         self, table: Table, codec: MessageCodec, *, meta: Callable[[], Mapping[str, JsonValue]] | None = None
     ) -> None:
         self.table = table
-        self._insert = insert(table).inline()  # nobody asks for the position
-        self._insert_once = _insert_once(table)
+        self._insert = Prepared(insert(table).inline(), _COLUMNS)  # nobody asks for the position
+        self._insert_once = Prepared(_insert_once(table), _COLUMNS)
         self._codec = codec
         self._meta = meta
 
@@ -66,7 +66,7 @@ class Outbox:
             InvalidMessage: as `add` does.
         """
         now = datetime.now(UTC)
-        return [_row(OutgoingMessage.of(self._complete(one), self._codec, key=key), now) for one in messages]
+        return [self._row(self._complete(message), key, now) for message in messages]
 
     def store(self, connection: Connection, rows: Sequence[OutboxRow], *, once: bool = False) -> None:
         """Store what `rows` returned, in its order, in the open transaction of a connection.
@@ -77,10 +77,23 @@ class Outbox:
             once: leave out a message that is in the outbox already.
         """
         if rows:
-            connection.execute(self._insert_once if once else self._insert, rows if len(rows) > 1 else rows[0])
+            (self._insert_once if once else self._insert).run(connection, rows)
 
     def _complete(self, message: Message) -> Message:
         return caused(message if self._meta is None else message.add_meta(self._meta()))
+
+    def _row(self, message: Message, key: str | None, now: datetime) -> OutboxRow:
+        body = self._codec.encode(message)  # knows the class, else it refuses
+        message_id, info = message.header.id, self._codec.wires[type(message)].info
+        return {
+            "message_id": message_id.value,
+            "name": info.name,
+            "version": info.version,
+            "kind": info.kind,
+            "ordering_key": str(message_id) if key is None else key,
+            "body": body,
+            "recorded_at": now,
+        }
 
 
 def _insert_once(table: Table) -> Insert:
@@ -88,15 +101,3 @@ def _insert_once(table: Table) -> Insert:
     values = select(*(bindparam(column.key, type_=column.type) for column in columns))
     there = exists().where(table.c.message_id == bindparam("message_id"))
     return insert(table).from_select(columns, values.where(~there), include_defaults=False).inline()
-
-
-def _row(message: OutgoingMessage, now: datetime) -> OutboxRow:
-    return {
-        "message_id": message.id.value,
-        "name": message.info.name,
-        "version": message.info.version,
-        "kind": message.info.kind,
-        "ordering_key": message.key,
-        "body": message.body,
-        "recorded_at": now,
-    }

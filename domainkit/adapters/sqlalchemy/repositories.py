@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table
 
 from domainkit._frozen import copy_with, require_decorated
 from domainkit.adapters.sqlalchemy._statements import EXPECTED, KEY, Statements
-from domainkit.adapters.sqlalchemy.mappers import JsonMapper, RowMapper, StoredStateError
+from domainkit.adapters.sqlalchemy._states import json_mapper
+from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
 from domainkit.adapters.sqlalchemy.outbox import Outbox, OutboxRow
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.aggregates import AggregateRoot
@@ -42,16 +43,16 @@ class _Rows(Generic[AggT, IdT]):
         state = frozenset({"state"}) if mapper is None else frozenset[str]()
         self._sql = Statements(table, unit_of_work.dialect, order_by=order_by, columns=state)
         self._type, self._id_type, self._table, self._name = aggregate_type, aggregate_type._id_type(), table, name
-        self._mapper = JsonMapper(aggregate_type, converter) if mapper is None else mapper
+        self._mapper = json_mapper(aggregate_type, converter) if mapper is None else mapper
         self._outbox: Outbox | None = unit_of_work.outbox
 
     def save(self, aggregate: AggT) -> Work[Result[AggT, AggregateAlreadyExistError]]:
         row, events = self._row(aggregate), self._events(aggregate)
 
         def work(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:
-            if connection.execute(self._sql.insert, row).rowcount == 0:
+            if self._sql.insert.run(connection, (row,)).rowcount == 0:
                 return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
-            return Success(self._with_events(connection, aggregate, events))
+            return Success(self._with_events(connection, aggregate, events, once=False))
 
         return work
 
@@ -73,7 +74,7 @@ class _Rows(Generic[AggT, IdT]):
         guard = {KEY: row["id"], EXPECTED: version}
 
         def work(connection: Connection) -> Result[AggT, Moved]:
-            if connection.execute(self._sql.update, row | guard).rowcount == 0:
+            if self._sql.update.run(connection, (row | guard,)).rowcount == 0:
                 return Failure(self._why_none(connection, aggregate))
             return Success(self._with_events(connection, updated, events))
 
@@ -95,7 +96,7 @@ class _Rows(Generic[AggT, IdT]):
         def work(connection: Connection) -> Result[AggT, Moved]:
             if connection.execute(self._sql.delete_version, guard).rowcount == 0:
                 return Failure(self._why_none(connection, aggregate))
-            return Success(self._with_events(connection, aggregate, events))
+            return Success(self._with_events(connection, aggregate, events, once=False))
 
         return work
 
@@ -124,11 +125,17 @@ class _Rows(Generic[AggT, IdT]):
             return []
         return self._outbox.rows(aggregate.domain_events, key=str(aggregate.aggregate_id))
 
-    def _with_events(self, connection: Connection, aggregate: AggT, events: list[OutboxRow]) -> AggT:
-        """Store the events after the state, so that those of one aggregate stand in the order of its versions."""
+    def _with_events(
+        self, connection: Connection, aggregate: AggT, events: list[OutboxRow], *, once: bool = True
+    ) -> AggT:
+        """Store the events after the state, so that those of one aggregate stand in the order of its versions.
+
+        Each once: who saves an aggregate, and changes the one that he gave rather than the one that he got, has those
+        that were stored still in hand.
+        """
         if self._outbox is None:
             return aggregate
-        self._outbox.store(connection, events, once=True)  # the aggregate given may have been stored before
+        self._outbox.store(connection, events, once=once)
         return aggregate.clear_domain_events()
 
     def _why_none(self, connection: Connection, aggregate: AggT) -> Moved:

@@ -53,7 +53,7 @@ def outbox_table(metadata: MetaData, name: str = "outbox", *, schema: str | None
         Column("ordering_key", Text(), nullable=False),
         Column("body", LargeBinary(), nullable=False),
         Column("recorded_at", UtcDateTime(), nullable=False),
-        Column("attempts", Integer(), nullable=False, default=0, server_default="0"),
+        Column("attempts", Integer(), nullable=False, server_default="0"),
         Column("not_before", UtcDateTime()),
         Column("leased_by", Text()),
         Column("leased_until", UtcDateTime()),

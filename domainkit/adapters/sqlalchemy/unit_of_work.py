@@ -65,10 +65,11 @@ class UnitOfWork:
                 begun in another task or thread.
         """
         outer = current(self)
-        if outer is not None:
-            with self.joining(outer.connection) as connection:
-                yield connection
-            return
+        with self._begun() if outer is None else self.joining(outer.connection) as connection:
+            yield connection
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
         with self._engine.connect() as connection:
             transaction = connection.begin()
             try:
@@ -95,19 +96,13 @@ class UnitOfWork:
         with connection.begin_nested(), entered(self, connection):
             yield connection
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Yield the connection of the open unit of work, or of one for this block alone: for repositories of your own.
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Return a context for repositories of your own: the connection of the open unit of work, or of one for it alone.
 
         An exception leaves the open unit of work unable to commit, even where it is caught.
         """
         unit = current(self)
-        if unit is None:
-            with self.begin() as connection:
-                yield connection
-        else:
-            with writing(unit) as connection:
-                yield connection
+        return self._begun() if unit is None else writing(unit)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

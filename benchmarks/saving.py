@@ -1,0 +1,194 @@
+"""What saving an aggregate with one event costs, beside the same two statements written by hand.
+
+`python -m benchmarks.saving` measures on a SQLite file, and on PostgreSQL where there is one.
+The opponents store the same state and the same body, encoded by the same converter and codec: one with `text()` of
+SQLAlchemy on the same engine, one with the driver alone on a connection that it keeps open.
+"""
+
+import os
+import sqlite3
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import psycopg
+from sqlalchemy import Engine, MetaData, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from domainkit import MessageCodec, make_converter
+from domainkit.adapters.sqlalchemy import (
+    Outbox,
+    SqlCrudRepository,
+    UnitOfWork,
+    aggregate_table,
+    make_engine,
+    outbox_table,
+)
+from domainkit.testing import SampleTask, SampleTaskCreated, SampleTaskId
+
+POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
+BAR = 0.7
+"""How fast a save is at least, as a part of the speed of the statements written by hand."""
+
+_CODEC = MessageCodec(SampleTaskCreated)
+_METADATA = MetaData()
+_TABLE = aggregate_table(_METADATA, "bench_tasks")
+_OUTBOX = outbox_table(_METADATA, "bench_outbox")
+_write = make_converter().get_unstructure_hook(SampleTask)
+
+INSERT_TASK = "INSERT INTO bench_tasks (id, version, state) VALUES ({}, {}, {})"
+INSERT_EVENT = (
+    "INSERT INTO bench_outbox (message_id, name, version, kind, ordering_key, body, recorded_at)"
+    " VALUES ({}, {}, {}, {}, {}, {}, {})"
+)
+_NAMES = (("id", "version", "state"), ("message_id", "name", "event_version", "kind", "ordering_key", "body", "now"))
+
+Save = Callable[[SampleTask], object]
+
+
+def encoded(task: SampleTask, *, native: bool) -> tuple[tuple[Any, ...], tuple[Any, ...]]:  # Any: values of columns
+    """Return the values of both rows, as somebody writes it by hand."""
+    event = task.domain_events[0]
+    info, now = type(event).info(), datetime.now(UTC)
+    state = _write(task)
+    del state["aggregate_id"], state["aggregate_version"]
+    task_id, event_id = task.aggregate_id.value, event.header.id.value
+    return (
+        (task_id if native else task_id.hex, task.aggregate_version, msgspec.json.encode(state).decode()),
+        (
+            event_id if native else event_id.hex,
+            info.name,
+            info.version,
+            info.kind,
+            str(task.aggregate_id),
+            _CODEC.encode(event),
+            now if native else now.replace(tzinfo=None).isoformat(" "),
+        ),
+    )
+
+
+def by_text(engine: Engine) -> Save:
+    """Return a save with `text()`, on the same engine."""
+    native = engine.dialect.name != "sqlite"
+    task_row, event_row = (tuple(f":{name}" for name in names) for names in _NAMES)
+    insert_task, insert_event = text(INSERT_TASK.format(*task_row)), text(INSERT_EVENT.format(*event_row))
+
+    def save(task: SampleTask) -> None:
+        rows = encoded(task, native=native)
+        with engine.begin() as connection:
+            connection.execute(insert_task, dict(zip(_NAMES[0], rows[0], strict=True)))
+            connection.execute(insert_event, dict(zip(_NAMES[1], rows[1], strict=True)))
+
+    return save
+
+
+def by_sqlite(connection: sqlite3.Connection) -> Save:
+    """Return a save with the driver of Python."""
+    insert_task, insert_event = INSERT_TASK.format(*"???"), INSERT_EVENT.format(*"???????")
+
+    def save(task: SampleTask) -> None:
+        rows = encoded(task, native=False)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(insert_task, rows[0])
+        connection.execute(insert_event, rows[1])
+        connection.execute("COMMIT")
+
+    return save
+
+
+def by_psycopg(connection: psycopg.Connection) -> Save:
+    """Return a save with psycopg."""
+    insert_task, insert_event = INSERT_TASK.format(*["%s"] * 3), INSERT_EVENT.format(*["%s"] * 7)
+
+    def save(task: SampleTask) -> None:
+        rows = encoded(task, native=True)
+        connection.execute(insert_task, rows[0])
+        connection.execute(insert_event, rows[1])
+        connection.commit()
+
+    return save
+
+
+def by_repository(engine: Engine) -> Save:
+    """Return the save of a repository with an outbox."""
+    unit_of_work = UnitOfWork(engine, outbox=Outbox(_OUTBOX, _CODEC))
+    return SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, _TABLE, unit_of_work).save
+
+
+@contextmanager
+def on_sqlite() -> Iterator[dict[str, Save]]:
+    """Yield the ways to save into a new file."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
+        path = str(Path(folder) / "saving.db")
+        engine = make_engine(f"sqlite:///{path}")
+        _METADATA.create_all(engine)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA busy_timeout = 30000")
+            connection.execute("PRAGMA foreign_keys = ON")
+            yield {"driver": by_sqlite(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
+        engine.dispose()
+
+
+@contextmanager
+def on_postgresql() -> Iterator[dict[str, Save]]:
+    """Yield the ways to save into a schema of its own, which is dropped in the end."""
+    schema = f"bench_{uuid4().hex}"
+    url = make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"})
+    engine = make_engine(url)
+    with engine.begin() as setting_up:
+        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
+    try:
+        _METADATA.create_all(engine)
+        plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(plain) as connection:
+            yield {"driver": by_psycopg(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
+    finally:
+        with engine.begin() as cleaning_up:
+            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        engine.dispose()
+
+
+def measured(ways: dict[str, Save], rounds: int, saves: int) -> dict[str, float]:
+    """Return the microseconds of one save in each way: the median of rounds that take turns."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, save in ways.items():
+            tasks = [SampleTask.create("Buy milk") for _ in range(saves)]
+            start = perf_counter()
+            for task in tasks:
+                save(task)
+            times[name].append((perf_counter() - start) / saves * 1e6)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def report(database: str, ways: dict[str, Save], *, rounds: int = 40, saves: int = 50) -> dict[str, float]:
+    """Measure, print, and return the speed of domainkit as a part of that of each other."""
+    measured(ways, 2, 20)  # statements are prepared and compiled
+    times = measured(ways, rounds, saves)
+    speeds = {name: time / times["domainkit"] for name, time in times.items() if name != "domainkit"}
+    for name, time in times.items():
+        share = f": domainkit has {speeds[name]:.0%} of its speed (bar {BAR:.0%})" if name in speeds else ""
+        print(f"{database:<12}{name:<10}{time:8.0f} us{share}")
+    return speeds
+
+
+def main() -> None:
+    """Measure on each database that is there."""
+    with on_sqlite() as ways:
+        report("SQLite", ways)
+    try:
+        with on_postgresql() as ways:
+            report("PostgreSQL", ways)
+    except OperationalError as error:
+        print(f"PostgreSQL: not measured, {type(error.orig).__name__}")
+
+
+if __name__ == "__main__":
+    main()

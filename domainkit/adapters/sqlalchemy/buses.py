@@ -1,0 +1,196 @@
+"""Buses that store what they are given in the outbox, for a relay to deliver."""
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from typing import Any, Self
+
+from returns.result import Failure, Result, Success
+from sqlalchemy.exc import DBAPIError
+
+from domainkit.adapters.sqlalchemy._units import current
+from domainkit.adapters.sqlalchemy.outbox import Outbox
+from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+from domainkit.errors import BusCannotPublish, OutcomeUnknownError
+from domainkit.messages import Command, DomainEvent, JsonValue, Message, MessageHeader
+from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, CommandBus, DomainEventBus
+
+
+class _OutboxBus:
+    """What the four buses share."""
+
+    def __init__(self, unit_of_work: UnitOfWork) -> None:
+        if unit_of_work.outbox is None:
+            raise ValueError(f"{type(self).__name__}: give the unit of work an outbox, UnitOfWork(engine, outbox=...)")
+        self._inner = unit_of_work
+        self._outbox: Outbox = unit_of_work.outbox
+        self._meta: Mapping[str, JsonValue] = {}
+        self._closed: list[bool] = []  # shared with the copies that with_meta makes
+
+    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
+        """Return a bus that merges `meta` into the meta of every message; both share the outbox and `close`."""
+        made = copy(self)
+        made._meta = MessageHeader(meta={**self._meta, **meta}).meta
+        return made
+
+    def _storing(self, messages: Iterable[Message]) -> Callable[[], Result[None, BusCannotPublish]]:
+        """Encode messages, and return what stores them."""
+        if self._closed:
+            return lambda: _cannot_publish("the bus is closed")
+        rows = self._outbox.rows([message.add_meta(self._meta) if self._meta else message for message in messages])
+
+        def store() -> Result[None, BusCannotPublish]:
+            with self._inner.writing() as connection:
+                self._outbox.store(connection, rows)
+            return Success(None)
+
+        return store
+
+    def _is_alone(self) -> bool:
+        """Tell whether no unit of work is open: what is raised in one must reach it, since it can't be committed."""
+        return current(self._inner) is None
+
+
+def _cannot_publish(reason: str) -> Failure[BusCannotPublish]:
+    return Failure(BusCannotPublish(additional_info={"message": reason}))
+
+
+def _failed(error: DBAPIError | OutcomeUnknownError) -> Failure[BusCannotPublish]:
+    known = isinstance(error, DBAPIError)
+    kind = type(error).__name__
+    return _cannot_publish(f"the outbox {'did not take it' if known else 'may have taken it, or not'} ({kind})")
+
+
+def _events(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
+    several = tuple(events) if isinstance(events, Iterable) else (events,)
+    for event in several:
+        if not isinstance(event, DomainEvent):
+            raise TypeError(f"publish: expected domain events, not a {type(event).__qualname__}")
+    return several
+
+
+def _command(command: Command[Any, Any]) -> tuple[Command[Any, Any], ...]:  # Any: whatever it answers
+    if not isinstance(command, Command):
+        raise TypeError(f"dispatch: expected a command, not a {type(command).__qualname__}")
+    return (command,)
+
+
+class _SyncBus(_OutboxBus):
+    def close(self) -> None:
+        """Refuse messages from now on; the engine is its maker's to dispose of."""
+        self._closed.append(True)
+
+    def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
+        store, alone = self._storing(messages), self._is_alone()
+        try:
+            return store()
+        except (DBAPIError, OutcomeUnknownError) as error:
+            if not alone:
+                raise
+            return _failed(error)
+
+
+class _AsyncBus(_OutboxBus):
+    def __init__(self, unit_of_work: AsyncUnitOfWork) -> None:
+        super().__init__(unit_of_work.inner)
+        self._unit_of_work = unit_of_work
+
+    async def close(self) -> None:
+        """Refuse messages from now on; the engine is its maker's to dispose of."""
+        self._closed.append(True)
+
+    async def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
+        store, alone = self._storing(messages), self._is_alone()
+        try:
+            return await self._unit_of_work.run(store)
+        except (DBAPIError, OutcomeUnknownError) as error:
+            if not alone:
+                raise
+            return _failed(error)
+
+
+class OutboxDomainEventBus(_SyncBus, DomainEventBus):
+    """Stores events in the outbox of a unit of work: in the open one, or in a transaction of its own.
+
+    A Success says that they are stored, or will be with the open unit of work; a relay delivers them. An event that is
+    published twice is delivered twice. The events that aggregates recorded need no bus: the repository stores them.
+
+    >>> from sqlalchemy import MetaData
+    >>> from domainkit import MessageCodec
+    >>> from domainkit.adapters.sqlalchemy import Outbox, UnitOfWork, make_engine, outbox_table
+    >>> class TaskCreated(DomainEvent): ...
+    >>> metadata = MetaData()
+    >>> outbox = Outbox(outbox_table(metadata), MessageCodec(TaskCreated))
+    >>> engine = make_engine("sqlite://")
+    >>> metadata.create_all(engine)
+    >>> OutboxDomainEventBus(UnitOfWork(engine, outbox=outbox)).publish(TaskCreated())
+    <Success: None>
+    >>> engine.dispose()
+
+    Args:
+        unit_of_work: has an outbox.
+
+    Raises:
+        ValueError: it has none.
+    """
+
+    def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+        """Store an event, or several in their order: all of them or none.
+
+        A Failure where the bus is closed; or, outside of a unit of work, where the database refused them, or the
+        connection was lost while committing.
+
+        Raises:
+            TypeError: one of them is no DomainEvent.
+            InvalidMessage: the outbox doesn't know the class of one, or could not read it back.
+        """
+        return self._store(_events(events))
+
+
+class OutboxCommandBus(_SyncBus, CommandBus):
+    """Stores commands in the outbox of a unit of work; see OutboxDomainEventBus.
+
+    Args:
+        unit_of_work: has an outbox.
+
+    Raises:
+        ValueError: it has none.
+    """
+
+    def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
+        """Store a command; a Failure as for OutboxDomainEventBus.
+
+        Raises:
+            TypeError: `command` is no Command.
+            InvalidMessage: the outbox doesn't know its class, or could not read it back.
+        """
+        return self._store(_command(command))
+
+
+class AsyncOutboxDomainEventBus(_AsyncBus, AsyncDomainEventBus):
+    """The async twin of OutboxDomainEventBus.
+
+    Args:
+        unit_of_work: has an outbox.
+
+    Raises:
+        ValueError: it has none.
+    """
+
+    async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+        """Store an event, or several in their order; see OutboxDomainEventBus."""
+        return await self._store(_events(events))
+
+
+class AsyncOutboxCommandBus(_AsyncBus, AsyncCommandBus):
+    """The async twin of OutboxCommandBus.
+
+    Args:
+        unit_of_work: has an outbox.
+
+    Raises:
+        ValueError: it has none.
+    """
+
+    async def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
+        """Store a command; see OutboxCommandBus."""
+        return await self._store(_command(command))
