@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from threading import Thread
 from typing import Any
 
 import pytest
-from brokers import RABBITMQ_URL
 from rabbits import CODEC, Board, CreateTask, TaskCreated, TaskRenamed
 from returns.result import Failure, Result, Success
 
@@ -25,72 +23,66 @@ from domainkit.testing.samples import SampleCreateTask, SampleTaskCreated
 SAMPLES = MessageCodec(SampleTaskCreated, SampleCreateTask)
 
 
-class Reading:
-    """Reads what arrives in a queue, in a loop of its own, and clears up after the test."""
+class OwningEventBus(RabbitMqDomainEventBus):
+    """Closes its publisher with itself: the contract closes no more than the bus."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = Thread(target=self.loop.run_forever)
-        self.thread.start()
-        self.board = self.run(Board().__aenter__())
-        self.queue = self.run(self.board.queue())
-        self.publishers: list[tuple[asyncio.AbstractEventLoop, RabbitMqPublisher]] = []
-        self.messages: list[Any] = []
+    async def close(self) -> None:
+        """Close both."""
+        await super().close()
+        await self._publisher.close()
 
-    def run(self, awaited: Any) -> Any:
-        """Wait for a coroutine in the loop."""
-        return asyncio.run_coroutine_threadsafe(awaited, self.loop).result(30)
 
-    def received(self) -> Sequence[Any]:
-        """Return all that arrived so far."""
-        for raw in self.run(self.board.taken(self.queue, self.run(self.board.count(self.queue)))):
-            self.messages.append(SAMPLES.decode(raw.body).unwrap())
-        return self.messages
+class OwningCommandBus(RabbitMqCommandBus):
+    """As above."""
 
-    def publisher(self) -> RabbitMqPublisher:
-        """Return a publisher of the running loop."""
-        made = RabbitMqPublisher(RABBITMQ_URL, self.board.topology)
-        self.publishers.append((asyncio.get_running_loop(), made))
-        return made
-
-    def end(self) -> None:
-        """Close all of it."""
-        for loop, publisher in self.publishers:
-            asyncio.run_coroutine_threadsafe(publisher.close(), loop).result(30)
-        self.run(self.board.__aexit__(None, None, None))
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
+    async def close(self) -> None:
+        """Close both."""
+        await super().close()
+        await self._publisher.close()
 
 
 class _Contract:
-    reading: Reading
+    """Reads what arrives in a queue, in a loop of its own: the contract's tests are no coroutines."""
+
+    messages: list[Any]
 
     @pytest.fixture(autouse=True)
     def _reading(self, url: str) -> Iterator[None]:
-        self.reading = Reading()
-        yield
-        self.reading.end()
+        self.messages = []
+        with asyncio.Runner() as runner:
+            self.run = runner.run
+            self.board = self.run(Board(url).__aenter__())
+            self.queue = self.run(self.board.queue())
+            yield
+            self.run(self.board.__aexit__(None, None, None))
+
+    async def _read(self) -> None:
+        count = await self.board.count(self.queue)
+        self.messages += [SAMPLES.decode(raw.body).unwrap() for raw in await self.board.taken(self.queue, count)]
+
+    def _received(self) -> Sequence[Any]:
+        self.run(self._read())
+        return self.messages
 
 
-class TestRabbitMqDomainEventBus(_Contract, AsyncDomainEventBusContract[RabbitMqDomainEventBus]):
+class TestRabbitMqDomainEventBus(_Contract, AsyncDomainEventBusContract[OwningEventBus]):
     """The contract of DomainEventBus, against a broker."""
 
-    async def make_async_bus(self) -> RabbitMqDomainEventBus:
-        return RabbitMqDomainEventBus(SAMPLES, self.reading.publisher())
+    async def make_async_bus(self) -> OwningEventBus:
+        return OwningEventBus(SAMPLES, RabbitMqPublisher(self.board.url, self.board.topology))
 
-    def received_by(self, bus: RabbitMqDomainEventBus) -> Sequence[DomainEvent]:
-        return self.reading.received()
+    def received_by(self, bus: OwningEventBus) -> Sequence[DomainEvent]:
+        return self._received()
 
 
-class TestRabbitMqCommandBus(_Contract, AsyncCommandBusContract[RabbitMqCommandBus]):
+class TestRabbitMqCommandBus(_Contract, AsyncCommandBusContract[OwningCommandBus]):
     """The contract of CommandBus, against a broker."""
 
-    async def make_async_bus(self) -> RabbitMqCommandBus:
-        return RabbitMqCommandBus(SAMPLES, self.reading.publisher())
+    async def make_async_bus(self) -> OwningCommandBus:
+        return OwningCommandBus(SAMPLES, RabbitMqPublisher(self.board.url, self.board.topology))
 
-    def received_by(self, bus: RabbitMqCommandBus) -> Sequence[Command[Any, Any]]:
-        return self.reading.received()
+    def received_by(self, bus: OwningCommandBus) -> Sequence[Command[Any, Any]]:
+        return self._received()
 
 
 async def _published(board: Board, *events: DomainEvent, codec: MessageCodec = CODEC) -> Result[None, BusCannotPublish]:

@@ -31,7 +31,7 @@ async def test_a_message_arrives_with_what_a_reader_needs(board: Board) -> None:
     assert message.body == found.body
     assert (str(message.id), "task.created", "application/json") == (found.message_id, found.type, found.content_type)
     assert 2 == found.delivery_mode
-    assert {"kind": "domain_event", "version": 1, "key": message.key, "x-delivery-count": 0} == found.headers
+    assert {"kind": "domain_event", "version": 1, "key": message.key}.items() <= found.headers.items()
     assert found.timestamp is not None
     assert timedelta(minutes=1) > datetime.now(UTC) - found.timestamp.replace(tzinfo=UTC)
 
@@ -45,17 +45,23 @@ async def test_messages_that_are_published_at_once_keep_their_order(board: Board
     assert [one.body for one in messages] == [one.body for one in await board.taken(queue, 200)]
 
 
-async def test_confirms_are_not_awaited_one_after_the_other(board: Board) -> None:
-    """A hundred messages at once take less than a third of the time of a hundred in a row."""
-    await board.queue()
-    async with RabbitMqPublisher(board.url, board.topology) as publisher:
-        await publisher.publish(outgoing("first"))
-        start = time.perf_counter()
-        for number in range(100):
-            await publisher.publish(outgoing(str(number)))
-        middle = time.perf_counter()
-        await asyncio.gather(*(publisher.publish(outgoing(str(number))) for number in range(100)))
-        assert (middle - start) / 3 > time.perf_counter() - middle
+def _confirmations(publisher: RabbitMqPublisher) -> list[asyncio.Future[object]]:
+    """Return what aiormq waits for: nothing public shows it."""
+    return list(vars(publisher._channel)["confirmations"].values())
+
+
+async def test_confirms_are_not_awaited_one_after_the_other(own_broker: RabbitMq) -> None:
+    """While the broker hangs, all that was published at once is on its way to it, and waits for its confirm."""
+    async with Board(own_broker.url) as board:
+        await board.queue()
+        async with RabbitMqPublisher(board.url, board.topology) as publisher:
+            assert Success(None) == await publisher.publish(outgoing("first"))
+            own_broker.signal(signal.SIGSTOP)
+            waiting = [asyncio.create_task(publisher.publish(outgoing(str(number)))) for number in range(50)]
+            await asyncio.sleep(0.3)
+            assert 50 == sum(not one.done() for one in _confirmations(publisher))
+            own_broker.signal(signal.SIGCONT)
+            assert [Success(None)] * 50 == await asyncio.gather(*waiting)
 
 
 async def test_a_message_that_no_queue_is_bound_for_is_refused(board: Board) -> None:
