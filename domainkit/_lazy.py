@@ -8,7 +8,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
     {
         "domainkit.causation": "caused handling",
         "domainkit.codec": "Attributes MessageCodec Upcaster",
-        "domainkit.conversion": "ValueObjectSerializer configure_converter make_converter",
+        "domainkit.conversion._converters": "ValueObjectSerializer configure_converter make_converter",
         "domainkit.conversion._derive": "UnsupportedTypeError",
         "domainkit.conversion._limits": "Limits",
         "domainkit.conversion._tagged": "Tagged",

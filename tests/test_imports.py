@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -184,6 +185,41 @@ def test_no_name_hides_a_module() -> None:
     """No public name is that of a module: importing that would put it in the name's place."""
     modules = {path.stem for path in (ROOT / "domainkit").iterdir()}
     assert set() == modules & {*domainkit.__all__}
+
+
+def imported_from(path: Path) -> set[str]:
+    """Return the modules that a file imports from, as they are written."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module is not None}
+
+
+def test_no_circle_of_a_package_and_its_parts() -> None:
+    """Threads may load parts at once: what imports its own parts is a package that others import as a whole.
+
+    Otherwise one thread has the package and waits for the part, another has the part and waits for the package. See
+    https://github.com/python/cpython/issues/83065.
+    """
+    files = {path: imported_from(path) for path in (ROOT / "domainkit").rglob("*.py")}
+    for package in {"memory", *(home.split(".")[1] for home in _lazy.NAMES if home.count(".") > 1)}:
+        parts = f"domainkit.{package}."
+        inside = ROOT / "domainkit" / package
+        gathers = any(name.startswith(parts) for name in files[inside / "__init__.py"])
+        outside = {
+            path.name for path, names in files.items() if inside not in path.parents and any(map(_is_in(parts), names))
+        }
+        late = {home for home in _lazy.NAMES if home.startswith(parts)}
+        assert not gathers or (set(), set()) == (outside, late), package
+
+
+def _is_in(parts: str) -> Callable[[str], bool]:
+    return lambda name: name.startswith(parts)
+
+
+def test_cattrs_is_loaded_as_a_whole() -> None:
+    """So it is with cattrs, which imports its own parts: it is there before a part of it is named."""
+    names = ["cattrs", "domainkit.conversion._derive"]
+    program = f"import domainkit.conversion, json, sys; print(json.dumps([name in sys.modules for name in {names}]))"
+    assert [True, False] == fresh(program)
 
 
 def test_threads_load_names_at_once() -> None:

@@ -1,5 +1,8 @@
-"""Domain objects to builtins and JSON, and back."""
+"""Domain objects to builtins and JSON, and back.
 
-from domainkit.conversion._converters import ValueObjectSerializer, configure_converter, make_converter
+Threads may load its parts at once. That goes wrong where one thread loads a part of a package and another the package,
+which imports that part: https://github.com/python/cpython/issues/83065. So this package imports none of its parts, and
+cattrs, which does, is loaded as a whole before any part of it is named.
+"""
 
-__all__ = ["ValueObjectSerializer", "configure_converter", "make_converter"]
+import cattrs as cattrs
