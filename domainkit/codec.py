@@ -160,7 +160,7 @@ class MessageCodec:
         derivation = Derivation(forbid_unknown=forbid_unknown, converter=converter)
         wires = {cls: wire_of(cls) if plain else new_wire(cls, derivation) for cls in message_types}
         self._wires: Mapping[type[Message], Wire] = MappingProxyType(wires)
-        self._encoders = {cls: wire.encode for cls, wire in wires.items()}
+        self._writers = {cls: wire.write for cls, wire in wires.items()}
         self._routes = _routes(wires, tuple(upcasters))
         self._short = min(limits.max_bytes, limits.max_string)
         self._usual = {
@@ -192,10 +192,16 @@ class MessageCodec:
             InvalidMessage: a field holds what could not be read back: NaN, a naive datetime, a value of another type.
                 The problems give the paths.
         """
-        encode = self._encoders.get(type(message))
-        if encode is None:
-            raise UnknownMessage(problems=(self._not_given(type(message)),))
-        return encode(message)
+        try:
+            return self._writers[type(message)](message)
+        except Exception:  # there is no writer, or it met something unusual
+            return self._encode_with_care(message)
+
+    def _encode_with_care(self, message: Message) -> bytes:
+        wire = self._wires.get(type(message))
+        if wire is None:
+            raise UnknownMessage(problems=(self._not_given(type(message)),)) from None
+        return wire.encode(message)
 
     def _not_given(self, cls: type) -> Problem:
         expected = f"a message of a class that the codec was given; {cls.__qualname__} is none"

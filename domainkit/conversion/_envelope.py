@@ -14,7 +14,7 @@ from domainkit._info import MessageInfo as MessageInfo
 from domainkit.conversion._classes import AttrsNode
 from domainkit.conversion._derive import Derivation
 from domainkit.conversion._leaves import LEAVES, decode_moment, load_moment
-from domainkit.conversion._nodes import MISSING, Problems
+from domainkit.conversion._nodes import MISSING, Function, Problems
 from domainkit.errors import InvalidMessage, Problem
 
 M = TypeVar("M")
@@ -62,18 +62,13 @@ class MessageWire(Generic[M, H]):
         self._derivation = derivation
         self.node: AttrsNode = AttrsNode(cls, cls, forbid_unknown=self.forbid_unknown, exact=derivation.exact)
         self.node.complete(derivation.parts(cls, cls, frozenset({"header"})), ("header",))
-        self._dump: Callable[[M], msgspec.Struct] = self.node.fast_dump
         self._load: Callable[[Any, H], M] = self.node.load  # type: ignore[assignment]  # it takes the preset header too
         self.data: type[msgspec.Struct] = _data_struct(info, self.node, meta=_FlatMeta if derivation.exact else _Meta)
         self.envelope: type[msgspec.Struct] = msgspec.defstruct(
             "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.node.exact
         )
         self._decode: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(self.envelope).decode
-        self._middle = b',"type":%b,"type_message":%b,"version":%d,"occurred_on":' % (
-            _encode(info.name),
-            _encode(info.kind),
-            info.version,
-        )
+        self.write: Callable[..., bytes] = _writer(info, self.node.fast_dump)
         self._attributes = msgspec.json.Decoder(Union[self.node.struct, None])  # noqa: UP007  (known at run time only)
 
     def encode(self, message: M) -> bytes:
@@ -82,7 +77,7 @@ class MessageWire(Generic[M, H]):
         Raises InvalidMessage where a value could not be read back.
         """
         try:
-            return self._enveloped(message, self._dump(message))
+            return self.write(message)
         except Exception:  # Refused, the encoder's, or what a user's own hook raises: the second pass tells
             return self._carefully(message)
 
@@ -91,26 +86,12 @@ class MessageWire(Generic[M, H]):
         made: dict[str, Any] = msgspec.json.decode(self.encode(message))
         return made
 
-    def _enveloped(self, message: Any, attributes: msgspec.Struct) -> bytes:
-        """Return the JSON of the envelope: its parts, each encoded, in their order on the wire."""
-        header, meta = message.header, message.header.meta
-        try:
-            moment = _encode(header.occurred_on)
-        except TypeError:  # of a subclass, such as that of a library that sets the clock for a test
-            moment = b""
-        if len(moment) != _QUOTED_LENGTH:  # microseconds of zero were left out
-            moment = _encode(header.occurred_on.isoformat("T", "microseconds"))
-        return _join((
-            b'{"data":{"id":', _encode(header.id.value), self._middle, moment.replace(b"T", b" ")[:_MOMENT_END],
-            b'","attributes":', _encode(attributes), b',"meta":{}}}' if not meta else b',"meta":%b}}' % _encode(meta),
-        ))  # fmt: skip  # in the order of the wire
-
     def _carefully(self, message: M) -> bytes:
         problems = Problems()
         try:
             attributes = self.node.write(message, "$.data.attributes", problems)
             if not problems:
-                return self._enveloped(message, attributes)
+                return self.write(message, lambda _: attributes)
         except RecursionError:
             problems.add("$.data.attributes", "fewer objects inside one another", "limit")
         except (TypeError, ValueError):  # the attributes were looked at: the meta is left
@@ -177,6 +158,34 @@ class MessageWire(Generic[M, H]):
         header = self.header(found.id, found.occurred_on, found.meta)
         made = self.node.construct({**values, "header": header}, "$.data.attributes", problems)
         return None if made is MISSING else made
+
+
+def _writer(info: MessageInfo, fast_dump: Function) -> Callable[..., bytes]:
+    """Return what writes the JSON of a message, or raises: all of it in one function, since each call counts.
+
+    It takes a message, and where it shall not be the fast one, another function that makes the attributes' struct.
+    """
+    middle = b',"type":%b,"type_message":%b,"version":%d,"occurred_on":' % (
+        _encode(info.name),
+        _encode(info.kind),
+        info.version,
+    )
+
+    def write(message: Any, dump: Function = fast_dump) -> bytes:
+        attributes, header = _encode(dump(message)), message.header
+        meta = header.meta
+        try:
+            moment = _encode(header.occurred_on)
+        except TypeError:  # of a subclass, such as that of a library that sets the clock for a test
+            moment = b""
+        if len(moment) != _QUOTED_LENGTH:  # microseconds of zero were left out
+            moment = _encode(header.occurred_on.isoformat("T", "microseconds"))
+        return _join((
+            b'{"data":{"id":', _encode(header.id.value), middle, moment.replace(b"T", b" ")[:_MOMENT_END],
+            b'","attributes":', attributes, b',"meta":%b}}' % _encode(meta) if meta else b',"meta":{}}}',
+        ))  # fmt: skip  # in the order of the wire
+
+    return write
 
 
 _Meta = Union[dict[str, Any], None]  # noqa: UP007  (msgspec takes it as it is)
