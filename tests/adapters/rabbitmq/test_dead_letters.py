@@ -71,17 +71,19 @@ async def test_it_ends_where_letters_die_again(board: Board) -> None:
     queue = await prepared(board, b"a", b"b", b"c")
     letters = dead_letter_queue(queue)
 
+    over = asyncio.Event()
+
     async def die_again() -> None:
-        while True:
+        while not over.is_set():
             message = await board.take(queue)
             if message is not None:
                 await board.channel.default_exchange.publish(Message(message.body), letters)
-            await asyncio.sleep(0)
 
     dying = asyncio.create_task(die_again())
-    assert Success(3) == await redeliver(board.url, queue)
-    dying.cancel()
-    await asyncio.gather(dying, return_exceptions=True)
+    async with asyncio.timeout(20):
+        assert Success(3) == await redeliver(board.url, queue)
+    over.set()
+    await dying
 
 
 async def test_others_may_take_letters_meanwhile(board: Board) -> None:

@@ -1,0 +1,47 @@
+"""`python -m domainkit redeliver --queue mailing.greeter`: dead letters go back to their queue."""
+
+import argparse
+import os
+
+from returns.result import Failure
+
+from domainkit.cli._arguments import CommandFailedError, Commands, WrongArgumentError
+
+BROKER_URL = "DOMAINKIT_BROKER_URL"
+"""The variable of the environment that has the URL of the broker: on a command line others would see its password."""
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command `redeliver`."""
+    parser = commands.add_parser("redeliver", help="move dead letters of RabbitMQ back to their queue")
+    parser.add_argument("--queue", required=True, help="the queue that they come from, such as mailing.greeter")
+    parser.add_argument("--limit", type=_number, default=None, help="the most to move; default: all that are there")
+    parser.add_argument("--broker", default=None, metavar="URL", help=f"default: that of the variable {BROKER_URL}")
+    parser.set_defaults(run=_run)
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("expected 0 or more")
+    return number
+
+
+def _run(options: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415  (only this command needs it, and the adapter)
+
+    from domainkit.adapters.rabbitmq import dead_letter_queue, redeliver  # noqa: PLC0415
+
+    url = options.broker or os.environ.get(BROKER_URL)
+    if not url:
+        raise WrongArgumentError(f"no broker; set {BROKER_URL}, or give --broker URL")
+    try:
+        result = asyncio.run(redeliver(url, options.queue, limit=options.limit))
+    except ValueError as error:
+        raise WrongArgumentError(str(error)) from None
+    if isinstance(result, Failure):
+        raise CommandFailedError(result.failure().detail())
+    moved = result.unwrap()
+    letters = "1 dead letter" if moved == 1 else f"{moved} dead letters"
+    print(f"{letters} moved from {dead_letter_queue(options.queue)} to {options.queue}")  # noqa: T201  (a command line prints)
+    return 0
