@@ -17,6 +17,7 @@ from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_e
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
 from domainkit.adapters.sqlalchemy.outbox import Outbox
+from domainkit.adapters.sqlalchemy.relay import Backoff, Relay, RelayRound
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
 from domainkit.adapters.sqlalchemy.tables import aggregate_table, inbox_table, outbox_table
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
@@ -27,6 +28,7 @@ __all__ = [
     "AsyncOutboxDomainEventBus",
     "AsyncSqlCrudRepository",
     "AsyncUnitOfWork",
+    "Backoff",
     "Inbox",
     "Outbox",
     "OutboxCommandBus",

@@ -63,10 +63,10 @@ def outbox_table(metadata: MetaData, name: str = "outbox", *, schema: str | None
         schema=schema,
         sqlite_autoincrement=True,  # a position is never used twice, even after the last rows were cleaned away
     )
-    unsent = table.c.sent_at.is_(None)
+    unsent, sent = table.c.sent_at.is_(None), table.c.sent_at.is_not(None)
     Index(f"ix_{name}_unsent", table.c.ordering_key, table.c.position, sqlite_where=unsent, postgresql_where=unsent)
     Index(f"ix_{name}_waiting", table.c.position, sqlite_where=unsent, postgresql_where=unsent)
-    Index(f"ix_{name}_sent_at", table.c.sent_at)
+    Index(f"ix_{name}_sent_at", table.c.sent_at, sqlite_where=sent, postgresql_where=sent)  # no way to those unsent
     Index(f"ix_{name}_message_id", table.c.message_id)
     return table
 

@@ -1,0 +1,270 @@
+"""What a relay may send next: SQL that finds it, and leases it.
+
+A row is open when it is unsent, not parked, and no lease and no time to wait is running. The unsent rows of a key are a
+chain; its links are the first rows up to the first that isn't open. Only links are claimed, and only together with all
+links before them: so the lease on the first row of a key is the lease on the key, and nothing of the key can be claimed
+twice at a time.
+
+On PostgreSQL that holds under READ COMMITTED. A row that another relay is claiming is locked, and skipped; one that it
+has claimed since the statement began is looked at again as it is now (EvalPlanQual), and isn't open any more. What
+comes after such a row in its chain is dropped here. An unsent row can't come up before a link that is locked here,
+except one that was committed late, or is sent again on demand: that one has its own place in the order.
+See https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED and
+https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE (SKIP LOCKED).
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from attrs import frozen
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    FunctionElement,
+    Interval,
+    Over,
+    Row,
+    Select,
+    Subquery,
+    Table,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    type_coerce,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domainkit._info import MessageInfo
+from domainkit.adapters.sqlalchemy._types import UtcDateTime
+from domainkit.delivery import OutgoingMessage
+from domainkit.values import Uuid
+
+_WINDOW = 4
+"""The oldest rows that are looked at first, in batches."""
+
+_SHARE = 4
+"""The part of a batch that one key takes at most, as its divisor: others get their turn beside a busy key."""
+
+_LAST = 2**63 - 1
+_Found: TypeAlias = "Sequence[Row[Any]]"  # Any: columns of all types
+
+
+@frozen
+class Claimed:
+    """A leased row: what is to be sent, and how many times that has failed."""
+
+    position: int
+    attempts: int
+    message: OutgoingMessage
+
+
+@frozen
+class Claim:
+    """Leased rows, by key: the token of their leases, and when those end, in monotonic time."""
+
+    token: str
+    chains: list[list[Claimed]]
+    ends: float
+
+
+class Dialect:
+    """What SQLite and PostgreSQL say in different words, and whose clock the leases go by.
+
+    That of PostgreSQL, so that the clocks of the relays' machines don't matter; SQLite has one machine, and Python's.
+    """
+
+    def __init__(self, name: str) -> None:
+        if name not in {"sqlite", "postgresql"}:
+            raise ValueError(f"the outbox is in SQLite or PostgreSQL; {name} is not supported")
+        self.is_postgresql = name == "postgresql"
+
+    def now(self) -> ColumnElement[datetime]:
+        """Return the time at which a statement runs."""
+        return self.after(timedelta(0))
+
+    def after(self, delay: timedelta) -> ColumnElement[datetime]:
+        """Return the time at which a statement runs, and some time more; the delay may be negative."""
+        if not self.is_postgresql:
+            return bindparam(None, callable_=lambda: datetime.now(UTC) + delay, type_=UtcDateTime())
+        clock = func.clock_timestamp()
+        return type_coerce(clock + literal(delay, Interval()) if delay else clock, UtcDateTime())
+
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """Return whether a column is one of the values of the parameter `name`: one statement for any number."""
+        if self.is_postgresql:
+            return column == any_(bindparam(name, type_=ARRAY(column.type)))
+        return column.in_(select(self.values(name, column).c.value))
+
+    def values(self, name: str, column: ColumnElement[Any]) -> FromClause:
+        """Return the values of the parameter `name`, as rows with a column `value`."""
+        if self.is_postgresql:
+            array = bindparam(name, type_=ARRAY(column.type))
+            return func.unnest(array).table_valued("value").render_derived()
+        return func.json_each(bindparam(name, type_=JSON())).table_valued("value")
+
+    def is_open(self, table: FromClause) -> ColumnElement[bool]:
+        """Return whether an unsent row may be claimed, as far as itself goes."""
+        columns = table.c
+        return and_(
+            columns.parked_at.is_(None),
+            or_(columns.not_before.is_(None), columns.not_before <= self.now()),
+            or_(columns.leased_until.is_(None), columns.leased_until <= self.now()),
+        )
+
+
+class Claims:
+    """The statements that claim, for one table and size of batch.
+
+    Args:
+        table: the outbox.
+        dialect: of its database.
+        batch: how many rows are claimed at most.
+        lease: for how long.
+    """
+
+    def __init__(self, table: Table, dialect: Dialect, *, batch: int, lease: timedelta) -> None:
+        self._window = _WINDOW * batch
+        self._after: str | None = None  # the key at which the next look at all keys begins
+        self._in_window = _links(table, dialect, _first_rows(table, dialect, self._window), batch)
+        self._of_keys = _links(table, dialect, _rows_of_keys(table, dialect), batch)
+        self._keys = {begun: _open_keys(table, dialect, begun=begun) for begun in (False, True)}
+        unsent = select(table.c.position).where(table.c.sent_at.is_(None))
+        self._beyond = unsent.order_by(table.c.position).offset(self._window).limit(1)
+        self._lease = (
+            update(table)
+            .where(dialect.among(table.c.position, "positions"))
+            .values(leased_by=bindparam("token"), leased_until=dialect.after(lease))
+        )
+
+    async def claim(self, connection: AsyncConnection, token: str, limit: int) -> list[list[Claimed]]:
+        """Lease rows for `token` in an open transaction, and return them: a list for each key.
+
+        The oldest rows first. Where those give too little, and there are more, all keys are looked through, from the
+        one at which the last look ended: what stands before them, however much it is, never hides them.
+        """
+        found = (await connection.execute(self._in_window, {"limit": limit})).all()
+        chains = await self._leased(connection, token, found)
+        missing = limit - sum(map(len, chains))
+        if missing and await connection.scalar(self._beyond) is not None:
+            chains += await self._leased(connection, token, await self._looked_through(connection, missing))
+        return chains
+
+    async def _looked_through(self, connection: AsyncConnection, limit: int) -> _Found:
+        keys = await self._open(connection, limit)
+        if not keys and self._after is not None:
+            self._after = None
+            keys = await self._open(connection, limit)
+        self._after = keys[-1] if len(keys) == limit else None
+        each = max(1, limit // max(1, len(keys)))
+        given = {"keys": keys, "each": each, "limit": limit}
+        return (await connection.execute(self._of_keys, given)).all() if keys else ()
+
+    async def _open(self, connection: AsyncConnection, limit: int) -> list[str]:
+        begun = self._after is not None
+        given = {"limit": limit, "after": self._after} if begun else {"limit": limit}
+        return list(await connection.scalars(self._keys[begun], given))
+
+    async def _leased(self, connection: AsyncConnection, token: str, found: _Found) -> list[list[Claimed]]:
+        chains = _chained(found)
+        if chains:
+            positions = [row.position for chain in chains for row in chain]
+            await connection.execute(self._lease, {"positions": positions, "token": token})
+        return chains
+
+
+def _chained(found: _Found) -> list[list[Claimed]]:
+    """Return the rows by key, without those that come after one which another relay has."""
+    chains: dict[str, list[Claimed]] = {}
+    for row in found:
+        if row.previous is None:
+            chains[row.ordering_key] = [_claimed(row)]
+        elif (chain := chains.get(row.ordering_key)) and chain[-1].position == row.previous:
+            chain.append(_claimed(row))
+    return list(chains.values())
+
+
+def _claimed(row: "Row[Any]") -> Claimed:
+    info = MessageInfo(row.name, row.version, row.kind)
+    message = OutgoingMessage(Uuid.from_uuid(row.message_id), info, row.body, row.ordering_key)
+    return Claimed(row.position, row.attempts, message)
+
+
+def _first_rows(table: Table, dialect: Dialect, count: int) -> Subquery:
+    """Return the oldest unsent rows."""
+    rows = select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open"))
+    return rows.where(table.c.sent_at.is_(None)).order_by(table.c.position).limit(count).subquery("oldest")
+
+
+def _rows_of_keys(table: Table, dialect: Dialect) -> Subquery:
+    """Return the oldest unsent rows of each key of the parameter `keys`, `each` of them."""
+    keys, other = dialect.values("keys", table.c.ordering_key), table.alias("other")
+    next_one = (
+        select(other.c.position)
+        .where(other.c.ordering_key == keys.c.value, other.c.sent_at.is_(None))
+        .order_by(other.c.position)
+        .offset(bindparam("each", type_=BigInteger()))
+        .limit(1)
+        .scalar_subquery()
+    )
+    bounds = select(keys.c.value.label("key"), func.coalesce(next_one, _LAST).label("bound")).subquery("bounds")
+    rows = select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open"))
+    of_key = and_(table.c.ordering_key == bounds.c.key, table.c.position < bounds.c.bound)
+    return rows.join(bounds, of_key).where(table.c.sent_at.is_(None)).subquery("oldest")
+
+
+def _links(table: Table, dialect: Dialect, oldest: Subquery, batch: int) -> Select[Any]:
+    """Return the SELECT that locks links, given the first rows of chains."""
+    row = oldest.c
+    chain = select(
+        row.position,
+        _along_chain(oldest, func.lag(row.position)).label("previous"),
+        _along_chain(oldest, func.min(case((row.open, 1), else_=0))).label("all_open"),
+        _along_chain(oldest, func.row_number()).label("nth"),
+    ).subquery("chain")
+    most = max(1, batch // _SHARE)
+    links = select(chain.c.position, chain.c.previous).where(chain.c.all_open == 1, chain.c.nth <= most)
+    link = links.order_by(chain.c.position).subquery("link")
+    names = ("position", "message_id", "name", "version", "kind", "ordering_key", "body", "attempts")
+    return (
+        select(*(table.c[name] for name in names), link.c.previous)
+        .select_from(link.join(table, link.c.position == table.c.position))
+        .where(table.c.sent_at.is_(None), dialect.is_open(table))
+        .order_by(link.c.position)
+        .limit(bindparam("limit", type_=BigInteger()))
+        .with_for_update(of=table, skip_locked=True)
+    )
+
+
+def _along_chain(oldest: Subquery, function: FunctionElement[Any]) -> Over[Any]:
+    return function.over(partition_by=oldest.c.ordering_key, order_by=oldest.c.position)
+
+
+def _open_keys(table: Table, dialect: Dialect, *, begun: bool) -> Select[Any]:
+    """Return keys whose first row is open, in their order: it jumps from key to key, however many rows one has.
+
+    See https://wiki.postgresql.org/wiki/Loose_indexscan.
+    """
+    first, other, head = table.alias("lowest"), table.alias("other"), table.alias("head")
+    after = first.c.ordering_key > bindparam("after", type_=Text()) if begun else true()
+    least = select(first.c.ordering_key).where(first.c.sent_at.is_(None), after)
+    keys = select(least.order_by(first.c.ordering_key).limit(1).scalar_subquery().label("key")).cte(
+        "keys", recursive=True
+    )
+    higher = select(other.c.ordering_key).where(other.c.sent_at.is_(None), other.c.ordering_key > keys.c.key)
+    following = higher.order_by(other.c.ordering_key).limit(1).scalar_subquery()
+    keys = keys.union_all(select(following).where(keys.c.key.is_not(None)))
+    first_row = select(dialect.is_open(head)).where(head.c.ordering_key == keys.c.key, head.c.sent_at.is_(None))
+    is_open = first_row.order_by(head.c.position).limit(1).scalar_subquery()
+    return select(keys.c.key).where(keys.c.key.is_not(None), is_open).limit(bindparam("limit", type_=BigInteger()))

@@ -1,0 +1,260 @@
+"""What a relay has claimed, on its way to the broker."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
+
+from attrs import define, evolve, field, frozen
+from returns.result import Failure, Success
+from sqlalchemy.exc import SQLAlchemyError
+
+from domainkit.adapters.sqlalchemy._claims import Claim, Claimed
+from domainkit.adapters.sqlalchemy._outcomes import Failed, Outcomes
+from domainkit.adapters.sqlalchemy._store import RelayStore
+from domainkit.delivery import AsyncMessagePublisher
+from domainkit.errors import BusCannotPublish, MessageRefused
+from domainkit.use_cases import _places
+
+_logger = logging.getLogger("domainkit.relay")
+
+OUTAGES: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
+"""What is raised where the database is away."""
+
+_OFTEN = 0.1
+"""Seconds after which what was sent is marked, though the round goes on: a busy key doesn't hold back the others."""
+
+_SPARE = 0.1
+"""The part of a lease in which nothing new is begun: it is for what is on its way."""
+
+
+@frozen
+class RelayRound:
+    """What a relay has done, as counts of messages.
+
+    Args:
+        claimed: taken in hand.
+        sent: confirmed by the broker.
+        failed: refused, to be tried again later.
+        parked: refused for the last time: they wait for an operator.
+        left: given back untried, or tried while the broker was away.
+        deleted: sent long ago, and deleted.
+        away: whether the broker could not be reached.
+    """
+
+    claimed: int = 0
+    sent: int = 0
+    failed: int = 0
+    parked: int = 0
+    left: int = 0
+    deleted: int = 0
+    away: bool = False
+
+    def __add__(self, other: "RelayRound") -> "RelayRound":
+        return RelayRound(
+            self.claimed + other.claimed,
+            self.sent + other.sent,
+            self.failed + other.failed,
+            self.parked + other.parked,
+            self.left + other.left,
+            self.deleted + other.deleted,
+            self.away or other.away,
+        )
+
+
+@define
+class Gate:
+    """What all rounds of a relay look at before they send a message."""
+
+    slots: asyncio.Semaphore
+    few: int
+    wake: asyncio.Event = field(factory=asyncio.Event)
+    in_hand: int = 0
+    away: bool = False
+    stopping: bool = False
+    deferral: timedelta = timedelta(0)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages may be sent."""
+        return not (self.away or self.stopping)
+
+    def done(self, count: int) -> None:
+        """Have fewer rows in hand; wake the relay where there is room for more."""
+        before, self.in_hand = self.in_hand, self.in_hand - count
+        if before > self.few >= self.in_hand:
+            self.wake.set()
+
+
+@frozen
+class Policy:
+    """What becomes of a message that is refused: the wait before each new try, and how many there are."""
+
+    delay: Callable[[int], timedelta]
+    max_attempts: int
+
+    def after(self, row: Claimed, reason: str) -> Failed:
+        """Return what becomes of it after one failure more."""
+        attempts = row.attempts + 1
+        return Failed(row.position, reason, self.delay(attempts), parked=attempts >= self.max_attempts)
+
+
+@frozen
+class Means:
+    """What the rounds of a relay work with."""
+
+    store: RelayStore
+    publisher: AsyncMessagePublisher
+    gate: Gate
+    policy: Policy
+
+
+class Round:
+    """Rows that were claimed together: those of a key one after the other, the keys side by side."""
+
+    def __init__(self, claim: Claim, means: Means) -> None:
+        self._token, self._chains, self._ends = claim.token, claim.chains, claim.ends
+        self._store, self._publisher, self._gate = means.store, means.publisher, means.gate
+        self._policy = means.policy
+        self._unsettled = {row.position for chain in claim.chains for row in chain}
+        self._untouched = len(self._unsettled)
+        self._outcomes = Outcomes()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = asyncio.Lock()
+        self.counts = RelayRound(claimed=self._untouched)
+        self._gate.in_hand += self._untouched
+
+    async def publish(self) -> None:
+        """Send what may be sent; what was sent is marked meanwhile where that goes without error."""
+        waiting = self._tasks = {asyncio.create_task(self._send(chain)) for chain in self._chains}
+        try:
+            while waiting:
+                _, waiting = await asyncio.wait(waiting, timeout=_OFTEN)
+                if waiting:
+                    with suppress(*OUTAGES):  # once more in the end
+                        await self._write()
+        finally:
+            self.cut()
+            self._gate.done(self._untouched)
+            self._untouched = 0
+
+    def cut(self) -> None:
+        """Wait no longer for what is on its way to the broker."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def settle(self) -> None:
+        """Write down what became of all rows, and give back the others.
+
+        Raises:
+            SQLAlchemyError, OSError: the database is away; to be called again.
+        """
+        await self._write()
+        async with self._lock:
+            if self._unsettled:
+                await self._store.free(self._token, sorted(self._unsettled))
+            self.counts = evolve(self.counts, left=self.counts.left + len(self._unsettled))
+            self._unsettled.clear()
+
+    async def _write(self) -> None:
+        async with self._lock:
+            outcomes, self._outcomes = self._outcomes, Outcomes()
+            try:
+                await self._store.write(self._token, outcomes)
+            except BaseException:
+                self._outcomes = _joined(outcomes, self._outcomes)
+                raise
+            self._unsettled.difference_update(outcomes.positions())
+            parked = sum(one.parked for one in outcomes.failed)
+            failed = len(outcomes.failed) - parked
+            self.counts += RelayRound(
+                sent=len(outcomes.sent), failed=failed, parked=parked, left=len(outcomes.deferred)
+            )
+
+    async def _send(self, chain: Iterable[Claimed]) -> None:
+        async with self._gate.slots:
+            for row in chain:
+                if not (self._gate.is_open and await self._held()):
+                    return
+                self._untouched -= 1
+                try:
+                    if not await self._sent(row):
+                        return
+                finally:
+                    self._gate.done(1)
+
+    async def _sent(self, row: Claimed) -> bool:
+        """Send a message, note what came of it, and tell whether the next of its key may follow."""
+        limit = asyncio.timeout(self._left())
+        try:
+            async with limit:
+                result = await self._publisher.publish(row.message)
+        except Exception as error:
+            if isinstance(error, TimeoutError) and limit.expired():
+                return self._away(row, "no answer while the lease lasted")
+            return self._raised(row, error)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            return self._raised(row, error)
+        if isinstance(result, Success):
+            self._outcomes.sent.append(row.position)
+            return True
+        failure: object = result.failure() if isinstance(result, Failure) else result
+        if isinstance(failure, MessageRefused) or not isinstance(failure, BusCannotPublish):
+            return self._refused(row, type(failure).__qualname__)
+        return self._away(row, type(failure).__qualname__)
+
+    def _raised(self, row: Claimed, error: BaseException) -> bool:
+        _logger.error("%s: the publisher raised:\n%s", _named(row), _places(error))
+        return self._refused(row, type(error).__qualname__)
+
+    def _refused(self, row: Claimed, reason: str) -> bool:
+        failed = self._policy.after(row, reason)
+        if failed.parked:
+            _logger.error("%s is parked after %d attempts: %s", _named(row), row.attempts + 1, reason)
+        else:
+            _logger.warning("%s failed (attempt %d): %s", _named(row), row.attempts + 1, reason)
+        self._outcomes.failed.append(failed)
+        return False
+
+    def _away(self, row: Claimed, reason: str) -> bool:
+        _logger.debug("%s: the broker is away: %s", _named(row), reason)
+        self._gate.away = True
+        self.counts = evolve(self.counts, away=True)
+        self._outcomes.deferred[row.position] = self._gate.deferral  # the next try is made with others, where there are
+        return False
+
+    def _left(self) -> float:
+        return self._ends - monotonic()
+
+    async def _held(self) -> bool:
+        """Tell whether there is time to send a message; the lease is renewed in its second half."""
+        lease = self._store.lease.total_seconds()
+        if self._left() < lease / 2:
+            async with self._lock:
+                if self._left() < lease / 2:
+                    with suppress(*OUTAGES):
+                        await self._renew(lease)
+        return self._left() > lease * _SPARE
+
+    async def _renew(self, lease: float) -> None:
+        now = monotonic()
+        whole = await self._store.renew(self._token) == len(self._unsettled)
+        self._ends = now + lease if whole else now  # another relay has some of it: leave all of it alone
+
+
+def _joined(first: Outcomes, second: Outcomes) -> Outcomes:
+    return Outcomes(first.sent + second.sent, first.failed + second.failed, first.deferred | second.deferred)
+
+
+def _named(row: Claimed) -> str:
+    message = row.message
+    return f"{message.info.name} {message.id} ({len(message.body)} bytes)"
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

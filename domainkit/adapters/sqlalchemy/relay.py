@@ -1,0 +1,320 @@
+"""From the outbox to the broker: the relay, which sends what was stored, at least once and in order.
+
+See Richardson, Microservices Patterns (2018), Transactional outbox and Polling publisher; Kleppmann, Designing
+Data-Intensive Applications (2017), chapter 11, on why a message is sent again rather than lost.
+"""
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
+
+from attrs import evolve, field, frozen
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domainkit.adapters.sqlalchemy._rounds import OUTAGES, Gate, Means, Policy, RelayRound, Round
+from domainkit.adapters.sqlalchemy._store import RelayStore
+from domainkit.delivery import AsyncMessagePublisher
+
+_logger = logging.getLogger("domainkit.relay")
+
+_PROBE = 10
+"""How many messages are tried after the broker was away."""
+
+_CLEANING = 60.0
+"""Seconds between two looks for rows to delete."""
+
+
+@frozen
+class Backoff:
+    """How long something that failed waits until it is tried again: `first`, times `factor` each time, up to `longest`.
+
+    A random part is taken off, up to half, so that many that failed together don't come back together.
+
+    >>> backoff = Backoff(timedelta(seconds=1), longest=timedelta(seconds=5))
+    >>> [backoff.most(failures).total_seconds() for failures in (1, 2, 3, 4)]
+    [1.0, 2.0, 4.0, 5.0]
+
+    Args:
+        first: after the first failure.
+        factor: 1 or more.
+        longest: the most, without end.
+
+    Raises:
+        ValueError: `first` isn't above 0, `factor` is below 1, or `longest` is shorter than `first`.
+    """
+
+    first: timedelta = timedelta(seconds=1)
+    factor: float = field(default=2.0, kw_only=True)
+    longest: timedelta = field(default=timedelta(minutes=5), kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if not (timedelta(0) < self.first <= self.longest and self.factor >= 1):
+            raise ValueError("Backoff: expected 0 < first <= longest and factor >= 1; change them")
+
+    def most(self, failures: int) -> timedelta:
+        """Return the longest wait after so many failures in a row, counted from 1."""
+        seconds, longest = self.first.total_seconds(), self.longest.total_seconds()
+        for _ in range(failures - 1):
+            if seconds >= longest or self.factor == 1:
+                break
+            seconds *= self.factor
+        return timedelta(seconds=min(seconds, longest))
+
+    def delay(self, failures: int) -> timedelta:
+        """Return a wait after so many failures in a row: between half of `most` and all of it."""
+        return self.most(failures) * random.uniform(0.5, 1)  # noqa: S311  (it is no secret)
+
+
+_OUTAGE = Backoff(timedelta(milliseconds=200), longest=timedelta(seconds=15))
+
+
+class Relay:
+    """Sends what is in an outbox to a broker; several may do so at once, on one machine or many.
+
+    - A message is sent at least once: it is marked as sent after the broker has confirmed it. Who consumes knows one
+      that comes twice by its id (`Inbox`).
+    - Messages of one key are sent in the order in which they were stored, each after the one before it was confirmed.
+      One that is refused holds back its own key, and no other.
+    - What a relay has in hand is leased: where it is killed, another sends that after the lease is over.
+    - A message that is refused is tried again, and parked after `max_attempts`; see `outbox_status`, `release_parked`
+      and `discard_parked`. While the broker is away nothing is counted against any message.
+
+    `python -m domainkit relay` runs one as a process of its own.
+
+    >>> from sqlalchemy import MetaData
+    >>> from domainkit import AsyncInmemoryMessagePublisher, DomainEvent, MessageCodec
+    >>> from domainkit.adapters.sqlalchemy import make_async_engine, outbox_table
+    >>> table = outbox_table(MetaData())
+    >>> class TaskCreated(DomainEvent): ...
+    >>> publisher = AsyncInmemoryMessagePublisher(MessageCodec(TaskCreated))
+    >>> Relay(make_async_engine("sqlite+aiosqlite:///tasks.db"), table, publisher, batch=100)
+    Relay(outbox)
+
+    Args:
+        engine: made by `make_async_engine`, or taught by `configure_engine`; the relay uses a few of its connections.
+        table: made by `outbox_table`.
+        publisher: hands messages to the broker. It isn't closed.
+        batch: how many messages are claimed at a time.
+        concurrency: how many keys are sent side by side.
+        lease: for how long a claim holds; it is renewed while it is needed. A publisher that gives no answer for so
+            long is taken for one without a broker.
+        poll: how long to wait where nothing was found.
+        backoff: between the tries of a message that is refused.
+        max_attempts: how many tries a message has before it is parked.
+        retention: for how long messages that were sent are kept, for `replay_sent`; None keeps them for ever.
+        grace: how long `run` waits for the broker when it is asked to stop.
+
+    Raises:
+        ValueError: an option is out of range, or the database is another than SQLite and PostgreSQL.
+    """
+
+    def __init__(  # noqa: PLR0913  (each option has a default)
+        self,
+        engine: AsyncEngine,
+        table: Table,
+        publisher: AsyncMessagePublisher,
+        *,
+        batch: int = 500,
+        concurrency: int = 100,
+        lease: timedelta = timedelta(seconds=60),
+        poll: timedelta = timedelta(seconds=0.5),
+        backoff: Backoff = Backoff(),
+        max_attempts: int = 10,
+        retention: timedelta | None = timedelta(days=7),
+        grace: timedelta = timedelta(seconds=10),
+    ) -> None:
+        _check_counts(batch=batch, concurrency=concurrency, max_attempts=max_attempts)
+        _check_times(lease=lease, poll=poll, retention=retention, grace=grace)
+        self._table = table
+        self._store = RelayStore(engine, table, batch=batch, lease=lease)
+        self._gate = Gate(asyncio.Semaphore(concurrency), few=batch // 2)
+        self._means = Means(self._store, publisher, self._gate, Policy(backoff.delay, max_attempts))
+        self._batch, self._poll, self._retention, self._grace = batch, poll, retention, grace
+        self._broker, self._database = _Outage("the broker"), _Outage("the database")
+        self._rounds: dict[asyncio.Task[None], Round] = {}
+        self._cleaned = -_CLEANING
+        self._paused_until = 0.0
+        self._bug: BaseException | None = None
+        self.total = RelayRound()
+
+    def __repr__(self) -> str:
+        return f"Relay({self._table.fullname})"
+
+    async def run_once(self) -> RelayRound:
+        """Claim messages, send them, mark them, delete old ones; return what was done.
+
+        Nothing waits: it is for tests, and for whoever has a schedule of his own.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, OSError: the database is away; what was sent and not marked is sent again.
+        """
+        self._gate.away = self._gate.stopping = False
+        self._gate.deferral = timedelta(0)
+        round_ = await self._claimed(self._batch)
+        if round_ is not None:
+            await round_.publish()
+            await round_.settle()
+        done = RelayRound() if round_ is None else round_.counts
+        done = evolve(done, deleted=await self._clean())
+        self.total += done
+        return done
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send what is in the outbox, and what comes into it, until `stop` is set.
+
+        While messages are on their way the next are claimed. Where the broker or the database is away it tries again,
+        after longer and longer waits, and logs (`domainkit.relay`) when that begins and ends. In the end it waits for
+        the broker's answers, up to `grace`, marks what was sent, and gives back the rest.
+        """
+        self._gate.stopping = False
+        stopped = asyncio.create_task(stop.wait())
+        stopped.add_done_callback(lambda _: self._gate.wake.set())
+        try:
+            while not stop.is_set():
+                await self._rest(await self._step())
+                if self._bug is not None:
+                    raise self._bug
+        finally:
+            stopped.cancel()
+            await self._finish()
+
+    async def _step(self) -> float:
+        """Do what is due, and return for how many seconds to rest unless something happens."""
+        paused = self._paused_until - monotonic()
+        if paused > 0:
+            return paused
+        if self._gate.away and not self._rounds:
+            self._gate.away = False
+            return self._pause(self._broker.failed())
+        if self._gate.away or self._gate.in_hand > self._gate.few:
+            return self._poll.total_seconds()
+        try:
+            return await self._begin()
+        except OUTAGES as error:
+            return self._pause(self._database.failed(type(error).__qualname__))
+
+    async def _begin(self) -> float:
+        """Begin a round; return 0 where more is waiting."""
+        probing = self._broker.failures > 0
+        limit = min(_PROBE, self._batch) if probing else self._batch
+        self._gate.deferral = self._broker.longest_next
+        await self._clean_when_due()
+        round_ = await self._claimed(limit)
+        self._database.over()
+        if round_ is not None:
+            task = asyncio.create_task(self._deliver(round_))
+            self._rounds[task] = round_
+            task.add_done_callback(self._ended)
+        more = round_ is not None and round_.counts.claimed == limit and not probing
+        return 0.0 if more else self._poll.total_seconds()
+
+    def _pause(self, seconds: float) -> float:
+        self._paused_until = monotonic() + seconds
+        return seconds
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._gate.wake.wait()
+        self._gate.wake.clear()
+
+    async def _claimed(self, limit: int) -> Round | None:
+        claim = await self._store.claim(limit)
+        return Round(claim, self._means) if claim.chains else None
+
+    async def _deliver(self, round_: Round) -> None:
+        """Send what a round has, and write down what came of it, as often as it takes."""
+        await round_.publish()
+        while True:
+            try:
+                await round_.settle()
+            except OUTAGES as error:
+                await asyncio.sleep(self._database.failed(type(error).__qualname__))
+            else:
+                break
+        self._database.over()
+        self._account(round_.counts)
+
+    def _account(self, counts: RelayRound) -> None:
+        self.total += counts
+        if counts.sent or counts.failed or counts.parked:
+            self._broker.answered(over=not counts.away)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._rounds[task]
+        self._bug = self._bug or (None if task.cancelled() else task.exception())
+        self._gate.wake.set()
+
+    async def _clean(self) -> int:
+        if self._retention is None:
+            return 0
+        deleted, more = await self._store.clean(self._retention)
+        if not more:
+            self._cleaned = monotonic()
+        return deleted
+
+    async def _clean_when_due(self) -> None:
+        if monotonic() >= self._cleaned + _CLEANING:
+            self.total += RelayRound(deleted=await self._clean())
+
+    async def _finish(self) -> None:
+        """Let the rounds end; cut short what takes too long."""
+        self._gate.stopping = True
+        await self._ending()
+        for round_ in self._rounds.values():
+            round_.cut()
+        await self._ending()  # it is for the database now
+        for task in self._rounds:
+            task.cancel()
+
+    async def _ending(self) -> None:
+        if self._rounds:
+            await asyncio.wait(self._rounds, timeout=self._grace.total_seconds())
+
+
+class _Outage:
+    """Whether something is away, since how many tries; logged when that changes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.failures = 0
+
+    @property
+    def longest_next(self) -> timedelta:
+        """The longest wait after one failure more."""
+        return _OUTAGE.most(self.failures + 1)
+
+    def failed(self, reason: str = "") -> float:
+        """Count a failure, and return for how many seconds to wait."""
+        self.failures += 1
+        if self.failures == 1:
+            _logger.warning("%s is away%s; trying again", self._name, f" ({reason})" if reason else "")
+        return _OUTAGE.delay(self.failures).total_seconds()
+
+    def answered(self, *, over: bool) -> None:
+        """Take note that it gave an answer; where another part of it didn't, the waits begin anew."""
+        if over:
+            self.over()
+        self.failures = min(self.failures, 1)
+
+    def over(self) -> None:
+        """Take note that it is there."""
+        if self.failures:
+            _logger.warning("%s is back", self._name)
+        self.failures = 0
+
+
+def _check_counts(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"Relay: {name} must be 1 or more; give another number")
+
+
+def _check_times(**times: timedelta | None) -> None:
+    for name, time in times.items():
+        if time is not None and time <= timedelta(0):
+            raise ValueError(f"Relay: {name} must be longer than nothing; give a timedelta above 0")
