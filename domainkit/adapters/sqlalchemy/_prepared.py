@@ -58,5 +58,6 @@ class Prepared:
             str(compiled),
             compiled.positiontup if compiled.positional else None,
             tuple((name, process) for name, process in processors if process is not None),
-            set(types) <= set(self._parameters),  # else a column has a default that Python computes for each row
+            set(types) <= set(self._parameters)
+            and bool(columns),  # else a column has a default that Python computes for each row
         )

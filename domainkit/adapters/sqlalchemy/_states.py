@@ -68,10 +68,10 @@ class _WireMapper(RowMapper[AggT]):
         """Read a state with keys that the class has no more, or tell every problem."""
         problems = Problems()
         values = self._node.read_fields(state, "$", problems)
-        if values is not None and not problems:
-            aggregate: AggT = self._node.construct({**values, **preset}, "$", problems)
-        if values is None or problems:
+        made = None if values is None else self._node.construct({**values, **preset}, "$", problems)
+        if problems:
             raise StoredStateError(problems=tuple(problems))
+        aggregate: AggT = made
         return aggregate
 
 

@@ -97,7 +97,7 @@ class UnitOfWork:
             yield connection
 
     def writing(self) -> AbstractContextManager[Connection]:
-        """Return a context for repositories of your own: the connection of the open unit of work, or of one for it alone.
+        """Return a context for repositories of your own: the connection of the open unit of work, or a new one.
 
         An exception leaves the open unit of work unable to commit, even where it is caught.
         """

@@ -1,18 +1,41 @@
-"""The repositories keep all that a CrudRepository promises, on each database, in each form."""
+"""Repositories and buses keep all that their ports promise, on each database, in each form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from datetime import UTC, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
-from databases import Database
-from sqlalchemy import MetaData, Table
+from databases import CODEC, METADATA, OUTBOX, Database, stored_messages, unsynced
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Engine,
+    Integer,
+    Interval,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
-from domainkit import CrudRepository, DomainEvent, MessageCodec
+from domainkit import Command, CrudRepository, DomainEvent, make_converter
 from domainkit.adapters.sqlalchemy import (
+    AsyncOutboxCommandBus,
+    AsyncOutboxDomainEventBus,
     AsyncSqlCrudRepository,
     AsyncUnitOfWork,
     Outbox,
+    OutboxCommandBus,
+    OutboxDomainEventBus,
+    RowMapper,
     SqlCrudRepository,
     UnitOfWork,
     aggregate_table,
@@ -20,31 +43,47 @@ from domainkit.adapters.sqlalchemy import (
     outbox_table,
 )
 from domainkit.testing import (
+    AsyncCommandBusContract,
     AsyncCrudRepositoryContract,
+    AsyncDomainEventBusContract,
+    CommandBusContract,
     CrudRepositoryContract,
+    DomainEventBusContract,
     SampleTask,
-    SampleTaskCreated,
     SampleTaskId,
+    SampleTitle,
 )
-
-CODEC = MessageCodec(SampleTaskCreated, DomainEvent)
 
 
 class _OnDatabase:
-    """Each repository has tables of its own, in a database of the test."""
+    """Each repository and bus has tables of its own, in the database of the test."""
 
     database: Database
     opened: ExitStack
+    engines: dict[int, Engine]
 
     @pytest.fixture(autouse=True)
     def _open(self, database: Database) -> Iterator[None]:
-        self.database = database
+        self.database, self.engines = database, {}
         with ExitStack() as self.opened:
             yield
 
-    def tables(self) -> tuple[Table, Outbox, MetaData]:
-        metadata, name = MetaData(), f"t{id(object())}"
-        return aggregate_table(metadata, name), Outbox(outbox_table(metadata, f"{name}_outbox"), CODEC), metadata
+    def new_tables(self) -> tuple[Engine, Table, Outbox]:
+        """Return an engine, a table for tasks and an outbox."""
+        metadata, number = MetaData(), len(self.engines)
+        table = aggregate_table(metadata, f"tasks_{number}")
+        outbox = Outbox(outbox_table(metadata, f"outbox_{number}"), CODEC)
+        return self.new_engine(metadata), table, outbox
+
+    def new_engine(self, metadata: MetaData) -> Engine:
+        """Return an engine; the tables are there."""
+        engine = self.opened.enter_context(self.database.engine(metadata))
+        self.engines[len(self.engines)] = engine
+        return engine
+
+    def new_async_engine(self) -> AsyncEngine:
+        """Return an engine that closes each connection after use, in its loop."""
+        return unsynced(make_async_engine(self.database.async_url, poolclass=NullPool))
 
 
 class TestWithOutbox(_OnDatabase, CrudRepositoryContract):
@@ -52,17 +91,156 @@ class TestWithOutbox(_OnDatabase, CrudRepositoryContract):
 
     def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
         """Return a repository with tables of its own."""
-        table, outbox, metadata = self.tables()
-        engine = self.opened.enter_context(self.database.engine(metadata))
+        engine, table, outbox = self.new_tables()
         return SqlCrudRepository(SampleTask, table, UnitOfWork(engine, outbox=outbox))
+
+
+class TestWithoutOutbox(_OnDatabase, CrudRepositoryContract):
+    """State as JSON, events left to the caller."""
+
+    def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
+        """Return a repository with a table of its own."""
+        engine, table, _ = self.new_tables()
+        return SqlCrudRepository(SampleTask, table, UnitOfWork(engine))
+
+
+class TestWithConverter(_OnDatabase, CrudRepositoryContract):
+    """State as a converter of the user's own writes it."""
+
+    def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
+        """Return a repository whose state has wrapped value objects."""
+        engine, table, _ = self.new_tables()
+        converter = make_converter(unwrap_value_objects=False)
+        return SqlCrudRepository(SampleTask, table, UnitOfWork(engine), converter=converter)
 
 
 class TestAsyncWithOutbox(_OnDatabase, AsyncCrudRepositoryContract):
     """The async twin, with an outbox."""
 
     async def make_async_repository(self) -> AsyncSqlCrudRepository[SampleTask, SampleTaskId]:
-        """Return a repository with tables of its own; each connection is closed after use, in its loop."""
-        table, outbox, metadata = self.tables()
-        self.opened.enter_context(self.database.engine(metadata))
-        engine = make_async_engine(self.database.async_url, poolclass=NullPool)
-        return AsyncSqlCrudRepository(SampleTask, table, AsyncUnitOfWork(engine, outbox=outbox))
+        """Return a repository with tables of its own."""
+        _, table, outbox = self.new_tables()
+        return AsyncSqlCrudRepository(SampleTask, table, AsyncUnitOfWork(self.new_async_engine(), outbox=outbox))
+
+
+class TestAsyncWithoutOutbox(_OnDatabase, AsyncCrudRepositoryContract):
+    """The async twin, without an outbox."""
+
+    async def make_async_repository(self) -> AsyncSqlCrudRepository[SampleTask, SampleTaskId]:
+        """Return a repository with a table of its own."""
+        _, table, _ = self.new_tables()
+        return AsyncSqlCrudRepository(SampleTask, table, AsyncUnitOfWork(self.new_async_engine()))
+
+
+def task_columns(metadata: MetaData, name: str) -> Table:
+    """Return a table with a column for each field, ordered by a number of its own."""
+    return Table(
+        name,
+        metadata,
+        Column("number", Integer, primary_key=True),
+        Column("id", Uuid(), unique=True, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("title", Text, nullable=False),
+        Column("due", DateTime(timezone=True)),
+        Column("done", Boolean, nullable=False),
+        Column("reward", String, nullable=False),
+        Column("effort", Interval, nullable=False),
+        Column("steps", JSON, nullable=False),
+        Column("links", JSON, nullable=False),
+        Column("source", Text, nullable=False, default=lambda: "computed"),
+        sqlite_autoincrement=True,
+    )
+
+
+class TaskMapper(RowMapper[SampleTask]):
+    """Tasks in columns."""
+
+    def to_row(self, aggregate: SampleTask) -> dict[str, object]:
+        """Return the columns but for id and version."""
+        return {
+            "title": aggregate.title.value,
+            "due": aggregate.due,
+            "done": aggregate.done,
+            "reward": str(aggregate.reward),
+            "effort": aggregate.effort,
+            "steps": [step.value for step in aggregate.steps],
+            "links": dict(aggregate.links),
+        }
+
+    def from_row(self, row: RowMapping) -> SampleTask:
+        """Return the task."""
+        due, effort = row["due"], row["effort"]
+        assert "computed" == row["source"]
+        assert isinstance(effort, timedelta)
+        return SampleTask(
+            SampleTitle(row["title"]),
+            due=None if due is None else due.replace(tzinfo=due.tzinfo or UTC),  # SQLite has no zones
+            done=row["done"],
+            reward=Decimal(row["reward"]),
+            effort=effort,
+            steps=tuple(map(SampleTitle, row["steps"])),
+            links=row["links"],
+            aggregate_id=SampleTaskId(row["id"]),
+            aggregate_version=row["version"],
+        )
+
+
+class TestWithMapper(_OnDatabase, CrudRepositoryContract):
+    """State in columns of a table of the user's own."""
+
+    def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
+        """Return a repository that orders by another column than position."""
+        metadata = MetaData()
+        table = task_columns(metadata, f"columns_{len(self.engines)}")
+        unit_of_work = UnitOfWork(self.new_engine(metadata))
+        return SqlCrudRepository(SampleTask, table, unit_of_work, mapper=TaskMapper(), order_by=table.c.number)
+
+
+class TestEventBus(_OnDatabase, DomainEventBusContract[OutboxDomainEventBus]):
+    """Events in the outbox are what arrives."""
+
+    def make_bus(self) -> OutboxDomainEventBus:
+        """Return a bus over an empty outbox."""
+        return OutboxDomainEventBus(UnitOfWork(self.new_engine(METADATA), outbox=OUTBOX))
+
+    def received(self, bus: OutboxDomainEventBus) -> Sequence[DomainEvent]:
+        """Return the stored rows, decoded."""
+        return [message for message in stored_messages(self.engines[0]) if isinstance(message, DomainEvent)]
+
+
+class TestCommandBus(_OnDatabase, CommandBusContract[OutboxCommandBus]):
+    """Commands in the outbox are what arrives."""
+
+    def make_bus(self) -> OutboxCommandBus:
+        """Return a bus over an empty outbox."""
+        return OutboxCommandBus(UnitOfWork(self.new_engine(METADATA), outbox=OUTBOX))
+
+    def received(self, bus: OutboxCommandBus) -> Sequence[Command[Any, Any]]:
+        """Return the stored rows, decoded."""
+        return [message for message in stored_messages(self.engines[0]) if isinstance(message, Command)]
+
+
+class TestAsyncEventBus(_OnDatabase, AsyncDomainEventBusContract[AsyncOutboxDomainEventBus]):
+    """The async twin."""
+
+    async def make_async_bus(self) -> AsyncOutboxDomainEventBus:
+        """Return a bus over an empty outbox."""
+        self.new_engine(METADATA)
+        return AsyncOutboxDomainEventBus(AsyncUnitOfWork(self.new_async_engine(), outbox=OUTBOX))
+
+    def received_by(self, bus: AsyncOutboxDomainEventBus) -> Sequence[DomainEvent]:
+        """Return the stored rows, decoded."""
+        return [message for message in stored_messages(self.engines[0]) if isinstance(message, DomainEvent)]
+
+
+class TestAsyncCommandBus(_OnDatabase, AsyncCommandBusContract[AsyncOutboxCommandBus]):
+    """The async twin."""
+
+    async def make_async_bus(self) -> AsyncOutboxCommandBus:
+        """Return a bus over an empty outbox."""
+        self.new_engine(METADATA)
+        return AsyncOutboxCommandBus(AsyncUnitOfWork(self.new_async_engine(), outbox=OUTBOX))
+
+    def received_by(self, bus: AsyncOutboxCommandBus) -> Sequence[Command[Any, Any]]:
+        """Return the stored rows, decoded."""
+        return [message for message in stored_messages(self.engines[0]) if isinstance(message, Command)]
