@@ -18,14 +18,11 @@ Connection: TypeAlias = AbstractConnection
 
 def checked_url(url: str, owner: str) -> URL:
     """Return the URL of a broker; ValueError without the URL in it, which has a password, where it is none."""
-    try:
+    with suppress(ValueError):
         parsed = URL(url)
-        usable = parsed.scheme in {"amqp", "amqps"} and bool(parsed.host)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(f"{owner}: expected a URL like amqp://user:password@host:5672/vhost (or amqps://)")
-    return parsed
+        if parsed.scheme in {"amqp", "amqps"} and parsed.host:
+            return parsed
+    raise ValueError(f"{owner}: expected a URL like amqp://user:password@host:5672/vhost (or amqps://)")
 
 
 def place(url: URL) -> str:

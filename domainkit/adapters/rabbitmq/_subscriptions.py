@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from domainkit.adapters.rabbitmq.topology import RabbitMqTopology
+from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name
 from domainkit.codec import MessageCodec
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
 from domainkit.mediator import AnyHandler, by_type
@@ -53,12 +53,13 @@ def _of_subscriber(
     _check_distinct(name, [one.message_type for one in functions])
     infos = [info for one in functions for info in _infos(codec, one.message_type)]
     keys = tuple(dict.fromkeys(topology.binding_key(info) for info in infos))
-    return Subscription(topology.subscriber_queue(name), keys, functions)
+    return Subscription(checked_name(topology.subscriber_queue(name), "the queue"), keys, functions)
 
 
 def _of_handler(topology: RabbitMqTopology, codec: MessageCodec, handler: AnyHandler) -> Subscription:
     keys = tuple(dict.fromkeys(topology.binding_key(info) for info in _infos(codec, handler.message_type)))
-    return Subscription(topology.command_queue(handler.message_type.info()), keys, (handler,))
+    queue = checked_name(topology.command_queue(handler.message_type.info()), "the queue")
+    return Subscription(queue, keys, (handler,))
 
 
 def _infos(codec: MessageCodec, message_type: type[Any]) -> list[MessageInfo]:  # Any: a message of whatever class

@@ -46,7 +46,7 @@ class RabbitMqConsumer:
     - A Success, or None of an event's subscriber, acknowledges. A function that ends its own transaction has ended it
       by then: a message comes at least once, and again where the process was killed in between.
     - A Failure or an exception gives the message back to its queue after `backoff`, and it is delivered again, up to
-      the topology's `delivery_limit` times; then the broker puts it among the dead letters, with its reason (`x-death`).
+      the topology's `delivery_limit` times; then the broker puts it among the dead letters, with its `x-death` reason.
       Exceptions are logged without their texts, as the guard of a use case does it.
     - Bytes that can't be decoded go to the dead letters at once, with the header `domainkit-problems`: codes and paths.
     - A coroutine function is awaited; another runs in a thread, so that it may block.
@@ -76,7 +76,8 @@ class RabbitMqConsumer:
     Raises:
         TypeError: nothing to consume; a function isn't bound by `handled_by`, or its class isn't the codec's; two
             of one name or command overlap.
-        ValueError: `url` is none of a broker, a time isn't above 0, or `prefetch` is below `concurrency`.
+        ValueError: `url` is none of a broker, a name none of a queue, a time isn't above 0, or `prefetch` is below
+            `concurrency`.
     """
 
     def __init__(  # noqa: PLR0913  (each has its own say, and a default)

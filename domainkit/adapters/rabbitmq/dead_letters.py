@@ -10,7 +10,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, name_of_error, opened, place, seconds
 from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER
-from domainkit.adapters.rabbitmq.topology import dead_letter_queue
+from domainkit.adapters.rabbitmq.topology import checked_name, dead_letter_queue
 from domainkit.errors import BusCannotPublish
 
 _logger = logging.getLogger("domainkit.rabbitmq")
@@ -38,12 +38,12 @@ async def redeliver(
         `additional_info["moved"]` says how many were moved before.
 
     Raises:
-        ValueError: `url` is none of a broker, `limit` is below 0, or `within` isn't above 0.
+        ValueError: `url` is none of a broker, `queue` no name, `limit` is below 0, or `within` isn't above 0.
     """
     address, longest = checked_url(url, "redeliver"), seconds(within, "redeliver", "within")
     if limit is not None and limit < 0:
         raise ValueError("redeliver: limit must be 0 or more")
-    moving = _Moving(queue, longest)
+    moving = _Moving(checked_name(queue, "redeliver: queue"), longest)
     try:
         async with asyncio.timeout(longest):
             connection = await opened(address, f"domainkit redeliver {queue}")

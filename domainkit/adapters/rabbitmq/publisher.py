@@ -105,6 +105,8 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         """Close the connection. Messages are refused from now on; those on their way are a Failure."""
         self._open = False
         self._drop()
+        async with self._lock:  # whoever is connecting has ended
+            self._drop()
         while self._closing:
             await asyncio.gather(*self._closing)
 
@@ -130,11 +132,15 @@ class RabbitMqPublisher(AsyncMessagePublisher):
 
     async def _ready(self) -> UnderlyingChannel:
         """Return a channel that is open, of a broker that has the exchange."""
-        if self._channel is None or self._channel.is_closed:
-            async with self._lock:
-                if self._channel is None or self._channel.is_closed:
-                    self._drop()
-                    self._channel = await self._connected()
+        if self._channel is not None and not self._channel.is_closed:
+            return self._channel
+        async with self._lock:
+            return await self._opened()
+
+    async def _opened(self) -> UnderlyingChannel:
+        if self._channel is None or self._channel.is_closed:  # nobody opened one while this waited for the lock
+            self._drop()
+            self._channel = await self._connected()
         return self._channel
 
     async def _connected(self) -> UnderlyingChannel:

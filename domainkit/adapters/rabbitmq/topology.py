@@ -1,5 +1,6 @@
 """Where messages go: names of exchanges, queues and routing keys, and what makes them on the broker."""
 
+import re
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -21,9 +22,19 @@ _LONGEST = 255
 _KINDS = {"domain_event": "event"}.get
 
 
-def _short(_: object, attribute: "Attribute[str]", value: str) -> None:
-    if not 0 < len(value.encode()) <= _LONGEST // 3:
-        raise ValueError(f"RabbitMqTopology: {attribute.name} must have 1 to {_LONGEST // 3} bytes; change it")
+_NAME = re.compile(r"[a-zA-Z0-9_.:@,/+ -]{1,200}")
+"""What aio-pika takes for a name, without what means something in a binding key, and with room for a suffix."""
+
+
+def checked_name(name: str, what: str) -> str:
+    """Return the name of a queue or exchange; ValueError where AMQP has none like it."""
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"{what} {name!r}: expected 1 to 200 letters, digits and _.:@,/+- of ASCII; change it")
+    return name
+
+
+def _name(_: object, attribute: "Attribute[str]", value: str) -> None:
+    checked_name(value, f"RabbitMqTopology: {attribute.name}")
 
 
 @frozen
@@ -44,10 +55,13 @@ class RabbitMqTopology:
         service: who consumes: its queues begin with it, and two services never share one for events.
         delivery_limit: how many times a message is delivered again before the broker puts it among the dead letters.
         single_active: let one consumer at a time have a queue, so that its order holds across processes.
+
+    Raises:
+        ValueError: a name is none that AMQP has, or the limit is below 0.
     """
 
-    exchange: str = field(validator=[instance_of(str), _short])
-    service: str = field(validator=[instance_of(str), _short])
+    exchange: str = field(validator=[instance_of(str), _name])
+    service: str = field(validator=[instance_of(str), _name])
     delivery_limit: int = field(default=5, validator=[instance_of(int), ge(0)], kw_only=True)
     single_active: bool = field(default=False, kw_only=True)
 

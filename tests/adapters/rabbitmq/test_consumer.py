@@ -294,7 +294,7 @@ async def test_several_events_share_a_queue_and_an_order(board: Board) -> None:
         return len(seen) == 4
 
     board.subscriber("projection")
-    functions = [TaskCreated.handled_by(created), TaskRenamed.handled_by(renamed)]
+    functions = (TaskCreated.handled_by(created), TaskRenamed.handled_by(renamed))
     async with RabbitMqConsumer(board.url, board.topology, CODEC, subscribers={"projection": functions}):
         await publish(board, TaskCreated("a"), TaskRenamed("a"), TaskCreated("b"), TaskRenamed("b"))
         await until(all_seen)
@@ -517,6 +517,11 @@ async def test_it_runs_until_an_event_is_set(board: Board) -> None:
     assert ["milk"] == await heard.heard(1)
     stop.set()
     await asyncio.wait_for(running, 5)
+    again = consumer(board, heard)
+    running = asyncio.create_task(again.run())
+    await asyncio.sleep(0.3)
+    await again.stop()
+    assert running.done()
 
 
 async def test_a_task_that_is_cancelled_lets_go(board: Board) -> None:
@@ -600,6 +605,8 @@ def test_what_can_not_be_bound_is_refused() -> None:
             make(subscribers={"a": pair})
     with pytest.raises(TypeError, match="two handlers for CreateTask"):
         make(handlers=[create, create])
+    with pytest.raises(ValueError, match=r"the queue 'test\.a#'"):
+        make(subscribers={"a#": created})
     with pytest.raises(ValueError, match="prefetch"):
         make(subscribers={"a": created}, concurrency=2)
     with pytest.raises(ValueError, match="timeout"):

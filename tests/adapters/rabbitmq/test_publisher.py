@@ -232,6 +232,38 @@ async def test_a_broker_that_hangs_is_a_failure_in_time_and_works_again_after(ow
             await until(works)
 
 
+async def test_a_message_without_confirm_ends_no_connection_that_has_others(own_broker: RabbitMq) -> None:
+    """Where others are confirmed meanwhile, one that isn't fails alone: its connection stays."""
+    async with Board(own_broker.url) as board:
+        await board.queue()
+        async with RabbitMqPublisher(board.url, board.topology, timeout=SHORT) as publisher:
+            assert Success(None) == await publisher.publish(outgoing("a"))
+            channel = publisher._channel
+            own_broker.signal(signal.SIGSTOP)
+            publisher._heard += 60  # as if the broker had confirmed others all the while
+            error = (await publisher.publish(outgoing("b"))).failure()
+            own_broker.signal(signal.SIGCONT)
+            assert "no confirm" in error.detail()
+            assert Success(None) == await publisher.publish(outgoing("c"))
+            assert channel is publisher._channel
+
+
+async def test_closing_ends_what_connects(silent_port: int) -> None:
+    """A publisher that is closed while it connects leaves no connection behind."""
+    publisher = RabbitMqPublisher(f"amqp://127.0.0.1:{silent_port}/", TOPOLOGY, timeout=SHORT)
+    waiting = asyncio.create_task(publisher.publish(outgoing("a")))
+    await asyncio.sleep(0.1)
+    await publisher.close()
+    assert "closed" in (await waiting).failure().detail()
+
+
+@pytest.mark.parametrize("names", [("", "svc"), ("exchange", "a" * 201), ("exchange#", "svc"), ("ex", "\u00fc")])
+def test_a_name_that_amqp_does_not_have_is_refused(names: tuple[str, str]) -> None:
+    """It is a ValueError that says which, and what a name may have."""
+    with pytest.raises(ValueError, match=r"RabbitMqTopology: (exchange|service) .* of ASCII"):
+        RabbitMqTopology(names[0], service=names[1])
+
+
 async def test_what_was_confirmed_outlives_the_broker(own_broker: RabbitMq) -> None:
     """Killed amid a stream of messages, the broker has all that were a Success when it is back; the rest are Failures.
 
