@@ -1,0 +1,301 @@
+"""Events and commands over Kafka, NATS JetStream and Redis streams, by the brokers of FastStream (extra `faststream`).
+
+For RabbitMQ there is an adapter of its own. A publisher hands messages over; `subscribe` calls what `handled_by` bound:
+
+    broker = NatsBroker("nats://127.0.0.1:4222")
+    subscriber = broker.subscriber(
+        "task.created", stream=JStream("tasks"), durable="mailing", pull_sub=True, ack_policy=AckPolicy.MANUAL
+    )
+    subscribe(subscriber, codec, TaskCreated.handled_by(greet))
+
+    async with broker:
+        await broker.start()
+        await FastStreamPublisher(broker, stream="tasks").publish(OutgoingMessage.of(event, codec))
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Never, Protocol, TypeAlias
+from urllib.parse import quote
+
+from returns.result import Failure, Result, Success
+
+from domainkit.codec import MessageCodec
+from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
+from domainkit.errors import BusCannotPublish, MessageRefused
+from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
+from domainkit.memory import AsyncInmemoryCommandBus, AsyncInmemoryDomainEventBus
+from domainkit.messages import Command, Message
+
+try:
+    from faststream import AckPolicy, Context
+    from faststream.exceptions import NackMessage, RejectMessage
+    from faststream.message import StreamMessage
+except ImportError as _error:
+    from domainkit.adapters import missing_extra
+
+    raise missing_extra(__name__, "faststream") from _error
+
+if TYPE_CHECKING:  # each needs a client of its own, and nobody has all
+    from faststream.kafka import KafkaBroker
+    from faststream.nats import NatsBroker
+    from faststream.redis import RedisBroker
+
+Broker: TypeAlias = "KafkaBroker | NatsBroker | RedisBroker"
+"""The brokers of FastStream that say when they have a message, and deliver it again where it was not handled."""
+
+_logger = logging.getLogger("domainkit.faststream")
+
+_DONE: Result[None, Never] = Success(None)
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+_REFUSALS = frozenset(
+    {
+        "BadRequestError",  # of JetStream: another stream than the one that was named has the subject
+        "InvalidTopicError",
+        "MaxPayloadError",
+        "MessageSizeTooLargeError",
+        "NoStreamResponseError",  # no stream has the subject
+        "RecordListTooLargeError",
+        "ResponseError",  # of Redis: what has the name is no stream
+        "TopicAuthorizationFailedError",
+    }
+)
+"""What clients raise where the broker is there and says no to this message; other errors may be over in a minute."""
+
+
+def by_name(message: OutgoingMessage) -> str:
+    """Return the message's name, as the topic, subject or stream that it goes to.
+
+    >>> from domainkit import DomainEvent, OutgoingMessage
+    >>> class TaskCreated(DomainEvent): ...
+    >>> by_name(OutgoingMessage.of(TaskCreated(), MessageCodec(TaskCreated)))
+    'task.created'
+    """
+    return message.info.name
+
+
+class FastStreamPublisher(AsyncMessagePublisher):
+    """Publishes messages by a broker of FastStream, and knows when the broker has them.
+
+    The body is the message's own, to the byte. Headers say what it is: `message_id`, `type`, `version`, `kind`, `key`
+    (percent-encoded, RFC 3986, where it isn't printable ASCII) and `content-type`. What a Success says is what the
+    broker promises: JetStream has stored the message in its stream, once where it is published again soon; Kafka has it
+    on all replicas that are in sync, in the partition of its key; Redis has added it to its stream, in memory, and on
+    disk as its `appendfsync` says.
+
+    Whoever made the broker starts and stops it; see https://faststream.ag2.ai.
+
+    Args:
+        broker: a KafkaBroker (with `acks="all"` or `enable_idempotence=True`), NatsBroker or RedisBroker.
+        destination: gives the topic, subject or stream of a message.
+        stream: for NATS, the stream of JetStream that has the subjects.
+        timeout: how long a message may take before it is a Failure.
+
+    Raises:
+        TypeError: `broker` is none of those.
+        ValueError: it would not say when it has a message: NATS without `stream`, Kafka without such an option. Or
+            `stream` is given for another broker, or `timeout` isn't above 0.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        destination: Callable[[OutgoingMessage], str] = by_name,
+        stream: str | None = None,
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        if timeout <= timedelta(0):
+            raise ValueError("FastStreamPublisher: `timeout` must be above 0")
+        self._timeout = timeout.total_seconds()
+        self._send = _way_to(broker, stream, self._timeout)
+        self._destination = destination
+        self._open = True
+
+    async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
+        """Publish a message, and wait until the broker has it.
+
+        A Failure with MessageRefused where the broker says no: no stream has the subject, the message is too large. One
+        with another BusCannotPublish where it is away, gave no answer within `timeout`, or was not started.
+        """
+        if not self._open:
+            return _failed(BusCannotPublish, message, "the publisher is closed")
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._send(message, self._destination(message), _headers(message))
+        except TimeoutError:
+            reason = f"no answer within {self._timeout:g} seconds; the broker may have the message"
+            return _failed(BusCannotPublish, message, reason)
+        except Exception as error:  # every client has errors of its own, and they may hold an address with a password
+            kind = MessageRefused if type(error).__name__ in _REFUSALS else BusCannotPublish
+            return _failed(kind, message, f"the broker did not take it ({type(error).__qualname__})")
+        return _DONE
+
+    async def close(self) -> None:
+        """Refuse messages from now on; the broker stays open for those who share it."""
+        self._open = False
+
+
+_Send: TypeAlias = Callable[[OutgoingMessage, str, dict[str, str]], Awaitable[object]]
+
+
+def _way_to(broker: Any, stream: str | None, timeout: float) -> _Send:  # Any: brokers have no `publish` in common
+    kind = _kind_of(broker)
+    if (kind == "nats") != (stream is not None):
+        raise ValueError(
+            "FastStreamPublisher: `stream` is for NATS, which says that it has a message only where a stream has it"
+        )
+    if kind == "kafka":
+        _check_acks(broker)
+        return lambda message, where, headers: broker.publish(
+            message.body, where, key=message.key.encode(), headers=headers, correlation_id=str(message.id)
+        )
+    if kind == "redis":
+        return lambda message, where, headers: broker.publish(
+            message.body, stream=where, headers=headers, correlation_id=str(message.id)
+        )
+    return lambda message, where, headers: broker.publish(
+        message.body,
+        where,
+        headers=headers | {"Nats-Msg-Id": str(message.id)},  # JetStream drops a second one of the same id
+        correlation_id=str(message.id),
+        stream=stream,
+        timeout=timeout,
+    )
+
+
+def _kind_of(broker: object) -> str:
+    for kind, name in (("kafka", "KafkaBroker"), ("nats", "NatsBroker"), ("redis", "RedisBroker")):
+        module = sys.modules.get(f"faststream.{kind}")  # it is imported where there is a broker of it
+        if module is not None and isinstance(broker, getattr(module, name)):
+            return kind
+    raise TypeError(
+        f"FastStreamPublisher: expected a KafkaBroker, NatsBroker or RedisBroker, not a {type(broker).__qualname__}"
+    )
+
+
+def _check_acks(broker: object) -> None:
+    options = getattr(broker, "_connection_kwargs", {})  # private: in a version without it there is no check
+    if options and not options.get("enable_idempotence") and options.get("acks") not in ("all", -1):
+        raise ValueError(
+            'FastStreamPublisher: KafkaBroker needs acks="all" or enable_idempotence=True; else a message may be lost'
+        )
+
+
+def _headers(message: OutgoingMessage) -> dict[str, str]:
+    """Return the headers: in ASCII, for some brokers carry no more, or end a header at a line break."""
+    return {
+        "content-type": "application/json",
+        "message_id": str(message.id),
+        "type": quote(message.info.name, safe=_PRINTABLE),
+        "version": str(message.info.version),
+        "kind": message.info.kind,
+        "key": quote(message.key, safe=_PRINTABLE),
+    }
+
+
+def _failed(kind: type[BusCannotPublish], message: OutgoingMessage, reason: str) -> Failure[BusCannotPublish]:
+    _logger.warning("%s %s (%d bytes) not published: %s", message.info.name, message.id, len(message.body), reason)
+    return Failure(kind(uuid_value=str(message.id), additional_info={"message": reason}))
+
+
+AnyBound: TypeAlias = (
+    Subscriber[Any] | AsyncSubscriber[Any] | Handler[Any, Any, Any] | AsyncHandler[Any, Any, Any]
+)  # Any: of messages of every class
+"""What `handled_by` makes."""
+
+Consumer: TypeAlias = Callable[[StreamMessage[Any]], Awaitable[None]]  # Any: each broker's own message
+"""A function that handles a message of FastStream."""
+
+
+class BrokerSubscriber(Protocol):
+    """What `broker.subscriber(...)` gives, of any broker of FastStream."""
+
+    ack_policy: AckPolicy
+
+    def __call__(self, func: Consumer, *, decoder: Callable[[StreamMessage[Any]], Awaitable[bytes]]) -> object:
+        """Register a function."""
+
+
+def subscribe(
+    subscriber: BrokerSubscriber,
+    codec: MessageCodec,
+    *handlers: AnyBound,
+    pause: timedelta = timedelta(seconds=1),
+) -> None:
+    """Have a subscriber of FastStream decode each message, and call what is bound to its class.
+
+    The message is acknowledged after all of them have succeeded. Where one fails, by a Failure or an exception, it is
+    handed back after a pause, and the broker delivers it again, to all of them: an inbox lets each do its work once.
+    What can't be decoded, or is a command without a handler, would fail for ever: it is rejected, and logged with what
+    is wrong and without its body. JetStream doesn't deliver it again then, Kafka goes on to the next, and in Redis it
+    is acknowledged.
+
+    Args:
+        subscriber: what `broker.subscriber(..., ack_policy=AckPolicy.MANUAL)` gave: of a stream of JetStream, a stream
+            of Redis with `group` and `claim_min_idle_time`, or a topic of Kafka with `group_id`; one message at a time.
+        codec: knows the classes of the messages.
+        handlers: bound by `handled_by`: any number for a class of events, one for a class of commands.
+        pause: how long a message that failed is kept before it is handed back.
+
+    Raises:
+        TypeError: one of `handlers` was not made by `handled_by`, or two are bound to one class of commands.
+        ValueError: the subscriber has another policy: it would acknowledge messages that were not handled.
+    """
+    if subscriber.ack_policy is not AckPolicy.MANUAL:
+        raise ValueError("subscribe: the subscriber needs ack_policy=AckPolicy.MANUAL; else a message may be lost")
+    consumer = _Consumer(codec, handlers, pause.total_seconds())
+
+    async def consume(message: Annotated[StreamMessage[Any], Context("message", cast=False)]) -> None:
+        await consumer.consume(message)
+
+    subscriber(consume, decoder=_body_of)
+
+
+async def _body_of(message: StreamMessage[Any]) -> bytes:
+    """Return the bytes: FastStream would parse them before the codec does, and fail for ever where it can't."""
+    return message.body
+
+
+class _Consumer:
+    def __init__(self, codec: MessageCodec, handlers: tuple[AnyBound, ...], pause: float) -> None:
+        commands = [one for one in handlers if isinstance(one, Handler | AsyncHandler)]
+        others = [one for one in handlers if not isinstance(one, Handler | AsyncHandler)]
+        self._events = AsyncInmemoryDomainEventBus(*others, keep=0)
+        self._commands = AsyncInmemoryCommandBus(*commands, keep=0)
+        self._handled = frozenset(one.message_type for one in commands)
+        self._codec = codec
+        self._pause = pause
+
+    async def consume(self, message: StreamMessage[Any]) -> None:
+        decoded = self._codec.decode(message.body)
+        if isinstance(decoded, Failure):
+            await _reject(message, decoded.failure().detail())
+        found = decoded.unwrap()
+        if isinstance(found, Command) and type(found) not in self._handled:
+            await _reject(message, f"no handler for {type(found).__qualname__}")
+        outcome = await self._deliver(found)
+        if isinstance(outcome, Failure):
+            _logger.warning("message %s will be delivered again: %s", message.message_id, outcome.failure().detail())
+            await asyncio.sleep(self._pause)
+            await message.nack()
+            raise NackMessage
+        await message.ack()
+
+    async def _deliver(self, found: Message) -> Result[None, BusCannotPublish]:
+        if isinstance(found, Command):
+            return await self._commands.dispatch(found)
+        return await self._events.publish(found)  # type: ignore[arg-type]  # a codec knows events and commands alone
+
+
+async def _reject(message: StreamMessage[Any], reason: str) -> Never:
+    _logger.error("message %s rejected: %s", message.message_id, reason)
+    raw = message.raw_message
+    if isinstance(raw, dict) and raw.get("type") == "stream":  # Redis knows no other way to be rid of it
+        await message.ack()
+    else:
+        await message.reject()
+    raise RejectMessage
