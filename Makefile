@@ -23,7 +23,7 @@ unexport PYTHONPATH PYTHONHOME
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1 /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "  make %-10s%s\n", name, $$0 }'
 
-demo: $(MADE) ## run the Task Manager on a file with good and bad lines
+demo: $(INSTALLED)demo ## run the Task Manager on a file with good and bad lines
 	@$(BIN)/python -m docs.examples.task_manager $(ARGS)
 
 test: $(INSTALLED)test ## run all tests, or those that ARGS names
@@ -64,6 +64,11 @@ $(MADE): pyproject.toml
 	@sh .ci/make-environment $(VENV) $(PYTHON)
 	@echo "Installing domainkit and its dependencies"
 	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(INSTALLED)demo: $(MADE)
+	@echo "Installing what the demo needs"
+	@$(PIP_INSTALL) --editable '.[sql]'
 	@touch $@
 
 $(INSTALLED)test: $(MADE)

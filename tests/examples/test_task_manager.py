@@ -2,13 +2,18 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from brokers import RABBITMQ_URL, answers
+from databases import new_database
+from sqlalchemy import make_url
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "task_manager"
@@ -50,7 +55,7 @@ def section(output: str, title: str) -> list[str]:
 
 def envelopes(output: str) -> Iterator[Mapping[str, object]]:
     """Return the envelopes that the output shows, read as JSON."""
-    text = output.partition("Published envelopes: ")[2].partition("Refused lines: ")[0].partition("\n")[2].strip()
+    text = output.partition("Delivered envelopes: ")[2].partition("Reminders: ")[0].partition("\n")[2].strip()
     while text:
         envelope, end = json.JSONDecoder().raw_decode(text)
         yield envelope["data"]
@@ -81,7 +86,7 @@ def test_demo_shows_the_stored_tasks(demo: subprocess.CompletedProcess[str]) -> 
 
 
 def test_demo_shows_an_envelope_for_each_stored_task(demo: subprocess.CompletedProcess[str]) -> None:
-    """Each stored task has published an event; its envelope is JSON, and names the command that caused it."""
+    """Each stored task has recorded an event; its envelope is JSON, and names the command that caused it."""
     lines = (EXAMPLE / "tasks.jsonl").read_text("utf-8").splitlines()
     commands = [json.loads(lines[index])["data"] for index in (0, 1, 5, 9)]
     published = list(envelopes(demo.stdout))
@@ -95,6 +100,108 @@ def test_demo_shows_an_envelope_for_each_stored_task(demo: subprocess.CompletedP
     assert {("task.created", "domain_event", 1)} == {
         (event["type"], event["type_message"], event["version"]) for event in published
     }
+
+
+def test_demo_shows_the_reminders(demo: subprocess.CompletedProcess[str]) -> None:
+    """Each task with a day has one reminder, which the subscriber has stored: on the day before."""
+    assert [
+        "  2026-03-01  Buy milk",
+        "  2026-04-16  Book the train to Genève",
+        "  2026-05-08  Write the talk",
+    ] == section(demo.stdout, "Reminders")
+
+
+def test_demo_shows_an_outbox_without_rest(demo: subprocess.CompletedProcess[str]) -> None:
+    """The relay has sent the event of each stored task, and a second round has nothing left to send."""
+    (line_,) = (line for line in demo.stdout.splitlines() if line.startswith("Outbox: "))
+
+    assert "Outbox: 0 waiting; the relay sent 4 in a first round, 0 in a second" == line_
+
+
+CHOSEN = re.compile(r"^DATABASE = .*$", re.MULTILINE)
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
+ANEW = re.compile(r'"(id|occurred_on)": "[^"]*"')
+"""What is another in each run: the ids and times of events."""
+
+
+@pytest.mark.parametrize("database", ["memory", "sqlite", "postgresql"])
+def test_one_line_chooses_where_all_is_kept(
+    demo: subprocess.CompletedProcess[str], database: str, tmp_path: Path
+) -> None:
+    """With the line of wiring.py that the tutorial shows for a database, the program says the same as with another."""
+    shutil.copytree(EXAMPLE, tmp_path / "task_manager")
+    wiring = tmp_path / "task_manager" / "wiring.py"
+    shown = {"memory": "sqlite+aiosqlite://", "sqlite": "sqlite+aiosqlite:///{folder}/tasks.db"}
+    with new_database("postgresql" if database == "postgresql" else "sqlite", tmp_path) as made:
+        url = shown.get(database) or made.url.render_as_string(hide_password=False)
+        text, count = CHOSEN.subn(lambda _: f'DATABASE = "{url}"', wiring.read_text("utf-8"))
+        wiring.write_text(text, "utf-8")
+        result = run(cwd=tmp_path, module="task_manager")
+
+    assert (1, 0, "") == (count, result.returncode, result.stderr)
+    assert ANEW.sub("", demo.stdout).splitlines()[1:] == ANEW.sub("", result.stdout).splitlines()[1:]
+    assert f'DATABASE = "{shown.get(database, "postgresql+psycopg://")}' in TUTORIAL
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_is_stored_stays(kind: str, tmp_path: Path) -> None:
+    """A second run with the same database finds the tasks of the first, and makes none of them again: that is well."""
+    with new_database(kind, tmp_path) as database:
+        url = database.async_url.render_as_string(hide_password=False)
+        first, second = run("--database", url), run(TASK_MANAGER_DATABASE=url)
+
+    assert (0, 0) == (first.returncode, second.returncode)
+    assert section(first.stdout, "Stored tasks") == section(second.stdout, "Stored tasks")
+    assert section(first.stdout, "Reminders") == section(second.stdout, "Reminders")
+    assert "the relay sent 0 in a first round" in second.stdout
+    assert "  line 1   DuplicateTask (62faa9fb-9a32-4aea-831b-dbeaa379f0f1)" in section(second.stdout, "Refused lines")
+    assert second.stdout.endswith("wrong on purpose, or their tasks were stored before.\n")
+
+
+@pytest.fixture
+async def exchange() -> AsyncIterator[str]:
+    """Give the name of an exchange of the test's own, gone with its queues afterwards; skip where no broker is."""
+    aio_pika = pytest.importorskip("aio_pika", reason="needs the extra rabbitmq")
+    address = make_url(RABBITMQ_URL)
+    if not answers(address.host or "127.0.0.1", address.port or 5672):
+        pytest.skip("no RabbitMQ answers at RABBITMQ_URL")
+    name = f"test-{uuid4().hex[:12]}"
+    yield name
+    async with await aio_pika.connect(RABBITMQ_URL) as connection:
+        channel = await connection.channel()
+        for queue in (f"{name}.reminders.reminder", f"{name}.reminders.reminder.dead_letters"):
+            await channel.queue_delete(queue)
+        for made in (name, f"{name}.dead_letters"):
+            await channel.exchange_delete(made)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_over_a_broker(demo: subprocess.CompletedProcess[str], exchange: str, kind: str, tmp_path: Path) -> None:
+    """Over RabbitMQ the program says the same, on both databases."""
+    with new_database(kind, tmp_path) as database:
+        url = database.async_url.render_as_string(hide_password=False)
+        result = run("--database", url, "--broker", RABBITMQ_URL, "--exchange", exchange)
+
+    assert (0, "") == (result.returncode, result.stderr)
+    assert ANEW.sub("", demo.stdout) == ANEW.sub("", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("option", "url", "reason"),
+    [
+        ("--database", "postgresql+psycopg://ada:hunter2@127.0.0.1:9/none", "the database can't be used"),
+        ("--database", "sqlite+aiosqlite:////no/such/folder/tasks.db", "the database can't be used"),
+        ("--database", "hunter2", "the database can't be used"),
+        ("--broker", "hunter2", "expected a URL like amqp://"),
+    ],
+)
+def test_servers_that_cannot_be_used_are_named(option: str, url: str, reason: str) -> None:
+    """A database or broker that is no such thing is one line on stderr, without passwords, and status 2."""
+    result = run(option, url)
+
+    assert (2, "", 1) == (result.returncode, result.stdout, len(result.stderr.splitlines()))
+    assert reason in result.stderr
+    assert "hunter2" not in result.stderr
 
 
 def test_demo_shows_every_reason_with_its_line_and_path(demo: subprocess.CompletedProcess[str]) -> None:
@@ -177,7 +284,7 @@ def test_a_file_without_commands_is_a_success(tmp_path: Path, content: bytes) ->
 
     assert (0, "") == (result.returncode, result.stderr)
     assert "Stored tasks: 0" in result.stdout
-    assert "Published envelopes: 0" in result.stdout
+    assert "Delivered envelopes: 0" in result.stdout
     assert "Refused lines: 0" in result.stdout
 
 
@@ -273,7 +380,7 @@ def test_help_says_what_the_exit_status_means() -> None:
     result = run("--help")
 
     assert 0 == result.returncode
-    assert "task_manager [-h] [FILE]" in result.stdout
+    assert "task_manager [-h] [--database URL] [--broker URL] [--exchange NAME] [FILE]" in result.stdout
     assert all(f"\n  {status}  " in result.stdout for status in (0, 1, 2))
 
 

@@ -57,6 +57,14 @@ class Task(AggregateRoot[TaskId]):
         return task.record(TaskCreated(task_id, title, due, labels))
 
 
+@frozen
+class Reminder(AggregateRoot):
+    """A note to remind somebody of a task, on a certain day."""
+
+    title: Title
+    day: date
+
+
 class DuplicateTask(AlreadyExists):
     """There is a task with this id already."""
 

@@ -1,28 +1,25 @@
 """Reads a file of commands, one JSON envelope a line, and shows what became of them."""
 
+import asyncio
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from os import environ
 from os.path import relpath
 from pathlib import Path
 from shutil import get_terminal_size
+from tempfile import TemporaryDirectory
 
 from returns.pipeline import is_successful
-from returns.result import safe
+from sqlalchemy.exc import SQLAlchemyError
 
-from domainkit import (
-    DomainError,
-    InmemoryCrudRepository,
-    InmemoryDomainEventBus,
-    InvalidMessage,
-    Mediator,
-    pipeline,
-)
+from domainkit import DomainError
 
-from .domain import Task, TaskId
+from .delivery import EXCHANGE, NotDeliveredError, deliver
+from .domain import DuplicateTask
 from .report import Report, render
-from .use_cases import CreateTask, TaskCreator
+from .wiring import DATABASE, TaskManager, task_manager
 
 DEMO = Path(__file__).with_name("tasks.jsonl")
 WRONG_ON_PURPOSE = frozenset({3, 4, 5, 7, 8, 9, 11, 12, 13})  # lines of DEMO
@@ -30,54 +27,94 @@ WRONG_ON_PURPOSE = frozenset({3, 4, 5, 7, 8, 9, 11, 12, 13})  # lines of DEMO
 EXIT_STATUS = """exit status:
   0  every line became a task (without FILE: every line but those that are wrong on purpose)
   1  a line was refused
-  2  the file can't be read
+  2  the file can't be read, or the database or the broker can't be reached
 """
-
-read_command = safe(exceptions=(InvalidMessage,))(CreateTask.from_json)
-
-
-def manage_tasks(lines: Iterable[bytes]) -> Report:
-    """Handle each line, and return what was stored, published and refused."""
-    tasks, bus = InmemoryCrudRepository[Task, TaskId](), InmemoryDomainEventBus()
-    mediator = Mediator(CreateTask.handled_by(TaskCreator(tasks, bus)))
-    handle = pipeline(read_command, mediator.send)
-    refused: dict[int, DomainError] = {}
-    for number, line in enumerate(lines, start=1):
-        text = line.removeprefix(BOM_UTF8).strip()
-        if text and not is_successful(result := handle(text)):
-            refused[number] = result.failure()
-    return Report(tasks.retrieve_all().unwrap(), bus.published, refused)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program, and return its exit status."""
-    file = _parse(arguments)
+    options = _parse(arguments)
+    file: Path = options.file
     try:
-        with file.open("rb") as lines:
-            report = manage_tasks(lines)
+        with TemporaryDirectory() as folder, file.open("rb") as lines:
+            database = options.database or DATABASE.format(folder=folder)
+            report = asyncio.run(manage_tasks(lines, database, options.broker, options.exchange))
+    except SQLAlchemyError as error:
+        return _failed(f"the database can't be used ({type(error).__name__})")  # its text may have the password
+    except (NotDeliveredError, ImportError) as error:  # a driver or an extra may be missing
+        return _failed(str(error))
     except OSError as error:
-        print(f"task_manager: can't read {file}: {error.strerror}", file=sys.stderr)
-        return 2
-    well = set(report.refused) == (WRONG_ON_PURPOSE if file == DEMO else set())
+        return _failed(f"can't read {file}: {error.strerror}")
+    well = _is_well(report.refused) if file == DEMO else not report.refused
     width = min(get_terminal_size((100, 24)).columns, 120)
     name = relpath(file) if file == DEMO else file
     _print(f"Task Manager: commands from {name}\n", *render(report, width), _verdict(report, well=well))
     return 0 if well else 1
 
 
-def _parse(arguments: Sequence[str] | None) -> Path:
+async def manage_tasks(
+    lines: Iterable[bytes], database: str, broker: str | None = None, exchange: str = EXCHANGE
+) -> Report:
+    """Handle each line, deliver what happened, and return what became of it."""
+    try:
+        async with task_manager(database) as program:
+            refused = await handle_lines(program, lines)
+            delivery = await deliver(program, broker, exchange)
+            tasks, reminders = await program.tasks.retrieve_all(), await program.reminders.retrieve_all()
+            return Report(tasks.unwrap(), delivery, reminders.unwrap(), refused)
+    except SQLAlchemyError:
+        await asyncio.sleep(0.1)  # the thread of aiosqlite wants to tell the loop that it could not connect
+        raise
+
+
+async def handle_lines(program: TaskManager, lines: Iterable[bytes]) -> Mapping[int, DomainError]:
+    """Handle each line, and return why some were refused, by their number."""
+    refused: dict[int, DomainError] = {}
+    for number, line in enumerate(lines, start=1):
+        text = line.removeprefix(BOM_UTF8).strip()
+        if text and not is_successful(result := await program.handle(text)):
+            refused[number] = result.failure()
+    return refused
+
+
+def _parse(arguments: Sequence[str] | None) -> Namespace:
     parser = ArgumentParser(
         "task_manager", description=__doc__, epilog=EXIT_STATUS, formatter_class=RawDescriptionHelpFormatter
     )
     parser.add_argument("file", metavar="FILE", nargs="?", type=Path, default=DEMO, help="the demo's own unless given")
-    file: Path = parser.parse_args(arguments).file
-    return file
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        default=environ.get("TASK_MANAGER_DATABASE"),
+        help="such as postgresql+psycopg://me@localhost/tasks; a temporary SQLite file unless given",
+    )
+    parser.add_argument(
+        "--broker",
+        metavar="URL",
+        default=environ.get("TASK_MANAGER_BROKER"),
+        help="such as amqp://guest:guest@localhost/; without one events are delivered in this process",
+    )
+    parser.add_argument("--exchange", metavar="NAME", default=EXCHANGE, help=f"on the broker; {EXCHANGE} unless given")
+    return parser.parse_args(arguments)
+
+
+def _is_well(refused: Mapping[int, DomainError]) -> bool:
+    """Tell whether the lines of DEMO that are wrong were refused, and no other but tasks that an earlier run stored."""
+    others = [error for number, error in refused.items() if number not in WRONG_ON_PURPOSE]
+    return refused.keys() >= WRONG_ON_PURPOSE and all(isinstance(error, DuplicateTask) for error in others)
 
 
 def _verdict(report: Report, *, well: bool) -> str:
     if not well:
         return "Not all went well: there are lines that should not have been refused."
+    if report.refused.keys() > WRONG_ON_PURPOSE:
+        return "All went well: the refused lines are wrong on purpose, or their tasks were stored before."
     return "All went well: the refused lines are wrong on purpose." if report.refused else "All went well."
+
+
+def _failed(reason: str) -> int:
+    print(f"task_manager: {reason}", file=sys.stderr)
+    return 2
 
 
 def _print(*blocks: str) -> None:

@@ -1,4 +1,4 @@
-"""The printed report: stored tasks, published envelopes, refused lines."""
+"""The printed report: what was stored, delivered and refused, and where the events stand."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,8 @@ from attrs import frozen
 
 from domainkit import DomainError, DomainEvent, InvalidMessage, JsonValue
 
-from .domain import Task
+from .delivery import Delivery
+from .domain import Reminder, Task
 
 
 @frozen
@@ -16,14 +17,17 @@ class Report:
     """What became of the lines of a file; the refused ones by their number, counted from 1."""
 
     stored: tuple[Task, ...]
-    published: tuple[DomainEvent, ...]
+    delivery: Delivery
+    reminders: tuple[Reminder, ...]
     refused: Mapping[int, DomainError]
 
 
 def render(report: Report, width: int) -> Iterator[str]:
     """Return the report in blocks of text, `width` columns wide where words allow it."""
     yield from _section("Stored tasks", [_task(task) for task in report.stored])
-    yield from _section("Published envelopes", [_envelope(event, width) for event in report.published])
+    yield from _section("Delivered envelopes", [_envelope(event, width) for event in report.delivery.events])
+    yield from _section("Reminders", [_reminder(reminder) for reminder in report.reminders])
+    yield _outbox(report.delivery) + "\n"
     refusals = [_refusal(number, error, width) for number, error in report.refused.items()]
     yield from _section("Refused lines", refusals)
 
@@ -39,8 +43,17 @@ def _task(task: Task) -> str:
     return f"  {task.due or 'some day'!s:<12}{task.title.value}{labels}"
 
 
+def _reminder(reminder: Reminder) -> str:
+    return f"  {reminder.day!s:<12}{reminder.title.value}"
+
+
 def _envelope(event: DomainEvent, width: int) -> str:
     return "  " + _json(json.loads(event.json()), width, indent=2)
+
+
+def _outbox(delivery: Delivery) -> str:
+    first, second = delivery.rounds
+    return f"Outbox: {delivery.waiting} waiting; the relay sent {first} in a first round, {second} in a second"
 
 
 def _json(value: JsonValue, width: int, *, indent: int) -> str:

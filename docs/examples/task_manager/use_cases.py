@@ -1,16 +1,23 @@
-"""The application: what can be asked for, and how it is done."""
+"""The application: what can be asked for, how it is done, and what follows from what happened."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TypeAlias
 
 from attrs import frozen
 from returns.result import Failure, Result, Success
 
-from domainkit import BusCannotPublish, Command, CrudRepository, DomainEventBus, UnknownError, UseCase, pipeline
+from domainkit import (
+    AggregateAlreadyExistError,
+    AsyncCrudRepository,
+    AsyncUseCase,
+    Command,
+    UnknownError,
+    async_pipeline,
+)
 
-from .domain import DueInThePast, DuplicateTask, Label, Task, TaskId, Title
+from .domain import DueInThePast, DuplicateTask, Label, Reminder, Task, TaskCreated, TaskId, Title
 
-NotCreated: TypeAlias = DueInThePast | DuplicateTask | BusCannotPublish
+NotCreated: TypeAlias = DueInThePast | DuplicateTask
 
 
 @frozen
@@ -32,21 +39,30 @@ def plan(command: CreateTask) -> Result[Task, DueInThePast]:
 
 
 @frozen
-class TaskCreator(UseCase[[CreateTask], Task, NotCreated]):
-    """Plans a task, stores it, publishes what happened: three steps, and the first failure ends it."""
+class TaskCreator(AsyncUseCase[[CreateTask], Task, NotCreated]):
+    """Plans a task and stores it, with the events that it has recorded: the first failure ends it."""
 
-    tasks: CrudRepository[Task, TaskId]
-    bus: DomainEventBus
+    tasks: AsyncCrudRepository[Task, TaskId]
 
-    def execute(self, command: CreateTask) -> Result[Task, NotCreated]:
+    async def execute(self, command: CreateTask) -> Result[Task, NotCreated]:
         """Return the stored task."""
-        return pipeline(plan, self.store, lambda task: self.publish(task, command))(command)
+        return await async_pipeline(plan, self.store)(command)
 
-    def store(self, task: Task) -> Result[Task, DuplicateTask]:
+    async def store(self, task: Task) -> Result[Task, DuplicateTask]:
         """Store a task that isn't there yet."""
-        return self.tasks.save(task).alt(lambda _: DuplicateTask(uuid_value=str(task.aggregate_id)))
+        saved = await self.tasks.save(task)
+        return saved.alt(lambda _: DuplicateTask(uuid_value=str(task.aggregate_id)))
 
-    def publish(self, task: Task, command: CreateTask) -> Result[Task, BusCannotPublish]:
-        """Publish what the task has recorded, and say what caused it."""
-        events, task = task.pull_domain_events()
-        return self.bus.publish(event.caused_by(command) for event in events).map(lambda _: task)
+
+@frozen
+class TaskReminder(AsyncUseCase[[TaskCreated], None, AggregateAlreadyExistError]):
+    """Notes down to remind of a new task on the day before it is due."""
+
+    reminders: AsyncCrudRepository[Reminder]
+
+    async def execute(self, event: TaskCreated) -> Result[None, AggregateAlreadyExistError]:
+        """Store a reminder, where the task has a day."""
+        if event.due is None:
+            return Success(None)
+        saved = await self.reminders.save(Reminder(event.title, event.due - timedelta(days=1)))
+        return saved.map(lambda _: None)
