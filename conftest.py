@@ -21,6 +21,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/other-brokers.md": "faststream",
     "docs/how-to/pydantic.md": "pydantic",
     "docs/how-to/repositories.md": "sqlalchemy",
+    "docs/how-to/rabbitmq.md": "aio_pika",
     "docs/how-to/retries.md": "tenacity",
     "docs/how-to/testing.md": "hypothesis",
     "docs/how-to/tracing.md": "opentelemetry",

@@ -1,9 +1,11 @@
 """RabbitMqPublisher: against a broker, and without one."""
 
 import asyncio
+import importlib
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -319,3 +321,11 @@ def test_a_timeout_of_nothing_is_refused() -> None:
 def test_the_text_of_a_publisher_has_no_password() -> None:
     """It says where the broker is, with the port that goes without saying."""
     assert "RabbitMqPublisher(broker:5671, test)" == repr(RabbitMqPublisher("amqps://ada:hush@broker/", TOPOLOGY))
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without aio-pika, importing the adapter says how to install it."""
+    monkeypatch.setitem(sys.modules, "aio_pika", None)
+    monkeypatch.delitem(sys.modules, "domainkit.adapters.rabbitmq")
+    with pytest.raises(ImportError, match=r"pip install 'domainkit-attrs\[rabbitmq\]'"):
+        importlib.import_module("domainkit.adapters.rabbitmq")

@@ -23,7 +23,7 @@ from domainkit.adapters.rabbitmq import (
     redeliver,
 )
 
-from board import CreateTask, DuplicateTask, Task, TaskCreated, Title
+from board import CreateTask, DuplicateTask, Task, TaskCreated, TaskId, Title
 
 codec = MessageCodec(TaskCreated, CreateTask)
 topology = RabbitMqTopology("acme.tasks", service="mailing", delivery_limit=3)
@@ -36,8 +36,8 @@ def count(event: TaskCreated) -> Result[None, DuplicateTask]:
     return Success(None)
 
 
-async def create(command: CreateTask) -> Result[Task, DuplicateTask]:
-    return Success(Task.create(command.title))
+async def create(command: CreateTask) -> Result[TaskId, DuplicateTask]:
+    return Success(Task.create(command.title).aggregate_id)
 
 
 consumer = RabbitMqConsumer(
