@@ -13,8 +13,9 @@ from domainkit._info import EMPTY, frozen_meta
 from domainkit._info import MessageInfo as MessageInfo
 from domainkit.conversion._classes import AttrsNode
 from domainkit.conversion._derive import Derivation
-from domainkit.conversion._leaves import LEAVES, decode_moment, load_moment
+from domainkit.conversion._leaves import LEAVES
 from domainkit.conversion._nodes import MISSING, Function, Problems
+from domainkit.conversion._times import decode_moment, load_moment
 from domainkit.errors import InvalidMessage, Problem
 
 M = TypeVar("M")

@@ -16,7 +16,10 @@ _positive = and_(instance_of(int), ge(1))
 
 @frozen(kw_only=True)
 class Limits:
-    """How large a message may be. A message over a limit is refused before it is parsed.
+    """How large a message may be. A message over a limit is refused, and no object is built from it.
+
+    A message with problems that has more than 100,000 objects and arrays is refused as a whole: to name them would take
+    seconds.
 
     Args:
         max_bytes: bytes of the whole message.
