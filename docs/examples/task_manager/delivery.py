@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 from attrs import frozen
 from returns.result import Result
-from sqlalchemy import func, select
 
 from domainkit import (
     AsyncInmemoryDomainEventBus,
@@ -16,7 +15,7 @@ from domainkit import (
     DomainError,
     DomainEvent,
 )
-from domainkit.adapters.sqlalchemy import Relay
+from domainkit.adapters.sqlalchemy import OutboxStatus, Relay, outbox_status
 
 from .domain import TaskCreated
 from .wiring import CODEC, OUTBOX, TaskManager
@@ -31,11 +30,11 @@ class NotDeliveredError(Exception):
 
 @frozen
 class Delivery:
-    """What the subscriber got, how many messages each of two rounds of the relay sent, and what waits then."""
+    """What the subscriber got, how many messages each of two rounds of the relay sent, and where the outbox stands."""
 
     events: tuple[DomainEvent, ...]
     rounds: tuple[int, int]
-    waiting: int
+    status: OutboxStatus
 
 
 async def deliver(program: TaskManager, broker: str | None = None, exchange: str = EXCHANGE) -> Delivery:
@@ -52,9 +51,7 @@ async def deliver(program: TaskManager, broker: str | None = None, exchange: str
         relay = Relay(program.engine, OUTBOX, publisher, concurrency=1)  # so that the report keeps the file's order
         rounds = (await relay.run_once()).sent, (await relay.run_once()).sent
         events = [await handled.get() for _ in range(rounds[0])]
-    async with program.engine.connect() as connection:
-        waiting = await connection.scalar(select(func.count()).select_from(OUTBOX).where(OUTBOX.c.sent_at.is_(None)))
-    return Delivery(tuple(events), rounds, waiting or 0)
+    return Delivery(tuple(events), rounds, await outbox_status(program.engine, OUTBOX))
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ def render(report: Report, width: int) -> Iterator[str]:
     yield from _section("Stored tasks", [_task(task) for task in report.stored])
     yield from _section("Delivered envelopes", [_envelope(event, width) for event in report.delivery.events])
     yield from _section("Reminders", [_reminder(reminder) for reminder in report.reminders])
-    yield _outbox(report.delivery) + "\n"
+    yield from _outbox(report.delivery)
     refusals = [_refusal(number, error, width) for number, error in report.refused.items()]
     yield from _section("Refused lines", refusals)
 
@@ -51,9 +51,9 @@ def _envelope(event: DomainEvent, width: int) -> str:
     return "  " + _json(json.loads(event.json()), width, indent=2)
 
 
-def _outbox(delivery: Delivery) -> str:
-    first, second = delivery.rounds
-    return f"Outbox: {delivery.waiting} waiting; the relay sent {first} in a first round, {second} in a second"
+def _outbox(delivery: Delivery) -> Iterator[str]:
+    yield "Relay: {} sent in a first round, {} in a second".format(*delivery.rounds)
+    yield f"Outbox: {delivery.status.sent} sent, {delivery.status.waiting} waiting, {delivery.status.parked} parked\n"
 
 
 def _json(value: JsonValue, width: int, *, indent: int) -> str:
