@@ -44,6 +44,8 @@ if TYPE_CHECKING:  # each needs a client of its own, and nobody has all
     from faststream.nats import NatsBroker
     from faststream.redis import RedisBroker
 
+__all__ = ["AnyBound", "Broker", "BrokerSubscriber", "Consumer", "FastStreamPublisher", "by_name", "subscribe"]
+
 Broker: TypeAlias = "KafkaBroker | NatsBroker | RedisBroker"
 """The brokers of FastStream that say when they have a message, and deliver it again where it was not handled."""
 

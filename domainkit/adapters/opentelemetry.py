@@ -28,6 +28,8 @@ except ImportError as _error:
 
     raise missing_extra(__name__, "otel") from _error
 
+__all__ = ["TracedMessagePublisher", "trace_context", "traced", "with_trace_context"]
+
 T = TypeVar("T")
 
 _SYSTEM = "domainkit"
