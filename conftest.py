@@ -33,6 +33,9 @@ NEEDS: Mapping[str, str] = {
     "domainkit/adapters/sqlalchemy": "sqlalchemy",
     "domainkit/adapters/starlette": "starlette",
     "domainkit/adapters/tenacity.py": "tenacity",
+    "domainkit/cli/_databases.py": "sqlalchemy",
+    "domainkit/cli/_operating.py": "sqlalchemy",
+    "domainkit/cli/_relaying.py": "sqlalchemy",
 }
 """What can't be imported without an extra, and the library that the extra is for: no examples to run there."""
 

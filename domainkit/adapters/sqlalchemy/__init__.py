@@ -16,6 +16,14 @@ from domainkit.adapters.sqlalchemy.buses import (
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
+from domainkit.adapters.sqlalchemy.operations import (
+    OutboxStatus,
+    ParkedMessage,
+    discard_parked,
+    outbox_status,
+    release_parked,
+    replay_sent,
+)
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.relay import Backoff, Relay, RelayRound
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
@@ -33,14 +41,22 @@ __all__ = [
     "Outbox",
     "OutboxCommandBus",
     "OutboxDomainEventBus",
+    "OutboxStatus",
+    "ParkedMessage",
+    "Relay",
+    "RelayRound",
     "RowMapper",
     "SqlCrudRepository",
     "StoredStateError",
     "UnitOfWork",
     "aggregate_table",
     "configure_engine",
+    "discard_parked",
     "inbox_table",
     "make_async_engine",
     "make_engine",
+    "outbox_status",
     "outbox_table",
+    "release_parked",
+    "replay_sent",
 ]

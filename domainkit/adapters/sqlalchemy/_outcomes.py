@@ -6,6 +6,7 @@ may have sent them, and knows better.
 
 from collections.abc import Iterable
 from datetime import timedelta
+from types import MappingProxyType
 
 from attrs import define, field, frozen
 from sqlalchemy import CursorResult, Table, Update, bindparam, delete, select, update
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domainkit.adapters.sqlalchemy._claims import Dialect
 
-_FREE = {"leased_by": None, "leased_until": None}
+_FREE = MappingProxyType({"leased_by": None, "leased_until": None})
 _CLEANED = 1_000
 """How many rows one transaction deletes at most, so that nobody waits long."""
 

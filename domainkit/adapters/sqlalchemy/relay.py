@@ -139,6 +139,7 @@ class Relay:
         self._cleaned = -_CLEANING
         self._paused_until = 0.0
         self._bug: BaseException | None = None
+        self._until_idle = self._idle = False
         self.total = RelayRound()
 
     def __repr__(self) -> str:
@@ -163,18 +164,27 @@ class Relay:
         self.total += done
         return done
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, *, until_idle: bool = False) -> None:
         """Send what is in the outbox, and what comes into it, until `stop` is set.
 
         While messages are on their way the next are claimed. Where the broker or the database is away it tries again,
         after longer and longer waits, and logs (`domainkit.relay`) when that begins and ends. In the end it waits for
         the broker's answers, up to `grace`, marks what was sent, and gives back the rest.
+
+        Args:
+            stop: set it to end.
+            until_idle: end by itself when nothing is left that can be sent now: since there is nothing, it waits for
+                another try, another relay has it, or the broker is away.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, OSError: the database is away, with `until_idle`.
         """
-        self._gate.stopping = False
+        self._gate.stopping = self._idle = False
+        self._until_idle = until_idle
         stopped = asyncio.create_task(stop.wait())
         stopped.add_done_callback(lambda _: self._gate.wake.set())
         try:
-            while not stop.is_set():
+            while not (stop.is_set() or (until_idle and self._idle)):
                 await self._rest(await self._step())
                 if self._bug is not None:
                     raise self._bug
@@ -188,13 +198,15 @@ class Relay:
         if paused > 0:
             return paused
         if self._gate.away and not self._rounds:
-            self._gate.away = False
+            self._gate.away, self._idle = False, True
             return self._pause(self._broker.failed())
         if self._gate.away or self._gate.in_hand > self._gate.few:
             return self._poll.total_seconds()
         try:
             return await self._begin()
         except OUTAGES as error:
+            if self._until_idle:
+                raise
             return self._pause(self._database.failed(type(error).__qualname__))
 
     async def _begin(self) -> float:
@@ -205,7 +217,9 @@ class Relay:
         await self._clean_when_due()
         round_ = await self._claimed(limit)
         self._database.over()
-        if round_ is not None:
+        if round_ is None:
+            self._idle = not self._rounds
+        else:
             task = asyncio.create_task(self._deliver(round_))
             self._rounds[task] = round_
             task.add_done_callback(self._ended)
@@ -217,6 +231,8 @@ class Relay:
         return seconds
 
     async def _rest(self, seconds: float) -> None:
+        if self._until_idle and self._idle:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._gate.wake.wait()

@@ -1,0 +1,89 @@
+"""The database that an argument names, reached as the async adapter reaches it."""
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+
+from sqlalchemy import URL, MetaData, Table, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domainkit.adapters import missing_extra
+from domainkit.adapters.sqlalchemy import make_async_engine, outbox_table
+from domainkit.cli._arguments import CommandFailedError, WrongArgumentError
+
+_DRIVERS = MappingProxyType(
+    {
+        "sqlite": "sqlite+aiosqlite",
+        "sqlite+pysqlite": "sqlite+aiosqlite",
+        "postgres": "postgresql+psycopg",
+        "postgresql": "postgresql+psycopg",
+        "postgresql+psycopg2": "postgresql+psycopg",
+    }
+)
+"""The async driver for what people have in their settings."""
+
+
+def async_url(text: str) -> URL:
+    """Return the URL of a database, with its async driver.
+
+    >>> async_url("postgresql://ada:hush@db/tasks")
+    postgresql+psycopg://ada:***@db/tasks
+
+    Raises:
+        WrongArgumentError: it is none of SQLite or PostgreSQL.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = URL.create("none")
+    driver = _DRIVERS.get(url.drivername, url.drivername)
+    if driver.partition("+")[0] not in {"sqlite", "postgresql"}:
+        raise WrongArgumentError("--database: expected a URL such as sqlite:///tasks.db or postgresql://me@host/tasks")
+    return url.set(drivername=driver)
+
+
+@asynccontextmanager
+async def opened(options: argparse.Namespace) -> AsyncIterator[tuple[AsyncEngine, Table]]:
+    """Yield an engine for the database that is named, and the outbox in it."""
+    url = async_url(options.database)
+    table = outbox_table(MetaData(), options.table, schema=options.schema)
+    try:
+        engine = make_async_engine(url)
+    except NoSuchModuleError as error:
+        raise WrongArgumentError(f"--database: SQLAlchemy knows no driver {url.drivername!r}") from error
+    except ImportError as error:
+        if url.get_driver_name() == "psycopg":
+            raise missing_extra("PostgreSQL", "postgres") from error
+        raise
+    try:
+        yield engine, table
+    finally:
+        await engine.dispose()
+
+
+async def check(engine: AsyncEngine, table: Table) -> None:
+    """Look whether the outbox is there.
+
+    Raises:
+        CommandFailedError: it isn't, or its database isn't; the text says which, without a password.
+    """
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(select(table).limit(0))
+    except (DBAPIError, OSError) as error:
+        text = failure_of(engine.url, error)
+        is_missing = isinstance(error, ProgrammingError) or "no such table" in text  # as PostgreSQL and SQLite say it
+        remedy = "; make it (see outbox_table), or name another: --table, --schema" if is_missing else ""
+        raise CommandFailedError(text + remedy) from error
+
+
+def failure_of(url: URL, error: Exception) -> str:
+    """Return what went wrong with a database, in a line without its password."""
+    where = url.database or "in memory" if url.host is None else f"{url.host}:{url.port or 5432}/{url.database}"
+    text = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    for secret in (url.password, url.query.get("password")):
+        if secret:
+            text = text.replace(str(secret), "***")
+    return f"the database {where}: {text}"

@@ -1,0 +1,121 @@
+"""What an operator asks the command `relay` instead of sending."""
+
+import argparse
+import asyncio
+import json
+from datetime import datetime
+
+import attrs
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domainkit.adapters.sqlalchemy import (
+    OutboxStatus,
+    discard_parked,
+    outbox_status,
+    release_parked,
+    replay_sent,
+)
+from domainkit.cli._arguments import CommandFailedError
+from domainkit.cli._databases import check, opened
+from domainkit.values import Uuid
+
+_NAMES = ("status", "release", "release_key", "discard", "replay", "replay_since")
+
+
+def is_asked_for(options: argparse.Namespace) -> bool:
+    """Tell whether something is to be done instead of sending."""
+    return any(getattr(options, name) not in {None, False} for name in _NAMES)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, print what came of it, and return the exit status."""
+    print(asyncio.run(_answer(options)))  # noqa: T201  (a command line prints)
+    return 0
+
+
+async def _answer(options: argparse.Namespace) -> str:
+    async with opened(options) as (engine, table):
+        await check(engine, table)
+        if options.status:
+            status = await outbox_status(engine, table)
+            return as_json(status) if options.json else as_text(status, table.fullname)
+        return await _changed(options, engine, table)
+
+
+async def _changed(options: argparse.Namespace, engine: AsyncEngine, table: Table) -> str:
+    if options.discard is not None:
+        return _told(await discard_parked(engine, table, message_id=options.discard), "discarded", "parked")
+    if options.replay is not None:
+        return _told(await replay_sent(engine, table, message_id=options.replay), "to be sent again", "sent")
+    if options.replay_since is not None:
+        return _told(await replay_sent(engine, table, since=options.replay_since), "to be sent again", "sent")
+    one = None if options.release in {None, True} else options.release
+    released = await release_parked(engine, table, message_id=one, key=options.release_key)
+    return _told(released, "released", "parked")
+
+
+def _told(count: int, what: str, before: str) -> str:
+    if count == 0:
+        raise CommandFailedError(f"no such message is {before}; nothing was changed")
+    return f"{count:,} {'message' if count == 1 else 'messages'} {what}"
+
+
+def as_json(status: OutboxStatus) -> str:
+    """Return a status for programs: the names are those of OutboxStatus."""
+    return json.dumps(attrs.asdict(status, recurse=True, value_serializer=_plain), sort_keys=True)
+
+
+def _plain(_: object, __: object, value: object) -> object:
+    """Return ids and times as text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Uuid) else value
+
+
+def as_text(status: OutboxStatus, name: str) -> str:
+    """Return a status for people."""
+    rows = [
+        (status.waiting, "waiting", "to be sent as soon as a relay comes to them"),
+        (status.leased, "leased", "in the hands of a relay right now"),
+        (status.backing_off, "backing off", "refused; tried again in a while"),
+        (status.parked, "parked", "refused too often; they wait for you"),
+        (status.held_back, "held back", "behind a parked message of the same key"),
+        (status.sent, "sent", "and kept until their retention is over"),
+        (status.discarded, "discarded", "given up, never sent"),
+    ]
+    width = max(len(f"{count:,}") for count, _, _ in rows)
+    lines = [f"  {count:>{width},}  {label:<11}  {meaning}" for count, label, meaning in rows]
+    return "\n".join([f"outbox {name}: {_lag(status)}", *lines, *_parked(status)])
+
+
+def _lag(status: OutboxStatus) -> str:
+    if status.unsent == 0:
+        return "everything is sent"
+    return f"the oldest message that isn't sent is {_age(status.lag)} old"
+
+
+def _parked(status: OutboxStatus) -> list[str]:
+    oldest = status.oldest_parked
+    if oldest is None:
+        return []
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in status.parked_by_reason.items())
+    return [
+        f"parked, by reason: {reasons}",
+        f"parked first: {oldest.name} {oldest.message_id}",
+        f"  key {oldest.key}, {oldest.reason} after {oldest.attempts} attempts, {oldest.parked_at:%Y-%m-%d %H:%M} UTC",
+        "  --release tries all again, --release ID one; --discard ID gives one up",
+    ]
+
+
+def _age(seconds: float) -> str:
+    """Return a time span for people.
+
+    >>> _age(0.5), _age(75), _age(9000), _age(400000)
+    ('0.5 s', '75 s', '150 min', '111 h')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 36_000 else f"{seconds / 3600:.0f} h"

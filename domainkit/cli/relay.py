@@ -1,0 +1,83 @@
+"""`python -m domainkit relay`: sends what is in an outbox, and tells an operator where it stands."""
+
+import argparse
+import os
+from datetime import timedelta
+
+from domainkit.cli._arguments import Commands, WrongArgumentError, count, duration, message_id, moment
+
+DATABASE, BROKER, EXCHANGE = "DOMAINKIT_DATABASE_URL", "DOMAINKIT_BROKER_URL", "DOMAINKIT_EXCHANGE"
+"""The variables of the environment that stand for options: those with a password are kept off the command line."""
+
+_RETENTION = timedelta(days=7)
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command `relay`."""
+    parser = commands.add_parser(
+        "relay",
+        help="send what is in an outbox to a broker",
+        description="Send what is in an outbox to a broker, until it is stopped (SIGTERM or Ctrl-C).",
+        epilog="Times are seconds, or a number with s, m, h or d: 30, 1.5h, 7d.",
+    )
+    _add_places(parser)
+    _add_settings(parser)
+    _add_operations(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    places = parser.add_argument_group("from where, to where")
+    places.add_argument("--database", metavar="URL", help=f"sqlite:///tasks.db, postgresql://...; or {DATABASE}")
+    places.add_argument("--table", default="outbox", help="default: outbox")
+    places.add_argument("--schema", help="of PostgreSQL, where it isn't the connection's own")
+    places.add_argument("--broker", metavar="URL", help=f"amqp://user:password@host/vhost; or {BROKER}")
+    places.add_argument("--exchange", help=f"that messages are published to; or {EXCHANGE}")
+    places.add_argument("--publisher", metavar="MODULE:NAME", help="an AsyncMessagePublisher, or what makes one")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    settings = parser.add_argument_group("how")
+    settings.add_argument("--once", action="store_true", help="end when nothing is left that could be sent now")
+    settings.add_argument("--wait", action="store_true", help="wait for a database that can't be reached at the start")
+    settings.add_argument("--batch", type=count, default=500, help="messages claimed at a time; default: 500")
+    settings.add_argument("--concurrency", type=count, default=100, help="keys sent side by side; default: 100")
+    settings.add_argument("--lease", type=duration, default=timedelta(seconds=60), help="of a claim; default: 60")
+    settings.add_argument("--poll", type=duration, default=timedelta(seconds=0.5), help="where idle; default: 0.5")
+    settings.add_argument("--max-attempts", type=count, default=10, help="before a message is parked; default: 10")
+    settings.add_argument(
+        "--retention", type=_retention, default=_RETENTION, help="of what was sent, or `forever`; default: 7d"
+    )
+
+
+def _add_operations(parser: argparse.ArgumentParser) -> None:
+    title = "instead of sending"
+    operations = parser.add_argument_group(title).add_mutually_exclusive_group()
+    operations.add_argument("--status", action="store_true", help="tell where the outbox stands")
+    operations.add_argument(
+        "--release", nargs="?", const=True, type=message_id, metavar="ID", help="try parked messages again, or one"
+    )
+    operations.add_argument("--release-key", metavar="KEY", help="try the parked messages of a key again")
+    operations.add_argument("--discard", type=message_id, metavar="ID", help="give up a parked message")
+    operations.add_argument("--replay", type=message_id, metavar="ID", help="send a message again")
+    operations.add_argument("--replay-since", type=moment, metavar="TIME", help="send all again since then")
+    parser.add_argument("--json", action="store_true", help="with --status: for programs")
+
+
+def _retention(text: str) -> timedelta | None:
+    return None if text == "forever" else duration(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    options.database = options.database or os.environ.get(DATABASE)
+    if not options.database:
+        raise WrongArgumentError(f"no database: give --database, or set {DATABASE}")
+    if options.json and not options.status:
+        raise WrongArgumentError("--json goes with --status")
+    from domainkit.cli import _operating, _relaying  # noqa: PLC0415  (they need the extra `sql`)
+
+    if _operating.is_asked_for(options):
+        return _operating.run(options)
+    options.broker = options.broker or os.environ.get(BROKER)
+    options.exchange = options.exchange or os.environ.get(EXCHANGE)
+    return _relaying.run(options)
