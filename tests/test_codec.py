@@ -351,21 +351,25 @@ class TestLimits:
                 problem.code for problem in problems_of(MessageCodec(TaskCreated, limits=limits).decode(raw))
             ]
 
-    @pytest.mark.parametrize("key", ["meta", "other"])
-    def test_what_no_field_has_counts_as_well(self, key: str) -> None:
+    @pytest.mark.parametrize("place", ["the envelope", "the attributes", "the meta"])
+    def test_what_no_field_has_counts_as_well(self, place: str) -> None:
         """In the meta and in unknown keys, objects go as deep as the limit says and no deeper, and text is UTF-8."""
         sent = TaskRemoved(TaskId.v4())
-        codec = task_codec(limits=Limits(max_depth=5))
+        codec = task_codec(limits=Limits(max_depth=6))
+        before, after = {
+            "the envelope": (b',"meta":{}', b',"other":{"a":%b},"meta":{}'),
+            "the attributes": (b'"attributes":{', b'"attributes":{"other":%b,'),
+            "the meta": (b',"meta":{}', b',"meta":{"a":%b}'),
+        }[place]
 
         def with_value(value: bytes) -> Result[Message, InvalidMessage]:
-            meta = b"" if key == "meta" else b',"meta":{}'
-            return codec.decode(codec.encode(sent).replace(b',"meta":{}', b',"%b":%b%b' % (key.encode(), value, meta)))
+            return codec.decode(codec.encode(sent).replace(before, after % value))
 
-        for depth in (1, 2, 3):
-            meta = with_value(b'{"a":' * depth + b"1" + b"}" * depth).unwrap().header.meta
-            assert ({} if key == "other" else {"a": 1} if depth == 1 else meta) == meta
-        assert ["limit"] == [problem.code for problem in problems_of(with_value(b'{"a":' * 4 + b"1" + b"}" * 4))]
-        assert ["json"] == [problem.code for problem in problems_of(with_value(b'{"a":"\xff"}'))]
+        for depth in (0, 1, 3):
+            found = with_value(b'{"b":' * depth + b"1" + b"}" * depth).unwrap()
+            assert (place == "the meta") == ("a" in found.header.meta)
+        assert ["limit"] == [problem.code for problem in problems_of(with_value(b'{"b":' * 4 + b"1" + b"}" * 4))]
+        assert ["json"] == [problem.code for problem in problems_of(with_value(b'"\xff"'))]
 
     def test_a_class_inside_itself_goes_as_deep_as_the_limit(self) -> None:
         """A tree that fits is read, and one that is a level deeper is refused, whatever its class would take."""

@@ -87,6 +87,15 @@ def test_the_depth_of_any_brackets(steps: list[str], most: int) -> None:
     assert (max(depths) > most) == is_deeper(text.encode() + b"]" * depths[-1], most)
 
 
+@pytest.mark.parametrize("depth", range(1, 40))
+def test_the_depth_of_one_peak(depth: int) -> None:
+    """A peak is found wherever it lies among the eight brackets that are looked at together."""
+    for before in (b"", b"[]", b"[[]]", b"[][][]"):
+        data = before + b"[" * depth + b"]" * depth
+        assert is_deeper(data, depth - 1) or depth == 1
+        assert not is_deeper(data, max(depth, 2))
+
+
 MEGABYTES = 4 * 1024 * 1024
 HOSTILE: dict[str, bytes] = {
     "opened": b"[",
