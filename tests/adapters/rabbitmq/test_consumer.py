@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
+from pamqp.common import FieldValue
 from rabbits import CODEC, Board, CreateTask, TaskCreated, TaskRenamed, outgoing, until
 from returns.result import Failure, Result, Success
 
@@ -541,6 +542,31 @@ async def test_a_task_that_is_cancelled_lets_go(board: Board) -> None:
         await running
     async with consumer(board, heard):
         assert ["milk"] == await heard.heard(1)
+
+
+@pytest.mark.parametrize("single_active", [False, True])
+async def test_its_queues_are_durable_and_lose_no_dead_letter(url: str, single_active: bool) -> None:
+    """They are quorum queues; dead letters go to their queue at least once, which the broker does under these settings.
+
+    Declaring a queue with other settings is an error: the broker compares them.
+    """
+    async with Board(url, single_active=single_active) as board:
+        async with consumer(board, Heard()):
+            pass
+        name = board.subscriber("greeter")
+        arguments: dict[str, FieldValue] = {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 2,
+            "x-dead-letter-exchange": board.topology.dead_letter_exchange,
+            "x-dead-letter-routing-key": name,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
+        active: dict[str, FieldValue] = {"x-single-active-consumer": True} if single_active else {}
+        await board.channel.declare_queue(name, durable=True, arguments={**arguments, **active})
+        letters = dead_letter_queue(name)
+        kept: dict[str, FieldValue] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+        await board.channel.declare_queue(letters, durable=True, arguments=kept)
 
 
 async def test_declaring_again_changes_nothing(board: Board) -> None:

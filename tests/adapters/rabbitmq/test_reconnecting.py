@@ -50,6 +50,7 @@ def consumer(board: Board, titles: Titles) -> RabbitMqConsumer:
         CODEC,
         subscribers={"greeter": TaskCreated.handled_by(titles.note)},
         backoff=Backoff(timedelta(0)),
+        stop_within=timedelta(seconds=1),
     )
 
 
