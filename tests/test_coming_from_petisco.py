@@ -176,21 +176,3 @@ def test_petisco_writes_none_for_a_falsy_value_object() -> None:
 
     assert {"count": None} == OldPage(count=OldCount.from_value(0)).model_dump()
     assert {"count": 0} == domainkit.make_converter(unwrap_value_objects=False).unstructure(Page(Count(0)))
-
-
-def test_routing_keys_are_those_of_petisco() -> None:
-    """An event and a command are routed on RabbitMQ by the key that petisco gives them."""
-    rabbitmq = pytest.importorskip("domainkit.adapters.rabbitmq", reason="needs the extra rabbitmq")
-    formatting = pytest.importorskip(
-        "petisco.extra.rabbitmq.application.message.formatter.rabbitmq_message_queue_name_formatter"
-    )
-
-    class TaskCreatedAgain(petisco.DomainEvent): ...
-
-    class CreateTask(petisco.Command): ...
-
-    topology = rabbitmq.RabbitMqTopology("acme.tasks", service="core")
-    for old in (TaskCreatedAgain(), CreateTask()):
-        new = domainkit.MessageInfo(old.get_message_name(), old.get_message_version(), old.get_message_type())
-
-        assert topology.routing_key(new) == formatting.RabbitMqMessageQueueNameFormatter.format(old, "acme.tasks")

@@ -1,0 +1,60 @@
+"""The pages of guarantees name the test that shows each promise: those tests exist, and each promise has one."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXPLANATION = ROOT / "docs" / "explanation"
+TEST = re.compile(r"`((?:tests|domainkit)/[\w/]+\.py)::([\w:]+)`")
+
+
+@cache
+def _tests_of(file: Path) -> frozenset[str]:
+    """Return the tests of a file, those of a class as `Class::test`."""
+    body = ast.parse(file.read_text("utf-8")).body
+    classes = [node for node in body if isinstance(node, ast.ClassDef)]
+    inside = [f"{cls.name}::{name}" for cls in classes for name in _tests(cls.body)]
+    return frozenset([*_tests(body), *inside])
+
+
+def _tests(body: list[ast.stmt]) -> list[str]:
+    functions = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [name for name in functions if name.startswith("test_")]
+
+
+@pytest.mark.parametrize("page", ["guarantees.md", "delivery.md"])
+def test_every_test_that_is_named_exists(page: str) -> None:
+    """Each `file::test` of the page is a test in that file."""
+    named = TEST.findall((EXPLANATION / page).read_text("utf-8"))
+
+    assert named
+    assert [] == [f"{file}::{test}" for file, test in named if not _exists(ROOT / file, test)]
+
+
+def _exists(file: Path, test: str) -> bool:
+    return file.is_file() and test in _tests_of(file)
+
+
+def test_every_promise_names_a_test() -> None:
+    """Each row of a table of guarantees names a test, or says in words that nothing is promised."""
+    rows = re.findall(r"^\| (?!promise|---)(.*)\|$", (EXPLANATION / "guarantees.md").read_text("utf-8"), re.MULTILINE)
+
+    assert len(rows) > 40
+    assert [] == [row for row in rows if not TEST.search(row)]
+
+
+def test_sqlite_writes_through(tmp_path: Path) -> None:
+    """An engine leaves SQLite at synchronous=FULL (2), with a write-ahead log: each commit is synced to the disk."""
+    pytest.importorskip("sqlalchemy", reason="needs the extra sql")
+    from domainkit.adapters.sqlalchemy import make_engine  # noqa: PLC0415  # after it is known to be there
+
+    engine = make_engine(f"sqlite:///{tmp_path}/tasks.db")
+    with engine.connect() as connection:
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("synchronous", "journal_mode")]
+    engine.dispose()
+
+    assert [2, "wal"] == found
