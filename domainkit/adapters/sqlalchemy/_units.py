@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from threading import get_ident
 from types import MappingProxyType
@@ -104,8 +104,14 @@ def writing(unit: Unit) -> Iterator[Connection]:
         raise
 
 
-def commit_failure(error: DBAPIError | OSError) -> BaseException:
-    """Return what to raise after a failed commit: the error itself where it is sure that nothing was stored."""
+def commit_failure(connection: Connection, error: DBAPIError | OSError) -> BaseException:
+    """Take a failed commit back, and return what to raise: the error itself where it is sure that nothing was stored.
+
+    SQLite leaves the transaction open where a deferred constraint failed, and SQLAlchemy sees it as ended.
+    """
+    if not connection.invalidated:
+        with suppress(Exception):  # the connection is gone, and the database rolls back by itself
+            connection.connection.rollback()
     return (
         error
         if _is_definite(error)

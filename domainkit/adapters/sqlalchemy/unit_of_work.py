@@ -82,7 +82,7 @@ class UnitOfWork:
             try:
                 transaction.commit()
             except (DBAPIError, OSError) as error:
-                raise commit_failure(error) from error
+                raise commit_failure(connection, error) from error
 
     @contextmanager
     def joining(self, connection: Connection) -> Iterator[Connection]:
@@ -180,7 +180,7 @@ class AsyncUnitOfWork:
             try:
                 await transaction.commit()
             except (DBAPIError, OSError) as error:
-                raise commit_failure(error) from error
+                raise await connection.run_sync(commit_failure, error) from error
 
     @asynccontextmanager
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:

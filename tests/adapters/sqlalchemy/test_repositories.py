@@ -1,0 +1,498 @@
+"""What a SQL repository promises beyond the contract: what it stores, what it refuses, and how it says so."""
+
+import json
+import traceback
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from attrs import frozen
+from cattrs import Converter
+from databases import METADATA, OUTBOX, TASKS, Database, stored_messages, stored_versions
+from returns.result import Failure, Success
+from sqlalchemy import (
+    Column,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    create_engine,
+    event,
+    insert,
+    select,
+)
+from sqlalchemy.exc import IntegrityError
+
+from domainkit import (
+    AggregateAlreadyExistError,
+    AggregateNotFoundError,
+    AggregateRoot,
+    AggregateVersionConflictError,
+    DomainEvent,
+    UnknownMessage,
+    UnsupportedTypeError,
+    handling,
+    make_converter,
+    values,
+)
+from domainkit.adapters.sqlalchemy import (
+    RowMapper,
+    SqlCrudRepository,
+    StoredStateError,
+    UnitOfWork,
+    aggregate_table,
+)
+from domainkit.testing import SampleCreateTask, SampleTask, SampleTaskId, SampleTitle
+
+Tasks = SqlCrudRepository[SampleTask, SampleTaskId]
+
+
+@pytest.fixture
+def engine(database: Database) -> Iterator[Engine]:
+    """Return an engine of each kind; the tables are there."""
+    with database.engine(METADATA) as made:
+        yield made
+
+
+@pytest.fixture
+def tasks(engine: Engine) -> Tasks:
+    """Return a repository with an outbox."""
+    return Tasks(SampleTask, TASKS, UnitOfWork(engine, outbox=OUTBOX))
+
+
+def new_task() -> SampleTask:
+    """Return a task that has recorded one event."""
+    return SampleTask.create("Buy milk")
+
+
+def run_statements(engine: Engine) -> list[str]:
+    """Return a list that grows with each statement that the engine sends."""
+    found: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def see(_: Any, __: Any, statement: str, *___: Any) -> None:
+        found.append(statement)
+
+    return found
+
+
+def test_a_save_with_one_event_is_two_statements(engine: Engine, tasks: Tasks) -> None:
+    """State first, outbox second, and nothing else is sent but the transaction's begin and end."""
+    tasks.save(new_task()).unwrap()
+    found = run_statements(engine)
+    tasks.save(new_task()).unwrap()
+
+    assert ["INSERT INTO tasks", "INSERT INTO outbox"] == [" ".join(one.split()[:3]) for one in found]
+
+
+def test_an_update_with_one_event_is_two_statements(engine: Engine, tasks: Tasks) -> None:
+    """State first, outbox second."""
+    task = tasks.save(new_task()).unwrap().record(DomainEvent())
+    found = run_statements(engine)
+    tasks.update(task).unwrap()
+
+    assert ["UPDATE tasks SET", "INSERT INTO outbox"] == [" ".join(one.split()[:3]) for one in found]
+
+
+def test_events_stand_in_the_outbox_once_they_are_saved(engine: Engine, tasks: Tasks) -> None:
+    """Save, update and remove_aggregate store what was recorded, in its order, and return an aggregate without it."""
+    first, second, third = (DomainEvent() for _ in range(3))
+    saved = tasks.save(SampleTask(SampleTitle("Buy milk")).record(first)).unwrap()
+    updated = tasks.update(saved.record(second, third)).unwrap()
+    last = DomainEvent()
+    removed = tasks.remove_aggregate(updated.record(last)).unwrap()
+
+    assert [()] * 3 == [one.domain_events for one in (saved, updated, removed)]
+    assert [first, second, third, last] == stored_messages(engine)
+    assert {} == stored_versions(engine)
+
+
+def test_events_have_the_id_of_their_aggregate_as_key(engine: Engine, tasks: Tasks) -> None:
+    """A relay keeps the order of messages with one key: that of an aggregate's versions."""
+    task = tasks.save(new_task()).unwrap()
+    tasks.update(task.record(DomainEvent())).unwrap()
+
+    with engine.connect() as connection:
+        keys = connection.scalars(select(OUTBOX.table.c.ordering_key)).all()
+    assert [str(task.aggregate_id)] * 2 == keys
+
+
+def test_an_event_that_was_stored_is_not_stored_again(engine: Engine, tasks: Tasks) -> None:
+    """Who goes on with the aggregate that he gave to save still has its events in hand: they are stored once."""
+    task = new_task()
+    tasks.save(task).unwrap()
+    tasks.update(task.record(DomainEvent(), DomainEvent())).unwrap()
+
+    assert 3 == len(stored_messages(engine))
+
+
+def test_without_an_outbox_the_aggregate_keeps_its_events(engine: Engine) -> None:
+    """Nobody took them over: they are left to the caller, after save, update and remove_aggregate."""
+    tasks, task = Tasks(SampleTask, TASKS, UnitOfWork(engine)), new_task()
+    saved = tasks.save(task).unwrap()
+    updated = tasks.update(saved).unwrap()
+
+    assert [task.domain_events] * 2 == [saved.domain_events, updated.domain_events]
+    assert Success(updated) == tasks.remove_aggregate(updated)
+    assert task.domain_events == updated.domain_events
+    assert [] == stored_messages(engine)
+
+
+def test_what_is_refused_stores_no_events(engine: Engine, tasks: Tasks) -> None:
+    """A Failure stores nothing: neither state nor events."""
+    task = tasks.save(new_task()).unwrap()
+    known = stored_messages(engine)
+    stale = attrs.evolve(task, aggregate_version=5).record(DomainEvent())
+    missing = new_task()
+
+    assert isinstance(tasks.save(task.record(DomainEvent())).failure(), AggregateAlreadyExistError)
+    assert isinstance(tasks.update(stale).failure(), AggregateVersionConflictError)
+    assert isinstance(tasks.update(missing).failure(), AggregateNotFoundError)
+    assert isinstance(tasks.remove_aggregate(stale).failure(), AggregateVersionConflictError)
+    assert isinstance(tasks.remove_aggregate(missing).failure(), AggregateNotFoundError)
+    assert known == stored_messages(engine)
+    assert {str(task.aggregate_id): 1} == stored_versions(engine)
+
+
+def test_a_conflict_names_the_stored_version(tasks: Tasks) -> None:
+    """The error says which version is stored, which was expected, and where."""
+    task = tasks.save(new_task()).unwrap()
+    tasks.update(task).unwrap()
+
+    expected = AggregateVersionConflictError(task.aggregate_id, 1, 2, "SqlCrudRepository")
+    assert Failure(expected) == tasks.update(task)
+
+
+def test_errors_name_repository_and_table(engine: Engine) -> None:
+    """Errors have the name that was given."""
+    tasks, task = Tasks(SampleTask, TASKS, UnitOfWork(engine), repository_name="board"), new_task()
+    tasks.save(task).unwrap()
+
+    assert Failure(AggregateAlreadyExistError(task.aggregate_id, "board", "tasks")) == tasks.save(task)
+
+
+def test_id_and_version_stand_in_their_columns_alone(engine: Engine, tasks: Tasks) -> None:
+    """The state holds neither of them, nor the recorded events; it is what `make_converter()` writes else."""
+    task = new_task()
+    tasks.save(task).unwrap()
+    with engine.connect() as connection:
+        row = connection.execute(select(TASKS)).one()
+    wanted = make_converter().unstructure(task)
+    del wanted["aggregate_id"], wanted["aggregate_version"]
+
+    assert (task.aggregate_id.value, 1) == (row.id, row.version)
+    assert wanted == json.loads(row.state)
+
+
+@pytest.mark.parametrize("converter", [None, make_converter()], ids=["wire", "converter"])
+def test_a_state_of_an_older_class_is_read(engine: Engine, converter: Converter | None) -> None:
+    """A field with a default may be absent, and one that the class has no more is ignored."""
+    tasks = Tasks(SampleTask, TASKS, UnitOfWork(engine), converter=converter)
+    task = SampleTask(SampleTitle("Buy milk"))
+    state = '{"title": "Buy milk", "color": "green"}'
+    with engine.begin() as connection:
+        connection.execute(insert(TASKS).values(id=task.aggregate_id.value, version=1, state=state))
+
+    assert Success(task) == tasks.retrieve(task.aggregate_id)
+
+
+SECRET = "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("state", "paths"),
+    [
+        ('{"title": 5, "steps": ["", "s3cret", 7]}', ["$.title", "$.steps[0]", "$.steps[2]"]),
+        ('{"title": "s3cret", "reward": "s3cret"}', ["$.reward"]),
+        ('{"done": "s3cret"}', ["$.title", "$.done"]),
+        ("s3cret", ["$"]),
+        ('["s3cret"]', ["$"]),
+        ("[" * 100_000, ["$"]),
+    ],
+)
+@pytest.mark.parametrize("converter", [None, make_converter()], ids=["wire", "converter"])
+def test_a_state_that_cannot_be_read_is_told(
+    engine: Engine, converter: Converter | None, state: str, paths: list[str]
+) -> None:
+    """The error names table, id and each path, and never a value; for one aggregate and for all of them."""
+    tasks, task_id = Tasks(SampleTask, TASKS, UnitOfWork(engine), converter=converter), SampleTaskId.v4()
+    with engine.begin() as connection:
+        connection.execute(insert(TASKS).values(id=task_id.value, version=1, state=state))
+
+    for read in (lambda: tasks.retrieve(task_id), tasks.retrieve_all):
+        with pytest.raises(StoredStateError) as raised:
+            read()
+        assert sorted(paths) == sorted({problem.path for problem in raised.value.problems})
+        assert str(task_id) == raised.value.uuid_value
+        shown = "".join(traceback.format_exception(raised.value))
+        assert "'tasks'" in shown
+        assert all(f"{path}:" in shown for path in paths)
+        assert SECRET not in shown
+
+
+@pytest.mark.parametrize("converter", [None, make_converter()], ids=["wire", "converter"])
+def test_a_version_that_cannot_be_is_told(engine: Engine, converter: Converter | None) -> None:
+    """A version of 0 was stored by something else."""
+    tasks, task_id = Tasks(SampleTask, TASKS, UnitOfWork(engine), converter=converter), SampleTaskId.v4()
+    with engine.begin() as connection:
+        connection.execute(insert(TASKS).values(id=task_id.value, version=0, state='{"title": "Buy milk"}'))
+
+    with pytest.raises(StoredStateError):
+        tasks.retrieve(task_id)
+
+
+def test_what_could_not_be_read_back_is_not_stored(engine: Engine, tasks: Tasks) -> None:
+    """A state that JSON can't carry is refused before anything is sent: with its path, and without the value."""
+    wrong = attrs.evolve(new_task(), reward=Decimal("NaN"))
+    broken = attrs.evolve(new_task(), title=SampleTitle("\ud800"))
+    found = run_statements(engine)
+
+    with pytest.raises(ValueError, match=r"^SampleTask: it could not be read back once stored: \$\.reward: expected"):
+        tasks.save(wrong)
+    with pytest.raises(ValueError, match=r"^SampleTask: it could not be read back once stored"):
+        tasks.update(broken)
+    assert [] == found
+
+
+def test_an_event_that_the_outbox_does_not_know_is_not_stored(engine: Engine, tasks: Tasks) -> None:
+    """It is refused before anything is sent, and the state is not stored either."""
+
+    class Forgotten(DomainEvent): ...
+
+    found = run_statements(engine)
+    with pytest.raises(UnknownMessage, match="Forgotten"):
+        tasks.save(new_task().record(Forgotten()))
+    assert [] == found
+
+
+def test_an_aggregate_of_a_subclass_is_refused(tasks: Tasks) -> None:
+    """Its own class would not be stored: it would come back as another."""
+
+    @frozen
+    class Chore(SampleTask): ...
+
+    with pytest.raises(TypeError, match=r"^SqlCrudRepository: expected a SampleTask, not a .*Chore"):
+        tasks.save(Chore(SampleTitle("Sweep")))
+
+
+def test_an_id_of_another_class_is_refused(tasks: Tasks) -> None:
+    """An id of the wrong class is a bug, and finds nothing by chance."""
+    other: Any = values.Uuid.v4()
+    for call in (tasks.retrieve, tasks.remove):
+        with pytest.raises(TypeError, match=r"^SqlCrudRepository: expected a SampleTaskId, not a Uuid$"):
+            call(other)
+
+
+def test_the_cause_of_an_event_is_stored(engine: Engine, tasks: Tasks) -> None:
+    """An event that is recorded while a message is handled says what caused it."""
+    command = SampleCreateTask(SampleTaskId.v4())
+    with handling(command):
+        tasks.save(new_task()).unwrap()
+
+    (stored,) = stored_messages(engine)
+    assert str(command.header.id) == stored.header.meta["causation_id"]
+
+
+def test_another_unique_column_is_an_exception(database: Database) -> None:
+    """Only the id makes an aggregate one that exists already: whatever else must be unique is the user's own affair."""
+    metadata = MetaData()
+    table = aggregate_table(metadata, "unique_tasks")
+    table.append_constraint(UniqueConstraint(table.c.state))
+    with database.engine(metadata) as engine:
+        tasks, task = Tasks(SampleTask, table, UnitOfWork(engine)), SampleTask(SampleTitle("Buy milk"))
+        tasks.save(task).unwrap()
+        with pytest.raises(IntegrityError):
+            tasks.save(attrs.evolve(task, aggregate_id=SampleTaskId.v4()))
+
+
+# What is refused when a repository is made
+
+
+@pytest.fixture
+def unit_of_work() -> Iterator[UnitOfWork]:
+    """Return a unit of work over a database that nobody connects with."""
+    engine = create_engine("sqlite:///never")
+    yield UnitOfWork(engine)
+    engine.dispose()
+
+
+def columns(**changes: Column[Any] | None) -> Table:
+    """Return a table for aggregates with some columns changed or left out."""
+    whole: dict[str, Column[Any] | None] = {
+        "position": Column("position", Integer, primary_key=True),
+        "id": Column("id", Uuid(), unique=True),
+        "version": Column("version", Integer),
+        "state": Column("state", Text),
+    }
+    return Table("tasks", MetaData(), *[column for column in (whole | changes).values() if column is not None])
+
+
+@pytest.mark.parametrize("name", ["position", "id", "version", "state"])
+def test_a_table_without_a_column_is_refused(unit_of_work: UnitOfWork, name: str) -> None:
+    """The error names the table and the column."""
+    with pytest.raises(ValueError, match=rf"^table 'tasks': the columns {name} are missing"):
+        Tasks(SampleTask, columns(**{name: None}), unit_of_work)
+
+
+def test_a_table_with_an_id_of_another_type_is_refused(unit_of_work: UnitOfWork) -> None:
+    """Ids are UUIDs for the database too."""
+    for kind in (String(36), Uuid(as_uuid=False)):
+        with pytest.raises(ValueError, match=r"^table 'tasks': the column id must have the type sqlalchemy\.Uuid\(\)"):
+            Tasks(SampleTask, columns(id=Column("id", kind, unique=True)), unit_of_work)
+
+
+def test_a_table_whose_id_is_not_unique_is_refused(unit_of_work: UnitOfWork) -> None:
+    """Two rows with one id would be two aggregates."""
+    plain = columns(id=Column("id", Uuid()))
+    Index("ix", plain.c.id)
+    together = columns(id=Column("id", Uuid()))
+    together.append_constraint(UniqueConstraint("id", "version"))
+    for table in (plain, together):
+        with pytest.raises(ValueError, match=r"^table 'tasks': the column id must be unique, alone"):
+            Tasks(SampleTask, table, unit_of_work)
+
+
+def test_an_id_may_be_unique_in_each_way(unit_of_work: UnitOfWork) -> None:
+    """As primary key, by a constraint, by an index."""
+    primary = columns(id=Column("id", Uuid(), primary_key=True), position=Column("position", Integer))
+    by_index = columns(id=Column("id", Uuid()))
+    Index("ix", by_index.c.id, unique=True)
+    for table in (primary, by_index, columns()):
+        Tasks(SampleTask, table, unit_of_work)
+
+
+def test_a_class_that_cannot_be_stored_is_refused(unit_of_work: UnitOfWork) -> None:
+    """What is no aggregate, what isn't decorated, and a field that JSON can't carry."""
+    wrong: Any = DomainEvent
+
+    @frozen
+    class Odd(AggregateRoot):
+        value: object
+
+    class Undecorated(AggregateRoot):
+        value: int
+
+    with pytest.raises(TypeError, match="expected a class of aggregates"):
+        Tasks(wrong, columns(), unit_of_work)
+    with pytest.raises(TypeError, match="expected a class of aggregates"):
+        Tasks(wrong(), columns(), unit_of_work)
+    with pytest.raises(UnsupportedTypeError, match=r"Odd\.value"):
+        SqlCrudRepository[Odd](Odd, columns(), unit_of_work)
+    with pytest.raises(UnsupportedTypeError, match=r"Odd\.value"):
+        SqlCrudRepository[Odd](Odd, columns(), unit_of_work, converter=make_converter())
+    with pytest.raises(TypeError, match=r"write @attrs\.frozen above"):
+        SqlCrudRepository[Undecorated](Undecorated, columns(), unit_of_work)
+
+
+def test_a_converter_beside_a_mapper_is_refused(unit_of_work: UnitOfWork) -> None:
+    """One of them puts the state into the row."""
+
+    class Mapper(RowMapper[SampleTask]):
+        def to_row(self, aggregate: SampleTask) -> dict[str, object]:
+            raise NotImplementedError
+
+        def from_row(self, row: Any) -> SampleTask:
+            raise LookupError("no task")
+
+    with pytest.raises(TypeError, match=r"^SampleTask: a mapper needs no converter"):
+        Tasks(SampleTask, columns(), unit_of_work, converter=make_converter(), mapper=Mapper())
+
+
+def test_another_database_is_refused() -> None:
+    """Only SQLite and PostgreSQL have been tried."""
+    engine = create_engine("sqlite:///never")
+    engine.dialect.name = "mysql"
+    with pytest.raises(ValueError, match="it knows SQLite and PostgreSQL, not mysql"):
+        Tasks(SampleTask, columns(), UnitOfWork(engine))
+    engine.dispose()
+
+
+def test_an_exception_of_a_mapper_says_which_row(database: Database) -> None:
+    """What the user's own code raises reaches him, with a note that names the table and the id."""
+
+    class Mapper(RowMapper[SampleTask]):
+        def to_row(self, aggregate: SampleTask) -> dict[str, object]:
+            return {"state": "{}"}
+
+        def from_row(self, row: Any) -> SampleTask:
+            raise LookupError("no task")
+
+    with database.engine(METADATA) as engine:
+        tasks, task = Tasks(SampleTask, TASKS, UnitOfWork(engine), mapper=Mapper()), new_task()
+        tasks.save(task).unwrap()
+        with pytest.raises(LookupError) as raised:
+            tasks.retrieve(task.aggregate_id)
+    assert [f"table 'tasks', id {task.aggregate_id}"] == raised.value.__notes__
+
+
+# A converter of the user's own
+
+
+def test_the_hooks_of_a_converter_write_and_read(engine: Engine) -> None:
+    """A converter of the user's own has its say in what is stored."""
+    converter = make_converter()
+    converter.register_unstructure_hook(SampleTitle, lambda title: {"text": title.value})
+    converter.register_structure_hook(SampleTitle, lambda data, _: SampleTitle(data["text"]))
+    tasks, task = Tasks(SampleTask, TASKS, UnitOfWork(engine), converter=converter), new_task()
+    tasks.save(task).unwrap()
+
+    with engine.connect() as connection:
+        assert '"title":{"text":"Buy milk"}' in connection.scalars(select(TASKS.c.state)).one()
+    assert Success(task) == tasks.retrieve(task.aggregate_id)
+
+
+def test_a_converter_that_writes_no_object_is_refused(engine: Engine) -> None:
+    """A state is a JSON object."""
+    converter = make_converter()
+    converter.register_unstructure_hook(SampleTask, lambda task: [task.title.value])
+    with pytest.raises(TypeError, match="the converter must write it as a dict, not as a list"):
+        Tasks(SampleTask, TASKS, UnitOfWork(engine), converter=converter).save(new_task())
+
+
+def test_a_hook_that_fails_is_told_without_the_value(engine: Engine) -> None:
+    """A hook for the whole class that raises has no paths to tell."""
+    converter = make_converter()
+    tasks, task = Tasks(SampleTask, TASKS, UnitOfWork(engine), converter=converter), new_task()
+    tasks.save(task).unwrap()
+
+    def refuse(data: object, _: object) -> SampleTask:
+        raise LookupError(SECRET)
+
+    converter.register_structure_hook(SampleTask, refuse)
+    with pytest.raises(StoredStateError, match=r"\$: expected a state that the converter takes") as raised:
+        tasks.retrieve(task.aggregate_id)
+    assert SECRET not in str(raised.value)
+
+
+# Schemas that are translated, columns with defaults of their own
+
+
+def test_schemas_are_translated(database: Database) -> None:
+    """A map of schemas, as SQLAlchemy knows it, holds for what is stored too."""
+    metadata = MetaData()
+    table = aggregate_table(metadata, "moved", schema="elsewhere")
+    with database.engine() as plain:
+        engine = plain.execution_options(schema_translate_map={"elsewhere": None})
+        metadata.create_all(engine)
+        tasks, task = Tasks(SampleTask, table, UnitOfWork(engine)), new_task()
+        saved = tasks.save(task).unwrap()
+        assert 2 == tasks.update(saved).unwrap().aggregate_version
+
+
+def test_columns_with_defaults_of_python_are_filled(database: Database) -> None:
+    """A column that the user added to the table gets what he set as its default."""
+    metadata = MetaData()
+    table = aggregate_table(metadata, "tagged")
+    table.append_column(Column("tag", Text, default=lambda: "computed", nullable=False))
+    with database.engine(metadata) as engine:
+        tasks = Tasks(SampleTask, table, UnitOfWork(engine))
+        tasks.update(tasks.save(new_task()).unwrap()).unwrap()
+        with engine.connect() as connection:
+            assert "computed" == connection.scalar(select(table.c.tag))
