@@ -94,6 +94,15 @@ class RabbitMq:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let it hang inside of the `with` block: connections stay, and nothing is answered."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
     def end(self) -> None:
         """Kill it and what it needs."""
         self.kill()

@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 import logging
-import signal
 import socket
 import sys
 import time
@@ -58,12 +57,12 @@ async def test_confirms_are_not_awaited_one_after_the_other(own_broker: RabbitMq
         await board.queue()
         async with RabbitMqPublisher(board.url, board.topology) as publisher:
             assert Success(None) == await publisher.publish(outgoing("first"))
-            own_broker.signal(signal.SIGSTOP)
-            waiting = [asyncio.create_task(publisher.publish(outgoing(str(number)))) for number in range(50)]
-            await asyncio.sleep(0.3)
-            assert 50 == sum(not one.done() for one in _confirmations(publisher))
-            own_broker.signal(signal.SIGCONT)
+            with own_broker.hanging():
+                waiting = [asyncio.create_task(publisher.publish(outgoing(str(number)))) for number in range(50)]
+                await asyncio.sleep(0.3)
+                on_their_way = sum(not one.done() for one in _confirmations(publisher))
             assert [Success(None)] * 50 == await asyncio.gather(*waiting)
+            assert 50 == on_their_way
 
 
 async def test_a_message_that_no_queue_is_bound_for_is_refused(board: Board) -> None:
@@ -185,16 +184,13 @@ async def test_messages_on_their_way_end_when_the_publisher_is_closed(own_broker
         await board.queue()
         publisher = RabbitMqPublisher(board.url, board.topology, timeout=timedelta(seconds=3))
         assert Success(None) == await publisher.publish(outgoing("a"))
-        own_broker.signal(signal.SIGSTOP)
-        try:
+        with own_broker.hanging():
             start = time.monotonic()
             waiting = [asyncio.create_task(publisher.publish(outgoing(str(number)))) for number in range(20)]
             await asyncio.sleep(0.2)
             await publisher.close()
             assert {BusCannotPublish} == {type(result.failure()) for result in await asyncio.gather(*waiting)}
             assert 8 > time.monotonic() - start
-        finally:
-            own_broker.signal(signal.SIGCONT)
 
 
 async def test_a_cancelled_call_passes_through(own_broker: RabbitMq) -> None:
@@ -203,13 +199,12 @@ async def test_a_cancelled_call_passes_through(own_broker: RabbitMq) -> None:
         await board.queue()
         async with RabbitMqPublisher(board.url, board.topology) as publisher:
             assert Success(None) == await publisher.publish(outgoing("a"))
-            own_broker.signal(signal.SIGSTOP)
-            task = asyncio.create_task(publisher.publish(outgoing("b")))
-            await asyncio.sleep(0.2)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            own_broker.signal(signal.SIGCONT)
+            with own_broker.hanging():
+                task = asyncio.create_task(publisher.publish(outgoing("b")))
+                await asyncio.sleep(0.2)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
             assert Success(None) == await publisher.publish(outgoing("c"))
 
 
@@ -219,14 +214,13 @@ async def test_a_broker_that_hangs_is_a_failure_in_time_and_works_again_after(ow
         await board.queue()
         async with RabbitMqPublisher(board.url, board.topology, timeout=SHORT) as publisher:
             assert Success(None) == await publisher.publish(outgoing("a"))
-            own_broker.signal(signal.SIGSTOP)
-            start = time.monotonic()
-            for title in ("b", "c"):
-                error = (await publisher.publish(outgoing(title))).failure()
-                assert BusCannotPublish is type(error)
-                assert "no confirm within 1 seconds" in error.detail()
-            assert 4 > time.monotonic() - start
-            own_broker.signal(signal.SIGCONT)
+            with own_broker.hanging():
+                start = time.monotonic()
+                for title in ("b", "c"):
+                    error = (await publisher.publish(outgoing(title))).failure()
+                    assert BusCannotPublish is type(error)
+                    assert "no confirm within 1 seconds" in error.detail()
+                assert 4 > time.monotonic() - start
 
             async def works() -> bool:
                 return await publisher.publish(outgoing("d")) == Success(None)
@@ -241,10 +235,9 @@ async def test_a_message_without_confirm_ends_no_connection_that_has_others(own_
         async with RabbitMqPublisher(board.url, board.topology, timeout=SHORT) as publisher:
             assert Success(None) == await publisher.publish(outgoing("a"))
             channel = publisher._channel
-            own_broker.signal(signal.SIGSTOP)
             publisher._heard += 60  # as if the broker had confirmed others all the while
-            error = (await publisher.publish(outgoing("b"))).failure()
-            own_broker.signal(signal.SIGCONT)
+            with own_broker.hanging():
+                error = (await publisher.publish(outgoing("b"))).failure()
             assert "no confirm" in error.detail()
             assert Success(None) == await publisher.publish(outgoing("c"))
             assert channel is publisher._channel
