@@ -5,10 +5,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -21,6 +23,16 @@ _BOOT = 60.0
 SETTLED = 1.5
 """Seconds after which a new quorum queue outlives SIGKILL: RabbitMQ 3.10 writes the name of one down every half second,
 and a queue that it doesn't know the name of never has a leader again."""
+_GUARD = """
+import os, signal, sys
+for group in [int(line) for line in sys.stdin]:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
+"""Reads what was started, and kills it once whoever writes that is gone: a test run that is killed leaves no broker."""
+
 _GREETING = b"AMQP\x00\x00\x09\x01"
 
 
@@ -58,9 +70,10 @@ class RabbitMq:
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._folder, self._server = folder, server
         self._epmd_port, self._distribution = free_port(), free_port()
-        self._epmd = subprocess.Popen(
-            [epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"], stdout=subprocess.DEVNULL
+        self._guard = subprocess.Popen(
+            [sys.executable, "-c", _GUARD], stdin=subprocess.PIPE, start_new_session=True, text=True
         )
+        self._epmd = self._started([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "plugins").write_text("[].", encoding="utf-8")
         (folder / "rabbitmq.conf").write_text(
@@ -70,9 +83,7 @@ class RabbitMq:
     def start(self) -> None:
         """Start it, on the data that it left, and wait until it answers."""
         with (self._folder / "output").open("ab") as output:
-            self._process = subprocess.Popen(
-                [self._server], env=self._environment(), stdout=output, stderr=output, start_new_session=True
-            )
+            self._process = self._started([self._server], output)
         end = time.monotonic() + _BOOT
         while not answers("127.0.0.1", self.port):
             if self._process.poll() is not None or time.monotonic() > end:
@@ -106,8 +117,17 @@ class RabbitMq:
     def end(self) -> None:
         """Kill it and what it needs."""
         self.kill()
-        self._epmd.kill()
-        self._epmd.wait()
+        for process in (self._epmd, self._guard):
+            process.kill()
+            process.communicate()
+
+    def _started(self, command: list[str], output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+        sink = subprocess.DEVNULL if output is None else output
+        started = subprocess.Popen(command, env=self._environment(), stdout=sink, stderr=sink, start_new_session=True)
+        if self._guard.stdin is not None:
+            self._guard.stdin.write(f"{started.pid}\n")
+            self._guard.stdin.flush()
+        return started
 
     def _environment(self) -> dict[str, str]:
         folder = self._folder
