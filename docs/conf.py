@@ -47,6 +47,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     # The build uses no network, so that the inventories of other projects are not there to link to.
     (r"py:.*", r"(returns|cattrs|attrs?|msgspec|pydantic|starlette|fastapi|sqlalchemy|tenacity|hypothesis)\..*"),
+    (r"py:.*", r"(faststream|opentelemetry)\..*"),  # as above
     (r"py:.*", r"(uuid|datetime|decimal|collections|logging|abc|typing|types)\..*"),
     (r"py:.*", r"(Result|Converter|UUID|BaseException|Logger|ABC)"),
     (r"py:class", r"domainkit\.errors\.Identified"),  # a protocol that any id fits: nothing to derive from

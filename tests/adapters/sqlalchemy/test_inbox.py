@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -271,6 +273,50 @@ def test_a_delivery_that_waits_is_handled_where_the_first_fails(
     assert (1, 1) == store.counts
 
 
+DELIVER = """
+import sys
+from sqlalchemy import Column, MetaData, Table, Text, insert
+from domainkit import DomainEvent
+from domainkit.adapters.sqlalchemy import Inbox, UnitOfWork, inbox_table, make_engine
+
+class TaskCreated(DomainEvent): ...
+
+url, inbox, effects, *events = sys.argv[1:]
+engine = make_engine(url)
+table = Table(effects, MetaData(), Column("text", Text()))
+unit_of_work = UnitOfWork(engine)
+
+def handle(event: TaskCreated) -> None:
+    with unit_of_work.writing() as connection:
+        connection.execute(insert(table), {"text": str(event.header.id)})
+
+once = Inbox(inbox_table(MetaData(), inbox), unit_of_work).once(handle, name="handle")
+print("ready", flush=True)
+sys.stdin.readline()
+for event in events:
+    once(TaskCreated.from_json(event)).unwrap()
+engine.dispose()
+"""
+
+
+def test_deliveries_to_several_processes(store: Store, database: str) -> None:
+    """Of deliveries to several processes at the same time one has its effect, message by message."""
+    events = [TaskCreated() for _ in range(20)]
+    arguments = [database, store.inbox.name, store.effects.name, *(event.json() for event in events)]
+    command = [sys.executable, "-c", DELIVER, *arguments]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+    for process in processes:
+        process.communicate("go\n", timeout=30)
+    assert [0, 0, 0] == [process.returncode for process in processes]
+    with store.engine.connect() as connection:
+        texts = connection.execute(select(store.effects.c.text)).scalars().all()
+    assert sorted(str(event.header.id) for event in events) == sorted(texts)
+    assert (20, 20) == store.counts
+
+
 def test_inside_of_a_unit_of_work(
     store: Store, inbox: Inbox, unit_of_work: UnitOfWork, effect: Callable[[object], None]
 ) -> None:
@@ -389,7 +435,7 @@ def add_marks(store: Store, *ages: timedelta) -> None:
         connection.execute(insert(store.inbox), rows)
 
 
-DAYS = (timedelta(days=30), timedelta(days=8), timedelta(days=6), timedelta(0))
+DAYS = (timedelta(days=30), timedelta(days=8), timedelta(days=6), timedelta(days=1), timedelta(0))
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 1_000])
@@ -397,7 +443,7 @@ def test_clean_forgets_what_is_older(store: Store, inbox: Inbox, batch: int) -> 
     """Clean deletes all marks that are older, whatever the batch, and no other; it says how many."""
     add_marks(store, *DAYS)
     assert 2 == inbox.clean(timedelta(days=7), batch=batch)
-    assert 2 == store.count(store.inbox)
+    assert 3 == store.count(store.inbox)
     assert 0 == inbox.clean(timedelta(days=7), batch=batch)
 
 
@@ -531,6 +577,6 @@ async def test_async_clean(aio: AsyncStore, batch: int) -> None:
     """Clean does the same too."""
     add_marks(aio.store, *DAYS)
     assert 2 == await aio.inbox.clean(timedelta(days=7), batch=batch)
-    assert 2 == aio.store.count(aio.store.inbox)
+    assert 3 == aio.store.count(aio.store.inbox)
     with pytest.raises(ValueError, match="must be above 0"):
         await aio.inbox.clean(timedelta(0))
