@@ -1,11 +1,15 @@
 """README.md, held to its word: its example runs, its facts hold, its links lead somewhere."""
 
+import argparse
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from doctest import ELLIPSIS
+from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 import petisco
@@ -17,6 +21,7 @@ from sybil.document import Document
 from sybil.parsers.myst import PythonCodeBlockParser
 
 import domainkit
+from domainkit.cli import relay
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -28,13 +33,20 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
 
 
-def test_python_blocks_run() -> None:
+def runs_here(block: str) -> bool:
+    """Tell whether the extra is there that a block needs."""
+    return "sqlalchemy" not in block or find_spec("sqlalchemy") is not None
+
+
+def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each Python block runs, in order, and shows what it says that it shows."""
+    monkeypatch.chdir(tmp_path)  # for the database
     examples = list(Document.parse(str(README), PythonCodeBlockParser(doctest_optionflags=ELLIPSIS)).examples())
-    for example in examples:
+    for example in takewhile(lambda one: runs_here(str(one.parsed)), examples):
         example.evaluate()
 
     assert len(blocks("python")) <= len(examples)
+    assert [tmp_path / "tasks.db"] * (find_spec("sqlalchemy") is not None) == list(tmp_path.iterdir())
 
 
 def test_example_has_thirty_lines() -> None:
@@ -48,7 +60,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("readme") / "example.py"
     statements = [
         line.removeprefix(">>> ")
-        for block in blocks("python")
+        for block in takewhile(runs_here, blocks("python"))
         for line in block.splitlines()
         if not block.startswith(">>>") or re.match(r">>> .*[^=]=[^=]", line)
     ]
@@ -192,18 +204,34 @@ def test_fact_pydantic_reads_text_as_an_int() -> None:
         adapter.validate_json('"5"', strict=True)
 
 
-def test_install_command_names_the_distribution() -> None:
-    """What README.md and the tutorial tell to install is what the project is called."""
-    name = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+def test_install_commands_name_distribution_and_extras() -> None:
+    """What README.md and the tutorial tell to install is what the project is called, with extras that it has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     pages = [TEXT, (ROOT / "docs" / "tutorial.md").read_text("utf-8")]
+    found = [re.findall(r"^\$ pip install '?([\w-]+)(?:\[([\w,]+)\]')?", page, re.MULTILINE) for page in pages]
+    extras = {extra for page in found for _, listed in page for extra in listed.split(",") if extra}
+    (further,) = re.findall(r"^Further extras: (.*?)\. ", TEXT, re.MULTILINE)
 
-    assert [[name], [name]] == [re.findall(r"^\$ pip install (\S+)", page, re.MULTILINE) for page in pages]
+    assert [[project["name"]] * 4, [project["name"]]] == [[name for name, _ in page] for page in found]
+    assert set(project["optional-dependencies"]) == extras | set(re.findall(r"`(\w+)`", further))
+
+
+def test_commands_of_the_relay_are_taken() -> None:
+    """Each command of domainkit in README.md has arguments that the command line takes."""
+    parser = argparse.ArgumentParser()
+    relay.add_to(parser.add_subparsers())
+    commands = re.findall(r"^\$ python -m domainkit (relay .*)$", TEXT, re.MULTILINE)
+
+    assert 2 == len(commands)
+    assert all(parser.parse_args(shlex.split(command)).run for command in commands)
+    assert f"$ export {relay.BROKER}=" in TEXT
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_lead_somewhere(page: str) -> None:
     """Each relative link of the pages in the root names a file that exists."""
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text("utf-8"))
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text("utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
 
     assert [] == [link for link in links if not (ROOT / link).is_file()]
 
