@@ -40,6 +40,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     true,
     type_coerce,
     update,
@@ -57,7 +58,14 @@ _WINDOW = 4
 _SHARE = 4
 """The part of a batch that one key takes at most, as its divisor: others get their turn beside a busy key."""
 
+_SLICE = 1_000
+"""How many keys one claim looks through at most: the next goes on where it ended."""
+
 _LAST = 2**63 - 1
+_PLANNING = text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
+"""An outbox grows faster than the statistics of it: by those of an empty one PostgreSQL would read and sort all of it,
+and not walk along an index as far as it must. It holds for the transaction."""
+
 _Found: TypeAlias = "Sequence[Row[Any]]"  # Any: columns of all types
 
 
@@ -136,48 +144,71 @@ class Claims:
 
     def __init__(self, table: Table, dialect: Dialect, *, batch: int, lease: timedelta) -> None:
         self._window = _WINDOW * batch
-        self._after: str | None = None  # the key at which the next look at all keys begins
+        self._after: str | None = None  # the key after which the next look at all keys begins
         self._in_window = _links(table, dialect, _first_rows(table, dialect, self._window), batch)
         self._of_keys = _links(table, dialect, _rows_of_keys(table, dialect), batch)
-        self._keys = {begun: _open_keys(table, dialect, begun=begun) for begun in (False, True)}
+        self._keys = {begun: _keys(table, dialect, begun=begun) for begun in (False, True)}
         unsent = select(table.c.position).where(table.c.sent_at.is_(None))
         self._beyond = unsent.order_by(table.c.position).offset(self._window).limit(1)
+        self._planning = _PLANNING if dialect.is_postgresql else None
         self._lease = (
             update(table)
             .where(dialect.among(table.c.position, "positions"))
             .values(leased_by=bindparam("token"), leased_until=dialect.after(lease))
         )
 
-    async def claim(self, connection: AsyncConnection, token: str, limit: int) -> list[list[Claimed]]:
+    async def claim(
+        self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool
+    ) -> list[list[Claimed]]:
         """Lease rows for `token` in an open transaction, and return them: a list for each key.
 
-        The oldest rows first. Where those give too little, and there are more, all keys are looked through, from the
-        one at which the last look ended: what stands before them, however much it is, never hides them.
+        The oldest rows first. Where those give too little, and there are more, the keys are looked through, from the
+        one at which the last look ended: what stands before them, however much it is, never hides them. It is done in
+        slices, so that a claim is cheap with any number of keys that wait.
+
+        Args:
+            connection: where the transaction is open.
+            token: whose leases they are.
+            limit: the most rows.
+            thorough: go on until something is found, or nothing in all keys.
         """
-        found = (await connection.execute(self._in_window, {"limit": limit})).all()
-        chains = await self._leased(connection, token, found)
+        if self._planning is not None:
+            await connection.execute(self._planning)
+        chains = await self._leased(connection, token, self._in_window, {"limit": limit})
         missing = limit - sum(map(len, chains))
         if missing and await connection.scalar(self._beyond) is not None:
-            chains += await self._leased(connection, token, await self._looked_through(connection, missing))
+            chains += await self._looked_through(connection, token, missing, thorough=thorough)
         return chains
 
-    async def _looked_through(self, connection: AsyncConnection, limit: int) -> _Found:
-        keys = await self._open(connection, limit)
-        if not keys and self._after is not None:
+    async def _looked_through(
+        self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool
+    ) -> list[list[Claimed]]:
+        if thorough:
             self._after = None
-            keys = await self._open(connection, limit)
-        self._after = keys[-1] if len(keys) == limit else None
-        each = max(1, limit // max(1, len(keys)))
-        given = {"keys": keys, "each": each, "limit": limit}
-        return (await connection.execute(self._of_keys, given)).all() if keys else ()
+        while True:
+            keys = await self._slice(connection, limit)
+            each = max(1, limit // max(1, len(keys)))
+            given = {"keys": keys, "each": each, "limit": limit}
+            chains = await self._leased(connection, token, self._of_keys, given) if keys else []
+            if chains or self._after is None or not thorough:
+                return chains
 
-    async def _open(self, connection: AsyncConnection, limit: int) -> list[str]:
+    async def _slice(self, connection: AsyncConnection, limit: int) -> list[str]:
+        """Return the keys of the next slice whose first row is open."""
         begun = self._after is not None
-        given = {"limit": limit, "after": self._after} if begun else {"limit": limit}
-        return list(await connection.scalars(self._keys[begun], given))
+        given = {"after": self._after} if begun else {}
+        looked_at = (await connection.execute(self._keys[begun], given)).all()
+        found = [row.key for row in looked_at if row.open][:limit]
+        if len(found) == limit:
+            self._after = found[-1]
+        else:
+            self._after = looked_at[-1].key if len(looked_at) == _SLICE else None
+        return found
 
-    async def _leased(self, connection: AsyncConnection, token: str, found: _Found) -> list[list[Claimed]]:
-        chains = _chained(found)
+    async def _leased(
+        self, connection: AsyncConnection, token: str, statement: Select[Any], given: dict[str, Any]
+    ) -> list[list[Claimed]]:
+        chains = _chained((await connection.execute(statement, given)).all())
         if chains:
             positions = [row.position for chain in chains for row in chain]
             await connection.execute(self._lease, {"positions": positions, "token": token})
@@ -251,20 +282,20 @@ def _along_chain(oldest: Subquery, function: FunctionElement[Any]) -> Over[Any]:
     return function.over(partition_by=oldest.c.ordering_key, order_by=oldest.c.position)
 
 
-def _open_keys(table: Table, dialect: Dialect, *, begun: bool) -> Select[Any]:
-    """Return keys whose first row is open, in their order: it jumps from key to key, however many rows one has.
+def _keys(table: Table, dialect: Dialect, *, begun: bool) -> Select[Any]:
+    """Return keys in their order, and whether their first row is open.
 
+    It jumps from key to key, however many rows one has.
     See https://wiki.postgresql.org/wiki/Loose_indexscan.
     """
-    first, other, head = table.alias("lowest"), table.alias("other"), table.alias("head")
-    after = first.c.ordering_key > bindparam("after", type_=Text()) if begun else true()
-    least = select(first.c.ordering_key).where(first.c.sent_at.is_(None), after)
-    keys = select(least.order_by(first.c.ordering_key).limit(1).scalar_subquery().label("key")).cte(
-        "keys", recursive=True
-    )
+    lowest, other, head = table.alias("lowest"), table.alias("other"), table.alias("head")
+    after = lowest.c.ordering_key > bindparam("after", type_=Text()) if begun else true()
+    least = select(lowest.c.ordering_key).where(lowest.c.sent_at.is_(None), after)
+    first = least.order_by(lowest.c.ordering_key).limit(1).scalar_subquery()
+    keys = select(first.label("key")).cte("keys", recursive=True)
     higher = select(other.c.ordering_key).where(other.c.sent_at.is_(None), other.c.ordering_key > keys.c.key)
     following = higher.order_by(other.c.ordering_key).limit(1).scalar_subquery()
     keys = keys.union_all(select(following).where(keys.c.key.is_not(None)))
     first_row = select(dialect.is_open(head)).where(head.c.ordering_key == keys.c.key, head.c.sent_at.is_(None))
     is_open = first_row.order_by(head.c.position).limit(1).scalar_subquery()
-    return select(keys.c.key).where(keys.c.key.is_not(None), is_open).limit(bindparam("limit", type_=BigInteger()))
+    return select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None)).limit(_SLICE)

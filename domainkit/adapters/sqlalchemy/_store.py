@@ -33,11 +33,11 @@ class RelayStore:
         self._names = (f"{gethostname()}:{getpid()}:{uuid4().hex[:8]}:{number}" for number in count(1))
         self.lease = lease
 
-    async def claim(self, limit: int) -> Claim:
-        """Lease rows: as many as `limit`, where there are so many."""
+    async def claim(self, limit: int, *, thorough: bool) -> Claim:
+        """Lease rows: up to `limit`; with `thorough` it is sure that there are none where it finds none."""
         token, ends = next(self._names), monotonic() + self.lease.total_seconds()
         async with self._engine.begin() as connection:
-            return Claim(token, await self._claims.claim(connection, token, limit), ends)
+            return Claim(token, await self._claims.claim(connection, token, limit, thorough=thorough), ends)
 
     async def write(self, token: str, outcomes: Outcomes) -> None:
         """Write down what became of rows, where there is something to write."""

@@ -155,7 +155,7 @@ class Relay:
         """
         self._gate.away = self._gate.stopping = False
         self._gate.deferral = timedelta(0)
-        round_ = await self._claimed(self._batch)
+        round_ = await self._claimed(self._batch, thorough=True)
         if round_ is not None:
             await round_.publish()
             await round_.settle()
@@ -215,7 +215,7 @@ class Relay:
         limit = min(_PROBE, self._batch) if probing else self._batch
         self._gate.deferral = self._broker.longest_next
         await self._clean_when_due()
-        round_ = await self._claimed(limit)
+        round_ = await self._claimed(limit, thorough=self._until_idle)
         self._database.over()
         if round_ is None:
             self._idle = not self._rounds
@@ -238,8 +238,8 @@ class Relay:
                 await self._gate.wake.wait()
         self._gate.wake.clear()
 
-    async def _claimed(self, limit: int) -> Round | None:
-        claim = await self._store.claim(limit)
+    async def _claimed(self, limit: int, *, thorough: bool) -> Round | None:
+        claim = await self._store.claim(limit, thorough=thorough)
         return Round(claim, self._means) if claim.chains else None
 
     async def _deliver(self, round_: Round) -> None:
