@@ -68,7 +68,7 @@ class _WireMapper(RowMapper[AggT]):
         """Read a state with keys that the class has no more, or tell every problem."""
         problems = Problems()
         values = self._node.read_fields(state, "$", problems)
-        made = None if values is None else self._node.construct({**values, **preset}, "$", problems)
+        made: Any = None if values is None else self._node.construct({**values, **preset}, "$", problems)
         if problems:
             raise StoredStateError(problems=tuple(problems))
         aggregate: AggT = made

@@ -104,28 +104,26 @@ def writing(unit: Unit) -> Iterator[Connection]:
         raise
 
 
-def commit_failure(connection: Connection, error: DBAPIError | OSError) -> BaseException:
-    """Take a failed commit back, and return what to raise: the error itself where it is sure that nothing was stored.
+def take_back(connection: Connection, error: BaseException) -> None:
+    """Take a failed commit back; raise OutcomeUnknownError where it may have been stored.
 
-    SQLite leaves the transaction open where a deferred constraint failed, and SQLAlchemy sees it as ended.
+    SQLite leaves the transaction open where a deferred constraint failed, and SQLAlchemy takes it for ended: the next
+    one who gets the connection would find himself in it.
     """
     if not connection.invalidated:
         with suppress(Exception):  # the connection is gone, and the database rolls back by itself
             connection.connection.rollback()
-    return (
-        error
-        if _is_definite(error)
-        else OutcomeUnknownError(
-            additional_info={
-                "message": "no answer to COMMIT: it may have been stored, or not",
-                "exception": type(error).__name__,
-            }
-        )
-    )
+    if not _is_definite(error):
+        info = {"message": "no answer to COMMIT: it may have been stored, or not", "exception": type(error).__name__}
+        raise OutcomeUnknownError(additional_info=info) from error
 
 
-def _is_definite(error: DBAPIError | OSError) -> bool:
-    if isinstance(error, OSError) or error.connection_invalidated:
+def _is_definite(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return False
+    if not isinstance(error, DBAPIError):  # nothing that the database said: an interrupt, say
+        return True
+    if error.connection_invalidated:
         return False
     state = getattr(error.orig, "sqlstate", None)
     if state is not None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typing_extensions import ParamSpec
 
-from domainkit.adapters.sqlalchemy._units import commit_failure, current, entered, writing
+from domainkit.adapters.sqlalchemy._units import current, entered, take_back, writing
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.errors import OutcomeUnknownError
@@ -81,8 +81,9 @@ class UnitOfWork:
                 raise
             try:
                 transaction.commit()
-            except (DBAPIError, OSError) as error:
-                raise commit_failure(connection, error) from error
+            except BaseException as error:
+                take_back(connection, error)
+                raise
 
     @contextmanager
     def joining(self, connection: Connection) -> Iterator[Connection]:
@@ -179,8 +180,9 @@ class AsyncUnitOfWork:
                 raise
             try:
                 await transaction.commit()
-            except (DBAPIError, OSError) as error:
-                raise await connection.run_sync(commit_failure, error) from error
+            except BaseException as error:
+                await connection.run_sync(take_back, error)
+                raise
 
     @asynccontextmanager
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:

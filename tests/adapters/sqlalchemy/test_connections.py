@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from domainkit.adapters.sqlalchemy import (
     make_async_engine,
     make_engine,
 )
-from domainkit.adapters.sqlalchemy._units import commit_failure
+from domainkit.adapters.sqlalchemy._units import take_back
 from domainkit.testing import SampleTask, SampleTaskId
 
 Tasks = SqlCrudRepository[SampleTask, SampleTaskId]
@@ -249,20 +250,21 @@ def test_what_sqlite_says_at_commit(file: Database, code: int, *, definite: bool
     """A disk that fails leaves it open what was stored; a lock, no room, or a constraint does not."""
     cause = sqlite3.OperationalError("at commit")
     cause.sqlite_errorcode = code
-    error = DBAPIError("COMMIT", None, cause)
     with file.engine() as engine, engine.connect() as connection:
-        found = commit_failure(connection, error)
-    assert definite is (found is error)
-    assert (not definite) is isinstance(found, OutcomeUnknownError)
+        with nullcontext() if definite else pytest.raises(OutcomeUnknownError):
+            take_back(connection, DBAPIError("COMMIT", None, cause))
 
 
 def test_what_others_say_at_commit(file: Database) -> None:
-    """An error of the network, and one that has no code, leave it open."""
+    """An error of the network, and one that has no code, leave it open; an interrupt is no answer of the database."""
     with file.engine() as engine, engine.connect() as connection:
+        take_back(connection, KeyboardInterrupt())
         for error in (OSError(), DBAPIError("COMMIT", None, Exception())):
-            assert isinstance(commit_failure(connection, error), OutcomeUnknownError)
+            with pytest.raises(OutcomeUnknownError):
+                take_back(connection, error)
         connection.invalidate()
-        assert isinstance(commit_failure(connection, OSError()), OutcomeUnknownError)
+        with pytest.raises(OutcomeUnknownError):
+            take_back(connection, OSError())
 
 
 def test_a_commit_that_finds_the_file_locked_may_be_repeated(file: Database) -> None:

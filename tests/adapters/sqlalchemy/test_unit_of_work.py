@@ -192,10 +192,7 @@ def test_a_nested_unit_is_taken_back_alone(engine: Engine, unit_of_work: UnitOfW
         with pytest.raises(LookupError), unit_of_work.begin():
             tasks.save(new_task()).unwrap()
             raise LookupError
-        assert (
-            Failure(Refused())
-            == unit_of_work.atomic(lambda: tasks.save(new_task()).bind(lambda _: Failure(Refused())))()
-        )
+        assert Failure(Refused()) == unit_of_work.atomic(refuse)()
         with unit_of_work.begin():
             tasks.save(last).unwrap()
     assert_stored(engine, kept, last)
