@@ -584,8 +584,7 @@ async def test_a_queue_that_is_another_is_a_clear_error(board: Board) -> None:
     name = board.subscriber("greeter")
     await board.channel.declare_queue(name, durable=True)
     with pytest.raises(QueueClashError) as caught:
-        async with consumer(board, Heard()):
-            pytest.fail("it must not start")
+        await asyncio.wait_for(consumer(board, Heard()).__aenter__(), 10)
     told = caught.value.detail()
     assert name in told
     assert "delete it" in told
