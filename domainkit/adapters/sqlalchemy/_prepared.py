@@ -17,7 +17,6 @@ class _Compiled:
     text: str
     positions: Sequence[str] | None
     processors: Iterable[tuple[str, Callable[[Any], Any]]]
-    complete: bool
 
     def taken(self, row: Row) -> Any:  # Any: a tuple or a dict, as the driver wants it
         values = dict(row)
@@ -37,27 +36,32 @@ class Prepared:
     def __init__(self, statement: Insert | Update, parameters: Sequence[str]) -> None:
         self._statement = statement
         self._parameters = parameters
-        self._compiled: dict[tuple[str, str, str], _Compiled] = {}
+        self._compiled: dict[tuple[str, str, str], _Compiled | None] = {}
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> CursorResult[Any]:
         """Execute it with the values of one row, or of several in their order."""
-        dialect = connection.dialect
-        key = dialect.name, dialect.driver, dialect.paramstyle
-        compiled = self._compiled.get(key) or self._compiled.setdefault(key, self._compile(dialect))
-        if compiled.complete and not connection.get_execution_options().get("schema_translate_map"):
-            taken = [compiled.taken(row) for row in rows]
-            return connection.exec_driver_sql(compiled.text, taken if len(taken) > 1 else taken[0])
-        return connection.execute(self._statement, rows if len(rows) > 1 else rows[0])
+        compiled = self._compiled_for(connection.dialect) if self._parameters else None
+        if compiled is None or connection.get_execution_options().get("schema_translate_map"):
+            return connection.execute(self._statement, rows if len(rows) > 1 else rows[0])
+        taken = [compiled.taken(row) for row in rows]
+        return connection.exec_driver_sql(compiled.text, taken if len(taken) > 1 else taken[0])
 
-    def _compile(self, dialect: Dialect) -> _Compiled:
+    def _compiled_for(self, dialect: Dialect) -> _Compiled | None:
+        key = dialect.name, dialect.driver, dialect.paramstyle
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(dialect)
+        return self._compiled[key]
+
+    def _compile(self, dialect: Dialect) -> _Compiled | None:
+        """Return the statement as the driver takes it; None where a column has a default that Python computes."""
         columns = [key for key in self._parameters if key in self._statement.table.columns]
         compiled = self._statement.compile(dialect=dialect, column_keys=columns)
         types = {name: parameter.type.dialect_impl(dialect) for parameter, name in compiled.bind_names.items()}
+        if not set(types) <= set(self._parameters):
+            return None
         processors = ((name, kind.bind_processor(dialect)) for name, kind in types.items())
         return _Compiled(
             str(compiled),
             compiled.positiontup if compiled.positional else None,
             tuple((name, process) for name, process in processors if process is not None),
-            set(types) <= set(self._parameters)
-            and bool(columns),  # else a column has a default that Python computes for each row
         )

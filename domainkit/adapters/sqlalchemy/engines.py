@@ -62,7 +62,7 @@ def _options(url: str | URL, given: dict[str, Any], pool: type[Pool]) -> dict[st
     if parsed.database not in (None, "", ":memory:"):
         return options
     # each connection would have a database of its own: all share one, and each waits for its turn
-    alone = {"poolclass": pool, "pool_size": 1, "max_overflow": 0}
+    alone = {} if "poolclass" in given else {"poolclass": pool, "pool_size": 1, "max_overflow": 0}
     return {**alone, **options, "connect_args": {"check_same_thread": False, **options.get("connect_args", {})}}
 
 

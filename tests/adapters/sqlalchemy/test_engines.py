@@ -1,0 +1,131 @@
+"""Engines for SQLite and PostgreSQL, as the other parts need them."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from databases import METADATA, OUTBOX, TASKS, Database, new_database
+from returns.result import Success
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from domainkit.adapters.sqlalchemy import (
+    AsyncSqlCrudRepository,
+    AsyncUnitOfWork,
+    SqlCrudRepository,
+    UnitOfWork,
+    configure_engine,
+    make_async_engine,
+    make_engine,
+)
+from domainkit.testing import SampleTask, SampleTaskId
+
+PRAGMAS = {"journal_mode": "wal", "busy_timeout": 1500, "foreign_keys": 1}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[Database]:
+    """Return a new SQLite file."""
+    with new_database("sqlite", tmp_path) as database:
+        yield database
+
+
+def test_sqlite_is_set_up(file: Database) -> None:
+    """Each connection has a write-ahead log, a busy timeout and foreign keys that are checked."""
+    with file.engine(busy_timeout=timedelta(seconds=1.5)) as engine, engine.connect() as connection:
+        found = {name: connection.scalar(text(f"PRAGMA {name}")) for name in PRAGMAS}
+    assert PRAGMAS == found
+
+
+async def test_async_sqlite_is_set_up(file: Database) -> None:
+    """An async engine does the same."""
+    async with (
+        file.async_engine(busy_timeout=timedelta(seconds=1.5)) as engine,
+        engine.connect() as connection,
+    ):
+        found = {name: await connection.scalar(text(f"PRAGMA {name}")) for name in PRAGMAS}
+    assert PRAGMAS == found
+
+
+def test_an_engine_of_ones_own_is_taught(file: Database) -> None:
+    """configure_engine returns the engine that it was given, and that does the same; 30 seconds unless told."""
+    own = create_engine(file.url)
+    assert own is configure_engine(own)
+    with own.connect() as connection:
+        assert "wal" == connection.scalar(text("PRAGMA journal_mode"))
+        assert 30_000 == connection.scalar(text("PRAGMA busy_timeout"))
+    own.dispose()
+
+
+def test_a_transaction_takes_the_lock_at_once(file: Database) -> None:
+    """A transaction that will write holds the lock from its beginning, so that it is never refused halfway."""
+    with (
+        file.engine(METADATA) as engine,
+        file.engine(busy_timeout=timedelta(milliseconds=10)) as hasty,
+        engine.begin(),
+        hasty.connect() as other,
+        pytest.raises(DBAPIError, match="locked"),
+    ):
+        other.begin()
+
+
+def test_values_are_in_no_error(database: Database) -> None:
+    """The text of an error has the statement and not what was to be stored."""
+    with database.engine(METADATA) as engine, engine.connect() as connection, pytest.raises(DBAPIError) as raised:
+        connection.execute(text("INSERT INTO nowhere (value) VALUES (:value)"), {"value": "s3cret"})
+    assert "s3cret" not in str(raised.value)
+
+
+def test_options_of_ones_own_win(file: Database) -> None:
+    """What SQLAlchemy takes is passed on."""
+    engine = make_engine(file.url, poolclass=NullPool, hide_parameters=False)
+    assert isinstance(engine.pool, NullPool)
+    assert engine.hide_parameters is False
+    engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_threads_share_a_database_in_memory(url: str) -> None:
+    """A database in memory is one, whoever connects; those who come at once wait for their turn."""
+    engine = make_engine(url)
+    METADATA.create_all(engine)
+    tasks = SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, TASKS, UnitOfWork(engine, outbox=OUTBOX))
+    threads = [threading.Thread(target=lambda: tasks.save(SampleTask.create("Buy milk"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 8 == len(tasks.retrieve_all().unwrap())
+    engine.dispose()
+
+
+async def test_tasks_share_a_database_in_memory() -> None:
+    """The same with async connections."""
+    engine = make_async_engine("sqlite+aiosqlite://")
+    async with engine.begin() as connection:
+        await connection.run_sync(METADATA.create_all)
+    tasks = AsyncSqlCrudRepository[SampleTask, SampleTaskId](SampleTask, TASKS, AsyncUnitOfWork(engine, outbox=OUTBOX))
+    saved = await asyncio.gather(*(tasks.save(SampleTask.create("Buy milk")) for _ in range(8)))
+    assert {Success} == set(map(type, saved))
+    assert 8 == len((await tasks.retrieve_all()).unwrap())
+    await engine.dispose()
+
+
+def test_options_for_a_database_in_memory_win() -> None:
+    """The pool and the driver's own options are the user's where he gives them."""
+    engine = make_engine("sqlite://", poolclass=StaticPool, connect_args={"timeout": 3})
+    assert isinstance(engine.pool, StaticPool)
+    engine.dispose()
+
+
+def test_foreign_keys_are_checked(file: Database) -> None:
+    """SQLite checks none unless told."""
+    with file.engine() as engine, engine.begin() as connection:
+        connection.execute(text("CREATE TABLE one (id INTEGER PRIMARY KEY)"))
+        connection.execute(text("CREATE TABLE other (id INTEGER REFERENCES one (id))"))
+        with pytest.raises(IntegrityError):
+            connection.execute(text("INSERT INTO other VALUES (7)"))

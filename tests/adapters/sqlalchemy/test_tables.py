@@ -1,0 +1,67 @@
+"""Tables that the user's own metadata and migrations know."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from databases import METADATA, Database
+from sqlalchemy import Column, Integer, MetaData, Table, insert, inspect, select
+
+from domainkit.adapters.sqlalchemy import aggregate_table, inbox_table, outbox_table
+from domainkit.adapters.sqlalchemy._types import UtcDateTime
+
+WHOLE = MetaData()
+aggregate_table(WHOLE, "tasks")
+outbox_table(WHOLE)
+inbox_table(WHOLE)
+
+
+def test_alembic_finds_no_difference(database: Database) -> None:
+    """What was created is what the metadata says: a migration that is generated then is empty."""
+    autogenerate = pytest.importorskip("alembic.autogenerate")
+    migration = pytest.importorskip("alembic.migration")
+    with database.engine(WHOLE) as engine, engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = migration.MigrationContext.configure(connection, opts=options)
+        assert [] == autogenerate.compare_metadata(context, WHOLE)
+
+
+def test_creating_twice_changes_nothing(database: Database) -> None:
+    """create_all finds its tables, and leaves them."""
+    with database.engine(WHOLE) as engine:
+        before = {name: [column["name"] for column in inspect(engine).get_columns(name)] for name in WHOLE.tables}
+        WHOLE.create_all(engine)
+        assert before == {name: [one["name"] for one in inspect(engine).get_columns(name)] for name in WHOLE.tables}
+
+
+def test_tables_have_the_names_that_are_given() -> None:
+    """Several outboxes, in schemas of their own, stand side by side."""
+    metadata = MetaData()
+    made = [outbox_table(metadata, "one"), outbox_table(metadata, "other", schema="far"), inbox_table(metadata, "seen")]
+    assert ["one", "far.other", "seen"] == [table.fullname for table in made]
+    assert 8 == len({index.name for table in made[:2] for index in table.indexes})
+
+
+MOMENTS = MetaData()
+TIMES = Table("times", MOMENTS, Column("number", Integer, primary_key=True), Column("at", UtcDateTime()))
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2031, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2031, 2, 28, 23, 59, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+        None,
+    ],
+)
+def test_a_moment_comes_back_in_utc(database: Database, moment: datetime | None) -> None:
+    """A point in time is the same one on every database, to the microsecond, in UTC."""
+    with database.engine(MOMENTS) as engine, engine.begin() as connection:
+        connection.execute(insert(TIMES), {"at": moment})
+        found = connection.scalars(select(TIMES.c.at)).one()
+    assert moment == found
+    assert found is None or timedelta(0) == found.utcoffset()
+
+
+def test_the_tables_of_these_tests_are_whole() -> None:
+    """The other tests use the same tables."""
+    assert {"tasks", "outbox"} == set(METADATA.tables)
