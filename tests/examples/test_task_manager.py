@@ -12,8 +12,12 @@ from uuid import uuid4
 
 import pytest
 from brokers import RABBITMQ_URL, answers
-from databases import new_database
-from sqlalchemy import make_url
+
+for needed in ("sqlalchemy", "aiosqlite"):
+    pytest.importorskip(needed, reason=f"{needed} isn't installed: the example needs the extra sql")
+
+from databases import new_database  # noqa: E402  # after it is known to be there
+from sqlalchemy import make_url  # noqa: E402  # as above
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "task_manager"
