@@ -149,3 +149,16 @@ async def test_failures_of_both_kinds_are_no_refusal(board: Board) -> None:
     async with Halfway(board.url, board.topology) as publisher:
         result = await RabbitMqDomainEventBus(CODEC, publisher).publish([TaskCreated("a"), TaskRenamed("b")])
     assert BusCannotPublish is type(result.failure())
+
+
+async def test_a_closed_bus_leaves_its_publisher_open(board: Board) -> None:
+    """A bus refuses after close by itself, with all that `with_meta` made of it; others may use the publisher."""
+    queue = await board.queue()
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        bus, other = (RabbitMqDomainEventBus(CODEC, publisher) for _ in range(2))
+        made = bus.with_meta({"tenant": "home"})
+        await bus.close()
+        for one in (bus, made):
+            assert "the bus is closed" in (await one.publish(TaskCreated("a"))).failure().detail()
+        assert Success(None) == await other.publish(TaskCreated("b"))
+    assert 1 == len(await board.taken(queue, 1))
