@@ -160,6 +160,21 @@ def test_what_is_stored_stays(kind: str, tmp_path: Path) -> None:
     assert second.stdout.endswith("wrong on purpose, or their tasks were stored before.\n")
 
 
+def test_an_event_that_comes_again_has_no_second_effect(tmp_path: Path) -> None:
+    """All events are sent again, as after a relay that was killed: they are delivered again, and nothing follows."""
+    file = tmp_path / "tasks.db"
+    first = run("--database", f"sqlite+aiosqlite:///{file}")
+    again = run(
+        "relay", "--database", f"sqlite:///{file}", "--replay-since", "2000-01-01T00:00:00Z", module="domainkit"
+    )
+    second = run("--database", f"sqlite+aiosqlite:///{file}")
+
+    assert ("4 messages to be sent again\n", "") == (again.stdout, again.stderr)
+    assert "Relay: 4 sent in a first round" in second.stdout
+    assert list(envelopes(first.stdout)) == list(envelopes(second.stdout))
+    assert section(first.stdout, "Reminders") == section(second.stdout, "Reminders")
+
+
 @pytest.fixture
 async def exchange() -> AsyncIterator[str]:
     """Give the name of an exchange of the test's own, gone with its queues afterwards; skip where no broker is."""
