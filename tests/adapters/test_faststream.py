@@ -109,9 +109,9 @@ class Place(ABC):
     async def left(self) -> int:
         """Return how many messages wait to be delivered, or to be delivered again."""
 
-    async def hang_up(self, broker: Any) -> None:
-        """Stop a broker of FastStream whose server is away."""
-        await broker.stop()
+    async def reconnected(self, broker: Any) -> None:
+        """Wait until a broker of FastStream has found its server again."""
+        await broker.connect()
 
     async def consume(self, codec: MessageCodec, *handlers: AnyBound, pause: timedelta = SOON) -> None:
         """Have the handlers called, and begin."""
@@ -124,7 +124,8 @@ class Nats(Place):
     url = NATS_URL
 
     def connected_to(self, url: str) -> NatsBroker:
-        return NatsBroker(url, reconnect_time_wait=0, max_reconnect_attempts=-1, log_level=logging.DEBUG)
+        options: dict[str, Any] = {"reconnect_time_wait": 0.05, "max_reconnect_attempts": -1}  # seconds, and for ever
+        return NatsBroker(url, log_level=logging.DEBUG, **options)
 
     def publisher(self, broker: Any = None, **options: Any) -> FastStreamPublisher:
         return FastStreamPublisher(
@@ -151,9 +152,9 @@ class Nats(Place):
         connection = await self.broker.connect()
         await connection.jetstream().delete_stream(self.name)
 
-    async def hang_up(self, broker: Any) -> None:
+    async def reconnected(self, broker: Any) -> None:
         connection = await broker.connect()  # the one that it has
-        await connection.close()  # stopping the broker would wait for the server
+        await until(lambda: connection.is_connected)
 
     async def left(self) -> int:
         connection = await self.broker.connect()
@@ -359,11 +360,13 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._server: asyncio.Server | None = None
+        self._port = 0
         self._scheme, self._path = address.scheme, address.path
 
     async def start(self) -> str:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        return f"{self._scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}{self._path}"
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+        return f"{self._scheme}://127.0.0.1:{self._port}{self._path}"
 
     def hang(self) -> None:
         self._flowing.clear()
@@ -401,7 +404,10 @@ async def proxy(place: Place) -> AsyncIterator[tuple[Proxy, Any]]:
     await broker.connect()
     yield made, broker
     await made.cut()
-    await place.hang_up(broker)
+    await made.start()
+    await place.reconnected(broker)  # a client of NATS that looks for its server can't be stopped
+    await broker.stop()
+    await made.cut()
 
 
 async def timed(publishing: Awaitable[Result[None, BusCannotPublish]]) -> tuple[BusCannotPublish, float]:
@@ -429,6 +435,19 @@ async def test_a_server_that_is_away(
     assert str(message.id) == error.uuid_value
     assert 3 > seconds
     assert SECRET not in f"{error.detail()}{caplog.text}"
+
+
+async def test_a_server_that_comes_back(place: Place, proxy: tuple[Proxy, Any]) -> None:
+    """After the server was gone for a while, the next messages are published again."""
+    there, broker = proxy
+    publisher = place.publisher(broker, timeout=timedelta(seconds=0.5))
+    await there.cut()
+    assert BusCannotPublish is type((await publisher.publish(outgoing(TaskCreated()))).failure())
+    await there.start()
+    async with asyncio.timeout(10):
+        while isinstance(await publisher.publish(outgoing(TaskCreated())), Failure):
+            pass
+    assert Success(None) == await publisher.publish(outgoing(TaskCreated()))
 
 
 async def test_a_broker_that_was_not_started(place: Place) -> None:
