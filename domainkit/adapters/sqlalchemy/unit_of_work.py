@@ -142,6 +142,10 @@ class UnitOfWork:
         return run
 
 
+def _itself(connection: Connection) -> Connection:
+    return connection
+
+
 class AsyncUnitOfWork:
     """The async twin of UnitOfWork, around one of those: `inner`, whose repositories do their work in `run`.
 
@@ -172,7 +176,7 @@ class AsyncUnitOfWork:
             await connection.execution_options(**{READ_ONLY: read_only})
             transaction = await connection.begin()
             try:
-                with self._entered(connection):
+                with entered(self.inner, await connection.run_sync(_itself), connection):
                     yield connection
             except BaseException:
                 with suppress(DBAPIError):  # it is gone, and the database rolls back by itself
@@ -188,7 +192,7 @@ class AsyncUnitOfWork:
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
         """Do the work of the `async with` block in a transaction that the caller has begun; see UnitOfWork.joining."""
         async with connection.begin_nested():
-            with self._entered(connection):
+            with entered(self.inner, await connection.run_sync(_itself), connection):
                 yield connection
 
     async def run(self, work: Callable[[], T], *, read_only: bool = False) -> T:
@@ -235,9 +239,3 @@ class AsyncUnitOfWork:
     def _current(self) -> AsyncConnection | None:
         unit = current(self.inner)
         return None if unit is None else unit.outer
-
-    def _entered(self, connection: AsyncConnection) -> AbstractContextManager[None]:
-        inner = connection.sync_connection
-        if inner is None:
-            raise RuntimeError("AsyncUnitOfWork.joining: the connection is closed, or was not opened yet")
-        return entered(self.inner, inner, connection)

@@ -1,6 +1,8 @@
 """Engines for SQLite and PostgreSQL, as the other parts need them."""
 
 import asyncio
+import importlib
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -120,6 +122,15 @@ def test_options_for_a_database_in_memory_win() -> None:
     engine = make_engine("sqlite://", poolclass=StaticPool, connect_args={"timeout": 3})
     assert isinstance(engine.pool, StaticPool)
     engine.dispose()
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without SQLAlchemy the import says what to install."""
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    monkeypatch.delitem(sys.modules, "domainkit.adapters.sqlalchemy")
+
+    with pytest.raises(ImportError, match=r"pip install 'domainkit-attrs\[sql\]'"):
+        importlib.import_module("domainkit.adapters.sqlalchemy")
 
 
 def test_foreign_keys_are_checked(file: Database) -> None:

@@ -1,0 +1,100 @@
+"""The SQL adapter: repositories, units of work and buses keep ids, aggregates and errors precise."""
+
+from collections.abc import Mapping
+from typing import Never, assert_type
+
+from returns.result import Result
+from sqlalchemy import MetaData, RowMapping
+
+from domainkit import (
+    AggregateAlreadyExistError,
+    AggregateNotFoundError,
+    AggregateVersionConflictError,
+    AsyncCrudRepository,
+    BusCannotPublish,
+    CrudRepository,
+    DomainEventBus,
+    MessageCodec,
+    OutcomeUnknownError,
+    async_pipeline,
+    pipeline,
+)
+from domainkit.adapters.sqlalchemy import (
+    AsyncOutboxDomainEventBus,
+    AsyncSqlCrudRepository,
+    AsyncUnitOfWork,
+    Outbox,
+    OutboxCommandBus,
+    OutboxDomainEventBus,
+    RowMapper,
+    SqlCrudRepository,
+    UnitOfWork,
+    aggregate_table,
+    make_async_engine,
+    make_engine,
+    outbox_table,
+)
+
+from board import CreateTask, Task, TaskCreated, TaskId, Title
+
+metadata = MetaData()
+table = aggregate_table(metadata, "tasks")
+outbox = Outbox(outbox_table(metadata), MessageCodec(TaskCreated))
+unit_of_work = UnitOfWork(make_engine("sqlite://"), outbox=outbox)
+tasks = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work)
+task = Task.create(Title("Buy milk"))
+
+port: CrudRepository[Task, TaskId] = tasks
+assert_type(tasks.save(task), Result[Task, AggregateAlreadyExistError])
+assert_type(tasks.retrieve(task.aggregate_id), Result[Task, AggregateNotFoundError])
+assert_type(tasks.update(task), Result[Task, AggregateNotFoundError | AggregateVersionConflictError])
+assert_type(tasks.remove(task.aggregate_id), Result[None, AggregateNotFoundError])
+assert_type(tasks.remove_aggregate(task), Result[Task, AggregateNotFoundError | AggregateVersionConflictError])
+assert_type(tasks.retrieve_all(), Result[tuple[Task, ...], Never])
+
+save = unit_of_work.atomic(tasks.save)
+assert_type(save(task), Result[Task, AggregateAlreadyExistError | OutcomeUnknownError])
+store = unit_of_work.atomic(pipeline(tasks.save, tasks.update))
+assert_type(
+    store(task),
+    Result[
+        Task,
+        AggregateAlreadyExistError | AggregateNotFoundError | AggregateVersionConflictError | OutcomeUnknownError,
+    ],
+)
+
+bus: DomainEventBus = OutboxDomainEventBus(unit_of_work)
+assert_type(bus.publish(TaskCreated(task.aggregate_id, task.title)), Result[None, BusCannotPublish])
+assert_type(OutboxCommandBus(unit_of_work).dispatch(CreateTask(Title("Sweep"))), Result[None, BusCannotPublish])
+
+
+class TaskMapper(RowMapper[Task]):
+    """Tasks in columns."""
+
+    def to_row(self, aggregate: Task) -> Mapping[str, object]:
+        return {"title": aggregate.title.value}
+
+    def from_row(self, row: RowMapping) -> Task:
+        return task
+
+
+mapped = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work, mapper=TaskMapper(), order_by=table.c.id)
+
+
+async def awaited() -> None:
+    """The async twins."""
+    unit = AsyncUnitOfWork(make_async_engine("sqlite+aiosqlite://"), outbox=outbox)
+    stored = AsyncSqlCrudRepository[Task, TaskId](Task, table, unit)
+    port: AsyncCrudRepository[Task, TaskId] = stored
+    assert_type(await stored.save(task), Result[Task, AggregateAlreadyExistError])
+    assert_type(await stored.retrieve(task.aggregate_id), Result[Task, AggregateNotFoundError])
+    both = unit.atomic(async_pipeline(stored.save, stored.update))
+    assert_type(
+        await both(task),
+        Result[
+            Task,
+            AggregateAlreadyExistError | AggregateNotFoundError | AggregateVersionConflictError | OutcomeUnknownError,
+        ],
+    )
+    assert_type(await unit.run(lambda: 7), int)
+    assert_type(await AsyncOutboxDomainEventBus(unit).publish([]), Result[None, BusCannotPublish])

@@ -1,0 +1,56 @@
+"""What a type checker must refuse around the SQL adapter: each line marked `# wrong`, and no other."""
+
+from collections.abc import Mapping
+
+from board import CreateTask, Task, TaskCreated, TaskId, Title, UserId
+from returns.result import Result
+from sqlalchemy import MetaData, RowMapping
+
+from domainkit import AggregateAlreadyExistError, MessageCodec
+from domainkit.adapters.sqlalchemy import (
+    AsyncSqlCrudRepository,
+    AsyncUnitOfWork,
+    Outbox,
+    OutboxCommandBus,
+    OutboxDomainEventBus,
+    RowMapper,
+    SqlCrudRepository,
+    UnitOfWork,
+    aggregate_table,
+    make_async_engine,
+    make_engine,
+    outbox_table,
+)
+
+metadata = MetaData()
+table = aggregate_table(metadata, "tasks")
+outbox = Outbox(outbox_table(metadata), MessageCodec(TaskCreated))
+unit_of_work = UnitOfWork(make_engine("sqlite://"), outbox=outbox)
+async_unit = AsyncUnitOfWork(make_async_engine("sqlite+aiosqlite://"))
+tasks = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work)
+task = Task.create(Title("Buy milk"))
+
+
+class TitleMapper(RowMapper[Task]):
+    def to_row(self, aggregate: Task) -> Mapping[str, object]:
+        return {"title": aggregate.title.value}
+
+    def from_row(self, row: RowMapping) -> Title:  # wrong: it makes no task
+        return Title("Buy milk")
+
+
+SqlCrudRepository[Task, TaskId](Title, table, unit_of_work)  # wrong: a value object is no aggregate
+SqlCrudRepository[Task, TaskId](Task, "tasks", unit_of_work)  # wrong: a name is no table
+SqlCrudRepository[Task, TaskId](Task, table, async_unit)  # wrong: an async unit of work
+AsyncSqlCrudRepository[Task, TaskId](Task, table, unit_of_work)  # wrong: a sync unit of work
+tasks.save(task.title)  # wrong: a value object is no aggregate
+tasks.retrieve(UserId.v4())  # wrong: another class of id
+tasks.remove(task)  # wrong: an aggregate is no id
+tasks.remove_aggregate(task.aggregate_id)  # wrong: an id is no aggregate
+saved: Task = tasks.save(task)  # wrong: it is a Result
+unit_of_work.atomic(task.close_all)  # wrong: there is no such step
+unit_of_work.atomic(tasks.save)(task.title)  # wrong: the step takes a task
+narrow: Result[Task, AggregateAlreadyExistError] = unit_of_work.atomic(tasks.save)(task)  # wrong: the outcome may be unknown
+OutboxDomainEventBus(unit_of_work).publish(CreateTask(Title("Sweep")))  # wrong: a command is no event
+OutboxCommandBus(unit_of_work).dispatch(TaskCreated(task.aggregate_id, task.title))  # wrong: an event is no command
+OutboxDomainEventBus(async_unit)  # wrong: an async unit of work
