@@ -214,11 +214,12 @@ class Relay:
         probing = self._broker.failures > 0
         limit = min(_PROBE, self._batch) if probing else self._batch
         self._gate.deferral = self._broker.longest_next
+        alone = not self._rounds  # what these have in hand may be back by the time that nothing else was found
         await self._clean_when_due()
         round_ = await self._claimed(limit, thorough=self._until_idle)
         self._database.over()
         if round_ is None:
-            self._idle = not self._rounds
+            self._idle = alone
         else:
             task = asyncio.create_task(self._deliver(round_))
             self._rounds[task] = round_
