@@ -210,7 +210,7 @@ def test_install_commands_name_distribution_and_extras() -> None:
     pages = [TEXT, (ROOT / "docs" / "tutorial.md").read_text("utf-8")]
     found = [re.findall(r"^\$ pip install '?([\w-]+)(?:\[([\w,]+)\]')?", page, re.MULTILINE) for page in pages]
     extras = {extra for page in found for _, listed in page for extra in listed.split(",") if extra}
-    (further,) = re.findall(r"^Further extras: (.*?)\. ", TEXT, re.MULTILINE)
+    (further,) = re.findall(r"^Further extras: (.*?)\.$", TEXT, re.MULTILINE)
 
     assert [[project["name"]] * 4, [project["name"]]] == [[name for name, _ in page] for page in found]
     assert set(project["optional-dependencies"]) == extras | set(re.findall(r"`(\w+)`", further))
