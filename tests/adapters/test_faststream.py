@@ -446,7 +446,7 @@ async def test_a_server_that_comes_back(place: Place, proxy: tuple[Proxy, Any]) 
     await there.start()
     async with asyncio.timeout(10):
         while isinstance(await publisher.publish(outgoing(TaskCreated())), Failure):
-            pass
+            await asyncio.sleep(0.02)
     assert Success(None) == await publisher.publish(outgoing(TaskCreated()))
 
 
