@@ -6,6 +6,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from returns.result import Failure, Result, Success
+
+from domainkit import AsyncInmemoryDomainEventBus, AsyncInmemoryMessagePublisher, DomainEvent, MessageCodec
 
 ROOT = Path(__file__).parent.parent
 EXPLANATION = ROOT / "docs" / "explanation"
@@ -58,3 +61,27 @@ def test_sqlite_writes_through(tmp_path: Path) -> None:
     engine.dispose()
 
     assert [2, "wal"] == found
+
+
+async def test_in_memory_a_subscriber_that_fails_is_a_broker_that_is_away(tmp_path: Path) -> None:
+    """Its event is kept and delivered again, and no attempt is counted: it is never parked."""
+    pytest.importorskip("aiosqlite", reason="needs the extra sql")
+    from sqlalchemy import MetaData  # noqa: PLC0415  # after it is known to be there
+
+    from domainkit.adapters import sqlalchemy as sql  # noqa: PLC0415  # as above
+
+    class Happened(DomainEvent): ...
+
+    answers: list[Result[None, str]] = [Failure("not now"), Failure("not now"), Success(None)]
+    codec, engine = MessageCodec(Happened), sql.make_async_engine(f"sqlite+aiosqlite:///{tmp_path}/events.db")
+    outbox = sql.Outbox(sql.outbox_table(metadata := MetaData()), codec)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.run_sync(outbox.add, [Happened()])
+    bus = AsyncInmemoryDomainEventBus(Happened.handled_by(lambda _: answers.pop(0)))
+    relay = sql.Relay(engine, outbox.table, AsyncInmemoryMessagePublisher(codec, events=bus), max_attempts=1)
+    rounds = [await relay.run_once() for _ in range(3)]
+    await engine.dispose()
+
+    assert [(0, True), (0, True), (1, False)] == [(round_.sent, round_.away) for round_ in rounds]
+    assert [0, 0, 0] == [round_.parked for round_ in rounds]
