@@ -445,7 +445,7 @@ async def test_a_server_that_comes_back(place: Place, proxy: tuple[Proxy, Any]) 
     assert BusCannotPublish is type((await publisher.publish(outgoing(TaskCreated()))).failure())
     await there.start()
     async with asyncio.timeout(10):
-        while isinstance(await publisher.publish(outgoing(TaskCreated())), Failure):
+        while isinstance(await publisher.publish(outgoing(TaskCreated())), Failure):  # noqa: ASYNC110  (it is tried again)
             await asyncio.sleep(0.02)
     assert Success(None) == await publisher.publish(outgoing(TaskCreated()))
 
