@@ -3,10 +3,12 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,7 +16,7 @@ from uuid import uuid4
 import pytest
 from sizes import at_full
 
-for needed in ("fastapi", "httpx", "schemathesis", "uvicorn"):
+for needed in ("fastapi", "httpx", "schemathesis", "uvicorn", "aiosqlite"):
     pytest.importorskip(
         needed, reason=f"{needed} isn't installed: the example of the extra starlette is tested with it"
     )
@@ -99,6 +101,33 @@ def test_the_life_of_a_task(client: httpx.Client) -> None:
     removed = client.delete(f"/tasks/{task['task_id']}")
     assert (204, b"") == (removed.status_code, removed.content)
     assert 404 == client.get(f"/tasks/{task['task_id']}").status_code
+
+
+@asynccontextmanager
+async def in_process(file: Path) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """Yield a client of the API over a database, in this process; it starts and ends."""
+    from docs.examples.task_manager_api.app import make_app  # noqa: PLC0415  # after its extras are known to be there
+
+    app = make_app(f"sqlite+aiosqlite:///{file}")
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://tasks") as asking,
+    ):
+        yield asking
+
+
+async def test_what_is_created_stays_and_its_event_waits_for_a_relay(tmp_path: Path) -> None:
+    """In a database, the task outlives the program, and its event stands in the outbox beside it."""
+    task, file = new_task(), tmp_path / "tasks.db"
+    async with in_process(file) as asking:
+        assert [201, 409] == [(await asking.post("/tasks", json=task)).status_code for _ in range(2)]
+    async with in_process(file) as asking:
+        assert 200 == (await asking.get(f"/tasks/{task['task_id']}")).status_code
+    with closing(sqlite3.connect(file)) as connection:
+        stored = connection.execute("SELECT name, ordering_key FROM outbox").fetchall()
+
+    assert [("task.created", task["task_id"])] == stored
 
 
 def problem(answer: httpx.Response, status: int) -> Any:
