@@ -155,8 +155,8 @@ def on_postgresql() -> Iterator[dict[str, Save]]:
         engine.dispose()
 
 
-def measured(ways: dict[str, Save], rounds: int, saves: int) -> dict[str, float]:
-    """Return the microseconds of one save in each way: the median of rounds that take turns."""
+def measured(ways: dict[str, Save], rounds: int, saves: int) -> dict[str, list[float]]:
+    """Return the microseconds of one save in each way, for each of the rounds, in which all take turns."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, save in ways.items():
@@ -165,15 +165,20 @@ def measured(ways: dict[str, Save], rounds: int, saves: int) -> dict[str, float]
             for task in tasks:
                 save(task)
             times[name].append((perf_counter() - start) / saves * 1e6)
-    return {name: statistics.median(found) for name, found in times.items()}
+    return times
 
 
-def report(database: str, ways: dict[str, Save], *, rounds: int = 40, saves: int = 50) -> dict[str, float]:
+def report(database: str, ways: dict[str, Save], *, rounds: int = 100, saves: int = 20) -> dict[str, float]:
     """Measure, print, and return the speed of domainkit as a part of that of each other."""
     measured(ways, 2, 20)  # statements are prepared and compiled
     times = measured(ways, rounds, saves)
-    speeds = {name: time / times["domainkit"] for name, time in times.items() if name != "domainkit"}
-    for name, time in times.items():
+    speeds = {
+        name: statistics.median(one / other for one, other in zip(found, times["domainkit"], strict=True))
+        for name, found in times.items()
+        if name != "domainkit"
+    }
+    for name, found in times.items():
+        time = statistics.median(found)
         share = f": domainkit has {speeds[name]:.0%} of its speed (bar {BAR:.0%})" if name in speeds else ""
         print(f"{database:<12}{name:<10}{time:8.0f} us{share}")
     return speeds

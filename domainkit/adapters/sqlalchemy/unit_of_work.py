@@ -24,6 +24,11 @@ class _RolledBackError(Exception):
     """Rolls a unit of work back because its step returned a Failure."""
 
 
+def _undo_failure(result: Result[Any, Any]) -> None:  # Any: of a step of any kind
+    if isinstance(result, Failure):
+        raise _RolledBackError
+
+
 _PENDING = Failure(OutcomeUnknownError())
 """What is known before the step has answered."""
 
@@ -131,8 +136,7 @@ class UnitOfWork:
             try:
                 with self.begin():
                     result = step(*args, **kwargs)
-                    if isinstance(result, Failure):
-                        raise _RolledBackError
+                    _undo_failure(result)
             except _RolledBackError:
                 pass
             except OutcomeUnknownError as error:
@@ -226,8 +230,7 @@ class AsyncUnitOfWork:
             try:
                 async with self.begin():
                     result = await step(*args, **kwargs)
-                    if isinstance(result, Failure):
-                        raise _RolledBackError
+                    _undo_failure(result)
             except _RolledBackError:
                 pass
             except OutcomeUnknownError as error:

@@ -85,7 +85,8 @@ async def awaited() -> None:
     """The async twins."""
     unit = AsyncUnitOfWork(make_async_engine("sqlite+aiosqlite://"), outbox=outbox)
     stored = AsyncSqlCrudRepository[Task, TaskId](Task, table, unit)
-    port: AsyncCrudRepository[Task, TaskId] = stored
+    taken: AsyncCrudRepository[Task, TaskId] = stored
+    assert_type(await taken.remove(task.aggregate_id), Result[None, AggregateNotFoundError])
     assert_type(await stored.save(task), Result[Task, AggregateAlreadyExistError])
     assert_type(await stored.retrieve(task.aggregate_id), Result[Task, AggregateNotFoundError])
     both = unit.atomic(async_pipeline(stored.save, stored.update))
