@@ -1,6 +1,7 @@
 """The database that an argument names, reached as the async adapter reaches it."""
 
 import argparse
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -23,6 +24,12 @@ _DRIVERS = MappingProxyType(
     }
 )
 """The async driver for what people have in their settings."""
+
+_LAST_WORD = 0.1
+"""Seconds in which the thread of an aiosqlite that could not connect has told the loop that it ends: without a loop by
+then, it would print a traceback."""
+
+_EXTRAS = MappingProxyType({"aiosqlite": "sql", "psycopg": "postgres"})
 
 
 def async_url(text: str) -> URL:
@@ -54,9 +61,8 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[tuple[AsyncEngine
     except NoSuchModuleError as error:
         raise WrongArgumentError(f"--database: SQLAlchemy knows no driver {url.drivername!r}") from error
     except ImportError as error:
-        if url.get_driver_name() == "psycopg":
-            raise missing_extra("PostgreSQL", "postgres") from error
-        raise
+        extra = _EXTRAS.get(url.get_driver_name())
+        raise error if extra is None else missing_extra(f"the driver {url.get_driver_name()}", extra) from error
     try:
         yield engine, table
     finally:
@@ -73,6 +79,7 @@ async def check(engine: AsyncEngine, table: Table) -> None:
         async with engine.connect() as connection:
             await connection.execute(select(table).limit(0))
     except (DBAPIError, OSError) as error:
+        await asyncio.sleep(_LAST_WORD)
         text = failure_of(engine.url, error)
         is_missing = isinstance(error, ProgrammingError) or "no such table" in text  # as PostgreSQL and SQLite say it
         remedy = "; make it (see outbox_table), or name another: --table, --schema" if is_missing else ""

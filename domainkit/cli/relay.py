@@ -74,7 +74,8 @@ def _run(options: argparse.Namespace) -> int:
         raise WrongArgumentError(f"no database: give --database, or set {DATABASE}")
     if options.json and not options.status:
         raise WrongArgumentError("--json goes with --status")
-    from domainkit.cli import _operating, _relaying  # noqa: PLC0415  (they need the extra `sql`)
+    import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (without the extra `sql` it says so)
+    from domainkit.cli import _operating, _relaying  # noqa: PLC0415  (they need it)
 
     if _operating.is_asked_for(options):
         return _operating.run(options)

@@ -268,10 +268,10 @@ class TestLeases:
     async def test_it_is_renewed_while_it_is_needed(self, database: Database) -> None:
         """Sending for longer than the lease goes on undisturbed: no other relay finds the rows meanwhile."""
         async with database.async_engine(METADATA) as engine:
-            await store(engine, *(f"a{number}" for number in range(8)))
+            await store(engine, *(f"{key}{number}" for number in range(4) for key in "ab"))
 
             async def slow(_: str) -> Answer:
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.6)
                 return SENT
 
             publisher = Recorder(slow)

@@ -1,0 +1,420 @@
+"""`python -m domainkit relay`: the relay as a process, and its operator's questions."""
+
+import asyncio
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from brokers import RABBITMQ_URL
+from databases import Database, new_database
+from outboxes import METADATA, REFUSED, TABLE, Recorder, answering, row, seconds, store
+from rabbits import Board
+from sqlalchemy import URL, Engine, insert, select
+
+from domainkit import AsyncMessagePublisher
+from domainkit.adapters.sqlalchemy import Relay
+from domainkit.cli import _relaying, main
+from domainkit.cli._arguments import moment
+from domainkit.cli._databases import async_url, failure_of
+from domainkit.cli._operating import _age
+
+AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+PARKED = {"parked_at": AT, "reason": "MessageRefused", "attempts": 10}
+
+
+class Refusing(Recorder):
+    """Refuses what is named b1."""
+
+    def __init__(self) -> None:
+        super().__init__(answering(b1=REFUSED))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Return a new database, of each kind in turn."""
+    with new_database(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave the logging and the environment as they were."""
+    for name in ("DOMAINKIT_DATABASE_URL", "DOMAINKIT_BROKER_URL", "DOMAINKIT_EXCHANGE"):
+        monkeypatch.delenv(name, raising=False)
+    logger = logging.getLogger("domainkit")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+def fill(engine: Engine, *names: str, **columns: object) -> list[UUID]:
+    """Store messages, and return their ids."""
+    rows = [row(name, **columns) for name in names]
+    with engine.begin() as connection:
+        connection.execute(insert(TABLE), rows)
+    return [one["message_id"] for one in rows]
+
+
+def unsent(engine: Engine) -> list[str]:
+    """Return the names of the messages that aren't sent."""
+    with engine.connect() as connection:
+        left = select(TABLE.c.name).where(TABLE.c.sent_at.is_(None)).order_by(TABLE.c.position)
+        return list(connection.scalars(left))
+
+
+def url_of(database: Database) -> str:
+    """Return the URL as users have it in their settings: without an async driver."""
+    return database.url.render_as_string(hide_password=False).replace("+psycopg", "")
+
+
+class TestSending:
+    def test_once(self, database: Database, caplog: pytest.LogCaptureFixture) -> None:
+        """With --once it sends what waits, tells how much that was, and ends with status 0."""
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1", "b1", "a2")
+            assert 0 == main(["relay", "--database", url_of(database), "--publisher", "outboxes:Recorder", "--once"])
+            assert [] == unsent(engine)
+        told = [record.getMessage() for record in caplog.records if record.name == "domainkit.relay"]
+        assert ["relaying from outbox", "stopped: sent 3, failed 0, parked 0"] == told
+
+    def test_once_with_a_message_that_is_refused(self, database: Database) -> None:
+        """With --once, status 1 says that something could not be sent."""
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1", "b1", "b2")
+            publisher = f"{__name__}:Refusing"
+            assert 1 == main(["relay", "--database", url_of(database), "--publisher", publisher, "--once"])
+            assert ["b1", "b2"] == unsent(engine)
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_is_stopped_by_a_signal(self, database: Database, number: signal.Signals) -> None:
+        """Asked to stop it finishes what is on its way, gives back the rest, closes the publisher, and ends with 0."""
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1", "a2")
+            with _started(database, 1) as process:
+                assert process.stdout is not None
+                assert "a1\n" == process.stdout.readline()
+                process.send_signal(number)
+                said, told = process.communicate(timeout=20)
+            assert (0, "closed\n") == (process.returncode, said), told
+            assert ["a2"] == unsent(engine)
+            with engine.connect() as connection:
+                assert {None} == set(connection.scalars(select(TABLE.c.leased_by)))
+        assert re.fullmatch(
+            r"\S+ \S+ INFO relaying from outbox\n\S+ \S+ INFO stopped: sent 1, failed 0, parked 0\n", told
+        )
+
+    def test_a_publisher_that_hangs_does_not_keep_it(self, database: Database) -> None:
+        """It ends in bounded time, though the broker never answers."""
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1")
+            with _started(database, 600) as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                process.terminate()
+                process.communicate(timeout=25)
+            assert (0, ["a1"]) == (process.returncode, unsent(engine))
+
+    def test_it_waits_for_its_database(self, tmp_path: Path) -> None:
+        """With --wait it goes on trying until the outbox is there."""
+        with new_database("sqlite", tmp_path) as database, _started(database, 0, "--wait") as process:
+            assert process.stderr is not None
+            while "the database is away (OperationalError); trying again" not in process.stderr.readline():
+                pass
+            with database.engine(METADATA) as engine:
+                fill(engine, "a1")
+                assert process.stdout is not None
+                assert "a1\n" == process.stdout.readline()
+            process.terminate()
+            process.communicate(timeout=20)
+            assert 0 == process.returncode
+
+    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+    def test_to_rabbitmq(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With --broker it publishes to an exchange of RabbitMQ; options may stand in the environment."""
+
+        async def relayed() -> bytes:
+            async with Board() as board:
+                queue = await board.queue()
+                monkeypatch.setenv("DOMAINKIT_EXCHANGE", board.topology.exchange)
+                assert 0 == await asyncio.to_thread(_in_a_process, "--once")
+                (taken,) = await board.taken(queue, 1)
+                return taken.body
+
+        monkeypatch.setenv("DOMAINKIT_DATABASE_URL", url_of(database))
+        monkeypatch.setenv("DOMAINKIT_BROKER_URL", RABBITMQ_URL)
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1")
+            assert b"the secret body of a1" == asyncio.run(relayed())
+            assert [] == unsent(engine)
+
+    async def test_progress(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """While something goes on, a line tells every few seconds what was done, and what is left."""
+        monkeypatch.setattr(_relaying, "_PROGRESS", 0.3)
+        with new_database("sqlite", tmp_path) as database:
+            async with database.async_engine(METADATA) as engine:
+                await store(engine, "a1", "a2", "a3", recorded_at=datetime.now(UTC) - seconds(60))
+                await store(engine, "b1", **PARKED)
+                relay = Relay(engine, TABLE, Recorder(), batch=1)
+                await relay.run_once()
+                with caplog.at_level(logging.INFO, "domainkit.relay"):
+                    task = asyncio.create_task(_relaying._report(relay, engine, TABLE))
+                    await asyncio.sleep(1)
+                    await engine.dispose()
+                    async with engine.begin() as connection:
+                        await connection.run_sync(METADATA.drop_all)
+                    await asyncio.sleep(0.5)
+                    task.cancel()
+        (line,) = caplog.messages
+        assert re.fullmatch(r"sent 1, failed 0, parked 0; unsent 3, lag 6\d\.\d s", line)
+
+
+def _started(database: Database, pause: float, *options: str) -> "subprocess.Popen[str]":
+    arguments = ("--database", url_of(database), "--publisher", "slow:make", "--poll", "0.05", *options)
+    return subprocess.Popen(
+        [sys.executable, "-m", "domainkit", "relay", *arguments],
+        cwd=Path(__file__).parent,
+        env=os.environ | {"SECONDS": str(pause)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _in_a_process(*options: str) -> int:
+    return subprocess.run([sys.executable, "-m", "domainkit", "relay", *options], check=False, timeout=60).returncode
+
+
+class TestStatus:
+    def test_as_a_newcomer_reads_it(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each count says what it means, and what is parked says what to do."""
+        with database.engine(METADATA) as engine:
+            fill(engine, *(f"a{number}" for number in range(1200)), sent_at=AT)
+            (parked,) = fill(engine, "b1", **PARKED)
+            fill(engine, "b2", "c1", recorded_at=datetime.now(UTC) - seconds(90))
+            assert 0 == main(["relay", "--database", url_of(database), "--status"])
+        said = capsys.readouterr().out
+        age, rest = said.split("\n", 1)
+        assert re.fullmatch(r"outbox outbox: the oldest message that isn't sent is 9\d s old", age)
+        assert rest == (
+            "      1  waiting      to be sent as soon as a relay comes to them\n"
+            "      0  leased       in the hands of a relay right now\n"
+            "      0  backing off  refused; tried again in a while\n"
+            "      1  parked       refused too often; they wait for you\n"
+            "      1  held back    behind a parked message of the same key\n"
+            "  1,200  sent         and kept until their retention is over\n"
+            "      0  discarded    given up, never sent\n"
+            "parked, by reason: MessageRefused 1\n"
+            f"parked first: b1 {parked}\n"
+            "  key b, MessageRefused after 10 attempts, 2026-03-01 12:30 UTC\n"
+            "  --release tries all again, --release ID one; --discard ID gives one up\n"
+        )
+
+    def test_where_all_is_well(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+        """With nothing to send it says so first."""
+        with database.engine(METADATA):
+            main(["relay", "--database", url_of(database), "--status"])
+        assert capsys.readouterr().out.startswith("outbox outbox: everything is sent\n")
+
+    def test_for_programs(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+        """With --json it is one object, of plain numbers and text."""
+        with database.engine(METADATA) as engine:
+            (parked,) = fill(engine, "b1", **PARKED)
+            main(["relay", "--database", url_of(database), "--status", "--json"])
+        found = json.loads(capsys.readouterr().out)
+        oldest = {
+            "message_id": str(parked),
+            "name": "b1",
+            "key": "b",
+            "reason": "MessageRefused",
+            "attempts": 10,
+            "parked_at": "2026-03-01T12:30:00+00:00",
+        }
+        assert (1, {"MessageRefused": 1}, oldest) == (
+            found["parked"],
+            found["parked_by_reason"],
+            found["oldest_parked"],
+        )
+        assert 0 <= found["lag"] < 60
+
+
+class TestOperations:
+    def test_release_discard_and_replay(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each says how many messages it has changed."""
+        with database.engine(METADATA) as engine:
+            one, two, _, _, _ = fill(engine, "a1", "b1", "c1", "c2", "d1", **PARKED)
+            (sent, _) = fill(engine, "e1", "e2", sent_at=datetime.now(UTC))
+
+            def told(*options: str) -> str:
+                assert 0 == main(["relay", "--database", url_of(database), *options])
+                return capsys.readouterr().out
+
+            assert "1 message released\n" == told("--release", str(one))
+            assert "1 message discarded\n" == told("--discard", str(two))
+            assert "2 messages released\n" == told("--release-key", "c")
+            assert "1 message released\n" == told("--release")
+            assert "1 message to be sent again\n" == told("--replay", str(sent))
+            assert "1 message to be sent again\n" == told("--replay-since", "1h")
+            assert ["a1", "c1", "c2", "d1", "e1", "e2"] == unsent(engine)
+
+    @pytest.mark.parametrize(
+        ("options", "text"),
+        [
+            (["--release"], "no such message is parked; nothing was changed"),
+            (["--release-key", ""], "no such message is parked; nothing was changed"),
+            (["--discard", str(UUID(int=1))], "no such message is parked; nothing was changed"),
+            (["--replay", str(UUID(int=1))], "no such message is sent; nothing was changed"),
+            (["--replay-since", "2026-01-01T00:00:00Z"], "no such message is sent; nothing was changed"),
+        ],
+    )
+    def test_where_there_is_none(
+        self, tmp_path: Path, options: list[str], text: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """An operator who means another message or database is told: status 1."""
+        with new_database("sqlite", tmp_path) as database, database.engine(METADATA):
+            assert 1 == main(["relay", "--database", url_of(database), *options])
+        assert f"python -m domainkit: {text}\n" == capsys.readouterr().err
+
+
+class TestWrong:
+    @pytest.mark.parametrize(
+        ("options", "text"),
+        [
+            ([], "no database: give --database, or set DOMAINKIT_DATABASE_URL"),
+            (["--database", "sqlite://"], "no broker: give --broker (with --exchange), or --publisher"),
+            (["--database", "sqlite://", "--broker", "amqp://x"], "no exchange: give --exchange"),
+            (
+                ["--database", "sqlite://", "--broker", "http://u:hush@x", "--exchange", "x"],
+                "expected a URL like amqp://",
+            ),
+            (["--database", "sqlite://", "--broker", "amqp://x", "--exchange", "\u00e4"], "RabbitMqTopology: exchange"),
+            (
+                ["--database", "sqlite://", "--broker", "amqp://x", "--publisher", "a:b"],
+                "--publisher or --broker, not both",
+            ),
+            (["--database", "sqlite://", "--publisher", "no.such:name"], "no module 'no.such'"),
+            (["--database", "sqlite://", "--publisher", "outboxes:METADATA"], "expected an AsyncMessagePublisher"),
+            (["--database", "mysql://me:hush@x/y", "--publisher", "outboxes:Recorder"], "expected a URL such as"),
+            (["--database", "hush", "--status"], "expected a URL such as sqlite:///tasks.db"),
+            (["--database", "sqlite+none://", "--status"], "SQLAlchemy knows no driver 'sqlite+none'"),
+            (["--database", "sqlite://", "--json"], "--json goes with --status"),
+            (["--batch", "0"], "expected a whole number above 0, not '0'"),
+            (["--lease", "soon"], "expected seconds above 0, or a number with s, m, h or d, not 'soon'"),
+            (["--poll", "0"], "expected seconds above 0"),
+            (["--retention", "9" * 20 + "d"], "is too long"),
+            (["--discard", "7"], "expected the id of a message, a UUID, not '7'"),
+            (
+                ["--replay-since", "2026-01-01T00:00:00"],
+                "expected a time with a zone (2026-03-01T12:00:00Z) or ago (2h)",
+            ),
+            (["--replay-since", "9999999d"], "expected a time with a zone"),
+            (["--status", "--release"], "not allowed with argument"),
+        ],
+    )
+    def test_a_wrong_argument_is_named(self, options: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A wrong argument ends with status 2 and a sentence, without a password."""
+        with pytest.raises(SystemExit) as ended:
+            main(["relay", *options])
+        told = capsys.readouterr().err
+        assert (2, True, False) == (ended.value.code, text in told, "hush" in told), told
+
+    @pytest.mark.parametrize(
+        ("url", "text"),
+        [
+            (
+                "postgresql://ada:hush@127.0.0.1:1/tasks",
+                "the database 127.0.0.1:1/tasks: connection failed: connection to server at",
+            ),
+            ("sqlite:////no/such/folder/tasks.db", "the database /no/such/folder/tasks.db: unable to open database"),
+            ("sqlite://", "the database in memory: no such table: outbox; make it (see outbox_table), or name another"),
+        ],
+    )
+    @pytest.mark.parametrize("options", [["--status"], ["--publisher", "outboxes:Recorder"]])
+    def test_a_database_that_is_not_there(
+        self, url: str, text: str, options: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It says which database, and what is wrong with it, and ends with status 1; no password."""
+        assert 1 == main(["relay", "--database", url, *options])
+        told = capsys.readouterr().err
+        assert (True, False) == (told.startswith(f"python -m domainkit: {text}"), "hush" in told), told
+
+    @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+    def test_a_table_that_is_not_there(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+        """It says which table, and what to do."""
+        assert 1 == main(["relay", "--database", url_of(database), "--table", "mine", "--schema", "other", "--status"])
+        told = capsys.readouterr().err
+        assert 'relation "other.mine" does not exist; make it (see outbox_table), or name another' in told
+
+    def test_a_database_that_goes_away(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """With --once it doesn't wait for the database: status 1."""
+        with new_database("sqlite", tmp_path) as database:
+            options = ["--database", url_of(database), "--publisher", "outboxes:Recorder", "--once", "--wait"]
+            assert 1 == main(["relay", *options])
+        assert "no such table: outbox" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("module", "url", "text"),
+        [
+            ("sqlalchemy", "sqlite://", "needs an extra: pip install 'domainkit-attrs[sql]'"),
+            ("psycopg", "postgresql://x/y", "driver psycopg needs an extra: pip install 'domainkit-attrs[postgres]'"),
+            ("asyncpg", "postgresql+asyncpg://x/y", "asyncpg"),
+            ("aiosqlite", "sqlite://", "needs an extra: pip install 'domainkit-attrs[sql]'"),
+        ],
+    )
+    def test_without_an_extra(self, module: str, url: str, text: str) -> None:
+        """What isn't installed is named, with the command that installs it: status 1."""
+        code = f"import sys; sys.modules[{module!r}] = None; from domainkit.cli import main; sys.exit(main())"
+        done = subprocess.run(
+            [sys.executable, "-c", code, "relay", "--database", url, "--status"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (1, True, 1) == (done.returncode, text in done.stderr, done.stderr.count("\n")), done.stderr
+
+    def test_a_password_is_never_told(self) -> None:
+        """Whatever a driver says, the password isn't in it."""
+        url = URL.create("postgresql", "ada", "hush", "db", database="tasks", query={"password": "hush2"})
+        assert "the database db:5432/tasks: ***, ***2 or ***" == failure_of(url, OSError("hush, hush2 or hush\nmore"))
+
+    def test_drivers(self) -> None:
+        """A URL without an async driver has the one that is needed; others stay."""
+        assert "sqlite+aiosqlite" == async_url("sqlite:///x.db").drivername
+        assert "postgresql+psycopg" == async_url("postgres://x/y").drivername
+        assert "postgresql+asyncpg" == async_url("postgresql+asyncpg://x/y").drivername
+
+
+def test_ages() -> None:
+    """A span of time is as exact as people need it."""
+    assert ["0.5 s", "75 s", "150 min", "111 h"] == [_age(number) for number in (0.5, 75, 9000, 400_000)]
+
+
+def test_times_on_the_command_line() -> None:
+    """A time has its zone, or is so long ago."""
+    assert datetime(2026, 3, 1, 11, tzinfo=UTC) == moment("2026-03-01T12:00:00+01:00")
+    assert seconds(5400) <= datetime.now(UTC) - moment("1.5h") < seconds(5460)
+
+
+def test_an_object_is_a_publisher_as_well(tmp_path: Path) -> None:
+    """--publisher names a publisher, a class, or a function that returns one, or awaits one."""
+    assert isinstance(ready, AsyncMessagePublisher)
+    with new_database("sqlite", tmp_path) as database, database.engine(METADATA) as engine:
+        fill(engine, "a1")
+        arguments = ["--database", url_of(database), "--publisher", f"{__name__}:ready", "--retention", "forever"]
+        assert 0 == main(["relay", *arguments, "--once", "--lease", "1.5h"])
+        assert [] == unsent(engine)
+    assert ["a1"] == ready.accepted
+    assert timedelta(hours=1.5) == seconds(5400)
+
+
+ready = Recorder()
