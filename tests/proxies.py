@@ -52,10 +52,9 @@ class CuttingProxy:
         with suppress(OSError):
             while data := client.recv(65536):
                 if self.trigger is not None and self.trigger in data:
-                    self.cuts += 1
+                    self._answered.clear()
+                    self.cuts += 1  # from here on no answer reaches a client
                     if self.forward:
-                        server.settimeout(10)
-                        client.shutdown(socket.SHUT_WR)  # the answer never reaches the client
                         server.sendall(data)
                         self._answered.wait(10)
                     break

@@ -250,9 +250,9 @@ def test_what_sqlite_says_at_commit(file: Database, code: int, *, definite: bool
     """A disk that fails leaves it open what was stored; a lock, no room, or a constraint does not."""
     cause = sqlite3.OperationalError("at commit")
     cause.sqlite_errorcode = code
-    with file.engine() as engine, engine.connect() as connection:
-        with nullcontext() if definite else pytest.raises(OutcomeUnknownError):
-            take_back(connection, DBAPIError("COMMIT", None, cause))
+    said = nullcontext() if definite else pytest.raises(OutcomeUnknownError)
+    with file.engine() as engine, engine.connect() as connection, said:
+        take_back(connection, DBAPIError("COMMIT", None, cause))
 
 
 def test_what_others_say_at_commit(file: Database) -> None:
