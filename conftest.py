@@ -22,6 +22,8 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/pydantic.md": "pydantic",
     "docs/how-to/repositories.md": "sqlalchemy",
     "docs/how-to/rabbitmq.md": "aio_pika",
+    "docs/how-to/operations.md": "sqlalchemy",
+    "docs/how-to/relay.md": "sqlalchemy",
     "docs/how-to/retries.md": "tenacity",
     "docs/how-to/sql.md": "sqlalchemy",
     "docs/how-to/testing.md": "hypothesis",

@@ -1,7 +1,7 @@
 """How fast a relay empties an outbox into RabbitMQ, beside aio-pika alone with the same bytes, and confirms.
 
-`python -m benchmarks.relaying` measures on a SQLite file, and on PostgreSQL where POSTGRES_URL or the usual place has it;
-RabbitMQ is the one at RABBITMQ_URL. All keep 100 messages on their way, persistent, into one durable queue. With
+`python -m benchmarks.relaying` measures on a SQLite file, and on PostgreSQL where POSTGRES_URL or the usual place has
+it; RabbitMQ is the one at RABBITMQ_URL. All keep 100 messages on their way, persistent, into one durable queue. With
 `--claims` it measures instead what one claim takes where 100,000 messages wait.
 """
 
