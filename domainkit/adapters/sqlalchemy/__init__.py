@@ -7,6 +7,7 @@ except ImportError as _error:
 
     raise missing_extra(__name__, "sql") from _error
 
+from domainkit.adapters.sqlalchemy._rounds import RelayRound
 from domainkit.adapters.sqlalchemy.buses import (
     AsyncOutboxCommandBus,
     AsyncOutboxDomainEventBus,
@@ -25,7 +26,7 @@ from domainkit.adapters.sqlalchemy.operations import (
     replay_sent,
 )
 from domainkit.adapters.sqlalchemy.outbox import Outbox
-from domainkit.adapters.sqlalchemy.relay import Backoff, Relay, RelayRound
+from domainkit.adapters.sqlalchemy.relay import Backoff, Relay
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
 from domainkit.adapters.sqlalchemy.tables import aggregate_table, inbox_table, outbox_table
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork

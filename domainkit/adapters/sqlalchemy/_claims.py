@@ -23,12 +23,12 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
+    Executable,
     FromClause,
     FunctionElement,
     Interval,
     Over,
     Row,
-    Select,
     Subquery,
     Table,
     Text,
@@ -206,7 +206,7 @@ class Claims:
         return found
 
     async def _leased(
-        self, connection: AsyncConnection, token: str, statement: Select[Any], given: dict[str, Any]
+        self, connection: AsyncConnection, token: str, statement: Executable, given: dict[str, Any]
     ) -> list[list[Claimed]]:
         chains = _chained((await connection.execute(statement, given)).all())
         if chains:
@@ -255,7 +255,7 @@ def _rows_of_keys(table: Table, dialect: Dialect) -> Subquery:
     return rows.join(bounds, of_key).where(table.c.sent_at.is_(None)).subquery("oldest")
 
 
-def _links(table: Table, dialect: Dialect, oldest: Subquery, batch: int) -> Select[Any]:
+def _links(table: Table, dialect: Dialect, oldest: Subquery, batch: int) -> Executable:
     """Return the SELECT that locks links, given the first rows of chains."""
     row = oldest.c
     chain = select(
@@ -282,7 +282,7 @@ def _along_chain(oldest: Subquery, function: FunctionElement[Any]) -> Over[Any]:
     return function.over(partition_by=oldest.c.ordering_key, order_by=oldest.c.position)
 
 
-def _keys(table: Table, dialect: Dialect, *, begun: bool) -> Select[Any]:
+def _keys(table: Table, dialect: Dialect, *, begun: bool) -> Executable:
     """Return keys in their order, and whether their first row is open.
 
     It jumps from key to key, however many rows one has.
