@@ -48,7 +48,7 @@ nitpick_ignore_regex = [
     # The build uses no network, so that the inventories of other projects are not there to link to.
     (r"py:.*", r"(returns|cattrs|attrs?|msgspec|pydantic|starlette|fastapi|sqlalchemy|tenacity|hypothesis)\..*"),
     (r"py:.*", r"(faststream|opentelemetry)\..*"),  # as above
-    (r"py:.*", r"(uuid|datetime|decimal|collections|logging|abc|typing|types)\..*"),
+    (r"py:.*", r"(asyncio|contextlib|uuid|datetime|decimal|collections|logging|abc|typing|types)\..*"),
     (r"py:.*", r"(Result|Converter|UUID|BaseException|Logger|ABC)"),
     (r"py:class", r"domainkit\.errors\.Identified"),  # a protocol that any id fits: nothing to derive from
     # Type variables have no page: they stand for a type that the user gives.

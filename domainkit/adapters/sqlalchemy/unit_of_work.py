@@ -51,7 +51,7 @@ class UnitOfWork:
 
     @property
     def dialect(self) -> str:
-        """The name that SQLAlchemy has for the database: `sqlite`, `postgresql`."""
+        """The name that SQLAlchemy has for the database, such as `sqlite`."""
         return self._engine.dialect.name
 
     @contextmanager
