@@ -76,6 +76,11 @@ $(INSTALLED)test: $(MADE)
 	@$(PIP_INSTALL) --editable '.$(EXTRAS:%=[%])' --group test $(EXTRAS:%=--group extras)
 	@touch $@
 
+$(INSTALLED)docs: $(MADE)
+	@echo "Installing what the documentation needs"
+	@$(PIP_INSTALL) --editable '.[all]' --group docs
+	@touch $@
+
 $(INSTALLED)%: $(MADE)
 	@echo "Installing what '$*' needs"
 	@$(PIP_INSTALL) --group $*
