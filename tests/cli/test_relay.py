@@ -411,7 +411,7 @@ def test_an_object_is_a_publisher_as_well(tmp_path: Path) -> None:
     with new_database("sqlite", tmp_path) as database, database.engine(METADATA) as engine:
         fill(engine, "a1")
         arguments = ["--database", url_of(database), "--publisher", f"{__name__}:ready", "--retention", "forever"]
-        assert 0 == main(["relay", *arguments, "--once", "--lease", "1.5h"])
+        assert 0 == main(["relay", *arguments, "--once", "--lease", "1.5h", "--batch", "5"])
         assert [] == unsent(engine)
     assert ["a1"] == ready.accepted
     assert timedelta(hours=1.5) == seconds(5400)
