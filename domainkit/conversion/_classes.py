@@ -29,7 +29,7 @@ class AttrsNode(ClassNode):
         self.expected: str = cls.__qualname__
         self.object_classes: tuple[type, ...] = (cls,)
         self.forbid_unknown = forbid_unknown
-        self.exact = exact or forbid_unknown
+        self.exact: bool = exact or forbid_unknown
         self.tag = tag
 
     def complete(self, parts: tuple[Part, ...], preset: tuple[str, ...] = ()) -> None:

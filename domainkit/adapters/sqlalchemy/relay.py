@@ -140,7 +140,7 @@ class Relay:
         self._paused_until = 0.0
         self._bug: BaseException | None = None
         self._until_idle = self._idle = False
-        self.total = RelayRound()
+        self.total: RelayRound = RelayRound()
 
     def __repr__(self) -> str:
         return f"Relay({self._table.fullname})"

@@ -161,7 +161,7 @@ class AsyncUnitOfWork:
 
     def __init__(self, engine: AsyncEngine, *, outbox: Outbox | None = None) -> None:
         self._engine = engine
-        self.inner = UnitOfWork(engine.sync_engine, outbox=outbox)
+        self.inner: UnitOfWork = UnitOfWork(engine.sync_engine, outbox=outbox)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:

@@ -23,6 +23,7 @@ from domainkit import (
     InvalidMessage,
     InvalidUuid,
     InvalidValueObject,
+    MessageRefused,
     NotAllowed,
     NotFound,
     Problem,
@@ -73,6 +74,7 @@ task_id = TaskId.v4()
 every_error: tuple[DomainError, ...] = (
     CriticalError(),
     BusCannotPublish(additional_info={"message": "closed"}),
+    MessageRefused(uuid_value="7d2b"),
     UnknownError.from_exception(KeyError("id"), executor="TaskCreator"),
     NotFound(),
     AggregateNotFoundError(task_id, repository_name="tasks"),
@@ -91,6 +93,7 @@ every_error: tuple[DomainError, ...] = (
     UnknownMessage(),
 )
 critical: CriticalError = BusCannotPublish()
+refused: BusCannotPublish = MessageRefused()
 not_found: tuple[NotFound, ...] = (AggregateNotFoundError(task_id), AggregatesNotFoundError(), ClientNotFound())
 exists: tuple[AlreadyExists, ...] = (
     AggregateAlreadyExistError(task_id),
