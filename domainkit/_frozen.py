@@ -111,7 +111,8 @@ def _set_state(self: object, state: Mapping[str, object]) -> None:
 
 def _own_fields(cls: type) -> list[str]:
     """Return the names of the fields in the body of `cls`: annotated ones, and those that are an `attrs.field()`."""
-    bare_fields = [name for name, value in cls.__dict__.items() if isinstance(value, _UndecoratedField)]
+    body = list(cls.__dict__.items())  # in one step: another thread may finish the class meanwhile
+    bare_fields = [name for name, value in body if isinstance(value, _UndecoratedField)]
     return list(dict.fromkeys([*own_annotations(cls), *bare_fields]))
 
 
