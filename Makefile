@@ -17,11 +17,11 @@ INSTALLED = $(VENV)/.installed-
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help demo test test-all coverage lint format types docs bench clean
+.PHONY: help demo test test-all coverage lint format types docs bench bench-durable clean
 unexport PYTHONPATH PYTHONHOME
 
 help: ## list the commands
-	@sed -nE 's/^([a-z-]+):.*## /\1 /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "  make %-10s%s\n", name, $$0 }'
+	@sed -nE 's/^([a-z-]+):.*## /\1 /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "  make %-15s%s\n", name, $$0 }'
 
 demo: $(INSTALLED)demo ## run the Task Manager on a file with good and bad lines
 	@$(BIN)/python -m docs.examples.task_manager $(ARGS)
@@ -55,6 +55,10 @@ docs: $(INSTALLED)docs ## build the documentation into docs/_build
 
 bench: $(INSTALLED)bench ## measure, side by side with petisco and pydantic
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-durable: $(INSTALLED)test ## measure saving and relaying, beside the drivers alone (PostgreSQL and RabbitMQ where they are)
+	@$(BIN)/python -m benchmarks.saving
+	@$(BIN)/python -m benchmarks.relaying
 
 clean: ## remove what the other commands made
 	rm -rf .venv .venv-* build dist docs/_build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
