@@ -1,0 +1,187 @@
+"""Bugs in the SQL repositories and the outbox that they fill."""
+
+from mutations.bug import Bug
+
+BUGS = (
+    Bug(
+        "the state is stored before the events",
+        "adapters/sqlalchemy/repositories.py",
+        "            if self._sql.insert.run(connection, (row,)).rowcount == 0:",
+        (
+            "            if self._outbox is not None:\n"
+            "                self._outbox.store(connection, events)\n"
+            "            if self._sql.insert.run(connection, (row,)).rowcount == 0:"
+        ),
+        "tests/adapters/sqlalchemy/test_repositories.py::test_a_save_with_one_event_is_two_statements",
+    ),
+    Bug(
+        "databases answer as memory does",
+        "adapters/sqlalchemy/_statements.py",
+        "update(table).where(self_id, as_expected)",
+        "update(table).where(self_id)",
+        "tests/adapters/sqlalchemy/test_histories.py::test_histories_go_as_in_memory",
+    ),
+    Bug(
+        "one of those who race wins",
+        "adapters/sqlalchemy/_statements.py",
+        "update(table).where(self_id, as_expected)",
+        "update(table).where(self_id)",
+        "tests/adapters/sqlalchemy/test_concurrency.py::test_one_of_those_who_race_wins",
+    ),
+    Bug(
+        "what is refused stores no events",
+        "adapters/sqlalchemy/_statements.py",
+        "self.delete_version = delete(table).where(self_id, as_expected)",
+        "self.delete_version = delete(table).where(self_id)",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_what_is_refused_stores_no_events",
+        quick=True,
+    ),
+    Bug(
+        "an event is stored once",
+        "adapters/sqlalchemy/repositories.py",
+        "events, once=once)",
+        "events, once=False)",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_an_event_that_was_stored_is_not_stored_again",
+        quick=True,
+    ),
+    Bug(
+        "retrieve_all keeps the order of saving",
+        "adapters/sqlalchemy/_statements.py",
+        "table.c.position if order_by is None",
+        "table.c.version if order_by is None",
+        "tests/adapters/sqlalchemy/test_contracts.py::TestWithOutbox::test_retrieve_all_keeps_the_order",
+    ),
+    Bug(
+        "another conflict than that of ids is an exception",
+        "adapters/sqlalchemy/_statements.py",
+        ("on_conflict_do_nothing(index_elements=[table.c.id])\n    elif"),
+        ("on_conflict_do_nothing()\n    elif"),
+        "tests/adapters/sqlalchemy/test_repositories.py::test_another_unique_column_is_an_exception",
+    ),
+    Bug(
+        "id and version stand in their columns alone",
+        "adapters/sqlalchemy/_states.py",
+        "frozenset({_ID, _VERSION})), (_ID, _VERSION))",
+        "frozenset({_ID})), (_ID,))",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_id_and_version_stand_in_their_columns_alone",
+    ),
+    Bug(
+        "an event that is unknown is refused before anything is stored",
+        "adapters/sqlalchemy/repositories.py",
+        (
+            "        row, events = self._row(aggregate), self._events(aggregate)\n"
+            "\n"
+            "        def work(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:\n"
+        ),
+        (
+            "        row = self._row(aggregate)\n"
+            "\n"
+            "        def work(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:\n"
+            "            connection.exec_driver_sql('SELECT 1')\n"
+            "            events = self._events(aggregate)\n"
+        ),
+        "tests/adapters/sqlalchemy/test_repositories.py::test_an_event_that_the_outbox_does_not_know_is_not_stored",
+        quick=True,
+    ),
+    Bug(
+        "an async reader waits for no writer",
+        "adapters/sqlalchemy/repositories.py",
+        "run(look, read_only=True)",
+        "run(look)",
+        "tests/adapters/sqlalchemy/test_concurrency.py::test_an_async_reader_waits_for_no_writer",
+    ),
+    Bug(
+        "state and events are stored together",
+        "adapters/sqlalchemy/repositories.py",
+        ("        with self._unit_of_work.writing() as connection:\n            return work(connection)"),
+        (
+            "        with self._unit_of_work._engine.connect() as connection:\n"
+            "            connection.execution_options(isolation_level='AUTOCOMMIT')\n"
+            "            return work(connection)"
+        ),
+        "tests/adapters/sqlalchemy/test_faults.py::test_all_or_nothing",
+    ),
+    Bug(
+        "an aggregate of a subclass is refused",
+        "adapters/sqlalchemy/repositories.py",
+        "if type(aggregate) is not self._type:",
+        "if not isinstance(aggregate, self._type):",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_an_aggregate_of_a_subclass_is_refused",
+    ),
+    Bug(
+        "a moment comes back in UTC",
+        "adapters/sqlalchemy/_types.py",
+        "in_utc.replace(tzinfo=None) if dialect.name",
+        "value.replace(tzinfo=None) if dialect.name",
+        "tests/adapters/sqlalchemy/test_tables.py::test_a_moment_comes_back_in_utc",
+    ),
+    Bug(
+        "columns with defaults of Python are filled",
+        "adapters/sqlalchemy/_prepared.py",
+        ("        if not set(types) <= set(self._parameters):\n            return None\n"),
+        "",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_columns_with_defaults_of_python_are_filled",
+    ),
+    Bug(
+        "schemas are translated",
+        "adapters/sqlalchemy/_prepared.py",
+        ' or connection.get_execution_options().get("schema_translate_map")',
+        "",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_schemas_are_translated",
+    ),
+    Bug(
+        "an id is saved once",
+        "adapters/sqlalchemy/repositories.py",
+        "if self._sql.insert.run(connection, (row,)).rowcount == 0:",
+        "if self._sql.insert.run(connection, (row,)).rowcount < 0:",
+        "tests/adapters/sqlalchemy/test_contracts.py::TestWithOutbox::test_save_refuses_an_id_that_is_there",
+        quick=True,
+    ),
+    Bug(
+        "no update is lost",
+        "adapters/sqlalchemy/_statements.py",
+        "Prepared(update(table).where(self_id, as_expected), (*state, KEY, EXPECTED) if columns else ())",
+        "Prepared(update(table).where(self_id), (*state, KEY) if columns else ())",
+        "tests/adapters/sqlalchemy/test_contracts.py::TestWithOutbox::test_update_refuses_a_stale_aggregate",
+        quick=True,
+    ),
+    Bug(
+        "what could not be read back is not stored",
+        "adapters/sqlalchemy/_states.py",
+        "raise self._refused(aggregate) from None",
+        "return {'state': '{}'}",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_what_could_not_be_read_back_is_not_stored",
+        quick=True,
+    ),
+    Bug(
+        "a row that can not be read shows no value",
+        "adapters/sqlalchemy/repositories.py",
+        ("problems=error.problems\n            ) from None"),
+        ("problems=error.problems\n            ) from ValueError(row['state'])"),
+        "tests/adapters/sqlalchemy/test_repositories.py::test_a_state_that_cannot_be_read_is_told",
+        quick=True,
+    ),
+    Bug(
+        "events have the id of their aggregate as key",
+        "adapters/sqlalchemy/repositories.py",
+        "key=str(aggregate.aggregate_id))",
+        "key=None)",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_events_have_the_id_of_their_aggregate_as_key",
+        quick=True,
+    ),
+    Bug(
+        "messages keep their order",
+        "adapters/sqlalchemy/outbox.py",
+        "for message in messages]",
+        "for message in reversed(list(messages))]",
+        "tests/adapters/sqlalchemy/test_outbox.py::test_messages_keep_their_order",
+        quick=True,
+    ),
+    Bug(
+        "an event says what caused it",
+        "adapters/sqlalchemy/outbox.py",
+        "return caused(",
+        "return (",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_the_cause_of_an_event_is_stored",
+    ),
+)

@@ -1,0 +1,124 @@
+"""The tests of the guarantees notice what they are there for: a planted bug makes each of them fail."""
+
+import compileall
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+import pytest
+from mutations import consuming, inbox, over_faststream, publishing, relay, repositories, tracing, units_of_work
+from mutations.bug import Bug
+from sizes import FULL
+
+for library in ("sqlalchemy", "aiosqlite", "psycopg", "aio_pika", "opentelemetry.sdk", "faststream", "nats", "redis"):
+    pytest.importorskip(library, reason=f"{library} isn't there: the durable adapters are of the extras")
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("domainkit", "tests", "conftest.py", "pyproject.toml")
+MODULES = (repositories, units_of_work, relay, inbox, publishing, consuming, tracing, over_faststream)
+ALL = [bug for module in MODULES for bug in module.BUGS]
+BUGS = [bug for bug in ALL if bug.quick or FULL]
+
+LIMIT = 60
+"""Seconds that a test has; one that takes longer is ended, and that is no failure of it."""
+
+PROMISES = ROOT / "docs" / "explanation" / "guarantees.md"
+DURABLE = re.compile(r"`(?:tests/(?:adapters|durability)/|domainkit/testing/)[\w/]+\.py::(?:\w+::)?(\w+)`")
+
+WITHOUT = {
+    "test_aggregates_are_values": "a database keeps text: there is nothing that could be shared",
+    "test_nothing_is_lost_or_done_twice_while_all_are_killed": "it runs for minutes; each step of the way has its bugs",
+}
+"""The tests for which no bug is planted, and why."""
+
+
+class Copy:
+    """A copy of the library and its tests, and the process that runs them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, root / name)
+        # checked by what the source is: a planted bug may have the size and the time of what stood there
+        compileall.compile_dir(root / "domainkit", quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("COV", "PYTEST"))}
+        self._runner = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("runner.py"))],
+            cwd=root,
+            env=kept | {"PYTHONPATH": str(root), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.passes = cache(self._passes)
+
+    def run(self, test: str) -> tuple[int, int]:
+        """Run a test, with all its parameters until it fails; return pytest's exit status, and how often it passed."""
+        assert self._runner.stdin is not None
+        assert self._runner.stdout is not None
+        print(json.dumps([str(self._root), LIMIT, [test]]), file=self._runner.stdin, flush=True)
+        status, passed = json.loads(self._runner.stdout.readline())
+        return status, passed
+
+    def _passes(self, test: str) -> bool:
+        """Tell whether a test passes where no bug is planted; False where it was skipped, for its server is away."""
+        status, passed = self.run(test)
+        assert status == pytest.ExitCode.OK, self.output()
+        return passed > 0
+
+    def run_with(self, bug: Bug) -> int:
+        """Run a bug's test where the bug is planted."""
+        file = self._root / "domainkit" / bug.file
+        source = file.read_text(encoding="utf-8")
+        assert source.count(bug.old) == 1, f"{bug.file} has changed: plant this bug in another way"
+        file.write_text(source.replace(bug.old, bug.new), encoding="utf-8")
+        try:
+            return self.run(bug.test)[0]
+        finally:
+            file.write_text(source, encoding="utf-8")
+
+    def output(self) -> str:
+        """Return what the last run printed."""
+        return (self._root / "output").read_text(encoding="utf-8")
+
+    def close(self) -> None:
+        """End the process."""
+        self._runner.kill()
+        self._runner.communicate()
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    """Return a copy of the library."""
+    made = Copy(tmp_path_factory.mktemp("copy"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_each_promise_has_a_bug() -> None:
+    """Each test that the page of guarantees names for a durable adapter is there for a bug, but a few with a reason."""
+    promised = set(DURABLE.findall(PROMISES.read_text(encoding="utf-8")))
+
+    assert len(promised) > 40
+    assert set(WITHOUT) == promised - {bug.test.rpartition("::")[2] for bug in ALL}
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=str)
+def test_a_planted_bug_is_noticed(copy: Copy, bug: Bug) -> None:
+    """The test, which passes, fails once the bug is planted; it doesn't break off for another reason."""
+    if not copy.passes(bug.test):
+        pytest.skip(f"{bug.test} was skipped: its server is away")
+    assert copy.run_with(bug) == pytest.ExitCode.TESTS_FAILED, copy.output()
