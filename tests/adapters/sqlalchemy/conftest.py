@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("sqlalchemy", reason="needs the extra sql")
+
 from databases import KINDS, Database, new_database
 
 
