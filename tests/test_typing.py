@@ -2,8 +2,8 @@
 
 The files in `typing/right` must be clean, those in `typing/wrong` must have an error on exactly the lines marked
 `# wrong: why`. `# wrong for mypy: why` marks what pyright does not see: attrs.evolve is typed by mypy's own plugin.
-Each checker runs once, over all of them. Without an extra its types are unknown, and what a checker says of files that use
-them means nothing: those tests are skipped.
+Each checker runs once, over all of them. Where an extra isn't installed its types are unknown, and the tests of files
+that use them are skipped.
 """
 
 import ast
