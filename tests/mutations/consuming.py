@@ -30,6 +30,7 @@ BUGS = (
         '"x-delivery-limit": topology.delivery_limit',
         '"x-delivery-limit": 100_000',
         "tests/adapters/rabbitmq/test_consumer.py::test_its_queues_are_durable_and_lose_no_dead_letter",
+        quick=True,
     ),
     Bug(
         "dead letters are routed at least once",
@@ -37,6 +38,7 @@ BUGS = (
         '"at-least-once"',
         '"at-most-once"',
         "tests/adapters/rabbitmq/test_consumer.py::test_its_queues_are_durable_and_lose_no_dead_letter",
+        quick=True,
     ),
     Bug(
         "a poison message is not requeued for ever",
@@ -44,6 +46,7 @@ BUGS = (
         "await self._bury(raw, _problems(decoded.failure()))",
         "await raw.nack(requeue=True)",
         "tests/adapters/rabbitmq/test_consumer.py::test_bytes_that_are_no_message_are_buried_at_once",
+        quick=True,
     ),
     Bug(
         "burying is confirmed before the original is acknowledged",

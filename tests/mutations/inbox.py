@@ -62,6 +62,7 @@ BUGS = (
             "            return outcome if self._marks.add(message, known_by) else Success(None)\n"
         ),
         "tests/adapters/sqlalchemy/test_inbox.py::test_two_deliveries_at_the_same_time",
+        quick=True,
     ),
     Bug(
         "of deliveries to processes one has an effect",
@@ -93,13 +94,14 @@ BUGS = (
         ("atomic = self._unit_of_work.atomic(step)\n\n        async def run"),
         ("atomic = step\n\n        async def run"),
         "tests/adapters/sqlalchemy/test_inbox.py::test_a_cancelled_handler_leaves_no_mark",
+        quick=True,
     ),
     Bug(
         "what is handled in a unit of work belongs to that",
         "adapters/sqlalchemy/unit_of_work.py",
         "return self._begun() if unit is None else writing(unit)",
         "return self._begun()",
-        "tests/adapters/sqlalchemy/test_inbox.py::test_inside_of_a_unit_of_work",
+        "tests/adapters/sqlalchemy/test_inbox.py::test_inside_of_a_unit_of_work[postgresql]",
     ),
     Bug(
         "a handler of a command needs a Result",

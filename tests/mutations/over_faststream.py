@@ -9,6 +9,7 @@ BUGS = (
         "        outcome = await self._deliver(found)\n",
         ("        await message.ack()\n        outcome = await self._deliver(found)\n"),
         "tests/adapters/test_faststream.py::test_each_message_is_answered_once",
+        quick=True,
     ),
     Bug(
         "a message that failed comes again",
@@ -16,6 +17,22 @@ BUGS = (
         ("            await message.nack()\n            raise NackMessage\n"),
         ("            await message.ack()\n            return\n"),
         "tests/adapters/test_faststream.py::test_a_message_that_failed_comes_again",
+    ),
+    Bug(
+        "a message that failed is handed back",
+        "adapters/faststream.py",
+        ("            await message.nack()\n            raise NackMessage\n"),
+        ("            await message.ack()\n            return\n"),
+        "tests/adapters/test_faststream.py::test_each_message_is_answered_once",
+        quick=True,
+    ),
+    Bug(
+        "what can not be read is rejected at once",
+        "adapters/faststream.py",
+        "            await _reject(message, decoded.failure().detail())",
+        ("            await message.nack()\n            raise NackMessage"),
+        "tests/adapters/test_faststream.py::test_each_message_is_answered_once",
+        quick=True,
     ),
     Bug(
         "a message that failed is kept for a pause",
@@ -49,7 +66,7 @@ BUGS = (
         "the body is published to the byte",
         "adapters/faststream.py",
         ("        message.body,\n        where,\n"),
-        ("        message.body.decode(),\n        where,\n"),
+        ("        message.body + b' ',\n        where,\n"),
         "tests/adapters/test_faststream.py::test_bytes_and_headers",
     ),
     Bug(
@@ -65,6 +82,7 @@ BUGS = (
         'headers=headers | {"Nats-Msg-Id": str(message.id)},',
         "headers=headers,",
         "tests/adapters/test_faststream.py::test_jetstream_stores_a_message_once",
+        quick=True,
     ),
     Bug(
         "publishing is bounded in time",
@@ -79,6 +97,7 @@ BUGS = (
         "({type(error).__qualname__})",
         "({error})",
         "tests/adapters/test_faststream.py::test_a_destination_that_fails",
+        quick=True,
     ),
     Bug(
         "a publisher never raises",

@@ -9,6 +9,7 @@ BUGS = (
         "publisher_confirms=True, on_return_raises=True",
         "publisher_confirms=False",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_that_the_broker_says_no_to_is_refused",
+        quick=True,
     ),
     Bug(
         "what was confirmed outlives the broker",
@@ -23,6 +24,7 @@ BUGS = (
         "mandatory=True",
         "mandatory=False",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_that_no_queue_is_bound_for_is_refused",
+        quick=True,
     ),
     Bug(
         "messages are persistent",
@@ -30,6 +32,7 @@ BUGS = (
         "DeliveryMode.PERSISTENT",
         "DeliveryMode.NOT_PERSISTENT",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_arrives_with_what_a_reader_needs",
+        quick=True,
     ),
     Bug(
         "a message published twice at once is refused twice",
@@ -51,6 +54,7 @@ BUGS = (
         'f"{place(self._url)}: {reason}"',
         'f"{self._url}: {reason}"',
         "tests/adapters/rabbitmq/test_publisher.py::test_without_a_broker_a_message_is_a_failure",
+        quick=True,
     ),
     Bug(
         "a publisher opens a closed channel again",
@@ -100,6 +104,7 @@ BUGS = (
         "return _failed(failures) if failures else _DONE",
         "return _DONE",
         "tests/adapters/rabbitmq/test_buses.py::test_what_nobody_is_bound_for_is_a_failure",
+        quick=True,
     ),
     Bug(
         "published messages have their cause",
@@ -125,6 +130,7 @@ BUGS = (
             "            channel = await self._ready()\n"
         ),
         "tests/adapters/rabbitmq/test_publisher.py::test_messages_that_are_published_at_once_keep_their_order",
+        quick=True,
     ),
     Bug(
         "no password in an error where it is wrong",
@@ -134,10 +140,10 @@ BUGS = (
         "tests/adapters/rabbitmq/test_publisher.py::test_a_wrong_password_is_a_failure",
     ),
     Bug(
-        "a publisher whose broker hung works again",
+        "a broker that hangs is a failure in time",
         "adapters/rabbitmq/publisher.py",
-        "            self._drop()  # nothing was confirmed",
-        "            pass  # nothing was confirmed",
+        "asyncio.timeout(self._timeout)",
+        "asyncio.timeout(5 * self._timeout)",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_broker_that_hangs_is_a_failure_in_time_and_works_again_after",
     ),
     Bug(

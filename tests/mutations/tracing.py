@@ -4,10 +4,17 @@ from mutations.bug import Bug
 
 BUGS = (
     Bug(
-        "a message carries the context",
+        "the context is that of the active span",
         "adapters/opentelemetry.py",
         "    propagate.inject(carrier)\n",
         "",
+        "tests/adapters/test_opentelemetry.py::test_the_context_of_the_active_span",
+    ),
+    Bug(
+        "a message carries the context",
+        "adapters/opentelemetry.py",
+        "    return message.add_meta(trace_context())",
+        "    return message",
         "tests/adapters/test_opentelemetry.py::test_a_message_carries_the_context",
     ),
     Bug(
@@ -16,6 +23,7 @@ BUGS = (
         "carried = _carried(meta, here)",
         "carried = here",
         "tests/adapters/test_opentelemetry.py::test_a_handler_runs_in_the_trace_of_its_message",
+        quick=True,
     ),
     Bug(
         "a span is linked to that of its message",
@@ -37,6 +45,7 @@ BUGS = (
         "{key: value for key, value in meta.items() if isinstance(value, str)}",
         "dict(meta)",
         "tests/adapters/test_opentelemetry.py::test_a_context_that_is_no_context_stops_nothing",
+        quick=True,
     ),
     Bug(
         "a propagator that fails stops nothing",
@@ -51,6 +60,7 @@ BUGS = (
         "span.set_status(StatusCode.ERROR)",
         "span.set_status(StatusCode.ERROR, str(error))",
         "tests/adapters/test_opentelemetry.py::test_a_failure_is_told_by_its_class",
+        quick=True,
     ),
     Bug(
         "an exception is told without its text",

@@ -40,6 +40,7 @@ BUGS = (
         ("    if error.connection_invalidated:\n        return False\n"),
         ("    if error.connection_invalidated:\n        return True\n"),
         "tests/adapters/sqlalchemy/test_connections.py::test_a_connection_lost_at_commit",
+        quick=True,
     ),
     Bug(
         "a constraint that fails at commit is definite",
