@@ -14,6 +14,7 @@ from sqlalchemy import Table, delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as insert_into_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_into_sqlite
 
+from domainkit.adapters.sqlalchemy.tables import inbox_table, require_columns
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.errors import OutcomeUnknownError
 from domainkit.handlers import is_async
@@ -22,6 +23,7 @@ from domainkit.results import full_name_of, name_of, named_as
 
 T = TypeVar("T")
 E = TypeVar("E")
+EventT = TypeVar("EventT", bound=DomainEvent)
 
 _BATCH = 1_000
 
@@ -50,6 +52,9 @@ class Inbox:
     Args:
         table: made by `inbox_table`.
         unit_of_work: of the database where the table is, and where the handlers store what they do.
+
+    Raises:
+        ValueError: `table` is another one.
     """
 
     def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
@@ -59,11 +64,15 @@ class Inbox:
 
     @overload
     def once(
-        self, handler: Callable[[M], None], *, name: str | None = None
-    ) -> Callable[[M], Result[None, OutcomeUnknownError]]: ...
+        self, handler: Callable[[EventT], None], *, name: str | None = None
+    ) -> Callable[[EventT], Result[None, OutcomeUnknownError]]: ...
     @overload
     def once(
-        self, handler: Callable[[M], Result[T, E] | None], *, name: str | None = None
+        self, handler: Callable[[EventT], Result[T, E] | None], *, name: str | None = None
+    ) -> Callable[[EventT], Result[T | None, E | OutcomeUnknownError]]: ...
+    @overload
+    def once(
+        self, handler: Callable[[M], Result[T, E]], *, name: str | None = None
     ) -> Callable[[M], Result[T | None, E | OutcomeUnknownError]]: ...
     def once(self, handler: Callable[[M], Any], *, name: str | None = None) -> Callable[[M], Result[Any, Any]]:
         """Return a handler that does the work of `handler` once for a message; `handled_by` takes it.
@@ -136,11 +145,15 @@ class AsyncInbox:
 
     @overload
     def once(
-        self, handler: Callable[[M], Awaitable[None]], *, name: str | None = None
-    ) -> Callable[[M], Coroutine[Any, Any, Result[None, OutcomeUnknownError]]]: ...  # Any: what it yields to its loop
+        self, handler: Callable[[EventT], Awaitable[None]], *, name: str | None = None
+    ) -> Callable[[EventT], Coroutine[Any, Any, Result[None, OutcomeUnknownError]]]: ...  # Any: what its loop gets
     @overload
     def once(
-        self, handler: Callable[[M], Awaitable[Result[T, E] | None]], *, name: str | None = None
+        self, handler: Callable[[EventT], Awaitable[Result[T, E] | None]], *, name: str | None = None
+    ) -> Callable[[EventT], Coroutine[Any, Any, Result[T | None, E | OutcomeUnknownError]]]: ...
+    @overload
+    def once(
+        self, handler: Callable[[M], Awaitable[Result[T, E]]], *, name: str | None = None
     ) -> Callable[[M], Coroutine[Any, Any, Result[T | None, E | OutcomeUnknownError]]]: ...
     def once(
         self, handler: Callable[[M], Awaitable[Any]], *, name: str | None = None
@@ -191,6 +204,7 @@ class _Marks:
     """What both inboxes do in an open unit of work, and the names of their handlers."""
 
     def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
+        require_columns(table, inbox_table)
         self._table = table
         self._unit_of_work = unit_of_work
         self._named: dict[str, object] = {}

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Insert, Table, bindparam, exists, insert, select
 
 from domainkit.adapters.sqlalchemy._prepared import Prepared
+from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.causation import caused
 from domainkit.codec import MessageCodec
 from domainkit.messages import JsonValue, Message
@@ -27,11 +28,15 @@ class Outbox:
         table: made by `outbox_table`.
         codec: knows the classes of the messages.
         meta: gives what is merged into the meta of each message when it is stored: the context of a trace, say.
+
+    Raises:
+        ValueError: `table` is another one.
     """
 
     def __init__(
         self, table: Table, codec: MessageCodec, *, meta: Callable[[], Mapping[str, JsonValue]] | None = None
     ) -> None:
+        require_columns(table, outbox_table)
         self.table = table
         self._insert = Prepared(insert(table).inline(), _COLUMNS)  # nobody asks for the position
         self._insert_once = Prepared(_insert_once(table), _COLUMNS)

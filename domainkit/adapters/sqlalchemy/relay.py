@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters.sqlalchemy._rounds import OUTAGES, Gate, Means, Policy, RelayRound, Round
 from domainkit.adapters.sqlalchemy._store import RelayStore
+from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.delivery import AsyncMessagePublisher
 
 _logger = logging.getLogger("domainkit.relay")
@@ -109,7 +110,8 @@ class Relay:
         grace: how long `run` waits for the broker when it is asked to stop.
 
     Raises:
-        ValueError: an option is out of range, or the database is another than SQLite and PostgreSQL.
+        ValueError: an option is out of range, `table` is another one, or the database is none of SQLite and
+            PostgreSQL.
     """
 
     def __init__(  # noqa: PLR0913  (each option has a default)
@@ -127,6 +129,7 @@ class Relay:
         retention: timedelta | None = timedelta(days=7),
         grace: timedelta = timedelta(seconds=10),
     ) -> None:
+        require_columns(table, outbox_table)
         _check_counts(batch=batch, concurrency=concurrency, max_attempts=max_attempts)
         _check_times(lease=lease, poll=poll, retention=retention, grace=grace)
         self._table = table

@@ -1,8 +1,21 @@
 """The tables, made in the MetaData of the user, whose migrations (by Alembic, say) know them as they know his own."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, Uuid
 
 from domainkit.adapters.sqlalchemy._types import POSITION, UtcDateTime
+
+
+def require_columns(table: Table, maker: Callable[[MetaData], Table]) -> None:
+    """Refuse a table that lacks a column of those that `maker` makes: the wrong one was passed, or an old one.
+
+    Raises:
+        ValueError: it does; its text says which.
+    """
+    missing = sorted(set(maker(MetaData()).columns.keys()) - set(table.columns.keys()))
+    if missing:
+        raise ValueError(f"the table {table.name!r} lacks {', '.join(missing)}; make it with {maker.__name__}")
 
 
 def aggregate_table(metadata: MetaData, name: str, *, schema: str | None = None) -> Table:

@@ -6,8 +6,20 @@ import pytest
 from databases import METADATA, Database
 from sqlalchemy import Column, Integer, MetaData, Table, insert, inspect, select
 
-from domainkit.adapters.sqlalchemy import aggregate_table, inbox_table, outbox_table
+from domainkit import AsyncInmemoryMessagePublisher, MessageCodec
+from domainkit.adapters.sqlalchemy import (
+    Inbox,
+    Outbox,
+    Relay,
+    UnitOfWork,
+    aggregate_table,
+    inbox_table,
+    make_async_engine,
+    make_engine,
+    outbox_table,
+)
 from domainkit.adapters.sqlalchemy._types import UtcDateTime
+from domainkit.testing import SampleTaskCreated
 
 WHOLE = MetaData()
 aggregate_table(WHOLE, "tasks")
@@ -65,3 +77,16 @@ def test_a_moment_comes_back_in_utc(database: Database, moment: datetime | None)
 def test_the_tables_of_these_tests_are_whole() -> None:
     """The other tests use the same tables."""
     assert {"tasks", "outbox"} == set(METADATA.tables)
+
+
+def test_the_wrong_table_is_refused() -> None:
+    """Who is given another table than its own says so when it is made, and what to do."""
+    engine, metadata = make_engine("sqlite://"), MetaData()
+    unit_of_work, codec = UnitOfWork(engine), MessageCodec(SampleTaskCreated)
+    with pytest.raises(ValueError, match="the table 'outbox' lacks handled_at, handler; make it with inbox_table"):
+        Inbox(outbox_table(metadata), unit_of_work)
+    with pytest.raises(ValueError, match=r"the table 'inbox' lacks attempts, body, .*; make it with outbox_table"):
+        Outbox(inbox_table(metadata), codec)
+    publisher = AsyncInmemoryMessagePublisher(codec)
+    with pytest.raises(ValueError, match="make it with outbox_table"):
+        Relay(make_async_engine("sqlite+aiosqlite://"), inbox_table(MetaData()), publisher)

@@ -45,6 +45,8 @@ def close_task(command: CloseTask) -> Result[None, DomainError]:
     return Success(None)
 
 
+def forget_task(command: CloseTask) -> None: ...
+async def forget_later(command: CloseTask) -> None: ...
 async def greet_later(event: TaskCreated) -> None: ...
 async def count_later(event: TaskCreated) -> int:
     return 1
@@ -62,6 +64,8 @@ Inbox(table, async_unit)  # wrong: an async unit of work
 AsyncInbox(table, unit_of_work)  # wrong: a sync unit of work
 inbox_table("inbox")  # wrong: a name is no metadata
 inbox.once(count)  # wrong: it returns neither None nor a Result
+inbox.once(forget_task)  # wrong: the handler of a command returns a Result
+async_inbox.once(forget_later)  # wrong: as above
 inbox.once(greet_task)  # wrong: an aggregate is no message
 inbox.once(greet_both)  # wrong: it takes more than the message
 inbox.once(greet(event))  # wrong: what it returns is no function
