@@ -121,6 +121,7 @@ class RabbitMq:
     def hanging(self) -> Iterator[None]:
         """Let it hang inside of the `with` block: connections stay, and nothing is answered."""
         self.signal(signal.SIGSTOP)
+        time.sleep(0.1)  # its threads stop one by one
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from attrs import evolve
@@ -51,6 +52,11 @@ def _confirmations(publisher: RabbitMqPublisher) -> list[asyncio.Future[object]]
     return list(vars(publisher._channel)["confirmations"].values())
 
 
+async def all_on_their_way(publisher: RabbitMqPublisher, count: int) -> bool:
+    """Tell whether so many messages wait for their confirms."""
+    return count == sum(not one.done() for one in _confirmations(publisher))
+
+
 async def test_confirms_are_not_awaited_one_after_the_other(own_broker: RabbitMq) -> None:
     """While the broker hangs, all that was published at once is on its way to it, and waits for its confirm."""
     async with Board(own_broker.url) as board:
@@ -59,10 +65,8 @@ async def test_confirms_are_not_awaited_one_after_the_other(own_broker: RabbitMq
             assert Success(None) == await publisher.publish(outgoing("first"))
             with own_broker.hanging():
                 waiting = [asyncio.create_task(publisher.publish(outgoing(str(number)))) for number in range(50)]
-                await asyncio.sleep(0.3)
-                on_their_way = sum(not one.done() for one in _confirmations(publisher))
+                await until(partial(all_on_their_way, publisher, 50), within=5)
             assert [Success(None)] * 50 == await asyncio.gather(*waiting)
-            assert 50 == on_their_way
 
 
 async def test_a_message_that_no_queue_is_bound_for_is_refused(board: Board) -> None:
