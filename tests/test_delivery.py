@@ -2,7 +2,7 @@
 
 import pytest
 from attrs import frozen
-from returns.result import Success
+from returns.result import Failure, Result, Success
 
 from domainkit import (
     AsyncCommandBus,
@@ -10,7 +10,9 @@ from domainkit import (
     AsyncInmemoryCommandBus,
     AsyncInmemoryDomainEventBus,
     AsyncInmemoryMessagePublisher,
+    BusCannotPublish,
     Command,
+    DomainError,
     DomainEvent,
     InvalidMessage,
     MessageCodec,
@@ -97,3 +99,34 @@ async def test_a_closed_publisher_refuses() -> None:
     error = (await publisher.publish(OutgoingMessage.of(Created("milk"), CODEC))).failure()
     assert not isinstance(error, MessageRefused)
     assert "closed" in error.detail()
+
+
+async def test_a_subscriber_that_fails_refuses_the_message() -> None:
+    """A bus that is there and answers a Failure is MessageRefused, which a relay counts; it names classes alone."""
+
+    def fail(_: Created) -> Result[None, ValueError]:
+        return Failure(ValueError("hush"))
+
+    def fail_too(_: Create) -> Result[None, DomainError]:
+        return Failure(DomainError(additional_info={"message": "hush"}))
+
+    events = AsyncInmemoryDomainEventBus(Created.handled_by(fail))
+    commands = AsyncInmemoryCommandBus(Create.handled_by(fail_too))
+    publisher = AsyncInmemoryMessagePublisher(CODEC, events=events, commands=commands)
+    for message, reason in ((Created("milk"), "ValueError"), (Create("milk"), "DomainError")):
+        error = (await publisher.publish(OutgoingMessage.of(message, CODEC))).failure()
+        assert isinstance(error, MessageRefused)
+        assert reason in error.detail()
+        assert "hush" not in error.detail()
+
+
+async def test_a_closed_bus_is_a_broker_that_is_away() -> None:
+    """A message that meets a closed bus is a Failure, though none of the message itself: nothing counts against it."""
+    events, commands = AsyncInmemoryDomainEventBus(), AsyncInmemoryCommandBus()
+    publisher = AsyncInmemoryMessagePublisher(CODEC, events=events, commands=commands)
+    await events.close()
+    await commands.close()
+    for message in (Created("milk"), Create("milk")):
+        error = (await publisher.publish(OutgoingMessage.of(message, CODEC))).failure()
+        assert BusCannotPublish is type(error)
+        assert "the bus is closed" in error.detail()

@@ -2,11 +2,12 @@
 
 import ast
 import re
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 import pytest
-from returns.result import Failure, Result, Success
+from returns.result import Failure, Result
 
 from domainkit import AsyncInmemoryDomainEventBus, AsyncInmemoryMessagePublisher, DomainEvent, MessageCodec
 
@@ -63,8 +64,8 @@ def test_sqlite_writes_through(tmp_path: Path) -> None:
     assert [2, "wal"] == found
 
 
-async def test_in_memory_a_subscriber_that_fails_is_a_broker_that_is_away(tmp_path: Path) -> None:
-    """Its event is kept and delivered again, and no attempt is counted: it is never parked."""
+async def test_in_memory_a_subscriber_that_fails_is_counted_and_parked(tmp_path: Path) -> None:
+    """Its event is delivered again as often as a relay tries one that is refused, and parked then."""
     pytest.importorskip("aiosqlite", reason="needs the extra sql")
     from sqlalchemy import MetaData  # noqa: PLC0415  # after it is known to be there
 
@@ -72,16 +73,18 @@ async def test_in_memory_a_subscriber_that_fails_is_a_broker_that_is_away(tmp_pa
 
     class Happened(DomainEvent): ...
 
-    answers: list[Result[None, str]] = [Failure("not now"), Failure("not now"), Success(None)]
+    def refuse(_: Happened) -> Result[None, str]:
+        return Failure("not now")
+
     codec, engine = MessageCodec(Happened), sql.make_async_engine(f"sqlite+aiosqlite:///{tmp_path}/events.db")
     outbox = sql.Outbox(sql.outbox_table(metadata := MetaData()), codec)
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
         await connection.run_sync(outbox.add, [Happened()])
-    bus = AsyncInmemoryDomainEventBus(Happened.handled_by(lambda _: answers.pop(0)))
-    relay = sql.Relay(engine, outbox.table, AsyncInmemoryMessagePublisher(codec, events=bus), max_attempts=1)
+    bus = AsyncInmemoryDomainEventBus(Happened.handled_by(refuse))
+    publisher, soon = AsyncInmemoryMessagePublisher(codec, events=bus), sql.Backoff(timedelta(microseconds=1))
+    relay = sql.Relay(engine, outbox.table, publisher, max_attempts=2, backoff=soon)
     rounds = [await relay.run_once() for _ in range(3)]
     await engine.dispose()
 
-    assert [(0, True), (0, True), (1, False)] == [(round_.sent, round_.away) for round_ in rounds]
-    assert [0, 0, 0] == [round_.parked for round_ in rounds]
+    assert [(1, 0, False), (0, 1, False), (0, 0, False)] == [(done.failed, done.parked, done.away) for done in rounds]

@@ -27,6 +27,7 @@ from domainkit import (
     InmemoryDomainEventBus,
     InmemoryNotifier,
     LoggingNotifier,
+    MessageRefused,
     NotifierExceptionMessage,
     NotifierMessage,
     Subscriber,
@@ -324,7 +325,7 @@ def test_a_failing_subscriber_stops_no_other(
     bus = InmemoryDomainEventBus(Opened.handled_by(subscriber), DomainEvent.handled_by(seen.append))
     opened, closed = Opened(), Closed()
     text = f"subscribers that failed: {subscriber.__name__} (Opened {opened.header.id}, {error})"
-    assert Failure(BusCannotPublish(additional_info={"message": text})) == bus.publish([opened, closed])
+    assert Failure(MessageRefused(additional_info={"message": text})) == bus.publish([opened, closed])
     assert [opened, closed] == seen == list(bus.published)
     assert [("domainkit.use_cases", logging.ERROR)] * logged == [(one.name, one.levelno) for one in caplog.records]
     assert CANARY not in caplog.text
@@ -338,7 +339,7 @@ def test_every_failing_subscriber_is_named() -> None:
         f"subscribers that failed: reject (Opened {opened.header.id}, Rejected); "
         f"crash (Opened {opened.header.id}, UnknownError); crash (Closed {closed.header.id}, UnknownError)"
     )
-    assert Failure(BusCannotPublish(additional_info={"message": text})) == bus.publish([opened, closed])
+    assert Failure(MessageRefused(additional_info={"message": text})) == bus.publish([opened, closed])
 
 
 @pytest.mark.parametrize("passing", [KeyboardInterrupt, SystemExit])
@@ -463,7 +464,7 @@ def test_a_handler_that_fails_is_named(handler: Any, error: str, logged: int, ca
     """
     bus, ping = InmemoryCommandBus(Ping.handled_by(handler)), Ping()
     text = f"the handler failed: {handler.__name__} (Ping {ping.header.id}, {error})"
-    assert Failure(BusCannotPublish(additional_info={"message": text})) == bus.dispatch(ping)
+    assert Failure(MessageRefused(additional_info={"message": text})) == bus.dispatch(ping)
     assert (ping,) == bus.dispatched
     assert logged == len(caplog.records)
     assert CANARY not in caplog.text
@@ -474,7 +475,7 @@ def test_a_command_without_handler_is_refused(command: Command[Any, Any]) -> Non
     """Where there are handlers, a command of a class without one, also a subclass, is a Failure, and not recorded."""
     bus = InmemoryCommandBus(Ping.handled_by(pong))
     text = f"no handler for {type(command).__name__}"
-    assert Failure(BusCannotPublish(additional_info={"message": text})) == bus.dispatch(command)
+    assert Failure(MessageRefused(additional_info={"message": text})) == bus.dispatch(command)
     assert () == bus.dispatched
 
 

@@ -10,7 +10,7 @@ from typing import Any, Never, Self, TypeAlias
 from returns.result import Failure, Result, Success
 
 from domainkit.causation import HANDLED, caused
-from domainkit.errors import BusCannotPublish
+from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
 from domainkit.mediator import AnyCommand, AnyHandler, by_type
 from domainkit.messages import Command, DomainEvent, JsonValue, M, Message, MessageHeader
@@ -87,7 +87,7 @@ class _Bus:
                 failed.append(_failed(message, function, outcome))
             elif self._state.done.remember:
                 self._state.done.add(message, number)
-        return _DONE if not failed else _cannot_publish(f"{failure}: {'; '.join(failed)}")
+        return _DONE if not failed else _not_taken(f"{failure}: {'; '.join(failed)}")
 
     async def _run_async(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
         """Make the calls, await them, and tell how they ended."""
@@ -100,7 +100,7 @@ class _Bus:
                 failed.append(_failed(message, function, outcome))
             elif self._state.done.remember:
                 self._state.done.add(message, number)
-        return _DONE if not failed else _cannot_publish(f"{failure}: {'; '.join(failed)}")
+        return _DONE if not failed else _not_taken(f"{failure}: {'; '.join(failed)}")
 
 
 class _EventBus(_Bus):
@@ -233,7 +233,7 @@ class _CommandBus(_Bus):
             raise TypeError(f"InmemoryCommandBus.dispatch: expected a command, not a {type(command).__qualname__}")
         if type(command) in self._handlers or not self._handlers or not self._state.open:
             return None
-        return _cannot_publish(f"no handler for {type(command).__qualname__}")
+        return _not_taken(f"no handler for {type(command).__qualname__}")
 
     def _planned(self, command: AnyCommand) -> Iterator[Delivery]:
         """Record the command, and yield the call to make for it."""
@@ -357,3 +357,8 @@ def _failed(message: Message, function: object, outcome: Outcome) -> str:
 
 def _cannot_publish(reason: str) -> Failure[BusCannotPublish]:
     return Failure(BusCannotPublish(additional_info={"message": reason}))
+
+
+def _not_taken(reason: str) -> Failure[BusCannotPublish]:
+    """Return the Failure of a bus that is there: a relay counts it against the message."""
+    return Failure(MessageRefused(additional_info={"message": reason}))

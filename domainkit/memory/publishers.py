@@ -41,7 +41,11 @@ class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
         self._open = True
 
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
-        """Hand a message over; a Failure with MessageRefused where it can't be decoded, or no bus takes it."""
+        """Hand a message over, and return what its bus answers.
+
+        A Failure with MessageRefused where it can't be decoded, no bus takes it, or one who handles it failed; with
+        another BusCannotPublish where the bus, or this publisher, is closed.
+        """
         if not self._open:
             return Failure(BusCannotPublish(additional_info={"message": "the publisher is closed"}))
         decoded = self._codec.decode(message.body)

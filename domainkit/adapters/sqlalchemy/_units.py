@@ -30,6 +30,10 @@ _IN_DOUBT = ("08", "57", "58", "40003")
 https://www.postgresql.org/docs/current/errcodes-appendix.html."""
 
 
+_ABORTED = 3
+"""PQTRANS_INERROR, as psycopg has it from libpq. See https://www.postgresql.org/docs/current/libpq-status.html."""
+
+
 class Unit:
     """An open transaction, and the thread and task that it belongs to."""
 
@@ -56,6 +60,18 @@ class Unit:
                 f"this unit of work can't be committed: a write in it failed with {type(self.broken_by).__qualname__}. "
                 "Where that is expected, begin a nested unit of work around the write, which is rolled back alone"
             ) from self.broken_by
+        if _is_aborted(self.connection):
+            raise RuntimeError(
+                "this unit of work can't be committed: a statement in it failed, and the exception was caught. Where "
+                "that is expected, begin a nested unit of work around the statement, which is rolled back alone"
+            )
+
+
+def _is_aborted(connection: Connection) -> bool:
+    """Tell whether PostgreSQL would answer COMMIT with ROLLBACK: drivers take that for a success."""
+    info = getattr(connection.connection.driver_connection, "info", None)
+    status: object = getattr(info, "transaction_status", None)
+    return status == _ABORTED
 
 
 def _here() -> tuple[int, object]:

@@ -4,12 +4,13 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextvars import copy_context
+from pathlib import Path
 
 import pytest
-from databases import METADATA, OUTBOX, TASKS, Database, stored_messages, stored_versions
+from databases import METADATA, OUTBOX, TASKS, Database, new_database, stored_messages, stored_versions
 from returns.result import Failure, Result, Success
-from sqlalchemy import Column, Engine, ForeignKey, Integer, MetaData, Table, func, insert, select
-from sqlalchemy.exc import IntegrityError, InvalidRequestError
+from sqlalchemy import Column, Connection, Engine, ForeignKey, Integer, MetaData, Table, func, insert, select, text
+from sqlalchemy.exc import DataError, IntegrityError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit import (
@@ -82,6 +83,13 @@ def async_unit(async_engine: AsyncEngine) -> AsyncUnitOfWork:
 def async_tasks(async_unit: AsyncUnitOfWork) -> AsyncTasks:
     """Return a repository of the async unit of work."""
     return AsyncTasks(SampleTask, TASKS, async_unit)
+
+
+@pytest.fixture
+def postgresql(tmp_path: Path) -> Iterator[Database]:
+    """Return a new database on PostgreSQL."""
+    with new_database("postgresql", tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
@@ -269,6 +277,46 @@ def test_a_write_that_failed_in_a_nested_unit_is_taken_back(
             connection.execute(insert(NOTES), [{"number": 1}, {"number": 1}])
         tasks.save(kept).unwrap()
     assert_stored(engine, kept)
+
+
+def divide_by_zero(connection: Connection) -> None:
+    """Let a statement fail, and catch it: on PostgreSQL the transaction is aborted then."""
+    with pytest.raises(DataError):
+        connection.execute(text("SELECT 1 / 0"))
+
+
+def test_a_transaction_that_is_aborted_is_no_success(postgresql: Database) -> None:
+    """PostgreSQL answers COMMIT with ROLLBACK where a statement failed, and no error: that is told."""
+    with postgresql.engine(METADATA) as engine:
+        unit_of_work = UnitOfWork(engine, outbox=OUTBOX)
+        tasks = Tasks(SampleTask, TASKS, unit_of_work)
+
+        def save(task: SampleTask) -> Result[SampleTask, AggregateAlreadyExistError]:
+            saved = tasks.save(task)
+            with unit_of_work.reading() as connection:
+                divide_by_zero(connection)
+            return saved
+
+        with pytest.raises(RuntimeError, match="a statement in it failed"):
+            unit_of_work.atomic(save)(new_task())
+        assert_stored(engine)
+        with unit_of_work.begin():
+            tasks.save(kept := new_task()).unwrap()
+            with pytest.raises(RuntimeError, match="a statement in it failed"), unit_of_work.begin() as connection:
+                divide_by_zero(connection)
+        assert_stored(engine, kept)
+
+
+async def test_async_a_transaction_that_is_aborted_is_no_success(postgresql: Database) -> None:
+    """PostgreSQL answers COMMIT with ROLLBACK where a statement failed, and no error: that is told."""
+    async with postgresql.async_engine(METADATA) as engine:
+        unit = AsyncUnitOfWork(engine, outbox=OUTBOX)
+        with pytest.raises(RuntimeError, match="a statement in it failed"):
+            async with unit.begin() as connection:
+                (await AsyncTasks(SampleTask, TASKS, unit).save(new_task())).unwrap()
+                await connection.run_sync(divide_by_zero)
+    with postgresql.engine() as looking:
+        assert_stored(looking)
 
 
 def test_writing_and_reading_alone(engine: Engine, unit_of_work: UnitOfWork) -> None:
