@@ -4,6 +4,14 @@ from mutations.bug import Bug
 
 BUGS = (
     Bug(
+        "one try to connect is for all who wait",
+        "adapters/rabbitmq/publisher.py",
+        "            if self._tries != tries:",
+        "            if False:",
+        "tests/adapters/rabbitmq/test_publisher.py::test_messages_that_wait_for_a_connection_share_what_comes_of_it",
+        quick=True,
+    ),
+    Bug(
         "a publish waits for the broker's confirm",
         "adapters/rabbitmq/publisher.py",
         "publisher_confirms=True, on_return_raises=True",

@@ -68,6 +68,9 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         self._heard = 0.0  # when the broker last confirmed something, in the loop's time
         self._in_hand: dict[str, asyncio.Event] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._failure: BaseException = ConnectionError()  # of the last try to connect
+        self._tries = 0  # that failed
+        self._away = False  # whether a log says so
         self._open = True
 
     def __repr__(self) -> str:
@@ -129,18 +132,29 @@ class RabbitMqPublisher(AsyncMessagePublisher):
             del self._in_hand[message_id]
             done.set()
         self._heard = asyncio.get_running_loop().time()
+        if self._away:
+            self._away = False
+            _logger.warning("%s: messages are published to %s again", place(self._url), self._topology.exchange)
 
     async def _ready(self) -> UnderlyingChannel:
         """Return a channel that is open, of a broker that has the exchange."""
         if self._channel is not None and not self._channel.is_closed:
             return self._channel
+        tries = self._tries
         async with self._lock:
+            if self._tries != tries:  # one that failed while this waited was for all who did
+                raise self._failure.with_traceback(None)
             return await self._opened()
 
     async def _opened(self) -> UnderlyingChannel:
         if self._channel is None or self._channel.is_closed:  # nobody opened one while this waited for the lock
             self._drop()
-            self._channel = await self._connected()
+            try:
+                self._channel = await self._connected()
+            except LOST as error:
+                self._failure = error
+                self._tries += 1
+                raise
         return self._channel
 
     async def _connected(self) -> UnderlyingChannel:
@@ -178,7 +192,10 @@ class RabbitMqPublisher(AsyncMessagePublisher):
 
     def _failed(self, message: OutgoingMessage, reason: str) -> Failure[BusCannotPublish]:
         why = f"{place(self._url)}: {reason}" if self._open else "the publisher is closed"
-        _logger.warning("%s %s (%d bytes) not published: %s", message.info.name, message.id, len(message.body), why)
+        if self._open and not self._away:
+            self._away = True
+            _logger.warning("no message is published to %s: %s", self._topology.exchange, why)
+        _logger.debug("%s %s (%d bytes) not published: %s", message.info.name, message.id, len(message.body), why)
         return Failure(BusCannotPublish(uuid_value=str(message.id), additional_info={"message": why}))
 
     def _refused(self, message: OutgoingMessage, reason: str) -> Failure[BusCannotPublish]:

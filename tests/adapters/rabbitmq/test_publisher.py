@@ -121,6 +121,27 @@ async def test_without_a_broker_a_message_is_a_failure(caplog: pytest.LogCapture
     assert "secret-title" not in told
 
 
+async def test_messages_that_wait_for_a_connection_share_what_comes_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Many at once make one try to connect, and one line of a log; the next message tries anew, without a line."""
+    caplog.set_level(logging.DEBUG, logger="domainkit")
+    connections: list[asyncio.StreamWriter] = []
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with RabbitMqPublisher(f"amqp://127.0.0.1:{port}/", TOPOLOGY) as publisher:
+            results = await asyncio.gather(*(publisher.publish(outgoing(str(number))) for number in range(50)))
+            assert 1 == len(connections)
+            results.append(await publisher.publish(outgoing("again")))
+            assert 2 == len(connections)
+    assert {BusCannotPublish} == {type(result.failure()) for result in results}
+    told = [record.levelno for record in caplog.records if record.name == "domainkit.rabbitmq"]
+    assert (1, 51) == (told.count(logging.WARNING), told.count(logging.DEBUG))
+
+
 async def test_a_wrong_password_is_a_failure(board: Board, caplog: pytest.LogCaptureFixture) -> None:
     """It is BusCannotPublish, and the password stands nowhere."""
     address = board.url.replace("guest:guest", "guest:hush-hush")
@@ -157,8 +178,8 @@ async def test_an_exchange_that_is_another_is_a_failure_that_names_it(board: Boa
     assert f"'{board.topology.exchange}' is there" in error.detail()
 
 
-async def test_a_channel_that_the_broker_closed_is_opened_again(board: Board) -> None:
-    """Where the exchange was deleted, one message fails, and the next one declares it anew."""
+async def test_a_channel_that_the_broker_closed_is_opened_again(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the exchange was deleted, one message fails, and the next one declares it anew; a log tells both."""
     await board.queue()
     async with RabbitMqPublisher(board.url, board.topology) as publisher:
         assert Success(None) == await publisher.publish(outgoing("a"))
@@ -167,6 +188,9 @@ async def test_a_channel_that_the_broker_closed_is_opened_again(board: Board) ->
         assert BusCannotPublish is type(error)
         await board.queue()
         assert Success(None) == await publisher.publish(outgoing("c"))
+    away, back = (record.getMessage() for record in caplog.records if record.name == "domainkit.rabbitmq")
+    assert away.startswith(f"no message is published to {board.topology.exchange}: ")
+    assert back.endswith(f"messages are published to {board.topology.exchange} again")
 
 
 async def test_a_closed_publisher_refuses(board: Board) -> None:
