@@ -166,6 +166,23 @@ class EnumLeaf(Leaf):
         super().__init__(cls, kinds=kinds, expected=f"a {cls.__qualname__}")
         self.options = tuple(member.value for member in cls)
         self.guard = None  # it would have to name the class
+        if getattr(cls, "_boundary_", None) is enum.CONFORM:  # a Flag that drops bits: any, up to Python 3.11.3
+            self.wire, self.wire_classes, self.load = int, (int,), _exactly(cls)
+
+    def parse(self, data: Any) -> Any:
+        return super().parse(data) if self.load is None else self.load(data)
+
+
+def _exactly(cls: type[enum.Enum]) -> Function:
+    """Return what reads a Flag whose bits are all known, and drops none."""
+
+    def load(number: int) -> enum.Enum:
+        found = cls(number)
+        if found.value != number:
+            raise ValueError("unknown bits")
+        return found
+
+    return load
 
 
 class LiteralLeaf(Node):

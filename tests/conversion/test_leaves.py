@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from enum import Enum, Flag, StrEnum
+from enum import CONFORM, Enum, Flag, StrEnum
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -288,6 +288,17 @@ def test_members_of_a_flag_are_read_together() -> None:
     """A Flag is read as any combination of its members, and nothing else."""
     assert Right.READ | Right.WRITE == read(holder(Right), 3)
     assert ["value"] == [problem.code for problem in refused(holder(Right), 4)]
+
+
+class Conforming(Flag, boundary=CONFORM):
+    READ = 1
+    WRITE = 2
+
+
+def test_no_bit_of_a_flag_is_dropped() -> None:
+    """A Flag that would drop bits which it doesn't know refuses them instead: nothing is coerced."""
+    assert Conforming.READ | Conforming.WRITE == read(holder(Conforming), 3)
+    assert ["value"] == [problem.code for problem in refused(holder(Conforming), 4)]
 
 
 class Mixed(Enum):

@@ -170,9 +170,9 @@ class AsyncUnitOfWork:
         if outer is not None:
             async with self.joining(outer) as connection:
                 yield connection
-            return
-        async with self._begun(read_only=False) as connection:
-            yield connection
+        else:
+            async with self._begun(read_only=False) as connection:
+                yield connection
 
     @asynccontextmanager
     async def _begun(self, *, read_only: bool) -> AsyncIterator[AsyncConnection]:
