@@ -4,6 +4,13 @@ from mutations.bug import Bug
 
 BUGS = (
     Bug(
+        "a dead letter has no time to live",
+        "adapters/rabbitmq/_handling.py",
+        "properties.expiration = properties.user_id = None",
+        "properties.user_id = None",
+        "tests/adapters/rabbitmq/test_consumer.py::test_what_is_buried_keeps_nothing_that_was_for_its_own_way",
+    ),
+    Bug(
         "a message is acknowledged after its function",
         "adapters/rabbitmq/_handling.py",
         "        outcome = await called(bound",

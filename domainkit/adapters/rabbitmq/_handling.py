@@ -11,6 +11,8 @@ from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import DeliveryError
 from aiormq.abc import AbstractChannel as UnderlyingChannel
 from attrs import field, frozen
+from pamqp.commands import Basic
+from pamqp.common import FieldTable
 from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import is_cancelled, pause
@@ -27,6 +29,9 @@ _logger = logging.getLogger("domainkit.rabbitmq")
 
 PROBLEMS_HEADER = "domainkit-problems"
 """The header of a dead letter that could not be read: a list of codes and paths, without a value."""
+
+_OF_ITS_WAY = frozenset({"CC", "BCC"})
+"""Headers with more routing keys. See https://www.rabbitmq.com/docs/sender-selected."""
 
 _MOST, _LONGEST = 20, 200
 
@@ -103,8 +108,7 @@ class Handling:
     async def _bury(self, raw: AbstractIncomingMessage, problems: list[str]) -> None:
         """Put a message among the dead letters with what is wrong, and take it off its queue once it is there."""
         _logger.error("%s: %d bytes are no message for it: %s", self._queue, len(raw.body), "; ".join(problems))
-        properties = raw.properties
-        properties.headers = {**raw.headers, PROBLEMS_HEADER: list[Any](problems)}
+        properties = moved(raw, {**raw.headers, PROBLEMS_HEADER: list[Any](problems)})
         try:
             await self.channel.basic_publish(
                 raw.body,
@@ -122,6 +126,17 @@ class Handling:
     @property
     def _queue(self) -> str:
         return self.subscription.queue
+
+
+def moved(raw: AbstractIncomingMessage, headers: FieldTable) -> Basic.Properties:
+    """Return the properties of a message for another queue, without those that were for its way to the first.
+
+    With its time to live it would be lost there; the broker takes no other user's name; more keys are more receivers.
+    """
+    properties = raw.properties
+    properties.headers = {name: value for name, value in headers.items() if name not in _OF_ITS_WAY}
+    properties.expiration = properties.user_id = None
+    return properties
 
 
 async def called(bound: Bound, message: Message, within: float) -> Result[Any, Any]:  # Any: whatever it answers

@@ -9,7 +9,7 @@ from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
 from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, name_of_error, opened, place, seconds
-from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER
+from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER, moved
 from domainkit.adapters.rabbitmq.topology import checked_name, dead_letter_queue
 from domainkit.errors import BusCannotPublish
 
@@ -73,10 +73,8 @@ class _Moving:
             self.moved += 1
 
     async def _move(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
-        properties = message.properties
-        properties.headers = {
-            name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)
-        }
+        alive = {name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)}
+        properties = moved(message, alive)
         underlying = await channel.get_underlay_channel()
         await underlying.basic_publish(message.body, routing_key=self.queue, properties=properties, mandatory=True)
         await message.ack()

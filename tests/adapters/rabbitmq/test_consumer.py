@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aio_pika import Message as RawMessage
 from aio_pika.abc import AbstractIncomingMessage
 from pamqp.common import FieldValue
 from rabbits import CODEC, Board, CreateTask, TaskCreated, TaskRenamed, outgoing, until
@@ -655,3 +656,18 @@ async def test_the_outgoing_message_is_what_comes_in(board: Board) -> None:
         await until(called)
     assert [event] == seen
     assert outgoing("milk").info == TaskCreated.info()
+
+
+async def test_what_is_buried_keeps_nothing_that_was_for_its_own_way(board: Board) -> None:
+    """A dead letter has no time to live, no user who sent it and no further receivers: else it is lost, or stuck."""
+    other = board.subscriber("other")
+    async with consumer(board, Heard()), consumer(board, Heard(), "other"):
+        exchange = await board.channel.get_exchange(board.topology.exchange)
+        message = RawMessage(b"hush", expiration=0.4, user_id="guest", headers={"CC": [other], "x-mine": "kept"})
+        await exchange.publish(message, f"{board.topology.exchange}.1.event.task_created")
+        await until(lambda: board.count(dead_letter_queue(other)))
+        await asyncio.sleep(0.6)
+    (found,) = await dead(board)
+    assert (None, None, "kept") == (found.expiration, found.user_id, found.headers["x-mine"])
+    assert "CC" not in found.headers
+    assert (0, 1) == await left(board, "other")
