@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -207,8 +208,10 @@ class RabbitMqConsumer:
     async def _finish(self, lines: list[Line], over: asyncio.Event) -> None:
         """Wait for what is in hand: bounded where it is time to stop; else a function could run twice at once."""
         if not over.is_set():
-            for line in lines:
-                await line.cancel()
+            with suppress(*LOST):  # of a broker that hangs: it is asked for no more by the end of the connection
+                async with asyncio.timeout(min(self._stop_within, _CONNECTING)):
+                    for line in lines:
+                        await line.cancel()
         over.set()
         for line in lines:
             line.end()

@@ -150,3 +150,12 @@ async def test_a_bug_below_the_functions_ends_it(board: Board) -> None:
     await publish(board, "milk")
     with pytest.raises(ZeroDivisionError):
         await asyncio.wait_for(running, 20)
+
+
+async def test_stop_is_bounded_where_the_broker_hangs(own_broker: RabbitMq) -> None:
+    """A broker that gives no answer any more is not waited for: what it was told nothing of comes again."""
+    async with Board(own_broker.url) as board:
+        waiting = consumer(board, Titles())
+        await waiting.__aenter__()
+        with own_broker.hanging():
+            await asyncio.wait_for(waiting.stop(), 15)
