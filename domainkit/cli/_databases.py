@@ -6,24 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
-from sqlalchemy import URL, MetaData, Table, make_url, select
+from sqlalchemy import URL, MetaData, Table, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters import missing_extra
-from domainkit.adapters.sqlalchemy import make_async_engine, outbox_table
+from domainkit.adapters.sqlalchemy import engines, make_async_engine, outbox_table
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError
-
-_DRIVERS = MappingProxyType(
-    {
-        "sqlite": "sqlite+aiosqlite",
-        "sqlite+pysqlite": "sqlite+aiosqlite",
-        "postgres": "postgresql+psycopg",
-        "postgresql": "postgresql+psycopg",
-        "postgresql+psycopg2": "postgresql+psycopg",
-    }
-)
-"""The async driver for what people have in their settings."""
 
 _LAST_WORD = 0.1
 """Seconds in which the thread of an aiosqlite that could not connect has told the loop that it ends: without a loop by
@@ -42,13 +31,12 @@ def async_url(text: str) -> URL:
         WrongArgumentError: it is none of SQLite or PostgreSQL.
     """
     try:
-        url = make_url(text)
+        url = engines.async_url(text)
     except (ArgumentError, ValueError):
         url = URL.create("none")
-    driver = _DRIVERS.get(url.drivername, url.drivername)
-    if driver.partition("+")[0] not in {"sqlite", "postgresql"}:
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise WrongArgumentError("--database: expected a URL such as sqlite:///tasks.db or postgresql://me@host/tasks")
-    return url.set(drivername=driver)
+    return url
 
 
 @asynccontextmanager

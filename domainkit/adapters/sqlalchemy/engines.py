@@ -1,7 +1,9 @@
 """Engines of SQLAlchemy as the other parts need them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -16,6 +18,18 @@ READ_ONLY = "domainkit_read_only"
 
 BUSY_TIMEOUT = timedelta(seconds=30)
 
+_PSYCOPG = "postgresql+psycopg"
+_DRIVERS = MappingProxyType({"postgres": _PSYCOPG, "postgresql": _PSYCOPG})
+_ASYNC_DRIVERS = MappingProxyType(
+    {
+        **_DRIVERS,
+        "postgresql+psycopg2": _PSYCOPG,
+        "sqlite": "sqlite+aiosqlite",
+        "sqlite+pysqlite": "sqlite+aiosqlite",
+    }
+)
+"""The drivers for what people have in their settings."""
+
 _REST = timedelta(seconds=1)
 _RESTS_SINCE = "domainkit.rests_since"
 
@@ -29,11 +43,12 @@ def make_engine(
     'sqlite'
 
     Args:
-        url: such as `sqlite:///tasks.db` or `postgresql+psycopg://me@localhost/tasks`.
+        url: such as `sqlite:///tasks.db` or `postgresql://me@localhost/tasks`.
         busy_timeout: how long a transaction on SQLite waits for the one that is writing.
         options: what `sqlalchemy.create_engine` takes.
     """
-    return configure_engine(create_engine(url, **_options(url, options, QueuePool)), busy_timeout=busy_timeout)
+    named = _named(url, _DRIVERS)
+    return configure_engine(create_engine(named, **_options(named, options, QueuePool)), busy_timeout=busy_timeout)
 
 
 def make_async_engine(
@@ -41,25 +56,39 @@ def make_async_engine(
 ) -> AsyncEngine:  # Any: as above
     """Return an async engine for SQLite (by aiosqlite) or PostgreSQL (by psycopg).
 
-    >>> make_async_engine("sqlite+aiosqlite:///tasks.db").dialect.driver
+    >>> make_async_engine("sqlite:///tasks.db").dialect.driver
     'aiosqlite'
 
     Args:
-        url: such as `sqlite+aiosqlite:///tasks.db` or `postgresql+psycopg://me@localhost/tasks`.
+        url: such as `sqlite:///tasks.db` or `postgresql://me@localhost/tasks`; the async driver goes without saying.
         busy_timeout: how long a transaction on SQLite waits for the one that is writing.
         options: what `sqlalchemy.ext.asyncio.create_async_engine` takes.
     """
+    named = async_url(url)
     return configure_engine(
-        create_async_engine(url, **_options(url, options, AsyncAdaptedQueuePool)), busy_timeout=busy_timeout
+        create_async_engine(named, **_options(named, options, AsyncAdaptedQueuePool)), busy_timeout=busy_timeout
     )
 
 
-def _options(url: str | URL, given: dict[str, Any], pool: type[Pool]) -> dict[str, Any]:
-    options = {"hide_parameters": True, **given}  # what is stored may be a secret, and errors are logged
+def async_url(url: str | URL) -> URL:
+    """Return the URL of a database with its async driver.
+
+    >>> async_url("postgresql://ada:hush@db/tasks")
+    postgresql+psycopg://ada:***@db/tasks
+    """
+    return _named(url, _ASYNC_DRIVERS)
+
+
+def _named(url: str | URL, drivers: Mapping[str, str]) -> URL:
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
+    return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername))
+
+
+def _options(url: URL, given: dict[str, Any], pool: type[Pool]) -> dict[str, Any]:
+    options = {"hide_parameters": True, **given}  # what is stored may be a secret, and errors are logged
+    if url.get_backend_name() != "sqlite":
         return options
-    if parsed.database not in (None, "", ":memory:"):
+    if url.database not in (None, "", ":memory:"):
         return options
     # each connection would have a database of its own: all share one, and each waits for its turn
     alone = {} if "poolclass" in given else {"poolclass": pool, "pool_size": 1, "max_overflow": 0}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from databases import METADATA, OUTBOX, TASKS, Database, new_database
 from returns.result import Success
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -88,6 +88,38 @@ def test_options_of_ones_own_win(file: Database) -> None:
     assert isinstance(engine.pool, NullPool)
     assert engine.hide_parameters is False
     engine.dispose()
+
+
+PSYCOPG = "postgresql+psycopg"
+URLS = [
+    ("sqlite:///tasks.db", "sqlite", "sqlite+aiosqlite"),
+    ("sqlite+pysqlite:///tasks.db", "sqlite+pysqlite", "sqlite+aiosqlite"),
+    ("postgres://ada:hush@db/tasks", PSYCOPG, PSYCOPG),
+    ("postgresql://ada:hush@db/tasks", PSYCOPG, PSYCOPG),
+    ("postgresql+psycopg://ada:hush@db/tasks", PSYCOPG, PSYCOPG),
+]
+
+
+@pytest.mark.parametrize(("url", "sync_driver", "async_driver"), URLS)
+def test_a_url_without_driver_gets_the_one_that_works(url: str, sync_driver: str, async_driver: str) -> None:
+    """What people have in their settings is enough: the rest of the URL, its password too, stays."""
+    given = make_url(url)
+    for found in (url, given):
+        assert given.set(drivername=sync_driver) == make_engine(found).url
+        assert given.set(drivername=async_driver) == make_async_engine(found).url
+
+
+async def test_async_a_url_without_driver_connects(file: Database) -> None:
+    """The URL of a sync engine names the same database for an async one."""
+    engine = make_async_engine(file.url)
+    async with engine.connect() as connection:
+        assert 1 == await connection.scalar(text("SELECT 1"))
+    await engine.dispose()
+
+
+def test_a_driver_of_psycopg2_is_one_for_sync_engines_alone() -> None:
+    """It has no async side: an async engine takes psycopg."""
+    assert PSYCOPG == make_async_engine("postgresql+psycopg2://ada:hush@db/tasks").url.drivername
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
