@@ -205,4 +205,12 @@ BUGS = (
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_transaction_that_is_aborted_is_no_success",
         quick=True,
     ),
+    Bug(
+        "a task that outlives the unit works on its own",
+        "adapters/sqlalchemy/_units.py",
+        "        unit.over = True\n",
+        "",
+        "tests/adapters/sqlalchemy/test_unit_of_work.py::test_async_a_task_that_outlives_the_unit_works_on_its_own",
+        quick=True,
+    ),
 )

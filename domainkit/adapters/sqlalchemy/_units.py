@@ -37,11 +37,13 @@ _ABORTED = 3
 class Unit:
     """An open transaction, and the thread and task that it belongs to."""
 
-    __slots__ = ("_owner", "broken_by", "connection", "outer")
+    __slots__ = ("_owner", "around", "broken_by", "connection", "outer", "over")
 
-    def __init__(self, connection: Connection, outer: AsyncConnection | None) -> None:
+    def __init__(self, connection: Connection, outer: AsyncConnection | None, around: "Unit | None") -> None:
         self.connection = connection
         self.outer = outer
+        self.around = around
+        self.over = False
         self.broken_by: BaseException | None = None
         self._owner = _here()
 
@@ -92,21 +94,30 @@ def current(owner: object) -> Unit | None:
     Raises:
         RuntimeError: it belongs to another task or thread.
     """
-    unit = _OPEN.get().get(owner)
+    unit = _open(owner)
     if unit is not None:
         unit.check()
+    return unit
+
+
+def _open(owner: object) -> Unit | None:
+    """Return the innermost unit that isn't over: a task that was started in one may outlive it, with its context."""
+    unit = _OPEN.get().get(owner)
+    while unit is not None and unit.over:
+        unit = unit.around
     return unit
 
 
 @contextmanager
 def entered(owner: object, connection: Connection, outer: AsyncConnection | None = None) -> Iterator[None]:
     """Make a connection's transaction the open unit of a UnitOfWork; at the end of the block it must be whole."""
-    unit = Unit(connection, outer)
+    unit = Unit(connection, outer, _open(owner))
     token = _OPEN.set({**_OPEN.get(), owner: unit})
     try:
         yield
     finally:
         _OPEN.reset(token)
+        unit.over = True
     unit.check_whole()
 
 

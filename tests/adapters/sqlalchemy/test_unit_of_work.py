@@ -476,6 +476,30 @@ async def test_async_another_task_is_refused(async_unit: AsyncUnitOfWork, async_
             await started
 
 
+async def test_async_a_task_that_outlives_the_unit_works_on_its_own(
+    looking: Engine, async_unit: AsyncUnitOfWork, async_tasks: AsyncTasks
+) -> None:
+    """A task that was started inside is refused until the outermost unit has ended, and is like any other then."""
+    over, own = asyncio.Event(), new_task()
+
+    async def work() -> None:
+        await over.wait()
+        async with async_unit.begin():
+            (await async_tasks.save(own)).unwrap()
+
+    async with async_unit.begin():
+        async with async_unit.begin():
+            early = asyncio.create_task(work())
+        over.set()
+        with pytest.raises(RuntimeError, match="belongs to another task or thread"):
+            await early
+        over.clear()
+        late = asyncio.create_task(work())
+    over.set()
+    await late
+    assert_stored(looking, own)
+
+
 async def test_async_tasks_have_units_of_their_own(
     looking: Engine, async_unit: AsyncUnitOfWork, async_tasks: AsyncTasks
 ) -> None:
