@@ -20,8 +20,8 @@ RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672
 _PLACES = ("/usr/lib/rabbitmq/bin", "/usr/local/sbin", "/usr/sbin", "/opt/rabbitmq/sbin", "/opt/homebrew/sbin")
 _BOOT = 60.0
 
-SETTLED = 1.5
-"""Seconds after which a new quorum queue outlives SIGKILL: RabbitMQ 3.10 writes the name of one down every half second,
+SETTLED = 5.0
+"""Seconds after which a new quorum queue outlives SIGKILL: RabbitMQ 3.10 writes the name of one down a moment later,
 and a queue that it doesn't know the name of never has a leader again."""
 _GUARD = """
 import os, signal, sys
