@@ -183,17 +183,18 @@ class Relay:
             sqlalchemy.exc.SQLAlchemyError, OSError: the database is away, with `until_idle`.
         """
         self._gate.stopping = self._idle = False
+        self._bug = None
         self._until_idle = until_idle
         stopped = asyncio.create_task(stop.wait())
         stopped.add_done_callback(lambda _: self._gate.wake.set())
         try:
-            while not (stop.is_set() or (until_idle and self._idle)):
+            while not (self._bug or stop.is_set() or (until_idle and self._idle)):
                 await self._rest(await self._step())
-                if self._bug is not None:
-                    raise self._bug
         finally:
             stopped.cancel()
             await self._finish()
+        if self._bug is not None:
+            raise self._bug
 
     async def _step(self) -> float:
         """Do what is due, and return for how many seconds to rest unless something happens."""

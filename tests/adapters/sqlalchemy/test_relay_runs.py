@@ -124,6 +124,29 @@ class TestRunning:
             with pytest.raises(ZeroDivisionError):
                 await relay.run(asyncio.Event())
 
+    async def test_a_bug_is_raised_while_it_stops_too(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One that comes up after it was asked to stop is raised; the next run begins without it."""
+        async with database.async_engine(METADATA) as engine:
+            await store(engine, "a1")
+            stop = asyncio.Event()
+
+            async def answer(_: str) -> Answer:
+                stop.set()
+                return SENT
+
+            async def write(*_: object) -> None:
+                await asyncio.sleep(0.1)
+                raise ZeroDivisionError
+
+            relay = Relay(engine, TABLE, Recorder(answer), poll=seconds(60))
+            with monkeypatch.context() as patched:
+                patched.setattr(relay._store, "write", write)
+                with pytest.raises(ZeroDivisionError):
+                    await relay.run(stop)
+            await relay.run(asyncio.Event(), until_idle=True)
+
     async def test_what_was_sent_long_ago_is_deleted_meanwhile(self, database: Database) -> None:
         """It deletes old rows while it runs."""
         async with database.async_engine(METADATA) as engine:
