@@ -62,9 +62,10 @@ bench-durable: $(INSTALLED)test ## measure saving and relaying, beside the drive
 
 clean: ## remove what the other commands made
 	rm -rf .venv .venv-* build dist docs/_build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -f domainkit/_fast.*.so domainkit/_fast.*.pyd
 	find domainkit tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
-$(MADE): pyproject.toml
+$(MADE): pyproject.toml setup.py $(wildcard domainkit/_compiled/*)
 	@sh .ci/make-environment $(VENV) $(PYTHON)
 	@echo "Installing domainkit and its dependencies"
 	@$(PIP_INSTALL) --editable .

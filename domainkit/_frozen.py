@@ -13,8 +13,9 @@ from typing import ClassVar, Literal, TypeVar, get_args, get_origin
 import attrs
 
 from domainkit._classes import own_annotations, type_of
-from domainkit._inits import HOOKS, Init, set_init, slotted_init
+from domainkit._inits import HOOKS, set_init, slotted_init
 from domainkit._mapping import frozen_copy
+from domainkit._slots import Init
 from domainkit._types import bare
 
 T = TypeVar("T")

@@ -4,7 +4,6 @@ The constructor that attrs writes for a frozen class sets each field by its name
 made here set the slot itself.
 """
 
-from collections.abc import Callable
 from functools import update_wrapper
 from types import MemberDescriptorType
 from typing import Any
@@ -12,8 +11,7 @@ from typing import Any
 import attrs
 
 from domainkit._mapping import frozen_copy
-
-Init = Callable[..., None]
+from domainkit._slots import Init
 
 HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
 """What attrs calls around its constructor, where a class has it."""

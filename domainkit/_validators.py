@@ -1,6 +1,7 @@
 """The validators of attrs as plain conditions: what generated functions check in place, without a call."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -9,7 +10,7 @@ _AND: Any = type(attrs.validators.and_())  # Any: attrs types none of these clas
 _NUMBER: type = type(attrs.validators.ge(0))
 _MIN_LENGTH: type = type(attrs.validators.min_len(0))
 _MAX_LENGTH: type = type(attrs.validators.max_len(0))
-_PATTERN: type = type(attrs.validators.matches_re(""))
+_PATTERN: Any = type(attrs.validators.matches_re(""))
 
 Name = Callable[[object, str], str]
 """Gives an object a name in the function that is generated, from a stem."""
@@ -32,3 +33,25 @@ def condition(validator: Any, value: str, name: Name) -> str | None:  # Any: as 
     if kind is _MAX_LENGTH:
         return f"len({value}) <= {name(validator.max_length, 'most')}"
     return f"{name(validator.match_func, 'match')}({value})" if kind is _PATTERN else None
+
+
+def predicate(validators: tuple[Any, ...]) -> Callable[[object], object] | None:  # Any: as above
+    """Return what tells whether a value meets all validators; None where there are none, or one isn't known here."""
+    names: dict[str, object] = {}
+    conditions = [condition(one, "value", partial(named, names)) for one in validators]
+    known = [one for one in conditions if one is not None]
+    if not known or len(known) < len(conditions):
+        return None
+    if len(validators) == 1 and isinstance(validators[0], _PATTERN):
+        match: Callable[[object], object] = validators[0].match_func
+        return match
+    text = "lambda value: " + " and ".join(f"({one})" for one in known)
+    made: Callable[[object], object] = eval(compile(text, "<domainkit rule>", "eval"), names)  # noqa: S307  # source of our own, as in attrs
+    return made
+
+
+def named(names: dict[str, object], value: object, stem: str) -> str:
+    """Return the name that `value` gets among the names of a function to generate."""
+    name = f"{stem}_{len(names)}"
+    names[name] = value
+    return name

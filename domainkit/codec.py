@@ -10,10 +10,10 @@ import msgspec
 from attrs import Factory, field, frozen
 from attrs.validators import ge, instance_of
 from cattrs import Converter
-from returns.primitives.container import BaseContainer
 from returns.result import Failure, Result, Success
 
 from domainkit._mapping import freeze_json
+from domainkit._slots import maker
 from domainkit.conversion._derive import Derivation
 from domainkit.conversion._envelope import Envelope, MessageInfo, MessageWire, read_envelope, refusal
 from domainkit.conversion._limits import DEFAULT_LIMITS, Limits, checked, parsed_to_explain, shallow
@@ -104,9 +104,8 @@ class _ExactEnvelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 _decode_any = msgspec.json.Decoder(_AnyEnvelope).decode
 _decode_exact = msgspec.json.Decoder(_ExactEnvelope).decode
 
-_new = object.__new__
-_set_inner = BaseContainer.__dict__["_inner_value"].__set__
-"""Sets the one slot of a Success, as its constructor does in two calls."""
+_make_success: Callable[[Message], Success[Message]] = maker(Success, "_inner_value")
+"""Returns what Success does, without the two calls of its constructor."""
 
 _START = len('{"data":{"id":"3a4d78aa-6870-41cb-aa14-964831511d86"')
 _END = b',"occurred_on":'
@@ -217,9 +216,7 @@ class MessageCodec:
             decode = self._usual.get(raw[_START : raw.find(_END, _START, _FARTHEST)])
             message = None if decode is None else decode(raw)
             if message is not None:
-                success: Success[Message] = _new(Success)
-                _set_inner(success, message)
-                return success
+                return _make_success(message)
         return self._with_care(raw)
 
     def _with_care(self, raw: bytes | str) -> Result[Message, InvalidMessage]:

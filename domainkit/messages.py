@@ -16,9 +16,10 @@ from domainkit._info import EMPTY, frozen_meta
 from domainkit._info import MessageInfo as MessageInfo
 from domainkit._inits import SOUND_DEFAULT
 from domainkit._mapping import FrozenMapping
+from domainkit._slots import maker
 from domainkit.errors import DomainError
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber, is_async
-from domainkit.values import Uuid, ValueObject
+from domainkit.values import Uuid
 
 if TYPE_CHECKING:
     from domainkit.conversion._derive import Derivation
@@ -28,8 +29,6 @@ JsonValue: TypeAlias = (
     "bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue] | None"
 )
 """What JSON can carry."""
-
-_new = object.__new__
 
 
 def now() -> datetime:
@@ -74,30 +73,18 @@ class MessageHeader:
     meta: Mapping[str, JsonValue] = field(default=EMPTY, converter=_meta)
 
 
-_set_id = MessageHeader.__dict__["id"].__set__
-_set_occurred_on = MessageHeader.__dict__["occurred_on"].__set__
-_set_meta = MessageHeader.__dict__["meta"].__set__
-_set_value = ValueObject.__dict__["value"].__set__
+_make_header = maker(MessageHeader, "id", "occurred_on", "meta")
+_make_uuid = maker(Uuid, "value")
 
 
 def _fresh_header() -> MessageHeader:
     """Return MessageHeader(), without the checks that its own defaults can't fail."""
-    header = _new(MessageHeader)
-    _set_id(header, Uuid.v4())
-    _set_occurred_on(header, now())
-    _set_meta(header, EMPTY)
-    return header
+    return _make_header(Uuid.v4(), now(), EMPTY)
 
 
 def _decoded_header(id: UUID, occurred_on: datetime, meta: Mapping[str, object]) -> MessageHeader:
     """Return the header of parts that were checked."""
-    uuid = _new(Uuid)
-    _set_value(uuid, id)
-    header = _new(MessageHeader)
-    _set_id(header, uuid)
-    _set_occurred_on(header, occurred_on)
-    _set_meta(header, meta)
-    return header
+    return _make_header(_make_uuid(id), occurred_on, meta)
 
 
 class EnvelopeData(TypedDict):

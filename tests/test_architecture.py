@@ -9,6 +9,7 @@ import pytest
 import domainkit
 
 ORDER: tuple[tuple[str, ...], ...] = (
+    ("_fast", "_slots"),  # what is done by slots: in C, and what leaves it to C or to Python
     ("_mapping", "_classes", "_types", "_inits", "_frozen", "_validators"),  # private: no word of the domain
     ("errors",),  # the tree of domain errors
     ("values",),  # ValueObject, Uuid

@@ -5,8 +5,10 @@ from typing import Any, Union
 
 import msgspec
 
-from domainkit.conversion._generated import ClassNode, generate_dump, generate_load
+from domainkit.conversion._dumping import generate_dump
+from domainkit.conversion._generated import ClassNode
 from domainkit.conversion._generated import Part as Part
+from domainkit.conversion._loading import generate_load
 from domainkit.conversion._nodes import MISSING, Function, Problems
 
 

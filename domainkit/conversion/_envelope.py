@@ -9,14 +9,17 @@ from uuid import UUID
 import msgspec
 from attrs import frozen
 
+from domainkit._classes import type_of
 from domainkit._info import EMPTY, frozen_meta
 from domainkit._info import MessageInfo as MessageInfo
+from domainkit._slots import compiled_writer
 from domainkit.conversion._classes import AttrsNode
 from domainkit.conversion._derive import Derivation
 from domainkit.conversion._leaves import LEAVES
 from domainkit.conversion._nodes import MISSING, Function, Problems
 from domainkit.conversion._times import decode_moment, load_moment
 from domainkit.errors import InvalidMessage, Problem
+from domainkit.values import VALUE
 
 M = TypeVar("M")
 H = TypeVar("H")
@@ -69,7 +72,8 @@ class MessageWire(Generic[M, H]):
             "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.node.exact
         )
         self._decode: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(self.envelope).decode
-        self.write: Callable[..., bytes] = _writer(info, self.node.fast_dump)
+        self._write_slowly: Callable[..., bytes] = _writer(info, self.node.fast_dump)
+        self.write: Callable[[M], bytes] = _compiled_writer(cls, info, self.node.fast_dump, self._write_slowly)
         self._attributes = msgspec.json.Decoder(Union[self.node.struct, None])  # noqa: UP007  (known at run time only)
 
     def encode(self, message: M) -> bytes:
@@ -92,7 +96,7 @@ class MessageWire(Generic[M, H]):
         try:
             attributes = self.node.write(message, "$.data.attributes", problems)
             if not problems:
-                return self.write(message, lambda _: attributes)
+                return self._write_slowly(message, lambda _: attributes)
         except RecursionError:
             problems.add("$.data.attributes", "fewer objects inside one another", "limit")
         except (TypeError, ValueError):  # the attributes were looked at: the meta is left
@@ -166,15 +170,10 @@ def _writer(info: MessageInfo, fast_dump: Function) -> Callable[..., bytes]:
 
     It takes a message, and where it shall not be the fast one, another function that makes the attributes' struct.
     """
-    middle = b',"type":%b,"type_message":%b,"version":%d,"occurred_on":' % (
-        _encode(info.name),
-        _encode(info.kind),
-        info.version,
-    )
+    start, middle, before_attributes, before_meta, end = _pieces(info)
 
     def write(message: Any, dump: Function = fast_dump) -> bytes:
         attributes, header = _encode(dump(message)), message.header
-        meta = header.meta
         try:
             moment = _encode(header.occurred_on)
         except TypeError:  # of a subclass, such as that of a library that sets the clock for a test
@@ -182,11 +181,29 @@ def _writer(info: MessageInfo, fast_dump: Function) -> Callable[..., bytes]:
         if len(moment) != _QUOTED_LENGTH:  # microseconds of zero were left out
             moment = _encode(header.occurred_on.isoformat("T", "microseconds"))
         return _join((
-            b'{"data":{"id":', _encode(header.id.value), middle, moment.replace(b"T", b" ")[:_MOMENT_END],
-            b'","attributes":', attributes, b',"meta":%b}}' % _encode(meta) if meta else b',"meta":{}}}',
+            start, _encode(header.id.value), middle, moment.replace(b"T", b" ")[:_MOMENT_END],
+            before_attributes, attributes, before_meta, _encode(header.meta), end,
         ))  # fmt: skip  # in the order of the wire
 
     return write
+
+
+def _pieces(info: MessageInfo) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """Return what stands around the parts of an envelope that each message has its own of."""
+    middle = b',"type":%b,"type_message":%b,"version":%d,"occurred_on":' % (
+        _encode(info.name),
+        _encode(info.kind),
+        info.version,
+    )
+    return b'{"data":{"id":', middle, b'","attributes":', b',"meta":', b"}}"
+
+
+def _compiled_writer(
+    cls: type, info: MessageInfo, fast_dump: Function, function: Callable[..., bytes]
+) -> Callable[..., bytes]:
+    header: Any = type_of(cls, "header")
+    slots = (getattr(cls, "header", None), header.id, header.occurred_on, header.meta, VALUE)
+    return compiled_writer(fast_dump, _encode, slots, _pieces(info), function)
 
 
 _Meta = Union[dict[str, Any], None]  # noqa: UP007  (msgspec takes it as it is)

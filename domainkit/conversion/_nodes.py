@@ -119,7 +119,7 @@ class Leaf(Node):
         self.expected = expected
         self.kinds = frozenset(kinds.split())
         self.wire_classes = self.object_classes = (cls,)
-        self.guard = "type({v}) is " + cls.__name__ + extra_guard
+        self.guard = class_guard(cls) + extra_guard
 
     def dump(self, value: Any) -> Any:
         if type(value) is not self.cls or self.refusal(value) is not None:
@@ -158,6 +158,11 @@ class Leaf(Node):
     def refusal(self, value: Any) -> str | None:  # noqa: ARG002  (subclasses look at it)
         """Return what is expected, where a value of the right class can't be written so that it is read back."""
         return None
+
+
+def class_guard(cls: type) -> str:
+    """Return the guard that asks for just this class, and nothing more."""
+    return "type({v}) is " + cls.__name__
 
 
 _day = date.fromordinal  # kept here, since test libraries that set the clock put another class in its place

@@ -1,0 +1,119 @@
+"""Objects made, read and written by their slots: in C where the package was compiled when it was installed, else here.
+
+What `_fast` has is a shortcut each time: it does what is usual, and leaves the rest to the function in Python that it
+was given or that stands beside it. Nothing but this file asks whether it is there.
+"""
+
+from collections.abc import Callable
+from types import MemberDescriptorType
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+try:
+    from domainkit._fast import Constructor, Dumper, Maker, Writer
+except ImportError:  # there was no compiler, or this is no CPython
+    Constructor = Dumper = Maker = Writer = None  # type: ignore[assignment,misc]  # each use below asks first
+
+COMPILED: bool = Maker is not None
+
+T = TypeVar("T")
+
+Init: TypeAlias = Callable[..., None]
+Slot: TypeAlias = MemberDescriptorType
+Check: TypeAlias = Callable[[Any], object]  # Any: what it may be given is checked before
+"""Its answer is true where a value is in order; it may raise where the value is not."""
+
+Dump: TypeAlias = Callable[[Any], Any]  # Any: as above, and msgspec takes what it returns
+
+
+class Field(NamedTuple):
+    """How a field is dumped.
+
+    Args:
+        slot: where its value is.
+        wrapper: the class of the value object to unwrap.
+        exact: the class that the value must have.
+        check: what the value must be true for.
+        dump: what makes the wire value of it.
+        each: whether that is called with each item of a tuple, for a list.
+    """
+
+    slot: Slot
+    wrapper: type | None = None
+    exact: type | None = None
+    check: Check | None = None
+    dump: Dump | None = None
+    each: bool = False
+
+
+MOST_FIELDS = 32
+"""How many of them a compiled dumper takes."""
+
+
+def compiled_maker(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T] | None:
+    """Return what makes an object of a value for each of these slots, past the constructor; None where Python must."""
+    if Maker is None or cls.__new__ is not object.__new__:
+        return None
+    return Maker(cls, slots)
+
+
+def maker(cls: type[T], *names: str) -> Callable[..., T]:
+    """Return what makes an object of a value for each of the slots that it names, past the constructor."""
+    slots: tuple[Slot, ...] = tuple(getattr(cls, name) for name in names)
+    compiled = compiled_maker(cls, slots)
+    return _maker(cls, slots) if compiled is None else compiled
+
+
+def _maker(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T]:
+    """Return what does it in Python: generated, since a loop would take twice the time."""
+    values = ", ".join(f"v{place}" for place in range(len(slots)))
+    sets = "".join(f"    set{place}(made, v{place})\n" for place in range(len(slots)))
+    names: dict[str, object] = {f"set{place}": slot.__set__ for place, slot in enumerate(slots)}
+    names |= {"new": object.__new__, "cls": cls}
+    text = f"def make({values}):\n    made = new(cls)\n{sets}    return made"
+    exec(compile(text, "<domainkit maker>", "exec"), names)  # noqa: S102  # source of our own, as in attrs
+    made: Callable[..., T] = names["make"]  # type: ignore[assignment]  # the function that the text defines
+    return made
+
+
+def compiled_init(exact: type, slot: Slot, rule: Check | None, function: Init) -> Init:
+    """Return `function`, or what does the same in less time: a constructor that sets one slot.
+
+    It sets the slot where it is given one value of just the class `exact` that the rule is true for; whatever else it
+    is given, it calls `function`.
+    """
+    return function if Constructor is None else Constructor(exact, slot, rule, function)
+
+
+def compiled_dumper(
+    cls: type, make: Callable[..., T], fields: tuple[Field, ...], value: Slot, refused: type[Exception]
+) -> Callable[[object], T] | None:
+    """Return what calls `make` with the wire values of the fields of an object; None where Python must.
+
+    It raises `refused` where the object is not of just this class, or a field holds something else. `value` is the slot
+    of value objects.
+    """
+    if Dumper is None or len(fields) > MOST_FIELDS:
+        return None
+    return Dumper(cls, make, fields, value, refused)
+
+
+def compiled_writer(
+    dump: Callable[[Any], object],  # Any: it is given messages of its class
+    encode: Callable[[object], bytes],
+    slots: tuple[object, ...],
+    pieces: tuple[bytes, ...],
+    function: Callable[..., bytes],
+) -> Callable[..., bytes]:
+    """Return `function`, or what does the same in less time: it writes the envelope of a message.
+
+    Args:
+        dump: from a message to what is encoded as its attributes.
+        encode: from that, an id, a UTC time or a meta, to its JSON.
+        slots: of the message, its header; of that, the id, the time and the meta; of the id, its value.
+        pieces: the bytes before the id, before the time (with its quote), before the attributes (as before), before
+            the meta, and at the end.
+        function: what writes a message with a time that is not to the microsecond, or anything else unusual.
+    """
+    if Writer is None or not all(isinstance(slot, Slot) for slot in slots):
+        return function
+    return Writer(dump, encode, slots, pieces, function)
