@@ -8,6 +8,7 @@ annotation names something that is defined further down.
 from collections import abc, deque
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from typing import ClassVar, Literal, TypeVar, get_args, get_origin
 
 import attrs
@@ -41,9 +42,6 @@ _HOLDS_NO_ARGUMENT = (type, Callable, Literal)
 
 
 _UndecoratedField = type(attrs.field())
-_FROZEN_SETATTR: object = type(
-    attrs.validators.ge(0)
-).__setattr__  # that class is frozen, and attrs gives all of them the same
 
 
 class Frozen:
@@ -254,9 +252,15 @@ def _remedy(part: object) -> str | None:
     for kind, instead in _REMEDIES:
         if issubclass(part, kind):
             return f"use {instead}"
-    thawed_attrs = attrs.has(part) and part.__setattr__ is not _FROZEN_SETATTR
+    thawed_attrs = attrs.has(part) and part.__setattr__ is not _frozen_setattr()
     thawed_dataclass = is_dataclass(part) and not part.__dataclass_params__.frozen  # type: ignore[attr-defined]  # every dataclass has it
     return f"write @attrs.frozen above `class {part.__name__}`" if thawed_attrs or thawed_dataclass else None
+
+
+@cache
+def _frozen_setattr() -> object:
+    """Return the `__setattr__` that attrs gives to every frozen class."""
+    return attrs.make_class("Example", [], frozen=True).__setattr__
 
 
 def copy_with(instance: T, **changes: object) -> T:

@@ -47,7 +47,7 @@ class Guard:
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
             return self.returned(error.halted_container)
         unknown = UnknownError.from_exception(error, self.executor)
-        _log_error("%s failed:\n%s", self.executor, _places(error))
+        _log_error("%s failed:\n%s", self.executor, places_of(error))
         self._notify(unknown)
         return Failure(unknown)
 
@@ -59,7 +59,7 @@ class Guard:
             if isinstance(notifier, Notifier):
                 _tell(notifier, error, self.executor)
         except Exception as failure:  # a notifier that is down must not change the outcome
-            _log_error("the notifier of %s failed:\n%s", self.executor, _places(failure))
+            _log_error("the notifier of %s failed:\n%s", self.executor, places_of(failure))
 
 
 def _log_error(text: str, *arguments: str) -> None:
@@ -75,7 +75,7 @@ def _tell(notifier: Notifier, error: CriticalError | UnknownError, executor: str
         notifier.publish(NotifierMessage(f"{type(error).__name__} in {executor}", error.detail()))
 
 
-def _places(error: BaseException) -> str:
+def places_of(error: BaseException) -> str:
     """Return the traceback as Python writes it, without the texts of the exceptions and the lines of the source."""
     chain: list[str] = []
     seen: BaseException | None = error
@@ -94,7 +94,7 @@ def _places_of_one(error: BaseException) -> str:
     )
     text = f"Traceback (most recent call last):\n{''.join(frames.format())}{_name_of_class(error)}"
     parts = error.exceptions[:_LONGEST_CHAIN] if isinstance(error, BaseExceptionGroup) else ()
-    return "\n\n".join([text, *(indent(f"of {_name_of_class(error)}:\n{_places(part)}", "  ") for part in parts)])
+    return "\n\n".join([text, *(indent(f"of {_name_of_class(error)}:\n{places_of(part)}", "  ") for part in parts)])
 
 
 def _name_of_class(error: BaseException) -> str:

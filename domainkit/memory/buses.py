@@ -9,6 +9,7 @@ from typing import Any, Never, Self, TypeAlias
 
 from returns.result import Failure, Result, Success
 
+from domainkit._buses import cannot_publish, command_for, events_for
 from domainkit.causation import HANDLED, caused
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
@@ -79,7 +80,7 @@ class _Bus:
     def _run(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
         """Make the calls, and tell how they ended."""
         if not self._state.open:
-            return _cannot_publish("the bus is closed")
+            return cannot_publish("the bus is closed")
         failed: list[str] = []
         for message, function, number in planned:
             outcome = _call(function, message)
@@ -92,7 +93,7 @@ class _Bus:
     async def _run_async(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
         """Make the calls, await them, and tell how they ended."""
         if not self._state.open:
-            return _cannot_publish("the bus is closed")
+            return cannot_publish("the bus is closed")
         failed: list[str] = []
         for message, function, number in planned:
             outcome = await _call_async(function, message)
@@ -129,14 +130,6 @@ class _EventBus(_Bus):
                     yield sent, function, number
 
 
-def _several(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
-    several = tuple(events) if isinstance(events, Iterable) else (events,)
-    for event in several:
-        if not isinstance(event, DomainEvent):
-            raise TypeError(f"InmemoryDomainEventBus.publish: expected domain events, not a {type(event).__qualname__}")
-    return several
-
-
 class InmemoryDomainEventBus(_EventBus, DomainEventBus):
     """Hands events to functions in the same thread, before `publish` returns.
 
@@ -171,7 +164,7 @@ class InmemoryDomainEventBus(_EventBus, DomainEventBus):
 
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and call their subscribers."""
-        published = (events,) if isinstance(events, DomainEvent) else _several(events)
+        published = (events,) if isinstance(events, DomainEvent) else events_for(self, events)
         return self._run(self._planned(published), _SUBSCRIBERS)
 
     def close(self) -> None:
@@ -205,7 +198,7 @@ class AsyncInmemoryDomainEventBus(_EventBus, AsyncDomainEventBus):
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and await their subscribers."""
-        published = (events,) if isinstance(events, DomainEvent) else _several(events)
+        published = (events,) if isinstance(events, DomainEvent) else events_for(self, events)
         return await self._run_async(self._planned(published), _SUBSCRIBERS)
 
     async def close(self) -> None:
@@ -229,9 +222,7 @@ class _CommandBus(_Bus):
         return tuple(command for command in self._state.messages if isinstance(command, Command))
 
     def _refused(self, command: AnyCommand) -> Failure[BusCannotPublish] | None:
-        if not isinstance(command, Command):
-            raise TypeError(f"InmemoryCommandBus.dispatch: expected a command, not a {type(command).__qualname__}")
-        if type(command) in self._handlers or not self._handlers or not self._state.open:
+        if type(command_for(self, command)) in self._handlers or not self._handlers or not self._state.open:
             return None
         return _not_taken(f"no handler for {type(command).__qualname__}")
 
@@ -353,10 +344,6 @@ def _not_done(function: object, outcome: object) -> Failure[Any]:
 def _failed(message: Message, function: object, outcome: Outcome) -> str:
     kind = type(outcome.failure()).__qualname__
     return f"{name_of(function)} ({type(message).__qualname__} {message.header.id}, {kind})"
-
-
-def _cannot_publish(reason: str) -> Failure[BusCannotPublish]:
-    return Failure(BusCannotPublish(additional_info={"message": reason}))
 
 
 def _not_taken(reason: str) -> Failure[BusCannotPublish]:

@@ -7,12 +7,13 @@ from typing import Never, Self
 
 from returns.result import Failure, Result, Success
 
+from domainkit._buses import command_for, events_for
 from domainkit.causation import caused
 from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, InvalidMessage, MessageRefused
 from domainkit.mediator import AnyCommand
-from domainkit.messages import Command, DomainEvent, JsonValue, Message, MessageHeader
+from domainkit.messages import DomainEvent, JsonValue, Message, MessageHeader
 from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus
 
 _DONE: Result[None, Never] = Success(None)
@@ -77,7 +78,7 @@ class RabbitMqDomainEventBus(_Bus, AsyncDomainEventBus):
         A Failure with MessageRefused where one can't be encoded, and none is published then, or where one is refused;
         see RabbitMqPublisher.
         """
-        return await self._sent(_checked(events))
+        return await self._sent(events_for(self, events))
 
 
 class RabbitMqCommandBus(_Bus, AsyncCommandBus):
@@ -90,17 +91,7 @@ class RabbitMqCommandBus(_Bus, AsyncCommandBus):
 
     async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and wait until the broker has it; what its handler answers is not known here."""
-        if not isinstance(command, Command):
-            raise TypeError(f"RabbitMqCommandBus.dispatch: expected a command, not a {type(command).__qualname__}")
-        return await self._sent((command,))
-
-
-def _checked(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
-    several = tuple(events) if isinstance(events, Iterable) else (events,)
-    for event in several:
-        if not isinstance(event, DomainEvent):
-            raise TypeError(f"RabbitMqDomainEventBus.publish: expected domain events, not a {type(event).__qualname__}")
-    return several
+        return await self._sent((command_for(self, command),))
 
 
 def _unencodable(message: Message, error: InvalidMessage) -> Failure[BusCannotPublish]:

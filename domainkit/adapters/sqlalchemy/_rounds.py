@@ -16,7 +16,7 @@ from domainkit.adapters.sqlalchemy._outcomes import Failed, Outcomes
 from domainkit.adapters.sqlalchemy._store import RelayStore
 from domainkit.delivery import AsyncMessagePublisher
 from domainkit.errors import BusCannotPublish, MessageRefused
-from domainkit.use_cases import _places
+from domainkit.use_cases import places_of
 
 _logger = logging.getLogger("domainkit.relay")
 
@@ -208,7 +208,7 @@ class Round:
         return self._away(row, type(failure).__qualname__)
 
     def _raised(self, row: Claimed, error: BaseException) -> bool:
-        _logger.error("%s: the publisher raised:\n%s", _named(row), _places(error))
+        _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))
         return self._refused(row, type(error).__qualname__)
 
     def _refused(self, row: Claimed, reason: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Self
 from returns.result import Failure, Result, Success
 from sqlalchemy.exc import DBAPIError
 
+from domainkit._buses import cannot_publish, command_for, events_for
 from domainkit.adapters.sqlalchemy._units import current
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
@@ -35,7 +36,7 @@ class _OutboxBus:
     def _storing(self, messages: Iterable[Message]) -> Callable[[], Result[None, BusCannotPublish]]:
         """Encode messages, and return what stores them."""
         if self._closed:
-            return lambda: _cannot_publish("the bus is closed")
+            return lambda: cannot_publish("the bus is closed")
         rows = self._outbox.rows([message.add_meta(self._meta) if self._meta else message for message in messages])
 
         def store() -> Result[None, BusCannotPublish]:
@@ -50,28 +51,10 @@ class _OutboxBus:
         return current(self._inner) is None
 
 
-def _cannot_publish(reason: str) -> Failure[BusCannotPublish]:
-    return Failure(BusCannotPublish(additional_info={"message": reason}))
-
-
 def _failed(error: DBAPIError | OutcomeUnknownError) -> Failure[BusCannotPublish]:
     known = isinstance(error, DBAPIError)
     kind = type(error).__name__
-    return _cannot_publish(f"the outbox {'did not take it' if known else 'may have taken it, or not'} ({kind})")
-
-
-def _events(events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
-    several = tuple(events) if isinstance(events, Iterable) else (events,)
-    for event in several:
-        if not isinstance(event, DomainEvent):
-            raise TypeError(f"publish: expected domain events, not a {type(event).__qualname__}")
-    return several
-
-
-def _command(command: Command[Any, Any]) -> tuple[Command[Any, Any], ...]:  # Any: whatever it answers
-    if not isinstance(command, Command):
-        raise TypeError(f"dispatch: expected a command, not a {type(command).__qualname__}")
-    return (command,)
+    return cannot_publish(f"the outbox {'did not take it' if known else 'may have taken it, or not'} ({kind})")
 
 
 class _SyncBus(_OutboxBus):
@@ -143,7 +126,7 @@ class OutboxDomainEventBus(_SyncBus, DomainEventBus):
             TypeError: one of them is no DomainEvent.
             InvalidMessage: the outbox doesn't know the class of one, or could not read it back.
         """
-        return self._store(_events(events))
+        return self._store(events_for(self, events))
 
 
 class OutboxCommandBus(_SyncBus, CommandBus):
@@ -163,7 +146,7 @@ class OutboxCommandBus(_SyncBus, CommandBus):
             TypeError: `command` is no Command.
             InvalidMessage: the outbox doesn't know its class, or could not read it back.
         """
-        return self._store(_command(command))
+        return self._store((command_for(self, command),))
 
 
 class AsyncOutboxDomainEventBus(_AsyncBus, AsyncDomainEventBus):
@@ -178,7 +161,7 @@ class AsyncOutboxDomainEventBus(_AsyncBus, AsyncDomainEventBus):
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Store an event, or several in their order; see OutboxDomainEventBus."""
-        return await self._store(_events(events))
+        return await self._store(events_for(self, events))
 
 
 class AsyncOutboxCommandBus(_AsyncBus, AsyncCommandBus):
@@ -193,4 +176,4 @@ class AsyncOutboxCommandBus(_AsyncBus, AsyncCommandBus):
 
     async def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
         """Store a command; see OutboxCommandBus."""
-        return await self._store(_command(command))
+        return await self._store((command_for(self, command),))
