@@ -8,7 +8,6 @@ annotation names something that is defined further down.
 from collections import abc, deque
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
-from functools import cache
 from typing import ClassVar, Literal, TypeVar, get_args, get_origin
 
 import attrs
@@ -40,8 +39,10 @@ _REMEDIES: tuple[tuple[type, str], ...] = (
 _ADMITS_LISTS = (abc.Sequence, abc.Collection, abc.Iterable, abc.Reversible, abc.Container)
 _HOLDS_NO_ARGUMENT = (type, Callable, Literal)
 
-
 _UndecoratedField = type(attrs.field())
+_FrozenOfAttrs = type(attrs.validators.ge(0))
+_FROZEN_SETATTR: object = _FrozenOfAttrs.__setattr__
+"""What attrs gives to every frozen class: taken from one of its own, since to make a class takes a while."""
 
 
 class Frozen:
@@ -252,15 +253,9 @@ def _remedy(part: object) -> str | None:
     for kind, instead in _REMEDIES:
         if issubclass(part, kind):
             return f"use {instead}"
-    thawed_attrs = attrs.has(part) and part.__setattr__ is not _frozen_setattr()
+    thawed_attrs = attrs.has(part) and part.__setattr__ is not _FROZEN_SETATTR
     thawed_dataclass = is_dataclass(part) and not part.__dataclass_params__.frozen  # type: ignore[attr-defined]  # every dataclass has it
     return f"write @attrs.frozen above `class {part.__name__}`" if thawed_attrs or thawed_dataclass else None
-
-
-@cache
-def _frozen_setattr() -> object:
-    """Return the `__setattr__` that attrs gives to every frozen class."""
-    return attrs.make_class("Example", [], frozen=True).__setattr__
 
 
 def copy_with(instance: T, **changes: object) -> T:
