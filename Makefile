@@ -13,6 +13,7 @@ PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check $(add
 PYRIGHT = PATH="$(abspath $(BIN)):$$PATH" PYRIGHT_PYTHON_IGNORE_WARNINGS=1 python -m pyright# it looks for python on PATH
 MADE = $(VENV)/.made$(subst /,-,$(PYTHON))
 INSTALLED = $(VENV)/.installed-
+SUFFIX = $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))")
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -61,12 +62,13 @@ bench-durable: $(INSTALLED)test ## measure saving and relaying, beside the drive
 	@$(BIN)/python -m benchmarks.relaying
 
 clean: ## remove what the other commands made
-	rm -rf .venv .venv-* build dist docs/_build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* *.egg-info build dist docs/_build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
 	rm -f domainkit/_fast.*.so domainkit/_fast.*.pyd
 	find domainkit tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(MADE): pyproject.toml setup.py $(wildcard domainkit/_compiled/*)
 	@sh .ci/make-environment $(VENV) $(PYTHON)
+	@rm -f domainkit/_fast$(SUFFIX) # where it can't be compiled anew, the old one must not stay in use
 	@echo "Installing domainkit and its dependencies"
 	@$(PIP_INSTALL) --editable .
 	@touch $@

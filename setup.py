@@ -1,18 +1,30 @@
-"""The part of the package that is in C: shortcuts, which an installation without a compiler goes without."""
+"""The part of the package that is in C: shortcuts, which an installation without a compiler goes without.
 
+With DOMAINKIT_COMPILE=always a build fails where it can't compile them. With DOMAINKIT_COMPILE=never it doesn't try,
+and the wheel is for every machine.
+"""
+
+import os
+import platform
 from pathlib import Path
 
 from setuptools import Extension, setup
 
 SOURCES = Path("domainkit/_compiled")
 
-setup(
-    ext_modules=[
-        Extension(
-            "domainkit._fast",
-            sorted(path.as_posix() for path in SOURCES.glob("*.c")),
-            depends=[(SOURCES / "fast.h").as_posix()],
-            optional=True,
-        )
-    ]
-)
+
+def is_wanted(compiling: str) -> bool:
+    """Tell whether to compile: unasked only on CPython, whose own interface the C files use."""
+    if compiling not in {"", "always", "never"}:
+        raise SystemExit(f"DOMAINKIT_COMPILE is {compiling!r}: write always or never, or leave it out")
+    return compiling == "always" or (not compiling and platform.python_implementation() == "CPython")
+
+
+def extension(*, optional: bool) -> Extension:
+    """Return the one extension, of all C files."""
+    files = sorted(path.as_posix() for path in SOURCES.glob("*.c"))
+    return Extension("domainkit._fast", files, depends=[(SOURCES / "fast.h").as_posix()], optional=optional)
+
+
+wish = os.environ.get("DOMAINKIT_COMPILE", "")
+setup(ext_modules=[extension(optional=wish != "always")] if is_wanted(wish) else [])
