@@ -8,7 +8,9 @@ from typing import Final
 
 from benchmarks.effort import Effort
 from benchmarks.measuring import Spread, ratio
+from benchmarks.pure import BLOCK
 from benchmarks.results import Bar, Comparison, Figure, Findings, Sense
+from domainkit._slots import COMPILED
 
 _DEPENDENCIES: Final = "its dependencies"
 _EVERY_NAME: Final = "domainkit, every public name"
@@ -49,10 +51,12 @@ def measure(effort: Effort) -> Findings:
 def seconds_of(statement: str, cache: str) -> float:
     """Return the seconds that a statement takes in a fresh interpreter, once that has started.
 
+    Where this process has nothing in C, neither has that.
     Byte code is kept in the folder `cache`, also where the environment forbids to write it elsewhere: an installed
     library has it.
     """
-    text = f"from time import process_time as now\nstart = now()\n{statement}\nprint(now() - start)"
+    before = "" if COMPILED else BLOCK
+    text = f"{before}\nfrom time import process_time as now\nstart = now()\n{statement}\nprint(now() - start)"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(  # noqa: S603  (our own text)
         [sys.executable, "-c", text],

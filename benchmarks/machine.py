@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from domainkit._slots import COMPILED
+
 _DISTRIBUTIONS: Final = (
     "domainkit-attrs", "attrs", "cattrs", "msgspec", "returns", "pydantic", "petisco", "eventsourcing", "protean",
     "lato", "waku", "python-cqrs",
@@ -20,6 +22,7 @@ def description() -> dict[str, str]:
         "Processor": f"{_processor()}, {os.cpu_count()} cores",
         "System": f"{platform.system()} {platform.machine()}, {_load()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}",
+        "Part in C": "used" if COMPILED else "not used: domainkit did everything in Python",
         "Libraries": ", ".join(_versions(_DISTRIBUTIONS)),
     }
 

@@ -6,10 +6,11 @@ from math import log10
 from typing import Final
 
 from benchmarks.contenders import OURS
+from benchmarks.pure import PURE
 from benchmarks.results import Figure, Report
 
 _WIDTH: Final = 760
-_LABEL: Final = 130
+_LABEL: Final = 150
 _BAR: Final = 18
 _STEP: Final = 24
 _TITLE: Final = 48
@@ -17,7 +18,7 @@ _SMALLEST: Final = 1.0
 _GROUPS: Final = ("construct", "encode", "decode")
 _STYLE: Final = (
     "text{font:13px system-ui,sans-serif;fill:#333}.title{font-weight:600}.bar{fill:#9aa7b5}.ours{fill:#2f6f4f}"
-    ".spread{stroke:#333;stroke-width:1}.grid{stroke:#ddd;stroke-width:1}.tick{font-size:11px;fill:#777}"
+    ".pure{fill:#7fa894}.spread{stroke:#333;stroke-width:1}.grid{stroke:#ddd;stroke-width:1}.tick{font-size:11px;fill:#777}"
     "@media(prefers-color-scheme:dark){text{fill:#ddd}.grid{stroke:#444}.spread{stroke:#ddd}.tick{fill:#999}}"
 )
 
@@ -58,7 +59,7 @@ def _grid(top: float, bottom: float, most: float) -> Iterator[str]:
 
 def _bar(figure: Figure, top: int, most: float) -> Iterator[str]:
     end, low, high = (_x(number, most) for number in (figure.value.median, figure.value.low, figure.value.high))
-    kind = "ours" if figure.name == OURS else "bar"
+    kind = {OURS: "ours", PURE: "pure"}.get(figure.name, "bar")
     middle = top + _BAR / 2
     yield f'<text x="{_LABEL - 8}" y="{top + 14}" text-anchor="end">{escape(figure.name)}</text>'
     yield f'<rect class="{kind}" x="{_LABEL}" y="{top}" width="{max(end - _LABEL, 1):.1f}" height="{_BAR}"/>'

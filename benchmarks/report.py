@@ -28,19 +28,15 @@ def as_text(report: Report) -> str:
     """Return the report for a terminal."""
     parts = ["\n".join(f"{label}: {text}" for label, text in report.machine.items())]
     parts += [f"{title}\n{_aligned(table)}" for title, table in _tables(report)]
-    parts += [f"Against the bars\n{_aligned(_verdicts(report.findings.comparisons))}"]
+    parts += [f"{title}\n{_aligned(table)}" for title, table in _bars(report)]
     return "\n\n".join([*parts, _notes(report)])
 
 
 def as_markdown(report: Report) -> str:
     """Return the report for a page of the documentation."""
     machine = "\n".join(f"- {label}: {text}" for label, text in report.machine.items())
-    parts = [
-        f"{machine}\n- Run: `{report.mode}`",
-        "### Against the bars",
-        _piped(_verdicts(report.findings.comparisons)),
-    ]
-    for title, table in _tables(report):
+    parts = [f"{machine}\n- Run: `{report.mode}`"]
+    for title, table in (*_bars(report), *_tables(report)):
         parts += [f"### {title}", _piped(table)]
     return "\n\n".join([*parts, "### What each does", _notes(report, "- ")])
 
@@ -52,6 +48,12 @@ def missed(report: Report) -> list[str]:
 
 def _notes(report: Report, mark: str = "") -> str:
     return "\n".join(f"{mark}{note}" for note in report.findings.notes)
+
+
+def _bars(report: Report) -> Iterable[tuple[str, Table]]:
+    yield "Against the bars", _verdicts(report.findings.comparisons)
+    if report.without_c:
+        yield "The same without a C compiler", _verdicts(report.without_c)
 
 
 def _tables(report: Report) -> Iterable[tuple[str, Table]]:

@@ -98,15 +98,18 @@ class Report:
         machine: where it ran, as label and text.
         mode: `quick` or `full`.
         findings: what it found.
+        without_c: the same where domainkit does everything in Python; nothing where the whole run was like that.
     """
 
     machine: Mapping[str, str]
     mode: str
     findings: Findings = field(factory=Findings)
+    without_c: tuple[Comparison, ...] = ()
 
     def builtins(self) -> dict[str, Any]:
         """Return the report as JSON can carry it."""
         made = asdict(self, value_serializer=lambda _, __, value: value.value if isinstance(value, Enum) else value)
-        for plain, comparison in zip(made["findings"]["comparisons"], self.findings.comparisons, strict=True):
+        comparisons = (*self.findings.comparisons, *self.without_c)
+        for plain, comparison in zip((*made["findings"]["comparisons"], *made["without_c"]), comparisons, strict=True):
             plain["verdict"] = comparison.verdict
         return made

@@ -1,13 +1,18 @@
 """The benchmarks are fair: all contenders do the same work; and what they find is shown as it is."""
 
 import doctest
+import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from benchmarks import docs, measuring, results
+from benchmarks import docs, measuring, pure, results
 from benchmarks.contenders import MODULES, OURS, Contender, contender
 from benchmarks.machine import description
 from benchmarks.measuring import Spread, calls, difference, interleave, ratio
@@ -16,6 +21,8 @@ from benchmarks.order import ORDER
 from benchmarks.plot import as_svg
 from benchmarks.report import as_markdown, as_text, missed
 from benchmarks.results import Bar, Comparison, Figure, Findings, Report, Sense
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(params=MODULES)
@@ -153,6 +160,19 @@ class TestReport:
         assert 3 == text.count("| a & b | 4 | 50% | 1.00 |")
         assert "- a note" in text
 
+    def test_what_it_takes_without_c_stands_beside(self) -> None:
+        """Below each time of domainkit stands that without C, and the bars that it reaches are a table of their own."""
+        alone = _report()
+        without_c = pure.Pure.of(alone.builtins()["findings"])
+        report = evolve(alone, findings=without_c.beside(alone.findings), without_c=without_c.comparisons)
+        text = as_markdown(report)
+
+        assert 3 == text.count(f"| {OURS} | 4 | 50% | 1.00 |\n| {pure.PURE} | 4 | 50% | 1.00 |")
+        assert 3 == len(without_c.comparisons)
+        assert text.index("### Against the bars") < text.index("### The same without a C compiler")
+        assert ["MISSED", "goal met", "bar met"] == [one["verdict"] for one in report.builtins()["without_c"]]
+        assert 9 == as_svg(report).count("<rect")
+
     def test_the_picture_is_well_formed(self) -> None:
         """The SVG is XML, with a bar for each figure."""
         root = ET.fromstring(as_svg(_report()))
@@ -170,3 +190,13 @@ class TestReport:
     def test_the_machine_is_described(self) -> None:
         """The report says on what it was made, the versions of the libraries included."""
         assert "domainkit-attrs" in description()["Libraries"]
+
+    def test_a_run_without_c_says_so(self, tmp_path: Path) -> None:
+        """With `--pure` nothing is done in C, wherever it is compiled."""
+        file = tmp_path / "figures.json"
+        command = [sys.executable, "-m", "benchmarks", "--pure", "--quick", "--only", "dispatch", "--json", str(file)]
+        ran = subprocess.run(command, capture_output=True, check=False, cwd=ROOT, encoding="utf-8")
+
+        assert 0 == ran.returncode, ran.stderr
+        assert "without C" in ran.stderr
+        assert json.loads(file.read_text("utf-8"))["machine"]["Part in C"].startswith("not used")
