@@ -30,7 +30,7 @@ demo: $(INSTALLED)demo ## run the Task Manager on a file with good and bad lines
 test: $(INSTALLED)test ## run all tests, or those that ARGS names
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-all: ## run all tests on every CPython of this machine, and with the lowest dependencies
+test-all: ## run all tests on every CPython of this machine, with nothing in C, and with the lowest dependencies
 	@MAKE="$(MAKE)" sh .ci/test-all
 
 coverage: $(INSTALLED)test ## run all tests; fail where a branch is not covered
