@@ -51,7 +51,7 @@ MOST_FIELDS = 32
 
 def compiled_maker(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T] | None:
     """Return what makes an object of a value for each of these slots, past the constructor; None where Python must."""
-    if Maker is None or cls.__new__ is not object.__new__:
+    if Maker is None or cls.__new__ is not object.__new__ or not all(isinstance(slot, Slot) for slot in slots):
         return None
     return Maker(cls, slots)
 

@@ -41,11 +41,13 @@ constructor_call(PyObject *callable, PyObject *const *arguments, size_t nargsf, 
 }
 
 static PyObject *
-constructor_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(keywords))
+constructor_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     PyTypeObject *exact;
     PyObject *slot, *rule, *function;
-    if (!PyArg_ParseTuple(arguments, "O!OOO:Constructor", &PyType_Type, &exact, &slot, &rule, &function) ||
+    char *names[] = {"", "", "", "", NULL};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OOO:Constructor", names, &PyType_Type, &exact, &slot,
+                                     &rule, &function) ||
         !is_slot(slot)) {
         return NULL;
     }
@@ -73,21 +75,20 @@ constructor_traverse(PyObject *object, visitproc visit, void *arg)
     return 0;
 }
 
-static int
-constructor_clear(PyObject *object)
+static void
+constructor_release(PyObject *object)
 {
     Constructor *self = (Constructor *)object;
-    Py_CLEAR(self->exact);
-    Py_CLEAR(self->slot);
-    Py_CLEAR(self->rule);
-    Py_CLEAR(self->function);
-    return 0;
+    Py_DECREF(self->exact);
+    Py_DECREF(self->slot);
+    Py_DECREF(self->rule);
+    Py_DECREF(self->function);
 }
 
 static void
 constructor_dealloc(PyObject *object)
 {
-    dealloc(object, constructor_clear);
+    dealloc(object, constructor_release);
 }
 
 static PyObject *
@@ -102,12 +103,28 @@ constructor_repr(PyObject *self)
     return PyObject_Repr(((Constructor *)self)->function);
 }
 
-/* What `inspect`, `typing` and `help` ask of a function. */
+/* What `inspect`, `typing` and `help` ask of a function; `__module__` and `__doc__` would hide those of this type. */
 static PyObject *
 of_function(PyObject *self, void *name)
 {
     return PyObject_GetAttrString(((Constructor *)self)->function, name);
 }
+
+/* How it is copied, and pickled by those who pickle classes by value; where it is read back, there may be no C. */
+static PyObject *
+constructor_reduce(PyObject *object, PyObject *Py_UNUSED(nothing))
+{
+    Constructor *self = (Constructor *)object;
+    PyObject *module = PyImport_ImportModule("domainkit._slots");
+    PyObject *init = module == NULL ? NULL : PyObject_GetAttrString(module, "compiled_init");
+    Py_XDECREF(module);
+    return init == NULL ? NULL : Py_BuildValue("N(OOOO)", init, self->exact, self->slot, self->rule, self->function);
+}
+
+static PyMethodDef constructor_methods[] = {
+    {"__reduce__", constructor_reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
 
 static PyMemberDef constructor_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(Constructor, vectorcall), READONLY, NULL},
@@ -118,8 +135,6 @@ static PyMemberDef constructor_members[] = {
 static PyGetSetDef constructor_getset[] = {
     {"__name__", of_function, NULL, NULL, "__name__"},
     {"__qualname__", of_function, NULL, NULL, "__qualname__"},
-    {"__module__", of_function, NULL, NULL, "__module__"},
-    {"__doc__", of_function, NULL, NULL, "__doc__"},
     {"__annotations__", of_function, NULL, NULL, "__annotations__"},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -129,10 +144,10 @@ static PyType_Slot constructor_slots[] = {
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_descr_get, constructor_bound},
     {Py_tp_repr, constructor_repr},
+    {Py_tp_methods, constructor_methods},
     {Py_tp_members, constructor_members},
     {Py_tp_getset, constructor_getset},
     {Py_tp_traverse, constructor_traverse},
-    {Py_tp_clear, constructor_clear},
     {Py_tp_dealloc, constructor_dealloc},
     {0, NULL},
 };

@@ -54,15 +54,19 @@ each_dumped(PyObject *dump, PyObject *items)
 {
     Py_ssize_t count = PyTuple_GET_SIZE(items);
     PyObject *made = PyList_New(count);
-    for (Py_ssize_t place = 0; made != NULL && place < count; place++) {
+    if (made == NULL) {
+        return NULL;
+    }
+    PyObject_GC_UnTrack(made); /* nobody shall find it while it has holes */
+    for (Py_ssize_t place = 0; place < count; place++) {
         PyObject *item = PyObject_CallOneArg(dump, PyTuple_GET_ITEM(items, place));
         if (item == NULL) {
-            Py_CLEAR(made);
+            Py_DECREF(made);
+            return NULL;
         }
-        else {
-            PyList_SET_ITEM(made, place, item);
-        }
+        PyList_SET_ITEM(made, place, item);
     }
+    PyObject_GC_Track(made);
     return made;
 }
 
@@ -131,12 +135,13 @@ static int
 is_field(PyObject *field)
 {
     if (!PyTuple_Check(field) || PyTuple_GET_SIZE(field) != FIELD || !is_class_or_none(PyTuple_GET_ITEM(field, WRAPPER)) ||
-        !is_class_or_none(PyTuple_GET_ITEM(field, EXACT))) {
+        !is_class_or_none(PyTuple_GET_ITEM(field, EXACT)) || !PyBool_Check(PyTuple_GET_ITEM(field, EACH))) {
         PyErr_Format(PyExc_TypeError, "expected a slot, two classes, a check, a function and a bool, not %R", field);
         return 0;
     }
-    if (PyTuple_GET_ITEM(field, EACH) == Py_True && PyTuple_GET_ITEM(field, EXACT) != (PyObject *)&PyTuple_Type) {
-        PyErr_Format(PyExc_TypeError, "expected the class tuple where each item is dumped, not %R", field);
+    if (PyTuple_GET_ITEM(field, EACH) == Py_True && (PyTuple_GET_ITEM(field, EXACT) != (PyObject *)&PyTuple_Type ||
+                                                     PyTuple_GET_ITEM(field, DUMP) == Py_None)) {
+        PyErr_Format(PyExc_TypeError, "expected the class tuple and a function where each item is dumped, not %R", field);
         return 0;
     }
     return is_slot(PyTuple_GET_ITEM(field, SLOT));
@@ -158,12 +163,13 @@ are_fields(PyObject *fields)
 }
 
 static PyObject *
-dumper_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(keywords))
+dumper_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     PyTypeObject *cls;
     PyObject *make, *fields, *value, *refused;
-    if (!PyArg_ParseTuple(arguments, "O!OO!OO:Dumper", &PyType_Type, &cls, &make, &PyTuple_Type, &fields, &value,
-                          &refused) ||
+    char *names[] = {"", "", "", "", "", NULL};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OO!OO:Dumper", names, &PyType_Type, &cls, &make,
+                                     &PyTuple_Type, &fields, &value, &refused) ||
         !are_fields(fields) || !is_slot(value)) {
         return NULL;
     }
@@ -197,22 +203,21 @@ dumper_traverse(PyObject *object, visitproc visit, void *arg)
     return 0;
 }
 
-static int
-dumper_clear(PyObject *object)
+static void
+dumper_release(PyObject *object)
 {
     Dumper *self = (Dumper *)object;
-    Py_CLEAR(self->cls);
-    Py_CLEAR(self->make);
-    Py_CLEAR(self->fields);
-    Py_CLEAR(self->value);
-    Py_CLEAR(self->refused);
-    return 0;
+    Py_DECREF(self->cls);
+    Py_DECREF(self->make);
+    Py_DECREF(self->fields);
+    Py_DECREF(self->value);
+    Py_DECREF(self->refused);
 }
 
 static void
 dumper_dealloc(PyObject *object)
 {
-    dealloc(object, dumper_clear);
+    dealloc(object, dumper_release);
 }
 
 static PyMemberDef dumper_members[] = {
@@ -226,7 +231,6 @@ static PyType_Slot dumper_slots[] = {
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_members, dumper_members},
     {Py_tp_traverse, dumper_traverse},
-    {Py_tp_clear, dumper_clear},
     {Py_tp_dealloc, dumper_dealloc},
     {0, NULL},
 };

@@ -12,6 +12,7 @@
 #include <structmember.h>
 
 extern PyType_Spec maker_spec, constructor_spec, dumper_spec, writer_spec;
+extern PyObject *scanned(PyObject *module, PyObject *data);
 
 static inline PyObject *
 get_slot(PyObject *slot, PyObject *object)
@@ -58,13 +59,16 @@ forgive(void)
     return 1;
 }
 
-/* What each part does when it dies: `clear` is its Py_tp_clear. */
+/* What each part does when it dies: `release` gives up what it holds.
+ *
+ * That is no Py_tp_clear, for the reason that tuples have none: a part holds only what was there before it, for as long
+ * as it lives, so that in every cycle there is something else to clear; and no call ever finds a part half empty. */
 static inline void
-dealloc(PyObject *object, inquiry clear)
+dealloc(PyObject *object, void (*release)(PyObject *))
 {
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
-    (void)clear(object);
+    release(object);
     type->tp_free(object);
     Py_DECREF(type);
 }

@@ -43,14 +43,16 @@ are_slots_of(PyTypeObject *cls, PyObject *slots)
 }
 
 static PyObject *
-maker_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(keywords))
+maker_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     PyTypeObject *cls;
     PyObject *slots;
-    if (!PyArg_ParseTuple(arguments, "O!O!:Maker", &PyType_Type, &cls, &PyTuple_Type, &slots)) {
+    char *names[] = {"", "", NULL};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!:Maker", names, &PyType_Type, &cls, &PyTuple_Type,
+                                     &slots)) {
         return NULL;
     }
-    if (cls->tp_new != PyBaseObject_Type.tp_new || !PyType_HasFeature(cls, Py_TPFLAGS_HEAPTYPE)) {
+    if (cls->tp_new != PyBaseObject_Type.tp_new) {
         PyErr_Format(PyExc_TypeError, "%s: its objects are made in a way of their own", cls->tp_name);
         return NULL;
     }
@@ -80,20 +82,19 @@ maker_traverse(PyObject *object, visitproc visit, void *arg)
     return 0;
 }
 
-static int
-maker_clear(PyObject *object)
+static void
+maker_release(PyObject *object)
 {
     Maker *self = (Maker *)object;
-    Py_CLEAR(self->cls);
-    Py_CLEAR(self->slots);
-    Py_CLEAR(self->no_arguments);
-    return 0;
+    Py_DECREF(self->cls);
+    Py_DECREF(self->slots);
+    Py_DECREF(self->no_arguments);
 }
 
 static void
 maker_dealloc(PyObject *object)
 {
-    dealloc(object, maker_clear);
+    dealloc(object, maker_release);
 }
 
 static PyMemberDef maker_members[] = {
@@ -107,7 +108,6 @@ static PyType_Slot maker_slots[] = {
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_members, maker_members},
     {Py_tp_traverse, maker_traverse},
-    {Py_tp_clear, maker_clear},
     {Py_tp_dealloc, maker_dealloc},
     {0, NULL},
 };

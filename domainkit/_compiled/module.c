@@ -1,4 +1,4 @@
-/* domainkit._fast: the same as domainkit/_slots.py does in Python, in less time. */
+/* domainkit._fast: what domainkit/_slots.py and domainkit/conversion/_limits.py do in Python, in less time. */
 #include "fast.h"
 
 static int
@@ -16,6 +16,11 @@ add_types(PyObject *module)
     return 0;
 }
 
+static PyMethodDef methods[] = {
+    {"scanned", scanned, METH_O, "Return how deep the brackets of some JSON go, and the bytes of its longest string."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, add_types},
 #ifdef Py_mod_multiple_interpreters
@@ -31,6 +36,7 @@ static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "domainkit._fast",
     .m_size = 0,
+    .m_methods = methods,
     .m_slots = slots,
 };
 

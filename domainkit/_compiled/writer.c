@@ -2,14 +2,14 @@
  *
  * `slots` are those of the message's header; of the header's id, time and meta; and of the id's value. `pieces` are
  * the bytes that stand before the id, between the id and the time, before the attributes, before the meta, and at the
- * end. Where the time isn't written as RFC 3339 in UTC with microseconds, it calls `function`, which does it all. */
+ * end. Where the time isn't written as RFC 3339 in UTC with microseconds, or the header has anything else unusual, it
+ * calls `function`, which does it all. */
 #include "fast.h"
 
 enum { HEADER, ID, TIME, META, VALUE, SLOTS };
 enum { START, MIDDLE, ATTRIBUTES, BEFORE_META, END, PIECES };
 
-static const char MOMENT[] = "\"2021-12-28T14:11:47.845618Z\"";
-#define MOMENT_LENGTH ((Py_ssize_t)sizeof(MOMENT) - 1)
+#define MOMENT_LENGTH ((Py_ssize_t)sizeof("\"2021-12-28T14:11:47.845618Z\"") - 1)
 #define WRITTEN (MOMENT_LENGTH - 2) /* neither the Z nor the quote after it: the next piece begins with that */
 #define BETWEEN 11                  /* where the T stands, in place of a blank */
 
@@ -116,7 +116,7 @@ writer_call(PyObject *callable, PyObject *const *arguments, size_t nargsf, PyObj
     if (usual) {
         made = joined(self, &parts);
     }
-    else if (found == 0 || (parts.id != NULL && forgive())) { /* the time is another, or of another class */
+    else if (found == 0 || (parts.attributes != NULL && forgive())) { /* the header has something unusual */
         made = PyObject_CallOneArg(self->function, arguments[0]);
     }
     Py_XDECREF(parts.attributes);
@@ -155,11 +155,12 @@ are_slots(PyObject *slots)
 }
 
 static PyObject *
-writer_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(keywords))
+writer_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     PyObject *dump, *encode, *slots, *pieces, *function;
-    if (!PyArg_ParseTuple(arguments, "OOO!O!O:Writer", &dump, &encode, &PyTuple_Type, &slots, &PyTuple_Type, &pieces,
-                          &function) ||
+    char *names[] = {"", "", "", "", "", NULL};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!O!O:Writer", names, &dump, &encode, &PyTuple_Type,
+                                     &slots, &PyTuple_Type, &pieces, &function) ||
         !are_slots(slots) || !are_pieces(pieces)) {
         return NULL;
     }
@@ -189,22 +190,21 @@ writer_traverse(PyObject *object, visitproc visit, void *arg)
     return 0;
 }
 
-static int
-writer_clear(PyObject *object)
+static void
+writer_release(PyObject *object)
 {
     Writer *self = (Writer *)object;
-    Py_CLEAR(self->dump);
-    Py_CLEAR(self->encode);
-    Py_CLEAR(self->slots);
-    Py_CLEAR(self->pieces);
-    Py_CLEAR(self->function);
-    return 0;
+    Py_DECREF(self->dump);
+    Py_DECREF(self->encode);
+    Py_DECREF(self->slots);
+    Py_DECREF(self->pieces);
+    Py_DECREF(self->function);
 }
 
 static void
 writer_dealloc(PyObject *object)
 {
-    dealloc(object, writer_clear);
+    dealloc(object, writer_release);
 }
 
 static PyMemberDef writer_members[] = {
@@ -218,7 +218,6 @@ static PyType_Slot writer_slots[] = {
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_members, writer_members},
     {Py_tp_traverse, writer_traverse},
-    {Py_tp_clear, writer_clear},
     {Py_tp_dealloc, writer_dealloc},
     {0, NULL},
 };

@@ -1,0 +1,217 @@
+"""The C part by itself: what it refuses, and that it neither keeps nor loses a reference, whatever happens.
+
+That it does what Python does, test_slots.py and conversion/test_two_forms.py find out.
+"""
+
+import gc
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fast_parts import (
+    CALLS,
+    META,
+    PIECES,
+    REFUSED,
+    VALUE,
+    WATCHED,
+    Box,
+    Call,
+    Constructor,
+    Dumper,
+    Maker,
+    Point,
+    Refusal,
+    Writer,
+    X,
+    Y,
+    construct,
+    dump,
+    dump_again,
+    encode,
+    fail,
+    init,
+    is_short,
+    make_point,
+    message,
+    same,
+    strict,
+    writer,
+)  # fmt: skip  # constants, classes, functions
+
+from domainkit._slots import Field
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_it_is_made_of_what_it_needs_alone(what: str) -> None:
+    """A wrong argument is refused when the part is made, so that no call need look again; the text says which."""
+    make, text = REFUSED[what]
+    with pytest.raises(TypeError, match=text):
+        make()
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_what_a_call_gives(what: str) -> None:
+    """A result or an error; what is no Exception goes through, wherever it comes from."""
+    call, expected = CALLS[what]
+    if isinstance(expected, type) and issubclass(expected, BaseException):
+        with pytest.raises(expected):
+            call()
+    else:
+        assert expected == call()
+
+
+def often(call: Call, times: int) -> None:
+    """Call it so many times, whatever it raises."""
+    for _ in range(times):
+        try:
+            call()
+        except BaseException:  # KeyboardInterrupt as well: it is made here
+            continue
+
+
+def references() -> list[int]:
+    """Return how often each object is referred to."""
+    gc.collect()
+    return [sys.getrefcount(one) for one in WATCHED]
+
+
+@pytest.mark.parametrize("what", [*CALLS, *REFUSED])
+def test_no_reference_is_kept_or_lost(what: str) -> None:
+    """After a thousand calls each object is referred to as often as before, and no more memory is in use."""
+    call = {**CALLS, **REFUSED}[what][0]
+    often(call, 20)
+    before, blocks = references(), sys.getallocatedblocks()
+    often(call, 1_000)
+    assert before == references()
+    assert sys.getallocatedblocks() - blocks < 200
+
+
+SLOTS = (VALUE, X, Y, META, VALUE)
+
+
+@pytest.mark.parametrize(
+    ("part", "holds"),
+    [
+        (make_point, [Maker, Point, (X, Y)]),
+        (construct, [Constructor, str, VALUE, is_short, init]),
+        (dump_again, [Dumper, Point, strict, (Field(X),), VALUE, Refusal]),
+        (Writer(same, encode, SLOTS, PIECES, fail), [Writer, same, encode, SLOTS, PIECES, fail]),
+    ],
+)
+def test_the_collector_sees_all_that_a_part_holds(part: object, holds: list[object]) -> None:
+    """Else a cycle through it would never be collected."""
+    assert holds == gc.get_referents(part)
+
+
+def cycle_of(kind: str) -> weakref.ref[Any]:  # Any: the class is known here alone
+    """Make a class with a part that holds it in turn; return a reference that doesn't keep it."""
+
+    class Local:
+        __slots__ = ("value",)
+
+    def function(*_: object) -> object:
+        return Local
+
+    slot = Local.__dict__["value"]
+    parts = {
+        "Maker": lambda: Maker(Local, (slot,)),
+        "Constructor": lambda: Constructor(Local, slot, function, function),
+        "Dumper": lambda: Dumper(Local, function, (Field(slot, Local, Local, function, function),), slot, Refusal),
+        "Writer": lambda: Writer(function, function, (slot,) * 5, PIECES, function),
+    }
+    Local.part = parts[kind]()  # type: ignore[attr-defined]  # the cycle
+    return weakref.ref(Local)
+
+
+@pytest.mark.parametrize("kind", ["Maker", "Constructor", "Dumper", "Writer"])
+def test_a_cycle_is_collected(kind: str) -> None:
+    """A class that is defined in a function goes when nothing else refers to it."""
+    found = cycle_of(kind)
+    gc.collect()
+    assert found() is None
+
+
+class Meddler:
+    """Looks for unfinished lists while a dumper is at work, as a debugger or a memory profiler may."""
+
+    def __init__(self) -> None:
+        self.found: list[list[object]] = []
+
+    def __call__(self, item: object) -> object:
+        """Return the item; note the lists that hold it already."""
+        self.found += [one for one in gc.get_referrers(TOKEN) if type(one) is list]
+        return TOKEN
+
+
+TOKEN = ("a part of each list",)
+
+
+def test_nobody_finds_a_list_with_holes() -> None:
+    """The list of items can't be found before it is complete: to read an item that isn't there would be a crash."""
+    meddler = Meddler()
+    watched = Dumper(Point, same, (Field(X, exact=tuple, dump=meddler, each=True),), VALUE, Refusal)
+    found = watched(make_point((1, 2, 3), None))
+    assert not meddler.found
+    assert [TOKEN] * 3 == found
+    assert gc.is_tracked(found)
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Let threads take turns as often as can be."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_threads_share_parts() -> None:
+    """Each gets its own result, whatever the others do."""
+    write = writer()
+
+    def work(number: int) -> bool:
+        text, own = str(number), Box("")
+        construct(own, text)
+        found = dump(make_point(own, (number, number))), write(message(id=text.encode()))
+        return found == ((text, [number] * 2), b'<%d,"2021-12-28 14:11:47.845618Z",attributes,meta>' % number)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, list(range(100)) * 20))
+
+
+IN_ANOTHER = """
+try:
+    import _interpreters as interpreters
+except ImportError:  # before Python 3.13
+    import _xxsubinterpreters as interpreters
+import sys
+
+CODE = '''
+from importlib.util import module_from_spec, spec_from_file_location
+
+spec = spec_from_file_location("domainkit._fast", {path!r})
+fast = module_from_spec(spec)
+spec.loader.exec_module(fast)
+
+class Point:
+    __slots__ = ("x",)
+
+print(fast.Maker(Point, (Point.x,))(5).x, flush=True)
+'''
+for _ in range(3):
+    one = interpreters.create()
+    interpreters.run_string(one, CODE.format(path=sys.argv[1]))
+    interpreters.destroy(one)
+"""
+
+
+def test_other_interpreters_import_it() -> None:
+    """One process may have several; from Python 3.12 on each with a lock of its own, which the module must allow."""
+    command = [sys.executable, "-c", IN_ANOTHER, sys.modules["domainkit._fast"].__file__ or ""]
+    assert "5\n5\n5\n" == subprocess.run(command, capture_output=True, check=True, text=True).stdout
