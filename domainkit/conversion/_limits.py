@@ -11,6 +11,11 @@ from attrs.validators import and_, ge, instance_of
 
 from domainkit.conversion._nodes import Problems
 
+try:
+    from domainkit._fast import scanned
+except ImportError:  # as in domainkit._slots
+    scanned = None  # type: ignore[assignment]  # each use below asks first
+
 _positive = and_(instance_of(int), ge(1))
 
 
@@ -90,7 +95,12 @@ def _without_escapes(data: bytes) -> bytes:
 
 
 def is_deeper(data: bytes, most: int) -> bool:
-    """Tell whether brackets outside of strings go deeper than `most`, without parsing, and without a loop over bytes.
+    """Tell whether brackets outside of strings go deeper than `most`, without parsing."""
+    return _goes_deeper(data, most) if scanned is None else scanned(data)[0] > most
+
+
+def _goes_deeper(data: bytes, most: int) -> bool:
+    """Tell the same without a loop over bytes.
 
     Each bracket becomes a bit, and eight of them a byte; tables tell where a byte leads, and how high it gets.
     """
@@ -119,7 +129,12 @@ _PEAKS = bytes(max(0, *_heights(block)) for block in range(256))
 
 
 def has_longer_string(data: bytes, most: int) -> bool:
-    """Tell whether a string has more than `most` bytes, by a look at blocks that a longer one would fill."""
+    """Tell whether a string has more than `most` bytes."""
+    return _holds_longer_string(data, most) if scanned is None else scanned(data)[1] > most
+
+
+def _holds_longer_string(data: bytes, most: int) -> bool:
+    """Tell the same, by a look at blocks that a longer one would fill."""
     plain = _without_escapes(data)
     block, quotes, counted = most // 2 + 1, 0, 0
     for start in range(0, len(plain), block):
