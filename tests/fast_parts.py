@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from forms import NO_COMPILER
 
+from domainkit import _slots
 from domainkit._slots import MOST_FIELDS, Field
 
 _fast: Any = pytest.importorskip("domainkit._fast", reason=NO_COMPILER)  # Any: it is given wrong arguments on purpose
@@ -116,8 +117,8 @@ def dumper(*fields: tuple[object, ...], make: object = struct) -> Any:  # Any: o
 
 
 def encode(value: object) -> object:
-    """Return bytes as they are."""
-    return fail() if value is None else value
+    """Return new bytes for bytes, as an encoder does."""
+    return fail() if value is None else bytes(bytearray(value)) if type(value) is bytes else value
 
 
 def writer(
@@ -194,6 +195,7 @@ CALLS: dict[str, tuple[Call, object]] = {
     "maker: made": (lambda: type(make_point("a", point)), Point),
     "maker: too few": (lambda: make_point(1), TypeError),
     "maker: by name": (lambda: make_point(1, y=2), TypeError),
+    "maker: more by name": (lambda: make_point(1, 2, z=3), TypeError),
     "maker: a slot that nobody sets": (lambda: Maker(Cursor, (Cursor.lastrowid,))(1), AttributeError),
     "maker: abstract": (Maker(Abstract, ()), TypeError),
     "constructor: set": (lambda: construct(box, "ab"), None),
@@ -213,7 +215,7 @@ CALLS: dict[str, tuple[Call, object]] = {
     "constructor: told": (lambda: (construct.__name__, construct.__wrapped__), ("init", init)),
     "constructor: nothing to tell": (lambda: Constructor(str, VALUE, None, 1).__name__, AttributeError),
     "constructor: reduced": (lambda: construct.__reduce__()[1], (str, VALUE, is_short, init)),
-    "dumper: made": (lambda: dump(make_point(Box("ab"), (1, 2))), ("ab", [1, 2])),
+    "dumper: made": (lambda: dump(make_point(Box("ab"), tuple(range(1, 3)))), ("ab", [1, 2])),
     "dumper: no items": (lambda: dump(make_point(Box("ab"), ())), ("ab", [])),
     "dumper: many fields": (lambda: dumper(*[Field(X)] * MOST_FIELDS)(point), ("a",) * MOST_FIELDS),
     "dumper: a subclass": (lambda: dump(make_header(Box("ab"), (), None)), Refusal),
@@ -255,6 +257,6 @@ CALLS: dict[str, tuple[Call, object]] = {
 WATCHED: list[object] = [
     Box, Point, Header, VALUE, X, Y, META, TIME, PIECES, *PIECES, box, point, Refusal, is_short, fail, interrupt, same,
     undecided, of_int, init, struct, strict, encode, construct, make_point, make_header, dump, dump_again, tuple, str,
-    Maker, Constructor, Dumper, Writer, Undecided, Cursor, Abstract,
+    Maker, Constructor, Dumper, Writer, Undecided, Cursor, Abstract, _slots,
 ]  # fmt: skip  # one table
 """All that a call could keep or lose a reference of."""

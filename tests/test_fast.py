@@ -9,6 +9,8 @@ import sys
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -134,6 +136,28 @@ def test_a_cycle_is_collected(kind: str) -> None:
     found = cycle_of(kind)
     gc.collect()
     assert found() is None
+
+
+def loaded() -> ModuleType:
+    """Return the module anew, beside the one that is in use."""
+    spec = spec_from_file_location("domainkit._fast", sys.modules["domainkit._fast"].__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_a_module_goes_with_all_that_it_made() -> None:
+    """It keeps nothing for the whole process: each interpreter has its own, and may end before the others."""
+    module = loaded()
+    kept: list[weakref.ref[Any]] = [weakref.ref(module)]  # Any: a module and classes
+    kept += [weakref.ref(one) for one in vars(module).values() if isinstance(one, type)]
+    assert 5 == len(kept)
+    assert module.Maker is not Maker
+    del module
+    gc.collect()
+    assert [None] * 5 == [one() for one in kept]
 
 
 class Meddler:

@@ -240,10 +240,10 @@ class TestConstructor:
 
     @compiled_only
     def test_help_is_the_same(self) -> None:
-        """`help(Title)` is the same text in both forms."""
-        texts = {pydoc.plain(pydoc.render_doc(title(form))) for form in (in_c, in_python)}
-        assert 1 == len(texts)
-        assert "__init__(self, value: str) -> None" in texts.pop()
+        """`help(Title)` is the same text; only where a function is from, Python 3.13 says of functions alone."""
+        compiled, python = (pydoc.plain(pydoc.render_doc(title(form))) for form in (in_c, in_python))
+        assert "__init__(self, value: str) -> None" in compiled
+        assert python.replace("None from value_classes.<locals>.Title", "None") == compiled
 
     @both_forms
     def test_it_is_a_method(self, form: Form) -> None:

@@ -1,0 +1,16 @@
+"""A plugin of pytest, `-p pure`: nothing of the package is in C, as where it was installed without a compiler."""
+
+import sys
+
+import pytest
+
+if "domainkit" in sys.modules:
+    raise ImportError("domainkit was imported already, with what is compiled")
+sys.modules["domainkit._fast"] = None  # type: ignore[assignment]  # so that to import it is an ImportError
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say whether it was so, for who runs this."""
+    from domainkit import _slots  # noqa: PLC0415  # here, since tests import it when the options are known
+
+    terminalreporter.write_line(f"compiled: {_slots.COMPILED}")

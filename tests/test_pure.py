@@ -1,0 +1,36 @@
+"""The core without its part in C: everything holds in Python as well."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CORE = (
+    "tests/test_values.py",
+    "tests/test_messages.py",
+    "tests/test_aggregates.py",
+    "tests/test_codec.py",
+    "tests/conversion",
+)
+LEFT_OUT = (
+    "--ignore=tests/conversion/test_two_forms.py",  # it has both forms already
+    "--deselect=tests/test_codec.py::TestScale",  # a measurement
+)
+
+
+def test_the_core_passes_without_it() -> None:
+    """The tests of values, messages, aggregates and the codec pass where nothing is compiled."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "pure", "--hypothesis-profile=ci", *LEFT_OUT, *CORE]
+    variables = {**os.environ, "CI": "false"}  # what compares C with Python is skipped there
+    ran = subprocess.run(command, capture_output=True, check=False, cwd=ROOT, encoding="utf-8", env=variables)
+    assert 0 == ran.returncode, ran.stdout + ran.stderr
+    assert "compiled: False" in ran.stdout  # what the plugin says
+    assert " passed" in ran.stdout
+
+
+def test_the_plugin_must_come_first() -> None:
+    """Where the package was imported before, with its part in C, the plugin refuses: nothing would be pure."""
+    command = [sys.executable, "-c", "import sys, domainkit; sys.path.append('tests'); import pure"]
+    ran = subprocess.run(command, capture_output=True, check=False, cwd=ROOT, encoding="utf-8")
+    assert "ImportError: domainkit was imported already" in ran.stderr
