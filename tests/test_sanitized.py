@@ -47,7 +47,8 @@ def test_the_sanitizers_find_nothing(tmp_path: Path) -> None:
     sources = sorted(str(path) for path in (ROOT / "domainkit/_compiled").glob("*.c"))
     include = f"-I{sysconfig.get_paths()['include']}"
     subprocess.run(["gcc", *SANITIZERS, "-shared", "-fPIC", include, *sources, "-o", str(built)], check=True)
-    command = [sys.executable, "-c", RUN, str(built), "-q", "-k", SLOW, *TESTS]
+    options = ("-q", "--capture=sys", "-k", SLOW)  # so that the report of a sanitizer is seen
+    command = [sys.executable, "-c", RUN, str(built), *options, *TESTS]
     variables = {
         **os.environ,
         "LD_PRELOAD": " ".join(LIBRARIES),
