@@ -234,6 +234,8 @@ CALLS: dict[str, tuple[Call, object]] = {
     "dumper: a list": (lambda: dump(make_point(Box("ab"), [1])), Refusal),
     "dumper: an item that is refused": (lambda: dump(make_point(Box("ab"), (1, "2", 3))), ValueError),
     "dumper: made no struct": (lambda: dump_again(make_point("bad", 1)), ValueError),
+    "scanned": (lambda: _fast.scanned(b'[["a\\\\"], "b'), (2, 3)),
+    "scanned: no bytes": (lambda: _fast.scanned("text"), TypeError),
     "writer: written": (lambda: writer()(message()), b'<id,"2021-12-28 14:11:47.845618Z",attributes,meta>'),
     "writer: too many": (lambda: writer()(1, 2), TypeError),
     "writer: by name": (lambda: writer()(message=1), TypeError),
