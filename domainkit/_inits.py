@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from domainkit._mapping import frozen_copy
-from domainkit._slots import Init
+from domainkit._slots import Init, compiled_filler
 
 HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
 """What attrs calls around its constructor, where a class has it."""
@@ -59,6 +59,10 @@ def _generated(cls: type, init: Init, mappings: tuple[str, ...]) -> Init:
         names |= _parts(cls, one, mark)
         (keywords if one.kw_only else parameters).append(_parameter(one, mark))
         body.add(one, mark, tail, copied=one.name in mappings)
+    fill = None if any(map(_takes_self, fields)) else compiled_filler(tuple(getattr(cls, one.name) for one in fields))
+    if fill is not None:
+        names[f"fill{tail}"] = fill
+        body.sets = [f"fill{tail}(self, {', '.join(body.values)})"]
     signature = ", ".join(parameters + (keywords if keywords[1:] else []))
     return update_wrapper(_compiled(f"def __init__({signature}):", body, names), init)
 
@@ -74,13 +78,15 @@ class _Body:
     """The lines of a constructor, in the order of attrs: all fields are set before the first validator runs."""
 
     def __init__(self) -> None:
+        self.values: list[str] = []
         self.sets: list[str] = []
         self.checks: list[str] = []
         self.copies: list[str] = []
 
     def add(self, one: "attrs.Attribute[Any]", mark: str, tail: str, *, copied: bool) -> None:
         """Add the lines for a field."""
-        self.sets.append(f"set{mark}(self, {_value(one, mark)})")
+        self.values.append(_value(one, mark))
+        self.sets.append(f"set{mark}(self, {self.values[-1]})")
         if one.validator is not None:
             given = f"{_key(one)} is not default{mark} and " if SOUND_DEFAULT in one.metadata else ""
             check = f"validator{mark}(self, attribute{mark}, self.{one.name})"
@@ -109,6 +115,12 @@ def _key(one: "attrs.Attribute[Any]") -> str:
 
 def _factory(one: "attrs.Attribute[Any]") -> Any:  # Any: attrs types it as what it makes
     return one.default if isinstance(one.default, attrs.Factory) else None  # type: ignore[arg-type]  # a class, though the stubs call it a function
+
+
+def _takes_self(one: "attrs.Attribute[Any]") -> bool:
+    """Tell whether the field's default is made of the object, as far as that is set."""
+    factory = _factory(one)
+    return factory is not None and bool(factory.takes_self)
 
 
 def _parts(cls: type, one: "attrs.Attribute[Any]", mark: str) -> dict[str, object]:

@@ -9,9 +9,9 @@ from types import MemberDescriptorType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 try:
-    from domainkit._fast import Constructor, Dumper, Maker, Writer
+    from domainkit._fast import Constructor, Dumper, Filler, Maker, Writer
 except ImportError:  # there was no compiler, or this is no CPython
-    Constructor = Dumper = Maker = Writer = None  # type: ignore[assignment,misc]  # each use below asks first
+    Constructor = Dumper = Filler = Maker = Writer = None  # type: ignore[assignment,misc]  # each use below asks first
 
 COMPILED: bool = Maker is not None
 
@@ -73,6 +73,11 @@ def _maker(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T]:
     exec(compile(text, "<domainkit maker>", "exec"), names)  # noqa: S102  # source of our own, as in attrs
     made: Callable[..., T] = names["make"]  # type: ignore[assignment]  # the function that the text defines
     return made
+
+
+def compiled_filler(slots: tuple[Slot, ...]) -> Init | None:
+    """Return what sets these slots of an object to the values after it; None where Python must."""
+    return None if Filler is None else Filler(slots)
 
 
 def compiled_init(exact: type, slot: Slot, rule: Check | None, function: Init) -> Init:

@@ -13,7 +13,8 @@ from domainkit import _slots
 from domainkit._slots import MOST_FIELDS, Field
 
 _fast: Any = pytest.importorskip("domainkit._fast", reason=NO_COMPILER)  # Any: it is given wrong arguments on purpose
-Maker, Constructor, Dumper, Writer = _fast.Maker, _fast.Constructor, _fast.Dumper, _fast.Writer
+Maker, Filler, Constructor = _fast.Maker, _fast.Filler, _fast.Constructor
+Dumper, Writer = _fast.Dumper, _fast.Writer
 
 
 class Box:
@@ -134,6 +135,7 @@ class Header(Point):
 
 META: Any = Header.__dict__["meta"]
 make_point, make_header = Maker(Point, (X, Y)), Maker(Header, (X, Y, META))
+fill, other = Filler((X, Y)), make_point(None, None)
 construct = Constructor(str, VALUE, is_short, init)
 box, point = Box("kept"), make_point("a", "b")
 
@@ -153,6 +155,10 @@ REFUSED: dict[str, tuple[Call, str]] = {
     "maker: no slot": (lambda: Maker(Point, (1,)), "expected a slot, not 1"),
     "maker: a slot of another class": (lambda: Maker(Point, (VALUE,)), "Point: <member 'value' .* is not a slot of"),
     "maker: a class of its own way": (lambda: Maker(int, ()), "int: its objects are made in a way of their own"),
+    "filler: nothing": (Filler, "Filler"),
+    "filler: by name": (lambda: Filler(slots=(X,)), "Filler"),
+    "filler: no tuple": (lambda: Filler([X]), "must be tuple, not list"),
+    "filler: no slot": (lambda: Filler((1,)), "expected a slot, not 1"),
     "constructor: nothing": (Constructor, "Constructor"),
     "constructor: by name": (lambda: Constructor(str, VALUE, None, function=init), "Constructor"),
     "constructor: no class": (lambda: Constructor(1, VALUE, None, init), "must be type, not int"),
@@ -198,6 +204,11 @@ CALLS: dict[str, tuple[Call, object]] = {
     "maker: more by name": (lambda: make_point(1, 2, z=3), TypeError),
     "maker: a slot that nobody sets": (lambda: Maker(Cursor, (Cursor.lastrowid,))(1), AttributeError),
     "maker: abstract": (Maker(Abstract, ()), TypeError),
+    "filler: filled": (lambda: (fill(other, 1, 2), other.x, other.y), (None, 1, 2)),
+    "filler: too few": (lambda: fill(point, 1), TypeError),
+    "filler: nothing": (fill, TypeError),
+    "filler: by name": (lambda: fill(point, 1, y=2), TypeError),
+    "filler: another object": (lambda: fill(box, 1, 2), TypeError),
     "constructor: set": (lambda: construct(box, "ab"), None),
     "constructor: by name": (lambda: construct(box, value="ab"), None),
     "constructor: another class": (lambda: construct(box, Text("ab")), None),
@@ -258,7 +269,7 @@ CALLS: dict[str, tuple[Call, object]] = {
 
 WATCHED: list[object] = [
     Box, Point, Header, VALUE, X, Y, META, TIME, PIECES, *PIECES, box, point, Refusal, is_short, fail, interrupt, same,
-    undecided, of_int, init, struct, strict, encode, construct, make_point, make_header, dump, dump_again, tuple, str,
-    Maker, Constructor, Dumper, Writer, Undecided, Cursor, Abstract, _slots,
+    undecided, of_int, init, struct, strict, encode, construct, make_point, make_header, dump, dump_again, fill, other,
+    tuple, str, Maker, Filler, Constructor, Dumper, Writer, Undecided, Cursor, Abstract, _slots,
 ]  # fmt: skip  # one table
 """All that a call could keep or lose a reference of."""

@@ -13,15 +13,12 @@ static PyObject *
 maker_call(PyObject *callable, PyObject *const *values, size_t nargsf, PyObject *keywords)
 {
     Maker *self = (Maker *)callable;
-    Py_ssize_t count = PyTuple_GET_SIZE(self->slots);
-    if (!is_given(count, nargsf, keywords, self->cls)) {
+    if (!is_given(PyTuple_GET_SIZE(self->slots), nargsf, keywords, self->cls)) {
         return NULL;
     }
     PyObject *made = PyBaseObject_Type.tp_new(self->cls, self->no_arguments, NULL);
-    for (Py_ssize_t place = 0; made != NULL && place < count; place++) {
-        if (set_slot(PyTuple_GET_ITEM(self->slots, place), made, values[place]) < 0) {
-            Py_CLEAR(made);
-        }
+    if (made != NULL && set_slots(self->slots, made, values) < 0) {
+        Py_CLEAR(made);
     }
     return made;
 }
