@@ -391,6 +391,8 @@ class Uuid(ValueObject[UUID]):
         InvalidUuid: the value is no `uuid.UUID`.
     """
 
+    __slots__ = ()  # every message holds one: without a dict of its own
+
     @classmethod
     def v4(cls) -> Self:
         """Return a new random id (RFC 9562, section 5.4), from the operating system's randomness.
