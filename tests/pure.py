@@ -4,9 +4,12 @@ import sys
 
 import pytest
 
-if "domainkit" in sys.modules:
-    raise ImportError("domainkit was imported already, with what is compiled")
-sys.modules["domainkit._fast"] = None  # type: ignore[assignment]  # so that to import it is an ImportError
+
+def pytest_configure() -> None:
+    """Let an import of the part in C fail. Here, and not when this file is imported: doctest does that too."""
+    if "domainkit" in sys.modules:
+        raise pytest.UsageError("domainkit was imported already, with what is compiled")
+    sys.modules["domainkit._fast"] = None  # type: ignore[assignment]  # so that to import it is an ImportError
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
