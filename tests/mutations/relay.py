@@ -188,7 +188,7 @@ BUGS = (
     Bug(
         "the log has no text of an error",
         "adapters/sqlalchemy/_rounds.py",
-        "_named(row), _places(error))",
+        "_named(row), places_of(error))",
         "_named(row), error)",
         "tests/adapters/sqlalchemy/test_relay.py::TestRefused::test_what_is_logged",
         quick=True,
