@@ -59,7 +59,7 @@ def _generated(cls: type, init: Init, mappings: tuple[str, ...]) -> Init:
         names |= _parts(cls, one, mark)
         (keywords if one.kw_only else parameters).append(_parameter(one, mark))
         body.add(one, mark, tail, copied=one.name in mappings)
-    fill = None if any(map(_takes_self, fields)) else compiled_filler(tuple(getattr(cls, one.name) for one in fields))
+    fill = None if any(map(takes_self, fields)) else compiled_filler(tuple(getattr(cls, one.name) for one in fields))
     if fill is not None:
         names[f"fill{tail}"] = fill
         body.sets = [f"fill{tail}(self, {', '.join(body.values)})"]
@@ -117,10 +117,9 @@ def _factory(one: "attrs.Attribute[Any]") -> Any:  # Any: attrs types it as what
     return one.default if isinstance(one.default, attrs.Factory) else None  # type: ignore[arg-type]  # a class, though the stubs call it a function
 
 
-def _takes_self(one: "attrs.Attribute[Any]") -> bool:
+def takes_self(one: "attrs.Attribute[Any]") -> bool:
     """Tell whether the field's default is made of the object, as far as that is set."""
-    factory = _factory(one)
-    return factory is not None and bool(factory.takes_self)
+    return bool(getattr(one.default, "takes_self", False))
 
 
 def _parts(cls: type, one: "attrs.Attribute[Any]", mark: str) -> dict[str, object]:
@@ -143,4 +142,4 @@ def _value(one: "attrs.Attribute[Any]", mark: str) -> str:
     factory = _factory(one)
     if factory is None:
         return _key(one)
-    return f"factory{mark}({'self' if factory.takes_self else ''}) if {_key(one)} is default{mark} else {_key(one)}"
+    return f"factory{mark}({'self' if takes_self(one) else ''}) if {_key(one)} is default{mark} else {_key(one)}"

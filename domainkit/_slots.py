@@ -1,7 +1,7 @@
 """Objects made, read and written by their slots: in C where the package was compiled when it was installed, else here.
 
 What `_fast` has is a shortcut each time: it does what is usual, and leaves the rest to the function in Python that it
-was given or that stands beside it. Nothing but this file asks whether it is there.
+was given or that stands beside it. Others ask `COMPILED` only to spare themselves what they would make for nothing.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ from returns.result import Failure, Result, Success
 from domainkit._classes import type_of
 from domainkit._frozen import Frozen, freezing_init, holds_mapping, refuse_mutable
 from domainkit._inits import HOOKS, set_init
-from domainkit._slots import Init, Slot, compiled_init, maker
+from domainkit._slots import COMPILED, Init, Slot, compiled_init, maker
 from domainkit._types import describe, exact_classes, fits
 from domainkit._validators import condition, flattened, named, predicate
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
@@ -63,7 +63,7 @@ def _constructor(cls: type["ValueObject[T]"]) -> Init:
     if mapping:
         make = freezing_init(make, ("value",))
     make.__qualname__ = f"{cls.__qualname__}.__init__"
-    return _compiled_constructor(cls, hint, attribute, make) if plain and not mapping else make
+    return _compiled_constructor(cls, hint, attribute, make) if COMPILED and plain and not mapping else make
 
 
 def _compiled_constructor(

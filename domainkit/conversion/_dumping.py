@@ -3,7 +3,7 @@
 import math
 from decimal import Decimal
 
-from domainkit._slots import COMPILED, MOST_FIELDS, Field, Slot, compiled_dumper
+from domainkit._slots import COMPILED, Field, Slot, compiled_dumper
 from domainkit.conversion._composites import VariadicTupleNode
 from domainkit.conversion._generated import ClassNode, Source, loop
 from domainkit.conversion._leaves import DecimalLeaf
@@ -29,7 +29,7 @@ def _compiled_dump(node: ClassNode) -> Function | None:
     """
     slots = [getattr(node.cls, part.attribute.name, None) for part in node.parts]
     known = [slot for slot in slots if isinstance(slot, Slot)]
-    if not COMPILED or math.isinf(node.levels) or len(known) < len(slots) or len(slots) > MOST_FIELDS:
+    if not COMPILED or math.isinf(node.levels) or len(known) < len(slots):
         return None
     fields = tuple(_field(node, slot, part.node) for slot, part in zip(known, node.parts, strict=True))
     return compiled_dumper(node.cls, node.struct, fields, VALUE, Refused)

@@ -7,6 +7,7 @@ import msgspec
 from attrs import frozen
 
 from domainkit._frozen import ON_THE_WIRE, REQUIRED
+from domainkit._inits import takes_self
 from domainkit._validators import named
 from domainkit.conversion._leaves import GUARD_NAMES, load_decimal, new_decimal
 from domainkit.conversion._nodes import Function, Node, Refused
@@ -57,11 +58,6 @@ class ClassNode(Node):
     struct: Struct
     parts: tuple[Part, ...] = ()
     fast_dump: Function
-
-
-def takes_self(attribute: "attrs.Attribute[Any]") -> bool:
-    """Tell whether the field's default is made of the object itself."""
-    return bool(getattr(attribute.default, "takes_self", False))
 
 
 _MOST_NAMES = 200

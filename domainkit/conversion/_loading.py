@@ -7,12 +7,12 @@ from typing import Any
 import attrs
 
 from domainkit._frozen import Frozen
-from domainkit._inits import HOOKS
+from domainkit._inits import HOOKS, takes_self
 from domainkit._mapping import frozen_copy
 from domainkit._slots import Slot, compiled_maker
 from domainkit._validators import condition, flattened
 from domainkit.conversion._composites import VariadicTupleNode
-from domainkit.conversion._generated import ClassNode, Part, Source, loop, takes_self
+from domainkit.conversion._generated import ClassNode, Part, Source, loop
 from domainkit.conversion._leaves import DecimalLeaf
 from domainkit.conversion._nodes import Function, Node
 from domainkit.conversion._wrappers import ValueObjectNode

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Never
 
 import pytest
 from databases import Database
@@ -260,6 +261,22 @@ class TestOutages:
             assert ["a1", "b1"] == publisher.accepted
             (away, back) = [record.getMessage() for record in caplog.records if record.name == "domainkit.relay"]
             assert (True, "the database is back") == (away.startswith("the database is away ("), back)
+
+    async def test_what_wakes_a_relay_cuts_no_pause_short(self, database: Database) -> None:
+        """While the database is away, a round that ends, or whatever else wakes the relay, makes it try no sooner."""
+        async with database.async_engine(METADATA) as engine:
+            relay, tries, wakes = Relay(engine, TABLE, Recorder()), [], 100
+
+            async def away(*_: object, **__: object) -> Never:
+                tries.append("again")
+                raise OSError
+
+            relay._store.claim = away  # type: ignore[method-assign]  # the database is away
+            async with running(relay):
+                for _ in range(wakes):
+                    relay._gate.wake.set()
+                    await asyncio.sleep(0.01)
+            assert 0 < len(tries) < wakes // 2
 
     async def test_rows_that_were_written_twice_count_once(self, database: Database) -> None:
         """Where nobody knows whether an outcome was stored, it is stored again: an attempt counts once."""
