@@ -11,7 +11,7 @@ from benchmarks.contenders import installed
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.report import as_text, missed
 from benchmarks.results import Findings, Report
-from domainkit._slots import COMPILED
+from domainkit._speedups.slots import COMPILED
 
 PARTS = ("messages", "dispatch", "imports", "growth")
 

@@ -10,7 +10,7 @@ from benchmarks.effort import Effort
 from benchmarks.measuring import Spread, ratio
 from benchmarks.pure import BLOCK
 from benchmarks.results import Bar, Comparison, Figure, Findings, Sense
-from domainkit._slots import COMPILED
+from domainkit._speedups.slots import COMPILED
 
 _DEPENDENCIES: Final = "its dependencies"
 _EVERY_NAME: Final = "domainkit, every public name"

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from domainkit._slots import COMPILED
+from domainkit._speedups.slots import COMPILED
 
 _DISTRIBUTIONS: Final = (
     "domainkit-attrs", "attrs", "cattrs", "msgspec", "returns", "pydantic", "petisco", "eventsourcing", "protean",

@@ -49,10 +49,10 @@ from domainkit.values import FieldSerializer, Uuid, ValueObject
 if typing.TYPE_CHECKING:
     from domainkit.causation import caused, handling
     from domainkit.codec import Attributes, MessageCodec, Upcaster
-    from domainkit.conversion._converters import ValueObjectSerializer, configure_converter, make_converter
-    from domainkit.conversion._derive import UnsupportedTypeError
-    from domainkit.conversion._limits import Limits
-    from domainkit.conversion._tagged import Tagged
+    from domainkit.conversion.converters import ValueObjectSerializer, configure_converter, make_converter
+    from domainkit.conversion.derive import UnsupportedTypeError
+    from domainkit.conversion.limits import Limits
+    from domainkit.conversion.tagged import Tagged
     from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
     from domainkit.http import (
         DEFAULT_HTTP_ERROR_MAP,

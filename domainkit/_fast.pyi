@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Generic, Self, TypeVar
 
-from domainkit._slots import Check, Field, Init, Slot
+from domainkit._speedups.slots import Check, Field, Init, Slot
 
 _T = TypeVar("_T")
 

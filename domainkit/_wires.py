@@ -6,9 +6,9 @@ It imports all that converts. The messages import it when the first of them goes
 from collections.abc import Mapping
 from typing import TypeVar
 
-from domainkit.conversion._envelope import MessageWire, refusal
-from domainkit.conversion._limits import DEFAULT_LIMITS, checked, parsed, shallow
-from domainkit.conversion._nodes import MISSING, Problems
+from domainkit.conversion.envelope import MessageWire, refusal
+from domainkit.conversion.limits import DEFAULT_LIMITS, checked, parsed, shallow
+from domainkit.conversion.nodes import MISSING, Problems
 
 M = TypeVar("M")
 H = TypeVar("H")

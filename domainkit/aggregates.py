@@ -5,10 +5,10 @@ from typing import ClassVar, Generic, Self
 from attrs import Attribute, Factory, field, frozen
 from typing_extensions import TypeVar
 
-from domainkit._classes import type_of
-from domainkit._frozen import ABSENT, ON_THE_WIRE, REQUIRED, Frozen, copy_with
-from domainkit._inits import SOUND_DEFAULT
-from domainkit._types import bare, describe
+from domainkit._model.annotations import type_of
+from domainkit._model.constructors import SOUND_DEFAULT
+from domainkit._model.immutability import ABSENT, ON_THE_WIRE, REQUIRED, Frozen, copy_with
+from domainkit._model.type_checks import bare, describe
 from domainkit.messages import DomainEvent
 from domainkit.values import Uuid
 

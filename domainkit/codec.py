@@ -12,12 +12,12 @@ from attrs.validators import ge, instance_of
 from cattrs import Converter
 from returns.result import Failure, Result, Success
 
-from domainkit._mapping import freeze_json
-from domainkit._slots import maker
-from domainkit.conversion._derive import Derivation
-from domainkit.conversion._envelope import Envelope, MessageInfo, MessageWire, read_envelope, refusal
-from domainkit.conversion._limits import DEFAULT_LIMITS, Limits, checked, parsed_to_explain, shallow
-from domainkit.conversion._nodes import MISSING, Problems
+from domainkit._model.mapping import freeze_json
+from domainkit._speedups.slots import maker
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.envelope import Envelope, MessageInfo, MessageWire, read_envelope, refusal
+from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, parsed_to_explain, shallow
+from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem, UnknownMessage
 from domainkit.messages import JsonValue, Message, MessageHeader, new_wire, wire_of
 

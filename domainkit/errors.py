@@ -29,8 +29,8 @@ from typing import ClassVar, Protocol, Self
 import attrs
 from attrs import field, frozen
 
-from domainkit._frozen import Frozen
-from domainkit._mapping import FrozenMapping, frozen_copy
+from domainkit._model.immutability import Frozen
+from domainkit._model.mapping import FrozenMapping, frozen_copy
 
 
 class Identified(Protocol):

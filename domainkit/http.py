@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 from attrs import field, frozen
 from attrs.validators import ge, instance_of, le
 
-from domainkit._mapping import FrozenMapping
+from domainkit._model.mapping import FrozenMapping
 from domainkit.errors import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,

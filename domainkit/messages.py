@@ -11,19 +11,19 @@ from attrs import field, frozen
 from returns.result import Result
 from typing_extensions import TypeVar
 
-from domainkit._frozen import Frozen, copy_with, require_decorated
-from domainkit._info import EMPTY, frozen_meta
-from domainkit._info import MessageInfo as MessageInfo
-from domainkit._inits import SOUND_DEFAULT
-from domainkit._mapping import FrozenMapping
-from domainkit._slots import maker
+from domainkit._model.constructors import SOUND_DEFAULT
+from domainkit._model.immutability import Frozen, copy_with, require_decorated
+from domainkit._model.info import EMPTY, frozen_meta
+from domainkit._model.info import MessageInfo as MessageInfo
+from domainkit._model.mapping import FrozenMapping
+from domainkit._speedups.slots import maker
 from domainkit.errors import DomainError
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber, is_async
 from domainkit.values import Uuid
 
 if TYPE_CHECKING:
-    from domainkit.conversion._derive import Derivation
-    from domainkit.conversion._envelope import MessageWire
+    from domainkit.conversion.derive import Derivation
+    from domainkit.conversion.envelope import MessageWire
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue] | None"
@@ -282,8 +282,8 @@ def wire_of(cls: type[M]) -> "MessageWire[M, MessageHeader]":
 def new_wire(cls: type[M], derivation: "Derivation | None" = None) -> "MessageWire[M, MessageHeader]":
     """Return a wire type of a message class, of a derivation of its own unless one is given."""
     # what converts takes longer to import than the whole model, which can do without
-    from domainkit.conversion._derive import Derivation  # noqa: PLC0415
-    from domainkit.conversion._envelope import MessageWire  # noqa: PLC0415
+    from domainkit.conversion.derive import Derivation  # noqa: PLC0415
+    from domainkit.conversion.envelope import MessageWire  # noqa: PLC0415
 
     require_decorated(cls)
     return MessageWire(cls, cls.info(), _decoded_header, Derivation() if derivation is None else derivation)

@@ -8,7 +8,7 @@ from attrs import field, frozen
 from returns.result import Result
 from typing_extensions import ParamSpec, TypeVar
 
-from domainkit._mapping import FrozenMapping
+from domainkit._model.mapping import FrozenMapping
 from domainkit.aggregates import AggregateRoot
 from domainkit.errors import (
     AggregateAlreadyExistError,

@@ -12,12 +12,12 @@ import attrs
 from attrs import frozen
 from returns.result import Failure, Result, Success
 
-from domainkit._classes import type_of
-from domainkit._frozen import Frozen, freezing_init, holds_mapping, refuse_mutable
-from domainkit._inits import HOOKS, set_init
-from domainkit._slots import COMPILED, Init, Slot, compiled_init, maker
-from domainkit._types import describe, exact_classes, fits
-from domainkit._validators import condition, flattened, named, predicate
+from domainkit._model.annotations import type_of
+from domainkit._model.constructors import HOOKS, set_init
+from domainkit._model.immutability import Frozen, freezing_init, holds_mapping, refuse_mutable
+from domainkit._model.type_checks import describe, exact_classes, fits
+from domainkit._model.validators import condition, flattened, named, predicate
+from domainkit._speedups.slots import COMPILED, Init, Slot, compiled_init, maker
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
 
 T = TypeVar("T")

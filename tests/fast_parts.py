@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from forms import NO_COMPILER
 
-from domainkit import _slots
-from domainkit._slots import MOST_FIELDS, Field
+from domainkit._speedups import slots as _slots
+from domainkit._speedups.slots import MOST_FIELDS, Field
 
 _fast: Any = pytest.importorskip("domainkit._fast", reason=NO_COMPILER)  # Any: it is given wrong arguments on purpose
 Maker, Filler, Constructor = _fast.Maker, _fast.Filler, _fast.Constructor

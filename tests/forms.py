@@ -6,7 +6,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import strategies as st
 
-from domainkit import _slots
+from domainkit._speedups import slots as _slots
 
 T = TypeVar("T")
 

@@ -14,6 +14,6 @@ def pytest_configure() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say whether it was so, for who runs this."""
-    from domainkit import _slots  # noqa: PLC0415  # here, since tests import it when the options are known
+    from domainkit._speedups import slots as _slots  # noqa: PLC0415  # here, since tests import it when the options are known
 
     terminalreporter.write_line(f"compiled: {_slots.COMPILED}")

@@ -9,11 +9,10 @@ import pytest
 import domainkit
 
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("_fast", "_slots"),  # what is done by slots: in C, and what leaves it to C or to Python
-    ("_mapping", "_classes", "_types", "_inits", "_frozen", "_validators"),  # private: no word of the domain
+    ("_fast", "_speedups"),  # what is done by slots: in C, and what leaves it to C or to Python
+    ("_model",),  # how model classes are made: no word of the domain
     ("errors",),  # the tree of domain errors
     ("values",),  # ValueObject, Uuid
-    ("_info",),  # what selects a class of messages
     ("conversion",),  # objects to builtins and JSON, and back
     ("_wires",),  # one class of messages, from the wire
     ("handlers",),  # functions bound to a class of messages

@@ -16,7 +16,7 @@ from typing_extensions import TypeAliasType
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from domainkit import AggregateRoot, Uuid, ValueObject
-from domainkit._classes import (
+from domainkit._model.annotations import (
     UnresolvedAnnotationError,
     own_annotations,
     parameters_of,

@@ -45,7 +45,7 @@ from fast_parts import (
     writer,
 )  # fmt: skip  # constants, classes, functions
 
-from domainkit._slots import Field
+from domainkit._speedups.slots import Field
 
 
 @pytest.mark.parametrize("what", REFUSED)

@@ -22,8 +22,8 @@ from attrs import define, field, frozen
 from typing_extensions import TypeAliasType
 
 from domainkit import AggregateRoot, Command, DomainError, DomainEvent, Message, Uuid, ValueObject
-from domainkit._frozen import copy_with, refuse_mutable, require_decorated
-from domainkit._mapping import FrozenMapping
+from domainkit._model.immutability import copy_with, refuse_mutable, require_decorated
+from domainkit._model.mapping import FrozenMapping
 
 T = TypeVar("T")
 MutableT = TypeVar("MutableT", bound=list[int])

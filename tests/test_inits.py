@@ -10,8 +10,8 @@ import pytest
 from attrs import Factory, field, frozen
 
 from domainkit import AggregateRoot, DomainError, DomainEvent, MessageHeader, Uuid
-from domainkit._inits import slotted_init
-from domainkit._mapping import FrozenMapping
+from domainkit._model.constructors import slotted_init
+from domainkit._model.mapping import FrozenMapping
 
 HEADER = MessageHeader()
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domainkit._mapping import FrozenMapping, freeze_json, frozen_copy
+from domainkit._model.mapping import FrozenMapping, freeze_json, frozen_copy
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -24,7 +24,7 @@ ROUND_TRIP = """
 from attrs import field, frozen
 from attrs.validators import max_len
 from domainkit import DomainEvent, MessageCodec, Uuid, ValueObject
-from domainkit import _slots
+from domainkit._speedups import slots as _slots
 
 class TaskId(Uuid): ...
 
@@ -93,7 +93,7 @@ class Wheel:
         ran = run("-c", ROUND_TRIP, cwd=self.installed.parent, PYTHONPATH=str(self.installed))
         assert 0 == ran.returncode, ran.stderr
         file, compiled = ran.stdout.split()
-        assert str(self.installed / "domainkit" / "_slots.py") == file
+        assert str(self.installed / "domainkit" / "_speedups" / "slots.py") == file
         return compiled == "True"
 
 

@@ -23,7 +23,7 @@ spec = spec_from_file_location("domainkit._fast", sys.argv[1])
 sys.modules["domainkit._fast"] = module = module_from_spec(spec)  # in the place of the usual build
 spec.loader.exec_module(module)
 status = pytest.main(sys.argv[2:])
-from domainkit import _slots
+from domainkit._speedups import slots as _slots
 assert _slots.Maker is module.Maker
 sys.exit(status)
 """

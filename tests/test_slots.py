@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domainkit import InvalidValueObject, Uuid, ValueObject
-from domainkit._slots import _maker, compiled_maker, maker
+from domainkit._speedups.slots import _maker, compiled_maker, maker
 
 Form = Callable[[Callable[[], Any]], Any]  # Any: each test knows what it makes
 """Calls a function that makes something of slots: where C is at hand, or where it is not."""

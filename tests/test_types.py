@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import TypeAliasType
 
-from domainkit._mapping import FrozenMapping
-from domainkit._types import bare, describe, exact_classes, fits, members
+from domainkit._model.mapping import FrozenMapping
+from domainkit._model.type_checks import bare, describe, exact_classes, fits, members
 
 
 class Colour(Enum):

@@ -23,7 +23,7 @@ from returns.result import Failure, Result, Success
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from domainkit import DomainError, FieldSerializer, InvalidUuid, InvalidValueObject, NotAllowed, Uuid, ValueObject, fold
-from domainkit._mapping import FrozenMapping
+from domainkit._model.mapping import FrozenMapping
 from domainkit.values import unwrapped
 
 T = TypeVar("T")

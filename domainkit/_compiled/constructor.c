@@ -115,7 +115,7 @@ static PyObject *
 constructor_reduce(PyObject *object, PyObject *Py_UNUSED(nothing))
 {
     Constructor *self = (Constructor *)object;
-    PyObject *module = PyImport_ImportModule("domainkit._slots");
+    PyObject *module = PyImport_ImportModule("domainkit._speedups.slots");
     PyObject *init = module == NULL ? NULL : PyObject_GetAttrString(module, "compiled_init");
     Py_XDECREF(module);
     return init == NULL ? NULL : Py_BuildValue("N(OOOO)", init, self->exact, self->slot, self->rule, self->function);

@@ -1,4 +1,4 @@
-/* What the parts of domainkit._fast share. Each part is one type of callables; domainkit/_slots.py says what for.
+/* What the parts of domainkit._fast share. Each part is one type of callables; domainkit/_speedups/slots.py says what for.
  *
  * No part knows where in an object a slot lies: the member descriptors of the class get and set it, and check whose it
  * is. What a part is given is checked when it is made, so that a call need not look again.

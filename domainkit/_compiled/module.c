@@ -1,4 +1,4 @@
-/* domainkit._fast: what domainkit/_slots.py and domainkit/conversion/_limits.py do in Python, in less time. */
+/* domainkit._fast: what domainkit/_speedups/slots.py and domainkit/conversion/limits.py do in Python, in less time. */
 #include "fast.h"
 
 static int

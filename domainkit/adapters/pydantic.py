@@ -24,10 +24,10 @@ except ImportError as _error:
 
     raise missing_extra(__name__, "pydantic") from _error
 
-from domainkit._classes import parameters_of, type_of
-from domainkit._types import fits
-from domainkit.conversion._derive import Derivation
-from domainkit.conversion._nodes import MISSING, Node, Problems
+from domainkit._model.annotations import parameters_of, type_of
+from domainkit._model.type_checks import fits
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.nodes import MISSING, Node, Problems
 from domainkit.errors import DomainError
 from domainkit.formats._definitions import Definitions
 from domainkit.results import fold

@@ -9,10 +9,10 @@ from typing import Any, Final
 import msgspec
 from attrs import validators as known
 
-from domainkit.conversion._composites import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
-from domainkit.conversion._leaves import LEAVES, FloatLeaf, IntLeaf, TextLeaf
-from domainkit.conversion._nodes import MISSING, Node, Problems
-from domainkit.conversion._wrappers import ConstrainedNode, UnionNode, ValueObjectNode
+from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
+from domainkit.conversion.nodes import MISSING, Node, Problems
+from domainkit.conversion.scalars import LEAVES, FloatLeaf, IntLeaf, TextLeaf
+from domainkit.conversion.wrappers import ConstrainedNode, UnionNode, ValueObjectNode
 from domainkit.formats._regex import ecma_pattern
 
 Schema = dict[str, Any]  # a part of a JSON Schema while it is made: JSON values

@@ -16,12 +16,12 @@ import msgspec
 from attrs import frozen
 
 from domainkit.codec import Wire
-from domainkit.conversion._classes import AttrsNode, Part
-from domainkit.conversion._composites import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
-from domainkit.conversion._leaves import EnumLeaf, LiteralLeaf
-from domainkit.conversion._nodes import MISSING, Node, Problems
-from domainkit.conversion._tagged import TaggedNode
-from domainkit.conversion._wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
+from domainkit.conversion.classes import AttrsNode, Part
+from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
+from domainkit.conversion.nodes import MISSING, Node, Problems
+from domainkit.conversion.scalars import EnumLeaf, LiteralLeaf
+from domainkit.conversion.tagged import TaggedNode
+from domainkit.conversion.wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
 from domainkit.formats._constraints import Schema, add, keywords_of, meta_keywords
 
 _DATE = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"

@@ -16,10 +16,10 @@ from attrs import Attribute, field, frozen
 from returns.result import Failure, Result, Success
 
 from domainkit.codec import MessageCodec
-from domainkit.conversion._envelope import refusal
-from domainkit.conversion._leaves import LEAVES
-from domainkit.conversion._limits import checked, parsed
-from domainkit.conversion._nodes import MISSING, Problems
+from domainkit.conversion.envelope import refusal
+from domainkit.conversion.limits import checked, parsed
+from domainkit.conversion.nodes import MISSING, Problems
+from domainkit.conversion.scalars import LEAVES
 from domainkit.errors import InvalidMessage, Problem
 from domainkit.messages import JsonValue, Message, MessageInfo
 

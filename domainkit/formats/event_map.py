@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from domainkit._mapping import FrozenMapping
+from domainkit._model.mapping import FrozenMapping
 from domainkit.mediator import AsyncMediator, Mediator
 from domainkit.memory import (
     AsyncInmemoryCommandBus,

@@ -5,7 +5,7 @@ from typing import Generic, Never
 
 from returns.result import Failure, Result, Success
 
-from domainkit._frozen import copy_with
+from domainkit._model.immutability import copy_with
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
 

@@ -18,9 +18,9 @@ except ImportError as _error:
         "domainkit.testing.strategies needs an extra: pip install 'domainkit-attrs[testing]'", name="testing"
     ) from _error
 
-from domainkit._classes import parameters_of, type_of
-from domainkit._frozen import ABSENT, ON_THE_WIRE
-from domainkit._validators import flattened
+from domainkit._model.annotations import parameters_of, type_of
+from domainkit._model.immutability import ABSENT, ON_THE_WIRE
+from domainkit._model.validators import flattened
 from domainkit.messages import MessageHeader
 from domainkit.values import Uuid
 

@@ -14,8 +14,8 @@ from every_kind import Line, OrderId, Price, Quantity, Sku, Title
 from holders import PATH, envelope, holder, problems_of, read, refused, rewritten, unwritable
 
 from domainkit import DomainEvent, InvalidMessage, MessageCodec, ValueObject
-from domainkit.conversion._derive import Derivation
-from domainkit.conversion._nodes import Refused
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.nodes import Refused
 from domainkit.messages import wire_of
 
 SECRET = "hunter2-secret"

@@ -25,7 +25,7 @@ from domainkit import (
     Uuid,
     ValueObject,
 )
-from domainkit.conversion._derive import Derivation
+from domainkit.conversion.derive import Derivation
 
 T = TypeVar("T")
 S = TypeVar("S")

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domainkit import DomainEvent, MessageHeader, MessageInfo
-from domainkit.conversion._envelope import read_envelope, utc_moment
-from domainkit.conversion._nodes import Problems
+from domainkit.conversion.envelope import read_envelope, utc_moment
+from domainkit.conversion.nodes import Problems
 from domainkit.messages import wire_of
 
 MOMENT = datetime(2021, 12, 28, 14, 11, 47, 845618, UTC)

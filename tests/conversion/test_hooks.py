@@ -15,7 +15,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from every_kind import Colour, EveryKind, Level, Line, OrderId, Title
 
 from domainkit import configure_converter, make_converter
-from domainkit.conversion._hooks import copied, has_own_union, own_hooks, reads_itself, writes_itself
+from domainkit.conversion.hooks import copied, has_own_union, own_hooks, reads_itself, writes_itself
 
 CONVERTERS: dict[str, Callable[[], Converter]] = {
     "plain": Converter,

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domainkit import UnsupportedTypeError
-from domainkit.conversion._leaves import LEAVES
-from domainkit.conversion._nodes import MISSING, Problems, Refused, json_kind
+from domainkit.conversion.nodes import MISSING, Problems, Refused, json_kind
+from domainkit.conversion.scalars import LEAVES
 
 
 class Text(str):

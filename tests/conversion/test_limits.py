@@ -12,7 +12,7 @@ from holders import holder, problems_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domainkit.conversion._limits import (
+from domainkit.conversion.limits import (
     DEFAULT_LIMITS,
     Limits,
     checked,
@@ -22,7 +22,7 @@ from domainkit.conversion._limits import (
     parsed_to_explain,
     shallow,
 )
-from domainkit.conversion._nodes import MISSING, Problems
+from domainkit.conversion.nodes import MISSING, Problems
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(alphabet='ab"\\[]{}\n\u00e4', max_size=9),
@@ -83,7 +83,7 @@ def test_any_bytes_have_a_depth(data: bytes, most: int) -> None:
 def test_c_and_python_measure_alike(data: bytes, most: int) -> None:
     """What was compiled and what is in Python have one answer for any bytes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("domainkit.conversion._limits.scanned", None)
+        patch.setattr("domainkit.conversion.limits.scanned", None)
         in_python = is_deeper(data, most), has_longer_string(data, most)
     assert in_python == (is_deeper(data, most), has_longer_string(data, most))
 

@@ -3,7 +3,7 @@
 import pytest
 from every_kind import Title
 
-from domainkit.conversion._nodes import MISSING, Node, Problems, json_kind, loader
+from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind, loader
 
 
 @pytest.mark.parametrize(

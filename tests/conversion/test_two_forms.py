@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domainkit import DomainEvent, InvalidMessage, MessageHeader, Uuid, ValueObject
-from domainkit.conversion._nodes import Refused
+from domainkit.conversion.nodes import Refused
 from domainkit.messages import new_wire
 
 T = TypeVar("T")

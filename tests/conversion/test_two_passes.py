@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from sizes import at_full
 
 from domainkit import MessageCodec
-from domainkit.conversion._derive import Derivation
-from domainkit.conversion._envelope import MessageWire
-from domainkit.conversion._nodes import Problems
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.envelope import MessageWire
+from domainkit.conversion.nodes import Problems
 from domainkit.messages import new_wire, wire_of
 
 Seeds = st.integers(0, 2**32)

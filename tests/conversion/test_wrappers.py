@@ -13,8 +13,8 @@ from holders import PATH, envelope, holder, problems_of, read, refused, rewritte
 from msgspec import Meta
 
 from domainkit import DomainError, InvalidValueObject, MessageCodec, NotAllowed, ValueObject, make_converter
-from domainkit.conversion._nodes import Problems
-from domainkit.conversion._wrappers import HookNode, by_class
+from domainkit.conversion.nodes import Problems
+from domainkit.conversion.wrappers import HookNode, by_class
 from domainkit.messages import wire_of
 
 SECRET = "hunter2-secret"

@@ -31,9 +31,9 @@ from domainkit import (
     ValueObject,
     make_converter,
 )
-from domainkit.conversion._generated import ClassNode
-from domainkit.conversion._leaves import LEAVES
-from domainkit.conversion._nodes import Node
+from domainkit.conversion.generated import ClassNode
+from domainkit.conversion.nodes import Node
+from domainkit.conversion.scalars import LEAVES
 from domainkit.formats import JsonSchema, codec_schema, message_schema
 from domainkit.formats._definitions import _LEAF_SCHEMAS, _RULES
 

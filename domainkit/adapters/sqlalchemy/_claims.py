@@ -47,7 +47,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domainkit._info import MessageInfo
+from domainkit._model.info import MessageInfo
 from domainkit.adapters.sqlalchemy._types import UtcDateTime
 from domainkit.delivery import OutgoingMessage
 from domainkit.values import Uuid

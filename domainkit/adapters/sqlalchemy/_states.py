@@ -8,11 +8,11 @@ import msgspec
 from cattrs import BaseValidationError, Converter, transform_error
 from sqlalchemy import RowMapping
 
-from domainkit._types import describe
+from domainkit._model.type_checks import describe
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
-from domainkit.conversion._classes import AttrsNode
-from domainkit.conversion._derive import Derivation
-from domainkit.conversion._nodes import Problems, loader
+from domainkit.conversion.classes import AttrsNode
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.nodes import Problems, loader
 from domainkit.errors import Problem
 from domainkit.ports import AggT
 

@@ -8,7 +8,7 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Executable, Table, Update, case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domainkit._mapping import FrozenMapping
+from domainkit._model.mapping import FrozenMapping
 from domainkit.adapters.sqlalchemy._claims import Dialect
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY
 from domainkit.values import Uuid

@@ -7,7 +7,7 @@ from cattrs import Converter
 from returns.result import Failure, Result, Success
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table
 
-from domainkit._frozen import copy_with, require_decorated
+from domainkit._model.immutability import copy_with, require_decorated
 from domainkit.adapters.sqlalchemy._statements import EXPECTED, KEY, Statements
 from domainkit.adapters.sqlalchemy._states import json_mapper
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError

@@ -6,8 +6,8 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from returns.result import Result
 
-from domainkit._classes import parameters_of, type_arguments
-from domainkit._types import members
+from domainkit._model.annotations import parameters_of, type_arguments
+from domainkit._model.type_checks import members
 from domainkit.adapters.starlette._handlers import INTERNAL, INVALID, PROBLEM_JSON
 from domainkit.errors import DomainError, UnknownError
 from domainkit.formats._definitions import summary_of

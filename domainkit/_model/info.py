@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
-from domainkit._mapping import FrozenMapping, freeze_json
+from domainkit._model.mapping import FrozenMapping, freeze_json
 
 EMPTY: FrozenMapping[str, Any] = FrozenMapping()  # Any: it holds nothing
 

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union, get_args, get_origin
 
-from domainkit._classes import unaliased
+from domainkit._model.annotations import unaliased
 
 _NOT_FOR: Mapping[type, type] = MappingProxyType({int: bool, float: bool, complex: bool, date: datetime})
 """Subclasses whose instances are no values of the class: True is no number, and a moment is no day."""

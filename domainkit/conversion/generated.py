@@ -6,11 +6,11 @@ import attrs
 import msgspec
 from attrs import frozen
 
-from domainkit._frozen import ON_THE_WIRE, REQUIRED
-from domainkit._inits import takes_self
-from domainkit._validators import named
-from domainkit.conversion._leaves import GUARD_NAMES, load_decimal, new_decimal
-from domainkit.conversion._nodes import Function, Node, Refused
+from domainkit._model.constructors import takes_self
+from domainkit._model.immutability import ON_THE_WIRE, REQUIRED
+from domainkit._model.validators import named
+from domainkit.conversion.nodes import Function, Node, Refused
+from domainkit.conversion.scalars import GUARD_NAMES, load_decimal, new_decimal
 
 Struct = type[msgspec.Struct]
 

@@ -9,15 +9,15 @@ from uuid import UUID
 import msgspec
 from attrs import frozen
 
-from domainkit._classes import type_of
-from domainkit._info import EMPTY, frozen_meta
-from domainkit._info import MessageInfo as MessageInfo
-from domainkit._slots import compiled_writer
-from domainkit.conversion._classes import AttrsNode
-from domainkit.conversion._derive import Derivation
-from domainkit.conversion._leaves import LEAVES
-from domainkit.conversion._nodes import MISSING, Function, Problems
-from domainkit.conversion._times import decode_moment, load_moment
+from domainkit._model.annotations import type_of
+from domainkit._model.info import EMPTY, frozen_meta
+from domainkit._model.info import MessageInfo as MessageInfo
+from domainkit._speedups.slots import compiled_writer
+from domainkit.conversion.classes import AttrsNode
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.nodes import MISSING, Function, Problems
+from domainkit.conversion.scalars import LEAVES
+from domainkit.conversion.times import decode_moment, load_moment
 from domainkit.errors import InvalidMessage, Problem
 from domainkit.values import VALUE
 

@@ -3,12 +3,12 @@
 import math
 from decimal import Decimal
 
-from domainkit._slots import COMPILED, Field, Slot, compiled_dumper
-from domainkit.conversion._composites import VariadicTupleNode
-from domainkit.conversion._generated import ClassNode, Source, loop
-from domainkit.conversion._leaves import DecimalLeaf
-from domainkit.conversion._nodes import Function, Leaf, Node, Refused, class_guard
-from domainkit.conversion._wrappers import ValueObjectNode
+from domainkit._speedups.slots import COMPILED, Field, Slot, compiled_dumper
+from domainkit.conversion.collections import VariadicTupleNode
+from domainkit.conversion.generated import ClassNode, Source, loop
+from domainkit.conversion.nodes import Function, Leaf, Node, Refused, class_guard
+from domainkit.conversion.scalars import DecimalLeaf
+from domainkit.conversion.wrappers import ValueObjectNode
 from domainkit.values import VALUE
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from domainkit._mapping import FrozenMapping
-from domainkit.conversion._nodes import MISSING, Function, Node, Problems, Refused, loader
+from domainkit._model.mapping import FrozenMapping
+from domainkit.conversion.nodes import MISSING, Function, Node, Problems, Refused, loader
 
 
 class VariadicTupleNode(Node):

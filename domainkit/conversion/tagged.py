@@ -5,8 +5,8 @@ from typing import Any, Union
 
 from attrs import field, frozen
 
-from domainkit._mapping import FrozenMapping
-from domainkit.conversion._nodes import Function, Node, Problems, Refused, loader
+from domainkit._model.mapping import FrozenMapping
+from domainkit.conversion.nodes import Function, Node, Problems, Refused, loader
 
 
 @frozen(init=False)

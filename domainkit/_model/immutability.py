@@ -12,11 +12,11 @@ from typing import ClassVar, Literal, TypeVar, get_args, get_origin
 
 import attrs
 
-from domainkit._classes import own_annotations, type_of
-from domainkit._inits import HOOKS, set_init, slotted_init
-from domainkit._mapping import frozen_copy
-from domainkit._slots import Init
-from domainkit._types import bare
+from domainkit._model.annotations import own_annotations, type_of
+from domainkit._model.constructors import HOOKS, set_init, slotted_init
+from domainkit._model.mapping import frozen_copy
+from domainkit._model.type_checks import bare
+from domainkit._speedups.slots import Init
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ from attrs import frozen
 from cattrs import Converter, override
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
-from domainkit._classes import UnresolvedAnnotationError, parameters_of, type_of
-from domainkit._frozen import ABSENT, ON_THE_WIRE, REQUIRED, Frozen
-from domainkit.conversion._containers import is_mapping, structure_mapping, unstructure_mapping
-from domainkit.conversion._hooks import Hook, copied, has_own_union
-from domainkit.conversion._nodes import json_kind
-from domainkit.conversion._unions import is_union, is_value_object, structure_union, unstructure_union
+from domainkit._model.annotations import UnresolvedAnnotationError, parameters_of, type_of
+from domainkit._model.immutability import ABSENT, ON_THE_WIRE, REQUIRED, Frozen
+from domainkit.conversion.containers import is_mapping, structure_mapping, unstructure_mapping
+from domainkit.conversion.hooks import Hook, copied, has_own_union
+from domainkit.conversion.nodes import json_kind
+from domainkit.conversion.unions import is_union, is_value_object, structure_union, unstructure_union
 from domainkit.values import FieldSerializer
 
 

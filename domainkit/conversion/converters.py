@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from cattrs import Converter
 
-from domainkit.conversion._containers import (
+from domainkit.conversion.containers import (
     is_array,
     is_fixed_tuple,
     is_frozenset,
@@ -15,12 +15,11 @@ from domainkit.conversion._containers import (
     structure_array,
     unstructure_fixed_tuple,
 )
-from domainkit.conversion._derive import Derivation, is_message
-from domainkit.conversion._hooks import Hook, reads_itself, writes_itself
-from domainkit.conversion._leaves import LEAVES
-from domainkit.conversion._nodes import MISSING, Node, Problems, json_kind
-from domainkit.conversion._objects import ValueObjectSerializer as ValueObjectSerializer
-from domainkit.conversion._objects import (
+from domainkit.conversion.derive import Derivation, is_message
+from domainkit.conversion.hooks import Hook, reads_itself, writes_itself
+from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind
+from domainkit.conversion.objects import ValueObjectSerializer as ValueObjectSerializer
+from domainkit.conversion.objects import (
     is_model,
     register_value_objects,
     structure_message,
@@ -28,7 +27,8 @@ from domainkit.conversion._objects import (
     unstructure_message,
     unstructure_model,
 )
-from domainkit.conversion._unions import is_tagged, structure_tagged, unstructure_tagged
+from domainkit.conversion.scalars import LEAVES
+from domainkit.conversion.unions import is_tagged, structure_tagged, unstructure_tagged
 
 
 def make_converter(*, unwrap_value_objects: bool = True) -> Converter:

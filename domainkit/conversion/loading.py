@@ -6,16 +6,16 @@ from typing import Any
 
 import attrs
 
-from domainkit._frozen import Frozen
-from domainkit._inits import HOOKS, takes_self
-from domainkit._mapping import frozen_copy
-from domainkit._slots import Slot, compiled_maker
-from domainkit._validators import condition, flattened
-from domainkit.conversion._composites import VariadicTupleNode
-from domainkit.conversion._generated import ClassNode, Part, Source, loop
-from domainkit.conversion._leaves import DecimalLeaf
-from domainkit.conversion._nodes import Function, Node
-from domainkit.conversion._wrappers import ValueObjectNode
+from domainkit._model.constructors import HOOKS, takes_self
+from domainkit._model.immutability import Frozen
+from domainkit._model.mapping import frozen_copy
+from domainkit._model.validators import condition, flattened
+from domainkit._speedups.slots import Slot, compiled_maker
+from domainkit.conversion.collections import VariadicTupleNode
+from domainkit.conversion.generated import ClassNode, Part, Source, loop
+from domainkit.conversion.nodes import Function, Node
+from domainkit.conversion.scalars import DecimalLeaf
+from domainkit.conversion.wrappers import ValueObjectNode
 from domainkit.values import VALUE, ValueObject
 
 _MORE_THAN_SLOTS = (*HOOKS, "__attrs_init__", "_attrs_cached_hash")

@@ -9,11 +9,11 @@ import msgspec
 from attrs import field, frozen
 from attrs.validators import and_, ge, instance_of
 
-from domainkit.conversion._nodes import Problems
+from domainkit.conversion.nodes import Problems
 
 try:
     from domainkit._fast import scanned
-except ImportError:  # as in domainkit._slots
+except ImportError:  # as in domainkit._speedups.slots
     scanned = None  # type: ignore[assignment]  # each use below asks first
 
 _positive = and_(instance_of(int), ge(1))

@@ -10,7 +10,7 @@ from types import MappingProxyType, NoneType
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from domainkit.conversion._nodes import (
+from domainkit.conversion.nodes import (
     MISSING,
     Function,
     Leaf,
@@ -20,7 +20,7 @@ from domainkit.conversion._nodes import (
     UnsupportedTypeError,
     json_kind,
 )
-from domainkit.conversion._times import QUARTERS, load_datetime, load_time, load_timedelta, whole_minutes
+from domainkit.conversion.times import QUARTERS, load_datetime, load_time, load_timedelta, whole_minutes
 
 
 class FloatLeaf(Leaf):

@@ -5,11 +5,11 @@ from typing import Any, Union
 
 import msgspec
 
-from domainkit.conversion._dumping import generate_dump
-from domainkit.conversion._generated import ClassNode
-from domainkit.conversion._generated import Part as Part
-from domainkit.conversion._loading import generate_load
-from domainkit.conversion._nodes import MISSING, Function, Problems
+from domainkit.conversion.dumping import generate_dump
+from domainkit.conversion.generated import ClassNode
+from domainkit.conversion.generated import Part as Part
+from domainkit.conversion.loading import generate_load
+from domainkit.conversion.nodes import MISSING, Function, Problems
 
 
 class AttrsNode(ClassNode):

@@ -9,10 +9,10 @@ import msgspec
 from cattrs import Converter
 from cattrs.errors import IterableValidationError, IterableValidationNote
 
-from domainkit._mapping import FrozenMapping
-from domainkit.conversion._derive import Derivation, UnsupportedTypeError
-from domainkit.conversion._hooks import Hook
-from domainkit.conversion._nodes import json_kind
+from domainkit._model.mapping import FrozenMapping
+from domainkit.conversion.derive import Derivation, UnsupportedTypeError
+from domainkit.conversion.hooks import Hook
+from domainkit.conversion.nodes import json_kind
 
 Copy = Callable[[Converter], Converter]  # returns the converter for the keys of a mapping
 Step = tuple[object, Hook, Any, Any]  # where, the hook, the data and the type for it

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ForwardRef, Union
 
 import msgspec
 
-from domainkit._mapping import freeze_json
-from domainkit.conversion._nodes import MISSING, Function, Node, Problems, Refused, json_kind, loader
+from domainkit._model.mapping import freeze_json
+from domainkit.conversion.nodes import MISSING, Function, Node, Problems, Refused, json_kind, loader
 from domainkit.errors import DomainError, Problem
 from domainkit.values import ValueObject
 

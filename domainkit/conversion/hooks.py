@@ -8,7 +8,7 @@ from cattrs import BaseConverter, Converter
 from cattrs.errors import StructureHandlerNotFoundError
 from cattrs.fns import identity
 
-from domainkit.conversion._leaves import LEAVES
+from domainkit.conversion.scalars import LEAVES
 
 Hook = Callable[..., Any]  # what it takes and returns is known at run time only
 

@@ -10,8 +10,8 @@ import attrs
 import msgspec
 from cattrs import BaseConverter
 
-from domainkit._classes import own_annotations, parameters_of, type_of, unaliased
-from domainkit._frozen import (
+from domainkit._model.annotations import own_annotations, parameters_of, type_of, unaliased
+from domainkit._model.immutability import (
     ABSENT,
     ON_THE_WIRE,
     Frozen,
@@ -19,15 +19,15 @@ from domainkit._frozen import (
     require_decorated,
     undecorated_error,
 )
-from domainkit._types import describe, members
-from domainkit.conversion._classes import AttrsNode, Part
-from domainkit.conversion._composites import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
-from domainkit.conversion._hooks import own_hooks
-from domainkit.conversion._leaves import LEAVES, enum_leaf, literal_leaf
-from domainkit.conversion._nodes import Node
-from domainkit.conversion._nodes import UnsupportedTypeError as UnsupportedTypeError
-from domainkit.conversion._tagged import Tagged, TaggedNode
-from domainkit.conversion._wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
+from domainkit._model.type_checks import describe, members
+from domainkit.conversion.classes import AttrsNode, Part
+from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
+from domainkit.conversion.hooks import own_hooks
+from domainkit.conversion.nodes import Node
+from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
+from domainkit.conversion.scalars import LEAVES, enum_leaf, literal_leaf
+from domainkit.conversion.tagged import Tagged, TaggedNode
+from domainkit.conversion.wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
 from domainkit.values import ValueObject
 
 

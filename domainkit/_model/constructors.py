@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from domainkit._mapping import frozen_copy
-from domainkit._slots import Init, compiled_filler
+from domainkit._model.mapping import frozen_copy
+from domainkit._speedups.slots import Init, compiled_filler
 
 HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
 """What attrs calls around its constructor, where a class has it."""

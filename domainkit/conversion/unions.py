@@ -7,11 +7,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import attrs
 from cattrs import Converter
 
-from domainkit._types import members
-from domainkit.conversion._derive import Derivation, UnsupportedTypeError
-from domainkit.conversion._hooks import Hook
-from domainkit.conversion._nodes import json_kind
-from domainkit.conversion._tagged import Tagged
+from domainkit._model.type_checks import members
+from domainkit.conversion.derive import Derivation, UnsupportedTypeError
+from domainkit.conversion.hooks import Hook
+from domainkit.conversion.nodes import json_kind
+from domainkit.conversion.tagged import Tagged
 from domainkit.values import ValueObject
 
 

@@ -1,0 +1,1 @@
+"""How model classes are made: annotations, type checks, immutability, constructors, parts of other libraries."""
