@@ -52,7 +52,7 @@ if typing.TYPE_CHECKING:
     from domainkit.conversion.converters import ValueObjectSerializer, configure_converter, make_converter
     from domainkit.conversion.derive import UnsupportedTypeError
     from domainkit.conversion.limits import Limits
-    from domainkit.conversion.tagged import Tagged
+    from domainkit.conversion.unions import Tagged
     from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
     from domainkit.http import (
         DEFAULT_HTTP_ERROR_MAP,

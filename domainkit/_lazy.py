@@ -11,7 +11,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.conversion.converters": "ValueObjectSerializer configure_converter make_converter",
         "domainkit.conversion.derive": "UnsupportedTypeError",
         "domainkit.conversion.limits": "Limits",
-        "domainkit.conversion.tagged": "Tagged",
+        "domainkit.conversion.unions": "Tagged",
         "domainkit.delivery": "AsyncMessagePublisher OutgoingMessage",
         "domainkit.http": "DEFAULT_HTTP_ERROR_MAP ErrorMap HttpError ProblemDetails http_error_for problem_details",
         "domainkit.mediator": "AsyncMediator AsyncMiddleware CommandNotHandled Mediator Middleware",

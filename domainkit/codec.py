@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias
-from uuid import UUID
+from typing import Any, TypeAlias, get_origin
 
 import attrs
 import msgspec
@@ -15,8 +14,8 @@ from returns.result import Failure, Result, Success
 from domainkit._model.mapping import freeze_json
 from domainkit._speedups.slots import maker
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.envelope import Envelope, MessageInfo, MessageWire, read_envelope, refusal
-from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, parsed_to_explain, shallow
+from domainkit.conversion.envelope import Envelope, MessageInfo, MessageWire, attempt, opened, read_envelope
+from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, shallow
 from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem, UnknownMessage
 from domainkit.messages import JsonValue, Message, MessageHeader, new_wire, wire_of
@@ -65,8 +64,13 @@ class Upcaster:
     to_version: int = field(default=Factory(_next_version, takes_self=True), kw_only=True)
     from_name: str | None = field(default=None, kw_only=True)
 
+    @property
+    def target(self) -> type[Message]:
+        """The class that the message becomes, without type arguments."""
+        return get_origin(self.message_type) or self.message_type
+
     def __str__(self) -> str:
-        return f"the upcaster of {self.message_type.__qualname__} from version {self.from_version}"
+        return f"the upcaster of {self.target.__qualname__} from version {self.from_version}"
 
 
 @frozen
@@ -77,40 +81,13 @@ class _Route:
     upcasters: tuple[Upcaster, ...]
 
 
-class _Data(msgspec.Struct, gc=False):
-    """An envelope's data with the attributes left as they are."""
-
-    id: UUID
-    type: str
-    type_message: str
-    version: int
-    occurred_on: str
-    attributes: msgspec.Raw = msgspec.Raw(b"null")
-    meta: dict[str, Any] | None = None
-
-
-class _AnyEnvelope(msgspec.Struct, gc=False):
-    data: _Data
-
-
-class _ExactData(_Data, gc=False, forbid_unknown_fields=True):
-    """The same with no other keys."""
-
-
-class _ExactEnvelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    data: _ExactData
-
-
-_decode_any = msgspec.json.Decoder(_AnyEnvelope).decode
-_decode_exact = msgspec.json.Decoder(_ExactEnvelope).decode
-
 _make_success: Callable[[Message], Success[Message]] = maker(Success, "_inner_value")
 """Returns what Success does, without the two calls of its constructor."""
 
 _START = len('{"data":{"id":"3a4d78aa-6870-41cb-aa14-964831511d86"')
 _END = b',"occurred_on":'
-_FARTHEST = 400
-"""Where what tells the class stands in an envelope as this library writes it: a guess, which decoding checks."""
+_END_WITHIN = 400
+"""The class is named within so many bytes of an envelope as this library writes it: a guess, which decoding checks."""
 
 
 class MessageCodec:
@@ -157,12 +134,11 @@ class MessageCodec:
         self._forbid_unknown = forbid_unknown
         plain = not forbid_unknown and converter is None
         derivation = Derivation(forbid_unknown=forbid_unknown, converter=converter)
-        wires = {cls: wire_of(cls) if plain else new_wire(cls, derivation) for cls in message_types}
-        self._wires: Mapping[type[Message], Wire] = MappingProxyType(wires)
-        self._writers = {cls: wire.write for cls, wire in wires.items()}
-        self._routes = _routes(wires, tuple(upcasters))
+        made = [wire_of(one) if plain else new_wire(one, derivation) for one in dict.fromkeys(message_types)]
+        self._routes = _routes(made, tuple(upcasters))
+        self._wires: Mapping[type[Message], Wire] = MappingProxyType({wire.cls: wire for wire in made})
         self._short = min(limits.max_bytes, limits.max_string)
-        self._usual = {
+        self._fast = {
             _start(info): _within(limits.max_depth, route.wire)
             for info, route in self._routes.items()
             if not route.upcasters
@@ -191,20 +167,11 @@ class MessageCodec:
             InvalidMessage: a field holds what could not be read back: NaN, a naive datetime, a value of another type.
                 The problems give the paths.
         """
-        try:
-            return self._writers[type(message)](message)
-        except Exception:  # there is no writer, or it met something unusual
-            return self._encode_with_care(message)
-
-    def _encode_with_care(self, message: Message) -> bytes:
         wire = self._wires.get(type(message))
         if wire is None:
-            raise UnknownMessage(problems=(self._not_given(type(message)),)) from None
-        return wire.encode(message)
-
-    def _not_given(self, cls: type) -> Problem:
-        expected = f"a message of a class that the codec was given; {cls.__qualname__} is none"
-        return Problem("$", expected, "unknown")
+            expected = f"a message of a class that the codec was given; {type(message).__qualname__} is none"
+            raise UnknownMessage(problems=(Problem("$", expected, "unknown"),))
+        return wire.encode(message, self._limits)
 
     def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
         """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
@@ -213,22 +180,11 @@ class MessageCodec:
         and what is expected there, never a value.
         """
         if type(raw) is bytes and len(raw) <= self._short:
-            decode = self._usual.get(raw[_START : raw.find(_END, _START, _FARTHEST)])
+            decode = self._fast.get(raw[_START : raw.find(_END, _START, _END_WITHIN)])
             message = None if decode is None else decode(raw)
             if message is not None:
                 return _make_success(message)
-        return self._with_care(raw)
-
-    def _with_care(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
-        """Decode what is no short message of bytes with just the keys that this library writes, in their order."""
-        problems = Problems(self._limits.max_problems)
-        data = checked(raw, self._limits, problems)
-        if data is None:
-            return Failure(refusal(problems))
-        message = self._by_parts(data)
-        if message is not None:
-            return Success(message)
-        return self._explained(parsed_to_explain(data, problems), problems)
+        return self._explained(lambda problems: self._opened(raw, problems))
 
     def decode_dict(self, data: Mapping[str, object]) -> Result[Message, InvalidMessage]:
         """Return what `decode` does, for a wire form that is builtins already.
@@ -238,59 +194,45 @@ class MessageCodec:
         >>> MessageCodec(DomainEvent).decode_dict(event.dict()) == Success(event)
         True
         """
-        problems = Problems(self._limits.max_problems)
-        return self._explained(data if shallow(data, self._limits, problems) else MISSING, problems)
 
-    def _by_parts(self, data: bytes) -> Message | None:
-        """Read an envelope whose keys stand in another order, or whose version is an old one."""
+        def read(problems: Problems) -> Envelope | None:
+            safe = shallow(data, self._limits, problems)
+            return read_envelope(data, problems, forbid_unknown=self._forbid_unknown) if safe else None
+
+        return self._explained(read)
+
+    def _opened(self, raw: bytes | str, problems: Problems) -> Envelope | None:
+        data = checked(raw, self._limits, problems)
+        return None if data is None else opened(data, problems, forbid_unknown=self._forbid_unknown)
+
+    def _explained(self, read: Callable[[Problems], Envelope | None]) -> Result[Message, InvalidMessage]:
+        """Return the message of an envelope, or every problem."""
         try:
-            envelope = (_decode_exact if self._forbid_unknown else _decode_any)(data).data
-            route = self._routes[MessageInfo(envelope.type, envelope.version, envelope.type_message)]
-            attributes = _upcast(route.upcasters, envelope.attributes) if route.upcasters else envelope.attributes
-            wire = route.wire.tolerant
-            message: Message = wire.build(envelope, wire.decode_attributes(attributes))
-        except Exception:  # msgspec's, or whatever a validator raises: the slow pass tells
-            return None
-        return message
+            return Success(attempt(lambda problems: self._message_of(read(problems), problems), self._limits))
+        except InvalidMessage as error:
+            return Failure(error.with_traceback(None))
 
-    def _explained(self, data: object, problems: Problems) -> Result[Message, InvalidMessage]:
-        """Read builtins with care: a message, or every problem."""
-        if data is MISSING:
-            return Failure(refusal(problems))
-        found = read_envelope(data, problems, forbid_unknown=self._forbid_unknown)
+    def _message_of(self, found: Envelope | None, problems: Problems) -> Message | None:
         if found is None or found.info is None:
-            return Failure(refusal(problems))
+            return None
         route = self._routes.get(found.info)
         if route is None:
             problems.add("$.data", self._known_for(found.info), "unknown")
-            return Failure(UnknownMessage(problems=tuple(problems)))
-        message = self._upcast(route, found, problems)
-        return Failure(refusal(problems)) if message is None else Success(message)
+            raise UnknownMessage(problems=tuple(problems))
+        for upcaster in route.upcasters:
+            attributes = _applied(upcaster, found.builtins(problems))
+            if attributes is MISSING:
+                problems.add("$.data.attributes", f"attributes that {upcaster} takes", "value")
+                return None
+            found = attrs.evolve(found, attributes=attributes)
+        message: Message | None = route.wire.read(found, problems)
+        return message
 
     def _known_for(self, info: MessageInfo) -> str:
         versions = sorted(known.version for known in self._routes if (known.name, known.kind) == (info.name, info.kind))
         if not versions:
             return "a kind and type that the codec knows"
         return f"{info.kind} {info.name} in one of the versions {', '.join(map(str, versions))}"
-
-    def _upcast(self, route: _Route, found: Envelope, problems: Problems) -> Message | None:
-        attributes = found.attributes
-        for upcaster in route.upcasters:
-            attributes = _applied(upcaster, attributes)
-            if attributes is MISSING:
-                problems.add("$.data.attributes", f"attributes that {upcaster} takes", "value")
-                return None
-        message: Message | None = route.wire.read_attributes(attrs.evolve(found, attributes=attributes), problems)
-        return message
-
-
-def _upcast(upcasters: tuple[Upcaster, ...], attributes: msgspec.Raw) -> bytes:
-    """Return the JSON of the attributes of the latest version; it raises where the slow pass will tell why."""
-    made = msgspec.json.decode(attributes)
-    made = {} if made is None else made
-    for upcaster in upcasters:
-        made = _applied(upcaster, made)
-    return msgspec.json.encode(made)
 
 
 def _applied(upcaster: Upcaster, attributes: object) -> object:
@@ -306,7 +248,7 @@ def _applied(upcaster: Upcaster, attributes: object) -> object:
 
 def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | None]:
     """Return what decodes messages of no more than that depth; where the class may go deeper, it counts brackets."""
-    decode = wire.decode_exact
+    decode = wire.decode
     if wire.levels <= depth:
         return decode
     return lambda raw: decode(raw) if raw.count(b"[") + raw.count(b"{") <= depth else None
@@ -318,21 +260,22 @@ def _start(info: MessageInfo) -> bytes:
     return b',"type":%b,"type_message":%b,"version":%d' % (name, kind, info.version)
 
 
-def _routes(wires: Mapping[type[Message], Wire], upcasters: tuple[Upcaster, ...]) -> Mapping[MessageInfo, _Route]:
+def _routes(wires: list[Wire], upcasters: tuple[Upcaster, ...]) -> Mapping[MessageInfo, _Route]:
     """Return the way from each kind, name and version to a message; refuse what has no way, or two."""
     routes: dict[MessageInfo, _Route] = {}
-    for cls, wire in wires.items():
+    for wire in wires:
         known = routes.setdefault(wire.info, _Route(wire, ()))
         if known.wire is not wire:
             raise TypeError(
-                f"{cls.__qualname__} and {known.wire.cls.__qualname__} are both {wire.info}; "
+                f"{wire.cls.__qualname__} and {known.wire.cls.__qualname__} are both {wire.info}; "
                 "give one another Config.name"
             )
+    given = {wire.cls for wire in wires}
     for upcaster in upcasters:
-        if upcaster.message_type not in wires:
+        if upcaster.target not in given:
             raise TypeError(f"{upcaster}: the codec wasn't given this class; pass it among the message types")
-    for cls, wire in wires.items():
-        own = [upcaster for upcaster in upcasters if upcaster.message_type is cls]
+    for wire in wires:
+        own = [upcaster for upcaster in upcasters if upcaster.target is wire.cls]
         _add_old_versions(routes, wire, own)
     return MappingProxyType(routes)
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypedDict, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypedDict, get_origin, overload
 from uuid import UUID
 
 import attrs
@@ -243,9 +243,7 @@ class Message(Frozen):
             InvalidMessage: `data` is not the wire form of just this class, or deeper than the default limits allow;
                 the problems say what is wrong, and where.
         """
-        from domainkit._wires import of_dict  # noqa: PLC0415  (as in new_wire)
-
-        return of_dict(wire_of(cls), data)
+        return wire_of(cls).from_dict(data)
 
     @classmethod
     def from_json(cls, raw: str | bytes) -> Self:
@@ -259,34 +257,35 @@ class Message(Frozen):
             InvalidMessage: `raw` is not the wire form of just this class, or larger than the default limits allow; the
                 problems say what is wrong, and where.
         """
-        from domainkit._wires import of_json  # noqa: PLC0415  (as in new_wire)
-
-        return of_json(wire_of(cls), raw)
+        return wire_of(cls).from_json(raw)
 
 
 M = TypeVar("M", bound=Message)
 
 
-def wire_of(cls: type[M]) -> "MessageWire[M, MessageHeader]":
+def wire_of(message_type: type[M]) -> "MessageWire[M, MessageHeader]":
     """Return the wire type of a message class, made at its first use.
 
-    Raises TypeError where the class isn't decorated, or has a field that can't be carried.
+    Raises TypeError if the class isn't decorated, or has a field that can't be carried.
     """
-    wire: MessageWire[M, MessageHeader] | None = cls.__dict__.get("_domainkit_wire")
-    if wire is None:
-        wire = new_wire(cls)
-        cls._domainkit_wire = wire  # type: ignore[attr-defined]  # kept on the class that it belongs to
+    wire: MessageWire[M, MessageHeader] | None = getattr(message_type, "__dict__", {}).get("_domainkit_wire")
+    if wire is None or get_origin(message_type) is not None:
+        wire = new_wire(message_type)
+    if get_origin(message_type) is None:
+        message_type._domainkit_wire = wire  # type: ignore[attr-defined]  # kept on the class that it belongs to
     return wire
 
 
-def new_wire(cls: type[M], derivation: "Derivation | None" = None) -> "MessageWire[M, MessageHeader]":
-    """Return a wire type of a message class, of a derivation of its own unless one is given."""
+def new_wire(message_type: type[M], derivation: "Derivation | None" = None) -> "MessageWire[M, MessageHeader]":
+    """Return a wire type of a message class, or of one with its arguments, such as `ItemAdded[int]`."""
     # what converts takes longer to import than the whole model, which can do without
     from domainkit.conversion.derive import Derivation  # noqa: PLC0415
     from domainkit.conversion.envelope import MessageWire  # noqa: PLC0415
 
+    cls: type[M] = get_origin(message_type) or message_type
     require_decorated(cls)
-    return MessageWire(cls, cls.info(), _decoded_header, Derivation() if derivation is None else derivation)
+    derivation = Derivation() if derivation is None else derivation
+    return MessageWire(cls, message_type, cls.info(), _decoded_header, derivation)
 
 
 @frozen

@@ -155,6 +155,11 @@ def _argument_for(parameter: TypeVar, arguments: Mapping[TypeVar, object]) -> ob
     return substitute(parameter.__default__, arguments)  # type: ignore[attr-defined]  # PEP 696
 
 
+def is_alias(hint: object) -> bool:
+    """Tell whether a type is an alias that was made by `type X = ...` (PEP 695), or one with arguments."""
+    return isinstance(get_origin(hint) or hint, _ALIAS_TYPES)
+
+
 def unaliased(hint: object) -> object:
     """Return what an alias stands for that was made by `type X = ...` (PEP 695); any other type as it is.
 

@@ -1,19 +1,88 @@
-"""The node of an attrs class: an object with a key per field, read and written by functions generated for the class."""
+"""The node of an attrs class: an object with a key for each field."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Union
 
+import attrs
 import msgspec
+from attrs import frozen
 
-from domainkit.conversion.dumping import generate_dump
-from domainkit.conversion.generated import ClassNode
-from domainkit.conversion.generated import Part as Part
-from domainkit.conversion.loading import generate_load
-from domainkit.conversion.nodes import MISSING, Function, Problems
+from domainkit._model.constructors import takes_self
+from domainkit._model.immutability import ON_THE_WIRE, REQUIRED, Frozen
+from domainkit._model.mapping import frozen_copy
+from domainkit.conversion.code import Code, Function
+from domainkit.conversion.making import add_checks, add_object, constructs_itself
+from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema, Schemas, refuse_unless
+from domainkit.conversion.wrappers import refused_by
 
 
-class AttrsNode(ClassNode):
-    """A frozen attrs class, as a JSON object; a field with a default may be absent."""
+@frozen
+class Part:
+    """A field of the class, as it stands on the wire.
+
+    Args:
+        attribute: the field, as attrs describes it.
+        node: the wire type of its values.
+    """
+
+    attribute: "attrs.Attribute[Any]"
+    node: Node
+
+    @property
+    def slot(self) -> str:
+        """The name in the struct: one that neither a keyword nor a method of structs has."""
+        return f"f_{self.attribute.name}"
+
+    @property
+    def key(self) -> str:
+        """The name on the wire: what the constructor calls the field."""
+        return self.attribute.alias or self.attribute.name
+
+    @property
+    def required(self) -> bool:
+        """Whether decoding fails if the key is absent."""
+        declared = self.attribute.metadata.get(ON_THE_WIRE) == REQUIRED
+        return declared or self.attribute.default is attrs.NOTHING or takes_self(self.attribute)
+
+    def default_for(self, cls: type) -> Callable[[], object]:
+        """Return a function that makes the default of the field, read-only in a model class."""
+        kept = frozen_copy if issubclass(cls, Frozen) else _same
+        default = self.attribute.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
+            factory: Callable[[], object] = default.factory  # type: ignore[union-attr]  # as above
+            return lambda: kept(factory())
+        made = kept(default)
+        return lambda: made
+
+
+def _same(value: object) -> object:
+    return value
+
+
+class AttrsNode(Node):
+    """An attrs class, as a JSON object; a field with a default may be absent.
+
+    For a class of two fields, one with a default, the fast way to the object looks like this (names shortened):
+
+        def load(wire):
+            v_sku = wire.f_sku
+            made_sku = make_sku(v_sku)
+            v_note = wire.f_note
+            if v_note is UNSET:
+                v_note = default()
+            made = make_line(made_sku, v_note)
+            return made
+
+    Args:
+        cls: the class.
+        hint: the class, with its arguments if it is generic.
+        forbid_unknown: whether a key that no field has is a problem.
+        exact: whether the struct refuses such a key: then nothing is skipped unseen.
+        omit_default: whether fields that have their default are left out by the way that explains.
+        tag: the key and the name that tell the class from others of a union.
+        preset: fields that the caller of `load` gives, such as the header of a message.
+    """
 
     kinds: frozenset[str] = frozenset({"object"})
 
@@ -24,83 +93,165 @@ class AttrsNode(ClassNode):
         *,
         forbid_unknown: bool = False,
         exact: bool = True,
+        omit_default: bool = False,
         tag: tuple[str, str] | None = None,
+        preset: tuple[str, ...] = (),
     ) -> None:
         self.cls: type = cls
         self.hint: object = hint
         self.expected: str = cls.__qualname__
         self.object_classes: tuple[type, ...] = (cls,)
-        self.forbid_unknown = forbid_unknown
-        self.exact: bool = exact or forbid_unknown
-        self.tag = tag
+        self.forbid_unknown, self.omit_default = forbid_unknown, omit_default
+        self._exact = exact or forbid_unknown
+        self.tag, self.preset = tag, preset
 
-    def complete(self, parts: tuple[Part, ...], preset: tuple[str, ...] = ()) -> None:
-        """Take the parts, and generate the functions.
-
-        `preset` names fields that the caller sets after loading, such as the header of a message.
-        """
-        required_first = sorted(parts, key=lambda part: not part.required)  # as structs ask
-        self.parts: tuple[Part, ...] = tuple(required_first)
+    def complete(self, parts: tuple[Part, ...]) -> None:
+        """Take the fields, which may hold the class itself."""
+        self.parts: tuple[Part, ...] = tuple(sorted(parts, key=lambda part: not part.required))  # as structs ask
+        self._fields = tuple((part.key, part.node, part.required) for part in self.parts)
+        self._keys = frozenset(part.key for part in parts)
         self.levels: float = 1 + max((part.node.levels for part in parts), default=0)
-        self.struct: type[msgspec.Struct] = _struct(self)
-        self.wire: Any = self.struct
-        self.wire_classes: tuple[type, ...] = (self.struct,)
-        self.load: Function | None = generate_load(self, preset)
-        self.fast_dump: Function = generate_dump(self)
 
-    def dump(self, value: Any) -> Any:
-        return self.fast_dump(value)
+    @cached_property
+    def struct(self) -> type[msgspec.Struct]:
+        """The struct that msgspec decodes into."""
+        fields: list[Any] = [
+            (part.slot, part.node.wire) if part.required
+            else (part.slot, Union[part.node.wire, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007  # known at run time only
+            for part in self.parts
+        ]  # fmt: skip  # a row for each of the two
+        tag_field, tag = self.tag or (None, None)
+        return msgspec.defstruct(
+            self.cls.__name__,
+            fields,
+            rename={part.slot: part.key for part in self.parts},
+            gc=False,
+            forbid_unknown_fields=self._exact,
+            tag_field=tag_field,
+            tag=tag,
+            module=__name__,
+        )
+
+    @property
+    def wire(self) -> Any:  # type: ignore[override]  # made when it is first asked for
+        """The struct."""
+        return self.struct
+
+    @property
+    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # as above
+        """The struct."""
+        return (self.struct,)
+
+    @cached_property
+    def load(self) -> Function:
+        """The fast way from a struct to the object; it takes the values of the preset fields as well."""
+        code = Code()
+        code.add(f"return {self._object(code, 'wire')}")
+        return code.function("load", ", ".join(("wire", *self.preset)), about=self.expected)
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        return super().load_lines(code, wire) if code.crowded else self._object(code, wire)
+
+    def _object(self, code: Code, wire: str) -> str:
+        """Add the lines that make the object of a struct; return the expression that holds it."""
+        values = {part.attribute.name: self._value(code, part, wire) for part in self.parts}
+        fields = [attribute.name for attribute in attrs.fields(self.cls)]
+        if constructs_itself(self.cls) or not {*fields} <= {*values, *self.preset}:
+            arguments = [f"{part.key}={values[part.attribute.name]}" for part in self.parts]
+            arguments += [f"{name}={name}" for name in self.preset]
+            return f"{code.name(self.cls, 'cls')}({', '.join(arguments)})"
+        made = add_object(code, self.cls, {name: values.get(name, name) for name in fields})
+        for part in self.parts:
+            add_checks(code, part.attribute, made, values[part.attribute.name])
+        return made
+
+    def _value(self, code: Code, part: Part, wire: str) -> str:
+        """Add the lines that make the value of a field; return the variable that holds it."""
+        variable = code.variable("v")
+        code.add(f"{variable} = {wire}.{part.slot}")
+        if part.required:
+            found = part.node.load_lines(code, variable)
+            if found.isidentifier():
+                return found
+            code.add(f"{variable} = {found}")
+            return variable
+        with code.block(f"if {variable} is {code.name(msgspec.UNSET, 'UNSET')}:"):
+            code.add(f"{variable} = {code.name(part.default_for(self.cls), 'default')}()")
+        with code.block("else:"):
+            found = part.node.load_lines(code, variable)
+            if found != variable:
+                code.add(f"{variable} = {found}")
+        return variable
+
+    @cached_property
+    def dump(self) -> Function:
+        """The fast way from an object to its struct, or Refused."""
+        code = Code()
+        code.add(f"return {self.struct_of(code, 'value')}")
+        return code.function("dump", "value", about=self.expected)
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        return super().dump_lines(code, value) if code.crowded else self.struct_of(code, value)
+
+    def struct_of(self, code: Code, value: str) -> str:
+        """Add the lines that look at the fields of an object; return the call that makes its struct."""
+        refuse_unless(code, f"type({value}) is {code.name(self.cls, 'cls')}")
+        arguments = []
+        for part in self.parts:
+            variable = code.variable("v")
+            code.add(f"{variable} = {value}.{part.attribute.name}")
+            arguments.append(part.node.dump_lines(code, variable))
+        return f"{code.name(self.struct, 'struct')}({', '.join(arguments)})"
 
     def read_fields(self, data: object, path: str, problems: Problems) -> Mapping[str, Any] | None:
-        """Return the values by constructor name; None where problems were noted."""
+        """Return the values by constructor name; None if problems were noted."""
         if not isinstance(data, Mapping):
             self.wrong_type(path, problems)
             return None
-        values = {}
-        for part in self.parts:
-            if part.key in data:
-                values[part.key] = part.node.read(data[part.key], f"{path}.{part.key}", problems)
-            elif part.required:
-                values[part.key] = problems.add(f"{path}.{part.key}", part.node.expected, "missing")
-        if self.forbid_unknown and not {*data} <= {*(part.key for part in self.parts), *(self.tag or ())[:1]}:
+        values, before = {}, len(problems)
+        for key, node, required in self._fields:
+            found = data.get(key, MISSING)
+            if found is not MISSING:
+                values[key] = node.read(found, f"{path}.{key}", problems)
+            elif required:
+                problems.add(f"{path}.{key}", node.expected, "missing")
+        if self.forbid_unknown and not data.keys() <= self._keys:
             problems.add(path, f"the keys of {self.expected} alone", "unknown")
-            return None
-        return None if any(value is MISSING for value in values.values()) else values
+        return values if len(problems) == before and not (before and problems.full) else None
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
+        if problems.native and type(data) is self.cls:
+            return data
+        if self.levels == 1 and not problems.native:
+            try:
+                return self.load(msgspec.convert(data, self.struct))
+            except Exception:  # noqa: S110  # a small object is mostly right: only the others are looked at in detail
+                pass
         values = self.read_fields(data, path, problems)
         return MISSING if values is None else self.construct(values, path, problems)
 
     def construct(self, values: Mapping[str, Any], path: str, problems: Problems) -> Any:
-        """Return the object that the constructor makes of `values`; MISSING where it refuses."""
+        """Return the object that the constructor makes of `values`; MISSING if it refuses."""
         try:
             return self.cls(**values)
         except Exception as error:  # whatever a validator raises is a refusal of these values
-            return problems.add(path, f"a valid {self.expected} ({type(error).__qualname__})", "value")
+            return refused_by(self.cls, error, tuple(values.values()), path, problems)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         if type(value) is not self.cls:
             return problems.add(path, self.expected, "type")
-        wires = [
-            part.node.write(getattr(value, part.attribute.name), f"{path}.{part.key}", problems) for part in self.parts
-        ]
-        return MISSING if any(wire is MISSING for wire in wires) else self.struct(*wires)
+        made = {}
+        for part in self.parts:
+            held = getattr(value, part.attribute.name)
+            if not (self.omit_default and not part.required and held == part.default_for(self.cls)()):
+                made[part.key] = part.node.write(held, f"{path}.{part.key}", problems)
+        return MISSING if any(wire is MISSING for wire in made.values()) else made
 
+    def schema(self, schemas: Schemas) -> Schema:
+        return schemas.named(
+            self.hint, lambda: schemas.fields(self.parts, closed=self.forbid_unknown, tag=self.tag), self.tag or ()
+        )
 
-def _struct(node: AttrsNode) -> type[msgspec.Struct]:
-    fields: list[Any] = [
-        (part.slot, part.node.wire) if part.required
-        else (part.slot, Union[part.node.wire, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007  (known at run time only)
-        for part in node.parts
-    ]  # fmt: skip  # a row for each of the two
-    tag_field, tag = node.tag or (None, None)
-    return msgspec.defstruct(
-        node.cls.__name__,
-        fields,
-        rename={part.slot: part.key for part in node.parts},
-        gc=False,
-        forbid_unknown_fields=node.exact,
-        tag_field=tag_field,
-        tag=tag,
-        module=__name__,
-    )
+    def samples(self, samples: Samples) -> Any:
+        fields = {part.key: samples.constrained(part.node, part.attribute.validator) for part in self.parts}
+        return samples.made(self.cls, fields)

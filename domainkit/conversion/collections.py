@@ -1,186 +1,249 @@
-"""The nodes of collections: tuples, frozensets and mappings."""
+"""The nodes of collections: tuples, frozensets and mappings; in converters lists, sets and dicts as well."""
 
-import enum
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from domainkit._model.mapping import FrozenMapping
-from domainkit.conversion.nodes import MISSING, Function, Node, Problems, Refused, loader
+from domainkit.conversion.code import Code
+from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema, Schemas, refuse_unless
+from domainkit.conversion.scalars import EnumNode, LiteralNode
+from domainkit.conversion.wrappers import ConstrainedNode, ValueObjectNode
+
+Make = Callable[[Iterable[Any]], Any]  # Any: the items of a collection, whose types are known at run time only
 
 
-class VariadicTupleNode(Node):
-    """`tuple[X, ...]`: an array."""
+class _ArrayNode(Node):
+    """An array of any length, whose items are of one type.
+
+    Args:
+        item: the node of the items.
+        make: the class of the collection.
+    """
 
     kinds = frozenset({"array"})
-    wire_classes = object_classes = (tuple,)
-    _shape = tuple[Any, ...]
 
-    def __init__(self, item: Node) -> None:
-        self.item, self.levels = item, 1 + item.levels
-        self.wire = tuple[item.wire, ...]  # type: ignore[name-defined]  # built at run time
-        self.expected = f"an array of {item.expected}"
-        load = item.load
-        if load is not None:
-            self.load = lambda wire: tuple([load(entry) for entry in wire])
+    def __init__(self, item: Node, make: Make) -> None:
+        self.item, self.levels, self._make = item, 1 + item.levels, make
+        self.wire: Any = tuple[item.wire, ...]  # type: ignore[name-defined]  # built at run time
+        self.wire_classes: tuple[type, ...] = (tuple,)
+        self.object_classes: tuple[type, ...] = (make,)  # type: ignore[assignment]  # a class is what makes them
 
-    def dump(self, value: Any) -> Any:
-        if type(value) is not tuple:
-            raise Refused
-        dump = self.item.dump
-        return [dump(entry) for entry in value]
+    @property
+    def shape(self) -> Any:
+        return tuple[Any, ...]
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        return wire if self.item.same else self._loop(code, wire, self.item.load_lines)
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        refuse_unless(code, f"type({value}) is {code.name(self._make, 'make')}")
+        return self._loop(code, value, self.item.dump_lines)
+
+    def _loop(self, code: Code, collection: str, lines: Callable[[Code, str], str]) -> str:
+        items, item = code.variable("items"), code.variable("item")
+        code.add(f"{items} = []")
+        with code.block(f"for {item} in {collection}:"):
+            kept = lines(code, item)
+            code.add(f"{items}.append({kept})")
+        return items
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
-        if not isinstance(data, list | tuple):
+        if not isinstance(data, list | tuple) and not (problems.native and isinstance(data, self.object_classes)):
             return self.wrong_type(path, problems)
-        return whole(tuple(read_items(self.item, data, path, problems)))
+        items = []
+        for index, entry in enumerate(data):  # type: ignore[arg-type]  # iterable by the check above
+            items.append(self.item.read(entry, f"{path}[{index}]", problems))
+            if problems.full:
+                break
+        return MISSING if whole(items) is MISSING else self._made(items, path, problems)
+
+    def _made(self, items: list[Any], path: str, problems: Problems) -> Any:  # noqa: ARG002  # a set notes its own
+        return self._make(items)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
-        if not isinstance(value, tuple):
-            return problems.add(path, f"tuple ({self.expected})", "type")
-        write = self.item.write
-        return whole([write(entry, f"{path}[{index}]", problems) for index, entry in enumerate(value)])
+        if not isinstance(value, self.object_classes):
+            return problems.add(path, f"{self.object_classes[0].__name__} ({self.expected})", "type")
+        return whole([self.item.write(entry, self._place(path, index), problems) for index, entry in enumerate(value)])
+
+    def _place(self, path: str, index: int) -> str:
+        return f"{path}[{index}]"
+
+    def schema(self, schemas: Schemas) -> Schema:
+        return {"type": "array", "items": schemas.schema(self.item)}
 
 
-def read_items(node: Node, data: Iterable[object], path: str, problems: Problems) -> list[Any]:
-    """Return what `node` reads in an array, up to the problem that is one too many to list."""
-    items = []
-    for index, entry in enumerate(data):
-        items.append(node.read(entry, f"{path}[{index}]", problems))
-        if problems.full:
-            break
-    return items
-
-
-def whole(items: Any) -> Any:
-    """Return the collection, or MISSING where one of its items is."""
+def whole(items: list[Any]) -> Any:
+    """Return the list, or MISSING if one of its items is."""
     return MISSING if any(item is MISSING for item in items) else items
 
 
+class VariadicTupleNode(_ArrayNode):
+    """`tuple[X, ...]`, or `list[X]`: an array."""
+
+    def __init__(self, item: Node, make: Make = tuple) -> None:
+        super().__init__(item, make)
+        self.same = item.same
+        self.expected = f"an array of {item.expected}"
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        items = super().load_lines(code, wire)
+        return wire if self.same else f"tuple({items})"
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.lists(samples.of(self.item), max_size=3).map(self._make)
+
+
+class FrozensetNode(_ArrayNode):
+    """`frozenset[X]`, or `set[X]`: an array, sorted by the JSON of its items, so that equal sets give equal bytes."""
+
+    def __init__(self, item: Node, make: Make = frozenset) -> None:
+        super().__init__(item, make)
+        self.expected = f"an array of distinct {item.expected}"
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        return f"{code.name(_distinct, 'distinct')}({super().load_lines(code, wire)})"
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        items = super().dump_lines(code, value)
+        return f"sorted({items}, key={code.name(_json, 'json')})"
+
+    def _made(self, items: list[Any], path: str, problems: Problems) -> Any:
+        made = self._make(items)
+        return made if len(made) == len(items) else problems.add(path, self.expected, "duplicate")
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        items = super().write(value, path, problems)
+        return items if items is MISSING else sorted(items, key=_json)
+
+    def _place(self, path: str, index: int) -> str:  # noqa: ARG002  # a set has no order
+        return f"{path}[*]"
+
+    def schema(self, schemas: Schemas) -> Schema:
+        return super().schema(schemas) | {"uniqueItems": True}
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.frozensets(samples.of(self.item), max_size=3).map(self._make)
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.encode(value, enc_hook=repr)  # of another encoding's own values, their text
+
+
+def _distinct(items: Iterable[Any]) -> frozenset[Any]:
+    """Return the set of the items; ValueError if one stands twice, since it would be lost without a word."""
+    listed = tuple(items)
+    made = frozenset(listed)
+    if len(made) != len(listed):
+        raise ValueError("an item stands twice in a set")
+    return made
+
+
 class FixedTupleNode(Node):
-    """`tuple[X, Y]`: an array of just that many items."""
+    """`tuple[X, Y]`: an array of exactly that many items."""
 
     kinds = frozenset({"array"})
     wire_classes = object_classes = (tuple,)
-    _shape = tuple[Any, ...]
 
     def __init__(self, items: tuple[Node, ...]) -> None:
         self.items, self.levels = items, 1 + max((item.levels for item in items), default=0)
         self.wire = tuple[tuple(item.wire for item in items)]  # type: ignore[misc]  # built at run time
         self.expected = f"an array of {len(items)}: {', '.join(item.expected for item in items)}"
-        loads = tuple(map(loader, items))
-        if any(item.load is not None for item in items):
-            self.load = lambda wire: tuple([load(entry) for load, entry in zip(loads, wire, strict=True)])
+        self.same = all(item.same for item in items)
 
-    def dump(self, value: Any) -> Any:
-        if type(value) is not tuple or len(value) != len(self.items):
-            raise Refused
-        return [item.dump(entry) for item, entry in zip(self.items, value, strict=True)]
+    @property
+    def shape(self) -> Any:
+        return tuple[Any, ...]
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        return wire if self.same else self._unpacked(code, wire, [item.load_lines for item in self.items])
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        refuse_unless(code, f"type({value}) is tuple and len({value}) == {len(self.items)}")
+        return self._unpacked(code, value, [item.dump_lines for item in self.items])
+
+    def _unpacked(self, code: Code, value: str, lines: list[Callable[[Code, str], str]]) -> str:
+        entries = [code.variable("entry") for _ in lines]
+        if entries:
+            code.add(f"{', '.join(entries)}, = {value}")
+        made = [one(code, entry) for one, entry in zip(lines, entries, strict=True)]
+        return f"({''.join(f'{entry}, ' for entry in made)})"
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if not isinstance(data, list | tuple):
             return self.wrong_type(path, problems)
         if len(data) != len(self.items):
             return problems.add(path, self.expected, "value")
-        return whole(tuple([
-            item.read(entry, f"{path}[{index}]", problems)
-            for index, (item, entry) in enumerate(zip(self.items, data, strict=True))
-        ]))  # fmt: skip  # one expression
+        pairs = enumerate(zip(self.items, data, strict=True))
+        items = whole([item.read(entry, f"{path}[{index}]", problems) for index, (item, entry) in pairs])
+        return items if items is MISSING else tuple(items)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         if not isinstance(value, tuple) or len(value) != len(self.items):
             return problems.add(path, f"tuple ({self.expected})", "type")
-        return whole([
-            item.write(entry, f"{path}[{index}]", problems)
-            for index, (item, entry) in enumerate(zip(self.items, value, strict=True))
-        ])  # fmt: skip  # one expression
+        pairs = enumerate(zip(self.items, value, strict=True))
+        return whole([item.write(entry, f"{path}[{index}]", problems) for index, (item, entry) in pairs])
+
+    def schema(self, schemas: Schemas) -> Schema:
+        items = [schemas.schema(item) for item in self.items]
+        words = ("items", "additionalItems") if schemas.draft_07 else ("prefixItems", "items")
+        return {"type": "array", words[0]: items, words[1]: False, "minItems": len(items), "maxItems": len(items)}
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.tuples(*map(samples.of, self.items))
 
 
-class FrozensetNode(Node):
-    """`frozenset[X]`: an array, sorted by the JSON of its items, so that equal sets give equal bytes."""
-
-    kinds = frozenset({"array"})
-    object_classes = (frozenset,)
-    wire_classes = (tuple,)
-    _shape = tuple[Any, ...]
-
-    def __init__(self, item: Node) -> None:
-        self.item, self.levels = item, 1 + item.levels
-        self.wire = tuple[item.wire, ...]  # type: ignore[name-defined]  # built at run time
-        self.expected = f"an array of distinct {item.expected}"
-        load = loader(item)
-        self.load = lambda wire: distinct([load(entry) for entry in wire])
-
-    def dump(self, value: Any) -> Any:
-        if type(value) is not frozenset:
-            raise Refused
-        dump = self.item.dump
-        return sorted([dump(entry) for entry in value], key=msgspec.json.encode)
-
-    def read(self, data: object, path: str, problems: Problems) -> Any:
-        if not isinstance(data, list | tuple):
-            return self.wrong_type(path, problems)
-        items = whole(read_items(self.item, data, path, problems))
-        if items is MISSING:
-            return MISSING
-        made = frozenset(items)
-        return made if len(made) == len(items) else problems.add(path, self.expected, "duplicate")
-
-    def write(self, value: object, path: str, problems: Problems) -> Any:
-        if not isinstance(value, frozenset):
-            return problems.add(path, f"frozenset ({self.expected})", "type")
-        items = whole([self.item.write(entry, f"{path}[*]", problems) for entry in value])
-        return MISSING if items is MISSING else sorted(items, key=msgspec.json.encode)
-
-
-def distinct(items: list[Any]) -> frozenset[Any]:
-    """Return the set of the items; ValueError where one stands twice, since it would be lost without a word."""
-    made = frozenset(items)
-    if len(made) != len(items):
-        raise ValueError("an item stands twice in a set")
-    return made
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
 
 
 class MappingNode(Node):
-    """`Mapping[K, V]`: an object; the keys are what the key type is written as, in text."""
+    """`Mapping[K, V]`, or `dict[K, V]`: an object; the keys are the text that the key type is written as.
+
+    Args:
+        key: the node of the keys: text or integers on the wire.
+        item: the node of the values.
+        make: the class of the mapping.
+    """
 
     kinds = frozenset({"object"})
     wire_classes = (dict,)
-    object_classes = (FrozenMapping, dict)
-    _shape = dict[str, Any]
 
-    def __init__(self, key: Node, item: Node) -> None:
-        self.key, self.item, self.levels = key, item, 1 + item.levels
+    def __init__(self, key: Node, item: Node, make: Make = FrozenMapping) -> None:
+        self.key, self.item, self.levels, self._make = key, item, 1 + item.levels, make
         self.wire = dict[str, item.wire]  # type: ignore[name-defined]  # built at run time
+        self.object_classes: tuple[type, ...] = (FrozenMapping, dict)
         self.expected = f"an object from {key.expected} to {item.expected}"
         self._keys = dict[key.wire, Any]  # type: ignore[name-defined]  # as above
-        plain = isinstance(key.wire, type) and not issubclass(key.wire, enum.Enum)
-        self._dump_key: Function = key.dump if plain else lambda name: _key_value(key.dump(name))
-        load_keys, load_item = self._key_loader(), loader(item)
-        if item.load is None:
-            self.load = load_keys
-        else:
-            self.load = lambda wire: load_keys({name: load_item(entry) for name, entry in wire.items()})
 
-    def _key_loader(self) -> Function:
-        """Return what makes the keys of a dict; ValueError where two become one, since an entry would be lost."""
-        load_key, keys = self.key.load, self._keys
-        if load_key is not None and self.key.wire is str:
-            return lambda wire: no_fewer({load_key(name): entry for name, entry in wire.items()}, wire)
-        if load_key is not None:
-            return lambda wire: no_fewer(
-                {load_key(name): entry for name, entry in msgspec.convert(wire, keys, str_keys=True).items()}, wire
-            )
-        if self.key.wire is str:
-            return FrozenMapping
-        return lambda wire: no_fewer(msgspec.convert(wire, keys, str_keys=True), wire)
+    @property
+    def shape(self) -> Any:
+        return dict[str, Any]
 
-    def dump(self, value: Any) -> Any:
-        if type(value) not in self.object_classes:
-            raise Refused
-        dump_key, dump_item = self._dump_key, self.item.dump
-        return {dump_key(name): dump_item(entry) for name, entry in value.items()}
+    def load_lines(self, code: Code, wire: str) -> str:
+        if self.key.wire is str and self.key.same and self.item.same:
+            return f"{code.name(FrozenMapping, 'FrozenMapping')}({wire})"
+        made, pairs, name, entry = map(code.variable, ("made", "pairs", "name", "entry"))
+        code.add(f"{made}, {pairs} = {{}}, {wire}")
+        if self.key.wire is not str:
+            convert, keys = code.name(msgspec.convert, "convert"), code.name(self._keys, "keys")
+            code.add(f"{pairs} = {convert}({wire}, {keys}, str_keys=True)")
+        with code.block(f"for {name}, {entry} in {pairs}.items():"):
+            key, item = self.key.load_lines(code, name), self.item.load_lines(code, entry)
+            code.add(f"{made}[{key}] = {item}")
+        return f"{code.name(_no_fewer, 'no_fewer')}({made}, {wire})"
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        made, name, entry = code.variable("made"), code.variable("name"), code.variable("entry")
+        refuse_unless(code, f"type({value}) in {code.name(self.object_classes, 'classes')}")
+        code.add(f"{made} = {{}}")
+        with code.block(f"for {name}, {entry} in {value}.items():"):
+            key, item = self.key.dump_lines(code, name), self.item.dump_lines(code, entry)
+            if isinstance(innermost(self.key), EnumNode):  # msgspec before 0.22 takes no member for a key
+                key = f"({key}).value"
+            code.add(f"{made}[{key}] = {item}")
+        return made
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if not isinstance(data, Mapping):
@@ -193,38 +256,49 @@ class MappingNode(Node):
                 break
         if whole(keys) is MISSING or whole(items) is MISSING:
             return MISSING
-        made = FrozenMapping(zip(keys, items, strict=True))
+        made = self._make(zip(keys, items, strict=True))
         return made if len(made) == len(data) else problems.add(path, "keys that differ", "duplicate")
 
     def _read_key(self, name: object, path: str, problems: Problems) -> Any:
-        if not isinstance(name, str):
+        if not isinstance(name, str) and not problems.native:
             return problems.add(path, "text, as all keys in JSON", "type")
-        try:
-            (key,) = msgspec.convert({name: None}, self._keys, str_keys=True)
-            return loader(self.key)(key)
-        except Exception:  # a validator's, or msgspec's: the key is refused either way
-            return problems.add(path, self.key.expected, "value")
+        is_number = self.key.kinds == {"int"} and isinstance(name, str) and _INTEGER.fullmatch(name)
+        found = Problems(1, native=problems.native)
+        key = self.key.read(int(name) if is_number and len(name) < 4300 else name, path, found)  # type: ignore[arg-type, call-overload]  # text, as just seen
+        return problems.add(path, self.key.expected, "value") if key is MISSING else key
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         if not isinstance(value, Mapping):
             return problems.add(path, f"Mapping ({self.expected})", "type")
-        pairs = [
-            (
-                _key_value(self.key.write(name, f"{path}[key {index}]", problems)),
-                self.item.write(entry, f"{path}[{index}]", problems),
-            )
-            for index, (name, entry) in enumerate(value.items())
-        ]
-        return MISSING if any(name is MISSING or entry is MISSING for name, entry in pairs) else dict(pairs)
+        made = {}
+        for index, (name, entry) in enumerate(value.items()):
+            key = self.key.write(name, f"{path}[key {index}]", problems)
+            made[str(key) if type(key) is int else key] = self.item.write(entry, f"{path}[{index}]", problems)
+        return MISSING if MISSING in made or any(item is MISSING for item in made.values()) else made
+
+    def schema(self, schemas: Schemas) -> Schema:
+        schema = {"type": "object", "additionalProperties": schemas.schema(self.item)}
+        if self.key.kinds == {"str"}:
+            names = schemas.schema(self.key)
+            return schema if names == {"type": "string"} else schema | {"propertyNames": names}
+        key = innermost(self.key)
+        if isinstance(key, LiteralNode | EnumNode):
+            return schema | {"propertyNames": {"enum": [str(option) for option in key.options]}}
+        return schema | {"propertyNames": {"pattern": r"^(?:0|-?[1-9][0-9]*)$(?!\n)"}}
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.dictionaries(samples.of(self.key), samples.of(self.item), max_size=3).map(self._make)
 
 
-def _key_value(wire: Any) -> Any:
-    """Return the wire value of a key as msgspec before 0.22 takes it too: of an Enum its value, not the member."""
-    return wire.value if isinstance(wire, enum.Enum) else wire
+def innermost(node: Node) -> Node:
+    """Return the node inside of value objects and constraints."""
+    while isinstance(node, ValueObjectNode | ConstrainedNode):
+        node = node.inner
+    return node
 
 
-def no_fewer(made: dict[Any, Any], wire: Mapping[Any, Any]) -> FrozenMapping[Any, Any]:
-    """Return `made`, read-only; ValueError where two keys of the wire became one."""
+def _no_fewer(made: dict[Any, Any], wire: Mapping[Any, Any]) -> FrozenMapping[Any, Any]:
+    """Return `made`, read-only; ValueError if two keys of the wire became one, since an entry would be lost."""
     if len(made) != len(wire):
         raise ValueError("two keys are one")
     return FrozenMapping(made)

@@ -1,34 +1,24 @@
-"""Converters: cattrs with the rules of this library, for builtins that JSON carries."""
+"""Converters: cattrs hooks made of the nodes that messages use, for builtins that JSON carries."""
 
+import re
+from collections.abc import Callable, Mapping
 from enum import Enum
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args, get_origin
 
-import msgspec
-from cattrs import Converter
+import attrs
+from cattrs import ClassValidationError, Converter, IterableValidationError, UnstructureStrategy
+from cattrs.errors import AttributeValidationNote, IterableValidationNote
 
-from domainkit.conversion.containers import (
-    is_array,
-    is_fixed_tuple,
-    is_frozenset,
-    sorted_list,
-    structure_array,
-    unstructure_fixed_tuple,
-)
-from domainkit.conversion.derive import Derivation, is_message
-from domainkit.conversion.hooks import Hook, reads_itself, writes_itself
-from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind
-from domainkit.conversion.objects import ValueObjectSerializer as ValueObjectSerializer
-from domainkit.conversion.objects import (
-    is_model,
-    register_value_objects,
-    structure_message,
-    structure_model,
-    unstructure_message,
-    unstructure_model,
-)
-from domainkit.conversion.scalars import LEAVES
-from domainkit.conversion.unions import is_tagged, structure_tagged, unstructure_tagged
+from domainkit._model.immutability import Frozen
+from domainkit._model.type_checks import describe, members
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSerializer
+from domainkit.conversion.hooks import hint_in, reads_itself, writes_itself
+from domainkit.conversion.nodes import MISSING, Node, Problems
+from domainkit.conversion.scalars import SCALARS
+from domainkit.conversion.wrappers import DynamicNode
+
+Hook = Callable[..., Any]  # Any: what it takes and returns is known at run time only
 
 
 def make_converter(*, unwrap_value_objects: bool = True) -> Converter:
@@ -36,7 +26,8 @@ def make_converter(*, unwrap_value_objects: bool = True) -> Converter:
 
     Value objects are unwrapped at every depth; ids, UUIDs, Decimals, dates, times and durations are text; datetimes are
     RFC 3339 with an offset; bytes are base64; sets are sorted lists; enums are their values; keys are text. Nothing is
-    coerced: `"5"` is no int, `1` no bool, and text no array. A hook that you register yourself wins.
+    coerced: `"5"` is no int, `1` no bool, and text no array. A field is called what the constructor calls it. A hook
+    that you register yourself wins.
 
     >>> from domainkit import Uuid, ValueObject
     >>> class Title(ValueObject[str]): ...
@@ -60,9 +51,10 @@ def make_converter(*, unwrap_value_objects: bool = True) -> Converter:
 def configure_converter(converter: Converter, *, unwrap_value_objects: bool = True) -> None:
     """Teach a converter of your own what `make_converter` knows, such as a preconfigured one of cattrs.
 
-    The leaf types become what they are in JSON, in every encoding, so that nothing is lost on the way: cattrs itself
+    The scalars become what they are in JSON, in every encoding, so that nothing is lost on the way: cattrs itself
     would give MessagePack a datetime as a float. A hook that you registered for a class, before or after, wins; of
-    hooks with a predicate the last one registered wins.
+    hooks with a predicate the last one registered wins. The converter's `forbid_extra_keys`, `omit_if_default` and
+    `detailed_validation` count.
 
     >>> from cattrs.preconf.json import make_converter as make_json_converter
     >>> from domainkit import Uuid
@@ -74,54 +66,70 @@ def configure_converter(converter: Converter, *, unwrap_value_objects: bool = Tr
     Args:
         converter: changed in place.
         unwrap_value_objects: as for `make_converter`.
+
+    Raises:
+        TypeError: the converter writes tuples (`unstruct_strat`), or has `type_overrides`, which don't count here.
     """
-    _register_leaves(converter)
-    converter.register_structure_hook_factory(_is_literal, _read_leaf)
-    converter.register_structure_hook_factory(_is_enum, _read_leaf)
-    converter.register_unstructure_hook_factory(is_frozenset, sorted_list)
-    converter.register_unstructure_hook_factory(is_fixed_tuple, unstructure_fixed_tuple)
-    converter.register_structure_hook_factory(is_array, structure_array)
-    converter.register_unstructure_hook_factory(is_model, unstructure_model)
-    converter.register_structure_hook_factory(is_model, structure_model)
-    converter.register_unstructure_hook_factory(is_message, unstructure_message)
-    converter.register_structure_hook_factory(is_message, structure_message)
-    converter.register_unstructure_hook_factory(is_tagged, unstructure_tagged)
-    converter.register_structure_hook_factory(is_tagged, structure_tagged)
-    register_value_objects(converter, unwrap=unwrap_value_objects)
+    if converter.unstruct_strat is UnstructureStrategy.AS_TUPLE or converter.type_overrides:
+        raise TypeError(
+            "configure_converter: expected a converter that writes dicts, without type_overrides; "
+            "make it without these options, and register hooks for the classes that need them"
+        )
+    _register_scalars(converter)
+    keep = not unwrap_value_objects
+    converter.register_structure_hook_factory(
+        _Carried(converter, keep=keep, reads=True),
+        lambda hint, converter: _reading(_node(hint, converter, keep), hint, converter),
+    )
+    converter.register_unstructure_hook_factory(
+        _Carried(converter, keep=keep, reads=False), lambda hint, converter: _writing(_node(hint, converter, keep))
+    )
 
 
-def _register_leaves(converter: Converter) -> None:
-    # all are asked first, since cattrs takes the hook of a class for its subclasses: that of int for bool
-    for cls, reads, writes in [(cls, reads_itself(converter, cls), writes_itself(converter, cls)) for cls in LEAVES]:
-        if not reads:
-            converter.register_structure_hook(cls, _structure_leaf(cls))
-        if not writes:
-            converter.register_unstructure_hook(cls, _writing(LEAVES[cls]))
+def _node(hint: object, converter: Converter, keep: bool) -> Node:  # noqa: FBT001  # private
+    """Return the node of a type in a converter: as in messages, and of what cattrs knows besides."""
+    derivation = Derivation(
+        forbid_unknown=converter.forbid_extra_keys, converter=converter, keep=keep, lenient=True,
+        omit_default=bool(converter.omit_if_default),
+    )  # fmt: skip  # one set of options
+    return derivation.without_hook(hint, describe(hint))
 
 
-def _structure_leaf(cls: Any) -> Hook:
-    """Return the hook of a leaf; cattrs takes it for subclasses too, such as a StrEnum."""
-    read = _reading(LEAVES[cls], cls)
+class _Carried:
+    """Predicate of cattrs: the types that hooks of this library are for.
 
-    def structure(data: object, hint: Any) -> object:
-        if isinstance(hint, type) and issubclass(hint, Enum):
-            return _read_leaf(hint, None)(data)
-        value, make = read(data), hint
-        return value if not isinstance(hint, type) or isinstance(value, hint) else make(value)
+    An attrs class is one also if a field can't be carried: that is an error, and not for cattrs to pass over.
+    """
 
-    return structure
+    is_domainkits = True
+
+    def __init__(self, converter: Converter, *, keep: bool, reads: bool) -> None:
+        self._converter, self._keep, self._reads = converter, keep, reads
+
+    def __call__(self, hint: object) -> bool:
+        if self._reads and hint_in(self._converter._union_struct_registry, hint):  # a user's hook for this union
+            return False
+        try:
+            return not isinstance(_node(hint, self._converter, self._keep), DynamicNode)
+        except TypeError:
+            some = [get_origin(member) or member for member in members(hint)]
+            ours = attrs.has if len(some) == 1 else _is_model  # cattrs tells unions of plain classes by their fields
+            return any(isinstance(cls, type) and ours(cls) for cls in some)
 
 
-def _reading(node: Node, cls: type) -> Hook:
-    """Return a structure hook that takes what the node reads, or an instance of `cls` that it could write."""
+def _is_model(cls: type) -> bool:
+    return issubclass(cls, Frozen)
+
+
+def _reading(node: Node, hint: object, converter: Converter) -> Hook:
+    """Return the structure hook of a node; it takes objects too, since some formats parse ids and datetimes."""
 
     def structure(data: object, _: object = None) -> object:
-        problems = Problems()
-        native = type(data) is cls and json_kind(data) not in node.kinds
-        value = node.write(data, "$", problems) if native else node.read(data, "$", problems)
-        if value is MISSING:
-            raise ValueError(f"expected {problems[0].expected}, not this {json_kind(data)}")
-        return value
+        problems = Problems(native=True)
+        made = node.read(data, "$", problems)
+        if made is MISSING:
+            raise _structure_error(hint, data, problems, detailed=converter.detailed_validation)
+        return made
 
     return structure
 
@@ -129,21 +137,78 @@ def _reading(node: Node, cls: type) -> Hook:
 def _writing(node: Node) -> Hook:
     def unstructure(value: object) -> object:
         problems = Problems()
-        wire = node.write(value, "$", problems)
-        if wire is MISSING:
-            raise ValueError(f"expected {problems[0].expected}, not this {type(value).__qualname__}")
-        return msgspec.to_builtins(wire)
+        made = node.write(value, "$", problems)
+        if made is MISSING:
+            found = problems[0]
+            where = "" if found.path == "$" else f" at {found.path}"
+            raise ValueError(f"expected {found.expected}{where}") from problems.causes.get(0)
+        return made
 
     return unstructure
 
 
-def _is_literal(hint: object) -> bool:
-    return get_origin(hint) is Literal and all(type(option) in (str, int, NoneType) for option in get_args(hint))
+def _register_scalars(converter: Converter) -> None:
+    # all are asked first, since cattrs takes the hook of a class for its subclasses: that of int for bool
+    asked = [(cls, reads_itself(converter, cls), writes_itself(converter, cls)) for cls in SCALARS]
+    for cls, reads, writes in asked:
+        if not reads:
+            converter.register_structure_hook(cls, _reading_scalar(cls, converter))
+        if not writes:
+            converter.register_unstructure_hook(cls, _writing(SCALARS[cls]))
 
 
-def _is_enum(cls: object) -> bool:
-    return isinstance(cls, type) and issubclass(cls, Enum)
+def _reading_scalar(cls: Any, converter: Converter) -> Hook:
+    """Return the hook of a scalar; cattrs takes it for subclasses too, such as a StrEnum."""
+    read = _reading(SCALARS[cls], cls, converter)
+
+    def structure(data: object, hint: Any) -> object:
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            return _reading(Derivation().node(hint, hint.__qualname__), hint, converter)(data)
+        value = read(data)
+        return value if not isinstance(hint, type) or isinstance(value, hint) else hint(value)
+
+    return structure
 
 
-def _read_leaf(hint: Any, _: object) -> Hook:
-    return _reading(Derivation().node(hint, str(hint)), hint)
+# Errors as cattrs raises them, so that its `transform_error` shows the paths.
+
+_STEP = re.compile(r"\.([^.\[]+)|\[(key )?([0-9*]+)\]")
+_Step = tuple[str, str, str]  # the name of a field; or whether it is a key, and the place of the item
+_Found = tuple[list[_Step], Exception]  # the steps from here to the problem, and its error
+
+
+def _structure_error(hint: object, data: object, problems: Problems, *, detailed: bool) -> Exception:
+    """Return the error for data that has these problems."""
+    found: list[_Found] = []
+    for number, (path, expected, code) in enumerate((one.path, one.expected, one.code) for one in problems):
+        text = f"expected {expected}" + (", and found nothing" if code == "missing" else "")
+        found.append((_STEP.findall(path), problems.causes.get(number) or ValueError(text)))
+    return _grouped(describe(hint), hint, data, found) if detailed else found[0][1]
+
+
+def _grouped(name: str, hint: object, data: object, found: list[_Found]) -> Exception:
+    """Return the problems as groups of cattrs, one inside another along their paths."""
+    if not found[0][0]:
+        return found[0][1]
+    by_step: dict[_Step, list[_Found]] = {}
+    for (step, *rest), error in found:
+        by_step.setdefault(step, []).append((rest, error))
+    errors = []
+    for step, inner in by_step.items():
+        place, item = _at(data, step)
+        error = _grouped(name, hint, item, inner)
+        note = AttributeValidationNote if step[0] else IterableValidationNote
+        error.add_note(note(f"Structuring {name}", place, Any))  # type: ignore[arg-type]  # any key has a place
+        errors.append(error)
+    group: Any = ClassValidationError if found[0][0][0][0] else IterableValidationError
+    return group(f"While structuring {name}", errors, hint)  # type: ignore[no-any-return]  # cattrs' constructor has no types
+
+
+def _at(data: object, step: _Step) -> tuple[object, object]:
+    """Return what cattrs calls the place of a step, and the data there."""
+    name, is_key, index = step
+    if name:
+        return name, data.get(name) if isinstance(data, Mapping) else None
+    pairs = list(data.items() if isinstance(data, Mapping) else enumerate(data))  # type: ignore[call-overload]  # it has items
+    place, item = pairs[int(index)]
+    return place, place if is_key else item

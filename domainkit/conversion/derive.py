@@ -1,16 +1,18 @@
 """From a type to its node: the wire type is derived once, and what can't be carried is refused here, by name."""
 
+import collections.abc
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 import attrs
 import msgspec
+from attrs import frozen
 from cattrs import BaseConverter
 
-from domainkit._model.annotations import own_annotations, parameters_of, type_of, unaliased
+from domainkit._model.annotations import is_alias, own_annotations, parameters_of, type_of, unaliased
 from domainkit._model.immutability import (
     ABSENT,
     ON_THE_WIRE,
@@ -19,16 +21,35 @@ from domainkit._model.immutability import (
     require_decorated,
     undecorated_error,
 )
+from domainkit._model.mapping import FrozenMapping
 from domainkit._model.type_checks import describe, members
+from domainkit._model.wrapper import FieldSerializer, Wrapper
 from domainkit.conversion.classes import AttrsNode, Part
 from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
-from domainkit.conversion.hooks import own_hooks
+from domainkit.conversion.hooks import knows, own_hooks
 from domainkit.conversion.nodes import Node
 from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
-from domainkit.conversion.scalars import LEAVES, enum_leaf, literal_leaf
-from domainkit.conversion.tagged import Tagged, TaggedNode
-from domainkit.conversion.wrappers import ConstrainedNode, HookNode, RecursiveNode, UnionNode, ValueObjectNode
-from domainkit.values import ValueObject
+from domainkit.conversion.scalars import SCALARS, enum_node, literal_node
+from domainkit.conversion.unions import Tagged, TaggedByHand, TaggedNode, UnionByHand, UnionNode
+from domainkit.conversion.wrappers import (
+    ConstrainedNode,
+    DynamicNode,
+    HookNode,
+    KeptNode,
+    RecursiveAlias,
+    StandIn,
+    ValueObjectNode,
+    kept_kind,
+)
+
+
+@frozen
+class _Serializer:
+    """Mark of a field whose value object is unwrapped, in a converter that keeps the others."""
+
+
+ValueObjectSerializer: Final = _Serializer()
+"""In `Annotated[Uuid, ValueObjectSerializer]`: unwrap this value object."""
 
 
 class Derivation:
@@ -37,17 +58,30 @@ class Derivation:
     Args:
         forbid_unknown: whether a key that no field has is a problem.
         exact: whether the structs refuse such a key, problem or not: what they read has no part that nobody looked at.
-        converter: a cattrs converter whose own hooks, where it has any for a class, win over the derived form.
+        converter: a cattrs converter whose own hooks, where its user registered any, win over the derived form.
+        keep: whether value objects stay objects with a `value`, as in `make_converter(unwrap_value_objects=False)`.
+        lenient: whether types without a wire form count too, as in converters: lists, and what cattrs knows.
+        omit_default: whether the way that explains leaves out fields that have their default.
     """
 
     def __init__(
-        self, *, forbid_unknown: bool = False, exact: bool = True, converter: BaseConverter | None = None
+        self,
+        *,
+        forbid_unknown: bool = False,
+        exact: bool = True,
+        converter: BaseConverter | None = None,
+        keep: bool = False,
+        lenient: bool = False,
+        omit_default: bool = False,
     ) -> None:
-        self.forbid_unknown = forbid_unknown
-        self.exact = exact
-        self.converter = converter
+        self.forbid_unknown, self.exact, self.converter, self.lenient = forbid_unknown, exact, converter, lenient
+        self._keep, self._omit_default = keep, omit_default
+        self._unwrapping = self if not keep else Derivation(
+            forbid_unknown=forbid_unknown, converter=converter, lenient=lenient, omit_default=omit_default
+        )  # fmt: skip  # one choice
         self._done: dict[object, Node] = {}
-        self._open: dict[object, RecursiveNode] = {}
+        self._open: dict[object, StandIn] = {}
+        self._aliases: dict[object, RecursiveAlias] = {}
         self._structs: list[type[msgspec.Struct]] = []
 
     def node(self, hint: object, where: str) -> Node:
@@ -55,54 +89,139 @@ class Derivation:
 
         Raises UnsupportedTypeError for a type that has no wire form.
         """
-        refuse_mutable(hint, where)
-        hint = unaliased(hint)
-        if get_origin(hint) is Annotated:
+        try:
+            hooked = self._hooked(hint, where)
+            return self.without_hook(hint, where) if hooked is None else hooked
+        except UnsupportedTypeError:
+            if self.lenient and self._is_left_to_others(hint):
+                return self._foreign(hint)
+            raise
+        except RecursionError as error:  # of Python: a type that can't be described, since it has no end
+            raise UnsupportedTypeError(f"{where}: the type holds itself without an end; put it into a tuple") from error
+
+    def _hooked(self, hint: object, where: str) -> Node | None:
+        """Return the node of a type for which a user has hooks; a way that they leave out is the derived one."""
+        if self.converter is None:
+            return None
+        structure, unstructure = own_hooks(self.converter, hint)
+        if structure is None and unstructure is None:
+            return None
+        cls, derived = _class_of(hint), None
+        if structure is None or unstructure is None or cls is None:
+            derived = self._fallback(hint, where, needed=structure is None)
+        if derived is None and unstructure is None:
+            unstructure = self.converter.unstructure  # by the class of the value
+        classes = derived.object_classes if derived else () if cls is None else (cls,)
+        return HookNode(
+            hint, describe(hint), structure, unstructure, derived=derived, classes=classes, json=not self.lenient
+        )
+
+    def _fallback(self, hint: object, where: str, *, needed: bool) -> Node | None:
+        """Return the node of a type as if it had no hooks; None if it can't be carried then."""
+        try:
+            return self.without_hook(hint, where)
+        except UnsupportedTypeError as error:
+            if not needed:
+                return None
+            raise UnsupportedTypeError(
+                f"{where}: {describe(hint)} has a hook of the user's that writes, and none that reads; register one"
+            ) from error
+
+    def _is_left_to_others(self, hint: object) -> bool:
+        """Tell whether cattrs converts a type that has no wire form, or a strategy makes it."""
+        some = [member for member in members(hint) if member is not NoneType]
+        plain = [
+            attrs.has(cls) and not issubclass(cls, Frozen)
+            for member in some
+            if isinstance(cls := get_origin(member) or member, type)
+        ]
+        if len(some) > 1:
+            return self.converter is not None and len(plain) == len(some) and all(plain)  # told apart by their fields
+        if any(plain) or any(isinstance(one, type) and issubclass(one, Frozen) for one in some):
+            return False
+        return isinstance(hint, type) if self.converter is None else knows(self.converter, hint)
+
+    def _foreign(self, hint: object) -> Node:
+        convert: Any = self.converter
+        return HookNode(
+            hint,
+            describe(hint),
+            lambda data: convert.structure(data, hint),
+            lambda value: convert.unstructure(value, hint),
+            json=False,
+        )
+
+    def without_hook(self, hint: object, where: str) -> Node:
+        """Return the node of a type, whatever hooks a user has for it."""
+        if not self.lenient:
+            refuse_mutable(hint, where)
+        if is_alias(hint):
+            return self._alias(hint, where)
+        origin, inner = get_origin(hint), get_args(hint)
+        if origin is Annotated:
             return self._annotated(hint, where)
         if isinstance(hint, NewType):
             return self.node(hint.__supertype__, where)
-        found = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
-        return self._union(found, where) if found else self._single(hint, where)
-
-    def _single(self, hint: object, where: str) -> Node:
-        origin, inner = get_origin(hint), get_args(hint)
+        if origin in (Union, UnionType):
+            return self._union(inner, where)
         if hint is None or hint is NoneType:
-            return LEAVES[NoneType]
+            return SCALARS[NoneType]
         if origin is Literal:
-            return literal_leaf(inner, where)
-        if origin in (tuple, frozenset, Mapping):
+            return literal_node(inner, where)
+        if origin in _COLLECTIONS and (origin in _FROZEN or self.lenient):
             return self._collection(origin, inner, where)
         cls = origin or hint
-        if isinstance(cls, type):
+        if isinstance(cls, type) and cls is not object:
             return self._class(cls, hint, where)
+        if self.lenient and (isinstance(hint, TypeVar) or hint in (Any, object)):
+            return self._dynamic(hint)
         raise _open(hint, where) if isinstance(hint, TypeVar) else _unsupported(hint, where)
+
+    def _dynamic(self, hint: object) -> Node:
+        missing = "a known type: name the generic class with its argument, such as Box[str]"
+        convert = _refuse_dynamic if self.converter is None else self.converter.unstructure
+        return DynamicNode(hint, convert, missing if isinstance(hint, TypeVar) else None)
+
+    def _alias(self, hint: object, where: str) -> Node:
+        """Return the node of what an alias stands for; an alias that holds itself is a node of its own."""
+        if hint in self._aliases:
+            self._aliases[hint].met = True
+            return self._aliases[hint]
+        alias = self._aliases[hint] = RecursiveAlias(hint, where)
+        try:
+            target = self.node(unaliased(hint), where)
+        finally:
+            del self._aliases[hint]
+        if not alias.met:
+            return target
+        alias.target = target
+        return alias
 
     def _annotated(self, hint: object, where: str) -> Node:
         base, *extras = get_args(hint)
         tags = [extra for extra in extras if isinstance(extra, Tagged)]
         if tags:
             return self._tagged(base, tags[0], where)
+        if any(extra is ValueObjectSerializer for extra in extras):
+            return self._unwrapping.node(base, where)
         node = self.node(base, where)
         constraints = [extra for extra in extras if isinstance(extra, msgspec.Meta)]
         return _constrained(node, constraints, where) if constraints else node
 
-    def _collection(self, origin: object, inner: tuple[Any, ...], where: str) -> Node:
-        if origin is Mapping:
-            return self._mapping(inner, where)
-        if origin is frozenset:
-            return FrozensetNode(self.node(inner[0], where))
-        if len(inner) == 2 and inner[1] is Ellipsis:
-            return VariadicTupleNode(self.node(inner[0], where))
+    def _collection(self, origin: Any, inner: tuple[Any, ...], where: str) -> Node:
+        make = _COLLECTIONS[origin]
+        if issubclass(origin, Mapping):
+            key = self._unwrapping.node(inner[0], where)
+            if not key.kinds <= {"str", "int"} or len(key.kinds) != 1:
+                raise UnsupportedTypeError(
+                    f"{where}: {describe(inner[0])} can't be a key, since JSON has text keys; "
+                    "use a str, an int, an id, or a value object of one"
+                )
+            return MappingNode(key, self.node(inner[1], where), make)
+        if origin is not tuple or (len(inner) == 2 and inner[1] is Ellipsis):
+            kind = FrozensetNode if issubclass(origin, collections.abc.Set) else VariadicTupleNode
+            return kind(self.node(inner[0], where), make)
         return FixedTupleNode(tuple(self.node(item, where) for item in inner))
-
-    def _mapping(self, inner: tuple[Any, ...], where: str) -> Node:
-        key = self.node(inner[0], where)
-        if not key.kinds <= {"str", "int"} or len(key.kinds) != 1:
-            raise UnsupportedTypeError(
-                f"{where}: {describe(inner[0])} can't be a key, since JSON has text keys; "
-                "use a str, an int, an id, or a value object of one"
-            )
-        return MappingNode(key, self.node(inner[1], where))
 
     def _class(self, cls: type, hint: object, where: str) -> Node:
         if hint in self._open:
@@ -112,45 +231,43 @@ class Derivation:
         return self._done[hint]
 
     def _new_class(self, cls: type, hint: object, where: str) -> Node:
-        hooked = self._hooked(cls)
-        if hooked is not None:
-            return hooked
-        if cls in LEAVES:
-            return LEAVES[cls]
-        if issubclass(cls, ValueObject):
-            return self._value_object(cls, hint)
+        if cls in SCALARS:
+            return SCALARS[cls]
+        if issubclass(cls, Wrapper):
+            require_decorated(cls)
+            node = ValueObjectNode(cls, hint, self._field(cls, "value", arguments_of(hint)))
+            return KeptNode(node) if self._keep else node
         if issubclass(cls, enum.Enum):
-            return enum_leaf(cls, where)
+            return enum_node(cls, where)
         if is_message(cls):
-            raise UnsupportedTypeError(
-                f"{where}: a message can't hold another, {cls.__qualname__}; "
-                "hold its id, or what you need of its payload"
-            )
+            return self._message(cls, where)
         if attrs.has(cls):
             return self.attrs_node(cls, hint)
         raise _unsupported(hint, where)
 
-    def _hooked(self, cls: type) -> Node | None:
-        if self.converter is None:
-            return None
-        structure, unstructure = own_hooks(self.converter, cls)
-        if structure is None and unstructure is None:
-            return None
-        convert = self.converter
-        return HookNode(cls, lambda data: convert.structure(data, cls), lambda value: convert.unstructure(value, cls))
-
-    def _value_object(self, cls: type[ValueObject[Any]], hint: object) -> Node:
-        require_decorated(cls)
-        arguments = dict(zip(parameters_of(cls), get_args(hint), strict=False))
-        return ValueObjectNode(cls, hint, self._field(cls, "value", arguments))
+    def _message(self, cls: Any, where: str) -> Node:
+        if not self.lenient:
+            raise UnsupportedTypeError(
+                f"{where}: a message can't hold another, {cls.__qualname__}; "
+                "hold its id, or what you need of its payload"
+            )
+        return HookNode(
+            cls, cls.__qualname__, cls.from_dict, lambda message: message.dict(), classes=(cls,), json=False
+        )
 
     def _field(self, cls: type, name: str, arguments: Mapping[TypeVar, object]) -> Node:
         where = f"{cls.__qualname__}.{name}"
+        derivation = self._unwrapping if name in _serialized(cls) else self
         try:
-            return self.node(type_of(cls, name, arguments), where)
-        except NameError as error:  # from an annotation, or from an alias in it
-            text = str(error)
-            raise UnsupportedTypeError(text if text.startswith(where) else f"{where}: {text}") from error
+            hint = type_of(cls, name, arguments)
+        except NameError as error:  # an annotation that can't be resolved
+            if self.lenient and getattr(attrs.fields(cls), name).type is None:
+                return self._dynamic(Any)  # there is no annotation
+            raise _unresolved(where, error) from error
+        try:
+            return derivation.node(hint, where)
+        except NameError as error:  # in an alias
+            raise _unresolved(where, error) from error
 
     def attrs_node(self, cls: type, hint: object, *, tag: tuple[str, str] | None = None) -> AttrsNode:
         """Return the node of an attrs class, every field that its constructor takes being a key."""
@@ -159,71 +276,123 @@ class Derivation:
             raise UnsupportedTypeError(
                 f"{cls.__qualname__}: it holds itself with ever new type arguments; use the same"
             )
-        node = AttrsNode(cls, hint, forbid_unknown=self.forbid_unknown, exact=self.exact, tag=tag)
-        key = hint if tag is None else (cls, tag)
-        standin = self._open[key] = RecursiveNode(f"_wire_{len(self._structs)}_{len(self._open)}", cls)
+        node = AttrsNode(
+            cls, hint, forbid_unknown=self.forbid_unknown, exact=self.exact, omit_default=self._omit_default, tag=tag
+        )
+        key = hint if tag is None else (hint, tag)
+        standin = self._open[key] = StandIn(cls, f"_wire_{len(self._structs)}_{len(self._open)}")
         try:
             node.complete(self.parts(cls, hint))
         finally:
             del self._open[key]
         standin.target = node
-        standin.wire_classes = node.wire_classes
-        self._structs.append(node.struct)
-        for struct in self._structs:  # msgspec looks a forward reference up in the class that holds it
-            setattr(struct, standin.wire.__forward_arg__, node.struct)
+        if not self.lenient:
+            standin.wire_classes = node.wire_classes
+            self._structs.append(node.struct)
+            for struct in self._structs:  # msgspec looks a forward reference up in the class that holds it
+                setattr(struct, standin.wire.__forward_arg__, node.struct)
         return node
 
     def parts(self, cls: type, hint: object, leave_out: frozenset[str] = frozenset()) -> tuple[Part, ...]:
         """Return the fields of the class that stand on the wire."""
-        arguments = dict(zip(parameters_of(cls), get_args(hint), strict=False))
-        made = []
-        for attribute in attrs.fields(cls):
-            absent = attribute.name in leave_out or attribute.metadata.get(ON_THE_WIRE) == ABSENT
-            if attribute.init and not absent:
-                made.append(Part(attribute, self._field(cls, attribute.name, arguments)))
-        return tuple(made)
+        arguments = arguments_of(hint)
+        return tuple(
+            Part(attribute, self._field(cls, attribute.name, arguments))
+            for attribute in attrs.fields(cls)
+            if attribute.init and attribute.name not in leave_out and attribute.metadata.get(ON_THE_WIRE) != ABSENT
+        )
 
     def _tagged(self, base: object, tagged: Tagged, where: str) -> Node:
-        named, found = set(tagged.classes.values()), members(base)
-        if named != set(found) - {NoneType}:
+        found = members(base)
+        if {*tagged.classes.values()} != {*found} - {NoneType}:
             raise UnsupportedTypeError(
                 f"{where}: Tagged({tagged.key!r}, ...) must name the classes of {describe(base)}, "
                 "each once, and no other"
             )
-        members_by_name = {
-            name: self._tagged_member(cls, (tagged.key, name), where) for name, cls in tagged.classes.items()
-        }
-        node = TaggedNode(tagged, members_by_name)
-        return UnionNode((node, LEAVES[NoneType])) if NoneType in found else node
+        nodes = {name: self._tagged_member(cls, (tagged.key, name), where) for name, cls in tagged.classes.items()}
+        by_hand = any(node.wire is Any for node in nodes.values()) if not self.lenient else True
+        node = (TaggedByHand if by_hand else TaggedNode)(tagged.key, nodes)
+        if len({*node.object_classes}) < len(node.object_classes):
+            raise UnsupportedTypeError(
+                f"{where}: {describe(base)} has a class twice; an object doesn't know its argument"
+            )
+        return UnionNode((node, SCALARS[NoneType])) if NoneType in found else node
 
-    def _tagged_member(self, cls: type, tag: tuple[str, str], where: str) -> Node:
-        if not attrs.has(cls) or issubclass(cls, ValueObject):
+    def _tagged_member(self, hint: Any, tag: tuple[str, str], where: str) -> Node:
+        cls = get_origin(hint) or hint
+        if is_message(cls):
+            return self._message(cls, where)
+        if not attrs.has(cls) or issubclass(cls, Wrapper):
             raise UnsupportedTypeError(
                 f"{where}: {cls.__qualname__} can't have a tag; a tagged union has @attrs.frozen classes"
             )
+        hooked = self._hooked(hint, where)
+        if hooked is not None:
+            return hooked
         if tag[0] in (attribute.alias for attribute in attrs.fields(cls)):
             raise UnsupportedTypeError(
                 f"{where}: {cls.__qualname__} has a field {tag[0]!r}, as the tag is called; call the tag another name"
             )
-        key = (cls, tag)
+        key = (hint, tag)
         if key not in self._open and key not in self._done:
-            self._done[key] = self.attrs_node(cls, cls, tag=tag)
+            self._done[key] = self.attrs_node(cls, hint, tag=tag)
         return self._open.get(key) or self._done[key]
 
     def _union(self, found: tuple[object, ...], where: str) -> Node:
         nodes = tuple(self.node(member, where) for member in found)
         for one, other in combinations(nodes, 2):
-            both = one.kinds & other.kinds
-            beside_hook = isinstance(one, HookNode) or isinstance(other, HookNode)
-            if both and not (beside_hook and LEAVES[NoneType] in (one, other)):
+            both = _shared_kinds(one, other)
+            if both:
                 raise UnsupportedTypeError(
-                    f"{where}: in {describe(Union[found])}, JSON can't tell "  # noqa: UP007  (known at run time only)
+                    f"{where}: in {describe(Union[found])}, JSON can't tell "  # noqa: UP007  # known at run time only
                     f"{one.expected} from {other.expected} (each is {' or '.join(sorted(both))}); {_way_out(both)}"
                 )
-        return UnionNode(nodes)
+        by_hand = self.lenient or any(node.wire is Any for node in nodes)
+        return (UnionByHand if by_hand else UnionNode)(nodes)
 
+
+_FROZEN = frozenset({tuple, frozenset, collections.abc.Mapping})
+_COLLECTIONS: Final[Mapping[object, Callable[..., Any]]] = FrozenMapping(  # Any: a collection of what is in it
+    {tuple: tuple, frozenset: frozenset, collections.abc.Mapping: FrozenMapping, list: list, set: set, dict: dict}
+)
+"""How to make a collection of its items, by the type that names it; those that can change are for converters alone."""
 
 _MOST_OPEN = 50
+
+
+def _class_of(hint: object) -> type | None:
+    """Return the class that a type is, with or without arguments; None for unions and the like."""
+    origin = get_origin(hint) or hint
+    return origin if isinstance(origin, type) and origin is not UnionType else None
+
+
+def arguments_of(hint: object) -> Mapping[TypeVar, object]:
+    """Return the arguments of a generic class by its type parameters."""
+    return dict(zip(parameters_of(get_origin(hint) or hint), get_args(hint), strict=False))
+
+
+def is_message(cls: object) -> bool:
+    """Tell whether `cls` is a class of messages: the module that has them imports this one."""
+    return isinstance(cls, type) and issubclass(cls, Frozen) and hasattr(cls, "from_json")
+
+
+def _serialized(cls: type) -> frozenset[str]:
+    """Return the fields whose value objects the class body says to unwrap."""
+    values = [value for base in cls.__mro__ for value in vars(base).values()]
+    return frozenset(value.field_name for value in values if isinstance(value, FieldSerializer))
+
+
+def _shared_kinds(one: Node, other: Node) -> frozenset[str]:
+    """Return the JSON kinds that two members of a union share; beside a user's own hook, None is told apart."""
+    if (isinstance(one, HookNode) and other is SCALARS[NoneType]) or (
+        isinstance(other, HookNode) and one is SCALARS[NoneType]
+    ):
+        return frozenset()
+    for kept, beside in ((one, other), (other, one)):
+        if isinstance(kept, KeptNode) and isinstance(beside, AttrsNode):
+            inside = {kept_kind(kind) for part in beside.parts if part.key == "value" for kind in part.node.kinds}
+            return kept.kinds & inside
+    return one.kinds & other.kinds
 
 
 def _way_out(kinds: frozenset[str]) -> str:
@@ -232,19 +401,18 @@ def _way_out(kinds: frozenset[str]) -> str:
     return "use one of them, or @attrs.frozen classes of them with a tag"
 
 
-def is_message(cls: object) -> bool:
-    """Tell whether `cls` is a class of messages: the module that has them imports this one."""
-    return isinstance(cls, type) and issubclass(cls, Frozen) and hasattr(cls, "from_json")
-
-
 def _refuse_undecorated(cls: type) -> None:
-    """Raise TypeError where a subclass of an attrs class has fields that attrs doesn't know of."""
+    """Raise TypeError if a subclass of an attrs class has fields that attrs doesn't know of."""
     if issubclass(cls, Frozen):
         return require_decorated(cls)
     for base in cls.__mro__:
         for name in own_annotations(base) if attrs.has(base) and "__attrs_attrs__" not in base.__dict__ else ():
             raise undecorated_error(base, name)
     return None
+
+
+def _refuse_dynamic(_: object) -> object:
+    raise TypeError("a value of an unknown type")
 
 
 def _constrained(node: Node, constraints: list[msgspec.Meta], where: str) -> Node:
@@ -255,6 +423,11 @@ def _constrained(node: Node, constraints: list[msgspec.Meta], where: str) -> Nod
             f"{where}: the constraint doesn't fit the wire form of its type ({error}); "
             "in a union, it stands beside the member that it is about"
         ) from error
+
+
+def _unresolved(where: str, error: NameError) -> UnsupportedTypeError:
+    text = str(error)
+    return UnsupportedTypeError(text if text.startswith(where) else f"{where}: {text}")
 
 
 def _open(parameter: TypeVar, where: str) -> UnsupportedTypeError:

@@ -8,18 +8,17 @@ from uuid import UUID
 
 import msgspec
 from attrs import frozen
+from returns.result import Failure, Result, Success
 
-from domainkit._model.annotations import type_of
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
-from domainkit._speedups.slots import compiled_writer
 from domainkit.conversion.classes import AttrsNode
+from domainkit.conversion.code import Code, Function
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.nodes import MISSING, Function, Problems
-from domainkit.conversion.scalars import LEAVES
-from domainkit.conversion.times import decode_moment, load_moment
+from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, parsed, parsed_to_explain, shallow
+from domainkit.conversion.nodes import MISSING, Problems, Refused
+from domainkit.conversion.scalars import SCALARS, decode_moment, load_moment
 from domainkit.errors import InvalidMessage, Problem
-from domainkit.values import VALUE
 
 M = TypeVar("M")
 H = TypeVar("H")
@@ -31,7 +30,7 @@ _OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618"
 def utc_moment(text: str) -> datetime:
     """Return the UTC moment that is written as `text`; one without an offset is in UTC already, as the wire form says.
 
-    Raises ValueError, DecodeError or OverflowError where it is no moment, or one finer than a microsecond.
+    Raises ValueError, DecodeError or OverflowError if it is no moment, or one finer than a microsecond.
     """
     if len(text) == _LENGTH and "\\" not in text:  # as this library and petisco write it, or nearly so
         try:
@@ -48,144 +47,226 @@ _MOMENT_END = len('"2021-12-28T14:11:47.845618')
 _join = b"".join
 
 
+@frozen
+class Envelope:
+    """An envelope that was read; a part with a problem is None.
+
+    Args:
+        info: what selects the class of the message.
+        id: the message's id.
+        occurred_on: when it occurred, in UTC.
+        attributes: builtins, or their JSON.
+        meta: read-only.
+    """
+
+    info: MessageInfo | None
+    id: UUID | None
+    occurred_on: datetime | None
+    attributes: object
+    meta: Mapping[str, object]
+
+    def builtins(self, problems: Problems, parse: Callable[[bytes, Problems], object] = parsed) -> object:
+        """Return the attributes as builtins; MISSING if a problem was noted."""
+        raw = self.attributes
+        return parse(bytes(raw), problems) if isinstance(raw, msgspec.Raw) else raw
+
+
 class MessageWire(Generic[M, H]):
     """One message class on the wire. Made once per class: what can't be carried is refused then.
 
     Args:
         cls: the message class; it has a `header` and the fields of its payload.
+        hint: the class, with its arguments if it is generic.
         info: what selects it.
         header: makes a header of an id, a UTC time and a read-only meta.
         derivation: derives the wire types.
     """
 
-    def __init__(self, cls: type[M], info: MessageInfo, header: MakeHeader[H], derivation: Derivation) -> None:
+    def __init__(
+        self, cls: type[M], hint: object, info: MessageInfo, header: MakeHeader[H], derivation: Derivation
+    ) -> None:
         self.cls: type[M] = cls
         self.info: MessageInfo = info
         self.header: MakeHeader[H] = header
         self.forbid_unknown: bool = derivation.forbid_unknown
+        self.node: AttrsNode = self._attributes_node(hint, derivation)
         self._derivation = derivation
-        self.node: AttrsNode = AttrsNode(cls, cls, forbid_unknown=self.forbid_unknown, exact=derivation.exact)
-        self.node.complete(derivation.parts(cls, cls, frozenset({"header"})), ("header",))
-        self._load: Callable[[Any, H], M] = self.node.load  # type: ignore[assignment]  # it takes the preset header too
-        self.data: type[msgspec.Struct] = _data_struct(info, self.node, meta=_FlatMeta if derivation.exact else _Meta)
-        self.envelope: type[msgspec.Struct] = msgspec.defstruct(
-            "Envelope", [("data", self.data)], gc=False, forbid_unknown_fields=self.node.exact
-        )
-        self._decode: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(self.envelope).decode
-        self._write_slowly: Callable[..., bytes] = _writer(info, self.node.fast_dump)
-        self.write: Callable[[M], bytes] = _compiled_writer(cls, info, self.node.fast_dump, self._write_slowly)
-        self._attributes = msgspec.json.Decoder(Union[self.node.struct, None])  # noqa: UP007  (known at run time only)
+        self._hint = hint
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_envelope_struct(info, self.node)).decode
+        self._write: Callable[[M], bytes] = _writer(info, self.node)
+        self.levels: float = 2 + self.node.levels
+        """How many objects and arrays `decode` reads inside one another, at most."""
 
-    def encode(self, message: M) -> bytes:
+    def _attributes_node(self, hint: object, derivation: Derivation) -> AttrsNode:
+        node = AttrsNode(
+            self.cls, hint, forbid_unknown=derivation.forbid_unknown, exact=derivation.exact, preset=("header",)
+        )
+        node.complete(derivation.parts(self.cls, hint, frozenset({"header"})))
+        return node
+
+    # from a message
+
+    def encode(self, message: M, limits: Limits = DEFAULT_LIMITS) -> bytes:
         """Return the JSON of the message.
 
-        Raises InvalidMessage where a value could not be read back.
+        Raises InvalidMessage if a value could not be read back, or the message is larger than the limits allow.
         """
         try:
-            return self.write(message)
-        except Exception:  # Refused, the encoder's, or what a user's own hook raises: the second pass tells
-            return self._carefully(message)
+            data = self._write(message)
+        except Exception:  # Refused, the encoder's, or what a user's own hook raises: the way that explains decides
+            data = self._write_explained(message)
+        if len(data) > limits.max_string or self.levels > limits.max_depth or message.header.meta:  # type: ignore[attr-defined]  # every message has it
+            problems = Problems(limits.max_problems)
+            if checked(data, limits, problems) is None:
+                raise refusal(problems)
+        return data
 
     def builtins(self, message: M) -> dict[str, Any]:
         """Return the wire form as builtins: just what a reader of the JSON sees. It raises as `encode` does."""
         made: dict[str, Any] = msgspec.json.decode(self.encode(message))
         return made
 
-    def _carefully(self, message: M) -> bytes:
+    def _write_explained(self, message: M) -> bytes:
         problems = Problems()
         try:
             attributes = self.node.write(message, "$.data.attributes", problems)
             if not problems:
-                return self._write_slowly(message, lambda _: attributes)
+                return _assembled(self.info, message.header, attributes)  # type: ignore[attr-defined]  # as above
         except RecursionError:
-            problems.add("$.data.attributes", "fewer objects inside one another", "limit")
+            problems.add("$.data.attributes", _FEWER_LEVELS, "limit")
         except (TypeError, ValueError):  # the attributes were looked at: the meta is left
             problems.add("$.data.meta", "JSON values, without lone surrogates or integers of over 4300 digits", "value")
         raise refusal(problems) from None
 
-    @property
-    def levels(self) -> float:
-        """How many objects and arrays `decode_exact` reads inside one another, at most."""
-        return 2 + self.node.levels
-
-    @cached_property
-    def tolerant(self) -> "MessageWire[M, H]":
-        """What reads all that this class admits: unknown keys unless they are forbidden, and meta of any depth.
-
-        It is another set of structs, which only the messages that have such things need.
-        """
-        derivation = Derivation(forbid_unknown=self.forbid_unknown, exact=False, converter=self._derivation.converter)
-        return MessageWire(self.cls, self.info, self.header, derivation)
+    # to a message
 
     def decode(self, data: bytes) -> M | None:
-        """Return the message of bytes that were checked; None where they are not such a message: ask `read` why."""
-        message = self.decode_exact(data)
-        return self.tolerant.decode_exact(data) if message is None else message
-
-    def decode_exact(self, data: bytes) -> M | None:
         """Return the message of bytes that have the keys of this class alone, and a meta of single values; else None.
 
-        It looks at every part of them, so that nothing goes deeper than `levels`, and nothing is skipped unseen.
+        The fast way: it looks at every part, so that nothing goes deeper than `levels`, and nothing is skipped unseen.
         """
         try:
-            wire: Any = self._decode(data).data  # type: ignore[attr-defined]  # the struct was defined with it
+            wire = self._decode(data).data
             meta, attributes = wire.meta, wire.attributes
             header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(meta) if meta else EMPTY)
-            return self._load(self.node.struct() if attributes is None else attributes, header)
-        except Exception:  # msgspec's, or whatever a validator raises: the second pass tells
+            return self.node.load(self.node.struct() if attributes is None else attributes, header)  # type: ignore[no-any-return]  # of this class
+        except Exception:  # msgspec's, or whatever a validator raises: the way that explains decides
             return None
 
-    def decode_attributes(self, raw: msgspec.Raw | bytes) -> Any:
-        """Return the struct of the attributes alone, for `build`; it raises what msgspec raises."""
-        return self._attributes.decode(raw)
+    def from_json(self, raw: str | bytes) -> M:
+        """Return the message of JSON within the default limits, or raise InvalidMessage."""
+        return attempt(lambda problems: self._of_bytes(raw, problems), DEFAULT_LIMITS)
 
-    def build(self, wire: Any, attributes: Any) -> M:
-        """Return the message of a decoded envelope; it raises what the validators raise."""
-        meta = wire.meta
-        header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(meta) if meta else EMPTY)
-        return self._load(self.node.struct() if attributes is None else attributes, header)
+    def _of_bytes(self, raw: str | bytes, problems: Problems) -> M | None:
+        data = checked(raw, DEFAULT_LIMITS, problems)
+        message = None if data is None else self.decode(data)
+        if data is None or message is not None:
+            return message
+        return self._of_envelope(opened(data, problems), problems)
 
-    def read(self, data: object, problems: Problems) -> M | None:
-        """Return the message of builtins, noting every problem; None where there are some."""
-        found = read_envelope(data, problems, forbid_unknown=self.forbid_unknown)
-        if found is None:
+    def from_dict(self, data: Mapping[str, object]) -> M:
+        """Return the message of builtins within the default limits, or raise InvalidMessage."""
+
+        def read(problems: Problems) -> M | None:
+            safe = shallow(data, DEFAULT_LIMITS, problems)
+            return self._of_envelope(read_envelope(data, problems), problems) if safe else None
+
+        return attempt(read, DEFAULT_LIMITS)
+
+    def _of_envelope(self, found: Envelope | None, problems: Problems) -> M | None:
+        if found is None or found.info is None:
             return None
-        if found.info is not None and found.info != self.info:
+        if found.info != self.info:
             problems.add("$.data", f"a {self.info}", "unknown")
             return None
-        return self.read_attributes(found, problems)
+        return self.read(found, problems)
 
-    def read_attributes(self, found: "Envelope", problems: Problems) -> M | None:
-        """Return the message of an envelope whose class is known; None where there are problems."""
-        values = self.node.read_fields(found.attributes, "$.data.attributes", problems)
-        if problems or values is None or found.id is None or found.occurred_on is None:
+    def read(self, found: Envelope, problems: Problems) -> M | None:
+        """Return the message of an envelope for this class, noting every problem; None if there are some."""
+        whole = found.id is not None and found.occurred_on is not None
+        header = self.header(found.id, found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # as just seen
+        if header is not None and isinstance(found.attributes, msgspec.Raw):
+            try:
+                return self._load_tolerantly(found.attributes, header)
+            except Exception:  # noqa: S110  # as in decode
+                pass
+        attributes = found.builtins(problems, parsed_to_explain)
+        values = None if attributes is MISSING else self.node.read_fields(attributes, "$.data.attributes", problems)
+        if problems or values is None:
             return None
-        header = self.header(found.id, found.occurred_on, found.meta)
         made = self.node.construct({**values, "header": header}, "$.data.attributes", problems)
-        return None if made is MISSING else made
+        return None if made is MISSING else made  # type: ignore[no-any-return]  # of this class
+
+    @cached_property
+    def _load_tolerantly(self) -> Callable[[msgspec.Raw, object], M]:
+        """The fast way for attributes with keys that the class doesn't have, unless they are forbidden.
+
+        It has structs of its own, which only the messages that have such keys need.
+        """
+        derivation = Derivation(forbid_unknown=self.forbid_unknown, exact=False, converter=self._derivation.converter)
+        node = self._attributes_node(self._hint, derivation)
+        decode, load = msgspec.json.Decoder(node.struct).decode, node.load
+        return lambda raw, header: load(decode(raw), header)  # type: ignore[no-any-return]  # of this class
 
 
-def _writer(info: MessageInfo, fast_dump: Function) -> Callable[..., bytes]:
-    """Return what writes the JSON of a message, or raises: all of it in one function, since each call counts.
+_FEWER_LEVELS = "fewer objects inside one another than the interpreter has room for"
 
-    It takes a message, and where it shall not be the fast one, another function that makes the attributes' struct.
+
+def attempt(read: Callable[[Problems], M | None], limits: Limits) -> M:
+    """Return what `read` makes; raise InvalidMessage with the problems that it noted if that is None.
+
+    A stack that is too short for the depth of the data is a problem like others.
     """
+    problems = Problems(limits.max_problems)
+    try:
+        message = read(problems)
+    except RecursionError:
+        problems.add("$", _FEWER_LEVELS, "limit")
+        message = None
+    if message is None:
+        raise refusal(problems)
+    return message
+
+
+def _writer(info: MessageInfo, node: AttrsNode) -> Function:
+    """Return the fast way to write the JSON of a message: one function, since each call counts.
+
+    For a class of one text it looks like this (names shortened):
+
+        def write(value):
+            if type(value) is not cls:
+                raise Refused
+            v = value.text
+            if type(v) is not str:
+                raise Refused
+            header = value.header
+            moment = encode(header.occurred_on)
+            if len(moment) != 29:
+                raise Refused
+            return join((start, encode(header.id.value), middle, moment.replace(b"T", b" ")[:27],
+                         before_attributes, encode(struct(v)), before_meta, encode(header.meta), end))
+    """
+    code = Code()
+    code.names |= {"encode": _encode, "join": _join, "Refused": Refused}
+    attributes = node.struct_of(code, "value")
+    code.add("header = value.header", "moment = encode(header.occurred_on)")
+    code.add(f"if len(moment) != {_QUOTED_LENGTH}:", "    raise Refused")  # microseconds of zero are left out
+    start, middle, before_attributes, before_meta, end = map(repr, _pieces(info))
+    code.add(
+        f"return join(({start}, encode(header.id.value), {middle}, moment.replace(b'T', b' ')[:{_MOMENT_END}], "
+        f"{before_attributes}, encode({attributes}), {before_meta}, encode(header.meta), {end}))"
+    )
+    return code.function("write", "value", about=str(info))
+
+
+def _assembled(info: MessageInfo, header: Any, attributes: object) -> bytes:  # Any: a header, which is made later
+    """Return the JSON of a message whose attributes are builtins, whatever class its time has."""
     start, middle, before_attributes, before_meta, end = _pieces(info)
-
-    def write(message: Any, dump: Function = fast_dump) -> bytes:
-        attributes, header = _encode(dump(message)), message.header
-        try:
-            moment = _encode(header.occurred_on)
-        except TypeError:  # of a subclass, such as that of a library that sets the clock for a test
-            moment = b""
-        if len(moment) != _QUOTED_LENGTH:  # microseconds of zero were left out
-            moment = _encode(header.occurred_on.isoformat("T", "microseconds"))
-        return _join((
-            start, _encode(header.id.value), middle, moment.replace(b"T", b" ")[:_MOMENT_END],
-            before_attributes, attributes, before_meta, _encode(header.meta), end,
-        ))  # fmt: skip  # in the order of the wire
-
-    return write
+    moment = _encode(header.occurred_on.isoformat(" ", "microseconds"))[:_MOMENT_END]
+    return _join((
+        start, _encode(header.id.value), middle, moment, before_attributes, _encode(attributes), before_meta,
+        _encode(header.meta), end,
+    ))  # fmt: skip  # in the order of the wire
 
 
 def _pieces(info: MessageInfo) -> tuple[bytes, bytes, bytes, bytes, bytes]:
@@ -198,46 +279,64 @@ def _pieces(info: MessageInfo) -> tuple[bytes, bytes, bytes, bytes, bytes]:
     return b'{"data":{"id":', middle, b'","attributes":', b',"meta":', b"}}"
 
 
-def _compiled_writer(
-    cls: type, info: MessageInfo, fast_dump: Function, function: Callable[..., bytes]
-) -> Callable[..., bytes]:
-    header: Any = type_of(cls, "header")
-    slots = (getattr(cls, "header", None), header.id, header.occurred_on, header.meta, VALUE)
-    return compiled_writer(fast_dump, _encode, slots, _pieces(info), function)
+_FlatMeta = Union[dict[str, Union[str, int, float, bool, None]], None]  # noqa: UP007  # msgspec takes it as it is
 
 
-_Meta = Union[dict[str, Any], None]  # noqa: UP007  (msgspec takes it as it is)
-_FlatMeta = Union[dict[str, Union[str, int, float, bool, None]], None]  # noqa: UP007  (as above)
-
-
-def _data_struct(info: MessageInfo, node: AttrsNode, *, meta: Any) -> type[msgspec.Struct]:
+def _envelope_struct(info: MessageInfo, node: AttrsNode) -> type[msgspec.Struct]:
     attributes, required = node.struct, any(part.required for part in node.parts)
     fields: list[Any] = [
         ("id", UUID), ("type", Literal[info.name]), ("type_message", Literal[info.kind]),
         ("version", Literal[info.version]), ("occurred_on", str),
-        ("attributes", attributes) if required else ("attributes", Union[attributes, None], None),  # noqa: UP007  (known at run time only)
-        ("meta", meta, None),
+        ("attributes", attributes) if required else ("attributes", Union[attributes, None], None),  # noqa: UP007  # known at run time only
+        ("meta", _FlatMeta, None),
     ]  # fmt: skip  # the keys in their order on the wire
-    return msgspec.defstruct("Data", fields, gc=False, forbid_unknown_fields=node.exact)
+    data = msgspec.defstruct("Data", fields, gc=False, forbid_unknown_fields=True)
+    return msgspec.defstruct("Envelope", [("data", data)], gc=False, forbid_unknown_fields=True)
 
 
 _encode = msgspec.json.Encoder().encode
 _KEYS = frozenset({"id", "type", "type_message", "version", "occurred_on", "attributes", "meta"})
 
 
-@frozen
-class Envelope:
-    """An envelope as the slow pass read it: a part with a problem is None."""
+class _Data(msgspec.Struct, gc=False):
+    """An envelope's data with the attributes left as they are."""
 
-    info: MessageInfo | None
-    id: UUID | None
-    occurred_on: datetime | None
-    attributes: object
-    meta: Mapping[str, object]
+    id: UUID
+    type: str
+    type_message: str
+    version: int
+    occurred_on: str
+    attributes: msgspec.Raw = msgspec.Raw(b"{}")
+    meta: dict[str, Any] | None = None
+
+
+class _ExactData(_Data, gc=False, forbid_unknown_fields=True):
+    """The same with no other keys."""
+
+
+_decode_any = msgspec.json.Decoder(msgspec.defstruct("Any", [("data", _Data)], gc=False)).decode
+_decode_exact = msgspec.json.Decoder(
+    msgspec.defstruct("Exact", [("data", _ExactData)], gc=False, forbid_unknown_fields=True)
+).decode
+
+
+def opened(data: bytes, problems: Problems, *, forbid_unknown: bool = False) -> Envelope | None:
+    """Return the parts of an envelope given as JSON that was checked, noting every problem; None if it has no parts."""
+    try:
+        found = (_decode_exact if forbid_unknown else _decode_any)(data).data
+        attributes = found.attributes if found.attributes != _NULL else {}
+        info = MessageInfo(found.type, found.version, found.type_message)
+        return Envelope(info, found.id, utc_moment(found.occurred_on), attributes, frozen_meta(found.meta))
+    except Exception:  # msgspec's: builtins tell every problem
+        builtins = parsed_to_explain(data, problems)
+    return None if builtins is MISSING else read_envelope(builtins, problems, forbid_unknown=forbid_unknown)
+
+
+_NULL = msgspec.Raw(b"null")
 
 
 def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = False) -> Envelope | None:
-    """Return the parts of an envelope given as builtins, noting every problem; None where there is none at all."""
+    """Return the parts of an envelope given as builtins, noting every problem; None if it has no parts."""
     if not isinstance(data, Mapping):
         problems.add("$", "an object", "type")
         return None
@@ -259,9 +358,9 @@ def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = Fa
 
 def _read(inner: Mapping[Any, Any], key: str, cls: type, problems: Problems) -> Any:
     if key not in inner:
-        problems.add(f"$.data.{key}", LEAVES[cls].expected, "missing")
+        problems.add(f"$.data.{key}", SCALARS[cls].expected, "missing")
         return None
-    value = LEAVES[cls].read(inner[key], f"$.data.{key}", problems)
+    value = SCALARS[cls].read(inner[key], f"$.data.{key}", problems)
     return None if value is MISSING else value
 
 

@@ -1,79 +1,93 @@
-"""Which hooks of a cattrs converter are its user's own, and neither those of cattrs nor of this library."""
+"""Which hooks of a cattrs converter are its user's own, and neither those of cattrs nor of this library.
+
+cattrs has no public way to ask who registered a hook: the private names below are the same in 24.1 to 26.2.
+"""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from cattrs import BaseConverter, Converter
+from cattrs import BaseConverter
 from cattrs.errors import StructureHandlerNotFoundError
-from cattrs.fns import identity
+from cattrs.fns import identity, raise_error
 
-from domainkit.conversion.scalars import LEAVES
+from domainkit.conversion.scalars import SCALARS
 
-Hook = Callable[..., Any]  # what it takes and returns is known at run time only
+Hook = Callable[..., Any]  # Any: what it takes and returns is known at run time only
 
-_NOT_OWN = frozenset({object, Path, *LEAVES})
 _OURS_AND_STOCK = frozenset({"cattr", "cattrs", "domainkit"})
 
 
-def own_hooks(converter: BaseConverter, cls: type) -> tuple[Hook | None, Hook | None]:
-    """Return the structure and the unstructure hook that a user registered for `cls` or a base of it, None for none.
+def own_hooks(converter: BaseConverter, hint: object) -> tuple[Hook | None, Hook | None]:
+    """Return the structure and the unstructure hook that a user registered for a type, or None.
 
-    A hook for a type that JSON or this library knows, such as `datetime`, is about another encoding, and no hook here.
+    A hook for a class counts for its subclasses, as in cattrs; one for str or another scalar counts for that alone,
+    since cattrs itself takes it for text enums as well.
+
+    Returns:
+        Functions from data to the object, and from the object to data.
     """
-    # cattrs has no public way to ask who registered a hook; the names below are the same in 24.1 to 26.2
-    return _own(converter._structure_func, cls), _own(converter._unstructure_func, cls)
+    reads = _is_own(converter._structure_func, hint) or hint_in(converter._union_struct_registry, hint)
+    writes = _is_own(converter._unstructure_func, hint)
+    return (
+        (lambda data: converter.structure(data, hint)) if reads else None,  # type: ignore[arg-type]  # cattrs takes any type
+        (lambda value: converter.unstructure(value, hint)) if writes else None,
+    )
+
+
+def hint_in(registry: Any, hint: object) -> bool:
+    """Tell whether a union is a key of a converter's own registry; a type that has no hash is none."""
+    try:
+        return hint in registry
+    except TypeError:
+        return False
+
+
+def _is_own(dispatch: Any, hint: object) -> bool:
+    """Tell whether the hook that a dispatch finds for a type is a user's, in the order in which it looks."""
+    if isinstance(hint, type):
+        registered = dispatch._single_dispatch.registry
+        base: object = next((base for base in hint.__mro__ if base in registered), object)
+        if base is not object:
+            return _is_users(registered[base]) and (base is hint or base not in SCALARS)
+    for predicate, hook, *_ in dispatch._function_dispatch._handler_pairs:
+        if getattr(predicate, "is_domainkits", False):
+            return False  # it takes what can be carried: later than a hook before it, and earlier than one after it
+        if _holds(predicate, hint):
+            return _is_users(hook)
+    return False
+
+
+def _is_users(hook: Hook) -> bool:
+    plain = isinstance(hook, type)  # as cattrs has it for paths
+    return not plain and (getattr(hook, "__module__", None) or "").partition(".")[0] not in _OURS_AND_STOCK
+
+
+def _holds(predicate: Hook, hint: object) -> bool:
+    try:
+        return bool(predicate(hint))
+    except Exception:  # cattrs takes it for a no as well
+        return False
 
 
 def writes_itself(converter: BaseConverter, cls: Any) -> bool:
-    """Tell whether a user registered a hook that writes a type that JSON or this library knows."""
+    """Tell whether a user registered a hook that writes a scalar."""
     hook = converter.get_unstructure_hook(cls, cache_result=False)
     return hook is not identity and _is_users(hook)
 
 
 def reads_itself(converter: BaseConverter, cls: Any) -> bool:
-    """Tell whether a user registered a hook that reads such a type."""
+    """Tell whether a user registered a hook that reads a scalar."""
     try:
         return _is_users(converter.get_structure_hook(cls, cache_result=False))
     except StructureHandlerNotFoundError:
         return False
 
 
-def copied(converter: Converter) -> Converter:
-    """Return a copy of the converter, with the hooks of unions too, which cattrs leaves out."""
-    made = converter.copy()
-    made._union_struct_registry.update(converter._union_struct_registry)
-    return made
-
-
-def has_own_union(converter: BaseConverter, hint: object) -> bool:
-    """Tell whether a user registered a structure hook for just this union."""
-    return hint in converter._union_struct_registry
-
-
-def _own(dispatch: Any, cls: type) -> Hook | None:
-    """Return the user's hook that the dispatch finds first, in the order in which it looks."""
-    registered = dispatch._single_dispatch.registry
-    base: type = next(base for base in cls.__mro__ if base in registered)
-    if base in _NOT_OWN:
-        return _own_by_predicate(dispatch._function_dispatch, cls) if base is object else None
-    hook: Hook = registered[base]
-    return hook if _is_users(hook) else None
-
-
-def _own_by_predicate(dispatch: Any, cls: type) -> Hook | None:
-    for predicate, hook, *_ in dispatch._handler_pairs:
-        if _holds(predicate, cls):
-            return hook if _is_users(hook) else None
-    return None
-
-
-def _is_users(hook: Hook) -> bool:
-    return (getattr(hook, "__module__", None) or "").partition(".")[0] not in _OURS_AND_STOCK
-
-
-def _holds(predicate: Hook, cls: type) -> bool:
+def knows(converter: BaseConverter, hint: Any) -> bool:
+    """Tell whether cattrs, or its user, has a way to read a type that this library can't carry."""
     try:
-        return bool(predicate(cls))
-    except Exception:  # cattrs takes it for a no as well
+        return converter.get_structure_hook(hint, cache_result=False) is not raise_error
+    except RecursionError:  # of cattrs: it is making this very hook
+        return True
+    except Exception:  # whatever cattrs raises for a type that it has no hook for
         return False

@@ -11,11 +11,6 @@ from attrs.validators import and_, ge, instance_of
 
 from domainkit.conversion.nodes import Problems
 
-try:
-    from domainkit._fast import scanned
-except ImportError:  # as in domainkit._speedups.slots
-    scanned = None  # type: ignore[assignment]  # each use below asks first
-
 _positive = and_(instance_of(int), ge(1))
 
 
@@ -95,12 +90,7 @@ def _without_escapes(data: bytes) -> bytes:
 
 
 def is_deeper(data: bytes, most: int) -> bool:
-    """Tell whether brackets outside of strings go deeper than `most`, without parsing."""
-    return _goes_deeper(data, most) if scanned is None else scanned(data)[0] > most
-
-
-def _goes_deeper(data: bytes, most: int) -> bool:
-    """Tell the same without a loop over bytes.
+    """Tell whether brackets outside of strings go deeper than `most`, without parsing or a loop over bytes.
 
     Each bracket becomes a bit, and eight of them a byte; tables tell where a byte leads, and how high it gets.
     """
@@ -129,12 +119,7 @@ _PEAKS = bytes(max(0, *_heights(block)) for block in range(256))
 
 
 def has_longer_string(data: bytes, most: int) -> bool:
-    """Tell whether a string has more than `most` bytes."""
-    return _holds_longer_string(data, most) if scanned is None else scanned(data)[1] > most
-
-
-def _holds_longer_string(data: bytes, most: int) -> bool:
-    """Tell the same, by a look at blocks that a longer one would fill."""
+    """Tell whether a string has more than `most` bytes, by a look at blocks that a longer one would fill."""
     plain = _without_escapes(data)
     block, quotes, counted = most // 2 + 1, 0, 0
     for start in range(0, len(plain), block):
@@ -164,14 +149,13 @@ _MOST_EXPLAINED = 100_000
 
 
 def parsed_to_explain(data: bytes, problems: Problems) -> object:
-    """Return the builtins of JSON that was refused, to look for the reasons; MISSING where a problem was noted.
+    """Return the builtins of JSON that was refused, to look for the reasons; MISSING if a problem was noted.
 
-    Millions of empty arrays would take seconds to build: what has that many parts is refused without a reason.
+    Millions of empty arrays would take seconds to build: JSON with that many parts is refused without a reason.
     """
     if data.count(b"[") + data.count(b"{") > _MOST_EXPLAINED:
-        return problems.add(
-            "$", f"a message without problems; with over {_MOST_EXPLAINED} parts, none is named", "limit"
-        )
+        text = f"a message without problems; with over {_MOST_EXPLAINED} parts, none is named"
+        return problems.add("$", text, "limit")
     return parsed(data, problems)
 
 

@@ -1,24 +1,31 @@
 """The wire type of a Python type: how its values look in JSON, and the way there and back.
 
-Each node knows the type that msgspec parses and checks in C (`wire`), a fast function each way (`load`, `dump`; None
-where the two forms are the same), and a slow one each way (`read`, `write`) that finds every problem with its path. The
-slow ones run only for a message that the fast ones refused.
+A node says all of it in one place, for each family of types in one file. It knows the type that msgspec parses and
+checks in C (`wire`), and two ways in each direction:
+
+- the fast way, as lines of generated functions: `load_lines` from a decoded wire value to the object, `dump_lines` back.
+  They refuse whatever is unusual, without saying why.
+- the way that explains: `read` from builtins to the object, `write` from the object to builtins. They find every
+  problem with its path, and decide where the fast way refused.
+
+Besides, a node describes its values as a JSON Schema (`schema`) and makes examples of them for tests (`samples`).
 """
 
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from types import MappingProxyType, NoneType
-from typing import Any, Final
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import msgspec
-
+from domainkit.conversion.code import Code, Function
 from domainkit.errors import Problem
 
-Function = Callable[[Any], Any]  # from a wire value to an object or back: the types are known at run time only
+if TYPE_CHECKING:
+    from domainkit.conversion.classes import Part
+
+Schema = dict[str, Any]  # Any: a part of a JSON Schema while it is made holds JSON values
 
 MISSING: Final = object()
-"""What the slow functions return for a value that has a problem."""
+"""The result of `read` and `write` for a value that has a problem."""
 
 
 class UnsupportedTypeError(TypeError):
@@ -28,24 +35,34 @@ class UnsupportedTypeError(TypeError):
 
 
 class Refused(Exception):
-    """A fast `dump` met something unusual: the slow one decides."""
+    """The fast way met something unusual: the way that explains decides."""
 
 
 class Problems(list[Problem]):
-    """The problems found so far; no more than a limit of them is kept, so that no input makes it long."""
+    """The problems found so far, up to a limit, so that no input makes the list long.
 
-    def __init__(self, limit: int = 100) -> None:
+    Args:
+        limit: how many are kept.
+        native: whether objects are read too, and not only their form in JSON: a UUID where its text belongs.
+    """
+
+    def __init__(self, limit: int = 100, *, native: bool = False) -> None:
         super().__init__()
         self.limit = limit
+        self.native = native
+        self.causes: dict[int, Exception] = {}
+        """The exception behind a problem, by the problem's place in the list, if there is one."""
 
     @property
     def full(self) -> bool:
         """Whether there is no use in looking for more."""
         return len(self) >= self.limit
 
-    def add(self, path: str, expected: str, code: str) -> object:
+    def add(self, path: str, expected: str, code: str, cause: Exception | None = None) -> object:
         """Note a problem, and return MISSING."""
         if not self.full:
+            if cause is not None:
+                self.causes[len(self)] = cause
             self.append(Problem(path, expected, code))
         return MISSING
 
@@ -63,47 +80,104 @@ _KINDS: Mapping[type, str] = MappingProxyType(
 )
 
 
+class Schemas(Protocol):
+    """The JSON Schema document that is being made; see `domainkit.formats`."""
+
+    draft_07: bool
+
+    def schema(self, node: "Node") -> Schema:
+        """Return the schema of a node: a new one, or a reference."""
+
+    def about(self, hint: object) -> Schema:
+        """Return the title and the description of a class."""
+
+    def named(self, hint: object, make: Callable[[], Schema], form: tuple[str, ...] = ()) -> Schema:
+        """Return a reference to the definition of a type, made once; `form` tells definitions of one type apart."""
+
+    def fields(self, parts: Iterable["Part"], *, closed: bool, tag: tuple[str, str] | None) -> Schema:
+        """Return the schema of an object with a property for each field."""
+
+    def constrained(self, node: "Node", rule: object) -> Schema:
+        """Return the schema of a node with the keywords of a validator or a `msgspec.Meta`."""
+
+
+class Samples(Protocol):
+    """The examples for a test that are being made; see `domainkit.testing.strategies`."""
+
+    st: Any  # Any: the module hypothesis.strategies, which is an extra
+
+    def of(self, node: "Node") -> Any:  # Any: hypothesis' strategies
+        """Return the strategy of a node."""
+
+    def made(self, cls: type, fields: Mapping[str, Any]) -> Any:  # Any: as above
+        """Return the strategy for what the constructor makes of these fields, without what it refuses."""
+
+    def constrained(self, node: "Node", rule: object) -> Any:  # Any: as above
+        """Return the strategy of a node whose values meet a validator or a `msgspec.Meta`."""
+
+
 class Node:
-    """One wire type.
+    """One wire type. A subclass gives the fast way as lines, or overrides `load` and `dump`.
 
     Attributes:
         wire: the type that msgspec decodes into.
         expected: the type in words, for problems.
         kinds: the JSON kinds that it reads.
-        wire_classes: the exact classes of its decoded wire values, where the wire is not the object.
+        wire_classes: the exact classes of its decoded wire values; none if they may be any.
         object_classes: the exact classes of its objects.
-        load: from a wire value to the object; None where they are the same.
-        dump: from an object to the wire value, or Refused; never None.
-        shape: the wire type without what is inside of it: what constraints are about.
+        same: whether a decoded wire value is the object.
         levels: how many objects and arrays a wire value has inside one another, at most; a leaf has none.
-        guard: a Python expression over `{v}`, true where the object is its own wire value; None where a call is needed.
     """
 
-    wire: Any  # a type, as msgspec takes it
+    wire: Any  # Any: a type, as msgspec takes it
     expected: str
     kinds: frozenset[str]
     wire_classes: tuple[type, ...]
     object_classes: tuple[type, ...]
-    load: Function | None = None
-    guard: str | None = None
+    same: bool = False
     levels: float = 0
-
-    _shape: Any = None  # a type, where it is not the wire type
 
     @property
     def shape(self) -> Any:
-        return self.wire if self._shape is None else self._shape
+        """The wire type without what is inside of it: what constraints are about."""
+        return self.wire
 
-    def dump(self, value: Any) -> Any:
-        """Return the wire value of `value`, or raise Refused."""
-        raise NotImplementedError
+    def load_lines(self, code: Code, wire: str) -> str:
+        """Add the lines that look at the wire value `wire`, and return the expression of its object."""
+        return f"{code.name(self.load, 'load')}({wire})"
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        """Add the lines that look at the object `value`, and return the expression of its wire value."""
+        return f"{code.name(self.dump, 'dump')}({value})"
+
+    @cached_property
+    def load(self) -> Function:
+        """The fast way from a decoded wire value to the object; it raises Refused, or what a constructor raises."""
+        code = Code()
+        code.add(f"return {self.load_lines(code, 'wire')}")
+        return code.function("load", "wire", about=self.expected)
+
+    @cached_property
+    def dump(self) -> Function:
+        """The fast way from an object to its wire value, or Refused."""
+        code = Code()
+        code.add(f"return {self.dump_lines(code, 'value')}")
+        return code.function("dump", "value", about=self.expected)
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
-        """Return the object for builtins that came from JSON; MISSING where problems were noted."""
+        """Return the object for builtins that came from JSON; MISSING if problems were noted."""
         raise NotImplementedError
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
-        """Return the wire value of any object; MISSING where problems were noted."""
+        """Return the builtins for any object; MISSING if problems were noted."""
+        raise NotImplementedError
+
+    def schema(self, schemas: Schemas) -> Schema:
+        """Return the JSON Schema of the values."""
+        raise NotImplementedError
+
+    def samples(self, samples: Samples) -> Any:
+        """Return a hypothesis strategy for the values."""
         raise NotImplementedError
 
     def wrong_type(self, path: str, problems: Problems) -> object:
@@ -111,82 +185,31 @@ class Node:
         return problems.add(path, self.expected, "type")
 
 
-class Leaf(Node):
-    """A value that msgspec reads and writes natively."""
-
-    def __init__(self, cls: type, *, kinds: str, expected: str, extra_guard: str = "") -> None:
-        self.cls = self.wire = cls
-        self.expected = expected
-        self.kinds = frozenset(kinds.split())
-        self.wire_classes = self.object_classes = (cls,)
-        self.guard = class_guard(cls) + extra_guard
-
-    def dump(self, value: Any) -> Any:
-        if type(value) is not self.cls or self.refusal(value) is not None:
-            raise Refused
-        return value
-
-    def read(self, data: object, path: str, problems: Problems) -> Any:
-        if json_kind(data) not in self.kinds:
-            return self.wrong_type(path, problems)
-        try:
-            value = self.parse(data)
-        except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
-            return problems.add(path, self.expected, "value")
-        reason = self.refusal(value)
-        return value if reason is None else problems.add(path, reason, "value")
-
-    def parse(self, data: Any) -> Any:
-        """Return the object of data of a right kind; it raises what the parser raises."""
-        return msgspec.convert(data, self.wire)
-
-    def write(self, value: object, path: str, problems: Problems) -> Any:
-        plain = self.plain(value)
-        if plain is MISSING:
-            return self.wrong_type(path, problems)
-        reason = self.refusal(plain)
-        return plain if reason is None else problems.add(path, reason, "value")
-
-    def plain(self, value: object) -> Any:
-        """Return `value` as an instance of exactly this class; MISSING where it is something else."""
-        if type(value) is self.cls:
-            return value
-        if self.cls not in _REBUILD or not isinstance(value, self.cls) or isinstance(value, bool | datetime):
-            return MISSING
-        return _REBUILD[self.cls](value)
-
-    def refusal(self, value: Any) -> str | None:  # noqa: ARG002  (subclasses look at it)
-        """Return what is expected, where a value of the right class can't be written so that it is read back."""
-        return None
+def refuse_unless(code: Code, condition: str) -> None:
+    """Add the lines that refuse a value for which the condition is false."""
+    code.add(f"if not ({condition}):", f"    raise {code.name(Refused, 'Refused')}")
 
 
-def class_guard(cls: type) -> str:
-    """Return the guard that asks for just this class, and nothing more."""
-    return "type({v}) is " + cls.__name__
+class ByHand(Node):
+    """A node that has no fast way of its own: any JSON, looked at by the way that explains."""
+
+    wire = Any
+    wire_classes = ()
+    levels = float("inf")
+    load_lines, dump_lines = Node.load_lines, Node.dump_lines  # also beside another base
+
+    @cached_property
+    def load(self) -> Function:
+        """Read builtins, or raise Refused."""
+        return lambda data: _or_refused(self.read(data, "$", Problems(1)))
+
+    @cached_property
+    def dump(self) -> Function:
+        """Write builtins, or raise Refused."""
+        return lambda value: _or_refused(self.write(value, "$", Problems(1)))
 
 
-_day = date.fromordinal  # kept here, since test libraries that set the clock put another class in its place
-_REBUILD: Final[Mapping[type, Function]] = MappingProxyType(
-    {
-        str: str.__str__,
-        int: int.__int__,
-        float: float.__float__,
-        bytes: lambda value: bytes(memoryview(value)),
-        UUID: lambda value: UUID(int=value.int),
-        date: lambda value: _day(value.toordinal()),
-        time: lambda value: time(
-            value.hour, value.minute, value.second, value.microsecond, tzinfo=value.tzinfo, fold=value.fold
-        ),
-        timedelta: lambda value: timedelta(value.days, value.seconds, value.microseconds),
-    }
-)
-"""How to make a plain value of an instance of a subclass: the encoder takes plain ones."""
-
-
-def loader(node: Node) -> Function:
-    """Return the fast way from wire to object, also where they are the same."""
-    return node.load if node.load is not None else _same
-
-
-def _same(value: Any) -> Any:
-    return value
+def _or_refused(found: object) -> object:
+    if found is MISSING:
+        raise Refused
+    return found

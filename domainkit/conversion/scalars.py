@@ -1,151 +1,256 @@
-"""The wire types of what JSON, or text in JSON, holds in one piece: numbers, text, times, ids, enums, literals."""
+"""The wire types of what JSON, or text in JSON, holds in one piece: numbers, text, times, ids, enums, literals.
+
+To add a scalar, add a row to `SCALARS`: that is all that messages, converters, schemas and strategies need.
+"""
 
 import enum
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from types import MappingProxyType, NoneType
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
+import msgspec
+
+from domainkit.conversion.code import Code, Function
 from domainkit.conversion.nodes import (
     MISSING,
-    Function,
-    Leaf,
     Node,
     Problems,
-    Refused,
+    Samples,
+    Schema,
+    Schemas,
     UnsupportedTypeError,
     json_kind,
+    refuse_unless,
 )
-from domainkit.conversion.times import QUARTERS, load_datetime, load_time, load_timedelta, whole_minutes
+
+_NO_REFUSAL: Function = lambda _: None  # noqa: E731  # a default that takes any value
 
 
-class FloatLeaf(Leaf):
-    """A float: finite, since JSON has no NaN; an int may stand for it, as type checkers allow."""
+class Scalar(Node):
+    """A value in one piece, described by a row of the table below.
+
+    Args:
+        cls: the class of the objects.
+        kinds: the JSON kinds that it reads, separated by spaces.
+        expected: the type in words.
+        schema: its JSON Schema.
+        samples: makes a strategy of the module `hypothesis.strategies`.
+        load: makes the object of text, if msgspec doesn't; it raises for any other text.
+        guard: a condition over `{v}`, besides that on the class, which is true for what can be read back.
+        refusal: the same for the way that explains: what is expected instead, or None.
+        rebuild: makes a plain value of an instance of a subclass, since the encoder takes plain ones.
+        excluded: a subclass whose instances are no values of the class: True is no number, and a moment is no day.
+        sure: whether an instance of the class can always be read back, or the encoder itself refuses it.
+    """
+
+    def __init__(
+        self,
+        cls: type,
+        *,
+        kinds: str,
+        expected: str,
+        schema: Schema,
+        samples: Callable[[Any], Any],  # Any: hypothesis' own, which is an extra
+        load: Function | None = None,
+        guard: str = "",
+        refusal: Function = _NO_REFUSAL,
+        rebuild: Function | None = None,
+        excluded: type = NoneType,
+        sure: bool = False,
+    ) -> None:
+        self.cls = cls
+        self.wire: Any = cls if load is None else str
+        self.expected = expected
+        self.kinds = frozenset(kinds.split())
+        self.wire_classes: tuple[type, ...] = (self.wire,)
+        self.object_classes: tuple[type, ...] = (cls,)
+        self.same = load is None
+        self.sure = sure
+        self._schema, self._samples = schema, samples
+        self._load, self._guard, self._refusal, self._rebuild = load, guard, refusal, rebuild
+        self._excluded = excluded
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        return wire if self._load is None else f"{code.name(self._load, 'load')}({wire})"
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        condition = f"type({value}) is {code.name(self.cls, 'cls')}"
+        if self._guard:
+            code.names.update(_GUARD_NAMES)
+            condition += f" and ({self._guard.format(v=value)})"
+        refuse_unless(code, condition)
+        return value
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if json_kind(data) not in self.kinds:
+            return self._native(data, path, problems)
+        if type(data) is not self.wire or self._load is not None:
+            try:
+                data = self.parse(data)
+            except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
+                return problems.add(path, self.expected, "value")
+        reason = self._refusal(data)
+        return data if reason is None else problems.add(path, reason, "value")
+
+    def _native(self, data: object, path: str, problems: Problems) -> Any:
+        """Return data that is the object already, where that is allowed."""
+        value = self.plain(data) if problems.native else MISSING
+        return self.wrong_type(path, problems) if value is MISSING else self._sound(value, path, problems)
+
+    def _sound(self, value: Any, path: str, problems: Problems) -> Any:
+        reason = self._refusal(value)
+        return value if reason is None else problems.add(path, reason, "value")
+
+    def parse(self, data: Any) -> Any:
+        """Return the object for data of a right kind; it raises what the parser raises."""
+        return msgspec.convert(data, self.wire) if self._load is None else self._load(data)
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        plain = self.plain(value)
+        if plain is MISSING:
+            return self.wrong_type(path, problems)
+        sound = self._sound(plain, path, problems)
+        return sound if sound is MISSING else msgspec.to_builtins(sound)
+
+    def plain(self, value: object) -> Any:
+        """Return `value` as an instance of exactly this class; MISSING if it is something else."""
+        if type(value) is self.cls:
+            return value
+        if self._rebuild is None or not isinstance(value, self.cls) or isinstance(value, self._excluded):
+            return MISSING
+        return self._rebuild(value)
+
+    def schema(self, schemas: Schemas) -> Schema:  # noqa: ARG002  # the same in every document
+        return dict(self._schema)
+
+    def samples(self, samples: Samples) -> Any:
+        return self._samples(samples.st)
+
+
+class _Float(Scalar):
+    """A float; an int may stand for it, as type checkers allow, if a float equals it."""
+
+    def __init__(self, cls: type, **options: Any) -> None:  # Any: those of Scalar
+        super().__init__(cls, **options)
+        self.wire, self.wire_classes, self.same = int | float, (int, float), False
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        return f"({wire} if type({wire}) is float else {code.name(_exact_float, 'exact')}({wire}))"
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        refuse_unless(code, self._guard.format(v=value))
+        return value
+
+    def parse(self, data: Any) -> Any:
+        return data if type(data) is float else _exact_float(data)
 
     def plain(self, value: object) -> Any:
         return value if type(value) is int else super().plain(value)
 
-    def refusal(self, value: Any) -> str | None:
-        try:
-            exact = float(value) == value  # NaN differs from itself
-        except OverflowError:
-            exact = False
-        return None if exact and abs(value) != math.inf else "a finite number that a float holds exactly"
+
+def _exact_float(number: int) -> float:
+    if float(number) != number:
+        raise ValueError("no float equals this integer")
+    return float(number)
 
 
-class TextLeaf(Leaf):
-    """A str: without lone surrogates, which UTF-8 can't carry."""
-
-    def parse(self, data: Any) -> Any:
-        return str.__str__(data)
-
-    def refusal(self, value: Any) -> str | None:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return "text without lone surrogates"
-        return None
-
-    def dump(self, value: Any) -> Any:
-        if type(value) is not str:
-            raise Refused
-        return value  # the encoder itself refuses surrogates
+def _float_refusal(value: float) -> str | None:
+    try:
+        exact = float(value) == value  # NaN differs from itself
+    except OverflowError:
+        exact = False
+    return None if exact and abs(value) != math.inf else "a finite number that a float holds exactly"
 
 
-class IntLeaf(Leaf):
-    """An int of up to 4,300 digits: the most that CPython converts from text by default."""
-
-    def refusal(self, value: Any) -> str | None:
-        return None if abs(value) < _INT_LIMIT else "an int of at most 4300 digits"
-
-    def dump(self, value: Any) -> Any:
-        if type(value) is not int:
-            raise Refused
-        return value  # the encoder itself refuses more digits
+def _text_refusal(value: str) -> str | None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "text without lone surrogates"
+    return None
 
 
 _INT_LIMIT = 10**4300
+"""CPython converts no longer text by default."""
+
+# Times: text is looked at before msgspec, which rounds a fraction of a second that goes further than Python's.
+
+_LONGER = re.compile(r"\.[0-9]{6}0*[1-9]", re.ASCII)
+_SECONDS = re.compile(r"\.[0-9]{1,6}0*[Ss]", re.ASCII)
+_AFTER_SIX_DIGITS = "Zz+-"  # or nothing, which is in any text
+_combine, _day = datetime.combine, date.fromordinal  # kept, since test libraries that set the clock replace the classes
+
+decode_moment: Callable[[str], datetime] = msgspec.json.Decoder(datetime).decode
+"""Reads a datetime in quotes. It is made once: `msgspec.convert` takes three times as long, and test libraries that set
+the clock put another class in the place of `datetime`.
+
+A quote in the text ends what is read too early; a backslash is for the caller to find, since it would be an escape.
+"""
+_decode_aware: Callable[[str], datetime] = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)]).decode
 
 
-class ClockLeaf(Leaf):
-    """A time or a duration: text, whose fraction of a second goes no further than Python's microseconds.
+def whole_minutes(moment: datetime | time) -> bool:
+    """Tell whether the offset from UTC is one that RFC 3339 can write."""
+    offset = moment.utcoffset()
+    return offset is not None and offset.seconds % 60 == 0 and offset.microseconds == 0
 
-    msgspec rounds a longer fraction, so that the text is looked at first.
+
+_QUARTERS = frozenset(timezone(timedelta(minutes=minutes)) for minutes in range(-12 * 60, 14 * 60 + 1, 15))
+"""The offsets of today's time zones: to look one up takes a fifth of the time that it takes to ask and calculate."""
+
+
+def _refuse_inexact(text: str) -> None:
+    if _LONGER.search(text) or "\\" in text:
+        raise ValueError("a fraction of a second has six digits at most, and no time has a backslash")
+
+
+def load_moment(text: str, decode: Callable[[str], datetime] = decode_moment) -> datetime:
+    """Return the datetime that is written as `text` (RFC 3339; the offset may be absent).
+
+    Raises ValueError or DecodeError if it is none, or one finer than a microsecond.
     """
-
-    def __init__(self, cls: type, load: Function, *, expected: str, extra_guard: str = "") -> None:
-        super().__init__(cls, kinds="str", expected=expected, extra_guard=extra_guard)
-        self.wire, self.wire_classes = str, (str,)
-        self.load = load
-
-    def parse(self, data: Any) -> Any:
-        return self.load(data)  # type: ignore[misc]  # set above
+    if text[26:27] not in _AFTER_SIX_DIGITS or "\\" in text:
+        _refuse_inexact(text)
+    return decode(f'"{text}"')
 
 
-_combine = datetime.combine  # kept here, since test libraries that set the clock put another class in its place
+def load_datetime(text: str) -> datetime:
+    """Return the datetime that is written as `text` (RFC 3339, with an offset); it raises as `load_moment` does."""
+    return load_moment(text, _decode_aware)
 
 
-class DatetimeLeaf(ClockLeaf):
-    """A timezone-aware datetime, written with its offset (RFC 3339)."""
-
-    def refusal(self, value: Any) -> str | None:
-        return None if whole_minutes(value) else "a datetime with an offset of whole minutes from UTC"
-
-    def plain(self, value: object) -> Any:
-        if type(value) is self.cls:
-            return value
-        return _combine(value.date(), value.timetz()) if isinstance(value, datetime) else MISSING
+def load_time(text: str) -> time:
+    """Return the time that is written as `text` (RFC 3339); ValueError for anything else."""
+    if text[15:16].isdigit():
+        _refuse_inexact(text)
+    return msgspec.convert(text, time)
 
 
-class TimeLeaf(ClockLeaf):
-    """A time of day, naive or with a fixed offset."""
-
-    def refusal(self, value: Any) -> str | None:
-        if value.tzinfo is None or whole_minutes(value):
-            return None
-        return "a time without a time zone, or with an offset of whole minutes from UTC"
+def load_timedelta(text: str) -> timedelta:
+    """Return the duration that is written as `text` (ISO 8601: days, hours, minutes, seconds); ValueError otherwise."""
+    if "." in text and not _SECONDS.search(text):
+        raise ValueError("seconds alone have a fraction, of six digits at most")
+    return msgspec.convert(text, timedelta)
 
 
-class DecimalLeaf(Node):
-    """A finite Decimal, written as text so that no digit is lost."""
+def _datetime_refusal(value: datetime) -> str | None:
+    if value.utcoffset() is None:
+        return "a datetime with an offset from UTC; give it a time zone, such as datetime.now(UTC)"
+    return None if whole_minutes(value) else "a datetime with an offset of whole minutes from UTC"
 
-    wire = str
-    expected = 'a decimal number as text, such as "12.50"'
-    kinds = frozenset({"str"})
-    wire_classes = (str,)
-    object_classes = (Decimal,)
-    guard = "type({v}) is Decimal and {v}.is_finite()"
 
-    def __init__(self) -> None:
-        self.load = load_decimal
-
-    def dump(self, value: Any) -> Any:
-        if type(value) is not Decimal or not value.is_finite():
-            raise Refused
-        return value  # the encoder writes it as text
-
-    def read(self, data: object, path: str, problems: Problems) -> Any:
-        if not isinstance(data, str):
-            return self.wrong_type(path, problems)
-        try:
-            return load_decimal(data)
-        except (ValueError, InvalidOperation):
-            return problems.add(path, self.expected, "value")
-
-    def write(self, value: object, path: str, problems: Problems) -> Any:
-        if not isinstance(value, Decimal):
-            return problems.add(path, "Decimal", "type")
-        return Decimal(value) if value.is_finite() else problems.add(path, "a finite Decimal", "value")
+def _time_refusal(value: time) -> str | None:
+    sound = value.tzinfo is None or whole_minutes(value)
+    return None if sound else "a time without a time zone, or with an offset of whole minutes from UTC"
 
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]{1,9})?", re.ASCII)
-
-
-new_decimal: Callable[[str], Decimal] = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN).create_decimal
+_new_decimal: Callable[[str], Decimal] = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN).create_decimal
 """Returns what `Decimal(text)` does, in four fifths of its time; for exponents out of all bounds, something else."""
 
 
@@ -159,34 +264,148 @@ def load_decimal(text: str) -> Decimal:
     return value
 
 
-class EnumLeaf(Leaf):
+class _Decimal(Scalar):
+    """A finite Decimal, as text so that no digit is lost."""
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        made = code.variable("decimal")
+        code.add(f"{made} = {code.name(_new_decimal, 'new_decimal')}({wire})")
+        with code.block(f"if str({made}) != {wire} or not {made}.is_finite():"):
+            code.add(f"{made} = {code.name(load_decimal, 'load_decimal')}({wire})")
+        return made
+
+    def parse(self, data: Any) -> Any:
+        try:
+            return load_decimal(data)
+        except InvalidOperation as error:
+            raise ValueError("no decimal number") from error
+
+
+# Patterns beside the formats: draft 2020-12 leaves it to the reader whether formats are asserted. `(?!\n)`: a `$` alone
+# matches before a line end in the validators of some languages, Python's among them.
+_END: Final = r"$(?!\n)"
+DATE_PATTERN: Final = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+TIME_PATTERN: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_CLOCK: Final = rf"{TIME_PATTERN}(?:\.[0-9]{{1,6}})?"
+_OFFSET: Final = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+_T_SECONDS: Final = r"T(?:[0-9]{1,4}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2})(?:\.[0-9]{1,6})?S"
+
+
+def _text(pattern: str, **more: str) -> Schema:
+    return {"type": "string", **more, "pattern": f"^{pattern}{_END}"}
+
+
+def _moments(st: Any) -> Any:
+    offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+    return st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 28), timezones=st.just(UTC) | offsets)  # noqa: DTZ001  # bounds are naive
+
+
+SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
+    str: Scalar(
+        str, kinds="str", expected="str", sure=True, load=None, rebuild=str.__str__, refusal=_text_refusal,
+        schema={"type": "string"}, samples=lambda st: st.text(st.characters(exclude_categories=["Cs"])),
+    ),
+    int: Scalar(
+        int, kinds="int", expected="int", sure=True, rebuild=int.__int__, excluded=bool,
+        refusal=lambda value: None if abs(value) < _INT_LIMIT else "an int of at most 4300 digits",
+        schema={"type": "integer"}, samples=lambda st: st.integers(),
+    ),
+    bool: Scalar(
+        bool, kinds="bool", expected="bool", sure=True,
+        schema={"type": "boolean"}, samples=lambda st: st.booleans(),
+    ),
+    float: _Float(
+        float, kinds="int float", expected="float", rebuild=float.__float__, refusal=_float_refusal,
+        guard="type({v}) is float and {v} - {v} == 0.0 or type({v}) is int and -9007199254740992 <= {v} <= 9007199254740992",
+        schema={"type": "number"}, samples=lambda st: st.floats(allow_nan=False, allow_infinity=False),
+    ),
+    NoneType: Scalar(
+        NoneType, kinds="null", expected="None", sure=True,
+        schema={"type": "null"}, samples=lambda st: st.none(),
+    ),
+    UUID: Scalar(
+        UUID, kinds="str", expected="a UUID", sure=True, rebuild=lambda value: UUID(int=value.int),
+        schema=_text("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", format="uuid"), samples=lambda st: st.uuids(),
+    ),
+    bytes: Scalar(
+        bytes, kinds="str", expected="bytes as base64 text", sure=True, rebuild=lambda value: bytes(memoryview(value)),
+        schema=_text(
+            "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", contentEncoding="base64"
+        ), samples=lambda st: st.binary(),
+    ),
+    date: Scalar(
+        date, kinds="str", expected="a date, such as 2021-12-28", sure=True, excluded=datetime,
+        rebuild=lambda value: _day(value.toordinal()),
+        schema=_text(DATE_PATTERN, format="date"), samples=lambda st: st.dates(),
+    ),
+    datetime: Scalar(
+        datetime, kinds="str", load=load_datetime,
+        expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
+        guard="type({v}.tzinfo) is timezone and {v}.tzinfo in quarters or whole_minutes({v})", refusal=_datetime_refusal,
+        rebuild=lambda value: _combine(value.date(), value.timetz()),
+        schema=_text(f"{DATE_PATTERN}T{_CLOCK}{_OFFSET}", format="date-time"), samples=_moments,
+    ),
+    # the format `time` asks for an offset, and the format `duration` knows neither a sign nor fractions (RFC 3339)
+    time: Scalar(
+        time, kinds="str", load=load_time, expected="a time, such as 14:11:47, to the microsecond",
+        guard="{v}.tzinfo is None or whole_minutes({v})", refusal=_time_refusal,
+        rebuild=lambda value: time(
+            value.hour, value.minute, value.second, value.microsecond, tzinfo=value.tzinfo, fold=value.fold
+        ),
+        schema=_text(f"{_CLOCK}{_OFFSET}?"), samples=lambda st: st.times(),
+    ),
+    timedelta: Scalar(
+        timedelta, kinds="str", load=load_timedelta, expected="a duration, such as P1DT2.5S, to the microsecond",
+        sure=True, rebuild=lambda value: timedelta(value.days, value.seconds, value.microseconds),
+        schema=_text(f"-?P(?:[0-9]{{1,9}}D(?:{_T_SECONDS})?|{_T_SECONDS})"), samples=lambda st: st.timedeltas(),
+    ),
+    # a long exponent is read in just the form that Decimal itself writes
+    Decimal: _Decimal(
+        Decimal, kinds="str", load=load_decimal, expected='a decimal number as text, such as "12.50"',
+        guard="{v}.is_finite()", rebuild=Decimal,
+        refusal=lambda value: None if value.is_finite() else "a finite Decimal",
+        schema=_text(r"-?(?:[0-9]+(?:\.[0-9]+)?(?:E[+-][0-9]{1,9})?|(?:0|[1-9](?:\.[0-9]+)?)E[+-][1-9][0-9]{9,17})"),
+        samples=lambda st: st.decimals(allow_nan=False, allow_infinity=False),
+    ),
+})  # fmt: skip  # one table, as it is read
+"""The scalars, by class."""
+
+_GUARD_NAMES: Final[Mapping[str, object]] = MappingProxyType(
+    {"timezone": timezone, "quarters": _QUARTERS, "whole_minutes": whole_minutes}
+)
+"""The names that the guards above use besides builtins."""
+
+
+class EnumNode(Scalar):
     """A member of an Enum, written as its value."""
 
     def __init__(self, cls: type[enum.Enum], kinds: str) -> None:
-        super().__init__(cls, kinds=kinds, expected=f"a {cls.__qualname__}")
+        super().__init__(cls, kinds=kinds, expected=f"a {cls.__qualname__}", schema={}, samples=_NO_REFUSAL)
         self.options = tuple(member.value for member in cls)
-        self.guard = None  # it would have to name the class
-        if getattr(cls, "_boundary_", None) is enum.CONFORM:  # a Flag that drops bits: any, up to Python 3.11.3
-            self.wire, self.wire_classes, self.load = int, (int,), _exactly(cls)
+        if issubclass(cls, enum.Flag):  # Python reads a negative number as all other bits, and may drop some
+            self.wire, self.wire_classes, self.same, self._load = int, (int,), False, _exact_flag(cls)
 
-    def parse(self, data: Any) -> Any:
-        return super().parse(data) if self.load is None else self.load(data)
+    def schema(self, schemas: Schemas) -> Schema:
+        return schemas.named(self.cls, lambda: {"enum": list(self.options)})
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.sampled_from(list(self.cls))  # type: ignore[call-overload]  # an Enum is iterable
 
 
-def _exactly(cls: type[enum.Enum]) -> Function:
-    """Return what reads a Flag whose bits are all known, and drops none."""
-
-    def load(number: int) -> enum.Enum:
+def _exact_flag(cls: type[enum.Flag]) -> Function:
+    def load(number: int) -> enum.Flag:
         found = cls(number)
         if found.value != number:
-            raise ValueError("unknown bits")
+            raise ValueError("unknown bits, or a negative number")
         return found
 
     return load
 
 
-class LiteralLeaf(Node):
+class LiteralNode(Node):
     """One of some texts, integers or None."""
+
+    same = True
 
     def __init__(self, options: tuple[object, ...]) -> None:
         self.options = options
@@ -194,37 +413,40 @@ class LiteralLeaf(Node):
         self.expected = " or ".join(map(repr, options))
         self.kinds = frozenset(json_kind(option) for option in options)
         self.wire_classes = self.object_classes = tuple({type(option) for option in options})
+        self._admitted = frozenset((type(option), option) for option in options)
 
-    def _admits(self, value: object) -> bool:
-        return any(type(value) is type(option) and value == option for option in self.options)
+    def load_lines(self, code: Code, wire: str) -> str:  # noqa: ARG002  # msgspec has checked it
+        return wire
 
-    def dump(self, value: Any) -> Any:
-        if not self._admits(value):
-            raise Refused
+    def dump_lines(self, code: Code, value: str) -> str:
+        refuse_unless(code, f"(type({value}), {value}) in {code.name(self._admitted, 'admitted')}")
         return value
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
-        if json_kind(data) not in self.kinds:
+        if type(data) not in self.object_classes:
             return self.wrong_type(path, problems)
-        return data if self._admits(data) else problems.add(path, self.expected, "value")
+        return data if (type(data), data) in self._admitted else problems.add(path, self.expected, "value")
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
-        if type(value) not in self.object_classes:
-            return self.wrong_type(path, problems)
-        return value if self._admits(value) else problems.add(path, self.expected, "value")
+    write = read
+
+    def schema(self, schemas: Schemas) -> Schema:  # noqa: ARG002  # the same in every document
+        return {"const": self.options[0]} if len(self.options) == 1 else {"enum": list(self.options)}
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.sampled_from(self.options)
 
 
-def literal_leaf(options: tuple[object, ...], where: str) -> Node:
+def literal_node(options: tuple[object, ...], where: str) -> Node:
     """Return the node of a Literal; `where` names the class and field that has it."""
     if any(type(option) not in (str, int, NoneType) for option in options):
         raise UnsupportedTypeError(
             f"{where}: a Literal may hold str, int and None on the wire; use an Enum for the rest"
         )
     _refuse_long(options, where)
-    return LiteralLeaf(options)
+    return LiteralNode(options)
 
 
-def enum_leaf(cls: type[enum.Enum], where: str) -> Node:
+def enum_node(cls: type[enum.Enum], where: str) -> Node:
     """Return the node of an Enum; `where` names the class and field that has it."""
     values = tuple(member.value for member in cls)
     kinds = {json_kind(value) if type(value) in (str, int) else "other" for value in values}
@@ -234,49 +456,9 @@ def enum_leaf(cls: type[enum.Enum], where: str) -> Node:
             "to be told apart in JSON"
         )
     _refuse_long(values, where)
-    return EnumLeaf(cls, kinds.pop())
+    return EnumNode(cls, kinds.pop())
 
 
 def _refuse_long(options: tuple[object, ...], where: str) -> None:
     if any(isinstance(option, int) and not -(2**63) <= option < 2**63 for option in options):
         raise UnsupportedTypeError(f"{where}: an integer of an Enum or a Literal has 64 bits at most; use text")
-
-
-LEAVES: Final[Mapping[object, Node]] = MappingProxyType(
-    {
-        str: TextLeaf(str, kinds="str", expected="str"),
-        int: IntLeaf(int, kinds="int", expected="int"),
-        bool: Leaf(bool, kinds="bool", expected="bool"),
-        float: FloatLeaf(
-            float,
-            kinds="int float",
-            expected="float",
-            extra_guard=" and {v} - {v} == 0.0 or type({v}) is int and -9007199254740992 <= {v} <= 9007199254740992",
-        ),
-        NoneType: Leaf(NoneType, kinds="null", expected="None"),
-        UUID: Leaf(UUID, kinds="str", expected="a UUID"),
-        bytes: Leaf(bytes, kinds="str", expected="bytes as base64 text"),
-        date: Leaf(date, kinds="str", expected="a date, such as 2021-12-28"),
-        datetime: DatetimeLeaf(
-            datetime,
-            load_datetime,
-            expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
-            extra_guard=" and (type({v}.tzinfo) is timezone and {v}.tzinfo in quarters or whole_minutes({v}))",
-        ),
-        time: TimeLeaf(
-            time,
-            load_time,
-            expected="a time, such as 14:11:47, to the microsecond",
-            extra_guard=" and ({v}.tzinfo is None or whole_minutes({v}))",
-        ),
-        timedelta: ClockLeaf(timedelta, load_timedelta, expected="a duration, such as P1DT2.5S, to the microsecond"),
-        Decimal: DecimalLeaf(),
-    }
-)
-
-GUARD_NAMES: Final[Mapping[str, object]] = MappingProxyType({
-    "str": str, "int": int, "bool": bool, "float": float, "NoneType": NoneType, "UUID": UUID, "bytes": bytes,
-    "Decimal": Decimal, "date": date, "datetime": datetime, "time": time, "timedelta": timedelta, "timezone": timezone,
-    "quarters": QUARTERS, "whole_minutes": whole_minutes,
-})  # fmt: skip  # one table, as it is read
-"""What the guards of the leaves name."""

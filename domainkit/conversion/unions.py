@@ -1,113 +1,197 @@
-"""The cattrs hooks of unions: told apart by what their members are in JSON, or by a tag."""
+"""The nodes of unions: told apart by the JSON kinds of their members, or by a tag that their author chose."""
 
-from collections.abc import Mapping
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Union
 
-import attrs
-from cattrs import Converter
+from attrs import field, frozen
 
-from domainkit._model.type_checks import members
-from domainkit.conversion.derive import Derivation, UnsupportedTypeError
-from domainkit.conversion.hooks import Hook
-from domainkit.conversion.nodes import json_kind
-from domainkit.conversion.tagged import Tagged
-from domainkit.values import ValueObject
-
-
-def is_value_object(hint: object) -> bool:
-    """Tell whether the type is a class of value objects."""
-    cls = get_origin(hint) or hint
-    return isinstance(cls, type) and issubclass(cls, ValueObject)
-
-
-def is_union(hint: object) -> bool:
-    """Tell whether the type is a union that the JSON kinds of its members tell apart, or one with value objects."""
-    some = [member for member in get_args(hint) if member is not NoneType]
-    if get_origin(hint) not in (Union, UnionType) or len(some) < 2 or all(map(_is_plain_class, some)):
-        return False  # classes of attrs alone are told apart by cattrs, by the fields that they don't share
-    return any(map(is_value_object, members(hint))) or _is_derivable(hint)
+from domainkit._model.mapping import FrozenMapping
+from domainkit.conversion.code import Code
+from domainkit.conversion.nodes import (
+    MISSING,
+    ByHand,
+    Node,
+    Problems,
+    Samples,
+    Schema,
+    Schemas,
+    json_kind,
+)
+from domainkit.conversion.wrappers import KeptNode, kept_kind
 
 
-def _is_plain_class(hint: object) -> bool:
-    cls = get_origin(hint) or hint
-    return isinstance(cls, type) and attrs.has(cls) and not is_value_object(hint)
+def _branches(code: Code, value: str, ways: Iterable[tuple[tuple[type, ...], Callable[[Code, str], str]]]) -> str:
+    """Add the lines that choose a way by the class of a value, the last one for any other class.
+
+    Args:
+        code: the function.
+        value: the variable.
+        ways: the classes, and the lines for values of those.
+    """
+    made, kind = code.variable("made"), code.variable("kind")
+    code.add(f"{kind} = type({value})")
+    *some, (_, last) = ways
+    for number, (classes, lines) in enumerate(some):
+        with code.block(f"{'elif' if number else 'if'} {kind} in {code.name(classes, 'classes')}:"):
+            expression = lines(code, value)
+            code.add(f"{made} = {expression}")
+    with code.block("else:"):
+        expression = last(code, value)
+        code.add(f"{made} = {expression}")
+    return made
 
 
-def _is_derivable(hint: object) -> bool:
-    try:
-        Derivation().node(hint, str(hint))
-    except UnsupportedTypeError:
-        return False
-    return True
+class UnionNode(Node):
+    """A union whose members differ in their JSON kinds, such as `Title | None` or `int | str`."""
+
+    def __init__(self, nodes: tuple[Node, ...]) -> None:
+        self.nodes = nodes
+        self.wire = Union[tuple(node.wire for node in nodes)]  # noqa: UP007  # the members are known at run time only
+        self.levels = max(node.levels for node in nodes)
+        self.expected = " or ".join(node.expected for node in nodes)
+        self.kinds = frozenset[str]().union(*(node.kinds for node in nodes))
+        self.object_classes = tuple(cls for node in nodes for cls in node.object_classes)
+        self.same = all(node.same for node in nodes)
+        self._narrow_first = sorted(nodes, key=lambda node: len(node.kinds))  # a user's own hook reads any kind
+
+    @property
+    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
+        """Those of the members."""
+        return tuple(cls for node in self.nodes for cls in node.wire_classes)
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        if self.same:
+            return wire
+        return _branches(code, wire, [(node.wire_classes, node.load_lines) for node in self._narrow_first])
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        return _branches(code, value, [(node.object_classes, node.dump_lines) for node in self._narrow_first])
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        kind = json_kind(data)
+        if kind == "object" and isinstance(data, Mapping) and data.keys() == {"value"}:
+            kept = kept_kind(json_kind(data["value"]))
+            kind = kept if kept in self.kinds else kind
+        for node in self._narrow_first:
+            if kind in node.kinds or (problems.native and type(data) in node.object_classes):
+                return node.read(data, path, problems)
+        return self.wrong_type(path, problems)
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        for node in self.nodes:
+            tried = Problems(problems.limit - len(problems))
+            wire = node.write(value, path, tried)
+            if wire is not MISSING:
+                return wire
+            if isinstance(value, node.object_classes):
+                problems.extend(tried)
+                return MISSING
+        return self.wrong_type(path, problems)
+
+    def schema(self, schemas: Schemas) -> Schema:
+        return {"anyOf": [schemas.schema(member) for member in self.nodes]}
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.one_of(*map(samples.of, self.nodes))
 
 
-def structure_union(hint: Any, converter: Converter, *, unwrap: bool) -> Hook:
-    """Return a hook that chooses the member by the JSON kind of the data, where all members differ in theirs."""
-    derivation = Derivation(converter=converter)
-    derivation.node(hint, str(hint))
-    found = [(derivation.node(member, str(member)), member) for member in get_args(hint)]
-    by_kind = {kind: (converter.get_structure_hook(member), member) for node, member in found for kind in node.kinds}
-    if not unwrap and "object" in by_kind and any(map(is_value_object, members(hint))):
-        raise UnsupportedTypeError(f'{hint}: {{"value": ...}} may be a value object or another object; unwrap this one')
-
-    def structure(data: object, _: object = None) -> object:
-        wrapped = not unwrap and isinstance(data, Mapping) and data.keys() == {"value"}
-        chosen = by_kind.get(json_kind(data["value"] if wrapped else data))  # type: ignore[index]  # a mapping, then
-        if chosen is None:
-            raise ValueError(f"expected {hint}, not this {json_kind(data)}")
-        return chosen[0](data, chosen[1])
-
-    return structure
+class UnionByHand(ByHand, UnionNode):
+    """A union with a member that may be any JSON for msgspec, which can't tell the others from it then."""
 
 
-def unstructure_union(hint: Any, converter: Converter) -> Hook:
-    """Return a hook that chooses the member by the class of the value."""
-    derivation = Derivation(converter=converter)
-    found = [
-        (derivation.node(member, str(member)), converter.get_unstructure_hook(member)) for member in get_args(hint)
-    ]
-    by_class = {cls: hook for node, hook in found for cls in node.object_classes}
-    return lambda value: by_class.get(type(value), converter.unstructure)(value)
+@frozen(init=False)
+class Tagged:
+    """Says which class of a union a JSON object is.
+
+    In `Annotated[Card | Transfer, Tagged("kind", card=Card, transfer=Transfer)]` the object has one key more, `kind`,
+    that holds the name given here. The names are explicit, so that renaming a class changes nothing on the wire.
+
+    >>> from attrs import frozen
+    >>> @frozen
+    ... class Card:
+    ...     number: str
+    >>> @frozen
+    ... class Transfer:
+    ...     iban: str
+    >>> Tagged("kind", card=Card, transfer=Transfer).classes["card"] is Card
+    True
+
+    Args:
+        key: the key of the tag.
+        classes: the attrs classes by the name that stands for each; a generic one with its argument, such as Box[int].
+
+    Raises:
+        TypeError: there are fewer than two classes, or one has two names.
+    """
+
+    key: str
+    classes: Mapping[str, type] = field()
+
+    def __init__(self, key: str, /, **classes: type) -> None:
+        if len(classes) < 2 or len(set(classes.values())) < len(classes):
+            raise TypeError(
+                f'Tagged({key!r}, ...): name each class of the union once, such as Tagged("kind", card=Card)'
+            )
+        self.__attrs_init__(key=key, classes=FrozenMapping(classes))  # pyright: ignore[reportAttributeAccessIssue]  # attrs' own
 
 
-def is_tagged(hint: object) -> bool:
-    """Tell whether the type is a union with a tag."""
-    return get_origin(hint) is Annotated and any(isinstance(part, Tagged) for part in get_args(hint)[1:])
+class TaggedNode(Node):
+    """A tagged union: msgspec reads the tag, and its struct says which class it is."""
+
+    kinds = frozenset({"object"})
+
+    def __init__(self, key: str, nodes: Mapping[str, Node]) -> None:
+        self.key, self.nodes = key, dict(nodes)
+        self.wire = Union[tuple(node.wire for node in nodes.values())]  # noqa: UP007  # known at run time only
+        self.expected = f"an object with {key!r} one of {', '.join(nodes)}"
+        self.object_classes = tuple(cls for node in nodes.values() for cls in node.object_classes)
+        self.levels = max(node.levels for node in nodes.values())
+
+    @property
+    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
+        """The structs of the members."""
+        return tuple(cls for node in self.nodes.values() for cls in node.wire_classes)
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        return _branches(code, wire, [(node.wire_classes, node.load_lines) for node in self.nodes.values()])
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        return _branches(code, value, [(node.object_classes, node.dump_lines) for node in self.nodes.values()])
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        if problems.native and type(data) in self.object_classes:
+            return data
+        if not isinstance(data, Mapping):
+            return self.wrong_type(path, problems)
+        tag, names = data.get(self.key, MISSING), f"one of {', '.join(self.nodes)}"
+        if not isinstance(tag, str):
+            return problems.add(f"{path}.{self.key}", names, "missing" if tag is MISSING else "type")
+        if tag not in self.nodes:
+            return problems.add(f"{path}.{self.key}", names, "value")
+        return self.nodes[tag].read({key: item for key, item in data.items() if key != self.key}, path, problems)
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        for name, node in self.nodes.items():
+            if isinstance(value, node.object_classes):
+                wire = node.write(value, path, problems)
+                if wire is MISSING or (isinstance(wire, Mapping) and self.key not in wire):
+                    return wire if wire is MISSING else {self.key: name, **wire}
+                return problems.add(path, f"an object without the key {self.key!r}, for a tag", "type")
+        return problems.add(path, " or ".join(cls.__qualname__ for cls in self.object_classes), "type")
+
+    def schema(self, schemas: Schemas) -> Schema:
+        return {"oneOf": [schemas.schema(member) for member in self.nodes.values()]}
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.one_of(*map(samples.of, self.nodes.values()))
 
 
-def _tag_of(hint: Any) -> Tagged:
-    return next(part for part in get_args(hint)[1:] if isinstance(part, Tagged))
+class TaggedByHand(ByHand, TaggedNode):
+    """A tagged union of which a user's own hooks convert some members: msgspec has no struct for those."""
 
-
-def unstructure_tagged(hint: Any, converter: Converter) -> Hook:
-    """Return a hook that writes the tag before the fields."""
-    tagged = _tag_of(hint)
-    hooks = {cls: (name, converter.get_unstructure_hook(cls)) for name, cls in tagged.classes.items()}
-
-    def unstructure(value: object) -> object:
-        if value is None:
-            return None
-        if type(value) not in hooks:
-            raise ValueError(f"expected {hint}, not this {type(value).__qualname__}")
-        name, hook = hooks[type(value)]
-        return {tagged.key: name, **hook(value)}
-
-    return unstructure
-
-
-def structure_tagged(hint: Any, converter: Converter) -> Hook:
-    """Return a hook that reads the class that the tag names."""
-    tagged, optional = _tag_of(hint), NoneType in members(hint)
-    hooks = {name: (cls, converter.get_structure_hook(cls)) for name, cls in tagged.classes.items()}
-
-    def structure(data: object, _: object = None) -> object:
-        if data is None and optional:
-            return None
-        name = data.get(tagged.key) if isinstance(data, Mapping) else None
-        if not isinstance(data, Mapping) or not isinstance(name, str) or name not in hooks:
-            raise ValueError(f"expected an object with {tagged.key!r} one of {', '.join(hooks)}")
-        cls, hook = hooks[name]
-        return hook({key: value for key, value in data.items() if key != tagged.key}, cls)
-
-    return structure
+    def schema(self, schemas: Schemas) -> Schema:
+        tagged = (
+            {"allOf": [schemas.schema(node)], "properties": {self.key: {"const": name}}, "required": [self.key]}
+            for name, node in self.nodes.items()
+        )
+        return {"oneOf": list(tagged)}

@@ -1,30 +1,52 @@
-"""The nodes around other nodes: value objects, unions, constraints, a user's own hooks, a class inside itself."""
+"""The nodes around other nodes: value objects, constraints, a user's own hooks, types that hold themselves."""
 
 import math
-from collections.abc import Iterable
-from typing import Annotated, Any, ForwardRef, Union
+from collections.abc import Mapping
+from typing import Annotated, Any, ForwardRef
 
+import attrs
 import msgspec
 
 from domainkit._model.mapping import freeze_json
-from domainkit.conversion.nodes import MISSING, Function, Node, Problems, Refused, json_kind, loader
-from domainkit.errors import DomainError, Problem
-from domainkit.values import ValueObject
+from domainkit._model.numbers import is_multiple
+from domainkit._model.reasons import reason_of
+from domainkit._model.wrapper import Wrapper
+from domainkit.conversion.code import Code, Function
+from domainkit.conversion.making import add_checks, add_object, constructs_itself
+from domainkit.conversion.nodes import (
+    MISSING,
+    ByHand,
+    Node,
+    Problems,
+    Refused,
+    Samples,
+    Schema,
+    Schemas,
+    UnsupportedTypeError,
+    refuse_unless,
+)
+from domainkit.conversion.scalars import Scalar
+from domainkit.errors import Problem
 
 ANY_KIND = frozenset({"null", "bool", "int", "float", "str", "array", "object"})
+
+
+def refused_by(cls: type, error: Exception, seen: tuple[object, ...], path: str, problems: Problems) -> object:
+    """Note that a constructor refused the values that it saw, with its reason, unless that repeats one; return MISSING."""
+    name, reason = cls.__qualname__, reason_of(error, *seen)
+    text = f"{name} ({type(error).__qualname__})" if reason is None else f"{name}: {reason.removeprefix(f'{name}: ')}"
+    return problems.add(path, f"a valid {text}", "value", error)
 
 
 class ValueObjectNode(Node):
     """A value object, written as what it wraps."""
 
-    def __init__(self, cls: type[ValueObject[Any]], hint: object, inner: Node) -> None:
+    def __init__(self, cls: "type[Wrapper[Any]]", hint: object, inner: Node) -> None:
         self.cls, self.hint, self.inner = cls, hint, inner
         self.wire, self.levels = inner.wire, inner.levels
         self.expected = f"{cls.__qualname__} ({inner.expected})"
         self.kinds = inner.kinds
         self.object_classes = (cls,)
-        inner_load = inner.load
-        self.load = cls if inner_load is None else lambda wire: cls(inner_load(wire))
 
     @property
     def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
@@ -35,103 +57,79 @@ class ValueObjectNode(Node):
     def shape(self) -> Any:
         return self.inner.shape
 
-    def dump(self, value: Any) -> Any:
-        if type(value) is not self.cls:
-            raise Refused
-        return self.inner.dump(value.value)
+    def load_lines(self, code: Code, wire: str) -> str:
+        inner = self.inner.load_lines(code, wire)
+        if constructs_itself(self.cls):
+            return f"{code.name(self.cls, 'cls')}({inner})"
+        value = inner if inner.isidentifier() else code.variable("value")
+        if value is not inner:
+            code.add(f"{value} = {inner}")
+        made = add_object(code, self.cls, {"value": value})
+        add_checks(code, attrs.fields(self.cls).value, made, value)
+        return made
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        refuse_unless(code, f"type({value}) is {code.name(self.cls, 'cls')}")
+        if isinstance(self.inner, Scalar) and self.inner.sure:  # its constructor has checked the rest
+            return f"{value}.value"
+        code.add(f"{value} = {value}.value")
+        return self.inner.dump_lines(code, value)
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
+        if problems.native and type(data) is self.cls:
+            return data
         before = len(problems)
         value = self.inner.read(data, path, problems)
-        if value is MISSING:
-            for index in range(before, len(problems)):
-                if problems[index].path == path:
-                    problems[index] = Problem(path, self.expected, problems[index].code)
-            return MISSING
-        try:
-            return self.cls(value)
-        except Exception as error:  # whatever a validator raises is a refusal of this value
-            return problems.add(path, _reason(self.cls, error), "value")
+        if value is not MISSING:
+            try:
+                return self.cls(value)
+            except Exception as error:  # whatever a validator raises is a refusal of this value
+                return refused_by(self.cls, error, (value,), path, problems)
+        for index in range(before, len(problems)):
+            if problems[index].path == path:
+                problems[index] = Problem(path, self.expected, problems[index].code)
+        return MISSING
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         if type(value) is not self.cls:
             return problems.add(path, self.cls.__qualname__, "type")
         return self.inner.write(value.value, path, problems)
 
+    def schema(self, schemas: Schemas) -> Schema:
+        rule = attrs.fields(self.cls).value.validator
+        return schemas.named(self.hint, lambda: schemas.constrained(self.inner, rule))
 
-def _reason(cls: type, error: Exception) -> str:
-    """Return what the class expects; the texts of this library's own errors hold no value, those of others might."""
-    info = error.additional_info if isinstance(error, DomainError) else None
-    if type(error).__module__ == DomainError.__module__ and info and isinstance(info.get("message"), str):
-        return f"a valid {info['message']}"
-    return f"a valid {cls.__qualname__} ({type(error).__qualname__})"
+    def samples(self, samples: Samples) -> Any:
+        rule = attrs.fields(self.cls).value.validator
+        return samples.made(self.cls, {"value": samples.constrained(self.inner, rule)})
 
 
-class UnionNode(Node):
-    """A union whose members differ in their JSON kinds, such as `Title | None` or `int | str`."""
+class KeptNode(ByHand):
+    """A value object as an object with one key, `value`: in converters that keep value objects.
 
-    def __init__(self, nodes: tuple[Node, ...]) -> None:
-        self.nodes = nodes
-        self.wire = Union[tuple(node.wire for node in nodes)]  # noqa: UP007  (the members are known at run time only)
-        self.levels = max(node.levels for node in nodes)
-        self.expected = " or ".join(node.expected for node in nodes)
-        self.kinds = frozenset().union(*(node.kinds for node in nodes))
-        self.object_classes = tuple(cls for node in nodes for cls in node.object_classes)
-        self.load = self._loader()
-        self._dumps = {cls: node.dump for node in nodes for cls in node.object_classes}
+    Its kinds say what stands under that key, so that a union can tell two of them apart.
+    """
 
-    @property
-    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
-        """Those of the members."""
-        return tuple(cls for node in self.nodes for cls in node.wire_classes)
-
-    def _loader(self) -> Function | None:
-        if all(node.load is None for node in self.nodes):
-            return None
-        optional = [node for node in self.nodes if node.kinds != {"null"}]
-        if len(optional) == 1 and len(self.nodes) == 2:  # `X | None`
-            some = loader(optional[0])
-            return lambda wire: None if wire is None else some(wire)
-        return by_class(self.nodes)
-
-    def dump(self, value: Any) -> Any:
-        dump = self._dumps.get(type(value))
-        if dump is None:
-            raise Refused
-        return dump(value)
+    def __init__(self, node: ValueObjectNode) -> None:
+        self.node = node
+        self.kinds = frozenset(map(kept_kind, node.kinds))
+        self.expected, self.object_classes = f'{{"value": ...}} for {node.cls.__qualname__}', node.object_classes
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
-        kind = json_kind(data)
-        found = [node for node in self.nodes if kind in node.kinds]
-        return min(found, key=_breadth).read(data, path, problems) if found else self.wrong_type(path, problems)
+        if problems.native and type(data) is self.node.cls:
+            return data
+        if not isinstance(data, Mapping) or "value" not in data:
+            return self.wrong_type(path, problems)
+        return self.node.read(data["value"], path, problems)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
-        for node in self.nodes:
-            tried = Problems(problems.limit - len(problems))
-            wire = node.write(value, path, tried)
-            if wire is not MISSING:
-                return wire
-            if isinstance(value, node.object_classes):
-                problems.extend(tried)
-                return MISSING
-        return self.wrong_type(path, problems)
+        wire = self.node.write(value, path, problems)
+        return wire if wire is MISSING else {"value": wire}
 
 
-def _breadth(node: Node) -> int:
-    return len(node.kinds)  # a user's own hook reads any kind, None beside it only its own
-
-
-def by_class(nodes: Iterable[Node]) -> Function:
-    """Return what loads a wire value by the node that has its class; it looks for a class once."""
-    loads: dict[type, Function] = {}
-
-    def load(wire: Any) -> Any:
-        found = loads.get(type(wire))
-        if found is None:
-            found = loads[type(wire)] = loader(next(node for node in nodes if type(wire) in node.wire_classes))
-        return found(wire)
-
-    return load
+def kept_kind(kind: str) -> str:
+    """Return the kind of a kept value object around a value of this JSON kind."""
+    return f"object with a value: {kind}"
 
 
 _SIZED = frozenset({"array", "object"})
@@ -140,24 +138,31 @@ _RESTRICTIONS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length",
 
 
 class ConstrainedNode(Node):
-    """A type with `msgspec.Meta` constraints beside it: `Annotated[int, Meta(ge=1)]`."""
+    """What `Annotated[X, msgspec.Meta(...)]` says: X, whose wire form meets a constraint.
 
-    def __init__(self, inner: Node, constraints: Iterable[msgspec.Meta]) -> None:
+    A step of a float is counted in decimal digits here: msgspec divides in binary, where 1.1 is no multiple of 0.01.
+    """
+
+    def __init__(self, inner: Node, constraints: list[msgspec.Meta]) -> None:
         self.inner, self.constraints = inner, tuple(constraints)
+        self._steps = tuple(step for meta in constraints if type(step := meta.multiple_of) is float)
         self.wire, self._shape = inner.wire, inner.shape
-        for constraint in self.constraints:
+        for constraint in map(_without_float_step, constraints):
             self.wire, self._shape = Annotated[self.wire, constraint], Annotated[self._shape, constraint]
         self._decoder = msgspec.json.Decoder(self._shape)
         self.expected = f"{inner.expected} within its constraints"
-        self.kinds, self.load, self.object_classes = inner.kinds, inner.load, inner.object_classes
-        self.levels = inner.levels
+        self.kinds, self.object_classes = inner.kinds, inner.object_classes
+        self.levels, self.same = inner.levels, inner.same and not self._steps
         self._restricts = any(getattr(meta, name) is not None for meta in self.constraints for name in _RESTRICTIONS)
-        self.guard = None if self._restricts else inner.guard
 
     @property
     def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
         """Those of what is constrained."""
         return self.inner.wire_classes
+
+    @property
+    def shape(self) -> Any:
+        return self._shape
 
     def _admits(self, wire: Any) -> bool:
         if not self._restricts:
@@ -168,21 +173,49 @@ class ConstrainedNode(Node):
             self._decoder.decode(msgspec.json.encode(wire))
         except (TypeError, ValueError, msgspec.ValidationError):  # it breaks a constraint, or can't be written at all
             return False
-        return True
+        return all(is_multiple(wire, step) for step in self._steps)
 
-    def dump(self, value: Any) -> Any:
-        wire = self.inner.dump(value)
+    def _checked(self, wire: Any) -> Any:
         if not self._admits(wire):
             raise Refused
         return wire
 
+    def load_lines(self, code: Code, wire: str) -> str:
+        for step in self._steps:
+            refuse_unless(code, f"{code.name(is_multiple, 'is_multiple')}({wire}, {step!r})")
+        return self.inner.load_lines(code, wire)
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        wire = self.inner.dump_lines(code, value)
+        return f"{code.name(self._checked, 'checked')}({wire})" if self._restricts else wire
+
     def read(self, data: object, path: str, problems: Problems) -> Any:
-        value = self.inner.read(data, path, problems)
-        return value if value is MISSING or self._admits(data) else problems.add(path, self.expected, "value")
+        before, value = len(problems), self.inner.read(data, path, problems)
+        if value is MISSING:
+            return MISSING
+        wire = self.inner.write(value, path, problems) if problems.native else data  # an object is no wire value
+        return value if len(problems) == before and self._admits(wire) else problems.add(path, self.expected, "value")
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         wire = self.inner.write(value, path, problems)
         return wire if wire is MISSING or self._admits(wire) else problems.add(path, self.expected, "value")
+
+    def schema(self, schemas: Schemas) -> Schema:
+        return schemas.constrained(self.inner, self.constraints)
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.constrained(self.inner, self.constraints)
+
+
+def _without_float_step(meta: msgspec.Meta) -> msgspec.Meta:
+    if type(meta.multiple_of) is not float:
+        return meta
+    rest = {name: found for name in (*_RESTRICTIONS, *_DESCRIPTIONS) if (found := getattr(meta, name)) is not None}
+    del rest["multiple_of"]
+    return msgspec.Meta(**rest)
+
+
+_DESCRIPTIONS = ("title", "description", "examples", "extra_json_schema", "extra")
 
 
 def _has_length(meta: msgspec.Meta, length: int) -> bool:
@@ -191,66 +224,170 @@ def _has_length(meta: msgspec.Meta, length: int) -> bool:
     )
 
 
-class HookNode(Node):
-    """A class that a user's own cattrs hooks convert: any JSON, checked by the hooks alone."""
+class HookNode(ByHand):
+    """A type that a user's own cattrs hooks convert: any JSON, checked by the hooks alone.
 
-    wire = Any
+    Args:
+        hint: the type.
+        name: the type in words.
+        structure: the user's hook that reads, or `derived`'s.
+        unstructure: the user's hook that writes, or `derived`'s.
+        derived: the node without the hooks, whose way counts where the user has none; None if both have hooks.
+        json: whether only JSON may come out of the hooks.
+    """
+
     kinds = ANY_KIND
-    wire_classes = ()
-    levels = math.inf
 
-    def __init__(self, cls: type, structure: Function, unstructure: Function) -> None:
-        self.cls = cls
-        self.expected = f"{cls.__qualname__}, as its own hook reads it"
-        self.object_classes = (cls,)
-        self.load, self._unstructure = structure, unstructure
-
-    def dump(self, value: Any) -> Any:
-        if not isinstance(value, self.cls):
-            raise Refused
-        return freeze_json(self._unstructure(value))  # it raises for what JSON can't carry
+    def __init__(
+        self,
+        hint: object,
+        name: str,
+        structure: Function | None,
+        unstructure: Function | None,
+        *,
+        derived: Node | None = None,
+        classes: tuple[type, ...] = (),
+        json: bool = True,
+    ) -> None:
+        self.hint, self.name, self._json = hint, name, json
+        self.expected = f"{name}, as its own hook reads it"
+        self.object_classes = classes
+        self._structure, self._unstructure, self._derived = structure, unstructure, derived
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
+        if self._structure is None:
+            return self._derived.read(data, path, problems)  # type: ignore[union-attr]  # there is one or the other
         try:
-            return loader(self)(data)
-        except Exception:  # whatever the hook raises
-            return problems.add(path, self.expected, "value")
+            return self._structure(data)
+        except Exception as error:  # whatever the hook raises
+            return problems.add(path, self.expected, "value", error)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
-        if not isinstance(value, self.cls):
-            return problems.add(path, self.cls.__qualname__, "type")
+        if self.object_classes and not isinstance(value, self.object_classes):
+            return problems.add(path, self.name, "type")
+        if self._unstructure is None:
+            return self._derived.write(value, path, problems)  # type: ignore[union-attr]  # as above
         try:
-            wire = self.dump(value)
-            msgspec.json.encode(wire)  # it refuses lone surrogates
-        except Exception as error:  # whatever the hook raises
-            expected = f"{self.cls.__qualname__} as JSON values, as its own hook writes it ({type(error).__qualname__})"
-            return problems.add(path, expected, "value")
-        return wire
+            wire = self._unstructure(value)
+            return freeze_json(wire) if self._json else wire
+        except Exception as error:  # whatever the hook raises, or what JSON can't carry
+            expected = f"{self.name} as JSON values, as its own hook writes it ({type(error).__qualname__})"
+            return problems.add(path, expected, "value", error)
+
+    def schema(self, schemas: Schemas) -> Schema:
+        return schemas.about(self.hint)
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.from_type(self.hint)
 
 
-class RecursiveNode(Node):
-    """A class inside itself: stands for the node that is being made."""
+class DynamicNode(ByHand):
+    """A value of any type, in a converter: written by its class, and read as it is, unless a type is needed for that.
+
+    Args:
+        hint: the type, such as Any or a type variable.
+        convert: writes a value by its class.
+        missing: what is needed to read it; None if nothing is.
+    """
+
+    kinds = ANY_KIND
+    object_classes = ()
+    expected = "a value of any type"
+
+    def __init__(self, hint: object, convert: Function, missing: str | None) -> None:
+        self.hint, self._convert, self._missing = hint, convert, missing
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        return data if self._missing is None else problems.add(path, self._missing, "type")
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:  # noqa: ARG002  # it raises what it raises
+        return self._convert(value)
+
+    def schema(self, schemas: Schemas) -> Schema:  # noqa: ARG002  # anything
+        return {}
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.st.from_type(self.hint)
+
+
+class StandIn(Node):
+    """Stands for the node of a class inside that class, while it is being made and afterwards.
+
+    Args:
+        cls: the class.
+        reference: the name that msgspec finds the struct by.
+    """
 
     kinds = frozenset({"object"})
     wire_classes: tuple[type, ...] = ()
     levels = math.inf
     _shape = msgspec.defstruct("AnyObject", ())
 
-    def __init__(self, name: str, cls: type) -> None:
-        self.wire = ForwardRef(name)
-        self.expected = cls.__qualname__
-        self.object_classes = (cls,)
+    def __init__(self, cls: type, reference: str) -> None:
+        self.wire: Any = ForwardRef(reference)
+        self.expected, self.object_classes = cls.__qualname__, (cls,)
         self.target: Node = self
-        self.load = self._load
 
-    def _load(self, wire: Any) -> Any:
-        return loader(self.target)(wire)
+    @property
+    def shape(self) -> Any:
+        return self._shape
 
-    def dump(self, value: Any) -> Any:
-        return self.target.dump(value)
+    def load_lines(self, code: Code, wire: str) -> str:
+        return f"{code.name(lambda found: self.target.load(found), 'load')}({wire})"  # the target is known later
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        return f"{code.name(lambda found: self.target.dump(found), 'dump')}({value})"  # as above
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         return self.target.read(data, path, problems)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         return self.target.write(value, path, problems)
+
+    def schema(self, schemas: Schemas) -> Schema:
+        return schemas.schema(self.target)
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.of(self.target)
+
+
+class RecursiveAlias(ByHand):
+    """An alias that holds itself, such as `type Json = str | tuple[Json, ...]`: any JSON for msgspec."""
+
+    target: Node
+
+    def __init__(self, alias: object, where: str) -> None:
+        self.hint, self._where = alias, where
+        self.expected = str(alias)
+        self.met = False
+        """Whether the alias was found inside of itself."""
+
+    @property
+    def kinds(self) -> frozenset[str]:  # type: ignore[override]  # known once the target is
+        """Those of what the alias stands for."""
+        return self._known.kinds
+
+    @property
+    def object_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # as above
+        """Those of what the alias stands for."""
+        return self._known.object_classes
+
+    @property
+    def _known(self) -> Node:
+        if "target" not in vars(self):
+            raise UnsupportedTypeError(
+                f"{self._where}: the alias {self.expected} is a member of itself; put it into a tuple"
+            )
+        return self.target
+
+    def read(self, data: object, path: str, problems: Problems) -> Any:
+        return self.target.read(data, path, problems)
+
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        return self.target.write(value, path, problems)
+
+    def schema(self, schemas: Schemas) -> Schema:
+        return schemas.named(self.hint, lambda: schemas.schema(self.target))
+
+    def samples(self, samples: Samples) -> Any:
+        return samples.of(self.target)

@@ -1,0 +1,60 @@
+"""Lines that make an object by setting its slots, as its constructor would, without the call."""
+
+from collections.abc import Mapping
+from types import MemberDescriptorType
+from typing import Any
+
+import attrs
+
+from domainkit._model.constructors import HOOKS, takes_self
+from domainkit._model.validators import condition, flattened
+from domainkit._model.wrapper import Wrapper
+from domainkit._speedups.slots import compiled_maker
+from domainkit.conversion.code import Code
+from domainkit.conversion.nodes import Refused
+
+_MORE_THAN_SLOTS = (*HOOKS, "__attrs_init__", "_attrs_cached_hash")
+"""Names in a class whose constructor does more than set its slots: hooks, a constructor of its own, a cached hash."""
+
+
+def constructs_itself(cls: type) -> bool:
+    """Tell whether the constructor of an attrs class does more than set its slots and run the validators."""
+    owner = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
+    own_init = "__attrs_attrs__" not in owner.__dict__ and not issubclass(cls, Wrapper)
+    own_new = any("__new__" in base.__dict__ for base in cls.__mro__[:-1])  # exceptions have one
+    if own_new or own_init or any(hasattr(cls, name) for name in _MORE_THAN_SLOTS):
+        return True
+    return not all(
+        attribute.converter is None
+        and not takes_self(attribute)
+        and isinstance(getattr(cls, attribute.name, None), MemberDescriptorType)
+        for attribute in attrs.fields(cls)
+    )
+
+
+def add_object(code: Code, cls: type, values: Mapping[str, str]) -> str:
+    """Add the lines that make an object past its constructor; return the variable that holds it.
+
+    Args:
+        code: the function.
+        cls: a class whose constructor sets slots alone.
+        values: the expression for each field, by its name.
+    """
+    slots = {name: getattr(cls, name) for name in values}
+    made, make = code.variable("made"), compiled_maker(cls, tuple(slots.values()))
+    if make is not None:
+        code.add(f"{made} = {code.name(make, 'make')}({', '.join(values.values())})")
+        return made
+    code.add(f"{made} = {code.name(object.__new__, 'new')}({code.name(cls, 'cls')})")
+    code.add(*(f"{code.name(slots[name].__set__, 'set')}({made}, {value})" for name, value in values.items()))
+    return made
+
+
+def add_checks(code: Code, attribute: "attrs.Attribute[Any]", made: str, value: str) -> None:
+    """Add the lines that run the validators of a field; those of attrs are conditions in place."""
+    for validator in flattened(attribute.validator):
+        plain = condition(validator, value, code.name)
+        if plain is None:
+            code.add(f"{code.name(validator, 'check')}({made}, {code.name(attribute, 'field')}, {value})")
+        else:
+            code.add(f"if not ({plain}):", f"    raise {code.name(Refused, 'Refused')}")
