@@ -1,8 +1,10 @@
 """What is asked of a value besides its type, as keywords of JSON Schema: `msgspec.Meta`, validators of attrs."""
 
+import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -47,21 +49,15 @@ def meta_keywords(meta: msgspec.Meta, node: Node) -> Iterator[Schema]:
     yield meta.extra_json_schema or {}
 
 
-def keywords_of(validator: Validator, node: Node) -> Iterator[Schema]:
-    """Give the keywords of a validator of attrs; nothing for one of the user's own, which only Python can run.
+def keywords_of(validator: Validator, node: Node) -> Iterable[Schema]:
+    """Return the keywords of a validator of attrs; nothing for one of the user's own, which only Python can run.
 
     Args:
         validator: what stands in `field(validator=...)`, or None.
         node: the wire type of the field.
     """
     translate = _TRANSLATIONS.get(type(validator))
-    if translate is not None:
-        yield from translate(validator, node)
-
-
-def _both(validator: Validator, node: Node) -> Iterator[Schema]:
-    for part in validator._validators:  # attrs shows them nowhere else
-        yield from keywords_of(part, node)
+    return () if translate is None else translate(validator, node)
 
 
 def _optional(validator: Validator, node: Node) -> Iterator[Schema]:
@@ -69,14 +65,6 @@ def _optional(validator: Validator, node: Node) -> Iterator[Schema]:
         if "enum" in keywords:
             keywords["enum"].append(None)
         yield keywords  # the others say nothing about null
-
-
-def _min_len(validator: Validator, node: Node) -> Iterator[Schema]:
-    yield _length("min", validator.min_length, _shapes(node))
-
-
-def _max_len(validator: Validator, node: Node) -> Iterator[Schema]:
-    yield _length("max", validator.max_length, _shapes(node))
 
 
 def _length(bound: str, length: int, shapes: AbstractSet[str]) -> Schema:
@@ -89,14 +77,13 @@ def _length(bound: str, length: int, shapes: AbstractSet[str]) -> Schema:
 
 def _bound(validator: Validator, node: Node) -> Iterator[Schema]:
     bound = validator.bound
-    if "number" in _shapes(node) and type(bound) in (int, float) and bound - bound == 0:
+    if "number" in _shapes(node) and type(bound) in (int, float) and math.isfinite(bound):
         yield {_BOUNDS[validator.compare_op]: bound}
 
 
 def _matches(validator: Validator, node: Node) -> Iterator[Schema]:
-    pattern = validator.pattern
+    pattern, match = validator.pattern, validator.match_func
     if "text" in _shapes(node) and isinstance(pattern.pattern, str):
-        match = validator.match_func
         yield _pattern(pattern, start=match != pattern.search, end=match == pattern.fullmatch)
 
 
@@ -117,20 +104,19 @@ def _in(validator: Validator, node: Node) -> Iterator[Schema]:
 
 
 def _each(validator: Validator, node: Node) -> Iterator[Schema]:
-    if validator.iterable_validator is not None:
-        yield from keywords_of(validator.iterable_validator, node)
+    yield from keywords_of(validator.iterable_validator, node)
     for array in _members(node):
         if isinstance(array, VariadicTupleNode | FrozensetNode):
             for keywords in keywords_of(validator.member_validator, array.item):
                 yield {"items": keywords}
 
 
-_TRANSLATIONS: Final[Mapping[type, Callable[[Validator, Node], Iterator[Schema]]]] = MappingProxyType(
-    {
-        type(known.and_()): _both,
+_TRANSLATIONS: Final[Mapping[type, Callable[[Validator, Node], Iterable[Schema]]]] = MappingProxyType(
+    {  # attrs shows the parts of and_ nowhere else
+        type(known.and_()): lambda both, node: chain.from_iterable(keywords_of(one, node) for one in both._validators),
         type(known.optional(known.ge(0))): _optional,
-        type(known.min_len(0)): _min_len,
-        type(known.max_len(0)): _max_len,
+        type(known.min_len(0)): lambda least, node: [_length("min", least.min_length, _shapes(node))],
+        type(known.max_len(0)): lambda most, node: [_length("max", most.max_length, _shapes(node))],
         type(known.ge(0)): _bound,
         type(known.matches_re("")): _matches,
         type(known.in_(())): _in,
@@ -151,13 +137,13 @@ def _members(node: Node, *, of_wire: bool = False) -> tuple[Node, ...]:
 
 def _shapes(node: Node, *, of_wire: bool = False) -> set[str]:
     """Return what can be asked of the values: a length of text, of an array and so on, or bounds of a number."""
-    return {_shape(member, of_wire=of_wire) for member in _members(node, of_wire=of_wire)}
-
-
-def _shape(node: Node, *, of_wire: bool) -> str:
-    if node is LEAVES[bytes]:
-        return "base64"
-    return "text" if of_wire and node.wire is str else _SHAPES.get(type(node), "")
+    made: set[str] = set()
+    for member in _members(node, of_wire=of_wire):
+        if member is LEAVES[bytes]:
+            made.add("base64")
+        else:
+            made.add("text" if of_wire and member.wire is str else _SHAPES.get(type(member), ""))
+    return made
 
 
 _SHAPES: Final[Mapping[type[Node], str]] = MappingProxyType(

@@ -7,30 +7,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domainkit.formats._regex import ecma_pattern
+from domainkit.formats._regex import ecma_pattern, whole
 
 
 @pytest.mark.parametrize(
     ("expected", "pattern"),
     [
-        (r"^\d{4}-\d{2}$", r"\d{4}-\d{2}"),
-        (r"^(?:[a-z]+|[0-9]+)$", r"[a-z]+|[0-9]+"),
-        (r"^(?:(a|b)$)$", r"(a|b)$"),
-        (r"^a$", r"^a$"),
-        (r"^a\$$", r"a\$"),
-        (r"^a\\$", r"a\\$"),
-        (r"^[\]a]+$", r"[]a]+"),
-        (r"^[^\]a]+$", r"[^]a]+"),
-        (r"^[\[a.@\-]$", r"[\[a.\@\-]"),
-        (r"^[a\.b@]$", r"[a\.b\@]"),
-        (r"^a{0,3}b{2,}c{4}d{0,}$", r"a{,3}b{2,}c{4}d{,}"),
-        (r"^a\{b\}\]\{,x$", r"a{b}]{,x"),
-        (r"^(a)(?:b)(?=c)(?!d)(?<=e)(?<!f).$", r"(?P<x>a)(?:b)(?=c)(?!d)(?<=e)(?<!f)."),
-        (r"^@ -'$", r"\@\ \-\'"),
-        (r"^\x41\u0042\n\/$", r"\x41\u0042\n\/"),
-        (r"^a*?b+?c??d{1,2}?$", r"a*?b+?c??d{1,2}?"),
-        ("^é+$", "é+"),
-        ("^$", ""),
+        (r"^\d{4}-\d{2}$(?!\n)", r"\d{4}-\d{2}"),
+        (r"^(?:[a-z]+|[0-9]+)$(?!\n)", r"[a-z]+|[0-9]+"),
+        (r"^(?:(a|b)$)$(?!\n)", r"(a|b)$"),
+        (r"^a$(?!\n)", r"^a$"),
+        (r"^a\$$(?!\n)", r"a\$"),
+        (r"^a\\$(?!\n)", r"a\\$"),
+        (r"^[\]a]+$(?!\n)", r"[]a]+"),
+        (r"^[^\]a]+$(?!\n)", r"[^]a]+"),
+        (r"^[\[a.@\-]$(?!\n)", r"[\[a.\@\-]"),
+        (r"^[a\.b@]$(?!\n)", r"[a\.b\@]"),
+        (r"^a{0,3}b{2,}c{4}d{0,}$(?!\n)", r"a{,3}b{2,}c{4}d{,}"),
+        (r"^a\{b\}\]\{,x$(?!\n)", r"a{b}]{,x"),
+        (r"^(a)(?:b)(?=c)(?!d)(?<=e)(?<!f).$(?!\n)", r"(?P<x>a)(?:b)(?=c)(?!d)(?<=e)(?<!f)."),
+        (r"^@ -'$(?!\n)", r"\@\ \-\'"),
+        (r"^\x41\u0042\n\/$(?!\n)", r"\x41\u0042\n\/"),
+        (r"^a*?b+?c??d{1,2}?$(?!\n)", r"a*?b+?c??d{1,2}?"),
+        (r"^é+$(?!\n)", "é+"),
+        (r"^$(?!\n)", ""),
     ],
 )
 def test_what_both_dialects_have_is_translated(expected: str, pattern: str) -> None:
@@ -51,7 +51,7 @@ def test_what_only_python_has_is_left_out(pattern: str) -> None:
 def test_flags_of_python_are_left_out() -> None:
     """A flag that changes what a pattern means gives no pattern; re.ASCII says what ECMA-262 means anyway."""
     assert ecma_pattern(re.compile("a", re.DOTALL), start=True, end=True) is None
-    assert r"^\d$" == ecma_pattern(re.compile(r"\d", re.ASCII), start=True, end=True)
+    assert r"^\d$(?!\n)" == ecma_pattern(re.compile(r"\d", re.ASCII), start=True, end=True)
 
 
 def test_a_pattern_is_anchored_as_it_is_used() -> None:
@@ -60,7 +60,16 @@ def test_a_pattern_is_anchored_as_it_is_used() -> None:
 
     assert "a|b" == ecma_pattern(pattern, start=False, end=False)
     assert "^(?:a|b)" == ecma_pattern(pattern, start=True, end=False)
-    assert "^(?:a|b)$" == ecma_pattern(pattern, start=True, end=True)
+    assert r"^(?:a|b)$(?!\n)" == ecma_pattern(pattern, start=True, end=True)
+
+
+def test_a_whole_text_has_no_line_end_after_it() -> None:
+    """A reader that searches with Python, where `$` comes before a last line end too, is told of it."""
+    pattern = whole("[a-z]+")
+
+    assert re.search(pattern, "ab")
+    assert not re.search(pattern, "ab\n")
+    assert not re.search(pattern, "0ab")
 
 
 _PIECES = st.sampled_from(
@@ -68,7 +77,7 @@ _PIECES = st.sampled_from(
 )  # fmt: skip  # one list
 
 
-@given(st.lists(_PIECES, max_size=6).map("".join), st.text("ab0{}]-.\\", max_size=6), st.booleans(), st.booleans())
+@given(st.lists(_PIECES, max_size=6).map("".join), st.text("ab0{}]-.\\\n", max_size=6), st.booleans(), st.booleans())
 def test_a_translation_matches_what_the_pattern_matches(pattern: str, text: str, start: bool, end: bool) -> None:
     """Read by Python again, the translation matches just the texts that the pattern did."""
     with warnings.catch_warnings():
