@@ -12,6 +12,7 @@ from aiormq.abc import AbstractChannel as UnderlyingChannel
 from attrs import define, field, frozen
 from pamqp.commands import Basic
 from pamqp.common import FieldTable, FieldValue
+from pamqp.encode import encode_table_value
 from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import is_cancelled, pause
@@ -185,9 +186,24 @@ def moved(raw: AbstractIncomingMessage, headers: FieldTable) -> Basic.Properties
     With its time to live it would be lost there; the broker takes no other user's name; more keys are more receivers.
     """
     properties = raw.properties
-    properties.headers = {name: value for name, value in headers.items() if name not in _OF_ITS_WAY}
+    properties.headers = {name: _writable(value) for name, value in headers.items() if name not in _OF_ITS_WAY}
     properties.expiration = properties.user_id = None
     return properties
+
+
+def _writable(value: FieldValue) -> FieldValue:
+    """Return a header as it can be sent: pamqp reads more than it writes, such as text that isn't UTF-8, as bytes."""
+    if isinstance(value, list):
+        return [_writable(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _writable(one) for name, one in value.items()}
+    if isinstance(value, bytes):
+        return bytearray(value)
+    try:
+        encode_table_value(value)
+    except (TypeError, ValueError, OverflowError):  # a number that is too large
+        return str(value)
+    return value
 
 
 async def called(bound: Bound, message: Message, within: float) -> Result[object, object]:
