@@ -208,8 +208,8 @@ BUGS = (
     Bug(
         "a dead letter is confirmed before it is taken off",
         "adapters/rabbitmq/dead_letters.py",
-        "    await underlying.basic_publish(",
-        ("    await message.ack()\n    await underlying.basic_publish("),
+        "            await underlying.basic_publish(",
+        ("            await message.ack()\n            await underlying.basic_publish("),
         "tests/adapters/rabbitmq/test_dead_letters.py::test_one_that_can_not_go_back_stays",
         quick=True,
     ),
@@ -262,9 +262,9 @@ BUGS = (
         "message = await dead_letters.get(fail=False)",
         (
             "message = await dead_letters.get(fail=False)\n"
-            "                if message is not None and not message.redelivered:\n"
-            "                    await message.nack()\n"
-            "                    message = await dead_letters.get(fail=False)"
+            "            if message is not None and not message.redelivered:\n"
+            "                await message.nack()\n"
+            "                message = await dead_letters.get(fail=False)"
         ),
         "tests/adapters/rabbitmq/test_dead_letters.py::test_they_come_back_in_their_order",
         quick=True,

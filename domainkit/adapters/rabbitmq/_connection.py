@@ -1,7 +1,8 @@
 """Connections to a broker, and what may go wrong with one, told without a password."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from aio_pika import connect
@@ -34,16 +35,22 @@ def seconds(value: timedelta, owner: str, option: str) -> float:
     return value.total_seconds()
 
 
-async def opened(url: URL, name: str) -> AbstractConnection:
-    """Return a new connection that the broker shows under `name`."""
-    return await connect(url, client_properties={"connection_name": name})
-
-
 async def closed(connection: AbstractConnection, within: float) -> None:
     """Close a connection, whatever its state; after `within` seconds without the broker's consent."""
     with suppress(*LOST):
         async with asyncio.timeout(within):
             await connection.close()
+
+
+@asynccontextmanager
+async def connected(url: URL, name: str, within: float) -> AsyncIterator[AbstractConnection]:
+    """Give a connection that the broker shows under `name`; opening and closing take no longer than `within`."""
+    async with asyncio.timeout(within):
+        connection = await connect(url, client_properties={"connection_name": name})
+    try:
+        yield connection
+    finally:
+        await closed(connection, within)
 
 
 async def pause(stopping: asyncio.Event, length: float) -> None:

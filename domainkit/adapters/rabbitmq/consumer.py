@@ -8,7 +8,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Self, TypeAlias
 
-from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, opened, pause, place, seconds
+from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, pause, place, seconds
 from domainkit.adapters.rabbitmq._handling import Backoff, Bound, Line, Rules, Subscription
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name, declare_exchanges
 from domainkit.codec import MessageCodec
@@ -168,26 +168,25 @@ class RabbitMqConsumer:
 
     async def _session(self) -> None:
         """Consume on one connection, until it is lost or it is time to stop."""
-        async with asyncio.timeout(_CONNECTING):
-            connection = await opened(self._url, f"domainkit consumer of {self._rules.topology.service}")
+        name = f"domainkit consumer of {self._rules.topology.service}"
         lines: list[Line] = []
         over = asyncio.Event()
-        try:
-            async with asyncio.timeout(_CONNECTING):
-                await declare_exchanges(await connection.channel(), self._rules.topology)
-                for subscription in self._subscriptions:
-                    lines.append(await Line.opened(connection, subscription, self._rules, over))
-                    await lines[-1].start()
-            self._ready.set()
-            _logger.info("consuming %s at %s", ", ".join(self.queues), place(self._url))
-            await _first_of(over, self._stopping)
-            await self._finish(lines, over)
-        finally:
-            workers = [worker for line in lines for worker in line.workers]
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-            await closed(connection, _CONNECTING)
+        async with connected(self._url, name, _CONNECTING) as connection:
+            try:
+                async with asyncio.timeout(_CONNECTING):
+                    await declare_exchanges(await connection.channel(), self._rules.topology)
+                    for subscription in self._subscriptions:
+                        lines.append(await Line.opened(connection, subscription, self._rules, over))
+                        await lines[-1].start()
+                self._ready.set()
+                _logger.info("consuming %s at %s", ", ".join(self.queues), place(self._url))
+                await _first_of(over, self._stopping)
+                await self._finish(lines, over)
+            finally:
+                workers = [worker for line in lines for worker in line.workers]
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
 
     async def _finish(self, lines: list[Line], over: asyncio.Event) -> None:
         """Wait for what is in hand: bounded if it is time to stop; else a function could run twice at once."""

@@ -5,12 +5,11 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
 from returns.result import Failure, Result, Success
-from yarl import URL
 
-from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, opened, place, seconds
+from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, place, seconds
 from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER, moved
 from domainkit.adapters.rabbitmq.topology import checked_name, dead_letter_queue
 from domainkit.errors import BusCannotPublish
@@ -43,44 +42,37 @@ async def redeliver(
         ValueError: `url` is none of a broker, `queue` no name, `limit` is below 0, or `within` isn't above 0.
     """
     address, longest = checked_url(url, "redeliver"), seconds(within, "redeliver", "within")
+    checked_name(queue, "redeliver: queue")
     if limit is not None and limit < 0:
         raise ValueError("redeliver: limit must be 0 or more")
     count = 0
     try:
-        async for _ in _moving(address, checked_name(queue, "redeliver: queue"), limit, longest):
-            count += 1
+        async with connected(address, f"domainkit redeliver {queue}", longest) as connection:
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            async for _ in _moving(channel, queue, limit, longest):
+                count += 1
     except LOST as error:
         info = {"message": f"{place(address)}: {_explained(error, queue)}", "queue": queue, "moved": count}
         return Failure(BusCannotPublish(additional_info=info))
     return Success(count)
 
 
-async def _moving(url: URL, queue: str, limit: int | None, within: float) -> AsyncIterator[None]:
-    """Move one after the other, and yield after each."""
-    async with asyncio.timeout(within):
-        connection = await opened(url, f"domainkit redeliver {queue}")
-    try:
-        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        dead_letters = await channel.declare_queue(dead_letter_queue(queue), passive=True, timeout=within)
-        count = dead_letters.declaration_result.message_count or 0
-        for _ in range(count if limit is None else min(count, limit)):
-            async with asyncio.timeout(within):
-                message = await dead_letters.get(fail=False)
-                if message is None:
-                    return
-                await _move(channel, queue, message)
-            yield
-    finally:
-        await closed(connection, within)
-
-
-async def _move(channel: AbstractChannel, queue: str, message: AbstractIncomingMessage) -> None:
-    alive = {name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)}
-    properties = moved(message, alive)
+async def _moving(channel: AbstractChannel, queue: str, limit: int | None, within: float) -> AsyncIterator[None]:
+    """Move one letter after the other, and yield after each."""
+    dead_letters = await channel.declare_queue(dead_letter_queue(queue), passive=True, timeout=within)
     underlying = await channel.get_underlay_channel()
-    await underlying.basic_publish(message.body, routing_key=queue, properties=properties, mandatory=True)
-    await message.ack()
-    _logger.info("%s: a dead letter of %d bytes (%s) is back", queue, len(message.body), message.message_id)
+    count = dead_letters.declaration_result.message_count or 0
+    for _ in range(count if limit is None else min(count, limit)):
+        async with asyncio.timeout(within):
+            message = await dead_letters.get(fail=False)
+            if message is None:
+                return
+            alive = {name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)}
+            properties = moved(message, alive)
+            await underlying.basic_publish(message.body, routing_key=queue, properties=properties, mandatory=True)
+            await message.ack()
+        _logger.info("%s: a dead letter of %d bytes (%s) is back", queue, len(message.body), message.message_id)
+        yield
 
 
 def _explained(error: BaseException, queue: str) -> str:

@@ -5,14 +5,14 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Never, Self
 
-from aio_pika import DeliveryMode, ExchangeType
+from aio_pika import DeliveryMode, ExchangeType, connect
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import ChannelPreconditionFailed, DeliveryError, PublishError
 from aiormq.abc import AbstractChannel as UnderlyingChannel
 from pamqp.commands import Basic
 from returns.result import Failure, Result, Success
 
-from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, is_cancelled, opened, place, seconds
+from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, is_cancelled, place, seconds
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, MessageRefused
@@ -145,7 +145,8 @@ class RabbitMqPublisher(AsyncMessagePublisher):
     async def _connected(self) -> UnderlyingChannel:
         if not self._open:
             raise ConnectionError
-        self._connection = connection = await opened(self._url, f"domainkit publisher of {self._topology.exchange}")
+        name = f"domainkit publisher of {self._topology.exchange}"
+        self._connection = connection = await connect(self._url, client_properties={"connection_name": name})
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await channel.declare_exchange(self._topology.exchange, ExchangeType.TOPIC, durable=True)
         _logger.info("connected to %s, to publish to %s", place(self._url), self._topology.exchange)
