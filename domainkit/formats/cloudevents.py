@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 import msgspec
 from attrs import Attribute, field, frozen
-from returns.result import Failure, Result, Success
+from returns.result import Failure, Result
 
 from domainkit.codec import MessageCodec
 from domainkit.conversion.envelope import refusal
@@ -38,7 +38,6 @@ _TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NONCHARACT
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_REFERENCE.pattern}")
 _JSON_TYPE = re.compile(r"[^/;\s]+/(?:[^/;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
-_MOMENT = re.compile(r"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,9}")
 _LARGEST_INTEGER: Final = 2**31 - 1
 _CONTEXT: Final = MappingProxyType({
@@ -63,24 +62,7 @@ class _Envelope(msgspec.Struct, gc=False):
     data: _Data
 
 
-class _CloudEvent(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
-    specversion: str
-    id: str
-    source: str
-    type: str
-    time: str
-    subject: str | None = None
-    datacontenttype: str
-    dataschema: str | None = None
-    messagekind: str
-    messageversion: int
-    messagemeta: str | None = None
-    data: msgspec.Raw
-    data_base64: None = None
-
-
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
-_event_decoder = msgspec.json.Decoder(_CloudEvent)
 
 
 def _check_source(_: object, __: "Attribute[str]", source: str) -> None:
@@ -156,21 +138,21 @@ class CloudEventCodec:
         data = _envelope_decoder.decode(self.codec.encode(message)).data
         subject = None if self.subject is None else self.subject(message)
         dataschema = None if self.dataschema is None else self.dataschema(message.info())
-        event = _CloudEvent(
-            specversion=_VERSION,
-            id=data.id,
-            source=self.source,
-            type=data.type,
-            time=f"{data.occurred_on.replace(' ', 'T')}Z",
-            subject=_checked("subject", subject, _TEXT, "text without control characters"),
-            datacontenttype="application/json",
-            dataschema=_checked("dataschema", dataschema, _URI, "an absolute URI (RFC 3986)"),
-            messagekind=data.type_message,
-            messageversion=data.version,
-            messagemeta=json.dumps(data.meta, separators=(",", ":")) if data.meta else None,
-            data=data.attributes,
-        )
-        return msgspec.json.encode(event)
+        event = {
+            "specversion": _VERSION,
+            "id": data.id,
+            "source": self.source,
+            "type": data.type,
+            "time": f"{data.occurred_on.replace(' ', 'T')}Z",
+            "subject": _checked("subject", subject, _TEXT, "text without control characters"),
+            "datacontenttype": "application/json",
+            "dataschema": _checked("dataschema", dataschema, _URI, "an absolute URI (RFC 3986)"),
+            "messagekind": data.type_message,
+            "messageversion": data.version,
+            "messagemeta": json.dumps(data.meta, separators=(",", ":")) if data.meta else None,
+            "data": data.attributes,
+        }
+        return msgspec.json.encode({name: value for name, value in event.items() if value is not None})
 
     def encode_dict(self, message: Message) -> dict[str, JsonValue]:
         """Return what `encode` does, as builtins that JSON carries; it raises the same."""
@@ -185,30 +167,19 @@ class CloudEventCodec:
         """
         problems = Problems(self.codec.limits.max_problems)
         data = checked(raw, self.codec.limits, problems)
-        if data is None:
-            return Failure(refusal(problems))
-        usual = self._read_usual(data)
-        return usual if isinstance(usual, Success) else self._read(parsed(data, problems), problems)
+        found = MISSING if data is None else parsed(data, problems)
+        return self._read(found, problems, lambda envelope: self.codec.decode(msgspec.json.encode(envelope)))
 
     def decode_dict(self, event: Mapping[str, object]) -> Result[Message, InvalidMessage]:
         """Return what `decode` does, for a CloudEvent that is builtins already."""
-        return self._read(event, Problems(self.codec.limits.max_problems))
+        return self._read(event, Problems(self.codec.limits.max_problems), self.codec.decode_dict)
 
-    def _read_usual(self, data: bytes) -> Result[Message, InvalidMessage] | None:
-        """Read a CloudEvent as this class writes them, without a look at each part; anything else is for `_read`."""
-        try:
-            event = _event_decoder.decode(data)
-            meta = msgspec.json.decode(event.messagemeta or "{}")
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            return None
-        moment, zone = event.time[:-1], event.time[-1:]
-        usual = (event.specversion, event.datacontenttype, zone) == (_VERSION, "application/json", "Z")
-        if not usual or not _MOMENT.fullmatch(moment) or not _URI_REFERENCE.fullmatch(event.source):
-            return None
-        inner = _Data(event.id, event.type, event.messagekind, event.messageversion, moment, event.data, meta)
-        return self.codec.decode(msgspec.json.encode(_Envelope(inner)))
-
-    def _read(self, found: object, problems: Problems) -> Result[Message, InvalidMessage]:
+    def _read(
+        self,
+        found: object,
+        problems: Problems,
+        decode: Callable[[Mapping[str, object]], Result[Message, InvalidMessage]],
+    ) -> Result[Message, InvalidMessage]:
         if not isinstance(found, Mapping):
             if found is not MISSING:
                 problems.add("$", "an object", "type")
@@ -220,9 +191,7 @@ class CloudEventCodec:
             event["data"] = self._from_base64(event, problems)
             if event["data"] is MISSING:
                 return Failure(refusal(problems))
-        read = self.codec.decode_dict(
-            {"data": {ours: event[theirs] for theirs, ours in _ATTRIBUTES.items() if theirs in event}}
-        )
+        read = decode({"data": {ours: event[theirs] for theirs, ours in _ATTRIBUTES.items() if theirs in event}})
         if isinstance(read, Failure):
             for problem in read.failure().problems:
                 problems.add(*_translated(problem))
