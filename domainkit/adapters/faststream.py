@@ -26,9 +26,11 @@ from returns.result import Failure, Result, Success
 from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, MessageRefused
-from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
+from domainkit.handlers import AsyncHandler, Handler
+from domainkit.mediator import AnyHandler
 from domainkit.memory import AsyncInmemoryCommandBus, AsyncInmemoryDomainEventBus
-from domainkit.messages import Command, Message
+from domainkit.memory.buses import AnySubscriber
+from domainkit.messages import Command, DomainEvent
 
 try:
     from faststream import AckPolicy, Context
@@ -112,9 +114,10 @@ class FastStreamPublisher(AsyncMessagePublisher):
     ) -> None:
         if timeout <= timedelta(0):
             raise ValueError("FastStreamPublisher: `timeout` must be above 0")
+        self._broker: Any = broker  # Any: brokers have no `publish` in common
+        self._kind = _checked_kind(broker, stream)
+        self._destination, self._stream = destination, stream
         self._timeout = timeout.total_seconds()
-        self._send = _way_to(broker, stream, self._timeout)
-        self._destination = destination
         self._open = True
 
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
@@ -127,7 +130,7 @@ class FastStreamPublisher(AsyncMessagePublisher):
             return _failed(BusCannotPublish, message, "the publisher is closed")
         try:
             async with asyncio.timeout(self._timeout):
-                await self._send(message, self._destination(message), _headers(message))
+                await self._send(message)
         except TimeoutError:
             reason = f"no answer within {self._timeout:g} seconds; the broker may have the message"
             return _failed(BusCannotPublish, message, reason)
@@ -136,55 +139,43 @@ class FastStreamPublisher(AsyncMessagePublisher):
             return _failed(kind, message, f"the broker did not take it ({type(error).__qualname__})")
         return _DONE
 
+    async def _send(self, message: OutgoingMessage) -> None:
+        body, headers, own_id, where = message.body, _headers(message), str(message.id), self._destination(message)
+        if self._kind == "kafka":
+            key = message.key.encode()
+            await self._broker.publish(body, where, key=key, headers=headers, correlation_id=own_id)
+        elif self._kind == "redis":
+            await self._broker.publish(body, stream=where, headers=headers, correlation_id=own_id)
+        else:
+            headers["Nats-Msg-Id"] = own_id  # JetStream drops a second one of the same id
+            given = {"stream": self._stream, "timeout": self._timeout}
+            await self._broker.publish(body, where, headers=headers, correlation_id=own_id, **given)
+
     async def close(self) -> None:
         """Refuse messages from now on; the broker stays open for those who share it."""
         self._open = False
 
 
-_Send: TypeAlias = Callable[[OutgoingMessage, str, dict[str, str]], Awaitable[object]]
-
-
-def _way_to(broker: Any, stream: str | None, timeout: float) -> _Send:  # Any: brokers have no `publish` in common
-    kind = _kind_of(broker)
+def _checked_kind(broker: object, stream: str | None) -> str:
+    """Return what a broker is one of, with options by which it says when it has a message."""
+    for kind, name in (("kafka", "KafkaBroker"), ("nats", "NatsBroker"), ("redis", "RedisBroker")):
+        module = sys.modules.get(f"faststream.{kind}")  # it is imported where there is a broker of it
+        if module is not None and isinstance(broker, getattr(module, name)):
+            break
+    else:
+        raise TypeError(
+            f"FastStreamPublisher: expected a KafkaBroker, NatsBroker or RedisBroker, not a {type(broker).__qualname__}"
+        )
     if (kind == "nats") != (stream is not None):
         raise ValueError(
             "FastStreamPublisher: `stream` is for NATS, which says that it has a message only where a stream has it"
         )
-    if kind == "kafka":
-        _check_acks(broker)
-        return lambda message, where, headers: broker.publish(
-            message.body, where, key=message.key.encode(), headers=headers, correlation_id=str(message.id)
-        )
-    if kind == "redis":
-        return lambda message, where, headers: broker.publish(
-            message.body, stream=where, headers=headers, correlation_id=str(message.id)
-        )
-    return lambda message, where, headers: broker.publish(
-        message.body,
-        where,
-        headers=headers | {"Nats-Msg-Id": str(message.id)},  # JetStream drops a second one of the same id
-        correlation_id=str(message.id),
-        stream=stream,
-        timeout=timeout,
-    )
-
-
-def _kind_of(broker: object) -> str:
-    for kind, name in (("kafka", "KafkaBroker"), ("nats", "NatsBroker"), ("redis", "RedisBroker")):
-        module = sys.modules.get(f"faststream.{kind}")  # it is imported where there is a broker of it
-        if module is not None and isinstance(broker, getattr(module, name)):
-            return kind
-    raise TypeError(
-        f"FastStreamPublisher: expected a KafkaBroker, NatsBroker or RedisBroker, not a {type(broker).__qualname__}"
-    )
-
-
-def _check_acks(broker: object) -> None:
     options = getattr(broker, "_connection_kwargs", {})  # private: in a version without it there is no check
-    if options and not options.get("enable_idempotence") and options.get("acks") not in ("all", -1):
+    if kind == "kafka" and options and not options.get("enable_idempotence") and options.get("acks") not in ("all", -1):
         raise ValueError(
             'FastStreamPublisher: KafkaBroker needs acks="all" or enable_idempotence=True; else a message may be lost'
         )
+    return kind
 
 
 def _headers(message: OutgoingMessage) -> dict[str, str]:
@@ -204,12 +195,12 @@ def _failed(kind: type[BusCannotPublish], message: OutgoingMessage, reason: str)
     return Failure(kind(uuid_value=str(message.id), additional_info={"message": reason}))
 
 
-AnyBound: TypeAlias = (
-    Subscriber[Any] | AsyncSubscriber[Any] | Handler[Any, Any, Any] | AsyncHandler[Any, Any, Any]
-)  # Any: of messages of every class
+AnyBound: TypeAlias = AnySubscriber | AnyHandler
 """What `handled_by` makes."""
 
-Consumer: TypeAlias = Callable[[StreamMessage[Any]], Awaitable[None]]  # Any: each broker's own message
+Incoming: TypeAlias = StreamMessage[Any]  # Any: each broker's own message
+
+Consumer: TypeAlias = Callable[[Incoming], Awaitable[None]]
 """A function that handles a message of FastStream."""
 
 
@@ -218,15 +209,12 @@ class BrokerSubscriber(Protocol):
 
     ack_policy: AckPolicy
 
-    def __call__(self, func: Consumer, *, decoder: Callable[[StreamMessage[Any]], Awaitable[bytes]]) -> object:
+    def __call__(self, func: Consumer, *, decoder: Callable[[Incoming], Awaitable[bytes]]) -> object:
         """Register a function."""
 
 
 def subscribe(
-    subscriber: BrokerSubscriber,
-    codec: MessageCodec,
-    *handlers: AnyBound,
-    pause: timedelta = timedelta(seconds=1),
+    subscriber: BrokerSubscriber, codec: MessageCodec, *handlers: AnyBound, pause: timedelta = timedelta(seconds=1)
 ) -> None:
     """Have a subscriber of FastStream decode each message, and call what is bound to its class.
 
@@ -249,15 +237,10 @@ def subscribe(
     """
     if subscriber.ack_policy is not AckPolicy.MANUAL:
         raise ValueError("subscribe: the subscriber needs ack_policy=AckPolicy.MANUAL; else a message may be lost")
-    consumer = _Consumer(codec, handlers, pause.total_seconds())
-
-    async def consume(message: Annotated[StreamMessage[Any], Context("message", cast=False)]) -> None:
-        await consumer.consume(message)
-
-    subscriber(consume, decoder=_body_of)
+    subscriber(_Consumer(codec, handlers, pause.total_seconds()).consume, decoder=_body_of)
 
 
-async def _body_of(message: StreamMessage[Any]) -> bytes:
+async def _body_of(message: Incoming) -> bytes:
     """Return the bytes: FastStream would parse them before the codec does, and fail for ever where it can't."""
     return message.body
 
@@ -272,14 +255,17 @@ class _Consumer:
         self._codec = codec
         self._pause = pause
 
-    async def consume(self, message: StreamMessage[Any]) -> None:
+    async def consume(self, message: Annotated[Incoming, Context("message", cast=False)]) -> None:
         decoded = self._codec.decode(message.body)
         if isinstance(decoded, Failure):
             await _reject(message, decoded.failure().detail())
         found = decoded.unwrap()
-        if isinstance(found, Command) and type(found) not in self._handled:
+        if isinstance(found, DomainEvent):
+            outcome = await self._events.publish(found)
+        elif isinstance(found, Command) and type(found) in self._handled:
+            outcome = await self._commands.dispatch(found)
+        else:
             await _reject(message, f"no handler for {type(found).__qualname__}")
-        outcome = await self._deliver(found)
         if isinstance(outcome, Failure):
             _logger.warning("message %s will be delivered again: %s", message.message_id, outcome.failure().detail())
             await asyncio.sleep(self._pause)
@@ -287,13 +273,8 @@ class _Consumer:
             raise NackMessage
         await message.ack()
 
-    async def _deliver(self, found: Message) -> Result[None, BusCannotPublish]:
-        if isinstance(found, Command):
-            return await self._commands.dispatch(found)
-        return await self._events.publish(found)  # type: ignore[arg-type]  # a codec knows events and commands alone
 
-
-async def _reject(message: StreamMessage[Any], reason: str) -> Never:
+async def _reject(message: Incoming, reason: str) -> Never:
     _logger.error("message %s rejected: %s", message.message_id, reason)
     raw = message.raw_message
     if isinstance(raw, dict) and raw.get("type") == "stream":  # Redis knows no other way to be rid of it

@@ -6,9 +6,9 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 import msgspec
 from returns.result import Failure, Result
@@ -59,29 +59,13 @@ def with_trace_context(message: M) -> M:
     return message.add_meta(trace_context())
 
 
-@overload
-def traced(
-    handler: Callable[[M], Awaitable[T]],
-    *,
-    system: str = _SYSTEM,
-    destination: str | None = None,
-    tracer_provider: TracerProvider | None = None,
-) -> Callable[[M], Coroutine[Any, Any, T]]: ...  # Any: what a coroutine yields to its loop
-@overload
 def traced(
     handler: Callable[[M], T],
     *,
     system: str = _SYSTEM,
     destination: str | None = None,
     tracer_provider: TracerProvider | None = None,
-) -> Callable[[M], T]: ...
-def traced(
-    handler: Callable[[M], Any],
-    *,
-    system: str = _SYSTEM,
-    destination: str | None = None,
-    tracer_provider: TracerProvider | None = None,
-) -> Callable[[M], Any]:
+) -> Callable[[M], T]:
     """Return a handler that runs in a span of its own, in the trace that the message's meta carries.
 
     The span is linked to the one that the message comes from, as the conventions ask. That is its parent too, so that
@@ -117,15 +101,17 @@ def traced(
             attributes["messaging.message.conversation_id"] = correlation
         return _span(tracer, SpanKind.CONSUMER, f"process {destination or info.name}", header.meta, attributes)
 
-    def run(message: M) -> Any:
+    def run(message: M) -> T:
         with span(message) as active:
             return _told(active, handler(message))
 
-    async def run_async(message: M) -> Any:
+    async def run_async(message: M) -> object:
         with span(message) as active:
-            return _told(active, await handler(message))
+            return _told(active, await awaited(message))
 
-    return named_as(run_async if is_async(handler) else run, handler)
+    awaited: Callable[[M], Any] = handler  # Any: what it returns is an awaitable, if `is_async` says so
+    wrapper: Callable[[M], Any] = run_async if is_async(handler) else run  # Any: T, by the same reason
+    return named_as(wrapper, handler)
 
 
 class TracedMessagePublisher(AsyncMessagePublisher):
@@ -188,7 +174,7 @@ def _span(
     here = get_current()
     active = trace.get_current_span(here)
     carried = _carried(meta, here)
-    origin = trace.get_current_span(carried)  # the active one, where the meta carries none
+    origin = trace.get_current_span(carried)  # the active one, if the meta carries none
     parent = trace.set_span_in_context(active, carried) if active.get_span_context().is_valid else carried
     links = [] if origin is active else [Link(origin.get_span_context())]
     span = tracer.start_span(name, parent, kind, attributes, links)
@@ -227,7 +213,7 @@ def _failed(span: Span, error: object) -> None:
 
 
 class _Data(msgspec.Struct):
-    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+    meta: dict[str, object] = msgspec.field(default_factory=dict)
 
 
 class _Envelope(msgspec.Struct):

@@ -137,23 +137,12 @@ def _members(node: Node, *, of_wire: bool = False) -> tuple[Node, ...]:
 
 def _shapes(node: Node, *, of_wire: bool = False) -> set[str]:
     """Return what can be asked of the values: a length of text, of an array and so on, or bounds of a number."""
-    made: set[str] = set()
-    for member in _members(node, of_wire=of_wire):
-        if member is LEAVES[bytes]:
-            made.add("base64")
-        else:
-            made.add("text" if of_wire and member.wire is str else _SHAPES.get(type(member), ""))
-    return made
+    members = _members(node, of_wire=of_wire)
+    made = {_SHAPES.get(type(one), "text" if of_wire and one.wire is str else "") for one in members}
+    return made | {"base64"} if LEAVES[bytes] in members else made
 
 
-_SHAPES: Final[Mapping[type[Node], str]] = MappingProxyType(
-    {
-        TextLeaf: "text",
-        IntLeaf: "number",
-        FloatLeaf: "number",
-        VariadicTupleNode: "array",
-        FixedTupleNode: "array",
-        FrozensetNode: "array",
-        MappingNode: "object",
-    }
-)
+_SHAPES: Final[Mapping[type[Node], str]] = MappingProxyType({
+    TextLeaf: "text", IntLeaf: "number", FloatLeaf: "number", MappingNode: "object",
+    VariadicTupleNode: "array", FixedTupleNode: "array", FrozensetNode: "array",
+})  # fmt: skip  # one table, as it is read

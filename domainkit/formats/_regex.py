@@ -64,24 +64,17 @@ def ecma_pattern(pattern: re.Pattern[str], *, start: bool, end: bool) -> str | N
 
 def _translated(token: re.Match[str]) -> str:
     """Return a part of a pattern in both dialects; ValueError if it has a meaning in Python alone."""
-    text = token.group()
-    match token.lastgroup:
-        case "escape":
-            return _escape(text)
-        case "named":  # no other group refers to its name: such a reference is not translated
-            return "("
-        case "set":  # in ECMA-262 a bracket in it is escaped, and nothing else needs to be
-            start = 2 if text.startswith("[^") else 1
-            parts = re.findall(r"\\.|.", text[start:-1], re.DOTALL)
-            return text[:start] + "".join(_escape(part, in_set=True) for part in parts) + "]"
-        case "python":
-            raise ValueError
-        case "repeat":
-            return text.replace("{,", "{0,")
-        case "bracket":
-            return f"\\{text}"
-        case _:
-            return text
+    text, kind = token.group(), token.lastgroup
+    if kind == "python":
+        raise ValueError
+    if kind == "escape":
+        return _escape(text)
+    if kind == "set":  # in ECMA-262 a bracket in it is escaped, and nothing else needs to be
+        start = 2 if text.startswith("[^") else 1
+        parts = re.findall(r"\\.|.", text[start:-1], re.DOTALL)
+        return text[:start] + "".join(_escape(part, in_set=True) for part in parts) + "]"
+    # no other group refers to the name of one: such a reference is not translated
+    return {"named": "(", "repeat": text.replace("{,", "{0,"), "bracket": f"\\{text}"}.get(kind or "", text)
 
 
 def _escape(text: str, *, in_set: bool = False) -> str:

@@ -63,9 +63,12 @@ def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
     payloads = {cls: definitions.message(wire) for cls, wire in codec.wires.items()}
     schemas = definitions.finish()
     names = {cls: payload["$ref"].removeprefix("#/components/schemas/") for cls, payload in payloads.items()}
-    channels, operations = _routes(names, address, _received(codec, receives))
-    shown = _by_class(codec, examples)
-    messages = {name: _message(cls, payloads[cls], shown.get(cls)) for cls, name in names.items()}
+    channels, operations = _routes(names, address, receives)
+    shown = [(type(example), {"payload": msgspec.json.decode(codec.encode(example))}) for example in examples]
+    messages = {
+        name: _message(cls, payloads[cls], [example for kind, example in shown if kind is cls])
+        for cls, name in names.items()
+    }
     return {
         "asyncapi": "3.0.0",
         "info": {"title": title, "version": version},
@@ -76,40 +79,27 @@ def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
     }
 
 
-def _received(codec: MessageCodec, receives: Collection[type[Message]] | None) -> Collection[type[Message]]:
-    if receives is None:
-        return [cls for cls in codec.wires if issubclass(cls, Command)]
-    for cls in receives:
-        if cls not in codec.wires:
-            raise TypeError(f"receives: the codec wasn't given {cls.__qualname__}; pass it among the message types")
-    return receives
-
-
-def _by_class(codec: MessageCodec, examples: Iterable[Message]) -> Mapping[type[Message], list[_Object]]:
-    made: dict[type[Message], list[_Object]] = {}
-    for example in examples:
-        made.setdefault(type(example), []).append({"payload": msgspec.json.decode(codec.encode(example))})
-    return made
-
-
-def _message(cls: type[Message], payload: _Object, examples: list[_Object] | None) -> _Object:
-    summary = summary_of(cls)
+def _message(cls: type[Message], payload: _Object, examples: list[_Object]) -> _Object:
+    optional = {"summary": summary_of(cls), "examples": examples}
     return {
         "name": cls.info().name,
         "title": cls.__name__,
-        **({"summary": summary} if summary else {}),
         "contentType": _CONTENT_TYPE,
         "payload": payload,
-        **({"examples": examples} if examples else {}),
+        **{key: value for key, value in optional.items() if value},
     }
 
 
 def _routes(
     names: Mapping[type[Message], str],
     address: Callable[[MessageInfo], str] | None,
-    received: Collection[type[Message]],
+    receives: Collection[type[Message]] | None,
 ) -> tuple[_Object, _Object]:
     """Return the channels and the operations: a channel for each address, an operation for each direction on it."""
+    received = [cls for cls in names if issubclass(cls, Command)] if receives is None else receives
+    for cls in received:
+        if cls not in names:
+            raise TypeError(f"receives: the codec wasn't given {cls.__qualname__}; pass it among the message types")
     keys: dict[str, str] = {}
     channels: _Object = {}
     operations: _Object = {}

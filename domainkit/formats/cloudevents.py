@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import msgspec
 from attrs import Attribute, field, frozen
-from returns.result import Failure, Result, Success
+from returns.result import Failure, Result
 
 from domainkit.codec import MessageCodec
 from domainkit.conversion.envelope import refusal
@@ -38,9 +38,14 @@ _TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NONCHARACT
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_REFERENCE.pattern}")
 _JSON_TYPE = re.compile(r"[^/;\s]+/(?:[^/;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
-_MOMENT = re.compile(r"[0-9-]{10}T[0-9:]{8}\.[0-9]{6}")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,9}")
 _LARGEST_INTEGER: Final = 2**31 - 1
+_CONTEXT: Final = MappingProxyType({
+    "specversion": (re.compile(r"1\.0"), _VERSION),
+    "source": (_URI_REFERENCE, "a URI reference (RFC 3986)"),
+    "datacontenttype": (_JSON_TYPE, "a media type of JSON"),
+})  # fmt: skip  # one table, as it is read
+"""The attributes that a message has no place for: what they look like, and how that is said."""
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -50,31 +55,14 @@ class _Data(msgspec.Struct, gc=False):
     version: int
     occurred_on: str
     attributes: msgspec.Raw
-    meta: Any  # any JSON: the codec looks at it
+    meta: object  # any JSON: the codec looks at it
 
 
 class _Envelope(msgspec.Struct, gc=False):
     data: _Data
 
 
-class _CloudEvent(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
-    specversion: str
-    id: str
-    source: str
-    type: str
-    time: str
-    subject: str | None = None
-    datacontenttype: str
-    dataschema: str | None = None
-    messagekind: str
-    messageversion: int
-    messagemeta: str | None = None
-    data: msgspec.Raw
-    data_base64: None = None
-
-
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
-_event_decoder = msgspec.json.Decoder(_CloudEvent)
 
 
 def _check_source(_: object, __: "Attribute[str]", source: str) -> None:
@@ -148,29 +136,23 @@ class CloudEventCodec:
                 CloudEvent can't carry. The problems give the paths.
         """
         data = _envelope_decoder.decode(self.codec.encode(message)).data
-        event = _CloudEvent(
-            specversion=_VERSION,
-            id=data.id,
-            source=self.source,
-            type=data.type,
-            time=f"{data.occurred_on.replace(' ', 'T')}Z",
-            subject=self._subject(message),
-            datacontenttype="application/json",
-            dataschema=self._dataschema(message.info()),
-            messagekind=data.type_message,
-            messageversion=data.version,
-            messagemeta=json.dumps(data.meta, separators=(",", ":")) if data.meta else None,
-            data=data.attributes,
-        )
-        return msgspec.json.encode(event)
-
-    def _subject(self, message: Message) -> str | None:
-        given = None if self.subject is None else self.subject(message)
-        return _checked("subject", given, _TEXT, "text without control characters")
-
-    def _dataschema(self, info: MessageInfo) -> str | None:
-        given = None if self.dataschema is None else self.dataschema(info)
-        return _checked("dataschema", given, _URI, "an absolute URI (RFC 3986)")
+        subject = None if self.subject is None else self.subject(message)
+        dataschema = None if self.dataschema is None else self.dataschema(message.info())
+        event = {
+            "specversion": _VERSION,
+            "id": data.id,
+            "source": self.source,
+            "type": data.type,
+            "time": f"{data.occurred_on.replace(' ', 'T')}Z",
+            "subject": _checked("subject", subject, _TEXT, "text without control characters"),
+            "datacontenttype": "application/json",
+            "dataschema": _checked("dataschema", dataschema, _URI, "an absolute URI (RFC 3986)"),
+            "messagekind": data.type_message,
+            "messageversion": data.version,
+            "messagemeta": json.dumps(data.meta, separators=(",", ":")) if data.meta else None,
+            "data": data.attributes,
+        }
+        return msgspec.json.encode({name: value for name, value in event.items() if value is not None})
 
     def encode_dict(self, message: Message) -> dict[str, JsonValue]:
         """Return what `encode` does, as builtins that JSON carries; it raises the same."""
@@ -183,35 +165,21 @@ class CloudEventCodec:
         `data` may also come as `data_base64`, where that holds JSON. Attributes that nothing here reads are ignored.
         The paths of the problems are those of the CloudEvent: `$.time`, `$.data.title`.
         """
-        problems = self._problems()
+        problems = Problems(self.codec.limits.max_problems)
         data = checked(raw, self.codec.limits, problems)
-        if data is None:
-            return Failure(refusal(problems))
-        usual = self._read_usual(data)
-        return usual if isinstance(usual, Success) else self._read(parsed(data, problems), problems)
+        found = MISSING if data is None else parsed(data, problems)
+        return self._read(found, problems, lambda envelope: self.codec.decode(msgspec.json.encode(envelope)))
 
     def decode_dict(self, event: Mapping[str, object]) -> Result[Message, InvalidMessage]:
         """Return what `decode` does, for a CloudEvent that is builtins already."""
-        return self._read(event, self._problems())
+        return self._read(event, Problems(self.codec.limits.max_problems), self.codec.decode_dict)
 
-    def _read_usual(self, data: bytes) -> Result[Message, InvalidMessage] | None:
-        """Read a CloudEvent as this class writes them, without a look at each part; anything else is for `_read`."""
-        try:
-            event = _event_decoder.decode(data)
-            meta = msgspec.json.decode(event.messagemeta or "{}")
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            return None
-        moment, zone = event.time[:-1], event.time[-1:]
-        usual = (event.specversion, event.datacontenttype, zone) == (_VERSION, "application/json", "Z")
-        if not usual or not _MOMENT.fullmatch(moment) or not _URI_REFERENCE.fullmatch(event.source):
-            return None
-        inner = _Data(event.id, event.type, event.messagekind, event.messageversion, moment, event.data, meta)
-        return self.codec.decode(msgspec.json.encode(_Envelope(inner)))
-
-    def _problems(self) -> Problems:
-        return Problems(self.codec.limits.max_problems)
-
-    def _read(self, found: object, problems: Problems) -> Result[Message, InvalidMessage]:
+    def _read(
+        self,
+        found: object,
+        problems: Problems,
+        decode: Callable[[Mapping[str, object]], Result[Message, InvalidMessage]],
+    ) -> Result[Message, InvalidMessage]:
         if not isinstance(found, Mapping):
             if found is not MISSING:
                 problems.add("$", "an object", "type")
@@ -219,11 +187,11 @@ class CloudEventCodec:
         event = {name: value for name, value in found.items() if value is not None}  # null means absent (JSON, 2.2)
         _check_context(event, problems)
         self._read_texts(event, problems)
-        if "data_base64" in event and not self._read_base64(event, problems):
-            return Failure(refusal(problems))
-        read = self.codec.decode_dict(
-            {"data": {ours: event[theirs] for theirs, ours in _ATTRIBUTES.items() if theirs in event}}
-        )
+        if "data_base64" in event:
+            event["data"] = self._from_base64(event, problems)
+            if event["data"] is MISSING:
+                return Failure(refusal(problems))
+        read = decode({"data": {ours: event[theirs] for theirs, ours in _ATTRIBUTES.items() if theirs in event}})
         if isinstance(read, Failure):
             for problem in read.failure().problems:
                 problems.add(*_translated(problem))
@@ -242,17 +210,16 @@ class CloudEventCodec:
             meta = self._json_text(event["messagemeta"], "$.messagemeta", problems)
             event["messagemeta"] = {} if meta is MISSING else meta
 
-    def _read_base64(self, event: dict[object, object], problems: Problems) -> bool:
-        """Set `data` to the JSON in `data_base64`; tell whether that could be done."""
+    def _from_base64(self, event: Mapping[object, object], problems: Problems) -> object:
+        """Return the JSON in `data_base64`."""
+        path = "$.data_base64"
         if "data" in event:
-            problems.add("$.data_base64", "either data or data_base64", "duplicate")
-            return False
-        raw = LEAVES[bytes].read(event["data_base64"], "$.data_base64", problems)
-        event["data"] = MISSING if raw is MISSING else self._json_text(raw, "$.data_base64", problems)
-        return event["data"] is not MISSING
+            return problems.add(path, "either data or data_base64", "duplicate")
+        raw = LEAVES[bytes].read(event["data_base64"], path, problems)
+        return raw if raw is MISSING else self._json_text(raw, path, problems)
 
     def _json_text(self, text: object, path: str, problems: Problems) -> object:
-        found = self._problems()
+        found = Problems(self.codec.limits.max_problems)
         data = checked(text, self.codec.limits, found)
         made = MISSING if data is None else parsed(data, found)
         for problem in found:
@@ -268,18 +235,12 @@ def _checked(name: str, value: str | None, pattern: re.Pattern[str], expected: s
 
 def _check_context(event: Mapping[object, object], problems: Problems) -> None:
     """Note what is wrong with the attributes that a message has no place for."""
-    expected = {
-        "specversion": (re.compile(r"1\.0"), _VERSION),
-        "source": (_URI_REFERENCE, "a URI reference (RFC 3986)"),
-        "datacontenttype": (_JSON_TYPE, "a media type of JSON"),
-    }
-    for name, (pattern, words) in expected.items():
-        value = event.get(name, MISSING)
-        if value is MISSING and name != "datacontenttype":
-            problems.add(f"$.{name}", words, "missing")
-        elif value is not MISSING and not isinstance(value, str):
-            problems.add(f"$.{name}", words, "type")
-        elif isinstance(value, str) and not pattern.fullmatch(value):
+    context = {"datacontenttype": "application/json", **event}
+    for name, (pattern, words) in _CONTEXT.items():
+        value = context.get(name, MISSING)
+        if not isinstance(value, str):
+            problems.add(f"$.{name}", words, "missing" if value is MISSING else "type")
+        elif not pattern.fullmatch(value):
             problems.add(f"$.{name}", words, "value")
 
 

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from attrs import frozen
 
@@ -18,14 +18,8 @@ from domainkit.memory import (
 from domainkit.messages import DomainEvent, M, Message
 from domainkit.results import name_of
 
-Wiring: TypeAlias = (
-    Mediator[Any]  # Any: a mediator with any checks
-    | AsyncMediator[Any]  # Any: as above
-    | InmemoryCommandBus
-    | AsyncInmemoryCommandBus
-    | InmemoryDomainEventBus
-    | AsyncInmemoryDomainEventBus
-)
+EventBuses: TypeAlias = InmemoryDomainEventBus | AsyncInmemoryDomainEventBus
+Wiring: TypeAlias = Mediator[object] | AsyncMediator[object] | InmemoryCommandBus | AsyncInmemoryCommandBus | EventBuses
 """What knows handlers or subscribers."""
 
 _TIMEOUT = 60
@@ -141,52 +135,46 @@ def event_map(*wirings: Wiring, causes: Mapping[type[M], Iterable[type[DomainEve
         wirings: mediators, command buses and event buses.
         causes: the events that handling a message leads to, by the class of the message.
     """
-    made = _Drawing()
+    drawing = _Drawing()
+    buses = [one for one in wirings if isinstance(one, EventBuses)]
     for wiring in wirings:
-        if isinstance(wiring, InmemoryDomainEventBus | AsyncInmemoryDomainEventBus):
-            continue
-        for handler in wiring.handlers:
-            made.edge(made.message(handler.message_type), made.handler(handler.message_type, handler.function))
+        if not isinstance(wiring, EventBuses):
+            for handler in wiring.handlers:
+                drawing.handler(handler.message_type, handler.function)
     for message, events in causes.items():
         for event in events:
-            made.caused(message, event)
-    for wiring in wirings:
-        if isinstance(wiring, InmemoryDomainEventBus | AsyncInmemoryDomainEventBus):
-            for number, subscriber in enumerate(wiring.subscribers):
-                made.subscriber(subscriber.message_type, subscriber.function, number)
-    return EventMap(tuple(made.nodes.values()), tuple(made.edges))
+            drawing.caused(message, event)
+    for bus in buses:
+        for number, subscriber in enumerate(bus.subscribers):
+            drawing.subscriber(subscriber.message_type, subscriber.function, number)
+    return EventMap(tuple(drawing.nodes.values()), tuple(drawing.edges))
 
 
 class _Drawing:
-    """Nodes and edges while they are found."""
+    """Nodes and edges while they are found, each once and in order."""
 
     def __init__(self) -> None:
         self.nodes: dict[object, Node] = {}
-        self.edges: list[tuple[str, str]] = []
+        self.edges: dict[tuple[str, str], None] = {}
         self._handlers: dict[type, list[str]] = {}
 
-    def _node(self, known_by: object, label: str, kind: str) -> str:
-        return self.nodes.setdefault(known_by, Node(f"n{len(self.nodes)}", label, kind)).key
-
-    def message(self, cls: type[Message]) -> str:
-        return self._node(cls, cls.__qualname__, "event" if issubclass(cls, DomainEvent) else "command")
-
-    def handler(self, cls: type, function: object) -> str:
-        key = self._node((cls, function), name_of(function), "handler")
-        self._handlers.setdefault(cls, []).append(key)
-        return key
-
-    def edge(self, start: str, end: str) -> None:
-        if (start, end) not in self.edges:
-            self.edges.append((start, end))
+    def handler(self, cls: type[Message], function: object) -> None:
+        start, end = self._message(cls), self._node((cls, function), name_of(function), "handler")
+        self._handlers.setdefault(cls, []).append(end)
+        self.edges[start, end] = None
 
     def caused(self, message: type[Message], event: type[DomainEvent]) -> None:
-        for start in self._handlers.get(message) or [self.message(message)]:
-            self.edge(start, self.message(event))
+        for start in self._handlers.get(message) or [self._message(message)]:
+            self.edges[start, self._message(event)] = None
 
     def subscriber(self, cls: type[Message], function: object, number: int) -> None:
         events = [known for known in self.nodes if isinstance(known, type) and issubclass(known, cls)]
-        starts = [self.message(event) for event in events or [cls]]
+        starts = [self._message(event) for event in events or [cls]]
         end = self._node((function, number), name_of(function), "subscriber")
-        for start in starts:
-            self.edge(start, end)
+        self.edges.update(dict.fromkeys((start, end) for start in starts))
+
+    def _message(self, cls: type[Message]) -> str:
+        return self._node(cls, cls.__qualname__, "event" if issubclass(cls, DomainEvent) else "command")
+
+    def _node(self, known_by: object, label: str, kind: str) -> str:
+        return self.nodes.setdefault(known_by, Node(f"n{len(self.nodes)}", label, kind)).key

@@ -6,8 +6,8 @@ BUGS = (
     Bug(
         "a message is acknowledged after its handlers",
         "adapters/faststream.py",
-        "        outcome = await self._deliver(found)\n",
-        ("        await message.ack()\n        outcome = await self._deliver(found)\n"),
+        "        if isinstance(found, DomainEvent):\n",
+        ("        await message.ack()\n        if isinstance(found, DomainEvent):\n"),
         "tests/adapters/test_faststream.py::test_each_message_is_answered_once",
         quick=True,
     ),
@@ -51,8 +51,8 @@ BUGS = (
     Bug(
         "a command without a handler is rejected",
         "adapters/faststream.py",
-        "if isinstance(found, Command) and type(found) not in self._handled:",
-        "if False:",
+        "elif isinstance(found, Command) and type(found) in self._handled:",
+        "elif isinstance(found, Command):",
         "tests/adapters/test_faststream.py::test_a_command_without_a_handler_is_rejected",
     ),
     Bug(
@@ -65,22 +65,22 @@ BUGS = (
     Bug(
         "the body is published to the byte",
         "adapters/faststream.py",
-        ("        message.body,\n        where,\n"),
-        ("        message.body + b' ',\n        where,\n"),
+        "body, headers, own_id, where = message.body,",
+        "body, headers, own_id, where = message.body + b' ',",
         "tests/adapters/test_faststream.py::test_bytes_and_headers",
     ),
     Bug(
         "the stream has confirmed a message",
         "adapters/faststream.py",
-        ("        stream=stream,\n        timeout=timeout,\n"),
-        "",
+        ", correlation_id=own_id, **given)",
+        ", correlation_id=own_id)",
         "tests/adapters/test_faststream.py::test_what_jetstream_refuses",
     ),
     Bug(
         "JetStream stores a message once",
         "adapters/faststream.py",
-        'headers=headers | {"Nats-Msg-Id": str(message.id)},',
-        "headers=headers,",
+        '            headers["Nats-Msg-Id"] = own_id',
+        "            pass",
         "tests/adapters/test_faststream.py::test_jetstream_stores_a_message_once",
         quick=True,
     ),
@@ -116,8 +116,8 @@ BUGS = (
     Bug(
         "Kafka needs all replicas",
         "adapters/faststream.py",
-        "        _check_acks(broker)\n",
-        "",
+        'if kind == "kafka" and options',
+        "if False and options",
         "tests/adapters/test_faststream.py::test_a_broker_that_would_not_say_when_it_has_a_message",
     ),
     Bug(

@@ -81,8 +81,8 @@ BUGS = (
     Bug(
         "a cancelled publish passes through",
         "adapters/rabbitmq/publisher.py",
-        "            if is_cancelled():",
-        "            if False:",
+        "isinstance(error, asyncio.CancelledError) and is_cancelled()",
+        "False",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_cancelled_call_passes_through",
     ),
     Bug(
@@ -102,14 +102,14 @@ BUGS = (
     Bug(
         "no event is published where one can not be encoded",
         "adapters/rabbitmq/buses.py",
-        "                return _unencodable(message, error)",
-        "                continue",
+        "                return Failure(MessageRefused(uuid_value=",
+        "                continue\n                return Failure(MessageRefused(uuid_value=",
         "tests/adapters/rabbitmq/test_buses.py::test_no_event_is_published_where_one_can_not_be_encoded",
     ),
     Bug(
         "a refused event is a failure of the bus",
         "adapters/rabbitmq/buses.py",
-        "return _failed(failures) if failures else _DONE",
+        "return Failure(failures[0]) if failures else _DONE",
         "return _DONE",
         "tests/adapters/rabbitmq/test_buses.py::test_what_nobody_is_bound_for_is_a_failure",
         quick=True,
@@ -117,8 +117,8 @@ BUGS = (
     Bug(
         "published messages have their cause",
         "adapters/rabbitmq/buses.py",
-        "return caused(",
-        "return (",
+        "stamped = caused(",
+        "stamped = (",
         "tests/adapters/rabbitmq/test_buses.py::test_messages_have_the_one_being_handled_as_their_cause",
     ),
     Bug(
@@ -157,7 +157,7 @@ BUGS = (
     Bug(
         "the other events of a failure are with the broker",
         "adapters/rabbitmq/buses.py",
-        "return _failed(failures) if failures else _DONE",
+        "return Failure(failures[0]) if failures else _DONE",
         "return _DONE",
         "tests/adapters/rabbitmq/test_buses.py::test_a_failure_leaves_the_others_with_the_broker",
     ),

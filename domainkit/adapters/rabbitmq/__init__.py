@@ -17,9 +17,8 @@ except ImportError as _error:
     raise missing_extra(__name__, "rabbitmq") from _error
 
 from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER, Backoff
-from domainkit.adapters.rabbitmq._subscriptions import Subscribers
 from domainkit.adapters.rabbitmq.buses import RabbitMqCommandBus, RabbitMqDomainEventBus
-from domainkit.adapters.rabbitmq.consumer import RabbitMqConsumer
+from domainkit.adapters.rabbitmq.consumer import RabbitMqConsumer, Subscribers
 from domainkit.adapters.rabbitmq.dead_letters import redeliver
 from domainkit.adapters.rabbitmq.publisher import RabbitMqPublisher
 from domainkit.adapters.rabbitmq.topology import QueueClashError, RabbitMqTopology, dead_letter_queue

@@ -1,9 +1,9 @@
 """Connections to a broker, and what may go wrong with one, told without a password."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any, TypeAlias
 
 from aio_pika import connect
 from aio_pika.abc import AbstractConnection
@@ -11,13 +11,11 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from yarl import URL
 
 LOST: tuple[type[BaseException], ...] = (*CONNECTION_EXCEPTIONS, asyncio.InvalidStateError)
-"""What aio-pika raises where the broker, its connection or its channel is gone; TimeoutError is among them."""
-
-Connection: TypeAlias = AbstractConnection
+"""What aio-pika raises if the broker, its connection or its channel is gone; TimeoutError is among them."""
 
 
 def checked_url(url: str, owner: str) -> URL:
-    """Return the URL of a broker; ValueError without the URL in it, which has a password, where it is none."""
+    """Return the URL of a broker; for anything else a ValueError without it, since it has a password."""
     with suppress(ValueError):
         parsed = URL(url)
         if parsed.scheme in {"amqp", "amqps"} and parsed.host:
@@ -31,33 +29,28 @@ def place(url: URL) -> str:
 
 
 def seconds(value: timedelta, owner: str, option: str) -> float:
-    """Return a time in seconds; ValueError where it is none to wait for."""
+    """Return a time to wait in seconds; ValueError unless it is above 0."""
     if value <= timedelta(0):
         raise ValueError(f"{owner}: {option} must be longer than nothing; give a timedelta above 0")
     return value.total_seconds()
 
 
-async def opened(url: URL, name: str) -> Connection:
-    """Return a new connection that the broker shows under `name`."""
-    return await connect(url, client_properties={"connection_name": name})
-
-
-async def closed(connection: Connection, within: float) -> None:
+async def closed(connection: AbstractConnection, within: float) -> None:
     """Close a connection, whatever its state; after `within` seconds without the broker's consent."""
     with suppress(*LOST):
         async with asyncio.timeout(within):
             await connection.close()
 
 
-async def first_of(*awaited: asyncio.Event | asyncio.Future[Any]) -> None:  # Any: its result isn't looked at
-    """Wait until one event is set, or one future is done; the futures go on."""
-    events = [asyncio.create_task(one.wait()) for one in awaited if isinstance(one, asyncio.Event)]
-    futures = [one for one in awaited if not isinstance(one, asyncio.Event)]
+@asynccontextmanager
+async def connected(url: URL, name: str, within: float) -> AsyncIterator[AbstractConnection]:
+    """Give a connection that the broker shows under `name`; opening and closing take no longer than `within`."""
+    async with asyncio.timeout(within):
+        connection = await connect(url, client_properties={"connection_name": name})
     try:
-        await asyncio.wait((*events, *futures), return_when=asyncio.FIRST_COMPLETED)
+        yield connection
     finally:
-        for event in events:
-            event.cancel()
+        await closed(connection, within)
 
 
 async def pause(stopping: asyncio.Event, length: float) -> None:
@@ -68,11 +61,6 @@ async def pause(stopping: asyncio.Event, length: float) -> None:
 
 
 def is_cancelled() -> bool:
-    """Tell whether the running task is being cancelled, and not a future of aio-pika that it waited for."""
+    """Return if the running task is being cancelled, and not a future of aio-pika that it waited for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
-
-
-def name_of_error(error: BaseException) -> str:
-    """Return the class of an error: its text may have the message in it."""
-    return type(error).__name__

@@ -1,31 +1,34 @@
-"""What becomes of one message: its function is called, and the broker is told how it ended."""
+"""One queue on one channel: what comes from it, the functions that handle that, and what the broker is told of it."""
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 from inspect import iscoroutine
-from typing import Any
+from typing import Self, TypeAlias
 
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import DeliveryError
 from aiormq.abc import AbstractChannel as UnderlyingChannel
-from attrs import field, frozen
+from attrs import define, field, frozen
 from pamqp.commands import Basic
-from pamqp.common import FieldTable
+from pamqp.common import FieldTable, FieldValue
+from pamqp.encode import encode_table_value
 from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import is_cancelled, pause
-from domainkit.adapters.rabbitmq._subscriptions import Bound, Subscription
+from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, declare_queue
 from domainkit.causation import handling
 from domainkit.codec import MessageCodec
-from domainkit.errors import InvalidMessage
 from domainkit.handlers import AsyncHandler, AsyncSubscriber
+from domainkit.mediator import AnyHandler
+from domainkit.memory.buses import AnySubscriber
 from domainkit.messages import DomainEvent, Message
 from domainkit.results import name_of
 from domainkit.use_cases import Guard
 
 _logger = logging.getLogger("domainkit.rabbitmq")
+
+Bound: TypeAlias = AnySubscriber | AnyHandler
 
 PROBLEMS_HEADER = "domainkit-problems"
 """The header of a dead letter that could not be read: a list of codes and paths, without a value."""
@@ -61,60 +64,113 @@ class Backoff:
 class Rules:
     """What holds for all queues of a consumer; `within` are the seconds that a function may take."""
 
+    topology: RabbitMqTopology
     codec: MessageCodec
-    dead_letter_exchange: str
-    delivery_limit: int
+    prefetch: int
+    concurrency: int
     backoff: Backoff
     within: float
 
 
 @frozen
-class Handling:
-    """How the messages of one queue are handled, on one channel; `over` is set where that ends."""
+class Subscription:
+    """A queue, what it is bound by, and the functions that get its messages."""
+
+    queue: str
+    keys: tuple[str, ...]
+    functions: tuple[Bound, ...]
+
+
+@define
+class Line:
+    """A queue that is being consumed. `over` is set once its connection, its channel or the queue itself is gone."""
 
     subscription: Subscription
     rules: Rules
+    queue: AbstractQueue
     channel: UnderlyingChannel
     over: asyncio.Event
+    workers: list[asyncio.Task[None]] = field(factory=list)
+    _tag: str = ""
+    _pending: asyncio.Queue[AbstractIncomingMessage | None] = field(factory=asyncio.Queue)
 
-    async def handle(self, raw: AbstractIncomingMessage) -> None:
-        """Handle a message, and tell the broker; it is acknowledged only after its function has ended well."""
+    @classmethod
+    async def opened(
+        cls, connection: AbstractConnection, subscription: Subscription, rules: Rules, over: asyncio.Event
+    ) -> Self:
+        """Open a channel of its own, and declare and bind the queue."""
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        queue = await declare_queue(channel, rules.topology, subscription.queue, subscription.keys)
+        underlying = await channel.get_underlay_channel()
+        channel.close_callbacks.add(lambda *_: over.set())
+        underlying.on_consumer_cancel_callbacks.add(lambda _: over.set())
+        return cls(subscription, rules, queue, underlying, over)
+
+    async def start(self) -> None:
+        """Consume, with as many workers as the rules say."""
+        await self.channel.basic_qos(prefetch_count=self.rules.prefetch)
+        for _ in range(self.rules.concurrency):
+            self.workers.append(asyncio.create_task(self._work()))
+            self.workers[-1].add_done_callback(lambda _: self.over.set())
+        self._tag = await self.queue.consume(self._pending.put)
+
+    async def cancel(self) -> None:
+        """Ask the broker for no more."""
+        await self.queue.cancel(self._tag)
+
+    def end(self) -> None:
+        """Let the workers end after what they have in hand; what waits for them goes back to the broker."""
+        while not self._pending.empty():
+            self._pending.get_nowait()
+        for _ in self.workers:
+            self._pending.put_nowait(None)
+
+    async def _work(self) -> None:
+        while (message := await self._pending.get()) is not None:
+            await self._handle(message)
+            if self.over.is_set():
+                return
+
+    async def _handle(self, raw: AbstractIncomingMessage) -> None:
+        """Handle a message, and report to the broker; it is acknowledged only after its function has ended well."""
         decoded = self.rules.codec.decode(raw.body)
         if isinstance(decoded, Failure):
-            await self._bury(raw, _problems(decoded.failure()))
+            problems = decoded.failure().problems[:_MOST]  # codes and paths, short enough for a header
+            await self._bury(raw, [f"{one.code} {one.path}"[:_LONGEST] for one in problems])
             return
         message = decoded.unwrap()
-        bound = self.subscription.function_for(message)
+        name = message.info().name
+        bound = next((one for one in self.subscription.functions if isinstance(message, one.message_type)), None)
         if bound is None:
-            await self._bury(raw, [f"unhandled {message.info().name}"])
+            await self._bury(raw, [f"unhandled {name}"])
             return
         outcome = await called(bound, message, self.rules.within)
         if isinstance(outcome, Success):
             await raw.ack()
         else:
-            await self._again(raw, f"{message.info().name} {message.header.id}", type(outcome.failure()).__qualname__)
+            await self._again(raw, f"{name} {message.header.id}", type(outcome.failure()).__qualname__)
 
     async def _again(self, raw: AbstractIncomingMessage, what: str, why: str) -> None:
         """Give a message back to its queue, after a while; the broker counts, and buries it after the last time."""
-        count = _redeliveries(raw)
-        level = logging.WARNING if count < self.rules.delivery_limit else logging.ERROR
-        _logger.log(
-            level, "%s: %s failed (%s), redelivery %d of %d", self._queue, what, why, count, self.rules.delivery_limit
-        )
-        if count < self.rules.delivery_limit:
+        found, limit = raw.headers.get("x-delivery-count", 0), self.rules.topology.delivery_limit
+        count = found if isinstance(found, int) else 0
+        level = logging.WARNING if count < limit else logging.ERROR
+        queue = self.subscription.queue
+        _logger.log(level, "%s: %s failed (%s), redelivery %d of %d", queue, what, why, count, limit)
+        if count < limit:
             await pause(self.over, self.rules.backoff.seconds(count))
         await raw.nack(requeue=True)
 
-    async def _bury(self, raw: AbstractIncomingMessage, problems: list[str]) -> None:
+    async def _bury(self, raw: AbstractIncomingMessage, problems: list[FieldValue]) -> None:
         """Put a message among the dead letters with what is wrong, and take it off its queue once it is there."""
-        _logger.error("%s: %d bytes are no message for it: %s", self._queue, len(raw.body), "; ".join(problems))
-        properties = moved(raw, {**raw.headers, PROBLEMS_HEADER: list[Any](problems)})
+        queue = self.subscription.queue
+        _logger.error("%s: %d bytes are no message for it: %s", queue, len(raw.body), "; ".join(map(str, problems)))
         try:
             await self.channel.basic_publish(
                 raw.body,
-                exchange=self.rules.dead_letter_exchange,
-                routing_key=self._queue,
-                properties=properties,
+                exchange=self.rules.topology.dead_letter_exchange,
+                routing_key=queue,
+                properties=moved(raw, {**raw.headers, PROBLEMS_HEADER: problems}),
                 mandatory=True,
                 timeout=self.rules.within,
             )
@@ -123,10 +179,6 @@ class Handling:
         else:
             await raw.ack()
 
-    @property
-    def _queue(self) -> str:
-        return self.subscription.queue
-
 
 def moved(raw: AbstractIncomingMessage, headers: FieldTable) -> Basic.Properties:
     """Return the properties of a message for another queue, without those that were for its way to the first.
@@ -134,17 +186,37 @@ def moved(raw: AbstractIncomingMessage, headers: FieldTable) -> Basic.Properties
     With its time to live it would be lost there; the broker takes no other user's name; more keys are more receivers.
     """
     properties = raw.properties
-    properties.headers = {name: value for name, value in headers.items() if name not in _OF_ITS_WAY}
+    properties.headers = {name: _writable(value) for name, value in headers.items() if name not in _OF_ITS_WAY}
     properties.expiration = properties.user_id = None
     return properties
 
 
-async def called(bound: Bound, message: Message, within: float) -> Result[Any, Any]:  # Any: whatever it answers
+def _writable(value: FieldValue) -> FieldValue:
+    """Return a header as it can be sent: pamqp reads more than it writes, such as text that isn't UTF-8, as bytes."""
+    if isinstance(value, list):
+        return [_writable(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _writable(one) for name, one in value.items()}
+    if isinstance(value, bytes):
+        return bytearray(value)
+    try:
+        encode_table_value(value)
+    except (TypeError, ValueError, OverflowError):  # a number that is too large
+        return str(value)
+    return value
+
+
+async def called(bound: Bound, message: Message, within: float) -> Result[object, object]:
     """Call a function with a message, and return its Result; an exception is logged without its text, and a Failure."""
     guard = Guard(name_of(bound.function))
+    outcome: object
     try:
         with handling(message):
-            outcome = await _run(bound, message, within)
+            if isinstance(bound, AsyncHandler | AsyncSubscriber):
+                async with asyncio.timeout(within):
+                    outcome = await bound.function(message)
+            else:
+                outcome = await asyncio.to_thread(bound.function, message)
     except Exception as error:
         return guard.raised(error)
     except asyncio.CancelledError:
@@ -158,21 +230,3 @@ async def called(bound: Bound, message: Message, within: float) -> Result[Any, A
     if iscoroutine(outcome):
         outcome.close()  # of a plain function: nobody awaits it here, and that is a bug
     return guard.returned(outcome)
-
-
-async def _run(bound: Bound, message: Message, within: float) -> object:
-    if isinstance(bound, AsyncHandler | AsyncSubscriber):
-        async with asyncio.timeout(within):
-            return await bound.function(message)
-    function: Callable[[Any], object] = bound.function
-    return await asyncio.to_thread(function, message)
-
-
-def _redeliveries(raw: AbstractIncomingMessage) -> int:
-    count = raw.headers.get("x-delivery-count", 0)
-    return count if isinstance(count, int) else 0
-
-
-def _problems(error: InvalidMessage) -> list[str]:
-    """Return codes and paths, short enough for a header."""
-    return [f"{one.code} {one.path}"[:_LONGEST] for one in error.problems[:_MOST]]

@@ -7,7 +7,7 @@ from typing import Never, Self
 
 from returns.result import Failure, Result, Success
 
-from domainkit._buses import command_for, events_for
+from domainkit._buses import cannot_publish, command_for, events_for
 from domainkit.causation import caused
 from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
@@ -39,19 +39,21 @@ class _Bus:
     async def _sent(self, messages: Iterable[Message]) -> Result[None, BusCannotPublish]:
         """Publish messages, each begun in its turn; a Failure names all that the broker may not have."""
         if self._closed.is_set():
-            return Failure(BusCannotPublish(additional_info={"message": "the bus is closed"}))
+            return cannot_publish("the bus is closed")
         encoded: list[OutgoingMessage] = []
         for message in messages:
+            stamped = caused(message.add_meta(self._meta) if self._meta else message)
             try:
-                encoded.append(OutgoingMessage.of(self._stamped(message), self._codec))
+                encoded.append(OutgoingMessage.of(stamped, self._codec))
             except InvalidMessage as error:
-                return _unencodable(message, error)
+                info = {"message": f"{type(message).__qualname__} can't be encoded: {error.detail()}"}
+                return Failure(MessageRefused(uuid_value=str(message.header.id), additional_info=info))
         results = await asyncio.gather(*map(self._publisher.publish, encoded))
         failures = [result.failure() for result in results if isinstance(result, Failure)]
-        return _failed(failures) if failures else _DONE
-
-    def _stamped(self, message: Message) -> Message:
-        return caused(message.add_meta(self._meta) if self._meta else message)
+        if len(failures) > 1:  # one that names them all
+            kind = MessageRefused if all(isinstance(one, MessageRefused) for one in failures) else BusCannotPublish
+            failures = [kind(additional_info={"message": "; ".join(one.detail() for one in failures)})]
+        return Failure(failures[0]) if failures else _DONE
 
 
 class RabbitMqDomainEventBus(_Bus, AsyncDomainEventBus):
@@ -92,16 +94,3 @@ class RabbitMqCommandBus(_Bus, AsyncCommandBus):
     async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and wait until the broker has it; what its handler answers is not known here."""
         return await self._sent((command_for(self, command),))
-
-
-def _unencodable(message: Message, error: InvalidMessage) -> Failure[BusCannotPublish]:
-    reason = f"{type(message).__qualname__} can't be encoded: {error.detail()}"
-    return Failure(MessageRefused(uuid_value=str(message.header.id), additional_info={"message": reason}))
-
-
-def _failed(failures: list[BusCannotPublish]) -> Failure[BusCannotPublish]:
-    """Return the one failure, or one that names them all: MessageRefused where each is that."""
-    if len(failures) == 1:
-        return Failure(failures[0])
-    kind = MessageRefused if all(isinstance(one, MessageRefused) for one in failures) else BusCannotPublish
-    return Failure(kind(additional_info={"message": "; ".join(one.detail() for one in failures)}))

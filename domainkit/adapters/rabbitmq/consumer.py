@@ -2,32 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from types import MappingProxyType, TracebackType
-from typing import Self
+from types import MappingProxyType
+from typing import Self, TypeAlias
 
-from domainkit.adapters.rabbitmq._connection import (
-    LOST,
-    Connection,
-    checked_url,
-    closed,
-    first_of,
-    name_of_error,
-    opened,
-    pause,
-    place,
-    seconds,
-)
-from domainkit.adapters.rabbitmq._handling import Backoff, Rules
-from domainkit.adapters.rabbitmq._lines import Line
-from domainkit.adapters.rabbitmq._subscriptions import Subscribers, subscriptions_of
-from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, declare_exchanges
+from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, pause, place, seconds
+from domainkit.adapters.rabbitmq._handling import Backoff, Bound, Line, Rules, Subscription
+from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name, declare_exchanges
 from domainkit.codec import MessageCodec
-from domainkit.mediator import AnyHandler
+from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
+from domainkit.mediator import AnyHandler, by_type
+from domainkit.memory.buses import AnySubscriber
 
 _logger = logging.getLogger("domainkit.rabbitmq")
+
+Subscribers: TypeAlias = Mapping[str, AnySubscriber | Sequence[AnySubscriber]]
+"""Subscribers by name: one function, or several of distinct events that share a queue, and so an order."""
 
 _BACKOFF = Backoff()
 _NOBODY: Subscribers = MappingProxyType({})
@@ -98,11 +90,9 @@ class RabbitMqConsumer:
         if not 1 <= concurrency <= prefetch:
             raise ValueError("RabbitMqConsumer: concurrency must be 1 or more, and prefetch as much or more")
         self._url = checked_url(url, "RabbitMqConsumer")
-        self._topology = topology
-        self._subscriptions = subscriptions_of(topology, codec, subscribers, handlers)
-        self._prefetch, self._concurrency = prefetch, concurrency
+        self._subscriptions = _subscriptions_of(topology, codec, subscribers, handlers)
         within = seconds(timeout, "RabbitMqConsumer", "timeout")
-        self._rules = Rules(codec, topology.dead_letter_exchange, topology.delivery_limit, backoff, within)
+        self._rules = Rules(topology, codec, prefetch, concurrency, backoff, within)
         self._stop_within = seconds(stop_within, "RabbitMqConsumer", "stop_within")
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
@@ -125,21 +115,16 @@ class RabbitMqConsumer:
             QueueClashError: a queue or exchange is there with other settings.
         """
         self._running = running = asyncio.create_task(self.run())
-        ready = asyncio.create_task(self._ready.wait())
         try:
-            await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(running, self._ready)
         except asyncio.CancelledError:
             await self.stop()
             raise
-        finally:
-            ready.cancel()
         if running.done():
             running.result()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def stop(self) -> None:
@@ -162,51 +147,49 @@ class RabbitMqConsumer:
         if not self._idle.is_set():
             raise RuntimeError(f"{self!r} runs already; one with the same arguments may run beside it")
         self._idle.clear()
-        following = asyncio.create_task(_follow(stop_event, self._stopping)) if stop_event is not None else None
+        following = asyncio.create_task(self._follow(stop_event or asyncio.Event()))
+        tries = 0
         try:
-            await self._sessions()
+            while not self._stopping.is_set():
+                try:
+                    await self._session()
+                except LOST as error:
+                    _logger.warning("%s: no connection (%s); trying again", place(self._url), type(error).__name__)
+                tries = 0 if self._ready.is_set() else tries + 1
+                self._ready.clear()
+                await pause(self._stopping, _PAUSES.seconds(tries))
         finally:
             self._idle.set()
-            if following is not None:
-                following.cancel()
+            following.cancel()
 
-    async def _sessions(self) -> None:
-        tries = 0
-        while not self._stopping.is_set():
-            try:
-                await self._session()
-            except LOST as error:
-                _logger.warning("%s: no connection (%s); trying again", place(self._url), name_of_error(error))
-            tries = 0 if self._ready.is_set() else tries + 1
-            self._ready.clear()
-            await pause(self._stopping, _PAUSES.seconds(tries))
+    async def _follow(self, stop_event: asyncio.Event) -> None:
+        await stop_event.wait()
+        self._stopping.set()
 
     async def _session(self) -> None:
         """Consume on one connection, until it is lost or it is time to stop."""
-        async with asyncio.timeout(_CONNECTING):
-            connection = await opened(self._url, f"domainkit consumer of {self._topology.service}")
+        name = f"domainkit consumer of {self._rules.topology.service}"
         lines: list[Line] = []
         over = asyncio.Event()
-        try:
-            async with asyncio.timeout(_CONNECTING):
-                await self._start(connection, lines, over)
-            self._ready.set()
-            _logger.info("consuming %s at %s", ", ".join(self.queues), place(self._url))
-            await first_of(over, self._stopping)
-            await self._finish(lines, over)
-        finally:
-            await _cancelled([worker for line in lines for worker in line.workers])
-            await closed(connection, _CONNECTING)
-
-    async def _start(self, connection: Connection, lines: list[Line], over: asyncio.Event) -> None:
-        await declare_exchanges(await connection.channel(), self._topology)
-        for subscription in self._subscriptions:
-            line = await Line.opened(connection, self._topology, subscription, self._rules, over)
-            lines.append(line)
-            await line.start(self._prefetch, self._concurrency)
+        async with connected(self._url, name, _CONNECTING) as connection:
+            try:
+                async with asyncio.timeout(_CONNECTING):
+                    await declare_exchanges(await connection.channel(), self._rules.topology)
+                    for subscription in self._subscriptions:
+                        lines.append(await Line.opened(connection, subscription, self._rules, over))
+                        await lines[-1].start()
+                self._ready.set()
+                _logger.info("consuming %s at %s", ", ".join(self.queues), place(self._url))
+                await _first_of(over, self._stopping)
+                await self._finish(lines, over)
+            finally:
+                workers = [worker for line in lines for worker in line.workers]
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
 
     async def _finish(self, lines: list[Line], over: asyncio.Event) -> None:
-        """Wait for what is in hand: bounded where it is time to stop; else a function could run twice at once."""
+        """Wait for what is in hand: bounded if it is time to stop; else a function could run twice at once."""
         if not over.is_set():
             with suppress(*LOST):  # of a broker that hangs: it is asked for no more by the end of the connection
                 async with asyncio.timeout(min(self._stop_within, _CONNECTING)):
@@ -216,20 +199,64 @@ class RabbitMqConsumer:
         for line in lines:
             line.end()
         workers = [worker for line in lines for worker in line.workers]
-        working = asyncio.gather(*workers, return_exceptions=True)
-        await first_of(working, self._stopping)
+        await _first_of(asyncio.gather(*workers, return_exceptions=True), self._stopping)
         await asyncio.wait(workers, timeout=self._stop_within)
         for worker in workers:
             if worker.done():
                 worker.result()
 
 
-async def _follow(stop_event: asyncio.Event, stopping: asyncio.Event) -> None:
-    await stop_event.wait()
-    stopping.set()
+async def _first_of(*awaited: asyncio.Event | Awaitable[object]) -> None:
+    """Wait until one event is set, or one future is done; the futures go on."""
+    events = [asyncio.create_task(one.wait()) for one in awaited if isinstance(one, asyncio.Event)]
+    futures = [asyncio.ensure_future(one) for one in awaited if not isinstance(one, asyncio.Event)]
+    try:
+        await asyncio.wait((*events, *futures), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for event in events:
+            event.cancel()
 
 
-async def _cancelled(workers: list[asyncio.Task[None]]) -> None:
-    for worker in workers:
-        worker.cancel()
-    await asyncio.gather(*workers, return_exceptions=True)
+def _subscriptions_of(
+    topology: RabbitMqTopology, codec: MessageCodec, subscribers: Subscribers, handlers: Iterable[AnyHandler]
+) -> tuple[Subscription, ...]:
+    """Return the queues of subscribers and command handlers; TypeError if one can't be bound."""
+    planned: list[Subscription] = []
+    for name, given in subscribers.items():
+        functions = (given,) if isinstance(given, Subscriber | AsyncSubscriber) else tuple(given)
+        _check_distinct(name, functions)
+        planned.append(_subscription(topology, codec, topology.subscriber_queue(name), functions))
+    for handler in by_type(tuple(handlers), Handler, AsyncHandler).values():
+        queue = topology.command_queue(handler.message_type.info())
+        planned.append(_subscription(topology, codec, queue, (handler,)))
+    if not planned:
+        raise TypeError("RabbitMqConsumer: nothing to consume; give subscribers or handlers")
+    return tuple(planned)
+
+
+def _check_distinct(name: str, functions: tuple[AnySubscriber, ...]) -> None:
+    """Check that functions that share a queue are bound to events that none of the others gets."""
+    for number, one in enumerate(functions):
+        if not isinstance(one, Subscriber | AsyncSubscriber):
+            raise TypeError(
+                f"subscriber {name!r}: expected what handled_by of an event returns, not a {type(one).__qualname__}"
+            )
+        for other in (other.message_type for other in functions[:number]):
+            if issubclass(one.message_type, other) or issubclass(other, one.message_type):
+                raise TypeError(
+                    f"subscriber {name!r}: {other.__qualname__} and {one.message_type.__qualname__} are one or derived "
+                    "from one another; give one of the functions a name, and so a queue, of its own"
+                )
+
+
+def _subscription(
+    topology: RabbitMqTopology, codec: MessageCodec, queue: str, functions: tuple[Bound, ...]
+) -> Subscription:
+    """Return a queue bound for all that decodes to a class of its functions or one below it, old names among that."""
+    keys: list[str] = []
+    for cls in (one.message_type for one in functions):
+        found = [topology.binding_key(info) for info, route in codec._routes.items() if issubclass(route.wire.cls, cls)]
+        if not found:
+            raise TypeError(f"{cls.__qualname__}: the codec wasn't given this class; pass it among its message types")
+        keys += found
+    return Subscription(checked_name(queue, "the queue"), tuple(dict.fromkeys(keys)), functions)

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
 from returns.result import Failure, Result, Success
 
-from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, name_of_error, opened, place, seconds
+from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, place, seconds
 from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER, moved
 from domainkit.adapters.rabbitmq.topology import checked_name, dead_letter_queue
 from domainkit.errors import BusCannotPublish
@@ -41,48 +42,42 @@ async def redeliver(
         ValueError: `url` is none of a broker, `queue` no name, `limit` is below 0, or `within` isn't above 0.
     """
     address, longest = checked_url(url, "redeliver"), seconds(within, "redeliver", "within")
+    checked_name(queue, "redeliver: queue")
     if limit is not None and limit < 0:
         raise ValueError("redeliver: limit must be 0 or more")
-    moving = _Moving(checked_name(queue, "redeliver: queue"), longest)
+    count = 0
     try:
-        async with asyncio.timeout(longest):
-            connection = await opened(address, f"domainkit redeliver {queue}")
-        try:
-            await moving.run(await connection.channel(publisher_confirms=True, on_return_raises=True), limit)
-        finally:
-            await closed(connection, longest)
+        async with connected(address, f"domainkit redeliver {queue}", longest) as connection:
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            async for _ in _moving(channel, queue, limit, longest):
+                count += 1
     except LOST as error:
-        info = {"message": f"{place(address)}: {moving.explained(error)}", "queue": queue, "moved": moving.moved}
+        info = {"message": f"{place(address)}: {_explained(error, queue)}", "queue": queue, "moved": count}
         return Failure(BusCannotPublish(additional_info=info))
-    return Success(moving.moved)
+    return Success(count)
 
 
-class _Moving:
-    def __init__(self, queue: str, within: float) -> None:
-        self.queue, self.within, self.moved = queue, within, 0
+async def _moving(channel: AbstractChannel, queue: str, limit: int | None, within: float) -> AsyncIterator[None]:
+    """Move one letter after the other, and yield after each."""
+    dead_letters = await channel.declare_queue(dead_letter_queue(queue), passive=True, timeout=within)
+    underlying = await channel.get_underlay_channel()
+    count = dead_letters.declaration_result.message_count or 0
+    for _ in range(count if limit is None else min(count, limit)):
+        async with asyncio.timeout(within):
+            message = await dead_letters.get(fail=False)
+            if message is None:
+                return
+            alive = {name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)}
+            properties = moved(message, alive)
+            await underlying.basic_publish(message.body, routing_key=queue, properties=properties, mandatory=True)
+            await message.ack()
+        _logger.info("%s: a dead letter of %d bytes (%s) is back", queue, len(message.body), message.message_id)
+        yield
 
-    async def run(self, channel: AbstractChannel, limit: int | None) -> None:
-        dead_letters = await channel.declare_queue(dead_letter_queue(self.queue), passive=True, timeout=self.within)
-        count = dead_letters.declaration_result.message_count or 0
-        for _ in range(count if limit is None else min(count, limit)):
-            async with asyncio.timeout(self.within):
-                message = await dead_letters.get(fail=False)
-                if message is None:
-                    return
-                await self._move(channel, message)
-            self.moved += 1
 
-    async def _move(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
-        alive = {name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)}
-        properties = moved(message, alive)
-        underlying = await channel.get_underlay_channel()
-        await underlying.basic_publish(message.body, routing_key=self.queue, properties=properties, mandatory=True)
-        await message.ack()
-        _logger.info("%s: a dead letter of %d bytes (%s) is back", self.queue, len(message.body), message.message_id)
-
-    def explained(self, error: BaseException) -> str:
-        if isinstance(error, ChannelNotFoundEntity):
-            return f"there is no queue {dead_letter_queue(self.queue)!r}; give the name of the queue that is consumed"
-        if isinstance(error, DeliveryError):
-            return f"the queue {self.queue!r} isn't there, or takes no more; start its consumer first"
-        return f"the connection is gone ({name_of_error(error)})"
+def _explained(error: BaseException, queue: str) -> str:
+    if isinstance(error, ChannelNotFoundEntity):
+        return f"there is no queue {dead_letter_queue(queue)!r}; give the name of the queue that is consumed"
+    if isinstance(error, DeliveryError):
+        return f"the queue {queue!r} isn't there, or takes no more; start its consumer first"
+    return f"the connection is gone ({type(error).__name__})"

@@ -3,33 +3,26 @@
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import Never, Self
 
-from aio_pika import DeliveryMode, ExchangeType
+from aio_pika import DeliveryMode, ExchangeType, connect
+from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import ChannelPreconditionFailed, DeliveryError, PublishError
 from aiormq.abc import AbstractChannel as UnderlyingChannel
 from pamqp.commands import Basic
 from returns.result import Failure, Result, Success
 
-from domainkit.adapters.rabbitmq._connection import (
-    LOST,
-    Connection,
-    checked_url,
-    closed,
-    is_cancelled,
-    name_of_error,
-    opened,
-    place,
-    seconds,
-)
-from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, is_routable
+from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, is_cancelled, place, seconds
+from domainkit.adapters.rabbitmq.topology import RabbitMqTopology
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, MessageRefused
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
 _DONE: Result[None, Never] = Success(None)
+_NOT_SENT: tuple[type[BaseException], ...] = (*LOST, asyncio.CancelledError)
+_LONGEST_KEY = 255
+"""Bytes of a routing key: a short string of AMQP 0-9-1, section 4.2.5.3."""
 
 
 class RabbitMqPublisher(AsyncMessagePublisher):
@@ -63,7 +56,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         self._topology = topology
         self._timeout = seconds(timeout, "RabbitMqPublisher", "timeout")
         self._lock = asyncio.Lock()
-        self._connection: Connection | None = None
+        self._connection: AbstractConnection | None = None
         self._channel: UnderlyingChannel | None = None
         self._heard = 0.0  # when the broker last confirmed something, in the loop's time
         self._in_hand: dict[str, asyncio.Event] = {}
@@ -79,9 +72,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
@@ -91,15 +82,13 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         another BusCannotPublish where the broker is away, or gave no answer within `timeout`.
         """
         key = self._topology.routing_key(message.info)
-        if not is_routable(key):
+        if len(key.encode()) > _LONGEST_KEY:
             return self._refused(message, f"its routing key is too long ({len(key)} characters)")
         try:
             async with asyncio.timeout(self._timeout):
                 await self._send(message, key)
-        except LOST as error:
-            return self._answered(message, key, error)
-        except asyncio.CancelledError as error:
-            if is_cancelled():
+        except _NOT_SENT as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
             return self._answered(message, key, error)
         return _DONE
@@ -144,23 +133,20 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         async with self._lock:
             if self._tries != tries:  # one that failed while this waited was for all who did
                 raise self._failure.with_traceback(None)
-            return await self._opened()
-
-    async def _opened(self) -> UnderlyingChannel:
-        if self._channel is None or self._channel.is_closed:  # nobody opened one while this waited for the lock
-            self._drop()
-            try:
-                self._channel = await self._connected()
-            except LOST as error:
-                self._failure = error
-                self._tries += 1
-                raise
-        return self._channel
+            if self._channel is None or self._channel.is_closed:  # nobody opened one while this waited for the lock
+                self._drop()
+                try:
+                    self._channel = await self._connected()
+                except LOST as error:
+                    self._failure, self._tries = error, self._tries + 1
+                    raise
+            return self._channel
 
     async def _connected(self) -> UnderlyingChannel:
         if not self._open:
             raise ConnectionError
-        self._connection = connection = await opened(self._url, f"domainkit publisher of {self._topology.exchange}")
+        name = f"domainkit publisher of {self._topology.exchange}"
+        self._connection = connection = await connect(self._url, client_properties={"connection_name": name})
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await channel.declare_exchange(self._topology.exchange, ExchangeType.TOPIC, durable=True)
         _logger.info("connected to %s, to publish to %s", place(self._url), self._topology.exchange)
@@ -185,7 +171,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
                 message, f"{self._topology.exchange!r} is there, and no durable topic exchange; rename it"
             )
         if not isinstance(error, TimeoutError):
-            return self._failed(message, f"no connection to the broker ({name_of_error(error)})")
+            return self._failed(message, f"no connection to the broker ({type(error).__name__})")
         if asyncio.get_running_loop().time() - self._heard >= self._timeout:
             self._drop()  # nothing was confirmed all the while: the next message tries a new connection
         return self._failed(message, f"no confirm within {self._timeout:g} seconds; the broker may have the message")
