@@ -13,6 +13,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit._model.mapping import freeze_json
 from domainkit._speedups.slots import maker
+from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.envelope import Envelope, MessageInfo, MessageWire, attempt, opened, read_envelope
 from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, shallow
@@ -133,7 +134,7 @@ class MessageCodec:
         self._limits = limits
         self._forbid_unknown = forbid_unknown
         plain = not forbid_unknown and converter is None
-        derivation = Derivation(forbid_unknown=forbid_unknown, converter=converter)
+        derivation = Derivation(Options(forbid_unknown=forbid_unknown), converter)
         made = [wire_of(one) if plain else new_wire(one, derivation) for one in dict.fromkeys(message_types)]
         self._routes = _routes(made, tuple(upcasters))
         self._wires: Mapping[type[Message], Wire] = MappingProxyType({wire.cls: wire for wire in made})

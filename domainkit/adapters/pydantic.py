@@ -12,9 +12,7 @@ JSON Schema is that of what is wrapped, with the rules that JSON Schema has word
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, Final, NoReturn, TypeVar, get_args
-
-import msgspec
+from typing import Annotated, Any, Final, TypeVar, get_args
 
 try:
     from pydantic import GetCoreSchemaHandler, SerializationInfo, WithJsonSchema
@@ -25,19 +23,16 @@ except ImportError as _error:
     raise missing_extra(__name__, "pydantic") from _error
 
 from domainkit._model.annotations import parameters_of, type_of
-from domainkit._model.reasons import repeats
-from domainkit._model.type_checks import fits
+from domainkit._model.reasons import reason_of
+from domainkit._model.wrapper import Wrapper, unwrapped
+from domainkit.conversion.definitions import Definitions
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.nodes import MISSING, Node, Problems
-from domainkit.errors import DomainError
-from domainkit.formats._definitions import Definitions
-from domainkit.results import fold
-from domainkit.values import ValueObject, unwrapped
 
 _ROOT: Final = "#/"
 
 
-def value_object_schema(cls: type[ValueObject[Any]], source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+def value_object_schema(cls: type[Wrapper[object]], source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
     """Return how pydantic validates, dumps and describes a value object of `cls`.
 
     Args:
@@ -54,9 +49,10 @@ def value_object_schema(cls: type[ValueObject[Any]], source: object, handler: Ge
         return core_schema.is_instance_schema(cls, serialization=serialization)
     derivation = Derivation()
     inner = derivation.node(hint, f"{cls.__qualname__}.value")
-    described = handler.generate_schema(_described(derivation.node(source, cls.__qualname__)))
+    node = derivation.node(source, cls.__qualname__)
+    described = handler.generate_schema(_described(node))
     return core_schema.no_info_plain_validator_function(
-        partial(_validated, cls, hint, inner),
+        partial(_validated, node, inner.expected),
         json_schema_input_schema=described,
         serialization=core_schema.plain_serializer_function_ser_schema(
             partial(_dumped, inner), info_arg=True, return_schema=described
@@ -86,43 +82,25 @@ def _inlined(part: Any, named: Mapping[str, Any], within: tuple[str, ...] = ()) 
     return {**found, "allOf": [target, *found.get("allOf", ())]} if found else target
 
 
-def _dumped(inner: Node, made: ValueObject[Any], info: SerializationInfo) -> object:
+def _dumped(inner: Node, made: Wrapper[object], info: SerializationInfo) -> object:
     if not info.mode_is_json():
         return unwrapped(made)
     problems = Problems()
-    wire = inner.write(made.value, "$", problems)
+    wire: object = inner.write(made.value, "$", problems)
     if wire is MISSING:
         raise ValueError(f"expected {problems[0].expected}, to write {type(made).__qualname__} as JSON")
-    return msgspec.to_builtins(wire)
+    return wire
 
 
-def _validated(cls: type[ValueObject[Any]], hint: object, inner: Node, data: object) -> ValueObject[Any]:
-    if type(data) is cls:
-        return data
-    value = data if fits(data, hint) else _read(cls, inner, data)
-    return fold(cls.parse(value), _same, partial(_refuse, data))
-
-
-def _same(made: ValueObject[Any]) -> ValueObject[Any]:
-    return made
-
-
-def _read(cls: type[ValueObject[Any]], inner: Node, data: object) -> object:
-    """Return the value that `data` is the JSON form of."""
-    problems = Problems()
-    value: object = inner.read(data, "$", problems)
-    if value is not MISSING:
-        return value
-    where = "" if problems[0].path == "$" else f" at {problems[0].path}"
-    raise _refusal(f"{cls.__qualname__}: expected {problems[0].expected}{where}")
-
-
-def _refuse(data: object, error: DomainError) -> NoReturn:
-    """Raise the reason of a domain error; one of the user's own may hold the value, and then its name has to do."""
-    message = (error.additional_info or {}).get("message")
-    told = not isinstance(message, str) or repeats(message, data)
-    raise _refusal(type(error).__name__ if told else str(message))
-
-
-def _refusal(reason: str) -> PydanticCustomError:
-    return PydanticCustomError("value_object", "{reason}", {"reason": reason})
+def _validated(node: Node, inner: str, data: object) -> object:
+    """Return the value object of data; refuse it with the first reason, unless that repeats a part of the data."""
+    problems = Problems(native=True)
+    made: object = node.read(data, "$", problems)
+    if made is not MISSING:
+        return made
+    found, cause = problems[0], problems.causes.get(0)
+    what = inner if found.path == "$" else f"{found.expected} at {found.path}"
+    reason = f"{node.object_classes[0].__qualname__}: expected {what}"
+    if cause is not None:
+        reason = reason_of(cause, data) or type(cause).__name__
+    raise PydanticCustomError("value_object", "{reason}", {"reason": reason})

@@ -1,6 +1,6 @@
 """The node of an attrs class: an object with a key for each field."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Union
 
@@ -8,56 +8,29 @@ import attrs
 import msgspec
 from attrs import frozen
 
-from domainkit._model.constructors import takes_self
-from domainkit._model.immutability import ON_THE_WIRE, REQUIRED, Frozen
-from domainkit._model.mapping import frozen_copy
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.making import add_checks, add_object, constructs_itself
-from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema, Schemas, refuse_unless
+from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, refuse_unless
 from domainkit.conversion.wrappers import refused_by
 
 
-@frozen
-class Part:
-    """A field of the class, as it stands on the wire.
+@frozen(kw_only=True)
+class Options:
+    """How types are derived.
 
     Args:
-        attribute: the field, as attrs describes it.
-        node: the wire type of its values.
+        forbid_unknown: whether a key that no field has is a problem.
+        exact: whether the structs refuse such a key, problem or not: what they read has no part that nobody looked at.
+        keep: whether value objects stay objects with a `value`, as in `make_converter(unwrap_value_objects=False)`.
+        lenient: whether types without a wire form count too, as in converters: lists, and what cattrs knows.
+        omit_default: whether the way that explains leaves out fields that have their default.
     """
 
-    attribute: "attrs.Attribute[Any]"
-    node: Node
-
-    @property
-    def slot(self) -> str:
-        """The name in the struct: one that neither a keyword nor a method of structs has."""
-        return f"f_{self.attribute.name}"
-
-    @property
-    def key(self) -> str:
-        """The name on the wire: what the constructor calls the field."""
-        return self.attribute.alias or self.attribute.name
-
-    @property
-    def required(self) -> bool:
-        """Whether decoding fails if the key is absent."""
-        declared = self.attribute.metadata.get(ON_THE_WIRE) == REQUIRED
-        return declared or self.attribute.default is attrs.NOTHING or takes_self(self.attribute)
-
-    def default_for(self, cls: type) -> Callable[[], object]:
-        """Return a function that makes the default of the field, read-only in a model class."""
-        kept = frozen_copy if issubclass(cls, Frozen) else _same
-        default = self.attribute.default
-        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
-            factory: Callable[[], object] = default.factory  # type: ignore[union-attr]  # as above
-            return lambda: kept(factory())
-        made = kept(default)
-        return lambda: made
-
-
-def _same(value: object) -> object:
-    return value
+    forbid_unknown: bool = False
+    exact: bool = True
+    keep: bool = False
+    lenient: bool = False
+    omit_default: bool = False
 
 
 class AttrsNode(Node):
@@ -77,9 +50,7 @@ class AttrsNode(Node):
     Args:
         cls: the class.
         hint: the class, with its arguments if it is generic.
-        forbid_unknown: whether a key that no field has is a problem.
-        exact: whether the struct refuses such a key: then nothing is skipped unseen.
-        omit_default: whether fields that have their default are left out by the way that explains.
+        options: how types are derived.
         tag: the key and the name that tell the class from others of a union.
         preset: fields that the caller of `load` gives, such as the header of a message.
     """
@@ -90,10 +61,8 @@ class AttrsNode(Node):
         self,
         cls: type,
         hint: object,
+        options: Options,
         *,
-        forbid_unknown: bool = False,
-        exact: bool = True,
-        omit_default: bool = False,
         tag: tuple[str, str] | None = None,
         preset: tuple[str, ...] = (),
     ) -> None:
@@ -101,8 +70,7 @@ class AttrsNode(Node):
         self.hint: object = hint
         self.expected: str = cls.__qualname__
         self.object_classes: tuple[type, ...] = (cls,)
-        self.forbid_unknown, self.omit_default = forbid_unknown, omit_default
-        self._exact = exact or forbid_unknown
+        self.options = options
         self.tag, self.preset = tag, preset
 
     def complete(self, parts: tuple[Part, ...]) -> None:
@@ -126,14 +94,14 @@ class AttrsNode(Node):
             fields,
             rename={part.slot: part.key for part in self.parts},
             gc=False,
-            forbid_unknown_fields=self._exact,
+            forbid_unknown_fields=self.options.exact or self.options.forbid_unknown,
             tag_field=tag_field,
             tag=tag,
             module=__name__,
         )
 
     @property
-    def wire(self) -> Any:  # type: ignore[override]  # made when it is first asked for
+    def wire(self) -> Any:
         """The struct."""
         return self.struct
 
@@ -215,7 +183,7 @@ class AttrsNode(Node):
                 values[key] = node.read(found, f"{path}.{key}", problems)
             elif required:
                 problems.add(f"{path}.{key}", node.expected, "missing")
-        if self.forbid_unknown and not data.keys() <= self._keys:
+        if self.options.forbid_unknown and not data.keys() <= self._keys:
             problems.add(path, f"the keys of {self.expected} alone", "unknown")
         return values if len(problems) == before and not (before and problems.full) else None
 
@@ -243,13 +211,15 @@ class AttrsNode(Node):
         made = {}
         for part in self.parts:
             held = getattr(value, part.attribute.name)
-            if not (self.omit_default and not part.required and held == part.default_for(self.cls)()):
+            if not (self.options.omit_default and not part.required and held == part.default_for(self.cls)()):
                 made[part.key] = part.node.write(held, f"{path}.{part.key}", problems)
         return MISSING if any(wire is MISSING for wire in made.values()) else made
 
     def schema(self, schemas: Schemas) -> Schema:
         return schemas.named(
-            self.hint, lambda: schemas.fields(self.parts, closed=self.forbid_unknown, tag=self.tag), self.tag or ()
+            self.hint,
+            lambda: schemas.fields(self.parts, closed=self.options.forbid_unknown, tag=self.tag),
+            self.tag or (),
         )
 
     def samples(self, samples: Samples) -> Any:

@@ -9,7 +9,7 @@ import msgspec
 from domainkit._model.mapping import FrozenMapping
 from domainkit.conversion.code import Code
 from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema, Schemas, refuse_unless
-from domainkit.conversion.scalars import EnumNode, LiteralNode
+from domainkit.conversion.scalars import EnumNode, LiteralNode, whole
 from domainkit.conversion.wrappers import ConstrainedNode, ValueObjectNode
 
 Make = Callable[[Iterable[Any]], Any]  # Any: the items of a collection, whose types are known at run time only
@@ -24,6 +24,7 @@ class _ArrayNode(Node):
     """
 
     kinds = frozenset({"array"})
+    measured = "array"
 
     def __init__(self, item: Node, make: Make) -> None:
         self.item, self.levels, self._make = item, 1 + item.levels, make
@@ -50,23 +51,26 @@ class _ArrayNode(Node):
             code.add(f"{items}.append({kept})")
         return items
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
-        if not isinstance(data, list | tuple) and not (problems.native and isinstance(data, self.object_classes)):
+    def read(self, data: Any, path: str, problems: Problems) -> Any:
+        taken = (list, tuple, *self.object_classes) if problems.native else (list, tuple)
+        if type(data) not in taken and not isinstance(data, list | tuple):
             return self.wrong_type(path, problems)
         items = []
-        for index, entry in enumerate(data):  # type: ignore[arg-type]  # iterable by the check above
+        for index, entry in enumerate(data):
             items.append(self.item.read(entry, f"{path}[{index}]", problems))
             if problems.full:
                 break
-        return MISSING if whole(items) is MISSING else self._made(items, path, problems)
+        return MISSING if _complete(items) is MISSING else self._made(items, path, problems)
 
     def _made(self, items: list[Any], path: str, problems: Problems) -> Any:  # noqa: ARG002  # a set notes its own
         return self._make(items)
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
-        if not isinstance(value, self.object_classes):
+    def write(self, value: Any, path: str, problems: Problems) -> Any:
+        if not issubclass(type(value), self.object_classes):
             return problems.add(path, f"{self.object_classes[0].__name__} ({self.expected})", "type")
-        return whole([self.item.write(entry, self._place(path, index), problems) for index, entry in enumerate(value)])
+        return _complete(
+            [self.item.write(entry, self._place(path, index), problems) for index, entry in enumerate(value)]
+        )
 
     def _place(self, path: str, index: int) -> str:
         return f"{path}[{index}]"
@@ -75,7 +79,7 @@ class _ArrayNode(Node):
         return {"type": "array", "items": schemas.schema(self.item)}
 
 
-def whole(items: list[Any]) -> Any:
+def _complete(items: list[Any]) -> Any:
     """Return the list, or MISSING if one of its items is."""
     return MISSING if any(item is MISSING for item in items) else items
 
@@ -145,6 +149,7 @@ class FixedTupleNode(Node):
     """`tuple[X, Y]`: an array of exactly that many items."""
 
     kinds = frozenset({"array"})
+    measured = "array"
     wire_classes = object_classes = (tuple,)
 
     def __init__(self, items: tuple[Node, ...]) -> None:
@@ -177,14 +182,14 @@ class FixedTupleNode(Node):
         if len(data) != len(self.items):
             return problems.add(path, self.expected, "value")
         pairs = enumerate(zip(self.items, data, strict=True))
-        items = whole([item.read(entry, f"{path}[{index}]", problems) for index, (item, entry) in pairs])
+        items = _complete([item.read(entry, f"{path}[{index}]", problems) for index, (item, entry) in pairs])
         return items if items is MISSING else tuple(items)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         if not isinstance(value, tuple) or len(value) != len(self.items):
             return problems.add(path, f"tuple ({self.expected})", "type")
         pairs = enumerate(zip(self.items, value, strict=True))
-        return whole([item.write(entry, f"{path}[{index}]", problems) for index, (item, entry) in pairs])
+        return _complete([item.write(entry, f"{path}[{index}]", problems) for index, (item, entry) in pairs])
 
     def schema(self, schemas: Schemas) -> Schema:
         items = [schemas.schema(item) for item in self.items]
@@ -208,6 +213,7 @@ class MappingNode(Node):
     """
 
     kinds = frozenset({"object"})
+    measured = "object"
     wire_classes = (dict,)
 
     def __init__(self, key: Node, item: Node, make: Make = FrozenMapping) -> None:
@@ -254,7 +260,7 @@ class MappingNode(Node):
             items.append(self.item.read(entry, f"{path}[{index}]", problems))
             if problems.full:
                 break
-        if whole(keys) is MISSING or whole(items) is MISSING:
+        if _complete(keys) is MISSING or _complete(items) is MISSING:
             return MISSING
         made = self._make(zip(keys, items, strict=True))
         return made if len(made) == len(data) else problems.add(path, "keys that differ", "duplicate")
@@ -284,7 +290,7 @@ class MappingNode(Node):
         key = innermost(self.key)
         if isinstance(key, LiteralNode | EnumNode):
             return schema | {"propertyNames": {"enum": [str(option) for option in key.options]}}
-        return schema | {"propertyNames": {"pattern": r"^(?:0|-?[1-9][0-9]*)$(?!\n)"}}
+        return schema | {"propertyNames": {"pattern": whole("(?:0|-?[1-9][0-9]*)")}}
 
     def samples(self, samples: Samples) -> Any:
         return samples.st.dictionaries(samples.of(self.key), samples.of(self.item), max_size=3).map(self._make)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 import attrs
 from cattrs import ClassValidationError, Converter, IterableValidationError, UnstructureStrategy
@@ -11,6 +11,7 @@ from cattrs.errors import AttributeValidationNote, IterableValidationNote
 
 from domainkit._model.immutability import Frozen
 from domainkit._model.type_checks import describe, members
+from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSerializer
 from domainkit.conversion.hooks import hint_in, reads_itself, writes_itself
@@ -88,10 +89,13 @@ def configure_converter(converter: Converter, *, unwrap_value_objects: bool = Tr
 
 def _node(hint: object, converter: Converter, keep: bool) -> Node:  # noqa: FBT001  # private
     """Return the node of a type in a converter: as in messages, and of what cattrs knows besides."""
-    derivation = Derivation(
-        forbid_unknown=converter.forbid_extra_keys, converter=converter, keep=keep, lenient=True,
+    options = Options(
+        forbid_unknown=converter.forbid_extra_keys,
+        keep=keep,
+        lenient=True,
         omit_default=bool(converter.omit_if_default),
-    )  # fmt: skip  # one set of options
+    )
+    derivation = Derivation(options, converter)
     return derivation.without_hook(hint, describe(hint))
 
 
@@ -204,11 +208,11 @@ def _grouped(name: str, hint: object, data: object, found: list[_Found]) -> Exce
     return group(f"While structuring {name}", errors, hint)  # type: ignore[no-any-return]  # cattrs' constructor has no types
 
 
-def _at(data: object, step: _Step) -> tuple[object, object]:
+def _at(data: Any, step: _Step) -> tuple[object, object]:
     """Return what cattrs calls the place of a step, and the data there."""
     name, is_key, index = step
     if name:
         return name, data.get(name) if isinstance(data, Mapping) else None
-    pairs = list(data.items() if isinstance(data, Mapping) else enumerate(data))  # type: ignore[call-overload]  # it has items
+    pairs = list(data.items() if isinstance(data, Mapping) else enumerate(data))
     place, item = pairs[int(index)]
     return place, place if is_key else item

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_
 
 import attrs
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 from cattrs import BaseConverter
 
 from domainkit._model.annotations import is_alias, own_annotations, parameters_of, type_of, unaliased
@@ -24,10 +24,10 @@ from domainkit._model.immutability import (
 from domainkit._model.mapping import FrozenMapping
 from domainkit._model.type_checks import describe, members
 from domainkit._model.wrapper import FieldSerializer, Wrapper
-from domainkit.conversion.classes import AttrsNode, Part
+from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
 from domainkit.conversion.hooks import knows, own_hooks
-from domainkit.conversion.nodes import Node
+from domainkit.conversion.nodes import Node, Part
 from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
 from domainkit.conversion.scalars import SCALARS, enum_node, literal_node
 from domainkit.conversion.unions import Tagged, TaggedByHand, TaggedNode, UnionByHand, UnionNode
@@ -52,33 +52,20 @@ ValueObjectSerializer: Final = _Serializer()
 """In `Annotated[Uuid, ValueObjectSerializer]`: unwrap this value object."""
 
 
+_DEFAULT = Options()
+
+
 class Derivation:
     """Derives the nodes of types that belong together; a class that holds itself is met once.
 
     Args:
-        forbid_unknown: whether a key that no field has is a problem.
-        exact: whether the structs refuse such a key, problem or not: what they read has no part that nobody looked at.
+        options: how types are derived.
         converter: a cattrs converter whose own hooks, where its user registered any, win over the derived form.
-        keep: whether value objects stay objects with a `value`, as in `make_converter(unwrap_value_objects=False)`.
-        lenient: whether types without a wire form count too, as in converters: lists, and what cattrs knows.
-        omit_default: whether the way that explains leaves out fields that have their default.
     """
 
-    def __init__(
-        self,
-        *,
-        forbid_unknown: bool = False,
-        exact: bool = True,
-        converter: BaseConverter | None = None,
-        keep: bool = False,
-        lenient: bool = False,
-        omit_default: bool = False,
-    ) -> None:
-        self.forbid_unknown, self.exact, self.converter, self.lenient = forbid_unknown, exact, converter, lenient
-        self._keep, self._omit_default = keep, omit_default
-        self._unwrapping = self if not keep else Derivation(
-            forbid_unknown=forbid_unknown, converter=converter, lenient=lenient, omit_default=omit_default
-        )  # fmt: skip  # one choice
+    def __init__(self, options: Options = _DEFAULT, converter: BaseConverter | None = None) -> None:
+        self.options, self.converter = options, converter
+        self._unwrapping = Derivation(evolve(options, keep=False), converter) if options.keep else self
         self._done: dict[object, Node] = {}
         self._open: dict[object, StandIn] = {}
         self._aliases: dict[object, RecursiveAlias] = {}
@@ -93,7 +80,7 @@ class Derivation:
             hooked = self._hooked(hint, where)
             return self.without_hook(hint, where) if hooked is None else hooked
         except UnsupportedTypeError:
-            if self.lenient and self._is_left_to_others(hint):
+            if self.options.lenient and self._is_left_to_others(hint):
                 return self._foreign(hint)
             raise
         except RecursionError as error:  # of Python: a type that can't be described, since it has no end
@@ -112,9 +99,8 @@ class Derivation:
         if derived is None and unstructure is None:
             unstructure = self.converter.unstructure  # by the class of the value
         classes = derived.object_classes if derived else () if cls is None else (cls,)
-        return HookNode(
-            hint, describe(hint), structure, unstructure, derived=derived, classes=classes, json=not self.lenient
-        )
+        hooks = (structure, unstructure)
+        return HookNode(hint, hooks, derived=derived, classes=classes, json=not self.options.lenient)
 
     def _fallback(self, hint: object, where: str, *, needed: bool) -> Node | None:
         """Return the node of a type as if it had no hooks; None if it can't be carried then."""
@@ -143,37 +129,37 @@ class Derivation:
 
     def _foreign(self, hint: object) -> Node:
         convert: Any = self.converter
-        return HookNode(
-            hint,
-            describe(hint),
-            lambda data: convert.structure(data, hint),
-            lambda value: convert.unstructure(value, hint),
-            json=False,
-        )
+        hooks = (lambda data: convert.structure(data, hint), lambda value: convert.unstructure(value, hint))
+        return HookNode(hint, hooks, json=False)
 
     def without_hook(self, hint: object, where: str) -> Node:
         """Return the node of a type, whatever hooks a user has for it."""
-        if not self.lenient:
+        if not self.options.lenient:
             refuse_mutable(hint, where)
         if is_alias(hint):
             return self._alias(hint, where)
         origin, inner = get_origin(hint), get_args(hint)
         if origin is Annotated:
             return self._annotated(hint, where)
-        if isinstance(hint, NewType):
-            return self.node(hint.__supertype__, where)
         if origin in (Union, UnionType):
             return self._union(inner, where)
-        if hint is None or hint is NoneType:
-            return SCALARS[NoneType]
         if origin is Literal:
             return literal_node(inner, where)
-        if origin in _COLLECTIONS and (origin in _FROZEN or self.lenient):
+        if origin in _COLLECTIONS and (origin in _FROZEN or self.options.lenient):
             return self._collection(origin, inner, where)
-        cls = origin or hint
+        return self._named(hint, where)
+
+    def _named(self, hint: object, where: str) -> Node:
+        """Return the node of what has a name: a class, with its arguments, or a type that stands for another."""
+        cls = get_origin(hint) or hint
+        if isinstance(hint, NewType):
+            return self.node(hint.__supertype__, where)
+        if hint is None:
+            return SCALARS[NoneType]
         if isinstance(cls, type) and cls is not object:
             return self._class(cls, hint, where)
-        if self.lenient and (isinstance(hint, TypeVar) or hint in (Any, object)):
+        known_later = isinstance(hint, TypeVar) and self.converter is not None
+        if self.options.lenient and (known_later or hint in (Any, object)):
             return self._dynamic(hint)
         raise _open(hint, where) if isinstance(hint, TypeVar) else _unsupported(hint, where)
 
@@ -236,7 +222,7 @@ class Derivation:
         if issubclass(cls, Wrapper):
             require_decorated(cls)
             node = ValueObjectNode(cls, hint, self._field(cls, "value", arguments_of(hint)))
-            return KeptNode(node) if self._keep else node
+            return KeptNode(node) if self.options.keep else node
         if issubclass(cls, enum.Enum):
             return enum_node(cls, where)
         if is_message(cls):
@@ -246,14 +232,13 @@ class Derivation:
         raise _unsupported(hint, where)
 
     def _message(self, cls: Any, where: str) -> Node:
-        if not self.lenient:
+        if not self.options.lenient:
             raise UnsupportedTypeError(
                 f"{where}: a message can't hold another, {cls.__qualname__}; "
                 "hold its id, or what you need of its payload"
             )
-        return HookNode(
-            cls, cls.__qualname__, cls.from_dict, lambda message: message.dict(), classes=(cls,), json=False
-        )
+        hooks = (cls.from_dict, lambda message: message.dict())
+        return HookNode(cls, hooks, classes=(cls,), json=False)
 
     def _field(self, cls: type, name: str, arguments: Mapping[TypeVar, object]) -> Node:
         where = f"{cls.__qualname__}.{name}"
@@ -261,7 +246,7 @@ class Derivation:
         try:
             hint = type_of(cls, name, arguments)
         except NameError as error:  # an annotation that can't be resolved
-            if self.lenient and getattr(attrs.fields(cls), name).type is None:
+            if self.options.lenient and getattr(attrs.fields(cls), name).type is None:
                 return self._dynamic(Any)  # there is no annotation
             raise _unresolved(where, error) from error
         try:
@@ -276,9 +261,7 @@ class Derivation:
             raise UnsupportedTypeError(
                 f"{cls.__qualname__}: it holds itself with ever new type arguments; use the same"
             )
-        node = AttrsNode(
-            cls, hint, forbid_unknown=self.forbid_unknown, exact=self.exact, omit_default=self._omit_default, tag=tag
-        )
+        node = AttrsNode(cls, hint, self.options, tag=tag)
         key = hint if tag is None else (hint, tag)
         standin = self._open[key] = StandIn(cls, f"_wire_{len(self._structs)}_{len(self._open)}")
         try:
@@ -286,7 +269,7 @@ class Derivation:
         finally:
             del self._open[key]
         standin.target = node
-        if not self.lenient:
+        if not self.options.lenient:
             standin.wire_classes = node.wire_classes
             self._structs.append(node.struct)
             for struct in self._structs:  # msgspec looks a forward reference up in the class that holds it
@@ -310,7 +293,7 @@ class Derivation:
                 "each once, and no other"
             )
         nodes = {name: self._tagged_member(cls, (tagged.key, name), where) for name, cls in tagged.classes.items()}
-        by_hand = any(node.wire is Any for node in nodes.values()) if not self.lenient else True
+        by_hand = any(node.wire is Any for node in nodes.values()) if not self.options.lenient else True
         node = (TaggedByHand if by_hand else TaggedNode)(tagged.key, nodes)
         if len({*node.object_classes}) < len(node.object_classes):
             raise UnsupportedTypeError(
@@ -347,7 +330,7 @@ class Derivation:
                     f"{where}: in {describe(Union[found])}, JSON can't tell "  # noqa: UP007  # known at run time only
                     f"{one.expected} from {other.expected} (each is {' or '.join(sorted(both))}); {_way_out(both)}"
                 )
-        by_hand = self.lenient or any(node.wire is Any for node in nodes)
+        by_hand = self.options.lenient or any(node.wire is Any for node in nodes)
         return (UnionByHand if by_hand else UnionNode)(nodes)
 
 

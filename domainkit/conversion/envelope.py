@@ -7,8 +7,7 @@ from typing import Any, Generic, Literal, TypeVar, Union
 from uuid import UUID
 
 import msgspec
-from attrs import frozen
-from returns.result import Failure, Result, Success
+from attrs import evolve, frozen
 
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
@@ -88,19 +87,17 @@ class MessageWire(Generic[M, H]):
         self.cls: type[M] = cls
         self.info: MessageInfo = info
         self.header: MakeHeader[H] = header
-        self.forbid_unknown: bool = derivation.forbid_unknown
+        self.forbid_unknown: bool = derivation.options.forbid_unknown
         self.node: AttrsNode = self._attributes_node(hint, derivation)
         self._derivation = derivation
-        self._hint = hint
+        self.hint = hint
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_envelope_struct(info, self.node)).decode
         self._write: Callable[[M], bytes] = _writer(info, self.node)
         self.levels: float = 2 + self.node.levels
         """How many objects and arrays `decode` reads inside one another, at most."""
 
     def _attributes_node(self, hint: object, derivation: Derivation) -> AttrsNode:
-        node = AttrsNode(
-            self.cls, hint, forbid_unknown=derivation.forbid_unknown, exact=derivation.exact, preset=("header",)
-        )
+        node = AttrsNode(self.cls, hint, derivation.options, preset=("header",))
         node.complete(derivation.parts(self.cls, hint, frozenset({"header"})))
         return node
 
@@ -195,7 +192,7 @@ class MessageWire(Generic[M, H]):
         if problems or values is None:
             return None
         made = self.node.construct({**values, "header": header}, "$.data.attributes", problems)
-        return None if made is MISSING else made  # type: ignore[no-any-return]  # of this class
+        return None if made is MISSING else made
 
     @cached_property
     def _load_tolerantly(self) -> Callable[[msgspec.Raw, object], M]:
@@ -203,10 +200,10 @@ class MessageWire(Generic[M, H]):
 
         It has structs of its own, which only the messages that have such keys need.
         """
-        derivation = Derivation(forbid_unknown=self.forbid_unknown, exact=False, converter=self._derivation.converter)
-        node = self._attributes_node(self._hint, derivation)
+        derivation = Derivation(evolve(self._derivation.options, exact=False), self._derivation.converter)
+        node = self._attributes_node(self.hint, derivation)
         decode, load = msgspec.json.Decoder(node.struct).decode, node.load
-        return lambda raw, header: load(decode(raw), header)  # type: ignore[no-any-return]  # of this class
+        return lambda raw, header: load(decode(raw), header)
 
 
 _FEWER_LEVELS = "fewer objects inside one another than the interpreter has room for"
@@ -314,8 +311,8 @@ class _ExactData(_Data, gc=False, forbid_unknown_fields=True):
     """The same with no other keys."""
 
 
-_decode_any = msgspec.json.Decoder(msgspec.defstruct("Any", [("data", _Data)], gc=False)).decode
-_decode_exact = msgspec.json.Decoder(
+_decode_any: Callable[[bytes], Any] = msgspec.json.Decoder(msgspec.defstruct("Any", [("data", _Data)], gc=False)).decode
+_decode_exact: Callable[[bytes], Any] = msgspec.json.Decoder(
     msgspec.defstruct("Exact", [("data", _ExactData)], gc=False, forbid_unknown_fields=True)
 ).decode
 

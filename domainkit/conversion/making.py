@@ -10,7 +10,7 @@ from domainkit._model.constructors import HOOKS, takes_self
 from domainkit._model.validators import condition, flattened
 from domainkit._model.wrapper import Wrapper
 from domainkit._speedups.slots import compiled_maker
-from domainkit.conversion.code import Code
+from domainkit.conversion.code import Code, Function
 from domainkit.conversion.nodes import Refused
 
 _MORE_THAN_SLOTS = (*HOOKS, "__attrs_init__", "_attrs_cached_hash")
@@ -41,7 +41,8 @@ def add_object(code: Code, cls: type, values: Mapping[str, str]) -> str:
         values: the expression for each field, by its name.
     """
     slots = {name: getattr(cls, name) for name in values}
-    made, make = code.variable("made"), compiled_maker(cls, tuple(slots.values()))
+    made = code.variable("made")
+    make: Function | None = compiled_maker(cls, tuple(slots.values()))
     if make is not None:
         code.add(f"{made} = {code.name(make, 'make')}({', '.join(values.values())})")
         return made

@@ -3,8 +3,8 @@
 A node says all of it in one place, for each family of types in one file. It knows the type that msgspec parses and
 checks in C (`wire`), and two ways in each direction:
 
-- the fast way, as lines of generated functions: `load_lines` from a decoded wire value to the object, `dump_lines` back.
-  They refuse whatever is unusual, without saying why.
+- the fast way, as lines of generated functions: `load_lines` from a decoded wire value to the object, `dump_lines`
+  back. They refuse whatever is unusual, without saying why.
 - the way that explains: `read` from builtins to the object, `write` from the object to builtins. They find every
   problem with its path, and decide where the fast way refused.
 
@@ -14,13 +14,16 @@ Besides, a node describes its values as a JSON Schema (`schema`) and makes examp
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import MappingProxyType, NoneType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
+import attrs
+from attrs import frozen
+
+from domainkit._model.constructors import takes_self
+from domainkit._model.immutability import ON_THE_WIRE, REQUIRED, Frozen
+from domainkit._model.mapping import frozen_copy
 from domainkit.conversion.code import Code, Function
 from domainkit.errors import Problem
-
-if TYPE_CHECKING:
-    from domainkit.conversion.classes import Part
 
 Schema = dict[str, Any]  # Any: a part of a JSON Schema while it is made holds JSON values
 
@@ -125,6 +128,7 @@ class Node:
         kinds: the JSON kinds that it reads.
         wire_classes: the exact classes of its decoded wire values; none if they may be any.
         object_classes: the exact classes of its objects.
+        measured: what bounds and lengths are about: text, base64, number, array, object, or nothing.
         same: whether a decoded wire value is the object.
         levels: how many objects and arrays a wire value has inside one another, at most; a leaf has none.
     """
@@ -134,6 +138,7 @@ class Node:
     kinds: frozenset[str]
     wire_classes: tuple[type, ...]
     object_classes: tuple[type, ...]
+    measured: str = ""
     same: bool = False
     levels: float = 0
 
@@ -183,6 +188,49 @@ class Node:
     def wrong_type(self, path: str, problems: Problems) -> object:
         """Note that something else was found."""
         return problems.add(path, self.expected, "type")
+
+
+@frozen
+class Part:
+    """A field of the class, as it stands on the wire.
+
+    Args:
+        attribute: the field, as attrs describes it.
+        node: the wire type of its values.
+    """
+
+    attribute: "attrs.Attribute[Any]"
+    node: Node
+
+    @property
+    def slot(self) -> str:
+        """The name in the struct: one that neither a keyword nor a method of structs has."""
+        return f"f_{self.attribute.name}"
+
+    @property
+    def key(self) -> str:
+        """The name on the wire: what the constructor calls the field."""
+        return self.attribute.alias or self.attribute.name
+
+    @property
+    def required(self) -> bool:
+        """Whether decoding fails if the key is absent."""
+        declared = self.attribute.metadata.get(ON_THE_WIRE) == REQUIRED
+        return declared or self.attribute.default is attrs.NOTHING or takes_self(self.attribute)
+
+    def default_for(self, cls: type) -> Callable[[], object]:
+        """Return a function that makes the default of the field, read-only in a model class."""
+        kept = frozen_copy if issubclass(cls, Frozen) else _same
+        default = self.attribute.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
+            factory: Callable[[], object] = default.factory  # type: ignore[union-attr]  # as above
+            return lambda: kept(factory())
+        made = kept(default)
+        return lambda: made
+
+
+def _same(value: object) -> object:
+    return value
 
 
 def refuse_unless(code: Code, condition: str) -> None:

@@ -38,6 +38,7 @@ class Scalar(Node):
         cls: the class of the objects.
         kinds: the JSON kinds that it reads, separated by spaces.
         expected: the type in words.
+        measured: what bounds and lengths are about: text, base64 or number; nothing if there are none.
         schema: its JSON Schema.
         samples: makes a strategy of the module `hypothesis.strategies`.
         load: makes the object of text, if msgspec doesn't; it raises for any other text.
@@ -48,7 +49,7 @@ class Scalar(Node):
         sure: whether an instance of the class can always be read back, or the encoder itself refuses it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a row of a table
         self,
         cls: type,
         *,
@@ -56,6 +57,7 @@ class Scalar(Node):
         expected: str,
         schema: Schema,
         samples: Callable[[Any], Any],  # Any: hypothesis' own, which is an extra
+        measured: str = "",
         load: Function | None = None,
         guard: str = "",
         refusal: Function = _NO_REFUSAL,
@@ -70,7 +72,7 @@ class Scalar(Node):
         self.wire_classes: tuple[type, ...] = (self.wire,)
         self.object_classes: tuple[type, ...] = (cls,)
         self.same = load is None
-        self.sure = sure
+        self.sure, self.measured = sure, measured
         self._schema, self._samples = schema, samples
         self._load, self._guard, self._refusal, self._rebuild = load, guard, refusal, rebuild
         self._excluded = excluded
@@ -281,9 +283,9 @@ class _Decimal(Scalar):
             raise ValueError("no decimal number") from error
 
 
-# Patterns beside the formats: draft 2020-12 leaves it to the reader whether formats are asserted. `(?!\n)`: a `$` alone
-# matches before a line end in the validators of some languages, Python's among them.
-_END: Final = r"$(?!\n)"
+# Patterns beside the formats: draft 2020-12 leaves it to the reader whether formats are asserted.
+END: Final = r"$(?!\n)"
+"""The end of a text, whoever reads it: `$` of Python matches before a last line end too, that of ECMA-262 doesn't."""
 DATE_PATTERN: Final = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 TIME_PATTERN: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _CLOCK: Final = rf"{TIME_PATTERN}(?:\.[0-9]{{1,6}})?"
@@ -291,8 +293,17 @@ _OFFSET: Final = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _T_SECONDS: Final = r"T(?:[0-9]{1,4}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2})(?:\.[0-9]{1,6})?S"
 
 
+def whole(pattern: str) -> str:
+    r"""Return what matches just the texts that `pattern`, of one alternative, matches from end to end.
+
+    >>> whole("[0-9]+")
+    '^[0-9]+$(?!\\n)'
+    """
+    return f"^{pattern}{END}"
+
+
 def _text(pattern: str, **more: str) -> Schema:
-    return {"type": "string", **more, "pattern": f"^{pattern}{_END}"}
+    return {"type": "string", **more, "pattern": whole(pattern)}
 
 
 def _moments(st: Any) -> Any:
@@ -302,11 +313,11 @@ def _moments(st: Any) -> Any:
 
 SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
     str: Scalar(
-        str, kinds="str", expected="str", sure=True, load=None, rebuild=str.__str__, refusal=_text_refusal,
+        str, kinds="str", expected="str", sure=True, measured="text", rebuild=str.__str__, refusal=_text_refusal,
         schema={"type": "string"}, samples=lambda st: st.text(st.characters(exclude_categories=["Cs"])),
     ),
     int: Scalar(
-        int, kinds="int", expected="int", sure=True, rebuild=int.__int__, excluded=bool,
+        int, kinds="int", expected="int", sure=True, measured="number", rebuild=int.__int__, excluded=bool,
         refusal=lambda value: None if abs(value) < _INT_LIMIT else "an int of at most 4300 digits",
         schema={"type": "integer"}, samples=lambda st: st.integers(),
     ),
@@ -315,8 +326,8 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
         schema={"type": "boolean"}, samples=lambda st: st.booleans(),
     ),
     float: _Float(
-        float, kinds="int float", expected="float", rebuild=float.__float__, refusal=_float_refusal,
-        guard="type({v}) is float and {v} - {v} == 0.0 or type({v}) is int and -9007199254740992 <= {v} <= 9007199254740992",
+        float, kinds="int float", expected="float", measured="number", rebuild=float.__float__, refusal=_float_refusal,
+        guard="type({v}) is float and {v} - {v} == 0.0 or type({v}) is int and -(2**53) <= {v} <= 2**53",
         schema={"type": "number"}, samples=lambda st: st.floats(allow_nan=False, allow_infinity=False),
     ),
     NoneType: Scalar(
@@ -328,7 +339,8 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
         schema=_text("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", format="uuid"), samples=lambda st: st.uuids(),
     ),
     bytes: Scalar(
-        bytes, kinds="str", expected="bytes as base64 text", sure=True, rebuild=lambda value: bytes(memoryview(value)),
+        bytes, kinds="str", expected="bytes as base64 text", sure=True, measured="base64",
+        rebuild=lambda value: bytes(memoryview(value)),
         schema=_text(
             "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", contentEncoding="base64"
         ), samples=lambda st: st.binary(),
@@ -341,8 +353,8 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
     datetime: Scalar(
         datetime, kinds="str", load=load_datetime,
         expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
-        guard="type({v}.tzinfo) is timezone and {v}.tzinfo in quarters or whole_minutes({v})", refusal=_datetime_refusal,
-        rebuild=lambda value: _combine(value.date(), value.timetz()),
+        guard="type({v}.tzinfo) is timezone and {v}.tzinfo in quarters or whole_minutes({v})",
+        refusal=_datetime_refusal, rebuild=lambda value: _combine(value.date(), value.timetz()),
         schema=_text(f"{DATE_PATTERN}T{_CLOCK}{_OFFSET}", format="date-time"), samples=_moments,
     ),
     # the format `time` asks for an offset, and the format `duration` knows neither a sign nor fractions (RFC 3339)
@@ -427,7 +439,8 @@ class LiteralNode(Node):
             return self.wrong_type(path, problems)
         return data if (type(data), data) in self._admitted else problems.add(path, self.expected, "value")
 
-    write = read
+    def write(self, value: object, path: str, problems: Problems) -> Any:
+        return self.read(value, path, problems)
 
     def schema(self, schemas: Schemas) -> Schema:  # noqa: ARG002  # the same in every document
         return {"const": self.options[0]} if len(self.options) == 1 else {"enum": list(self.options)}

@@ -17,7 +17,7 @@ from domainkit.conversion.nodes import (
     Schemas,
     json_kind,
 )
-from domainkit.conversion.wrappers import KeptNode, kept_kind
+from domainkit.conversion.wrappers import kept_kind
 
 
 def _branches(code: Code, value: str, ways: Iterable[tuple[tuple[type, ...], Callable[[Code, str], str]]]) -> str:
@@ -174,9 +174,13 @@ class TaggedNode(Node):
         for name, node in self.nodes.items():
             if isinstance(value, node.object_classes):
                 wire = node.write(value, path, problems)
-                if wire is MISSING or (isinstance(wire, Mapping) and self.key not in wire):
-                    return wire if wire is MISSING else {self.key: name, **wire}
-                return problems.add(path, f"an object without the key {self.key!r}, for a tag", "type")
+                if isinstance(wire, Mapping) and self.key not in wire:
+                    return {self.key: name, **wire}
+                return (
+                    wire
+                    if wire is MISSING
+                    else problems.add(path, f"an object without the key {self.key!r}, for a tag", "type")
+                )
         return problems.add(path, " or ".join(cls.__qualname__ for cls in self.object_classes), "type")
 
     def schema(self, schemas: Schemas) -> Schema:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ForwardRef
+from types import UnionType
+from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
 
 import attrs
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from domainkit._model.mapping import freeze_json
 from domainkit._model.numbers import is_multiple
 from domainkit._model.reasons import reason_of
+from domainkit._model.type_checks import bare, describe
 from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.making import add_checks, add_object, constructs_itself
@@ -32,7 +34,7 @@ ANY_KIND = frozenset({"null", "bool", "int", "float", "str", "array", "object"})
 
 
 def refused_by(cls: type, error: Exception, seen: tuple[object, ...], path: str, problems: Problems) -> object:
-    """Note that a constructor refused the values that it saw, with its reason, unless that repeats one; return MISSING."""
+    """Note that a constructor refused the values that it saw, with its reason unless that repeats one of them."""
     name, reason = cls.__qualname__, reason_of(error, *seen)
     text = f"{name} ({type(error).__qualname__})" if reason is None else f"{name}: {reason.removeprefix(f'{name}: ')}"
     return problems.add(path, f"a valid {text}", "value", error)
@@ -148,7 +150,7 @@ class ConstrainedNode(Node):
         self._steps = tuple(step for meta in constraints if type(step := meta.multiple_of) is float)
         self.wire, self._shape = inner.wire, inner.shape
         for constraint in map(_without_float_step, constraints):
-            self.wire, self._shape = Annotated[self.wire, constraint], Annotated[self._shape, constraint]
+            self.wire, self._shape = _with(self.wire, constraint), _with(self._shape, constraint)
         self._decoder = msgspec.json.Decoder(self._shape)
         self.expected = f"{inner.expected} within its constraints"
         self.kinds, self.object_classes = inner.kinds, inner.object_classes
@@ -204,7 +206,16 @@ class ConstrainedNode(Node):
         return schemas.constrained(self.inner, self.constraints)
 
     def samples(self, samples: Samples) -> Any:
-        return samples.constrained(self.inner, self.constraints)
+        some = samples.constrained(self.inner, self.constraints)
+        return some.filter(lambda value: self.write(value, "$", Problems(1)) is not MISSING)
+
+
+def _with(wire: Any, constraint: msgspec.Meta) -> Any:
+    """Return the wire type with a constraint; a float is an int or a float on the wire, and each has it then."""
+    members = get_args(wire) if get_origin(wire) in (Union, UnionType) else ()
+    if {bare(member) for member in members} != {int, float}:
+        return Annotated[wire, constraint]
+    return Union[tuple(Annotated[member, constraint] for member in members)]  # noqa: UP007  # known at run time only
 
 
 def _without_float_step(meta: msgspec.Meta) -> msgspec.Meta:
@@ -229,10 +240,9 @@ class HookNode(ByHand):
 
     Args:
         hint: the type.
-        name: the type in words.
-        structure: the user's hook that reads, or `derived`'s.
-        unstructure: the user's hook that writes, or `derived`'s.
-        derived: the node without the hooks, whose way counts where the user has none; None if both have hooks.
+        hooks: the user's hooks that read and write; None for one that the user doesn't have.
+        derived: the node without the hooks, whose way counts where the user has none.
+        classes: the classes of the objects; any if there are none.
         json: whether only JSON may come out of the hooks.
     """
 
@@ -241,18 +251,16 @@ class HookNode(ByHand):
     def __init__(
         self,
         hint: object,
-        name: str,
-        structure: Function | None,
-        unstructure: Function | None,
+        hooks: tuple[Function | None, Function | None],
         *,
         derived: Node | None = None,
         classes: tuple[type, ...] = (),
         json: bool = True,
     ) -> None:
-        self.hint, self.name, self._json = hint, name, json
-        self.expected = f"{name}, as its own hook reads it"
+        self.hint, self.name, self._json = hint, describe(hint), json
+        self.expected = f"{self.name}, as its own hook reads it"
         self.object_classes = classes
-        self._structure, self._unstructure, self._derived = structure, unstructure, derived
+        (self._structure, self._unstructure), self._derived = hooks, derived
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if self._structure is None:
@@ -333,10 +341,16 @@ class StandIn(Node):
         return self._shape
 
     def load_lines(self, code: Code, wire: str) -> str:
-        return f"{code.name(lambda found: self.target.load(found), 'load')}({wire})"  # the target is known later
+        return f"{code.name(self._load, 'load')}({wire})"
 
     def dump_lines(self, code: Code, value: str) -> str:
-        return f"{code.name(lambda found: self.target.dump(found), 'dump')}({value})"  # as above
+        return f"{code.name(self._dump, 'dump')}({value})"
+
+    def _load(self, wire: Any) -> Any:
+        return self.target.load(wire)  # which is known when this is called
+
+    def _dump(self, value: Any) -> Any:
+        return self.target.dump(value)
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         return self.target.read(data, path, problems)

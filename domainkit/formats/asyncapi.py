@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from domainkit.codec import MessageCodec
-from domainkit.formats._definitions import Definitions, key_for, summary_of
+from domainkit.conversion.definitions import Definitions, key_for, summary_of
 from domainkit.messages import Command, JsonValue, Message, MessageInfo
 
 AsyncApiDocument: TypeAlias = dict[str, JsonValue]

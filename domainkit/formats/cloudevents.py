@@ -19,7 +19,7 @@ from domainkit.codec import MessageCodec
 from domainkit.conversion.envelope import refusal
 from domainkit.conversion.limits import checked, parsed
 from domainkit.conversion.nodes import MISSING, Problems
-from domainkit.conversion.scalars import LEAVES
+from domainkit.conversion.scalars import SCALARS
 from domainkit.errors import InvalidMessage, Problem
 from domainkit.messages import JsonValue, Message, MessageInfo
 
@@ -200,7 +200,7 @@ class CloudEventCodec:
 
     def _read_texts(self, event: dict[object, object], problems: Problems) -> None:
         """Replace what is text in a CloudEvent by what it says; by something harmless where a problem was noted."""
-        if "time" in event and LEAVES[datetime].read(event["time"], "$.time", Problems()) is MISSING:
+        if "time" in event and SCALARS[datetime].read(event["time"], "$.time", Problems()) is MISSING:
             problems.add("$.time", _TIMESTAMP, "value" if isinstance(event["time"], str) else "type")
             event["time"] = "1970-01-01T00:00:00Z"
         version = event.get("messageversion")
@@ -215,7 +215,7 @@ class CloudEventCodec:
         path = "$.data_base64"
         if "data" in event:
             return problems.add(path, "either data or data_base64", "duplicate")
-        raw = LEAVES[bytes].read(event["data_base64"], path, problems)
+        raw = SCALARS[bytes].read(event["data_base64"], path, problems)
         return raw if raw is MISSING else self._json_text(raw, path, problems)
 
     def _json_text(self, text: object, path: str, problems: Problems) -> object:

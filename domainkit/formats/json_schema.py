@@ -10,7 +10,7 @@ than the schema where the wire form allows it: an `occurred_on` as RFC 3339, a `
 from typing import Final, TypeAlias
 
 from domainkit.codec import MessageCodec
-from domainkit.formats._definitions import Definitions
+from domainkit.conversion.definitions import Definitions
 from domainkit.messages import JsonValue, Message, wire_of
 
 JsonSchema: TypeAlias = dict[str, JsonValue]

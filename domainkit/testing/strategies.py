@@ -1,15 +1,12 @@
 """Hypothesis strategies for messages, value objects and aggregates; they respect validators (extra `testing`)."""
 
-import enum
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
-from uuid import UUID
+from typing import Any, Final, TypeVar, get_origin
 
 import attrs
-import msgspec
+from attrs import validators as known
 
 try:
     from hypothesis import strategies as st
@@ -17,44 +14,26 @@ except ImportError as _error:
     raise ImportError(
         "domainkit.testing.strategies needs an extra: pip install 'domainkit-attrs[testing]'", name="testing"
     ) from _error
+from hypothesis.strategies._internal.types import _global_type_lookup as _registered  # it has no public name
 
-from domainkit._model.annotations import parameters_of, type_of
-from domainkit._model.immutability import ABSENT, ON_THE_WIRE
 from domainkit._model.validators import flattened
-from domainkit.messages import MessageHeader
+from domainkit.conversion.classes import AttrsNode, Options
+from domainkit.conversion.derive import Derivation, UnsupportedTypeError
+from domainkit.conversion.nodes import Node
+from domainkit.conversion.scalars import SCALARS, Scalar
+from domainkit.conversion.wrappers import HookNode
+from domainkit.messages import Message, MessageHeader
 from domainkit.values import Uuid
 
 T = TypeVar("T")
 Strategy = st.SearchStrategy[Any]  # Any: a strategy for the type that a field happens to have
 
-_CHARACTERS = st.characters(exclude_categories=["Cs"])
-_TEXT = st.text(_CHARACTERS)
-_OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-_MOMENTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 28), timezones=st.just(UTC) | _OFFSETS)  # noqa: DTZ001  # bounds are naive
-_JSON = st.recursive(
+_TEXT: Final = st.text(st.characters(exclude_categories=["Cs"]))
+_JSON: Final = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
     max_leaves=5,
 )
-
-
-def _leaves() -> Mapping[object, Strategy]:
-    return {
-        str: _TEXT,
-        int: st.integers(),
-        bool: st.booleans(),
-        float: st.floats(allow_nan=False, allow_infinity=False),
-        NoneType: st.none(),
-        None: st.none(),
-        UUID: st.uuids(),
-        bytes: st.binary(),
-        date: st.dates(),
-        datetime: _MOMENTS,
-        time: st.times(),
-        timedelta: st.timedeltas(),
-        Decimal: st.decimals(allow_nan=False, allow_infinity=False),
-        MessageHeader: headers(),
-    }
 
 
 def headers() -> st.SearchStrategy[MessageHeader]:
@@ -65,7 +44,8 @@ def headers() -> st.SearchStrategy[MessageHeader]:
     {'': None}
     """
     ids, meta = st.builds(Uuid, st.uuids()), st.dictionaries(_TEXT, _JSON, max_size=3)
-    return st.builds(MessageHeader, id=ids, occurred_on=_MOMENTS.map(lambda moment: moment.astimezone(UTC)), meta=meta)
+    moments = SCALARS[datetime].samples(_Samples()).map(lambda moment: moment.astimezone(UTC))
+    return st.builds(MessageHeader, id=ids, occurred_on=moments, meta=meta)
 
 
 def instances(cls: type[T], **fields: Strategy) -> st.SearchStrategy[T]:
@@ -89,127 +69,102 @@ def instances(cls: type[T], **fields: Strategy) -> st.SearchStrategy[T]:
         fields: strategies of your own, by the name that the constructor gives the field.
 
     Raises:
-        TypeError: a field has a type that no strategy is known for: pass one for it, or register the type with
-            `hypothesis.strategies.register_type_strategy`.
+        TypeError: the class has no such field; or a field has a type that no strategy is known for: pass one for it, or
+            register the type with `hypothesis.strategies.register_type_strategy`. A registered strategy counts for
+            classes of your own too.
     """
-    return _Builder().instances(cls, cls, fields)
+    made: type[Any] = get_origin(cls) or cls
+    unknown = fields.keys() - {attribute.alias for attribute in attrs.fields(made) if attribute.init}
+    if unknown:
+        raise TypeError(f"instances: {made.__qualname__} has no field {', '.join(sorted(unknown))}; take that out")
+    if issubclass(made, Message):
+        fields = {"header": headers(), **fields}
+    given = frozenset(attribute.name for attribute in attrs.fields(made) if attribute.alias in fields)
+    try:
+        parts = Derivation(Options(lenient=True)).parts(made, cls, given)
+    except UnsupportedTypeError as error:
+        raise TypeError(f"{error}; or pass a strategy for the field, by its name") from error
+    samples = _Samples()
+    found = {part.key: samples.constrained(part.node, part.attribute.validator) for part in parts}
+    return samples.made(made, {**found, **fields})
 
 
-_REFUSED = object()
+_REFUSED: Final = object()
 
 
-class _Builder:
-    """Builds the strategies for types that belong together; a class that holds itself is met once."""
+class _Samples:
+    """Makes the strategies of nodes that belong together; a class that holds itself is met once."""
+
+    st: Any = st
 
     def __init__(self) -> None:
-        self._known = dict(_leaves())
+        self._known: dict[object, Strategy] = {}
 
-    def instances(self, cls: type[Any], hint: object, given: Mapping[str, Strategy]) -> Strategy:
-        arguments = dict(zip(parameters_of(cls), get_args(hint), strict=False))
-        fields = {
-            str(attribute.alias): self._field(cls, attribute, arguments)
-            for attribute in attrs.fields(cls)
-            if attribute.init and attribute.metadata.get(ON_THE_WIRE) != ABSENT and attribute.alias not in given
-        }
-        made = st.fixed_dictionaries({**fields, **given}).map(lambda values: _made(cls, values))
-        return made.filter(lambda one: one is not _REFUSED)
-
-    def _field(self, cls: type, attribute: "attrs.Attribute[Any]", arguments: Mapping[Any, object]) -> Strategy:
-        hint = type_of(cls, attribute.name, arguments)
-        bounded = _bounded(hint, flattened(attribute.validator))
-        return bounded if bounded is not None else self._for(hint, f"{cls.__qualname__}.{attribute.name}")
-
-    def _for(self, hint: Any, where: str) -> Strategy:
-        if isinstance(hint, NewType):
-            return self._for(hint.__supertype__, where)
-        origin, inner = get_origin(hint), get_args(hint)
-        if origin is Annotated:
-            return _constrained(inner, self._for(inner[0], where))
-        if origin in (Union, UnionType):
-            return st.one_of(*(self._for(member, where) for member in inner))
-        if origin is Literal:
-            return st.sampled_from(inner)
-        if origin in (tuple, frozenset, Mapping):
-            return self._collection(origin, inner, where)
+    def of(self, node: Node) -> Strategy:
+        """Return the strategy of a node; one that the user registered for a class wins."""
+        hint = getattr(node, "hint", None)
+        if hint is not None and hint in _registered:
+            return st.from_type(hint)
+        if isinstance(node, HookNode) and isinstance(hint, type) and issubclass(hint, Message):
+            return instances(hint)
+        if not isinstance(node, AttrsNode):
+            return node.samples(self)  # type: ignore[no-any-return]  # nodes know no hypothesis
         if hint not in self._known:
             self._known[hint] = st.deferred(lambda: made)
-            made = self._class(origin or hint, hint, where)
+            made: Strategy = node.samples(self)
         return self._known[hint]
 
-    def _collection(self, origin: object, inner: tuple[Any, ...], where: str) -> Strategy:
-        items = [self._for(item, where) for item in inner if item is not Ellipsis]
-        if origin is Mapping:
-            return st.dictionaries(*items, max_size=3)
-        if origin is frozenset:
-            return st.frozensets(items[0], max_size=3)
-        return st.tuples(*items) if len(items) == len(inner) else st.lists(items[0], max_size=3).map(tuple)
+    def made(self, cls: type[Any], fields: Mapping[str, Any]) -> Strategy:
+        """Return the strategy for what the constructor makes of these fields, without what it refuses."""
 
-    def _class(self, cls: object, hint: object, where: str) -> Strategy:
-        if isinstance(cls, type) and issubclass(cls, enum.Enum):
-            return st.sampled_from(list(cls))
-        if isinstance(cls, type) and attrs.has(cls):
-            return self.instances(cls, hint, {})
-        if isinstance(cls, type):
-            return st.from_type(cls)
-        raise TypeError(f"{where}: no strategy is known for {hint}; pass one by the name of the field")
+        def make(values: Mapping[str, object]) -> object:
+            try:
+                return cls(**values)
+            except (ValueError, TypeError):  # what validators raise: InvalidValueObject is a ValueError
+                return _REFUSED
 
+        return st.fixed_dictionaries({**fields}).map(make).filter(lambda one: one is not _REFUSED)
 
-def _made(cls: type[Any], values: Mapping[str, object]) -> object:
-    try:
-        return cls(**values)
-    except (ValueError, TypeError):  # what validators raise: InvalidValueObject is a ValueError
-        return _REFUSED
-
-
-def _bounded(hint: object, validators: tuple[Any, ...]) -> Strategy | None:
-    """Return a strategy that the validators of attrs shape; None where they say nothing about this type."""
-    found = {type(validator).__name__: validator for validator in validators}
-    if (options := found.get("_InValidator")) is not None:
-        return st.sampled_from(sorted(options.options, key=repr))
-    if hint is str and (pattern := found.get("_MatchesReValidator")) is not None:
-        return st.from_regex(pattern.pattern, fullmatch=True)
-    if hint in (str, bytes):
-        least = getattr(found.get("_MinLengthValidator"), "min_length", 0)
-        most = getattr(found.get("_MaxLengthValidator"), "max_length", None)
-        return (
-            st.text(_CHARACTERS, min_size=least, max_size=most)
-            if hint is str
-            else st.binary(min_size=least, max_size=most)
-        )
-    bounds = {one.compare_op: one.bound for one in validators if hasattr(one, "compare_op")}
-    return _numbers(hint, bounds) if bounds else None
+    def constrained(self, node: Node, rule: Any) -> Strategy:
+        """Return the strategy of a node that a validator of attrs, or bounds in `Annotated`, shape as far as known."""
+        if isinstance(rule, tuple):
+            signs = ((">=", "ge"), (">", "gt"), ("<=", "le"), ("<", "lt"))
+            bounds = {
+                sign: bound for meta in rule for sign, name in signs if (bound := getattr(meta, name)) is not None
+            }
+            shaped = _numbers(node, bounds)
+        else:
+            shaped = _shaped(node, flattened(rule))
+        return self.of(node) if shaped is None else shaped
 
 
-def _numbers(hint: object, bounds: Mapping[str, Any]) -> Strategy | None:
+_IN: type = type(known.in_(()))
+_PATTERN: type = type(known.matches_re(""))
+_LEAST: type = type(known.min_len(0))
+_MOST: type = type(known.max_len(0))
+_BOUND: Any = type(known.ge(0))  # Any: attrs types none of these classes
+
+
+def _shaped(node: Node, rules: tuple[Any, ...]) -> Strategy | None:
+    """Return a strategy that the validators of attrs shape, by their classes; None if they say nothing of this type."""
+    validators = {type(rule): rule for rule in rules}
+    if _IN in validators:
+        return st.sampled_from(sorted(validators[_IN].options, key=repr))
+    if node is SCALARS[str] and _PATTERN in validators:
+        return st.from_regex(validators[_PATTERN].pattern, fullmatch=True)
+    if node in (SCALARS[str], SCALARS[bytes]) and (_LEAST in validators or _MOST in validators):
+        least = getattr(validators.get(_LEAST), "min_length", 0)
+        most = getattr(validators.get(_MOST), "max_length", None)
+        text = st.text(st.characters(exclude_categories=["Cs"]), min_size=least, max_size=most)
+        return text if node is SCALARS[str] else st.binary(min_size=least, max_size=most)
+    return _numbers(node, {rule.compare_op: rule.bound for rule in rules if type(rule) is _BOUND})
+
+
+def _numbers(node: Node, bounds: Mapping[str, Any]) -> Strategy | None:
     least, most = bounds.get(">=", bounds.get(">")), bounds.get("<=", bounds.get("<"))
-    if hint is int:
+    if not bounds or not isinstance(node, Scalar):
+        return None
+    if node.cls is int:
         return st.integers(least, most)
-    if hint is float:
-        return st.floats(least, most, allow_nan=False, allow_infinity=False)
-    return st.decimals(least, most, allow_nan=False, allow_infinity=False) if hint is Decimal else None
-
-
-def _constrained(inner: tuple[Any, ...], base: Strategy) -> Strategy:
-    """Return the strategy for `Annotated[X, Meta(...)]`."""
-    constraints = [extra for extra in inner[1:] if isinstance(extra, msgspec.Meta)]
-    if not constraints:
-        return base
-    hint: Any = inner[0]
-    for one in constraints:
-        hint = Annotated[hint, one]
-    bounds = {
-        sign: value
-        for one in constraints
-        for sign, value in ((">=", one.ge), (">", one.gt), ("<=", one.le), ("<", one.lt))
-        if value is not None
-    }
-    bounded = _numbers(inner[0], bounds)
-    return (base if bounded is None else bounded).filter(lambda value: _converts(value, hint))
-
-
-def _converts(value: object, hint: Any) -> bool:
-    try:
-        msgspec.convert(value, hint)
-    except msgspec.ValidationError:
-        return False
-    return True
+    make: Any = {float: st.floats, Decimal: st.decimals}.get(node.cls)
+    return None if make is None else make(least, most, allow_nan=False, allow_infinity=False)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from every_kind import Tree
-from forms import compiled_only
 from holders import holder, problems_of
 from hypothesis import given
 from hypothesis import strategies as st

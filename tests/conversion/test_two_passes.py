@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from sizes import at_full
 
 from domainkit import MessageCodec
+from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.envelope import MessageWire, opened, read_envelope
 from domainkit.conversion.nodes import Problems
@@ -89,7 +90,7 @@ def test_both_passes_read_the_same(seed: int, *, forbid_unknown: bool) -> None:
         assert slow == EveryKind.from_json(slow.json())
 
 
-WIRES = {forbid: new_wire(EveryKind, Derivation(forbid_unknown=forbid)) for forbid in (False, True)}
+WIRES = {forbid: new_wire(EveryKind, Derivation(Options(forbid_unknown=forbid))) for forbid in (False, True)}
 
 
 @settings(max_examples=at_full(2000))

@@ -14,6 +14,7 @@ from uuid import UUID
 import every_kind
 import pytest
 from attrs import field, frozen
+from domainkit.conversion.generated import ClassNode
 from every_kind import EveryKind, Maker, OrderId, Plain, Quantity
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,11 +32,10 @@ from domainkit import (
     ValueObject,
     make_converter,
 )
-from domainkit.conversion.generated import ClassNode
+from domainkit.conversion.definitions import _LEAF_SCHEMAS, _RULES
 from domainkit.conversion.nodes import Node
 from domainkit.conversion.scalars import LEAVES
 from domainkit.formats import JsonSchema, codec_schema, message_schema
-from domainkit.formats._definitions import _LEAF_SCHEMAS, _RULES
 
 Json = Any  # what a schema or a message holds: the tests index into it
 

@@ -194,7 +194,7 @@ class TestStrategies:
         class Odd(DomainEvent, Generic[T]):
             what: tuple[T, ...]
 
-        with pytest.raises(TypeError, match=r"Odd\.what: no strategy is known for"):
+        with pytest.raises(TypeError, match=r"Odd\.what: .* pass a strategy for the field"):
             instances(Odd)
 
     def test_a_missing_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:

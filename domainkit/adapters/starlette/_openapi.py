@@ -9,8 +9,8 @@ from returns.result import Result
 from domainkit._model.annotations import parameters_of, type_arguments
 from domainkit._model.type_checks import members
 from domainkit.adapters.starlette._handlers import INTERNAL, INVALID, PROBLEM_JSON
+from domainkit.conversion.definitions import summary_of
 from domainkit.errors import DomainError, UnknownError
-from domainkit.formats._definitions import summary_of
 from domainkit.http import DEFAULT_HTTP_ERROR_DETAIL, DEFAULT_HTTP_ERROR_MAP, ErrorMap, http_error_of, title_of
 from domainkit.messages import Command
 from domainkit.ports import AppService, AsyncAppService

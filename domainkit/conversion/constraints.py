@@ -11,13 +11,12 @@ from typing import Any, Final
 import msgspec
 from attrs import validators as known
 
-from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
-from domainkit.conversion.nodes import MISSING, Node, Problems
-from domainkit.conversion.scalars import LEAVES, FloatLeaf, IntLeaf, TextLeaf
-from domainkit.conversion.wrappers import ConstrainedNode, UnionNode, ValueObjectNode
-from domainkit.formats._regex import ecma_pattern
+from domainkit.conversion.collections import FrozensetNode, VariadicTupleNode
+from domainkit.conversion.nodes import MISSING, Node, Problems, Schema
+from domainkit.conversion.regex import ecma_pattern
+from domainkit.conversion.unions import UnionNode
+from domainkit.conversion.wrappers import ConstrainedNode, ValueObjectNode
 
-Schema = dict[str, Any]  # a part of a JSON Schema while it is made: JSON values
 Validator = Any  # what attrs calls to check a field; its own classes are told apart at run time
 
 _BOUNDS: Final = MappingProxyType({">=": "minimum", "<=": "maximum", ">": "exclusiveMinimum", "<": "exclusiveMaximum"})
@@ -97,8 +96,7 @@ def _in(validator: Validator, node: Node) -> Iterator[Schema]:
     if isinstance(options, range) and options.step == 1 and "number" in _shapes(node):
         yield {"minimum": options.start, "maximum": options.stop - 1}
     elif isinstance(options, Collection) and not isinstance(options, str | bytes | range):
-        wires = [node.write(option, "$", Problems()) for option in options]
-        found = [msgspec.to_builtins(wire) for wire in wires if wire is not MISSING]
+        found = [wire for option in options if (wire := node.write(option, "$", Problems())) is not MISSING]
         if found:
             yield {"enum": sorted(found, key=msgspec.json.encode) if isinstance(options, AbstractSet) else found}
 
@@ -137,12 +135,4 @@ def _members(node: Node, *, of_wire: bool = False) -> tuple[Node, ...]:
 
 def _shapes(node: Node, *, of_wire: bool = False) -> set[str]:
     """Return what can be asked of the values: a length of text, of an array and so on, or bounds of a number."""
-    members = _members(node, of_wire=of_wire)
-    made = {_SHAPES.get(type(one), "text" if of_wire and one.wire is str else "") for one in members}
-    return made | {"base64"} if LEAVES[bytes] in members else made
-
-
-_SHAPES: Final[Mapping[type[Node], str]] = MappingProxyType({
-    TextLeaf: "text", IntLeaf: "number", FloatLeaf: "number", MappingNode: "object",
-    VariadicTupleNode: "array", FixedTupleNode: "array", FrozensetNode: "array",
-})  # fmt: skip  # one table, as it is read
+    return {"text" if of_wire and one.wire is str else one.measured for one in _members(node, of_wire=of_wire)}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domainkit.formats._regex import ecma_pattern, whole
+from domainkit.conversion.regex import ecma_pattern, whole
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from domainkit.conversion.scalars import END
+
 _TOKEN: Final = re.compile(
     r"""
       (?P<escape>\\.)
@@ -18,17 +20,6 @@ _TOKEN: Final = re.compile(
 )
 _SHARED_ESCAPE: Final = re.compile(r"\\(?:[dDwWsSbBfnrtvxu^$\\.*+?()\[\]{}|/])")
 _SHARED_FLAGS: Final = re.UNICODE | re.ASCII
-_END: Final = r"$(?!\n)"
-"""The end of a text, whoever reads it: `$` of Python matches before a last line end too, that of ECMA-262 doesn't."""
-
-
-def whole(pattern: str) -> str:
-    r"""Return what matches just the texts that `pattern`, of one alternative, matches from end to end.
-
-    >>> whole("[0-9]+")
-    '^[0-9]+$(?!\\n)'
-    """
-    return f"^{pattern}{_END}"
 
 
 def ecma_pattern(pattern: re.Pattern[str], *, start: bool, end: bool) -> str | None:
@@ -59,7 +50,7 @@ def ecma_pattern(pattern: re.Pattern[str], *, start: bool, end: bool) -> str | N
         made.insert(0, "^")
     if end and made[-1:] == ["$"]:
         made.pop()
-    return "".join(made) + (_END if end else "")
+    return "".join(made) + (END if end else "")
 
 
 def _translated(token: re.Match[str]) -> str:
