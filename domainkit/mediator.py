@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from domainkit.causation import HANDLED
 from domainkit.errors import DomainError
 from domainkit.handlers import AsyncHandler, Handler
-from domainkit.messages import Command
+from domainkit.messages import AnyCommand, Command
 from domainkit.results import name_of
 
 R = TypeVar("R")
@@ -19,7 +19,6 @@ E = TypeVar("E")
 X = TypeVar("X")
 X_co = TypeVar("X_co", covariant=True, default=Never)
 
-AnyCommand: TypeAlias = Command[Any, Any]  # Any: whatever it answers
 AnyHandler: TypeAlias = Handler[Any, Any, Any] | AsyncHandler[Any, Any, Any]  # Any: of commands of every class
 Answer: TypeAlias = Result[Any, Any]  # Any: what a command answers is known to its class, and to `send`
 

@@ -325,12 +325,12 @@ class DomainEvent(Message):
         return (AsyncSubscriber if is_async(function) else Subscriber)(cls, function)
 
 
-R = TypeVar("R", default=None)
-E = TypeVar("E", default=DomainError)
+R_co = TypeVar("R_co", default=None, covariant=True)
+E_co = TypeVar("E_co", default=DomainError, covariant=True)
 
 
 @frozen
-class Command(Message, Generic[R, E]):
+class Command(Message, Generic[R_co, E_co]):
     """Something that is asked of the domain, in the imperative: CreateTask.
 
     `Command[Task, DuplicateTask]` says what handling it returns: `Result[Task, DuplicateTask]`. A bare Command answers
@@ -341,10 +341,12 @@ class Command(Message, Generic[R, E]):
 
     @overload
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Result[R, E]]) -> Handler[Self, R, E]: ...
+    def handled_by(cls, function: Callable[[Self], Result[R_co, E_co]]) -> Handler[Self, R_co, E_co]: ...
     @overload
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Awaitable[Result[R, E]]]) -> AsyncHandler[Self, R, E]: ...
+    def handled_by(
+        cls, function: Callable[[Self], Awaitable[Result[R_co, E_co]]]
+    ) -> AsyncHandler[Self, R_co, E_co]: ...
     @classmethod
     def handled_by(cls, function: Callable[[Self], Any]) -> Any:
         """Return `function` bound to this class, for a Mediator; the type checker compares what it takes and returns.
@@ -357,3 +359,7 @@ class Command(Message, Generic[R, E]):
         True
         """
         return (AsyncHandler if is_async(function) else Handler)(cls, function)
+
+
+AnyCommand: TypeAlias = Command[object, object]
+"""A command, whatever it answers."""

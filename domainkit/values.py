@@ -21,6 +21,7 @@ from domainkit._speedups.slots import COMPILED, Init, Slot, compiled_init, maker
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _make_uuid = maker(UUID, "int", "is_safe")  # of a number that is known to be one: it is not looked at
 _SAFETY = SafeUUID.unknown
@@ -271,7 +272,7 @@ def unwrapped(value: object) -> object:
 
 
 @frozen
-class ValueObject(Frozen, Generic[T]):
+class ValueObject(Frozen, Generic[T_co]):
     """A small value with a name and rules: a title, an amount, an e-mail address.
 
     It wraps one `value` of the type `T`; it is frozen, hashable, and equal to another of exactly its class with an
@@ -296,13 +297,13 @@ class ValueObject(Frozen, Generic[T]):
         DomainError: the one that a validator raised.
     """
 
-    value: T
+    value: T_co
 
     _generated_init: ClassVar[Init]
     """The constructor that attrs made for this class, or for the nearest one above it."""
 
     @classmethod
-    def from_value(cls, raw: T) -> Self:
+    def from_value(cls, raw: T_co) -> Self:  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]  # as `__init__`
         """Return the value object that wraps `raw`.
 
         >>> class Note(ValueObject[str]): ...

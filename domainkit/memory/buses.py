@@ -9,13 +9,20 @@ from typing import Any, Never, Self, TypeAlias
 
 from returns.result import Failure, Result, Success
 
-from domainkit._buses import cannot_publish, command_for, events_for
 from domainkit.causation import HANDLED, caused
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
-from domainkit.mediator import AnyCommand, AnyHandler, by_type
-from domainkit.messages import Command, DomainEvent, JsonValue, M, Message, MessageHeader
-from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, CommandBus, DomainEventBus
+from domainkit.mediator import AnyHandler, by_type
+from domainkit.messages import AnyCommand, Command, DomainEvent, JsonValue, M, Message, MessageHeader
+from domainkit.ports import (
+    AsyncCommandBus,
+    AsyncDomainEventBus,
+    CommandBus,
+    DomainEventBus,
+    cannot_publish,
+    command_for,
+    events_for,
+)
 from domainkit.results import name_of
 from domainkit.use_cases import Guard
 

@@ -100,7 +100,7 @@ def use_event_bus(port: DomainEventBus) -> None:
 use_event_bus(bus)
 
 commands = InmemoryCommandBus(CreateTask.handled_by(create_task))
-assert_type(commands.dispatched, tuple[Command[Any, Any], ...])
+assert_type(commands.dispatched, tuple[Command[object, object], ...])
 assert_type(commands.with_meta({}), InmemoryCommandBus)
 
 
