@@ -11,8 +11,17 @@ from returns.result import Failure, Result, Success
 
 from domainkit.causation import HANDLED, caused
 from domainkit.errors import BusCannotPublish, MessageRefused
-from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
-from domainkit.mediator import AnyHandler, by_type
+from domainkit.handlers import (
+    AnyHandler,
+    AnySubscriber,
+    AsyncHandler,
+    AsyncSubscriber,
+    Handler,
+    Subscriber,
+    SyncHandler,
+    SyncSubscriber,
+)
+from domainkit.mediator import by_type
 from domainkit.messages import AnyCommand, Command, DomainEvent, JsonValue, M, Message, MessageHeader
 from domainkit.ports import (
     AsyncCommandBus,
@@ -29,7 +38,6 @@ from domainkit.use_cases import Guard
 Delivery: TypeAlias = tuple[Message, Callable[[Any], object], int]
 """A call to make: a message, a function, and the function's number among those of the bus."""
 
-AnySubscriber: TypeAlias = Subscriber[Any] | AsyncSubscriber[Any]  # Any: of events of every class
 Outcome: TypeAlias = Result[Any, Any]  # Any: what a handler answers is its own affair; a Failure counts, whatever it is
 _KEPT = 10_000
 _SUBSCRIBERS, _HANDLER = "subscribers that failed", "the handler failed"
@@ -165,7 +173,7 @@ class InmemoryDomainEventBus(_EventBus, DomainEventBus):
         TypeError: one of them is no Subscriber; a coroutine function belongs into an AsyncInmemoryDomainEventBus.
     """
 
-    def __init__(self, *subscribers: Subscriber[Any], keep: int | None = _KEPT, remember: int = 0) -> None:
+    def __init__(self, *subscribers: SyncSubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
         _check(subscribers, Subscriber)
         super().__init__(subscribers, keep, remember)
 
@@ -262,7 +270,7 @@ class InmemoryCommandBus(_CommandBus, CommandBus):
             belongs into an AsyncInmemoryCommandBus.
     """
 
-    def __init__(self, *handlers: Handler[Any, Any, Any], keep: int | None = _KEPT, remember: int = 0) -> None:
+    def __init__(self, *handlers: SyncHandler, keep: int | None = _KEPT, remember: int = 0) -> None:
         super().__init__(by_type(handlers, Handler), keep, remember)
 
     def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:

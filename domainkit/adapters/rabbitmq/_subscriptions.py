@@ -7,11 +7,10 @@ from attrs import frozen
 
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name
 from domainkit.codec import MessageCodec
-from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
-from domainkit.mediator import AnyHandler, by_type
+from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSubscriber, Handler, Subscriber
+from domainkit.mediator import by_type
 from domainkit.messages import Message, MessageInfo
 
-AnySubscriber: TypeAlias = Subscriber[Any] | AsyncSubscriber[Any]  # Any: of events of every class
 Bound: TypeAlias = AnySubscriber | AnyHandler
 
 Subscribers: TypeAlias = Mapping[str, AnySubscriber | Sequence[AnySubscriber]]

@@ -25,7 +25,7 @@ from domainkit.adapters.rabbitmq._lines import Line
 from domainkit.adapters.rabbitmq._subscriptions import Subscribers, subscriptions_of
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, declare_exchanges
 from domainkit.codec import MessageCodec
-from domainkit.mediator import AnyHandler
+from domainkit.handlers import AnyHandler
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
