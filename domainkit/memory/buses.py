@@ -35,42 +35,34 @@ from domainkit.ports import (
 from domainkit.results import name_of
 from domainkit.use_cases import Guard
 
-Delivery: TypeAlias = tuple[Message, Callable[[Any], object], int]
+AnyFunction: TypeAlias = Callable[[Any], object]  # Any: a message of whatever class
+Delivery: TypeAlias = tuple[Message, AnyFunction, int]
 """A call to make: a message, a function, and the function's number among those of the bus."""
 
-Outcome: TypeAlias = Result[Any, Any]  # Any: what a handler answers is its own affair; a Failure counts, whatever it is
+Outcome: TypeAlias = Result[object, object]
 _KEPT = 10_000
 _SUBSCRIBERS, _HANDLER = "subscribers that failed", "the handler failed"
 _DONE: Result[None, Never] = Success(None)
 
 
 class _State:
-    """What a bus shares with the copies that `with_meta` made of it: the record, and whether it is open."""
+    """What a bus shares with the copies that `with_meta` made of it: the record, and whether it is open.
+
+    `done` has the pairs of message id and handler that succeeded lately, the newest `remember` of them in their order.
+    """
 
     def __init__(self, keep: int | None, remember: int) -> None:
         self.messages: deque[Message] = deque(maxlen=keep)
         self.open = True
-        self.done = _Done(remember)
-
-
-class _Done:
-    """The pairs of message id and handler that succeeded lately: the newest `remember` of them."""
-
-    def __init__(self, remember: int) -> None:
         self.remember = remember
-        self._order: deque[object] = deque()
-        self._known: set[object] = set()
+        self.done: dict[object, None] = {}
         self._lock = Lock()
 
-    def has(self, message: Message, number: int) -> bool:
-        return (message.header.id, number) in self._known
-
-    def add(self, message: Message, number: int) -> None:
+    def add_done(self, key: object) -> None:
         with self._lock:
-            self._known.add((message.header.id, number))
-            self._order.append((message.header.id, number))
-            if len(self._order) > self.remember:
-                self._known.discard(self._order.popleft())
+            self.done[key] = None
+            if len(self.done) > self.remember:
+                del self.done[next(iter(self.done))]
 
 
 class _Bus:
@@ -92,8 +84,8 @@ class _Bus:
         self._state.messages.append(sent)
         return sent
 
-    def _run(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
-        """Make the calls, and tell how they ended."""
+    def _run(self, planned: Iterable[Delivery], failure: str) -> Result[None, BusCannotPublish]:
+        """Make the calls, and return how they ended."""
         if not self._state.open:
             return cannot_publish("the bus is closed")
         failed: list[str] = []
@@ -101,12 +93,12 @@ class _Bus:
             outcome = _call(function, message)
             if type(outcome) is not Success:
                 failed.append(_failed(message, function, outcome))
-            elif self._state.done.remember:
-                self._state.done.add(message, number)
+            elif self._state.remember:
+                self._state.add_done((message.header.id, number))
         return _DONE if not failed else _not_taken(f"{failure}: {'; '.join(failed)}")
 
-    async def _run_async(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
-        """Make the calls, await them, and tell how they ended."""
+    async def _run_async(self, planned: Iterable[Delivery], failure: str) -> Result[None, BusCannotPublish]:
+        """Make the calls, await them, and return how they ended."""
         if not self._state.open:
             return cannot_publish("the bus is closed")
         failed: list[str] = []
@@ -114,8 +106,8 @@ class _Bus:
             outcome = await _call_async(function, message)
             if type(outcome) is not Success:
                 failed.append(_failed(message, function, outcome))
-            elif self._state.done.remember:
-                self._state.done.add(message, number)
+            elif self._state.remember:
+                self._state.add_done((message.header.id, number))
         return _DONE if not failed else _not_taken(f"{failure}: {'; '.join(failed)}")
 
 
@@ -141,7 +133,7 @@ class _EventBus(_Bus):
         for event in events:
             sent = self._taken(event)
             for message_type, function, number in self._calls:
-                if isinstance(sent, message_type) and not (done.remember and done.has(sent, number)):
+                if isinstance(sent, message_type) and not (done and (sent.header.id, number) in done):
                     yield sent, function, number
 
 
@@ -245,7 +237,7 @@ class _CommandBus(_Bus):
         """Record the command, and yield the call to make for it."""
         sent = self._taken(command)
         handler = self._handlers.get(type(command))
-        if handler is not None and not self._state.done.has(sent, 0):
+        if handler is not None and (sent.header.id, 0) not in self._state.done:
             yield sent, handler.function, 0
 
 
@@ -320,40 +312,38 @@ def _check(subscribers: tuple[object, ...], *kinds: type) -> None:
             raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}: {what}")
 
 
-def _call(function: Callable[[Any], object], message: Message) -> Outcome:
+def _call(function: AnyFunction, message: Message) -> Outcome:
     """Call a handler, and return its Result; an exception is logged without its text, and a Failure."""
     token = HANDLED.set(message)
     try:
-        outcome = function(message)
+        answer = function(message)
     except Exception as error:
         return Guard(name_of(function)).raised(error)
     finally:
         HANDLED.reset(token)
-    if outcome is None and isinstance(message, DomainEvent):
-        return _DONE
-    return outcome if type(outcome) is Success else _not_done(function, outcome)
+    return answer if type(answer) is Success else _outcome(function, message, answer)
 
 
-async def _call_async(function: Callable[[Any], object], message: Message) -> Outcome:
+async def _call_async(function: AnyFunction, message: Message) -> Outcome:
     token = HANDLED.set(message)
     try:
-        outcome = function(message)
-        if isawaitable(outcome):
-            outcome = await outcome
+        answer = function(message)
+        if isawaitable(answer):
+            answer = await answer
     except Exception as error:
         return Guard(name_of(function)).raised(error)
     finally:
         HANDLED.reset(token)
-    if outcome is None and isinstance(message, DomainEvent):
+    return answer if type(answer) is Success else _outcome(function, message, answer)
+
+
+def _outcome(function: AnyFunction, message: Message, answer: object) -> Outcome:
+    """Return what an answer means: nothing from a subscriber is a Success, nothing from a handler is a bug."""
+    if answer is None and isinstance(message, DomainEvent):
         return _DONE
-    return outcome if type(outcome) is Success else _not_done(function, outcome)
-
-
-def _not_done(function: object, outcome: object) -> Failure[Any]:
-    """Return the Failure; what is none, such as nothing from the handler of a command, is a bug."""
-    if iscoroutine(outcome):
-        outcome.close()  # of a plain function that returns a coroutine: nobody awaits it here, and that is a bug
-    return Guard(name_of(function)).returned(outcome)
+    if iscoroutine(answer):
+        answer.close()  # of a plain function that returns a coroutine: nobody awaits it here, and that is a bug
+    return Guard(name_of(function)).returned(answer)
 
 
 def _failed(message: Message, function: object, outcome: Outcome) -> str:
