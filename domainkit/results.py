@@ -47,6 +47,7 @@ E12 = TypeVar("E12")
 Step: TypeAlias = Callable[[T], Result[U, E]]
 """A function of one argument that returns a Result."""
 
+AnyCoroutine: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its event loop, and gets back
 AsyncStep: TypeAlias = Callable[[T], Coroutine[None, None, Result[U, E]]]
 MixedStep: TypeAlias = Callable[[T], Result[U, E] | Awaitable[Result[U, E]]]
 AnyStep: TypeAlias = Callable[[Any], Result[Any, Any]]  # Any: what a step takes and gives, the overloads say
