@@ -312,7 +312,7 @@ class DomainEvent(Message):
         cls, function: Callable[[Self], Awaitable[Result[object, object] | None]]
     ) -> AsyncSubscriber[Self]: ...
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Any]) -> Any:
+    def handled_by(cls, function: Callable[[Self], Any]) -> object:  # Any: an answer, or an awaitable of one
         """Return `function` bound to this class, for a bus; the type checker looks at what it takes.
 
         A subscriber that returns nothing has succeeded when it returns; one that returns a Failure has failed.
@@ -348,7 +348,7 @@ class Command(Message, Generic[R_co, E_co]):
         cls, function: Callable[[Self], Awaitable[Result[R_co, E_co]]]
     ) -> AsyncHandler[Self, R_co, E_co]: ...
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Any]) -> Any:
+    def handled_by(cls, function: Callable[[Self], Any]) -> object:  # Any: an answer, or an awaitable of one
         """Return `function` bound to this class, for a Mediator; the type checker compares what it takes and returns.
 
         >>> from returns.result import Result, Success
