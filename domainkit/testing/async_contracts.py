@@ -151,7 +151,7 @@ class AsyncDomainEventBusContract(DomainEventBusContract[BlockingDomainEventBus[
         """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
 
     @abstractmethod
-    def received_by(self, bus: EventBusT) -> Sequence[DomainEvent]:
+    def received_by(self, bus: EventBusT, /) -> Sequence[DomainEvent]:
         """Return the events that a subscriber to all of them got through this bus, the oldest first."""
 
     def make_bus(self) -> BlockingDomainEventBus[EventBusT]:
@@ -189,7 +189,7 @@ class AsyncCommandBusContract(CommandBusContract[BlockingCommandBus[CommandBusT]
         """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
 
     @abstractmethod
-    def received_by(self, bus: CommandBusT) -> Sequence[AnyCommand]:
+    def received_by(self, bus: CommandBusT, /) -> Sequence[AnyCommand]:
         """Return the commands that the handler got through this bus, the oldest first."""
 
     def make_bus(self) -> BlockingCommandBus[CommandBusT]:
@@ -240,7 +240,7 @@ class AsyncNotifierContract(NotifierContract[BlockingNotifier[NotifierT]], ABC, 
         """Return a new notifier; awaited in the loop in which it is used."""
 
     @abstractmethod
-    def told_by(self, notifier: NotifierT) -> str:
+    def told_by(self, notifier: NotifierT, /) -> str:
         """Return all that a person was told, as text."""
 
     def make_notifier(self) -> BlockingNotifier[NotifierT]:

@@ -45,7 +45,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         """Return a new aggregate with an id of its own. With a recorded event the tests see more."""
 
     @abstractmethod
-    def change(self, aggregate: AggT) -> AggT:
+    def change(self, aggregate: AggT, /) -> AggT:
         """Return `aggregate` with something changed, not its id or version."""
 
     def test_save_stores_the_aggregate(self) -> None:

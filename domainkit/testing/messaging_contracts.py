@@ -36,7 +36,7 @@ class _BusContract(ABC, Generic[BusT, MessageT]):
         """Return a new bus from which nothing has been received."""
 
     @abstractmethod
-    def received(self, bus: BusT) -> Sequence[DomainEvent | AnyCommand]:
+    def received(self, bus: BusT, /) -> Sequence[DomainEvent | AnyCommand]:
         """Return the messages that arrived where `bus` hands them over, the oldest first; also after `close`."""
 
     @abstractmethod
@@ -182,7 +182,7 @@ class NotifierContract(ABC, Generic[NotifierT]):
         """Return a new notifier that has told nothing."""
 
     @abstractmethod
-    def told(self, notifier: NotifierT) -> str:
+    def told(self, notifier: NotifierT, /) -> str:
         """Return everything that a person has been told through `notifier`, the oldest first, as one text."""
 
     def test_a_message_is_told(self) -> None:
