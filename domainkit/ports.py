@@ -24,8 +24,8 @@ from domainkit.values import Uuid
 AggT = TypeVar("AggT", bound=AggregateRoot[AnyId])
 IdT = TypeVar("IdT", bound=AnyId, default=Uuid)
 P = ParamSpec("P", default=...)
-T = TypeVar("T", default=Any)  # Any: a bare AppService says nothing of what it returns
-E = TypeVar("E", default=DomainError)
+T_co = TypeVar("T_co", default=Any, covariant=True)  # Any: a bare AppService says nothing of what it returns
+E_co = TypeVar("E_co", default=DomainError, covariant=True)
 
 
 class Repository(ABC):  # noqa: B024  (nothing abstract: it marks what stores, whatever its methods are)
@@ -280,7 +280,7 @@ class Notifier(ABC):
         """Send a message about an exception."""
 
 
-class AppService(ABC, Generic[P, T, E]):
+class AppService(ABC, Generic[P, T_co, E_co]):
     """A step that several use cases share: `class TaskFinder(AppService[[TaskId], Task, NotFound])`.
 
     Like a UseCase, without the guard: what it raises reaches the use case that called it.
@@ -289,7 +289,7 @@ class AppService(ABC, Generic[P, T, E]):
     __slots__ = ()
 
     @abstractmethod
-    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
         """Do the step, and return what came of it."""
 
 
@@ -307,11 +307,11 @@ class AsyncNotifier(ABC):
         """Send a message about an exception."""
 
 
-class AsyncAppService(ABC, Generic[P, T, E]):
+class AsyncAppService(ABC, Generic[P, T_co, E_co]):
     """The async twin of AppService."""
 
     __slots__ = ()
 
     @abstractmethod
-    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
         """Do the step, and return what came of it."""

@@ -10,7 +10,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit.errors import CriticalError, UnknownError
 from domainkit.handlers import is_async
-from domainkit.ports import E, Notifier, NotifierExceptionMessage, NotifierMessage, P, T
+from domainkit.ports import E_co, Notifier, NotifierExceptionMessage, NotifierMessage, P, T_co
 from domainkit.results import AnyCoroutine, name_of
 
 AnyFailure: TypeAlias = Failure[Any]  # Any: an error that the type of the use case names, or an UnknownError
@@ -99,7 +99,7 @@ def _name_of_class(error: BaseException) -> str:
     return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
-class UseCase(ABC, Generic[P, T, E]):
+class UseCase(ABC, Generic[P, T_co, E_co]):
     """Something that the application does. Write `execute`; call the use case itself.
 
     `UseCase[[Task], Task, DuplicateTask]` gives the parameters, the value and the error. Calling it runs `execute`
@@ -128,10 +128,10 @@ class UseCase(ABC, Generic[P, T, E]):
     __slots__ = ()
 
     @abstractmethod
-    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
         """Do it, and return what came of it."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E | UnknownError]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
         try:
             outcome = self.execute(*args, **kwargs)
@@ -140,7 +140,7 @@ class UseCase(ABC, Generic[P, T, E]):
         return outcome if type(outcome) is Success else _guard(self).returned(outcome)
 
 
-class AsyncUseCase(ABC, Generic[P, T, E]):
+class AsyncUseCase(ABC, Generic[P, T_co, E_co]):
     """A UseCase whose `execute` is a coroutine function.
 
     >>> import asyncio
@@ -156,10 +156,10 @@ class AsyncUseCase(ABC, Generic[P, T, E]):
     __slots__ = ()
 
     @abstractmethod
-    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
         """Do it, and return what came of it."""
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E | UnknownError]:
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
         try:
             outcome = await self.execute(*args, **kwargs)
