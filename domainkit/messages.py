@@ -108,10 +108,6 @@ class EnvelopeDict(TypedDict):
 _CONFIG = frozenset({"name", "version"})
 
 
-def _dotted(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower().replace("_", ".")
-
-
 def _check_config(cls: type["Message"]) -> None:
     config = cls.__dict__.get("Config")
     if config is None:
@@ -175,7 +171,8 @@ class Message(Frozen):
         MessageInfo(name='task.created', version=1, kind='domain_event')
         """
         config = cls.__dict__.get("Config")
-        name = getattr(config, "name", None) or _dotted(cls.__name__)
+        dotted = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower().replace("_", ".")
+        name = getattr(config, "name", None) or dotted
         return MessageInfo(name, getattr(getattr(cls, "Config", None), "version", 1), cls._kind)
 
     def add_meta(self, meta: Mapping[str, JsonValue]) -> Self:

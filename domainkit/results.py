@@ -246,10 +246,8 @@ def _ended_by(step: object, result: object) -> Failure[object]:
 
 def name_of(function: object) -> str:
     """Return what a function, or another callable, is called: for a log or an error."""
-    if isinstance(function, partial):
-        function = function.func
-    name: str = getattr(function, "__qualname__", type(function).__qualname__)
-    return name
+    inner = function.func if isinstance(function, partial) else function
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 
 
 def full_name_of(function: object) -> str:

@@ -1,7 +1,7 @@
 """Use cases: what the application does, as functions that return a Result and never raise."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
@@ -195,8 +195,6 @@ def use_case(function: Callable[..., Any], /) -> Callable[..., object]:  # Any: 
     <Success: 1.5>
     """
     guard = Guard(name_of(function))
-    if is_async(function):
-        return _guard_async(function, guard)
 
     @wraps(function)
     def guarded(*args: object, **kwargs: object) -> object:
@@ -206,16 +204,12 @@ def use_case(function: Callable[..., Any], /) -> Callable[..., object]:  # Any: 
             return guard.raised(error)
         return outcome if type(outcome) is Success else guard.returned(outcome)
 
-    return guarded
-
-
-def _guard_async(function: Callable[..., Awaitable[object]], guard: Guard) -> Callable[..., object]:
     @wraps(function)
-    async def guarded(*args: object, **kwargs: object) -> object:
+    async def guarded_async(*args: object, **kwargs: object) -> object:
         try:
             outcome = await function(*args, **kwargs)
         except Exception as error:
             return guard.raised(error)
         return outcome if type(outcome) is Success else guard.returned(outcome)
 
-    return guarded
+    return guarded_async if is_async(function) else guarded

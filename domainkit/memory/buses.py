@@ -112,8 +112,15 @@ class _Bus:
 
 
 class _EventBus(_Bus):
-    def __init__(self, subscribers: tuple[AnySubscriber, ...], keep: int | None, remember: int) -> None:
+    def __init__(
+        self, subscribers: tuple[AnySubscriber, ...], kinds: tuple[type, ...], keep: int | None, remember: int
+    ) -> None:
         super().__init__(keep, remember)
+        for one in subscribers:
+            if not isinstance(one, kinds):
+                later = isinstance(one, AsyncSubscriber)
+                what = "an AsyncInmemoryDomainEventBus awaits it" if later else "use handled_by"
+                raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}: {what}")
         self._subscribers = subscribers
         self._calls = tuple((one.message_type, one.function, number) for number, one in enumerate(subscribers))
 
@@ -166,8 +173,7 @@ class InmemoryDomainEventBus(_EventBus, DomainEventBus):
     """
 
     def __init__(self, *subscribers: SyncSubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
-        _check(subscribers, Subscriber)
-        super().__init__(subscribers, keep, remember)
+        super().__init__(subscribers, (Subscriber,), keep, remember)
 
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and call their subscribers."""
@@ -200,8 +206,7 @@ class AsyncInmemoryDomainEventBus(_EventBus, AsyncDomainEventBus):
     """
 
     def __init__(self, *subscribers: AnySubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
-        _check(subscribers, Subscriber, AsyncSubscriber)
-        super().__init__(subscribers, keep, remember)
+        super().__init__(subscribers, (Subscriber, AsyncSubscriber), keep, remember)
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and await their subscribers."""
@@ -303,13 +308,6 @@ class AsyncInmemoryCommandBus(_CommandBus, AsyncCommandBus):
     async def close(self) -> None:
         """Refuse commands from now on."""
         self._state.open = False
-
-
-def _check(subscribers: tuple[object, ...], *kinds: type) -> None:
-    for one in subscribers:
-        if not isinstance(one, kinds):
-            what = "an AsyncInmemoryDomainEventBus awaits it" if isinstance(one, AsyncSubscriber) else "use handled_by"
-            raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}: {what}")
 
 
 def _call(function: AnyFunction, message: Message) -> Outcome:
