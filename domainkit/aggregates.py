@@ -1,6 +1,7 @@
 """Aggregates: a cluster of values that change together, under one id and one version."""
 
-from typing import ClassVar, Generic, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, Self, TypeAlias
 
 from attrs import Attribute, Factory, field, frozen
 from typing_extensions import TypeVar
@@ -10,28 +11,45 @@ from domainkit._model.constructors import SOUND_DEFAULT
 from domainkit._model.immutability import ABSENT, ON_THE_WIRE, REQUIRED, Frozen, copy_with
 from domainkit._model.type_checks import bare, describe
 from domainkit.messages import DomainEvent
-from domainkit.values import Uuid
+from domainkit.values import Uuid, ValueObject
 
-IdT = TypeVar("IdT", bound=Uuid, default=Uuid)
+AnyId: TypeAlias = ValueObject[object]
+"""An id of any class."""
+
+IdT_co = TypeVar("IdT_co", bound=AnyId, default=Uuid, covariant=True)
+AggT_co = TypeVar("AggT_co", covariant=True)
+IdT_contra = TypeVar("IdT_contra", contravariant=True)
 
 
-def _fresh_id(aggregate: "AggregateRoot[IdT]") -> IdT:
-    return type(aggregate)._id_type().v4()
+class IdentifiedBy(Protocol[AggT_co, IdT_contra]):
+    """A class of aggregates, or one of them, whose ids are of a class: a repository of it takes those alone."""
+
+    def _identified_by(self) -> Callable[[IdT_contra], AggT_co]: ...
 
 
-def _check_version(aggregate: "AggregateRoot[IdT]", _: "Attribute[int]", version: int) -> None:
+def _fresh_id(aggregate: "AggregateRoot[IdT_co]") -> IdT_co:
+    wanted = type(aggregate)._id_type()
+    if issubclass(wanted, Uuid):
+        return wanted.v4()
+    raise TypeError(
+        f"{type(aggregate).__qualname__}.aggregate_id: expected a {wanted.__qualname__}, got nothing; "
+        "pass aggregate_id=..., since only a Uuid can be made afresh"
+    )
+
+
+def _check_version(aggregate: "AggregateRoot[IdT_co]", _: "Attribute[int]", version: int) -> None:
     if type(version) is not int or version < 1:
         raise ValueError(f"{type(aggregate).__qualname__}.aggregate_version: expected an int from 1 on")
 
 
-def _check_id(aggregate: "AggregateRoot[IdT]", _: "Attribute[IdT]", aggregate_id: IdT) -> None:
+def _check_id(aggregate: "AggregateRoot[IdT_co]", _: object, aggregate_id: object) -> None:
     wanted = type(aggregate)._id_type()
     if not isinstance(aggregate_id, wanted):
         found = type(aggregate_id).__qualname__
         raise TypeError(f"{type(aggregate).__qualname__}.aggregate_id: expected a {wanted.__qualname__}, not a {found}")
 
 
-def _check_events(aggregate: "AggregateRoot[IdT]", _: object, events: tuple[DomainEvent, ...]) -> None:
+def _check_events(aggregate: "AggregateRoot[IdT_co]", _: object, events: tuple[DomainEvent, ...]) -> None:
     if type(events) is not tuple:
         found = type(events).__qualname__
         raise TypeError(
@@ -46,7 +64,7 @@ def _check_events(aggregate: "AggregateRoot[IdT]", _: object, events: tuple[Doma
 
 
 @frozen
-class AggregateRoot(Frozen, Generic[IdT]):
+class AggregateRoot(Frozen, Generic[IdT_co]):
     """The root of an aggregate: a frozen value with an id, a version, and the events that it recorded.
 
     Every change returns a new value. `attrs.evolve` keeps what was recorded; equality ignores it. See Evans,
@@ -72,17 +90,17 @@ class AggregateRoot(Frozen, Generic[IdT]):
 
     Args:
         aggregate_id: a fresh id of the class given as `AggregateRoot[TaskId]` unless one is passed. A bare
-            AggregateRoot has a plain Uuid.
+            AggregateRoot has a plain Uuid. An id of another class than a Uuid has to be passed.
         aggregate_version: how often the aggregate was stored; 1 for a new one, raised by the repository.
 
     Raises:
         TypeError: `aggregate_id` is of another class; or, at class definition, a field has a name that this class uses
             or a type whose values can change; or, at the first instance, `@attrs.frozen` is missing, or the class of
-            the ids is no Uuid.
+            the ids is not a value object; or no `aggregate_id` is passed, and it is not a Uuid.
         ValueError: `aggregate_version` is no int from 1 on.
     """
 
-    aggregate_id: IdT = field(
+    aggregate_id: IdT_co = field(
         default=Factory(_fresh_id, takes_self=True),
         kw_only=True,
         validator=_check_id,
@@ -108,17 +126,22 @@ class AggregateRoot(Frozen, Generic[IdT]):
         }
     )  # fmt: skip  # one set
 
+    if TYPE_CHECKING:  # for IdentifiedBy, which a type checker looks for
+
+        @classmethod
+        def _identified_by(cls) -> Callable[[IdT_co], Self]: ...
+
     @classmethod
-    def _id_type(cls) -> type[IdT]:
-        known: type[IdT] | None = cls.__dict__.get("_known_id_type")
+    def _id_type(cls) -> type[IdT_co]:
+        known: type[IdT_co] | None = cls.__dict__.get("_known_id_type")
         if known is None:
             hint = bare(type_of(cls, "aggregate_id"))
-            if not (isinstance(hint, type) and issubclass(hint, Uuid)):
+            if not (isinstance(hint, type) and issubclass(hint, ValueObject)):
                 raise TypeError(
                     f"{cls.__qualname__}.aggregate_id: {describe(hint)} is no class of ids; "
                     "derive one, such as `class TaskId(Uuid): ...`, and write AggregateRoot[TaskId]"
                 )
-            known = hint  # type: ignore[assignment]  # the class that IdT stands for in cls
+            known = hint  # type: ignore[assignment]  # the class that IdT_co stands for in cls
             cls._known_id_type = known  # type: ignore[attr-defined]  # kept on the class that it belongs to
         return known  # type: ignore[return-value]  # set above
 

@@ -58,7 +58,7 @@ class AsyncMessagePublisher(ABC):
     __slots__ = ()
 
     @abstractmethod
-    async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
+    async def publish(self, message: OutgoingMessage, /) -> Result[None, BusCannotPublish]:
         """Publish a message; a Success says that the broker has it, and will keep it for those who subscribed.
 
         A Failure with MessageRefused where the broker is there and won't take this message; with another

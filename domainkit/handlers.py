@@ -2,19 +2,19 @@
 
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
-from typing import Generic
+from typing import Any, Generic, TypeAlias
 
 from attrs import frozen
 from returns.result import Result
 from typing_extensions import TypeVar
 
 MessageT = TypeVar("MessageT")
-R = TypeVar("R")
-E = TypeVar("E")
+R_co = TypeVar("R_co", covariant=True)
+E_co = TypeVar("E_co", covariant=True)
 
 
 @frozen
-class Handler(Generic[MessageT, R, E]):
+class Handler(Generic[MessageT, R_co, E_co]):
     """A function bound to the class of the commands that it handles. Made by `handled_by`.
 
     Args:
@@ -23,11 +23,11 @@ class Handler(Generic[MessageT, R, E]):
     """
 
     message_type: type[MessageT]
-    function: Callable[[MessageT], Result[R, E]]
+    function: Callable[[MessageT], Result[R_co, E_co]]
 
 
 @frozen
-class AsyncHandler(Generic[MessageT, R, E]):
+class AsyncHandler(Generic[MessageT, R_co, E_co]):
     """A coroutine function bound to the class of the commands that it handles. Made by `handled_by`.
 
     Args:
@@ -36,7 +36,7 @@ class AsyncHandler(Generic[MessageT, R, E]):
     """
 
     message_type: type[MessageT]
-    function: Callable[[MessageT], Awaitable[Result[R, E]]]
+    function: Callable[[MessageT], Awaitable[Result[R_co, E_co]]]
 
 
 @frozen
@@ -63,6 +63,12 @@ class AsyncSubscriber(Generic[MessageT]):
 
     message_type: type[MessageT]
     function: Callable[[MessageT], Awaitable[Result[object, object] | None]]
+
+
+SyncHandler: TypeAlias = Handler[Any, object, object]  # Any: of commands of whatever class
+AnyHandler: TypeAlias = SyncHandler | AsyncHandler[Any, object, object]
+SyncSubscriber: TypeAlias = Subscriber[Any]  # Any: of events of whatever class
+AnySubscriber: TypeAlias = SyncSubscriber | AsyncSubscriber[Any]
 
 
 def is_async(function: object) -> bool:

@@ -150,8 +150,11 @@ def problem_details(
         "type": type_uri,
         "title": title_of(status),
         "status": status,
-        "detail": _detail(error, found),
+        "detail": found.detail,
     }
+    if found.detail == DEFAULT_HTTP_ERROR_DETAIL:
+        message = (error.additional_info or {}).get("message")
+        body["detail"] = message if isinstance(message, str) else error.detail()
     if instance is not None:
         body["instance"] = instance
     if isinstance(error, InvalidMessage) and error.problems:
@@ -169,10 +172,3 @@ def title_of(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Error"
-
-
-def _detail(error: DomainError, found: HttpError) -> str:
-    if found.detail != DEFAULT_HTTP_ERROR_DETAIL:
-        return found.detail
-    message = (error.additional_info or {}).get("message")
-    return message if isinstance(message, str) else error.detail()

@@ -10,8 +10,8 @@ from typing_extensions import TypeVar
 
 from domainkit.causation import HANDLED
 from domainkit.errors import DomainError
-from domainkit.handlers import AsyncHandler, Handler
-from domainkit.messages import Command
+from domainkit.handlers import AnyHandler, AsyncHandler, Handler, SyncHandler
+from domainkit.messages import AnyCommand, Command
 from domainkit.results import name_of
 
 R = TypeVar("R")
@@ -19,8 +19,8 @@ E = TypeVar("E")
 X = TypeVar("X")
 X_co = TypeVar("X_co", covariant=True, default=Never)
 
-AnyCommand: TypeAlias = Command[Any, Any]  # Any: whatever it answers
-AnyHandler: TypeAlias = Handler[Any, Any, Any] | AsyncHandler[Any, Any, Any]  # Any: of commands of every class
+BoundT = TypeVar("BoundT", bound=AnyHandler)
+
 Answer: TypeAlias = Result[Any, Any]  # Any: what a command answers is known to its class, and to `send`
 
 
@@ -72,12 +72,12 @@ class Mediator(Generic[X_co]):
             belongs into an AsyncMediator.
     """
 
-    def __init__(self: "Mediator[Never]", *handlers: Handler[Any, Any, Any]) -> None:
-        self._handlers: Mapping[type, Handler[Any, Any, Any]] = by_type(handlers, Handler)
+    def __init__(self: "Mediator[Never]", *handlers: SyncHandler) -> None:
+        self._handlers: Mapping[type, SyncHandler] = by_type(handlers, Handler)
         self._proceed: Callable[[AnyCommand], Answer] = self._handle
 
     @property
-    def handlers(self) -> tuple[Handler[Any, Any, Any], ...]:
+    def handlers(self) -> tuple[SyncHandler, ...]:
         """The handlers, in the order in which they were given."""
         return tuple(self._handlers.values())
 
@@ -87,8 +87,7 @@ class Mediator(Generic[X_co]):
         What the handler raises is raised here: put the guard (`use_case`) around the handler. While the handler runs,
         the messages that it publishes have the command as their cause.
         """
-        answer: Result[R, E | CommandNotHandled | X_co] = self._proceed(command)
-        return answer
+        return self._proceed(command)
 
     def within(self, middleware: Middleware) -> "Mediator[X_co]":
         """Return a mediator that runs `middleware` around all that this one does: the last one added is the outermost.
@@ -121,7 +120,7 @@ class Mediator(Generic[X_co]):
             checked = check(command)
             return checked if isinstance(checked, Failure) else inner(command)
 
-        made: Mediator[Any] = copy(self)
+        made: Mediator[X_co | X] = copy(self)
         made._proceed = proceed
         return made
 
@@ -165,8 +164,7 @@ class AsyncMediator(Generic[X_co]):
 
     async def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
         """Return what the handler of the command's class returns; see `Mediator.send`."""
-        answer: Result[R, E | CommandNotHandled | X_co] = await self._proceed(command)
-        return answer
+        return await self._proceed(command)
 
     def within(self, middleware: AsyncMiddleware) -> "AsyncMediator[X_co]":
         """Return a mediator that runs `middleware` around all that this one does: the last one is the outermost."""
@@ -185,7 +183,7 @@ class AsyncMediator(Generic[X_co]):
             checked = await asked if isawaitable(asked) else asked
             return checked if isinstance(checked, Failure) else await inner(command)
 
-        made: AsyncMediator[Any] = copy(self)
+        made: AsyncMediator[X_co | X] = copy(self)
         made._proceed = proceed
         return made
 
@@ -206,9 +204,6 @@ def not_handled(command: AnyCommand) -> Result[Never, CommandNotHandled]:
     return Failure(CommandNotHandled(additional_info={"message": f"no handler for {type(command).__qualname__}"}))
 
 
-BoundT = TypeVar("BoundT", bound=AnyHandler)
-
-
 def by_type(handlers: tuple[BoundT, ...], *kinds: type) -> dict[type, BoundT]:
     """Return the handlers by the class of their messages.
 
@@ -217,15 +212,13 @@ def by_type(handlers: tuple[BoundT, ...], *kinds: type) -> dict[type, BoundT]:
     found: dict[type, BoundT] = {}
     for handler in handlers:
         if not isinstance(handler, kinds):
-            raise TypeError(f"expected a handler made by handled_by, not {_described(handler)}")
+            what = f"a {type(handler).__qualname__}"
+            if isinstance(handler, AsyncHandler):
+                name = name_of(handler.function)
+                what = f"the coroutine function {name}: an AsyncMediator or an async bus awaits it"
+            raise TypeError(f"expected a handler made by handled_by, not {what}")
         if handler.message_type in found:
             first, second = name_of(found[handler.message_type].function), name_of(handler.function)
             raise TypeError(f"two handlers for {handler.message_type.__qualname__}: {first} and {second}; keep one")
         found[handler.message_type] = handler
     return found
-
-
-def _described(handler: object) -> str:
-    if isinstance(handler, AsyncHandler):
-        return f"the coroutine function {name_of(handler.function)}: an AsyncMediator or an async bus awaits it"
-    return f"a {type(handler).__qualname__}"

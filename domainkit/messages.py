@@ -108,10 +108,6 @@ class EnvelopeDict(TypedDict):
 _CONFIG = frozenset({"name", "version"})
 
 
-def _dotted(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower().replace("_", ".")
-
-
 def _check_config(cls: type["Message"]) -> None:
     config = cls.__dict__.get("Config")
     if config is None:
@@ -175,7 +171,8 @@ class Message(Frozen):
         MessageInfo(name='task.created', version=1, kind='domain_event')
         """
         config = cls.__dict__.get("Config")
-        name = getattr(config, "name", None) or _dotted(cls.__name__)
+        dotted = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower().replace("_", ".")
+        name = getattr(config, "name", None) or dotted
         return MessageInfo(name, getattr(getattr(cls, "Config", None), "version", 1), cls._kind)
 
     def add_meta(self, meta: Mapping[str, JsonValue]) -> Self:
@@ -311,7 +308,7 @@ class DomainEvent(Message):
         cls, function: Callable[[Self], Awaitable[Result[object, object] | None]]
     ) -> AsyncSubscriber[Self]: ...
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Any]) -> Any:
+    def handled_by(cls, function: Callable[[Self], Any]) -> object:  # Any: an answer, or an awaitable of one
         """Return `function` bound to this class, for a bus; the type checker looks at what it takes.
 
         A subscriber that returns nothing has succeeded when it returns; one that returns a Failure has failed.
@@ -324,12 +321,12 @@ class DomainEvent(Message):
         return (AsyncSubscriber if is_async(function) else Subscriber)(cls, function)
 
 
-R = TypeVar("R", default=None)
-E = TypeVar("E", default=DomainError)
+R_co = TypeVar("R_co", default=None, covariant=True)
+E_co = TypeVar("E_co", default=DomainError, covariant=True)
 
 
 @frozen
-class Command(Message, Generic[R, E]):
+class Command(Message, Generic[R_co, E_co]):
     """Something that is asked of the domain, in the imperative: CreateTask.
 
     `Command[Task, DuplicateTask]` says what handling it returns: `Result[Task, DuplicateTask]`. A bare Command answers
@@ -340,12 +337,14 @@ class Command(Message, Generic[R, E]):
 
     @overload
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Result[R, E]]) -> Handler[Self, R, E]: ...
+    def handled_by(cls, function: Callable[[Self], Result[R_co, E_co]]) -> Handler[Self, R_co, E_co]: ...
     @overload
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Awaitable[Result[R, E]]]) -> AsyncHandler[Self, R, E]: ...
+    def handled_by(
+        cls, function: Callable[[Self], Awaitable[Result[R_co, E_co]]]
+    ) -> AsyncHandler[Self, R_co, E_co]: ...
     @classmethod
-    def handled_by(cls, function: Callable[[Self], Any]) -> Any:
+    def handled_by(cls, function: Callable[[Self], Any]) -> object:  # Any: an answer, or an awaitable of one
         """Return `function` bound to this class, for a Mediator; the type checker compares what it takes and returns.
 
         >>> from returns.result import Result, Success
@@ -356,3 +355,7 @@ class Command(Message, Generic[R, E]):
         True
         """
         return (AsyncHandler if is_async(function) else Handler)(cls, function)
+
+
+AnyCommand: TypeAlias = Command[object, object]
+"""A command, whatever it answers."""

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Generic, Never, Self
 
 from attrs import field, frozen
-from returns.result import Result
+from returns.result import Failure, Result
 from typing_extensions import ParamSpec, TypeVar
 
 from domainkit._model.mapping import FrozenMapping
-from domainkit.aggregates import AggregateRoot
+from domainkit.aggregates import AggregateRoot, AnyId
 from domainkit.errors import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,
@@ -18,14 +18,14 @@ from domainkit.errors import (
     DomainError,
     UnknownError,
 )
-from domainkit.messages import Command, DomainEvent, JsonValue
+from domainkit.messages import AnyCommand, Command, DomainEvent, JsonValue
 from domainkit.values import Uuid
 
-AggT = TypeVar("AggT", bound=AggregateRoot[Any])  # Any: an aggregate with an id of any class
-IdT = TypeVar("IdT", bound=Uuid, default=Uuid)
+AggT = TypeVar("AggT", bound=AggregateRoot[AnyId])
+IdT = TypeVar("IdT", bound=AnyId, default=Uuid)
 P = ParamSpec("P", default=...)
-T = TypeVar("T", default=Any)  # Any: a bare AppService says nothing of what it returns
-E = TypeVar("E", default=DomainError)
+T_co = TypeVar("T_co", default=Any, covariant=True)  # Any: a bare AppService says nothing of what it returns
+E_co = TypeVar("E_co", default=DomainError, covariant=True)
 
 
 class Repository(ABC):  # noqa: B024  (nothing abstract: it marks what stores, whatever its methods are)
@@ -49,18 +49,18 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
     __slots__ = ()
 
     @abstractmethod
-    def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
+    def save(self, aggregate: AggT, /) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return it as it is stored.
 
         It is stored without its recorded events; the one returned has those that the repository did not take over.
         """
 
     @abstractmethod
-    def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
+    def retrieve(self, aggregate_id: IdT, /) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events."""
 
     @abstractmethod
-    def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
+    def update(self, aggregate: AggT, /) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate over the one with its id, and return it as it is stored, its version raised by one.
 
         A Failure with AggregateVersionConflictError where the stored version is not the one of `aggregate`: somebody
@@ -68,7 +68,7 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
         """
 
     @abstractmethod
-    def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
+    def remove(self, aggregate_id: IdT, /) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id."""
 
     @abstractmethod
@@ -85,19 +85,19 @@ class AsyncCrudRepository(Repository, Generic[AggT, IdT]):
     __slots__ = ()
 
     @abstractmethod
-    async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
+    async def save(self, aggregate: AggT, /) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return it as it is stored; see CrudRepository."""
 
     @abstractmethod
-    async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
+    async def retrieve(self, aggregate_id: IdT, /) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events."""
 
     @abstractmethod
-    async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
+    async def update(self, aggregate: AggT, /) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it as it is stored, its version raised by one; see CrudRepository."""
 
     @abstractmethod
-    async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
+    async def remove(self, aggregate_id: IdT, /) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id."""
 
     @abstractmethod
@@ -109,7 +109,7 @@ class _BusWithMeta(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
+    def with_meta(self, meta: Mapping[str, JsonValue], /) -> Self:
         """Return a bus that merges `meta` into the meta of every message that it hands over; this one stays as it is.
 
         Raises:
@@ -143,7 +143,7 @@ class DomainEventBus(MessageBus):
     __slots__ = ()
 
     @abstractmethod
-    def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+    def publish(self, events: DomainEvent | Iterable[DomainEvent], /) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order.
 
         A Failure where the bus could not hand over all of them; its `additional_info` says which.
@@ -159,7 +159,7 @@ class CommandBus(MessageBus):
     __slots__ = ()
 
     @abstractmethod
-    def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
+    def dispatch(self, command: AnyCommand, /) -> Result[None, BusCannotPublish]:
         """Dispatch a command.
 
         A Failure where the bus could not hand it over.
@@ -175,7 +175,7 @@ class AsyncDomainEventBus(AsyncMessageBus):
     __slots__ = ()
 
     @abstractmethod
-    async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+    async def publish(self, events: DomainEvent | Iterable[DomainEvent], /) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order; see DomainEventBus."""
 
 
@@ -185,8 +185,29 @@ class AsyncCommandBus(AsyncMessageBus):
     __slots__ = ()
 
     @abstractmethod
-    async def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
+    async def dispatch(self, command: AnyCommand, /) -> Result[None, BusCannotPublish]:
         """Dispatch a command; see CommandBus."""
+
+
+def events_for(bus: object, events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
+    """Return the events that a bus was given; TypeError if something else is among them."""
+    several, bus_name = tuple(events) if isinstance(events, Iterable) else (events,), type(bus).__qualname__
+    for event in several:
+        if not isinstance(event, DomainEvent):
+            raise TypeError(f"{bus_name}.publish: expected domain events, not a {type(event).__qualname__}")
+    return several
+
+
+def command_for(bus: object, command: object) -> AnyCommand:
+    """Return the command that a bus was given; TypeError if it is something else."""
+    if not isinstance(command, Command):
+        raise TypeError(f"{type(bus).__qualname__}.dispatch: expected a command, not a {type(command).__qualname__}")
+    return command
+
+
+def cannot_publish(reason: str) -> Failure[BusCannotPublish]:
+    """Return the Failure of a bus that took nothing."""
+    return Failure(BusCannotPublish(additional_info={"message": reason}))
 
 
 def _read_only(meta: Mapping[str, object] | None) -> Mapping[str, object]:
@@ -251,15 +272,15 @@ class Notifier(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def publish(self, message: NotifierMessage) -> None:
+    def publish(self, message: NotifierMessage, /) -> None:
         """Send a message."""
 
     @abstractmethod
-    def publish_exception(self, message: NotifierExceptionMessage) -> None:
+    def publish_exception(self, message: NotifierExceptionMessage, /) -> None:
         """Send a message about an exception."""
 
 
-class AppService(ABC, Generic[P, T, E]):
+class AppService(ABC, Generic[P, T_co, E_co]):
     """A step that several use cases share: `class TaskFinder(AppService[[TaskId], Task, NotFound])`.
 
     Like a UseCase, without the guard: what it raises reaches the use case that called it.
@@ -268,7 +289,7 @@ class AppService(ABC, Generic[P, T, E]):
     __slots__ = ()
 
     @abstractmethod
-    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
         """Do the step, and return what came of it."""
 
 
@@ -278,19 +299,19 @@ class AsyncNotifier(ABC):
     __slots__ = ()
 
     @abstractmethod
-    async def publish(self, message: NotifierMessage) -> None:
+    async def publish(self, message: NotifierMessage, /) -> None:
         """Send a message."""
 
     @abstractmethod
-    async def publish_exception(self, message: NotifierExceptionMessage) -> None:
+    async def publish_exception(self, message: NotifierExceptionMessage, /) -> None:
         """Send a message about an exception."""
 
 
-class AsyncAppService(ABC, Generic[P, T, E]):
+class AsyncAppService(ABC, Generic[P, T_co, E_co]):
     """The async twin of AppService."""
 
     __slots__ = ()
 
     @abstractmethod
-    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
         """Do the step, and return what came of it."""

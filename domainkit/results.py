@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from inspect import isawaitable
-from typing import Any, Never, TypeVar, overload
+from typing import Any, Never, TypeAlias, TypeVar, overload
 
 from returns.result import Failure, Result, Success
 
-FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])  # Any: it goes out as it came in
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 T = TypeVar("T")
 E = TypeVar("E")
 U = TypeVar("U")
@@ -44,134 +44,70 @@ E10 = TypeVar("E10")
 E11 = TypeVar("E11")
 E12 = TypeVar("E12")
 
+Step: TypeAlias = Callable[[T], Result[U, E]]
+"""A function of one argument that returns a Result."""
 
+AnyCoroutine: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its event loop, and gets back
+AsyncStep: TypeAlias = Callable[[T], Coroutine[None, None, Result[U, E]]]
+MixedStep: TypeAlias = Callable[[T], Result[U, E] | Awaitable[Result[U, E]]]
+AnyStep: TypeAlias = Callable[[Any], Result[Any, Any]]  # Any: what a step takes and gives, the overloads say
+
+
+# an overload for each number of steps, several parameters a line
+# fmt: off
+@overload
+def pipeline(s1: Step[T0, T1, E1], /) -> Step[T0, T1, E1]: ...
+@overload
+def pipeline(s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], /) -> Step[T0, T2, E1 | E2]: ...
+@overload
+def pipeline(s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], /) -> Step[T0, T3, E1 | E2 | E3]: ...
 @overload
 def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    /,
-) -> Callable[[T0], Result[T1, E1]]: ...
+    s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], s4: Step[T3, T4, E4], /
+) -> Step[T0, T4, E1 | E2 | E3 | E4]: ...
 @overload
 def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    /,
-) -> Callable[[T0], Result[T2, E1 | E2]]: ...
+    s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], s4: Step[T3, T4, E4], s5: Step[T4, T5, E5], /
+) -> Step[T0, T5, E1 | E2 | E3 | E4 | E5]: ...
 @overload
 def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    /,
-) -> Callable[[T0], Result[T3, E1 | E2 | E3]]: ...
+    s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], s4: Step[T3, T4, E4], s5: Step[T4, T5, E5],
+    s6: Step[T5, T6, E6], /
+) -> Step[T0, T6, E1 | E2 | E3 | E4 | E5 | E6]: ...
 @overload
 def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    s4: Callable[[T3], Result[T4, E4]],
-    /,
-) -> Callable[[T0], Result[T4, E1 | E2 | E3 | E4]]: ...
+    s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], s4: Step[T3, T4, E4], s5: Step[T4, T5, E5],
+    s6: Step[T5, T6, E6], s7: Step[T6, T7, E7], /
+) -> Step[T0, T7, E1 | E2 | E3 | E4 | E5 | E6 | E7]: ...
 @overload
 def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    s4: Callable[[T3], Result[T4, E4]],
-    s5: Callable[[T4], Result[T5, E5]],
-    /,
-) -> Callable[[T0], Result[T5, E1 | E2 | E3 | E4 | E5]]: ...
+    s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], s4: Step[T3, T4, E4], s5: Step[T4, T5, E5],
+    s6: Step[T5, T6, E6], s7: Step[T6, T7, E7], s8: Step[T7, T8, E8], /
+) -> Step[T0, T8, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8]: ...
 @overload
 def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    s4: Callable[[T3], Result[T4, E4]],
-    s5: Callable[[T4], Result[T5, E5]],
-    s6: Callable[[T5], Result[T6, E6]],
-    /,
-) -> Callable[[T0], Result[T6, E1 | E2 | E3 | E4 | E5 | E6]]: ...
+    s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], s4: Step[T3, T4, E4], s5: Step[T4, T5, E5],
+    s6: Step[T5, T6, E6], s7: Step[T6, T7, E7], s8: Step[T7, T8, E8], s9: Step[T8, T9, E9], /
+) -> Step[T0, T9, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9]: ...
 @overload
 def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    s4: Callable[[T3], Result[T4, E4]],
-    s5: Callable[[T4], Result[T5, E5]],
-    s6: Callable[[T5], Result[T6, E6]],
-    s7: Callable[[T6], Result[T7, E7]],
-    /,
-) -> Callable[[T0], Result[T7, E1 | E2 | E3 | E4 | E5 | E6 | E7]]: ...
+    s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], s4: Step[T3, T4, E4], s5: Step[T4, T5, E5],
+    s6: Step[T5, T6, E6], s7: Step[T6, T7, E7], s8: Step[T7, T8, E8], s9: Step[T8, T9, E9], s10: Step[T9, T10, E10], /
+) -> Step[T0, T10, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10]: ...
 @overload
 def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    s4: Callable[[T3], Result[T4, E4]],
-    s5: Callable[[T4], Result[T5, E5]],
-    s6: Callable[[T5], Result[T6, E6]],
-    s7: Callable[[T6], Result[T7, E7]],
-    s8: Callable[[T7], Result[T8, E8]],
-    /,
-) -> Callable[[T0], Result[T8, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8]]: ...
+    s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], s4: Step[T3, T4, E4], s5: Step[T4, T5, E5],
+    s6: Step[T5, T6, E6], s7: Step[T6, T7, E7], s8: Step[T7, T8, E8], s9: Step[T8, T9, E9], s10: Step[T9, T10, E10],
+    s11: Step[T10, T11, E11], /
+) -> Step[T0, T11, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11]: ...
 @overload
 def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    s4: Callable[[T3], Result[T4, E4]],
-    s5: Callable[[T4], Result[T5, E5]],
-    s6: Callable[[T5], Result[T6, E6]],
-    s7: Callable[[T6], Result[T7, E7]],
-    s8: Callable[[T7], Result[T8, E8]],
-    s9: Callable[[T8], Result[T9, E9]],
-    /,
-) -> Callable[[T0], Result[T9, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9]]: ...
-@overload
-def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    s4: Callable[[T3], Result[T4, E4]],
-    s5: Callable[[T4], Result[T5, E5]],
-    s6: Callable[[T5], Result[T6, E6]],
-    s7: Callable[[T6], Result[T7, E7]],
-    s8: Callable[[T7], Result[T8, E8]],
-    s9: Callable[[T8], Result[T9, E9]],
-    s10: Callable[[T9], Result[T10, E10]],
-    /,
-) -> Callable[[T0], Result[T10, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10]]: ...
-@overload
-def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    s4: Callable[[T3], Result[T4, E4]],
-    s5: Callable[[T4], Result[T5, E5]],
-    s6: Callable[[T5], Result[T6, E6]],
-    s7: Callable[[T6], Result[T7, E7]],
-    s8: Callable[[T7], Result[T8, E8]],
-    s9: Callable[[T8], Result[T9, E9]],
-    s10: Callable[[T9], Result[T10, E10]],
-    s11: Callable[[T10], Result[T11, E11]],
-    /,
-) -> Callable[[T0], Result[T11, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11]]: ...
-@overload
-def pipeline(
-    s1: Callable[[T0], Result[T1, E1]],
-    s2: Callable[[T1], Result[T2, E2]],
-    s3: Callable[[T2], Result[T3, E3]],
-    s4: Callable[[T3], Result[T4, E4]],
-    s5: Callable[[T4], Result[T5, E5]],
-    s6: Callable[[T5], Result[T6, E6]],
-    s7: Callable[[T6], Result[T7, E7]],
-    s8: Callable[[T7], Result[T8, E8]],
-    s9: Callable[[T8], Result[T9, E9]],
-    s10: Callable[[T9], Result[T10, E10]],
-    s11: Callable[[T10], Result[T11, E11]],
-    s12: Callable[[T11], Result[T12, E12]],
-    /,
-) -> Callable[[T0], Result[T12, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11 | E12]]: ...
-def pipeline(*steps: Callable[[Any], Result[Any, Any]]) -> Callable[[Any], Result[Any, Any]]:
+    s1: Step[T0, T1, E1], s2: Step[T1, T2, E2], s3: Step[T2, T3, E3], s4: Step[T3, T4, E4], s5: Step[T4, T5, E5],
+    s6: Step[T5, T6, E6], s7: Step[T6, T7, E7], s8: Step[T7, T8, E8], s9: Step[T8, T9, E9], s10: Step[T9, T10, E10],
+    s11: Step[T10, T11, E11], s12: Step[T11, T12, E12], /
+) -> Step[T0, T12, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11 | E12]: ...
+# fmt: on
+def pipeline(*steps: AnyStep) -> AnyStep:
     """Return one function that runs the steps in order, each with the value of the last; the first Failure ends it.
 
     >>> def parse(text: str) -> Result[int, ValueError]:
@@ -192,7 +128,7 @@ def pipeline(*steps: Callable[[Any], Result[Any, Any]]) -> Callable[[Any], Resul
     _require_steps("pipeline", steps)
     *before, last = steps
 
-    def run(value: Any) -> Result[Any, Any]:
+    def run(value: object) -> Result[object, object]:
         for step in before:
             result = step(value)
             if type(result) is not Success:
@@ -204,137 +140,66 @@ def pipeline(*steps: Callable[[Any], Result[Any, Any]]) -> Callable[[Any], Resul
     return run
 
 
+# fmt: off
+@overload
+def async_pipeline(s1: MixedStep[T0, T1, E1], /) -> AsyncStep[T0, T1, E1]: ...
+@overload
+def async_pipeline(s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], /) -> AsyncStep[T0, T2, E1 | E2]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T1, E1]]]: ...
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], /
+) -> AsyncStep[T0, T3, E1 | E2 | E3]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T2, E1 | E2]]]: ...
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], s4: MixedStep[T3, T4, E4], /
+) -> AsyncStep[T0, T4, E1 | E2 | E3 | E4]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T3, E1 | E2 | E3]]]: ...
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], s4: MixedStep[T3, T4, E4],
+    s5: MixedStep[T4, T5, E5], /
+) -> AsyncStep[T0, T5, E1 | E2 | E3 | E4 | E5]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T4, E1 | E2 | E3 | E4]]]: ...
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], s4: MixedStep[T3, T4, E4],
+    s5: MixedStep[T4, T5, E5], s6: MixedStep[T5, T6, E6], /
+) -> AsyncStep[T0, T6, E1 | E2 | E3 | E4 | E5 | E6]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
-    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T5, E1 | E2 | E3 | E4 | E5]]]: ...
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], s4: MixedStep[T3, T4, E4],
+    s5: MixedStep[T4, T5, E5], s6: MixedStep[T5, T6, E6], s7: MixedStep[T6, T7, E7], /
+) -> AsyncStep[T0, T7, E1 | E2 | E3 | E4 | E5 | E6 | E7]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
-    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
-    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T6, E1 | E2 | E3 | E4 | E5 | E6]]]: ...
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], s4: MixedStep[T3, T4, E4],
+    s5: MixedStep[T4, T5, E5], s6: MixedStep[T5, T6, E6], s7: MixedStep[T6, T7, E7], s8: MixedStep[T7, T8, E8], /
+) -> AsyncStep[T0, T8, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
-    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
-    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
-    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T7, E1 | E2 | E3 | E4 | E5 | E6 | E7]]]: ...
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], s4: MixedStep[T3, T4, E4],
+    s5: MixedStep[T4, T5, E5], s6: MixedStep[T5, T6, E6], s7: MixedStep[T6, T7, E7], s8: MixedStep[T7, T8, E8],
+    s9: MixedStep[T8, T9, E9], /
+) -> AsyncStep[T0, T9, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
-    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
-    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
-    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
-    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T8, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8]]]: ...
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], s4: MixedStep[T3, T4, E4],
+    s5: MixedStep[T4, T5, E5], s6: MixedStep[T5, T6, E6], s7: MixedStep[T6, T7, E7], s8: MixedStep[T7, T8, E8],
+    s9: MixedStep[T8, T9, E9], s10: MixedStep[T9, T10, E10], /
+) -> AsyncStep[T0, T10, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
-    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
-    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
-    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
-    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
-    s9: Callable[[T8], Result[T9, E9] | Awaitable[Result[T9, E9]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T9, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9]]]: ...
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], s4: MixedStep[T3, T4, E4],
+    s5: MixedStep[T4, T5, E5], s6: MixedStep[T5, T6, E6], s7: MixedStep[T6, T7, E7], s8: MixedStep[T7, T8, E8],
+    s9: MixedStep[T8, T9, E9], s10: MixedStep[T9, T10, E10], s11: MixedStep[T10, T11, E11], /
+) -> AsyncStep[T0, T11, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11]: ...
 @overload
 def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
-    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
-    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
-    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
-    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
-    s9: Callable[[T8], Result[T9, E9] | Awaitable[Result[T9, E9]]],
-    s10: Callable[[T9], Result[T10, E10] | Awaitable[Result[T10, E10]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T10, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10]]]: ...
-@overload
-def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
-    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
-    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
-    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
-    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
-    s9: Callable[[T8], Result[T9, E9] | Awaitable[Result[T9, E9]]],
-    s10: Callable[[T9], Result[T10, E10] | Awaitable[Result[T10, E10]]],
-    s11: Callable[[T10], Result[T11, E11] | Awaitable[Result[T11, E11]]],
-    /,
-) -> Callable[[T0], Coroutine[None, None, Result[T11, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11]]]: ...
-@overload
-def async_pipeline(
-    s1: Callable[[T0], Result[T1, E1] | Awaitable[Result[T1, E1]]],
-    s2: Callable[[T1], Result[T2, E2] | Awaitable[Result[T2, E2]]],
-    s3: Callable[[T2], Result[T3, E3] | Awaitable[Result[T3, E3]]],
-    s4: Callable[[T3], Result[T4, E4] | Awaitable[Result[T4, E4]]],
-    s5: Callable[[T4], Result[T5, E5] | Awaitable[Result[T5, E5]]],
-    s6: Callable[[T5], Result[T6, E6] | Awaitable[Result[T6, E6]]],
-    s7: Callable[[T6], Result[T7, E7] | Awaitable[Result[T7, E7]]],
-    s8: Callable[[T7], Result[T8, E8] | Awaitable[Result[T8, E8]]],
-    s9: Callable[[T8], Result[T9, E9] | Awaitable[Result[T9, E9]]],
-    s10: Callable[[T9], Result[T10, E10] | Awaitable[Result[T10, E10]]],
-    s11: Callable[[T10], Result[T11, E11] | Awaitable[Result[T11, E11]]],
-    s12: Callable[[T11], Result[T12, E12] | Awaitable[Result[T12, E12]]],
-    /,
-) -> Callable[
-    [T0], Coroutine[None, None, Result[T12, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11 | E12]]
-]: ...
-def async_pipeline(
-    *steps: Callable[[Any], Result[Any, Any] | Awaitable[Result[Any, Any]]],
-) -> Callable[[Any], Coroutine[None, None, Result[Any, Any]]]:
+    s1: MixedStep[T0, T1, E1], s2: MixedStep[T1, T2, E2], s3: MixedStep[T2, T3, E3], s4: MixedStep[T3, T4, E4],
+    s5: MixedStep[T4, T5, E5], s6: MixedStep[T5, T6, E6], s7: MixedStep[T6, T7, E7], s8: MixedStep[T7, T8, E8],
+    s9: MixedStep[T8, T9, E9], s10: MixedStep[T9, T10, E10], s11: MixedStep[T10, T11, E11],
+    s12: MixedStep[T11, T12, E12], /
+) -> AsyncStep[T0, T12, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11 | E12]: ...
+# fmt: on
+def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]:  # Any: as in AnyStep
     """Return one coroutine function that runs the steps in order, sync and async ones mixed; the first Failure ends it.
 
     >>> import asyncio
@@ -354,7 +219,7 @@ def async_pipeline(
     _require_steps("async_pipeline", steps)
     *before, last = steps
 
-    async def run(value: Any) -> Result[Any, Any]:
+    async def run(value: object) -> Result[object, object]:
         for step in before:
             made = step(value)
             result = await made if isawaitable(made) else made
@@ -373,7 +238,7 @@ def _require_steps(name: str, steps: tuple[object, ...]) -> None:
         raise TypeError(f"{name} needs at least one step: a function of one argument that returns a Result")
 
 
-def _ended_by(step: object, result: object) -> Result[Any, Any]:
+def _ended_by(step: object, result: object) -> Failure[object]:
     if isinstance(result, Failure):
         return result
     raise TypeError(f"the step {name_of(step)} must return a Result, not a {type(result).__qualname__}")
@@ -381,10 +246,8 @@ def _ended_by(step: object, result: object) -> Result[Any, Any]:
 
 def name_of(function: object) -> str:
     """Return what a function, or another callable, is called: for a log or an error."""
-    if isinstance(function, partial):
-        function = function.func
-    name: str = getattr(function, "__qualname__", type(function).__qualname__)
-    return name
+    inner = function.func if isinstance(function, partial) else function
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 
 
 def full_name_of(function: object) -> str:
@@ -439,7 +302,7 @@ A = TypeVar("A")
 def tap(effect: Callable[[T], Result[object, E]], /) -> Callable[[T], Result[T, E]]: ...
 @overload
 def tap(effect: Callable[[T], None], /) -> Callable[[T], Result[T, Never]]: ...
-def tap(effect: Callable[[Any], Any], /) -> Callable[[Any], Result[Any, Any]]:
+def tap(effect: Callable[[Any], object], /) -> AnyStep:  # Any: as in AnyStep
     """Return a step that calls `effect` with the value and passes the value on; a Failure of the effect ends it.
 
     >>> seen: list[int] = []
@@ -450,7 +313,7 @@ def tap(effect: Callable[[Any], Any], /) -> Callable[[Any], Result[Any, Any]]:
         effect: a function that returns nothing, or a Result of which only a Failure counts.
     """
 
-    def step(value: Any) -> Result[Any, Any]:
+    def step(value: object) -> Result[object, object]:
         outcome = effect(value)
         return outcome if isinstance(outcome, Failure) else Success(value)
 

@@ -1,18 +1,19 @@
 """Use cases: what the application does, as functions that return a Result and never raise."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from functools import wraps
-from inspect import iscoroutinefunction
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from returns.primitives.exceptions import UnwrapFailedError
 from returns.result import Failure, Result, Success
 
 from domainkit.errors import CriticalError, UnknownError
-from domainkit.ports import E, Notifier, NotifierExceptionMessage, NotifierMessage, P, T
-from domainkit.results import name_of
+from domainkit.handlers import is_async
+from domainkit.ports import E_co, Notifier, NotifierExceptionMessage, NotifierMessage, P, T_co
+from domainkit.results import AnyCoroutine, name_of
 
+AnyFailure: TypeAlias = Failure[Any]  # Any: an error that the type of the use case names, or an UnknownError
 _LONGEST_CHAIN = 10
 
 
@@ -35,14 +36,14 @@ class Guard:
         self.executor: str = executor
         self._owner = owner
 
-    def returned(self, outcome: object) -> Failure[Any]:
+    def returned(self, outcome: object) -> AnyFailure:
         """Return the Failure that the function returned; for what is neither that nor a Success, an UnknownError."""
         if isinstance(outcome, Failure):
             self._notify(outcome.failure())
             return outcome
         return self.raised(TypeError(f"{self.executor} must return a Result, not a {type(outcome).__qualname__}"))
 
-    def raised(self, error: Exception) -> Failure[Any]:
+    def raised(self, error: Exception) -> AnyFailure:
         """Return the Failure for what was raised: the one that `unwrap` met, or an UnknownError."""
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
             return self.returned(error.halted_container)
@@ -56,8 +57,12 @@ class Guard:
             return
         try:
             notifier = getattr(self._owner, "notifier", None)
-            if isinstance(notifier, Notifier):
-                _tell(notifier, error, self.executor)
+            if isinstance(notifier, Notifier) and isinstance(error, UnknownError):
+                title = f"Error in {self.executor}"
+                notifier.publish_exception(NotifierExceptionMessage.from_unknown_error(error, title))
+            elif isinstance(notifier, Notifier):
+                title = f"{type(error).__name__} in {self.executor}"
+                notifier.publish(NotifierMessage(title, error.detail()))
         except Exception as failure:  # a notifier that is down must not change the outcome
             _log_error("the notifier of %s failed:\n%s", self.executor, places_of(failure))
 
@@ -66,13 +71,6 @@ def _log_error(text: str, *arguments: str) -> None:
     import logging  # noqa: PLC0415  (what only bugs need isn't worth a part of every start)
 
     logging.getLogger("domainkit.use_cases").error(text, *arguments)
-
-
-def _tell(notifier: Notifier, error: CriticalError | UnknownError, executor: str) -> None:
-    if isinstance(error, UnknownError):
-        notifier.publish_exception(NotifierExceptionMessage.from_unknown_error(error, f"Error in {executor}"))
-    else:
-        notifier.publish(NotifierMessage(f"{type(error).__name__} in {executor}", error.detail()))
 
 
 def places_of(error: BaseException) -> str:
@@ -101,7 +99,7 @@ def _name_of_class(error: BaseException) -> str:
     return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
-class UseCase(ABC, Generic[P, T, E]):
+class UseCase(ABC, Generic[P, T_co, E_co]):
     """Something that the application does. Write `execute`; call the use case itself.
 
     `UseCase[[Task], Task, DuplicateTask]` gives the parameters, the value and the error. Calling it runs `execute`
@@ -130,10 +128,10 @@ class UseCase(ABC, Generic[P, T, E]):
     __slots__ = ()
 
     @abstractmethod
-    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
         """Do it, and return what came of it."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E | UnknownError]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
         try:
             outcome = self.execute(*args, **kwargs)
@@ -142,7 +140,7 @@ class UseCase(ABC, Generic[P, T, E]):
         return outcome if type(outcome) is Success else _guard(self).returned(outcome)
 
 
-class AsyncUseCase(ABC, Generic[P, T, E]):
+class AsyncUseCase(ABC, Generic[P, T_co, E_co]):
     """A UseCase whose `execute` is a coroutine function.
 
     >>> import asyncio
@@ -158,10 +156,10 @@ class AsyncUseCase(ABC, Generic[P, T, E]):
     __slots__ = ()
 
     @abstractmethod
-    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E]:
+    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
         """Do it, and return what came of it."""
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T, E | UnknownError]:
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
         try:
             outcome = await self.execute(*args, **kwargs)
@@ -170,7 +168,7 @@ class AsyncUseCase(ABC, Generic[P, T, E]):
         return outcome if type(outcome) is Success else _guard(self).returned(outcome)
 
 
-def _guard(use_case: UseCase[..., Any, Any] | AsyncUseCase[..., Any, Any]) -> Guard:
+def _guard(use_case: object) -> Guard:
     return Guard(type(use_case).__qualname__, use_case)
 
 
@@ -181,11 +179,11 @@ FE = TypeVar("FE")
 
 @overload
 def use_case(
-    function: Callable[FP, Coroutine[Any, Any, Result[FT, FE]]], /
-) -> Callable[FP, Coroutine[Any, Any, Result[FT, FE | UnknownError]]]: ...
+    function: Callable[FP, AnyCoroutine[Result[FT, FE]]], /
+) -> Callable[FP, AnyCoroutine[Result[FT, FE | UnknownError]]]: ...
 @overload
 def use_case(function: Callable[FP, Result[FT, FE]], /) -> Callable[FP, Result[FT, FE | UnknownError]]: ...
-def use_case(function: Callable[..., Any], /) -> Callable[..., Any]:
+def use_case(function: Callable[..., Any], /) -> Callable[..., object]:  # Any: a Result, or a coroutine
     """Return the function under the guard of a use case; a coroutine function stays one.
 
     >>> from domainkit import DomainError
@@ -197,27 +195,21 @@ def use_case(function: Callable[..., Any], /) -> Callable[..., Any]:
     <Success: 1.5>
     """
     guard = Guard(name_of(function))
-    if iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004  # its kind matters
-        return _guard_async(function, guard)
 
     @wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Result[Any, Any]:
+    def guarded(*args: object, **kwargs: object) -> object:
         try:
             outcome = function(*args, **kwargs)
         except Exception as error:
             return guard.raised(error)
         return outcome if type(outcome) is Success else guard.returned(outcome)
 
-    return guarded
-
-
-def _guard_async(function: Callable[..., Awaitable[object]], guard: Guard) -> Callable[..., Any]:
     @wraps(function)
-    async def guarded(*args: Any, **kwargs: Any) -> Result[Any, Any]:
+    async def guarded_async(*args: object, **kwargs: object) -> object:
         try:
             outcome = await function(*args, **kwargs)
         except Exception as error:
             return guard.raised(error)
         return outcome if type(outcome) is Success else guard.returned(outcome)
 
-    return guarded
+    return guarded_async if is_async(function) else guarded

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from domainkit import AggregateRoot, Command, DomainEvent, Uuid, ValueObject
+from domainkit import AggregateRoot, Command, DomainEvent, InmemoryCrudRepository, Uuid, ValueObject
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ class TestIdentity:
         with pytest.raises(ValueError, match=r"^Task\.aggregate_version: expected an int from 1 on$"):
             Task(Title("a"), aggregate_version=wrong)
 
-    @pytest.mark.parametrize("wrong", [str, int, TaskId | UserId, Title])
+    @pytest.mark.parametrize("wrong", [str, int, TaskId | UserId])
     def test_class_of_the_ids(self, wrong: Any) -> None:
         """What stands for the id's class must be one of ids; the error says how to write one."""
         generic: Any = AggregateRoot
@@ -174,6 +174,20 @@ class TestIdentity:
             TypeError, match=r"Odd\.aggregate_id: .* is no class of ids; derive one, such as `class TaskId\("
         ):
             Odd()
+
+    def test_id_that_is_no_uuid(self) -> None:
+        """An id may be any value object; one that is not a Uuid has to be passed, since none can be made afresh."""
+
+        @frozen
+        class Chapter(AggregateRoot[Title]): ...
+
+        chapter = Chapter(aggregate_id=Title("one"))
+        assert Title("one") == chapter.aggregate_id
+        assert chapter == InmemoryCrudRepository[Chapter, Title]().save(chapter).unwrap()
+        with pytest.raises(TypeError, match=r"Chapter\.aggregate_id: expected a Title, got nothing; pass aggregate_id"):
+            Chapter()
+        with pytest.raises(TypeError, match=r"Chapter\.aggregate_id: expected a Title, not a str$"):
+            Chapter(aggregate_id="one")  # type: ignore[arg-type]  # wrong on purpose
 
     def test_id_defined_further_down(self) -> None:
         """An id that can't be found yet is an error at the first instance, which names the class."""

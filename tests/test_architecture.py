@@ -22,7 +22,6 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("codec",),  # MessageCodec
     ("results",),  # pipeline, fold, collect
     ("ports",),  # what the domain asks of the outside
-    ("_buses",),  # what each bus of this package does with what it is given
     ("delivery",),  # what leaves the process, as bytes
     ("use_cases",),  # UseCase and its guard
     ("mediator",),  # typed dispatch

@@ -1,9 +1,11 @@
 """Steps that are tried again, by the policies of tenacity (extra `retry`)."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from returns.result import Failure, Result
+
+from domainkit.results import AnyCoroutine
 
 try:
     from tenacity import AsyncRetrying, RetryCallState, Retrying
@@ -23,7 +25,7 @@ def retried(
     step: Callable[[A], Result[T, E]],
     *,
     on: Errors,
-    **policy: Any,  # Any: the options of tenacity.Retrying, which says what each takes
+    **policy: object,
 ) -> Callable[[A], Result[T, E]]:
     """Return the step, tried again while it fails with an error of `on`; the last Failure is the Result.
 
@@ -45,8 +47,7 @@ def retried(
     retrying = Retrying(**_policy(on, policy))
 
     def run(value: A) -> Result[T, E]:
-        result: Result[T, E] = retrying(step, value)
-        return result
+        return retrying(step, value)
 
     return run
 
@@ -55,8 +56,8 @@ def retried_async(
     step: Callable[[A], Awaitable[Result[T, E]]],
     *,
     on: Errors,
-    **policy: Any,  # Any: as above
-) -> Callable[[A], Coroutine[Any, Any, Result[T, E]]]:  # Any: what a coroutine yields to its loop
+    **policy: object,
+) -> Callable[[A], AnyCoroutine[Result[T, E]]]:
     """Return the async step, tried again as `retried` does; it sleeps without blocking.
 
     Args:
@@ -67,13 +68,12 @@ def retried_async(
     retrying = AsyncRetrying(**_policy(on, policy))
 
     async def run(value: A) -> Result[T, E]:
-        result: Result[T, E] = await retrying(step, value)
-        return result
+        return await retrying(step, value)
 
     return run
 
 
-def _policy(on: Errors, given: dict[str, Any]) -> dict[str, Any]:
+def _policy(on: Errors, given: Mapping[str, object]) -> dict[str, Any]:  # Any: tenacity says what each option takes
     def again(state: RetryCallState) -> bool:
         outcome = state.outcome
         if outcome is None or outcome.failed:
@@ -81,8 +81,7 @@ def _policy(on: Errors, given: dict[str, Any]) -> dict[str, Any]:
         result = outcome.result()
         return isinstance(result, Failure) and isinstance(result.failure(), on)
 
-    return {"reraise": True, **given, "retry": again, "retry_error_callback": _last_result}
+    def last_result(state: RetryCallState) -> object:
+        return state.outcome.result() if state.outcome is not None else None
 
-
-def _last_result(state: RetryCallState) -> Any:  # Any: the Result of the step, which its type gives
-    return state.outcome.result() if state.outcome is not None else None
+    return {"reraise": True, **given, "retry": again, "retry_error_callback": last_result}

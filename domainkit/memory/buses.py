@@ -9,53 +9,60 @@ from typing import Any, Never, Self, TypeAlias
 
 from returns.result import Failure, Result, Success
 
-from domainkit._buses import cannot_publish, command_for, events_for
 from domainkit.causation import HANDLED, caused
 from domainkit.errors import BusCannotPublish, MessageRefused
-from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
-from domainkit.mediator import AnyCommand, AnyHandler, by_type
-from domainkit.messages import Command, DomainEvent, JsonValue, M, Message, MessageHeader
-from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, CommandBus, DomainEventBus
+from domainkit.handlers import (
+    AnyHandler,
+    AnySubscriber,
+    AsyncHandler,
+    AsyncSubscriber,
+    Handler,
+    Subscriber,
+    SyncHandler,
+    SyncSubscriber,
+)
+from domainkit.mediator import by_type
+from domainkit.messages import AnyCommand, Command, DomainEvent, JsonValue, M, Message, MessageHeader
+from domainkit.ports import (
+    AsyncCommandBus,
+    AsyncDomainEventBus,
+    CommandBus,
+    DomainEventBus,
+    cannot_publish,
+    command_for,
+    events_for,
+)
 from domainkit.results import name_of
 from domainkit.use_cases import Guard
 
-Delivery: TypeAlias = tuple[Message, Callable[[Any], object], int]
+AnyFunction: TypeAlias = Callable[[Any], object]  # Any: a message of whatever class
+Delivery: TypeAlias = tuple[Message, AnyFunction, int]
 """A call to make: a message, a function, and the function's number among those of the bus."""
 
-AnySubscriber: TypeAlias = Subscriber[Any] | AsyncSubscriber[Any]  # Any: of events of every class
-Outcome: TypeAlias = Result[Any, Any]  # Any: what a handler answers is its own affair; a Failure counts, whatever it is
+Outcome: TypeAlias = Result[object, object]
 _KEPT = 10_000
 _SUBSCRIBERS, _HANDLER = "subscribers that failed", "the handler failed"
 _DONE: Result[None, Never] = Success(None)
 
 
 class _State:
-    """What a bus shares with the copies that `with_meta` made of it: the record, and whether it is open."""
+    """What a bus shares with the copies that `with_meta` made of it: the record, and whether it is open.
+
+    `done` has the pairs of message id and handler that succeeded lately, the newest `remember` of them in their order.
+    """
 
     def __init__(self, keep: int | None, remember: int) -> None:
         self.messages: deque[Message] = deque(maxlen=keep)
         self.open = True
-        self.done = _Done(remember)
-
-
-class _Done:
-    """The pairs of message id and handler that succeeded lately: the newest `remember` of them."""
-
-    def __init__(self, remember: int) -> None:
         self.remember = remember
-        self._order: deque[object] = deque()
-        self._known: set[object] = set()
+        self.done: dict[object, None] = {}
         self._lock = Lock()
 
-    def has(self, message: Message, number: int) -> bool:
-        return (message.header.id, number) in self._known
-
-    def add(self, message: Message, number: int) -> None:
+    def add_done(self, key: object) -> None:
         with self._lock:
-            self._known.add((message.header.id, number))
-            self._order.append((message.header.id, number))
-            if len(self._order) > self.remember:
-                self._known.discard(self._order.popleft())
+            self.done[key] = None
+            if len(self.done) > self.remember:
+                del self.done[next(iter(self.done))]
 
 
 class _Bus:
@@ -77,8 +84,8 @@ class _Bus:
         self._state.messages.append(sent)
         return sent
 
-    def _run(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
-        """Make the calls, and tell how they ended."""
+    def _run(self, planned: Iterable[Delivery], failure: str) -> Result[None, BusCannotPublish]:
+        """Make the calls, and return how they ended."""
         if not self._state.open:
             return cannot_publish("the bus is closed")
         failed: list[str] = []
@@ -86,12 +93,12 @@ class _Bus:
             outcome = _call(function, message)
             if type(outcome) is not Success:
                 failed.append(_failed(message, function, outcome))
-            elif self._state.done.remember:
-                self._state.done.add(message, number)
+            elif self._state.remember:
+                self._state.add_done((message.header.id, number))
         return _DONE if not failed else _not_taken(f"{failure}: {'; '.join(failed)}")
 
-    async def _run_async(self, planned: Iterator[Delivery], failure: str) -> Result[None, BusCannotPublish]:
-        """Make the calls, await them, and tell how they ended."""
+    async def _run_async(self, planned: Iterable[Delivery], failure: str) -> Result[None, BusCannotPublish]:
+        """Make the calls, await them, and return how they ended."""
         if not self._state.open:
             return cannot_publish("the bus is closed")
         failed: list[str] = []
@@ -99,14 +106,21 @@ class _Bus:
             outcome = await _call_async(function, message)
             if type(outcome) is not Success:
                 failed.append(_failed(message, function, outcome))
-            elif self._state.done.remember:
-                self._state.done.add(message, number)
+            elif self._state.remember:
+                self._state.add_done((message.header.id, number))
         return _DONE if not failed else _not_taken(f"{failure}: {'; '.join(failed)}")
 
 
 class _EventBus(_Bus):
-    def __init__(self, subscribers: tuple[AnySubscriber, ...], keep: int | None, remember: int) -> None:
+    def __init__(
+        self, subscribers: tuple[AnySubscriber, ...], kinds: tuple[type, ...], keep: int | None, remember: int
+    ) -> None:
         super().__init__(keep, remember)
+        for one in subscribers:
+            if not isinstance(one, kinds):
+                later = isinstance(one, AsyncSubscriber)
+                what = "an AsyncInmemoryDomainEventBus awaits it" if later else "use handled_by"
+                raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}: {what}")
         self._subscribers = subscribers
         self._calls = tuple((one.message_type, one.function, number) for number, one in enumerate(subscribers))
 
@@ -126,7 +140,7 @@ class _EventBus(_Bus):
         for event in events:
             sent = self._taken(event)
             for message_type, function, number in self._calls:
-                if isinstance(sent, message_type) and not (done.remember and done.has(sent, number)):
+                if isinstance(sent, message_type) and not (done and (sent.header.id, number) in done):
                     yield sent, function, number
 
 
@@ -158,9 +172,8 @@ class InmemoryDomainEventBus(_EventBus, DomainEventBus):
         TypeError: one of them is no Subscriber; a coroutine function belongs into an AsyncInmemoryDomainEventBus.
     """
 
-    def __init__(self, *subscribers: Subscriber[Any], keep: int | None = _KEPT, remember: int = 0) -> None:
-        _check(subscribers, Subscriber)
-        super().__init__(subscribers, keep, remember)
+    def __init__(self, *subscribers: SyncSubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
+        super().__init__(subscribers, (Subscriber,), keep, remember)
 
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and call their subscribers."""
@@ -193,8 +206,7 @@ class AsyncInmemoryDomainEventBus(_EventBus, AsyncDomainEventBus):
     """
 
     def __init__(self, *subscribers: AnySubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
-        _check(subscribers, Subscriber, AsyncSubscriber)
-        super().__init__(subscribers, keep, remember)
+        super().__init__(subscribers, (Subscriber, AsyncSubscriber), keep, remember)
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and await their subscribers."""
@@ -230,7 +242,7 @@ class _CommandBus(_Bus):
         """Record the command, and yield the call to make for it."""
         sent = self._taken(command)
         handler = self._handlers.get(type(command))
-        if handler is not None and not self._state.done.has(sent, 0):
+        if handler is not None and (sent.header.id, 0) not in self._state.done:
             yield sent, handler.function, 0
 
 
@@ -255,7 +267,7 @@ class InmemoryCommandBus(_CommandBus, CommandBus):
             belongs into an AsyncInmemoryCommandBus.
     """
 
-    def __init__(self, *handlers: Handler[Any, Any, Any], keep: int | None = _KEPT, remember: int = 0) -> None:
+    def __init__(self, *handlers: SyncHandler, keep: int | None = _KEPT, remember: int = 0) -> None:
         super().__init__(by_type(handlers, Handler), keep, remember)
 
     def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
@@ -298,47 +310,38 @@ class AsyncInmemoryCommandBus(_CommandBus, AsyncCommandBus):
         self._state.open = False
 
 
-def _check(subscribers: tuple[object, ...], *kinds: type) -> None:
-    for one in subscribers:
-        if not isinstance(one, kinds):
-            what = "an AsyncInmemoryDomainEventBus awaits it" if isinstance(one, AsyncSubscriber) else "use handled_by"
-            raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}: {what}")
-
-
-def _call(function: Callable[[Any], object], message: Message) -> Outcome:
+def _call(function: AnyFunction, message: Message) -> Outcome:
     """Call a handler, and return its Result; an exception is logged without its text, and a Failure."""
     token = HANDLED.set(message)
     try:
-        outcome = function(message)
+        answer = function(message)
     except Exception as error:
         return Guard(name_of(function)).raised(error)
     finally:
         HANDLED.reset(token)
-    if outcome is None and isinstance(message, DomainEvent):
-        return _DONE
-    return outcome if type(outcome) is Success else _not_done(function, outcome)
+    return answer if type(answer) is Success else _outcome(function, message, answer)
 
 
-async def _call_async(function: Callable[[Any], object], message: Message) -> Outcome:
+async def _call_async(function: AnyFunction, message: Message) -> Outcome:
     token = HANDLED.set(message)
     try:
-        outcome = function(message)
-        if isawaitable(outcome):
-            outcome = await outcome
+        answer = function(message)
+        if isawaitable(answer):
+            answer = await answer
     except Exception as error:
         return Guard(name_of(function)).raised(error)
     finally:
         HANDLED.reset(token)
-    if outcome is None and isinstance(message, DomainEvent):
+    return answer if type(answer) is Success else _outcome(function, message, answer)
+
+
+def _outcome(function: AnyFunction, message: Message, answer: object) -> Outcome:
+    """Return what an answer means: nothing from a subscriber is a Success, nothing from a handler is a bug."""
+    if answer is None and isinstance(message, DomainEvent):
         return _DONE
-    return outcome if type(outcome) is Success else _not_done(function, outcome)
-
-
-def _not_done(function: object, outcome: object) -> Failure[Any]:
-    """Return the Failure; what is none, such as nothing from the handler of a command, is a bug."""
-    if iscoroutine(outcome):
-        outcome.close()  # of a plain function that returns a coroutine: nobody awaits it here, and that is a bug
-    return Guard(name_of(function)).returned(outcome)
+    if iscoroutine(answer):
+        answer.close()  # of a plain function that returns a coroutine: nobody awaits it here, and that is a bug
+    return Guard(name_of(function)).returned(answer)
 
 
 def _failed(message: Message, function: object, outcome: Outcome) -> str:

@@ -1,13 +1,27 @@
 """Aggregates in memory."""
 
 from threading import RLock
-from typing import Generic, Never
+from typing import TYPE_CHECKING, Any, Generic, Never, Protocol, TypeVar
 
 from returns.result import Failure, Result, Success
 
 from domainkit._model.immutability import copy_with
+from domainkit.aggregates import AnyId, IdentifiedBy
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
+
+KeyT = TypeVar("KeyT", bound=Any)  # Any: a subclass of a repository then names its own class of ids
+
+
+class _Keyed(Protocol[AggT, KeyT]):
+    """A repository that takes ids of a class, since those of its aggregates are of that class."""
+
+    _name: str
+    _stored: dict[AnyId, AggT]
+    _lock: RLock
+
+    def _ids(self) -> KeyT: ...
+    def retrieve_all(self) -> Result[tuple[IdentifiedBy[object, KeyT], ...], Never]: ...
 
 
 class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
@@ -27,8 +41,12 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
     def __init__(self, *, repository_name: str | None = None) -> None:
         self._name = repository_name or type(self).__name__
-        self._stored: dict[IdT, AggT] = {}
+        self._stored: dict[AnyId, AggT] = {}
         self._lock = RLock()
+
+    if TYPE_CHECKING:  # for _Keyed, which a type checker looks for
+
+        def _ids(self) -> IdT: ...
 
     def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return it, with its recorded events: nobody has published them yet."""
@@ -38,7 +56,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             self._stored[aggregate.aggregate_id] = aggregate.clear_domain_events()
         return Success(aggregate)
 
-    def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
+    def retrieve(self: _Keyed[AggT, KeyT], aggregate_id: KeyT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events."""
         found = self._stored.get(aggregate_id)
         return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
@@ -57,7 +75,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             self._stored[aggregate_id] = updated.clear_domain_events()
         return Success(updated)
 
-    def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
+    def remove(self: _Keyed[AggT, KeyT], aggregate_id: KeyT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id."""
         with self._lock:
             if self._stored.pop(aggregate_id, None) is None:
@@ -68,6 +86,12 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Return all aggregates, in the order in which they were saved."""
         with self._lock:
             return Success(tuple(self._stored.values()))
+
+
+class _AsyncKeyed(Protocol[AggT, KeyT]):
+    _inner: InmemoryCrudRepository[AggT, KeyT]
+
+    async def retrieve_all(self) -> Result[tuple[IdentifiedBy[object, KeyT], ...], Never]: ...
 
 
 class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT]):
@@ -90,7 +114,7 @@ class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, 
         """Store a new aggregate, and return it, with its recorded events: nobody has published them yet."""
         return self._inner.save(aggregate)
 
-    async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
+    async def retrieve(self: _AsyncKeyed[AggT, KeyT], aggregate_id: KeyT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events."""
         return self._inner.retrieve(aggregate_id)
 
@@ -98,7 +122,7 @@ class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, 
         """Store a changed aggregate, and return it with its version raised by one, and its recorded events."""
         return self._inner.update(aggregate)
 
-    async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
+    async def remove(self: _AsyncKeyed[AggT, KeyT], aggregate_id: KeyT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id."""
         return self._inner.remove(aggregate_id)
 

@@ -1,16 +1,16 @@
 """What the contracts assert, with texts of their own: pytest explains asserts in test modules only."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from returns.result import Failure, Result
 
-from domainkit.aggregates import AggregateRoot
+from domainkit.aggregates import AggregateRoot, AnyId
 from domainkit.errors import DomainError
 
 T = TypeVar("T")
 ErrorT = TypeVar("ErrorT", bound=DomainError)
-AggT = TypeVar("AggT", bound=AggregateRoot[Any])  # Any: an aggregate with an id of any class
+AggT = TypeVar("AggT", bound=AggregateRoot[AnyId])
 
 
 def value_of(result: Result[T, object]) -> T:
@@ -28,10 +28,12 @@ def error_of(result: Result[object, DomainError], kind: type[ErrorT]) -> ErrorT:
     return error
 
 
-def expect_refused(result: Result[object, DomainError], kind: type[DomainError], aggregate: AggregateRoot[Any]) -> None:
+def expect_refused(
+    result: Result[object, DomainError], kind: type[DomainError], aggregate: AggregateRoot[AnyId]
+) -> None:
     """Assert a Failure of this kind that names the aggregate's id."""
     error = error_of(result, kind)
-    wanted = str(aggregate.aggregate_id)
+    wanted = str(aggregate.aggregate_id.value)
     assert wanted == error.uuid_value, (
         f"{kind.__name__}.uuid_value: expected the aggregate's id {wanted}, got {error!r}"
     )

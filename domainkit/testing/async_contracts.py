@@ -3,9 +3,9 @@
 import asyncio
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Thread
-from typing import Any, Generic, Never, Self, TypeVar
+from typing import Generic, Never, Self, TypeVar
 
 from returns.result import Result
 
@@ -15,24 +15,28 @@ from domainkit.errors import (
     AggregateVersionConflictError,
     BusCannotPublish,
 )
-from domainkit.messages import Command, DomainEvent, JsonValue
+from domainkit.messages import AnyCommand, DomainEvent, JsonValue
 from domainkit.ports import (
     AsyncCommandBus,
     AsyncCrudRepository,
     AsyncDomainEventBus,
+    AsyncMessageBus,
     AsyncNotifier,
     CommandBus,
     CrudRepository,
     DomainEventBus,
+    MessageBus,
     Notifier,
     NotifierExceptionMessage,
     NotifierMessage,
 )
+from domainkit.results import AnyCoroutine
 from domainkit.testing.contracts import CrudRepositoryContract
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
 from domainkit.testing.samples import SampleTask, SampleTaskId
 
 T = TypeVar("T")
+BusT = TypeVar("BusT", bound=AsyncMessageBus)
 EventBusT = TypeVar("EventBusT", bound=AsyncDomainEventBus)
 CommandBusT = TypeVar("CommandBusT", bound=AsyncCommandBus)
 NotifierT = TypeVar("NotifierT", bound=AsyncNotifier)
@@ -48,7 +52,7 @@ class _Loop:
         Thread(target=_serve, args=(self._loop,), daemon=True).start()
         weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
 
-    def run(self, awaited: Coroutine[Any, Any, T]) -> T:
+    def run(self, awaited: AnyCoroutine[T]) -> T:
         return asyncio.run_coroutine_threadsafe(awaited, self._loop).result()
 
 
@@ -109,23 +113,25 @@ class AsyncCrudRepositoryContract(CrudRepositoryContract):
         return BlockingCrudRepository(loop.run(self.make_async_repository()), loop)
 
 
-class BlockingDomainEventBus(DomainEventBus, Generic[EventBusT]):
-    """An async bus as a sync one: each call waits."""
-
-    def __init__(self, inner: EventBusT, loop: _Loop) -> None:
+class _BlockingBus(MessageBus, Generic[BusT]):
+    def __init__(self, inner: BusT, loop: _Loop) -> None:
         self.inner, self._loop = inner, loop
 
     def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
         """Return the facade of the bus that `with_meta` gives."""
         return type(self)(self.inner.with_meta(meta), self._loop)
 
-    def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
-        """Wait for `publish`."""
-        return self._loop.run(self.inner.publish(events))
-
     def close(self) -> None:
         """Wait for `close`."""
         self._loop.run(self.inner.close())
+
+
+class BlockingDomainEventBus(_BlockingBus[EventBusT], DomainEventBus, Generic[EventBusT]):
+    """An async bus as a sync one: each call waits."""
+
+    def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+        """Wait for `publish`."""
+        return self._loop.run(self.inner.publish(events))
 
 
 class AsyncDomainEventBusContract(DomainEventBusContract[BlockingDomainEventBus[EventBusT]], Generic[EventBusT]):
@@ -145,7 +151,7 @@ class AsyncDomainEventBusContract(DomainEventBusContract[BlockingDomainEventBus[
         """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
 
     @abstractmethod
-    def received_by(self, bus: EventBusT) -> Sequence[DomainEvent]:
+    def received_by(self, bus: EventBusT, /) -> Sequence[DomainEvent]:
         """Return the events that a subscriber to all of them got through this bus, the oldest first."""
 
     def make_bus(self) -> BlockingDomainEventBus[EventBusT]:
@@ -158,33 +164,22 @@ class AsyncDomainEventBusContract(DomainEventBusContract[BlockingDomainEventBus[
         return self.received_by(bus.inner)
 
 
-class BlockingCommandBus(CommandBus, Generic[CommandBusT]):
+class BlockingCommandBus(_BlockingBus[CommandBusT], CommandBus, Generic[CommandBusT]):
     """An async bus as a sync one: each call waits."""
 
-    def __init__(self, inner: CommandBusT, loop: _Loop) -> None:
-        self.inner, self._loop = inner, loop
-
-    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
-        """Return the facade of the bus that `with_meta` gives."""
-        return type(self)(self.inner.with_meta(meta), self._loop)
-
-    def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
+    def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Wait for `dispatch`."""
         return self._loop.run(self.inner.dispatch(command))
-
-    def close(self) -> None:
-        """Wait for `close`."""
-        self._loop.run(self.inner.close())
 
 
 class AsyncCommandBusContract(CommandBusContract[BlockingCommandBus[CommandBusT]], Generic[CommandBusT]):
     """What an AsyncCommandBus promises: all that a CommandBus does.
 
-    >>> from domainkit import AsyncInmemoryCommandBus
+    >>> from domainkit import AsyncInmemoryCommandBus, Command
     >>> class TestAsyncInmemoryCommandBus(AsyncCommandBusContract[AsyncInmemoryCommandBus]):
     ...     async def make_async_bus(self) -> AsyncInmemoryCommandBus:
     ...         return AsyncInmemoryCommandBus()
-    ...     def received_by(self, bus: AsyncInmemoryCommandBus) -> Sequence[Command[Any, Any]]:
+    ...     def received_by(self, bus: AsyncInmemoryCommandBus) -> Sequence[Command[object, object]]:
     ...         return bus.dispatched
     >>> TestAsyncInmemoryCommandBus().test_a_message_arrives()
     """
@@ -194,7 +189,7 @@ class AsyncCommandBusContract(CommandBusContract[BlockingCommandBus[CommandBusT]
         """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
 
     @abstractmethod
-    def received_by(self, bus: CommandBusT) -> Sequence[Command[Any, Any]]:  # Any: whatever they answer
+    def received_by(self, bus: CommandBusT, /) -> Sequence[AnyCommand]:
         """Return the commands that the handler got through this bus, the oldest first."""
 
     def make_bus(self) -> BlockingCommandBus[CommandBusT]:
@@ -202,7 +197,7 @@ class AsyncCommandBusContract(CommandBusContract[BlockingCommandBus[CommandBusT]
         loop = _Loop()
         return BlockingCommandBus(loop.run(self.make_async_bus()), loop)
 
-    def received(self, bus: BlockingCommandBus[CommandBusT]) -> Sequence[Command[Any, Any]]:  # Any: as above
+    def received(self, bus: BlockingCommandBus[CommandBusT]) -> Sequence[AnyCommand]:
         """Return what arrived."""
         return self.received_by(bus.inner)
 
@@ -245,7 +240,7 @@ class AsyncNotifierContract(NotifierContract[BlockingNotifier[NotifierT]], ABC, 
         """Return a new notifier; awaited in the loop in which it is used."""
 
     @abstractmethod
-    def told_by(self, notifier: NotifierT) -> str:
+    def told_by(self, notifier: NotifierT, /) -> str:
         """Return all that a person was told, as text."""
 
     def make_notifier(self) -> BlockingNotifier[NotifierT]:

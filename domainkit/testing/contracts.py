@@ -9,16 +9,15 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from domainkit.aggregates import AggregateRoot
+from domainkit.aggregates import AggregateRoot, AnyId
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.messages import DomainEvent
 from domainkit.ports import CrudRepository
 from domainkit.testing._expect import expect_refused, expect_same, expect_same_all, value_of
 from domainkit.testing.samples import SampleTask, SampleTaskId, SampleTitle
-from domainkit.values import Uuid
 
-AggT = TypeVar("AggT", bound=AggregateRoot[Any])  # Any: an aggregate with an id of any class
-IdT = TypeVar("IdT", bound=Uuid)
+AggT = TypeVar("AggT", bound=AggregateRoot[Any])  # Any: its ids are of the class IdT, as the repository's are
+IdT = TypeVar("IdT", bound=AnyId)
 
 _MANY = 120  # more than the usual size of a page
 
@@ -46,7 +45,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         """Return a new aggregate with an id of its own. With a recorded event the tests see more."""
 
     @abstractmethod
-    def change(self, aggregate: AggT) -> AggT:
+    def change(self, aggregate: AggT, /) -> AggT:
         """Return `aggregate` with something changed, not its id or version."""
 
     def test_save_stores_the_aggregate(self) -> None:

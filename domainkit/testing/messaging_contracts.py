@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from returns.result import Result
 
 from domainkit.errors import BusCannotPublish
-from domainkit.messages import Command, DomainEvent, JsonValue, Message
+from domainkit.messages import AnyCommand, DomainEvent, JsonValue, Message
 from domainkit.ports import (
     CommandBus,
     DomainEventBus,
@@ -36,7 +36,7 @@ class _BusContract(ABC, Generic[BusT, MessageT]):
         """Return a new bus from which nothing has been received."""
 
     @abstractmethod
-    def received(self, bus: BusT) -> Sequence[DomainEvent | Command[Any, Any]]:
+    def received(self, bus: BusT, /) -> Sequence[DomainEvent | AnyCommand]:
         """Return the messages that arrived where `bus` hands them over, the oldest first; also after `close`."""
 
     @abstractmethod
@@ -141,11 +141,11 @@ class DomainEventBusContract(_BusContract[EventBusT, SampleTaskCreated], Generic
 class CommandBusContract(_BusContract[CommandBusT, SampleCreateTask], Generic[CommandBusT]):
     """What a CommandBus promises.
 
-    >>> from domainkit import InmemoryCommandBus
+    >>> from domainkit import Command, InmemoryCommandBus
     >>> class TestInmemoryCommandBus(CommandBusContract[InmemoryCommandBus]):
     ...     def make_bus(self) -> InmemoryCommandBus:
     ...         return InmemoryCommandBus()
-    ...     def received(self, bus: InmemoryCommandBus) -> Sequence[Command[Any, Any]]:
+    ...     def received(self, bus: InmemoryCommandBus) -> Sequence[Command[object, object]]:
     ...         return bus.dispatched
     >>> TestInmemoryCommandBus().test_a_closed_bus_refuses()
     """
@@ -182,7 +182,7 @@ class NotifierContract(ABC, Generic[NotifierT]):
         """Return a new notifier that has told nothing."""
 
     @abstractmethod
-    def told(self, notifier: NotifierT) -> str:
+    def told(self, notifier: NotifierT, /) -> str:
         """Return everything that a person has been told through `notifier`, the oldest first, as one text."""
 
     def test_a_message_is_told(self) -> None:

@@ -4,7 +4,7 @@ given(task).when(lambda task: task.complete()).then_events(TaskCompleted(task.ag
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 from attrs import frozen
@@ -137,7 +137,7 @@ def _value(outcome: object) -> object:
     return outcome.unwrap() if isinstance(outcome, Result) else outcome
 
 
-def _payload(event: DomainEvent) -> tuple[str, dict[str, Any]]:  # Any: fields of any type
+def _payload(event: DomainEvent) -> tuple[str, dict[str, object]]:
     names = [field.name for field in attrs.fields(type(event)) if field.name != "header"]
     return _name(event), {name: getattr(event, name) for name in names}
 

@@ -33,6 +33,7 @@ from domainkit import (
     NotifierMessage,
     Uuid,
 )
+from domainkit.aggregates import AnyId
 from domainkit.testing import (
     AggregateRepositoryContract,
     CommandBusContract,
@@ -342,7 +343,7 @@ class NamesNoId(Memory):
 class Shared(Memory):
     """Keeps everything in one dict of the class."""
 
-    everything: dict[SampleTaskId, SampleTask] = {}  # noqa: RUF012  # that is the bug
+    everything: dict[AnyId, SampleTask] = {}  # noqa: RUF012  # that is the bug
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,14 +7,12 @@ from typing import Never, Self
 
 from returns.result import Failure, Result, Success
 
-from domainkit._buses import cannot_publish, command_for, events_for
 from domainkit.causation import caused
 from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, InvalidMessage, MessageRefused
-from domainkit.mediator import AnyCommand
-from domainkit.messages import DomainEvent, JsonValue, Message, MessageHeader
-from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus
+from domainkit.messages import AnyCommand, DomainEvent, JsonValue, Message, MessageHeader
+from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, cannot_publish, command_for, events_for
 
 _DONE: Result[None, Never] = Success(None)
 

@@ -2,18 +2,25 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from typing import Any, Self
+from typing import Self
 
 from returns.result import Failure, Result, Success
 from sqlalchemy.exc import DBAPIError
 
-from domainkit._buses import cannot_publish, command_for, events_for
 from domainkit.adapters.sqlalchemy._units import current
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.errors import BusCannotPublish, OutcomeUnknownError
-from domainkit.messages import Command, DomainEvent, JsonValue, Message, MessageHeader
-from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, CommandBus, DomainEventBus
+from domainkit.messages import AnyCommand, DomainEvent, JsonValue, Message, MessageHeader
+from domainkit.ports import (
+    AsyncCommandBus,
+    AsyncDomainEventBus,
+    CommandBus,
+    DomainEventBus,
+    cannot_publish,
+    command_for,
+    events_for,
+)
 
 
 class _OutboxBus:
@@ -139,7 +146,7 @@ class OutboxCommandBus(_SyncBus, CommandBus):
         ValueError: it has none.
     """
 
-    def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
+    def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Store a command; a Failure as for OutboxDomainEventBus.
 
         Raises:
@@ -174,6 +181,6 @@ class AsyncOutboxCommandBus(_AsyncBus, AsyncCommandBus):
         ValueError: it has none.
     """
 
-    async def dispatch(self, command: Command[Any, Any]) -> Result[None, BusCannotPublish]:  # Any: whatever it answers
+    async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Store a command; see OutboxCommandBus."""
         return await self._store((command_for(self, command),))

@@ -36,11 +36,11 @@ class RowMapper(ABC, Generic[AggT]):
     __slots__ = ()
 
     @abstractmethod
-    def to_row(self, aggregate: AggT) -> Mapping[str, object]:
+    def to_row(self, aggregate: AggT, /) -> Mapping[str, object]:
         """Return the values of the columns, by their keys; `id` and `version` are the repository's own affair."""
 
     @abstractmethod
-    def from_row(self, row: RowMapping) -> AggT:
+    def from_row(self, row: RowMapping, /) -> AggT:
         """Return the aggregate, made from all columns of its row: `id` is a UUID, `version` an int.
 
         What it raises reaches the caller, with a note that names the table and the id.

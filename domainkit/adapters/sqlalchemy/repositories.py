@@ -1,7 +1,7 @@
 """Aggregates in a SQL database."""
 
 from collections.abc import Callable
-from typing import Any, Generic, Never, TypeAlias, TypeVar
+from typing import Any, Generic, Never, TypeAlias, TypeGuard, TypeVar
 
 from cattrs import Converter
 from returns.result import Failure, Result, Success
@@ -13,9 +13,10 @@ from domainkit.adapters.sqlalchemy._states import json_mapper
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
 from domainkit.adapters.sqlalchemy.outbox import Outbox, OutboxRow
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
-from domainkit.aggregates import AggregateRoot
+from domainkit.aggregates import AggregateRoot, AnyId, IdentifiedBy
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
+from domainkit.values import Uuid
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class _Rows(Generic[AggT, IdT]):
 
     def __init__(  # noqa: PLR0913  (those of the repositories)
         self,
-        aggregate_type: type[AggT],
+        aggregate_type: IdentifiedBy[AggT, IdT],
         table: Table,
         unit_of_work: UnitOfWork,
         *,
@@ -39,11 +40,11 @@ class _Rows(Generic[AggT, IdT]):
         order_by: ColumnElement[Any] | None,
         name: str,
     ) -> None:
-        _check(aggregate_type, converter, mapper)
+        cls = _checked(aggregate_type, converter, mapper)
         state = frozenset({"state"}) if mapper is None else frozenset[str]()
         self._sql = Statements(table, unit_of_work.dialect, order_by=order_by, columns=state)
-        self._type, self._id_type, self._table, self._name = aggregate_type, aggregate_type._id_type(), table, name
-        self._mapper = json_mapper(aggregate_type, converter) if mapper is None else mapper
+        self._type, self._id_type, self._table, self._name = cls, cls._id_type(), table, name
+        self._mapper = json_mapper(cls, converter) if mapper is None else mapper
         self._outbox: Outbox | None = unit_of_work.outbox
 
     def save(self, aggregate: AggT) -> Work[Result[AggT, AggregateAlreadyExistError]]:
@@ -114,7 +115,7 @@ class _Rows(Generic[AggT, IdT]):
         row["id"], row["version"] = aggregate.aggregate_id.value, aggregate.aggregate_version
         return row
 
-    def _key(self, aggregate_id: IdT) -> object:
+    def _key(self, aggregate_id: AnyId) -> object:
         if not isinstance(aggregate_id, self._id_type):
             found = type(aggregate_id).__qualname__
             raise TypeError(f"{self._name}: expected a {self._id_type.__qualname__}, not a {found}")
@@ -159,12 +160,21 @@ class _Rows(Generic[AggT, IdT]):
             raise
 
 
-def _check(cls: type[AggregateRoot[Any]], converter: Converter | None, mapper: RowMapper[Any] | None) -> None:
-    if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
+def _is_class(cls: IdentifiedBy[AggT, IdT]) -> TypeGuard[type[AggT]]:
+    return isinstance(cls, type) and issubclass(cls, AggregateRoot)
+
+
+def _checked(cls: IdentifiedBy[AggT, IdT], converter: Converter | None, mapper: RowMapper[AggT] | None) -> type[AggT]:
+    if not _is_class(cls):
         raise TypeError(f"expected a class of aggregates, not {cls!r}: derive it from AggregateRoot")
     require_decorated(cls)
+    id_type = cls._id_type()
+    if not issubclass(id_type, Uuid):
+        name = id_type.__qualname__
+        raise TypeError(f"{cls.__qualname__}.aggregate_id: expected a Uuid, got a {name}; a table has no other ids yet")
     if converter is not None and mapper is not None:
         raise TypeError(f"{cls.__qualname__}: a mapper needs no converter; give one of them")
+    return cls
 
 
 class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
@@ -208,7 +218,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
     def __init__(  # noqa: PLR0913  (options, each with a default)
         self,
-        aggregate_type: type[AggT],
+        aggregate_type: IdentifiedBy[AggT, IdT],
         table: Table,
         unit_of_work: UnitOfWork,
         *,
@@ -300,7 +310,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
 
     def __init__(  # noqa: PLR0913  (options, each with a default)
         self,
-        aggregate_type: type[AggT],
+        aggregate_type: IdentifiedBy[AggT, IdT],
         table: Table,
         unit_of_work: AsyncUnitOfWork,
         *,

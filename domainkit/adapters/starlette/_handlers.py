@@ -1,9 +1,9 @@
 """Answers of Starlette and FastAPI for Results, domain errors and other exceptions."""
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, NotRequired, Protocol, TypedDict, TypeVar
 
 from returns.result import Result
 from starlette.exceptions import HTTPException
@@ -20,14 +20,14 @@ from domainkit.http import (
     problem_details,
     title_of,
 )
-from domainkit.results import fold
+from domainkit.results import AnyCoroutine, fold
 
 T = TypeVar("T")
 
 PROBLEM_JSON: Final = "application/problem+json"
 """The media type of a problem document (RFC 9457, section 6.1)."""
 
-ExceptionHandler = Callable[[Request, Any], Coroutine[Any, Any, Response]]  # Any: as FastAPI writes it
+ExceptionHandler = Callable[[Request, Any], AnyCoroutine[Response]]  # Any: the exception, as FastAPI writes it
 """What answers for an exception."""
 
 logger = logging.getLogger("domainkit.adapters.starlette")
@@ -92,7 +92,11 @@ def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) ->
     Raises:
         FailureError: the result is a Failure.
     """
-    return fold(result, _same, partial(_raise, error_map=error_map))
+
+    def refuse(error: object) -> NoReturn:
+        raise FailureError(_exception(error), error_map)
+
+    return fold(result, lambda value: value, refuse)
 
 
 def response_of(
@@ -116,14 +120,6 @@ def response_of(
         error_map: which status an error has. What it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP.
     """
     return fold(result, on_success, partial(_answered, error_map=error_map))
-
-
-def _same(value: T) -> T:
-    return value
-
-
-def _raise(error: object, *, error_map: ErrorMap | None) -> NoReturn:
-    raise FailureError(_exception(error), error_map)
 
 
 def _exception(error: object) -> BaseException:
@@ -198,24 +194,36 @@ async def _answer_http(_: Request, error: HTTPException) -> Response:
     return ProblemResponse(body, status_code=status, headers=error.headers)
 
 
-async def _answer_invalid(_: Request, error: Any) -> Response:  # Any: FastAPI's class, where there is a FastAPI
-    problems: Sequence[Mapping[str, Any]] = error.errors()
+class _RequestProblem(TypedDict):
+    """What FastAPI says of one thing in a request that isn't valid."""
+
+    type: str
+    loc: Sequence[str | int]
+    msg: str
+    input: NotRequired[object]
+
+
+class _InvalidRequest(Protocol):
+    """The RequestValidationError of FastAPI, which may not be installed."""
+
+    def errors(self) -> Sequence[_RequestProblem]: ...
+
+
+async def _answer_invalid(_: Request, error: _InvalidRequest) -> Response:
     body: ProblemDetails = {
         "type": "about:blank",
         "title": title_of(INVALID),
         "status": INVALID,
         "detail": "The request isn't valid",
-        "errors": [_problem(problem) for problem in problems[:_MOST_PROBLEMS]],
+        "errors": [
+            {"path": _path(problem), "expected": _expected(problem), "code": problem["type"]}
+            for problem in error.errors()[:_MOST_PROBLEMS]
+        ],
     }
     return ProblemResponse(body, status_code=INVALID)
 
 
-def _problem(problem: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong in a request, in the words of InvalidMessage."""
-    return {"path": _path(problem), "expected": _expected(problem), "code": problem["type"]}
-
-
-def _path(problem: Mapping[str, Any]) -> str:
+def _path(problem: _RequestProblem) -> str:
     """Return where the problem is, such as `body.labels[0]`. A name that only the client knows is an asterisk."""
     parts = list(problem["loc"])
     if parts[-1:] == ["[key]"]:
@@ -228,9 +236,9 @@ def _path(problem: Mapping[str, Any]) -> str:
 _ABOUT_THE_SHAPE: Final = frozenset({"missing", "json_invalid", "too_short", "too_long"})
 
 
-def _expected(problem: Mapping[str, Any]) -> str:
+def _expected(problem: _RequestProblem) -> str:
     """Return pydantic's message, unless it could repeat the input: the validators of a model say what they like."""
-    message, code, given = str(problem["msg"]), str(problem["type"]), problem.get("input")
+    message, code, given = problem["msg"], problem["type"], problem.get("input")
     if isinstance(given, dict | list):
         told = code not in _ABOUT_THE_SHAPE and not code.endswith("_type")
     else:

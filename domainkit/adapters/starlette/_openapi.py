@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from inspect import isfunction
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeAlias, get_args, get_origin, get_type_hints
 
 from returns.result import Result
 
@@ -16,10 +16,12 @@ from domainkit.messages import Command
 from domainkit.ports import AppService, AsyncAppService
 from domainkit.use_cases import AsyncUseCase, UseCase
 
+Documented: TypeAlias = dict[str, Any]  # Any: as FastAPI writes it
+
 
 def openapi_responses(
     *declared: object, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP, validation: bool = False
-) -> dict[int | str, dict[str, Any]]:  # Any: as FastAPI writes it
+) -> dict[int | str, Documented]:
     """Return what the argument `responses` of a FastAPI app, router or route takes: the errors by their status.
 
     >>> from domainkit import NotFound
@@ -41,7 +43,7 @@ def openapi_responses(
         TypeError: something declared is neither a class of errors nor declares any.
     """
     reasons: dict[int, list[str]] = {}
-    headers: dict[int, dict[str, Any]] = {}
+    headers: dict[int, dict[str, object]] = {}
     if validation:
         reasons |= {400: ["The body can't be read."], INVALID: ["The request isn't valid."]}
     for error_type in (one for source in declared for one in _errors_of(source)):
@@ -64,7 +66,7 @@ def _described(error_type: type[BaseException], detail: str) -> str:
     return summary_of(error_type) or error_type.__name__ if detail == DEFAULT_HTTP_ERROR_DETAIL else detail
 
 
-def _response(status: int, reasons: Sequence[str], headers: Mapping[str, Any] | None) -> dict[str, Any]:
+def _response(status: int, reasons: Sequence[str], headers: Mapping[str, object] | None) -> Documented:
     made = {
         "description": ": ".join(part for part in (title_of(status), " ".join(reasons)) if part),
         "content": {PROBLEM_JSON: {"schema": _problem_schema()}},
@@ -72,7 +74,7 @@ def _response(status: int, reasons: Sequence[str], headers: Mapping[str, Any] | 
     return made if headers is None else {**made, "headers": headers}
 
 
-def _problem_schema() -> dict[str, Any]:
+def _problem_schema() -> dict[str, object]:
     return {
         "title": "Problem",
         "description": "A problem document (RFC 9457)",

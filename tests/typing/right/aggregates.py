@@ -1,10 +1,11 @@
 """Aggregates: typed ids, recorded events, and copies that keep their class."""
 
-from typing import assert_type
+from collections.abc import Iterable
+from typing import TypeVar, assert_type
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from domainkit import AggregateRoot, DomainEvent, Uuid
+from domainkit import AggregateRoot, DomainEvent, InmemoryCrudRepository, Uuid, ValueObject
 
 from board import Setting, Task, TaskCreated, TaskId, TaskRenamed, Title, UserId
 
@@ -31,3 +32,37 @@ def version_of(aggregate: AggregateRoot[TaskId]) -> int:
 
 
 assert_type(version_of(task), int)
+
+
+# a function of any aggregate takes each, whatever its ids are, and gives back the class that it got
+AnyRoot = TypeVar("AnyRoot", bound=AggregateRoot)
+
+
+def history(aggregates: Iterable[AggregateRoot]) -> list[str]:
+    return [f"{one.aggregate_id} {one.aggregate_version}" for one in aggregates]
+
+
+def published(aggregate: AnyRoot) -> AnyRoot:
+    return aggregate.clear_domain_events()
+
+
+history([task, setting])
+tasks: list[Task] = [task]
+history(tasks)
+assert_type(published(task), Task)
+of_any_class: AggregateRoot[ValueObject[object]] = task
+
+
+# an id may be any value object
+class Isbn(ValueObject[str]): ...
+
+
+@frozen
+class Book(AggregateRoot[Isbn]):
+    title: Title
+
+
+book = Book(Title("Emma"), aggregate_id=Isbn("978-0"))
+assert_type(book.aggregate_id, Isbn)
+books = InmemoryCrudRepository[Book, Isbn]()
+assert_type(books.retrieve(book.aggregate_id).unwrap(), Book)

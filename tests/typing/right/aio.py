@@ -29,6 +29,7 @@ from domainkit import (
     NotifierExceptionMessage,
     NotifierMessage,
     caused,
+    fold,
     handling,
 )
 
@@ -81,6 +82,11 @@ async def use_repository(tasks: AsyncCrudRepository[Task, TaskId]) -> None:
 repository: AsyncCrudRepository[Task, TaskId] = AsyncInmemoryCrudRepository[Task, TaskId]()
 
 
+async def name_the_id() -> None:
+    found = await AsyncInmemoryCrudRepository[Task, TaskId]().retrieve(aggregate_id=task.aggregate_id)
+    assert_type(found, Result[Task, AggregateNotFoundError])
+
+
 async def use_buses(events: AsyncDomainEventBus, commands: AsyncCommandBus) -> None:
     assert_type(await events.publish(event), Result[None, BusCannotPublish])
     assert_type(await events.publish([event]), Result[None, BusCannotPublish])
@@ -106,6 +112,7 @@ class Permissions:
 async def use_mediator() -> None:
     mediator = AsyncMediator(CreateTask.handled_by(create_task), CloseTask.handled_by(close_later))
     assert_type(await mediator.send(command), Result[TaskId, DuplicateTask | CommandNotHandled])
+    assert_type(fold(await mediator.send(command), str, str), str)
     checked = mediator.checked_by(Permissions().check)
     assert_type(checked, AsyncMediator[NoPermission])
     assert_type(await checked.send(command), Result[TaskId, DuplicateTask | CommandNotHandled | NoPermission])

@@ -32,6 +32,7 @@ from domainkit import (
     Repository,
     UnknownError,
     Uuid,
+    fold,
 )
 
 from board import (
@@ -70,6 +71,22 @@ port: CrudRepository[Task, TaskId] = InmemoryCrudRepository[Task, TaskId](reposi
 marker: Repository = port
 
 
+# the id class of a repository is the one of its aggregates, by position or by name
+assert_type(
+    InmemoryCrudRepository[Task, TaskId]().remove(aggregate_id=TaskId.v4()), Result[None, AggregateNotFoundError]
+)
+assert_type(InmemoryCrudRepository[Task, TaskId]().save(aggregate=task), Result[Task, AggregateAlreadyExistError])
+
+
+class Tasks(InmemoryCrudRepository[Task, TaskId]):
+    def retrieve(self, aggregate_id: TaskId) -> Result[Task, AggregateNotFoundError]:
+        return super().retrieve(aggregate_id)
+
+
+named: CrudRepository[Task, TaskId] = Tasks()
+inferred: CrudRepository[Task, TaskId] = InmemoryCrudRepository()
+
+
 class TaskArchive(Repository):
     def latest(self) -> Task:
         return task
@@ -100,7 +117,7 @@ def use_event_bus(port: DomainEventBus) -> None:
 use_event_bus(bus)
 
 commands = InmemoryCommandBus(CreateTask.handled_by(create_task))
-assert_type(commands.dispatched, tuple[Command[Any, Any], ...])
+assert_type(commands.dispatched, tuple[Command[object, object], ...])
 assert_type(commands.with_meta({}), InmemoryCommandBus)
 
 
@@ -113,14 +130,20 @@ def use_command_bus(port: CommandBus) -> None:
 use_command_bus(commands)
 
 
+# who implements a port names the parameters
 class Kafka(DomainEventBus):
-    def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
+    def publish(self, what_happened: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         return Success(None)
 
-    def with_meta(self, meta: Mapping[str, JsonValue]) -> "Kafka":
+    def with_meta(self, more: Mapping[str, JsonValue]) -> "Kafka":
         return Kafka()
 
     def close(self) -> None: ...
+
+
+class Chat(Notifier):
+    def publish(self, news: NotifierMessage) -> None: ...
+    def publish_exception(self, bug: NotifierExceptionMessage) -> None: ...
 
 
 def close_task(command: CloseTask) -> Result[None, DomainError]:
@@ -131,6 +154,24 @@ mediator = Mediator(CreateTask.handled_by(create_task), CloseTask.handled_by(clo
 assert_type(mediator.send(CreateTask(Title("Buy milk"))), Result[TaskId, DuplicateTask | CommandNotHandled])
 assert_type(mediator.send(CloseTask(TaskId.v4())), Result[None, DomainError | CommandNotHandled])
 unhandled: DomainError = CommandNotHandled()
+
+# what a sent command answers needs no variable
+new_id: str = fold(mediator.send(CreateTask(Title("Buy milk"))), str, str)
+assert_type(mediator.send(CreateTask(Title("Buy milk"))).value_or(None), TaskId | None)
+
+
+# a function of any command takes each
+def audited(command: Command[object, object]) -> str:
+    return str(command.header.id)
+
+
+def retriable(command: Command[object, DomainError]) -> bool:
+    return command.info().version == 1
+
+
+audited(CreateTask(Title("Buy milk")))
+retriable(CloseTask(TaskId.v4()))
+every: list[Command[object, object]] = [CreateTask(Title("Buy milk")), CloseTask(TaskId.v4())]
 
 
 def allow(command: Command[Any, Any]) -> Result[None, NoPermission]:

@@ -44,6 +44,7 @@ unit_of_work = UnitOfWork(make_engine("sqlite://"), outbox=outbox)
 tasks = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work)
 task = Task.create(Title("Buy milk"))
 
+assert_type(SqlCrudRepository(Task, table, unit_of_work), SqlCrudRepository[Task, TaskId])  # its own class of ids
 port: CrudRepository[Task, TaskId] = tasks
 assert_type(tasks.save(task), Result[Task, AggregateAlreadyExistError])
 assert_type(tasks.retrieve(task.aggregate_id), Result[Task, AggregateNotFoundError])

@@ -1,6 +1,6 @@
 """Use cases: calling one adds UnknownError to its errors, and its parameters are checked."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, assert_type
 
 from attrs import frozen
@@ -83,3 +83,13 @@ async def use_async() -> None:
     assert_type(await AsyncTaskCreator()(Title("Buy milk")), Result[Task, DuplicateTask | UnknownError])
     assert_type(await AsyncTaskCreator().execute(Title("Buy milk")), Result[Task, DuplicateTask])
     assert_type(await use_case(notify_owner)(Task.create(Title("a"))), Result[UserId, NoPermission | UnknownError])
+
+
+# a function of any use case takes each
+def run_all(steps: Iterable[UseCase[[Title, UserId], object, DomainError]]) -> None:
+    for step in steps:
+        assert_type(step(Title("Buy milk"), UserId.v4()), Result[object, DomainError | UnknownError])
+
+
+def use_any(creator: TaskCreator) -> None:
+    run_all([creator])

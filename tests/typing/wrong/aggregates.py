@@ -1,9 +1,21 @@
 """What a type checker must refuse around aggregates: each line marked `# wrong`, and no other."""
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 from attrs import evolve
 from board import CreateTask, Setting, Task, TaskId, TaskRenamed, Title, UserId
 
-from domainkit import AggregateRoot, Uuid
+from domainkit import AggregateRoot, Uuid, ValueObject
+
+AnyRoot = TypeVar("AnyRoot", bound=AggregateRoot)
+
+
+def history(aggregates: Iterable[AggregateRoot]) -> None: ...
+def published(aggregate: AnyRoot) -> AnyRoot:
+    return aggregate
+
+
 
 task = Task.create(Title("Buy milk"))
 
@@ -28,3 +40,10 @@ evolve(task, aggregate_id=UserId.v4())  # wrong for mypy: another class of id
 evolve(task, text="Buy bread")  # wrong for mypy: there is no such field
 of_user: AggregateRoot[UserId] = task  # wrong: its ids are TaskIds
 numbered: AggregateRoot[int]  # wrong: an int is no id
+history([task.title])  # wrong: a value object is no aggregate
+history(task)  # wrong: several, not one
+published(task.aggregate_id)  # wrong: an id is no aggregate
+same: Setting = published(task)  # wrong: it is a Task
+by_text: AggregateRoot[Title] = task  # wrong: its ids are no titles
+exact: AggregateRoot[TaskId] = Setting("colour")  # wrong: its id may be any Uuid
+number: ValueObject[int] = task.aggregate_id  # wrong: an id wraps a UUID

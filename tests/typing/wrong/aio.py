@@ -58,6 +58,8 @@ async def use_repository(tasks: AsyncCrudRepository[Task, TaskId]) -> None:
     await tasks.save(task.title)  # wrong: a value object is no aggregate
     tasks.retrieve(task.aggregate_id).unwrap()  # wrong: it is not awaited
     found: Task = await tasks.retrieve(task.aggregate_id)  # wrong: it is a Result
+    await AsyncInmemoryCrudRepository[Task]().retrieve(UserId.v4())  # wrong: the ids of tasks are TaskIds
+    await AsyncInmemoryCrudRepository[Task, UserId]().remove(UserId.v4())  # wrong: another class of ids than that of tasks
 
 
 async def use_buses(events: AsyncDomainEventBus, commands: AsyncCommandBus) -> None:

@@ -26,6 +26,7 @@ from domainkit import (
     CommandBus,
     CommandNotHandled,
     CrudRepository,
+    DomainError,
     DomainEvent,
     DomainEventBus,
     InmemoryCommandBus,
@@ -36,6 +37,7 @@ from domainkit import (
     NotifierExceptionMessage,
     NotifierMessage,
     Uuid,
+    fold,
 )
 
 task = Task.create(Title("Buy milk"))
@@ -53,6 +55,7 @@ def use_repository(tasks: CrudRepository[Task, TaskId]) -> None:
     missing: Result[Task, AggregateAlreadyExistError] = tasks.retrieve(task.aggregate_id)  # wrong: another error
     stored: Result[Task, AggregateNotFoundError] = tasks.update(task)  # wrong: a conflict of versions too
     every: Result[list[Task], AggregateNotFoundError] = tasks.retrieve_all()  # wrong: a tuple
+    tasks.retrieve(aggregate_id=task.aggregate_id)  # wrong: an implementer may call it something else
     tasks.delete(task.aggregate_id)  # wrong: there is no such method
 
 
@@ -63,6 +66,9 @@ class Numbers(CrudRepository[Task, int]): ...  # wrong: an int is no id
 TaskRepository()  # wrong: its methods are missing
 settings: CrudRepository[Setting] = InmemoryCrudRepository[Task, TaskId]()  # wrong: another class of aggregates
 InmemoryCrudRepository[Task, TaskId]("tasks")  # wrong: options are keyword-only
+InmemoryCrudRepository[Task]().retrieve(Uuid.v4())  # wrong: the ids of tasks are TaskIds
+InmemoryCrudRepository[Task, UserId]().retrieve(UserId.v4())  # wrong: another class of ids than that of tasks
+InmemoryCrudRepository[Task, UserId]().remove(UserId.v4())  # wrong: another class of ids than that of tasks
 
 
 def greet(event: TaskCreated) -> None: ...
@@ -77,8 +83,17 @@ InmemoryDomainEventBus(handler)  # wrong: a handler is no subscriber
 InmemoryDomainEventBus(greet)  # wrong: a bare function is no subscriber
 InmemoryCommandBus(subscriber)  # wrong: a subscriber is no handler
 
+
+
+def retriable(command: Command[object, DomainError]) -> None: ...
+
+
 mediator = Mediator(handler)
 mediator.send(TaskCreated(task.aggregate_id, task.title))  # wrong: an event is no command
+number: int = fold(mediator.send(CreateTask(task.title)), str, str)  # wrong: it is a str
+fold(mediator.send(CreateTask(task.title)), len, str)  # wrong: an id has no length
+retriable(TaskRenamed(task.aggregate_id))  # wrong: an event is no command
+retriable(CreateTask)  # wrong: a class is no command
 answer: Result[TaskId, DuplicateTask] = mediator.send(CreateTask(task.title))  # wrong: CommandNotHandled is not handled
 user: Result[UserId, DuplicateTask | CommandNotHandled] = mediator.send(CreateTask(task.title))  # wrong: it is a TaskId
 mediator.send(CloseTask(task.aggregate_id)).unwrap().title  # wrong: it is None

@@ -40,6 +40,10 @@ class TitleMapper(RowMapper[Task]):
 
 
 SqlCrudRepository[Task, TaskId](Title, table, unit_of_work)  # wrong: a value object is no aggregate
+SqlCrudRepository[Task, UserId](Task, table, unit_of_work)  # wrong: another class of ids than that of tasks
+SqlCrudRepository[Task](Task, table, unit_of_work)  # wrong: the ids of tasks are TaskIds
+SqlCrudRepository(Task, table, unit_of_work).remove(UserId.v4())  # wrong: the ids of tasks are TaskIds
+AsyncSqlCrudRepository[Task, UserId](Task, table, async_unit)  # wrong: another class of ids than that of tasks
 SqlCrudRepository[Task, TaskId](Task, "tasks", unit_of_work)  # wrong: a name is no table
 SqlCrudRepository[Task, TaskId](Task, table, async_unit)  # wrong: an async unit of work
 AsyncSqlCrudRepository[Task, TaskId](Task, table, unit_of_work)  # wrong: a sync unit of work

@@ -1,0 +1,43 @@
+"""The Starlette adapter: the value of what a mediator answers, the response for it, and what an app is given."""
+
+from typing import Any, assert_type
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+
+from domainkit import AsyncMediator, HttpError, Mediator, NotFound
+from domainkit.adapters.starlette import (
+    FailureError,
+    ProblemResponse,
+    declared_errors,
+    exception_handlers,
+    openapi_responses,
+    problem_response,
+    response_of,
+    value_of,
+)
+from domainkit.http import ErrorMap
+
+from board import CreateTask, NoPermission, TaskId, Title, create_task, open_task
+
+mediator = Mediator(CreateTask.handled_by(create_task))
+later = AsyncMediator(CreateTask.handled_by(create_task))
+command = CreateTask(Title("Buy milk"))
+forbidden: ErrorMap = {NoPermission: HttpError(status_code=403)}
+
+# a sent command, without a variable between
+created: TaskId = value_of(mediator.send(command))
+assert_type(value_of(mediator.send(CreateTask(Title("Buy milk")))), TaskId)
+assert_type(value_of(open_task(Title("Buy milk")), error_map=forbidden).title, Title)
+assert_type(response_of(mediator.send(command), lambda found: JSONResponse(str(found))), Response)
+
+
+async def endpoint() -> TaskId:
+    return value_of(await later.send(CreateTask(Title("Buy milk"))))
+
+
+app = Starlette(exception_handlers=exception_handlers(error_map=forbidden))
+assert_type(problem_response(NotFound()), ProblemResponse)
+assert_type(openapi_responses(NotFound, CreateTask, validation=True), dict[int | str, dict[str, Any]])
+assert_type(declared_errors(CreateTask), tuple[type[BaseException], ...])
+assert_type(FailureError(NotFound()).error, BaseException)
