@@ -1,7 +1,6 @@
 """Value objects: one wrapped value with a name, rules of its own, and equality by content."""
 
 import os
-import re
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -15,6 +14,7 @@ from returns.result import Failure, Result, Success
 from domainkit._model.annotations import type_of
 from domainkit._model.constructors import HOOKS, set_init
 from domainkit._model.immutability import Frozen, freezing_init, holds_mapping, refuse_mutable
+from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import describe, exact_classes, fits
 from domainkit._model.validators import condition, flattened, named, predicate
 from domainkit._speedups.slots import COMPILED, Init, Slot, compiled_init, maker
@@ -174,7 +174,8 @@ def _refused_within(made: "ValueObject[T]", error: Exception, given: tuple[objec
 
 
 def _refused(cls: type["ValueObject[T]"], error: Exception, *values: object) -> DomainError:
-    return cls._invalid(f"{cls.__qualname__}: {_reason(error, *values)}")
+    reason = reason_of(error, *values) or f"a validator refused the value ({type(error).__qualname__})"
+    return cls._invalid(f"{cls.__qualname__}: {reason}")
 
 
 def _refuse_shape(cls: type["ValueObject[T]"]) -> None:
@@ -192,55 +193,6 @@ def _refuse_shape(cls: type["ValueObject[T]"]) -> None:
     found = [base.__dict__["value"] for base in cls.__mro__ if "value" in base.__dict__]
     if found[0] is not found[-1]:
         raise TypeError(f"{cls.__qualname__}.value: the name is taken by ValueObject; give the attribute another name")
-
-
-_LEAK = 6
-_LONGEST_REASON = 500
-_LONGEST_COMPARED = 65_536
-
-
-def _reason(error: Exception, *values: object) -> str:
-    """Return the text of a validator's error, unless it repeats a part of the value: that may be a secret."""
-    text = kind = type(error).__qualname__
-    try:
-        text = str(error.args[0]) if error.args else kind
-        for value in values:
-            text = _without_tail(text, value)
-        told = any(tells(text[: _LONGEST_REASON + _LEAK], value) for value in values)  # also where it would be cut
-    except Exception:  # a value that can't be written as text, such as an int of 5,000 digits
-        told = True
-    return f"a validator refused the value ({kind})" if told else text[:_LONGEST_REASON]
-
-
-def _without_tail(text: str, value: object) -> str:
-    """Return the text without the value at its end, where the validators of attrs put it."""
-    for tail in (f": {value}", f" ({value!r} doesn't)", f" (got {value!r})"):
-        text = text.removesuffix(tail)
-    return text
-
-
-def tells(text: str, value: object) -> bool:
-    """Tell whether the text repeats six characters of the value (or a shorter one), also escaped or in another case."""
-    text, secret = text.casefold(), str(value).casefold()
-    letters = _letters(secret)
-    return (
-        _repeats(text, secret)
-        or (isinstance(value, str) and _repeats(text, repr(value).casefold()))
-        or (len(letters) >= _LEAK and _repeats(_letters(text), letters))
-    )
-
-
-def _letters(text: str) -> str:
-    """Return the text without signs: digits may be grouped, and letters set apart."""
-    return re.sub(r"[\W_]+", "", text)
-
-
-def _repeats(text: str, secret: str) -> bool:
-    if len(secret) > _LONGEST_COMPARED:
-        return True
-    if len(secret) <= _LEAK:
-        return len(secret) > 1 and secret in text
-    return any(text[start : start + _LEAK] in secret for start in range(len(text) - _LEAK + 1))
 
 
 class FieldSerializer(property):

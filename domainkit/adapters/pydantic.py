@@ -25,13 +25,14 @@ except ImportError as _error:
     raise missing_extra(__name__, "pydantic") from _error
 
 from domainkit._model.annotations import parameters_of, type_of
+from domainkit._model.reasons import repeats
 from domainkit._model.type_checks import fits
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.nodes import MISSING, Node, Problems
 from domainkit.errors import DomainError
 from domainkit.formats._definitions import Definitions
 from domainkit.results import fold
-from domainkit.values import ValueObject, tells, unwrapped
+from domainkit.values import ValueObject, unwrapped
 
 _ROOT: Final = "#/"
 
@@ -119,7 +120,7 @@ def _read(cls: type[ValueObject[Any]], inner: Node, data: object) -> object:
 def _refuse(data: object, error: DomainError) -> NoReturn:
     """Raise the reason of a domain error; one of the user's own may hold the value, and then its name has to do."""
     message = (error.additional_info or {}).get("message")
-    told = not isinstance(message, str) or tells(message, data)
+    told = not isinstance(message, str) or repeats(message, data)
     raise _refusal(type(error).__name__ if told else str(message))
 
 

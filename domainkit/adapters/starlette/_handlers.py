@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from domainkit._model.reasons import repeats
 from domainkit.errors import DomainError, UnknownError
 from domainkit.http import (
     DEFAULT_HTTP_ERROR_MAP,
@@ -20,7 +21,6 @@ from domainkit.http import (
     title_of,
 )
 from domainkit.results import fold
-from domainkit.values import tells
 
 T = TypeVar("T")
 
@@ -234,5 +234,5 @@ def _expected(problem: Mapping[str, Any]) -> str:
     if isinstance(given, dict | list):
         told = code not in _ABOUT_THE_SHAPE and not code.endswith("_type")
     else:
-        told = code not in _ABOUT_THE_SHAPE and tells(message, given)
+        told = code not in _ABOUT_THE_SHAPE and repeats(message, given)
     return "a valid value" if told else message
