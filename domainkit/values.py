@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Generic, Self, TypeVar
 from uuid import UUID, SafeUUID
@@ -13,11 +12,15 @@ from returns.result import Failure, Result, Success
 
 from domainkit._model.annotations import type_of
 from domainkit._model.constructors import HOOKS, set_init
-from domainkit._model.immutability import Frozen, freezing_init, holds_mapping, refuse_mutable
+from domainkit._model.immutability import freezing_init, holds_mapping, refuse_mutable
 from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import describe, exact_classes, fits
 from domainkit._model.validators import condition, flattened, named, predicate
-from domainkit._speedups.slots import COMPILED, Init, Slot, compiled_init, maker
+from domainkit._model.wrapper import VALUE as VALUE
+from domainkit._model.wrapper import FieldSerializer as FieldSerializer
+from domainkit._model.wrapper import Wrapper
+from domainkit._model.wrapper import unwrapped as unwrapped
+from domainkit._speedups.slots import COMPILED, Init, compiled_init, maker
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
 
 T = TypeVar("T")
@@ -54,33 +57,21 @@ def _constructor(cls: type["ValueObject[T]"]) -> Init:
     plain = attribute.converter is None and attribute.default is attrs.NOTHING and not hooked
     if not plain and _misses_slots(cls):
         raise TypeError(f"{cls.__qualname__}.value: attrs can't set it in a class without slots; remove slots=False")
-    make = (
-        _plain_constructor(cls, hint, attribute)
-        if plain
-        else _wrapping_constructor(cls._generated_init, hint, attribute)
-    )
+    make = _plain_constructor(hint, attribute) if plain else _wrapping_constructor(cls._generated_init, hint, attribute)
     mapping = holds_mapping(hint)
     if mapping:
         make = freezing_init(make, ("value",))
     make.__qualname__ = f"{cls.__qualname__}.__init__"
-    return _compiled_constructor(cls, hint, attribute, make) if COMPILED and plain and not mapping else make
+    return _compiled_constructor(hint, attribute, make) if COMPILED and plain and not mapping else make
 
 
-def _compiled_constructor(
-    cls: type["ValueObject[T]"], hint: object, attribute: "attrs.Attribute[T]", make: Init
-) -> Init:
+def _compiled_constructor(hint: object, attribute: "attrs.Attribute[T]", make: Init) -> Init:
     """Return what does the same as `make`, in less time for a value that is in order."""
     exact, rules = exact_classes(hint), flattened(attribute.validator)
     rule = predicate(rules)
     if len(exact) != 1 or (rules and rule is None):
         return make
-    return compiled_init(next(iter(exact)), _slot(cls), rule, make)
-
-
-def _slot(cls: type["ValueObject[T]"]) -> Slot:
-    """Return the slot of ValueObject, which every subclass has: also before that class has its name here."""
-    slot: Slot = [base.__dict__["value"] for base in cls.__mro__ if "value" in base.__dict__][-1]
-    return slot
+    return compiled_init(next(iter(exact)), VALUE, rule, make)
 
 
 def _refuse_uncheckable(cls: type["ValueObject[T]"], hint: object) -> None:
@@ -99,12 +90,12 @@ def _misses_slots(cls: type["ValueObject[T]"]) -> bool:
     return own and "__slots__" not in cls.__dict__
 
 
-def _plain_constructor(cls: type["ValueObject[T]"], hint: object, attribute: "attrs.Attribute[T]") -> Init:
+def _plain_constructor(hint: object, attribute: "attrs.Attribute[T]") -> Init:
     """Return a constructor that is generated: it checks the type, sets the slot, and checks the rules in place."""
     exact = exact_classes(hint)
     names: dict[str, object] = {
         "exact": next(iter(exact)) if len(exact) == 1 else exact, "hint": hint, "fits": fits,
-        "wrong_type": _wrong_type, "set_value": _slot(cls).__set__, "validate": partial(_validate, attribute),
+        "wrong_type": _wrong_type, "set_value": VALUE.__set__, "validate": partial(_validate, attribute),
     }  # fmt: skip  # one table
     rules = flattened(attribute.validator)
     conditions = [condition(rule, "value", partial(named, names)) for rule in rules]
@@ -195,35 +186,8 @@ def _refuse_shape(cls: type["ValueObject[T]"]) -> None:
         raise TypeError(f"{cls.__qualname__}.value: the name is taken by ValueObject; give the attribute another name")
 
 
-class FieldSerializer(property):
-    """Says that the value object in the field `field_name` is unwrapped. Made by `ValueObject.serializer`.
-
-    Read on an instance, it is what the field's value object wraps. It is a property, since a pydantic model takes those
-    in its body, and would refuse or swallow another object that has no annotation.
-    """
-
-    field_name: str
-
-    def __init__(self, field_name: str) -> None:
-        super().__init__(lambda instance: unwrapped(getattr(instance, field_name)))
-        self.field_name = field_name
-
-
-def unwrapped(value: object) -> object:
-    """Return what value objects wrap, at every depth of tuples, frozensets and mappings; anything else as it is."""
-    if isinstance(value, ValueObject):
-        return unwrapped(value.value)
-    if isinstance(value, tuple):
-        return tuple(unwrapped(item) for item in value)
-    if isinstance(value, frozenset):
-        return frozenset(unwrapped(item) for item in value)
-    if isinstance(value, Mapping):
-        return {unwrapped(key): unwrapped(item) for key, item in value.items()}
-    return value
-
-
-@frozen
-class ValueObject(Frozen, Generic[T]):
+@frozen(order=False)  # as in Wrapper
+class ValueObject(Wrapper[T], Generic[T]):
     """A small value with a name and rules: a title, an amount, an e-mail address.
 
     It wraps one `value` of the type `T`; it is frozen, hashable, and equal to another of exactly its class with an
@@ -247,8 +211,6 @@ class ValueObject(Frozen, Generic[T]):
             not name None, or a validator refused it: the message gives the validator's reason, and never the value.
         DomainError: the one that a validator raised.
     """
-
-    value: T
 
     _generated_init: ClassVar[Init]
     """The constructor that attrs made for this class, or for the nearest one above it."""
@@ -323,10 +285,6 @@ class ValueObject(Frozen, Generic[T]):
         if "__init__" in cls.__dict__:
             cls._generated_init = cls.__dict__["__init__"]
         _install_constructor(cls)
-
-
-VALUE: Slot = ValueObject.__dict__["value"]
-"""The slot of a value object. Every subclass has this very one."""
 
 
 class Uuid(ValueObject[UUID]):

@@ -259,7 +259,7 @@ class TestConstructor:
     def test_an_object_of_another_class_is_left_alone(self, form: Form) -> None:
         """As with every method: the slot belongs to value objects."""
         init: Any = title(form).__init__
-        with pytest.raises(TypeError, match="descriptor 'value' for 'ValueObject' objects doesn't apply to a 'Point'"):
+        with pytest.raises(TypeError, match="descriptor 'value' for 'Wrapper' objects doesn't apply to a 'Point'"):
             init(object.__new__(Point), "ab")
 
     @both_forms
