@@ -22,11 +22,22 @@ from hypothesis import strategies as st
 from returns.result import Failure, Result, Success
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from domainkit import DomainError, FieldSerializer, InvalidUuid, InvalidValueObject, NotAllowed, Uuid, ValueObject, fold
+from domainkit import (
+    DomainError,
+    FieldSerializer,
+    InvalidUuid,
+    InvalidValueObject,
+    NotAllowed,
+    NotFound,
+    Uuid,
+    ValueObject,
+    fold,
+)
 from domainkit._model.mapping import FrozenMapping
 from domainkit.values import unwrapped
 
 T = TypeVar("T")
+X = TypeVar("X")
 D = DefaultedTypeVar("D", default=int)
 UUID_TEXT = "a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"
 
@@ -184,8 +195,34 @@ class Forbidden(ValueObject[str]):
 
     @value.validator
     def _check(self, _: object, value: str) -> None:
+        if value in ("rude", "not in here"):
+            raise ERROR
+
+
+@frozen
+class Named(ValueObject[str, NotAllowed]):
+    value: str = field()
+
+    @value.validator
+    def _check(self, _: object, value: str) -> None:
         if value == "rude":
             raise ERROR
+
+
+class BelowNamed(Named): ...
+
+
+@frozen
+class NamedTwice(ValueObject[str, NotFound | NotAllowed]):
+    value: str = field(validator=Named._check)
+
+
+@frozen
+class OfAnyError(ValueObject[str, X], Generic[X]):
+    value: str = field(validator=Named._check)
+
+
+class NamedBelow(OfAnyError[NotAllowed]): ...
 
 
 ERROR = NotAllowed(additional_info={"message": "not in here"})
@@ -207,6 +244,24 @@ class OrderId(Uuid):
     def _check(self, _: object, value: uuid.UUID) -> None:
         if value.version != 7:
             raise ValueError("of version 7, please")
+
+
+@frozen
+class ForbiddenId(Uuid):
+    value: uuid.UUID = field()
+
+    @value.validator
+    def _check(self, _: object, __: uuid.UUID) -> None:
+        raise ERROR
+
+
+@frozen
+class InvalidId(Uuid):
+    value: uuid.UUID = field()
+
+    @value.validator
+    def _check(self, _: object, __: uuid.UUID) -> None:
+        raise InvalidValueObject
 
 
 SAMPLES: list[ValueObject[Any]] = [
@@ -308,7 +363,7 @@ class TestValue:
         assert Stock({"a": {"b": 1}}) == stock
         assert [FrozenMapping] * 3 == [type(stock.value), type(stock.value["a"]), type(Shelf({"a": 1}).value)]
         assert "Shelf: Length of 'value' must be >= 1: 0" == refused(Shelf.parse({}))
-        assert "Stock wraps Mapping[str, Mapping[str, int]], not dict" == refused(Stock.parse({"a": {"b": "1"}}))
+        assert "Stock[0][0]: expected int, got str" == refused(Stock.parse({"a": {"b": "1"}}))
 
 
 WRONG: list[tuple[type[ValueObject[Any]], str, list[object]]] = [
@@ -349,7 +404,10 @@ class TestStrictness:
         None is refused unless the type names it; True is no number, and a datetime no date.
         """
         found = "None" if value is None else type(value).__qualname__
-        expected = f"{cls.__name__} wraps {name.replace('test_values.', __name__ + '.')}, not {found}"
+        if cls is Nested and isinstance(value, tuple):  # it is the item that is wrong
+            name, found = "Note", type(value[0]).__qualname__
+        subject = "Nested[0]" if name == "Note" else cls.__name__
+        expected = f"{subject}: expected {name.replace('test_values.', __name__ + '.')}, got {found}"
         assert expected == refused(cls.parse(value))
         with pytest.raises(InvalidValueObject) as caught:
             cls.from_value(value)
@@ -402,7 +460,7 @@ class TestRules:
         assert WorkEmail("a@b") == WorkEmail("A@B")
         assert "en" == SpokenLanguage().value
         assert "EvenAbove: an odd number" == refused(EvenAbove.parse(3))
-        assert "CheckedIntBox wraps int, not bytes" == refused(CheckedIntBox.parse(b"a"))
+        assert "CheckedIntBox: expected int, got bytes" == refused(CheckedIntBox.parse(b"a"))
         assert "CheckedBox: no bytes, please" == refused(CheckedBox.parse(b"a"))
 
     def test_a_field_of_its_own_replaces_that_of_the_base(self) -> None:
@@ -410,17 +468,39 @@ class TestRules:
         assert "A" == UpperTitle("A").value
 
     def test_domain_error_of_a_validator(self) -> None:
-        """A DomainError that a validator raises is let through unchanged: the very object."""
+        """A DomainError that a validator raises is let through unchanged by the constructor: the very object."""
         with pytest.raises(NotAllowed) as caught:
             Forbidden("rude")
         assert ERROR is caught.value
-        assert ERROR is fold(Forbidden.parse("rude"), lambda _: None, lambda error: error)
-        assert None is ERROR.__traceback__
+
+    def test_named_error(self) -> None:
+        """One that the class names for E is in the Failure as it is."""
+        for cls in (Named, BelowNamed, NamedTwice, NamedBelow):
+            assert ERROR is cls.parse("rude").failure()
+            assert None is ERROR.__traceback__
+        assert Failure(InvalidValueObject(additional_info={"message": "Named: expected str, got int"})) == Named.parse(
+            5
+        )
+
+    def test_unnamed_error(self) -> None:
+        """One that it doesn't name is the cause of an InvalidValueObject, which has its reason."""
+        refusal = Forbidden.parse("rude").failure()
+        assert "Forbidden: not in here" == (refusal.additional_info or {})["message"]
+        assert ERROR is refusal.__cause__
+        assert None is refusal.__traceback__
+        assert InvalidValueObject is type(refusal)
+        assert "Forbidden: a validator refused the value (NotAllowed)" == refused(Forbidden.parse("not in here"))
+
+    def test_unnamed_error_of_an_id(self) -> None:
+        """An id becomes an InvalidUuid, whatever its validator raises."""
+        refusals = [cls.parse(uuid.UUID(UUID_TEXT)).failure() for cls in (ForbiddenId, InvalidId)]
+        assert [InvalidUuid, InvalidUuid] == [type(refusal) for refusal in refusals]
+        assert [NotAllowed, InvalidValueObject] == [type(refusal.__cause__) for refusal in refusals]
 
     def test_domain_error_of_a_converter(self) -> None:
         """So is one that a converter raises."""
         closed = checked_by(None, raising(ERROR))
-        assert ERROR is fold(closed.parse("any"), lambda _: None, lambda error: error)
+        assert ERROR is closed.parse("any").failure().__cause__
 
     def test_only_exceptions_are_refusals(self) -> None:
         """An interrupt in a validator is no refusal: it passes through."""
@@ -430,20 +510,20 @@ class TestRules:
     def test_converter(self) -> None:
         """A converter runs first; what it gives is looked at, and what it can't take is refused by type."""
         assert "ada@example.org" == Email("Ada@Example.org").value
-        assert "Email wraps str, not None" == refused(Email.parse(None))
+        assert "Email: expected str, got None" == refused(Email.parse(None))
 
         @frozen
         class Count(ValueObject[int]):
             value: int = field(converter=int, validator=lt(10))
 
         assert 5 == Count.from_value("5").value  # type: ignore[arg-type]  # the converter takes it, type checkers can't know
-        assert "TestRules.test_converter.<locals>.Count wraps int, not str" == refused(Count.parse("five"))
+        assert "TestRules.test_converter.<locals>.Count: expected int, got str" == refused(Count.parse("five"))
         assert "TestRules.test_converter.<locals>.Count: 'value' must be < 10" == refused(Count.parse("50"))
 
     def test_converter_of_the_wrong_kind(self) -> None:
         """What a converter makes of the value must be of the wrapped type."""
-        assert "Code wraps str, not bytes" == refused(checked_by(None, str.encode).parse("any"))
-        assert "Code wraps str, not bytes" == refused(checked_by(matches_re("a"), str.encode).parse("any"))
+        assert "Code: expected str, got bytes" == refused(checked_by(None, str.encode).parse("any"))
+        assert "Code: expected str, got bytes" == refused(checked_by(matches_re("a"), str.encode).parse("any"))
 
     def test_defaults(self) -> None:
         """A default or a factory stands in for a missing value; a factory that fails is a refusal."""
@@ -525,7 +605,7 @@ class TestShape:
 
         class Named(ValueObject[SupportsInt]): ...
 
-        assert "wraps SupportsInt, not str" in refused(Named.parse("5"))
+        assert ": expected SupportsInt, got str" in refused(Named.parse("5"))
         assert 5 == Named(5).value
 
     def test_local_class(self) -> None:
@@ -536,7 +616,7 @@ class TestShape:
             value: "str" = field(validator=min_len(2))
 
         assert "ab" == Local("ab").value
-        assert refused(Local.parse(1)).endswith("Local wraps str, not int")
+        assert refused(Local.parse(1)).endswith("Local: expected str, got int")
 
     def test_final(self) -> None:
         """A field may be called Final, though every field is."""
@@ -546,11 +626,11 @@ class TestShape:
             value: Final[str] = field(validator=min_len(2))
 
         assert "ab" == Last("ab").value
-        assert refused(Last.parse(5)).endswith("Last wraps str, not int")
+        assert refused(Last.parse(5)).endswith("Last: expected str, got int")
 
     def test_type_defined_further_down(self) -> None:
         """A type that is defined after the class is found at the first instance."""
-        assert "LateText wraps str, not int" == refused(postponed.LateText.parse(5))
+        assert "LateText: expected str, got int" == refused(postponed.LateText.parse(5))
         assert "abc" == postponed.LateText("abc").value
 
     def test_unknown_type(self) -> None:
@@ -566,9 +646,9 @@ class TestShape:
     def test_generic(self) -> None:
         """A generic value object takes anything but None; with an argument, or a default, it is strict."""
         assert ["abc", 5] == [Box("abc").value, Box[int](5).value]
-        assert "IntBox wraps int, not str" == refused(IntBox.parse("5"))
+        assert "IntBox: expected int, got str" == refused(IntBox.parse("5"))
         assert Box[int](5) == Box(5) != IntBox(5)
-        assert "Anything wraps ~T, not None" == refused(Anything.parse(None))
+        assert "Anything: expected ~T, got None" == refused(Anything.parse(None))
 
 
 # Letters and signs that no message of this library or of attrs has six of in a row.
@@ -667,7 +747,7 @@ class TestSecrets:
 
     def test_wrong_type(self) -> None:
         """A refusal for the type names the type alone."""
-        assert "Quantity wraps int, not str" == refused(Quantity.parse("canary-hunter2"))
+        assert "Quantity: expected int, got str" == refused(Quantity.parse("canary-hunter2"))
 
     def test_what_cannot_be_compared(self) -> None:
         """A value too long to be compared with the text, an error without a text, one whose text fails: no detail."""
@@ -711,7 +791,7 @@ class TestUuid:
     )  # fmt: skip  # one table
     def test_other_texts(self, text: str) -> None:
         """Braces, `urn:uuid:`, blanks, signs, other digits than those of ASCII, misplaced hyphens: no id."""
-        message = f"TaskId wraps a UUID, such as {UUID_TEXT}"
+        message = f"TaskId: expected a UUID, such as {UUID_TEXT}"
         assert message == refused(TaskId.parse(text))
         for make in (TaskId.from_str, TaskId.from_value):
             with pytest.raises(InvalidUuid) as caught:
@@ -731,7 +811,7 @@ class TestUuid:
     def test_other_types(self, value: Any) -> None:
         """What is neither a text nor a UUID is no id."""
         found = "None" if value is None else type(value).__qualname__
-        assert f"TaskId wraps UUID, not {found}" == refused(TaskId.parse(value))
+        assert f"TaskId: expected UUID, got {found}" == refused(TaskId.parse(value))
         for make in (TaskId, TaskId.from_value, TaskId.from_uuid, TaskId.from_str):
             with pytest.raises(InvalidUuid):
                 make(value)
@@ -739,7 +819,7 @@ class TestUuid:
     def test_the_constructor_takes_no_text(self) -> None:
         """The constructor is for a UUID; a text goes through `from_str` or `parse`."""
         make: Any = TaskId
-        with pytest.raises(InvalidUuid, match="TaskId wraps UUID, not str"):
+        with pytest.raises(InvalidUuid, match="TaskId: expected UUID, got str"):
             make(UUID_TEXT)
 
     def test_an_id_is_no_id_of_another_class(self) -> None:
@@ -748,7 +828,7 @@ class TestUuid:
         ids: list[object] = [Uuid(number), TaskId(number), UserId(number), number, UUID_TEXT]
         assert [] == [pair for pair in itertools.combinations(ids, 2) if pair[0] == pair[1]]
         assert 5 == len(set(ids))
-        assert "UserId wraps UUID, not TaskId" == refused(UserId.parse(TaskId(number)))
+        assert "UserId: expected UUID, got TaskId" == refused(UserId.parse(TaskId(number)))
 
     @given(number=st.uuids())
     def test_interoperation(self, number: uuid.UUID) -> None:

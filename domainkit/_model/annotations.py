@@ -2,7 +2,7 @@
 
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, SimpleNamespace, UnionType
 from typing import Annotated, Any, ClassVar, Final, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
@@ -73,6 +73,12 @@ def _names_in(owner: type) -> dict[str, object]:
     }
     parameters = {parameter.__name__: parameter for parameter in getattr(owner, "__type_params__", ())}  # PEP 695
     return {**parameters, **nested, owner.__name__: owner}
+
+
+def resolve_annotations(init: Callable[..., None], name: str, hint: object) -> None:
+    """Put the type of a parameter into the annotations of a constructor, where a name waits to be looked up."""
+    if _is_open(init.__annotations__.get(name)):
+        init.__annotations__[name] = hint
 
 
 def _unresolved(owner: type, name: str, hint: object, why: str = "") -> UnresolvedAnnotationError:

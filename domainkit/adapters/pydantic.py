@@ -37,7 +37,9 @@ from domainkit.values import ValueObject, unwrapped
 _ROOT: Final = "#/"
 
 
-def value_object_schema(cls: type[ValueObject[Any]], source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+def value_object_schema(
+    cls: type[ValueObject[Any, object]], source: object, handler: GetCoreSchemaHandler
+) -> CoreSchema:
     """Return how pydantic validates, dumps and describes a value object of `cls`.
 
     Args:
@@ -96,18 +98,20 @@ def _dumped(inner: Node, made: ValueObject[Any], info: SerializationInfo) -> obj
     return msgspec.to_builtins(wire)
 
 
-def _validated(cls: type[ValueObject[Any]], hint: object, inner: Node, data: object) -> ValueObject[Any]:
+def _validated(
+    cls: type[ValueObject[Any, object]], hint: object, inner: Node, data: object
+) -> ValueObject[Any, object]:
     if type(data) is cls:
         return data
     value = data if fits(data, hint) else _read(cls, inner, data)
     return fold(cls.parse(value), _same, partial(_refuse, data))
 
 
-def _same(made: ValueObject[Any]) -> ValueObject[Any]:
+def _same(made: ValueObject[Any, object]) -> ValueObject[Any, object]:
     return made
 
 
-def _read(cls: type[ValueObject[Any]], inner: Node, data: object) -> object:
+def _read(cls: type[ValueObject[Any, object]], inner: Node, data: object) -> object:
     """Return the value that `data` is the JSON form of."""
     problems = Problems()
     value: object = inner.read(data, "$", problems)

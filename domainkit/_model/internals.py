@@ -1,0 +1,53 @@
+"""What this package knows of attrs beyond its documentation: all of it in one place, with the versions that have it.
+
+Each was seen in attrs 24.3 to 26.1.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeGuard
+
+import attrs
+
+FIELD: Final[type] = type(attrs.field())
+"""The class of what `attrs.field()` returns, before a decorator has made a field of it."""
+
+FROZEN_SETATTR: Final[object] = type(attrs.validators.ge(0)).__setattr__
+"""What attrs gives to every frozen class: taken from one of its own, since to make a class takes a while."""
+
+CACHED_HASH: Final = "_attrs_cached_hash"
+"""Where an object keeps its hash with `cache_hash=True`: None until it is asked for. A constructor has to set it."""
+
+AND: Final[Any] = type(attrs.validators.and_())
+NUMBER: Final[type] = type(attrs.validators.ge(0))
+MIN_LENGTH: Final[type] = type(attrs.validators.min_len(0))
+MAX_LENGTH: Final[type] = type(attrs.validators.max_len(0))
+PATTERN: Final[Any] = type(attrs.validators.matches_re(""))
+"""The classes of validators; attrs has no types for what they hold, which validators.py reads."""
+
+
+def is_decorated(cls: type) -> bool:
+    """Check if a decorator of attrs has seen just this class, and not only one above it."""
+    return "__attrs_attrs__" in cls.__dict__
+
+
+class Factory(Protocol):
+    """What an `attrs.Factory` has."""
+
+    factory: Callable[..., object]
+    takes_self: bool
+
+
+def is_factory(default: object) -> TypeGuard[Factory]:
+    """Check if a field's default is an `attrs.Factory`: a class, though its stubs say that it is a function."""
+    return isinstance(default, type(attrs.Factory(tuple)))
+
+
+def is_written_by_attrs(cls: type, name: str) -> bool:
+    """Check if attrs wrote the method `name` of just this class."""
+    method: Any = cls.__dict__.get(name)  # Any: a body may have anything by that name
+    return getattr(method, "__module__", None) == "attr._make"
+
+
+def caches_hash(cls: type) -> bool:
+    """Check if the objects of a class keep their hash, so that who makes one has to set CACHED_HASH."""
+    return CACHED_HASH in getattr(getattr(cls.__hash__, "__code__", None), "co_names", ())
