@@ -2,8 +2,9 @@
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Generic, Never, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, Self, get_args, get_origin
 from uuid import UUID, SafeUUID
 
 import attrs
@@ -14,7 +15,7 @@ from typing_extensions import TypeVar
 from domainkit._model.annotations import parameters_of, type_arguments, type_of
 from domainkit._model.constructors import HOOKS, checking, freezing
 from domainkit._model.immutability import install
-from domainkit._model.internals import caches_hash
+from domainkit._model.internals import alias_class, caches_hash
 from domainkit._model.mutable_types import holds_mapping, refuse_mutable
 from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import describe, exact_classes, members, misfit
@@ -29,6 +30,7 @@ from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
 T_co = TypeVar("T_co", covariant=True)
 E_co = TypeVar("E_co", covariant=True, default=Never)
 E = TypeVar("E")
+V = TypeVar("V", bound="ValueObject[object, object]")
 InvalidT = TypeVar("InvalidT", bound=InvalidValueObject)
 
 _make_uuid = maker(UUID, "int", "is_safe")  # of a number that is known to be one: it is not looked at
@@ -106,6 +108,17 @@ def _refuse_shape(cls: type["ValueObject[object, object]"]) -> None:
         raise TypeError(f"{cls.__qualname__}.value: the name is taken by ValueObject; give the attribute another name")
 
 
+_CheckedAlias = alias_class(
+    "_CheckedAlias",
+    {
+        "__call__": lambda self, *args, **kwargs: _checked(self, self.__origin__, *args, **kwargs),
+        "from_value": lambda self, raw: _checked(self, self.__origin__.from_value, raw),
+        "parse": lambda self, raw: _parsed(self.__origin__, partial(_checked, self, self.__origin__._build), raw),
+    },
+)
+"""A generic value object with its arguments, such as `NonEmpty[Colour]`: what is made of it is checked with them."""
+
+
 @frozen(order=False)  # as in Wrapper
 class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
     """A small value with a name and rules: a title, an amount, an e-mail address.
@@ -165,13 +178,7 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
         A DomainError of E that a validator raises is in the Failure as it is; another one is the `__cause__` of an
         InvalidValueObject.
         """
-        try:
-            return Success(cls._build(raw))
-        except DomainError as error:
-            error.__traceback__ = None
-            return Failure(
-                error if isinstance(error, _named_errors(cls)) else _as_invalid(cls, InvalidValueObject, error, raw)
-            )
+        return _parsed(cls, cls._build, raw)
 
     @staticmethod
     def serializer(field_name: str) -> FieldSerializer:
@@ -199,6 +206,12 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
 
         return value_object_schema(cls, source, handler)
 
+    if not TYPE_CHECKING:  # type checkers know what a generic class does
+
+        def __class_getitem__(cls, arguments: object) -> object:
+            alias = super().__class_getitem__(arguments)
+            return _CheckedAlias(alias.__origin__, alias.__args__)
+
     @classmethod
     def _build(cls, raw: object) -> Self:
         return cls(raw)  # type: ignore[arg-type]  # the constructor looks at its type
@@ -211,6 +224,12 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
     def _misfit(cls, value: object, hint: object) -> InvalidValueObject | None:
         text = misfit(value, hint, cls.__qualname__)
         return None if text is None else cls._invalid(text)
+
+    @classmethod
+    def _require(cls, value: object, hint: object) -> None:
+        problem = cls._misfit(value, hint)
+        if problem is not None:
+            raise problem
 
     def _refusal(self, error: Exception, given: tuple[object, ...], hint: object) -> DomainError:
         """Return the error for what a converter, validator or hook raised: it may have met a value of a wrong type."""
@@ -227,6 +246,18 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
             cls._generated_init = cls.__dict__["__init__"]
         choose = partial(_constructor, cls)
         install(cls, cls._generated_init, choose, at_last=choose)
+
+
+def _parsed(
+    cls: type[ValueObject[object, E]], make: Callable[[object], V], raw: object
+) -> Result[V, InvalidValueObject | E]:
+    try:
+        return Success(make(raw))
+    except DomainError as error:
+        error.__traceback__ = None
+        return Failure(
+            error if isinstance(error, _named_errors(cls)) else _as_invalid(cls, InvalidValueObject, error, raw)
+        )
 
 
 def _named_errors(cls: type[ValueObject[object, E]]) -> tuple[type[E], ...]:
@@ -247,6 +278,19 @@ def _as_invalid(cls: type, refusal: type[InvalidT], error: DomainError, raw: obj
 def _told(cls: type, error: Exception, *values: object) -> str:
     reason = reason_of(error, *values) or f"a validator refused the value ({type(error).__qualname__})"
     return f"{cls.__qualname__}: {reason}"
+
+
+def _checked(alias: object, make: Callable[..., V], *args: object, **kwargs: object) -> V:
+    """Return what `make` returns, a value object, if it wraps what the arguments of its generic class ask for."""
+    cls: type[ValueObject[object, object]] = get_origin(alias)  # type: ignore[assignment]  # the class that was given arguments
+    hint = type_of(cls, "value", dict(zip(parameters_of(cls), get_args(alias), strict=False)))
+    given = (*args, *kwargs.values())
+    if given and _is_set_as_given(cls, attrs.fields(cls).value):
+        cls._require(given[0], hint)
+        return make(*args, **kwargs)
+    made = make(*args, **kwargs)
+    cls._require(made.value, hint)
+    return made
 
 
 class Uuid(ValueObject[UUID]):

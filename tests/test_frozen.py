@@ -22,7 +22,7 @@ from attrs import define, field, frozen
 from typing_extensions import TypeAliasType
 
 from domainkit import AggregateRoot, Command, DomainError, DomainEvent, Message, Uuid, ValueObject
-from domainkit._model.immutability import copy_with, refuse_mutable, require_decorated
+from domainkit._model.immutability import refuse_mutable, require_decorated
 from domainkit._model.mapping import FrozenMapping
 
 T = TypeVar("T")
@@ -595,23 +595,3 @@ def copy_through_state(message: T) -> T:
     made = object.__new__(type(message))
     made.__setstate__(message.__getstate__())  # type: ignore[attr-defined]  # attrs or the library gives them
     return made
-
-
-@frozen
-class Point(DomainEvent):
-    x: int
-    y: int = field(default=0, validator=attrs.validators.ge(0))
-
-
-class TestCopyWith:
-    def test_changes(self) -> None:
-        """Some fields are changed in a copy, and the constructor doesn't run."""
-        point = Point(1, 2)
-        assert attrs.evolve(point, x=3) == copy_with(point, x=3)
-        assert -1 == copy_with(point, y=-1).y
-        assert (1, 2) == (point.x, point.y)
-
-    def test_pickle(self) -> None:
-        """A copy is as whole as its original."""
-        point = copy_with(Point(1), y=5)
-        assert point == pickle.loads(pickle.dumps(point))

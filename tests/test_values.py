@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final, Generic, Literal, Protocol, SupportsInt, TypeVar
+from types import new_class
+from typing import Any, Final, Generic, Literal, Protocol, SupportsInt, TypeVar, get_args, get_origin
 
 import attrs
 import postponed
@@ -38,13 +39,24 @@ from domainkit.values import unwrapped
 
 T = TypeVar("T")
 X = TypeVar("X")
+K = TypeVar("K")
 D = DefaultedTypeVar("D", default=int)
 UUID_TEXT = "a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"
+
+
+def of(generic: Any, *arguments: Any) -> Any:
+    """Return `generic[arguments]`, made at run time, where type checkers don't look."""
+    return generic[arguments if len(arguments) > 1 else arguments[0]]
 
 
 def lower(text: str) -> str:
     """Return the text in lower case."""
     return text.lower()
+
+
+def in_order(items: Any) -> tuple[Any, ...]:
+    """Return a tuple of the sorted items."""
+    return tuple(sorted(items))
 
 
 def as_dict(mapping: Mapping[str, int]) -> Mapping[str, int]:
@@ -649,6 +661,96 @@ class TestShape:
         assert "IntBox: expected int, got str" == refused(IntBox.parse("5"))
         assert Box[int](5) == Box(5) != IntBox(5)
         assert "Anything: expected ~T, got None" == refused(Anything.parse(None))
+
+
+class TestItems:
+    """The text of a refusal names the item that is wrong, by its place."""
+
+    @pytest.mark.parametrize(
+        ("hint", "value", "text"),
+        [
+            (tuple[str, ...], ("a", 5), "It[1]: expected str, got int"),
+            (tuple[str, int], ("a", None), "It[1]: expected int, got None"),
+            (tuple[str, int], ("a",), "It: expected 2 items, got 1"),
+            (tuple[()], ("a",), "It: expected 0 items, got 1"),
+            (tuple[tuple[int, ...], ...], ((1,), (2, True)), "It[1][1]: expected int, got bool"),
+            (frozenset[int], frozenset({"a"}), "It[*]: expected int, got str"),
+            (Mapping[str, int], {"a": 1, "b": "c"}, "It[1]: expected int, got str"),
+            (Mapping[str, int], {5: 1}, "It[key 0]: expected str, got int"),
+            (tuple[int, ...] | None, ("a",), "It[0]: expected int, got str"),
+            (tuple[int, ...] | frozenset[int], ("a",), "It[0]: expected int, got str"),
+            (
+                tuple[int, ...] | tuple[bytes, ...],
+                ("a",),
+                "It: expected tuple[int, ...] | tuple[bytes, ...], got tuple",
+            ),
+            (tuple[int, ...], [1], "It: expected tuple[int, ...], got list"),
+            (Literal["s"], "l", "It: expected Literal['s'], got str"),
+        ],
+    )
+    def test_place(self, hint: Any, value: object, text: str) -> None:
+        """An index, a key by its place, or any item of a set; the collection itself where it is none of that type."""
+        cls: Any = new_class("It", (of(ValueObject, hint),))
+        assert text == refused(cls.parse(value))
+
+
+@frozen
+class NonEmpty(ValueObject[tuple[T, ...]], Generic[T]):
+    value: tuple[T, ...] = field(validator=min_len(1))
+
+
+@frozen
+class Sorted(ValueObject[tuple[T, ...]], Generic[T]):
+    value: tuple[T, ...] = field(converter=in_order)
+
+
+@frozen
+class Pair(ValueObject[tuple[K, T]], Generic[K, T]):
+    value: tuple[K, T]
+
+
+class TestGeneric:
+    """A generic value object is checked with its arguments, where it is called by them."""
+
+    def test_parse(self) -> None:
+        """A wrong item is named by its place; a right one is kept."""
+        assert Success(NonEmpty((Note("a"),))) == NonEmpty[Note].parse((Note("a"),))
+        assert "NonEmpty[1]: expected Note, got int" == refused(NonEmpty[Note].parse((Note("a"), 5)))
+        assert "NonEmpty: Length of 'value' must be >= 1: 0" == refused(NonEmpty[Note].parse(()))
+
+    def test_other_ways(self) -> None:
+        """The call and `from_value` raise; the keyword is the same."""
+        of_notes: Any = NonEmpty[Note]
+        assert NonEmpty((Note("a"),)) == of_notes((Note("a"),)) == of_notes(value=(Note("a"),))
+        assert NonEmpty((Note("a"),)) == of_notes.from_value((Note("a"),))
+        for make in (of_notes, of_notes.from_value, lambda value: of_notes(value=value)):
+            with pytest.raises(InvalidValueObject, match=r"NonEmpty\[0\]: expected Note, got int"):
+                make((5,))
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'value'"):
+            of_notes()
+
+    def test_converted(self) -> None:
+        """What a converter makes is what is looked at."""
+        assert (1, 2) == Sorted[int]((2, 1)).value
+        assert (1, 2) == Sorted[int].parse([2, 1]).unwrap().value
+        assert "Sorted[0]: expected int, got str" == refused(Sorted[int].parse(["b", "a"]))
+
+    def test_arguments_in_steps(self) -> None:
+        """Type variables are open until they are given."""
+        swapped: Any = of(of(Pair, T, str), int)
+        assert "Pair[0]: expected int, got str" == refused(swapped.parse(("a", "a")))
+        assert Success(Pair(("a", "a"))) == of(Pair, T, str).parse(("a", "a"))
+
+    def test_it_is_still_an_alias(self) -> None:
+        """It is derived from, printed, compared, copied and pickled as any other."""
+
+        class Names(NonEmpty[Note]): ...
+
+        assert "Names[0]: expected Note, got str" == refused(Names.parse(("a",))).rpartition(".")[2]
+        assert "test_values.NonEmpty[test_values.Note]" == repr(NonEmpty[Note]).replace("tests.", "")
+        assert NonEmpty[Note] == of(of(NonEmpty, T), Note) != NonEmpty[Memo]
+        assert NonEmpty[Note] == pickle.loads(pickle.dumps(NonEmpty[Note])) == copy.copy(NonEmpty[Note])
+        assert (NonEmpty, (Note,)) == (get_origin(NonEmpty[Note]), get_args(NonEmpty[Note]))
 
 
 # Letters and signs that no message of this library or of attrs has six of in a row.

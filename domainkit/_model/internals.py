@@ -1,12 +1,26 @@
-"""What this package knows of attrs beyond its documentation: all of it in one place, with the versions that have it.
+"""What this package knows of attrs and typing beyond their documentation, with the versions that have it.
 
-Each was seen in attrs 24.3 to 26.1.
+What is about attrs was seen in 24.3 to 26.1.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeGuard
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, Protocol, TypeGuard, TypeVar
 
 import attrs
+
+T = TypeVar("T")
+
+
+class _Box(Generic[T]): ...
+
+
+def alias_class(name: str, methods: Mapping[str, object]) -> Callable[[object, tuple[object, ...]], object]:
+    """Return a class like that of `Box[int]`, `typing._GenericAlias`, with other methods.
+
+    It is called with a generic class and its arguments. Python 3.11 to 3.15 refuse a subclass that isn't `_root`.
+    """
+    return type(name, (type(_Box[int]),), dict(methods), _root=True)
+
 
 FIELD: Final[type] = type(attrs.field())
 """The class of what `attrs.field()` returns, before a decorator has made a field of it."""
