@@ -7,7 +7,6 @@ from attrs import Attribute, Factory, field, frozen
 from typing_extensions import TypeVar
 
 from domainkit._model.annotations import type_of
-from domainkit._model.constructors import SOUND_DEFAULT
 from domainkit._model.immutability import ABSENT, ON_THE_WIRE, REQUIRED, Frozen, copy_with
 from domainkit._model.type_checks import bare, describe
 from domainkit.messages import DomainEvent
@@ -106,9 +105,7 @@ class AggregateRoot(Frozen, Generic[IdT_co]):
         validator=_check_id,
         metadata={ON_THE_WIRE: REQUIRED},
     )
-    aggregate_version: int = field(
-        default=1, kw_only=True, validator=_check_version, metadata={ON_THE_WIRE: REQUIRED, SOUND_DEFAULT: True}
-    )
+    aggregate_version: int = field(default=1, kw_only=True, validator=_check_version, metadata={ON_THE_WIRE: REQUIRED})
     _domain_events: tuple[DomainEvent, ...] = field(
         default=(),
         kw_only=True,
@@ -116,7 +113,7 @@ class AggregateRoot(Frozen, Generic[IdT_co]):
         repr=False,
         alias="domain_events",
         validator=_check_events,
-        metadata={ON_THE_WIRE: ABSENT, SOUND_DEFAULT: True},
+        metadata={ON_THE_WIRE: ABSENT},
     )
 
     _reserved_names: ClassVar[frozenset[str]] = frozenset(

@@ -29,7 +29,8 @@ from typing import ClassVar, Protocol, Self
 import attrs
 from attrs import field, frozen
 
-from domainkit._model.immutability import Frozen
+from domainkit._model.copying import fill
+from domainkit._model.immutability import Frozen, require_decorated
 from domainkit._model.mapping import FrozenMapping, frozen_copy
 
 
@@ -54,7 +55,7 @@ def _hashable(value: object) -> object:
     return frozenset(value) if isinstance(value, FrozenMapping) else value
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, order=False)
 class DomainError(Frozen, Exception):
     """An expected outcome of the domain, as a value: put it in a `Failure`, or raise it.
 
@@ -103,6 +104,11 @@ class DomainError(Frozen, Exception):
     def __repr__(self) -> str:
         return self.detail()
 
+    def __attrs_init__(self, *_: object, **__: object) -> None:
+        """Refuse what an own constructor calls where no decorator of attrs has made it."""
+        require_decorated(type(self))
+        raise TypeError(f"{type(self).__qualname__}.__init__: expected a call of super().__init__, got another")
+
     def _content(self) -> tuple[object, ...]:
         return tuple(getattr(self, attribute.name) for attribute in attrs.fields(type(self)))
 
@@ -116,13 +122,20 @@ class DomainError(Frozen, Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         names = (attribute.name for attribute in attrs.fields(type(self)))
-        content = vars(self) | dict(zip(names, self._content(), strict=True))  # beside the fields, the notes
-        return _restore, (type(self), content, self.args)
+        content = dict(zip(names, self._content(), strict=True))
+        return _restore, (type(self), content, self.args, vars(self))
 
 
-def _restore(cls: type[DomainError], content: Mapping[str, object], args: tuple[object, ...]) -> DomainError:
+def _restore(
+    cls: type[DomainError],
+    content: Mapping[str, object],
+    args: tuple[object, ...],
+    beside: Mapping[str, object] = FrozenMapping(),
+) -> DomainError:
+    """Return the error of its fields and of what it has beside them, such as notes."""
     error = cls.__new__(cls, *args)
-    for name, value in content.items():
+    fill(error, content)
+    for name, value in beside.items():
         object.__setattr__(error, name, value)
     return error
 

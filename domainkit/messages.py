@@ -11,7 +11,6 @@ from attrs import field, frozen
 from returns.result import Result
 from typing_extensions import TypeVar
 
-from domainkit._model.constructors import SOUND_DEFAULT
 from domainkit._model.immutability import Frozen, copy_with, require_decorated
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
@@ -148,9 +147,7 @@ class Message(Frozen):
             instance: `header` is no MessageHeader.
     """
 
-    header: MessageHeader = field(
-        factory=_fresh_header, kw_only=True, validator=_check_header, metadata={SOUND_DEFAULT: True}
-    )
+    header: MessageHeader = field(factory=_fresh_header, kw_only=True, validator=_check_header)
 
     _kind: ClassVar[str] = "message"
     _reserved_names: ClassVar[frozenset[str]] = frozenset(

@@ -2,80 +2,69 @@
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, Self, get_args, get_origin
 from uuid import UUID, SafeUUID
 
 import attrs
 from attrs import frozen
 from returns.result import Failure, Result, Success
+from typing_extensions import TypeVar
 
-from domainkit._model.annotations import type_of
-from domainkit._model.constructors import HOOKS, set_init
-from domainkit._model.immutability import freezing_init, holds_mapping, refuse_mutable
+from domainkit._model.annotations import parameters_of, type_arguments, type_of
+from domainkit._model.constructors import HOOKS, checking, freezing
+from domainkit._model.immutability import install
+from domainkit._model.internals import alias_class, caches_hash
+from domainkit._model.mutable_types import holds_mapping, refuse_mutable
 from domainkit._model.reasons import reason_of
-from domainkit._model.type_checks import describe, exact_classes, fits
-from domainkit._model.validators import condition, flattened, named, predicate
+from domainkit._model.type_checks import describe, exact_classes, members, misfit
+from domainkit._model.validators import flattened, predicate
 from domainkit._model.wrapper import VALUE as VALUE
 from domainkit._model.wrapper import FieldSerializer as FieldSerializer
 from domainkit._model.wrapper import Wrapper
 from domainkit._model.wrapper import unwrapped as unwrapped
-from domainkit._speedups.slots import COMPILED, Init, compiled_init, maker
+from domainkit._speedups.slots import Init, initializer, maker
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+E_co = TypeVar("E_co", covariant=True, default=Never)
+E = TypeVar("E")
+V = TypeVar("V", bound="ValueObject[object, object]")
+InvalidT = TypeVar("InvalidT", bound=InvalidValueObject)
 
 _make_uuid = maker(UUID, "int", "is_safe")  # of a number that is known to be one: it is not looked at
 _SAFETY = SafeUUID.unknown
 _from_bytes = int.from_bytes
-_NOT_GIVEN = object()
 
 
-def _install_constructor(cls: type["ValueObject[T]"]) -> None:
-    """Give `cls` a constructor that checks the type of `value`, runs its validators, and names the class in errors."""
-    try:
-        make = _constructor(cls)
-    except NameError:  # UnresolvedAnnotationError, or that of an alias
-        make = _late_constructor(cls)
-    set_init(cls, make)  # what attrs.frozen does, with the checks of this library
-
-
-def _late_constructor(cls: type["ValueObject[T]"]) -> Init:
-    def __init__(self: "ValueObject[T]", *args: object, **kwargs: object) -> None:
-        make = _constructor(cls)  # or it raises: the name still can't be found
-        set_init(cls, make)
-        make(self, *args, **kwargs)
-
-    return __init__
-
-
-def _constructor(cls: type["ValueObject[T]"]) -> Init:
+def _constructor(cls: type["ValueObject[object, object]"]) -> Init:
+    """Return the constructor for the type of `value`; NameError while that can't be resolved."""
     hint, attribute = type_of(cls, "value"), attrs.fields(cls).value
     refuse_mutable(hint, f"{cls.__qualname__}.value")
-    _refuse_uncheckable(cls, hint)
-    hooked = any(hasattr(cls, hook) for hook in HOOKS)
-    plain = attribute.converter is None and attribute.default is attrs.NOTHING and not hooked
-    if not plain and _misses_slots(cls):
-        raise TypeError(f"{cls.__qualname__}.value: attrs can't set it in a class without slots; remove slots=False")
-    make = _plain_constructor(hint, attribute) if plain else _wrapping_constructor(cls._generated_init, hint, attribute)
+    exact, as_given = exact_classes(hint), _is_set_as_given(cls, attribute)
+    _refuse_uncheckable(cls, hint, exact)
+    init = _slot_setting(attribute) if _misses_slots(cls, as_given=as_given) else cls._generated_init
     mapping = holds_mapping(hint)
-    if mapping:
-        make = freezing_init(make, ("value",))
-    make.__qualname__ = f"{cls.__qualname__}.__init__"
-    return _compiled_constructor(hint, attribute, make) if COMPILED and plain and not mapping else make
-
-
-def _compiled_constructor(hint: object, attribute: "attrs.Attribute[T]", make: Init) -> Init:
-    """Return what does the same as `make`, in less time for a value that is in order."""
-    exact, rules = exact_classes(hint), flattened(attribute.validator)
+    init = freezing(init, ("value",)) if mapping else init
+    made = checking(init, hint, exact, as_given=as_given, needed=attribute.default is attrs.NOTHING)
+    made.__qualname__, made.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
+    rules = flattened(attribute.validator)
     rule = predicate(rules)
-    if len(exact) != 1 or (rules and rule is None):
-        return make
-    return compiled_init(next(iter(exact)), VALUE, rule, make)
+    unusual = not as_given or mapping or len(exact) != 1 or caches_hash(cls)
+    if unusual or (rules and rule is None):
+        return made
+    return initializer(cls, VALUE, next(iter(exact)), rule, made)
 
 
-def _refuse_uncheckable(cls: type["ValueObject[T]"], hint: object) -> None:
-    for wanted in exact_classes(hint):
+def _is_set_as_given(cls: type, attribute: "attrs.Attribute[object]") -> bool:
+    """Check if the value that is kept is always the one that was given."""
+    hooked = any(hasattr(cls, hook) for hook in HOOKS)
+    return attribute.converter is None and attribute.default is attrs.NOTHING and not hooked
+
+
+def _refuse_uncheckable(cls: type, hint: object, exact: frozenset[type]) -> None:
+    for wanted in exact:
         try:
             isinstance(None, wanted)
         except TypeError as error:  # a protocol that isn't made for it
@@ -84,92 +73,25 @@ def _refuse_uncheckable(cls: type["ValueObject[T]"], hint: object) -> None:
             ) from error
 
 
-def _misses_slots(cls: type["ValueObject[T]"]) -> bool:
-    """Tell whether attrs writes `value` to the instance's dict, which the slot above it hides."""
-    own = "__attrs_attrs__" in cls.__dict__ and not attrs.fields(cls).value.inherited
-    return own and "__slots__" not in cls.__dict__
+def _misses_slots(cls: type["ValueObject[object, object]"], *, as_given: bool) -> bool:
+    """Check if attrs' constructor writes `value` to the instance's dict, which the slot above it hides."""
+    owner = next(base for base in cls.__mro__ if "_generated_init" in base.__dict__)
+    misses = "__slots__" not in owner.__dict__ and not attrs.fields(owner).value.inherited
+    if misses and not as_given:
+        raise TypeError(f"{cls.__qualname__}.value: attrs can't set it in a class without slots; remove slots=False")
+    return misses
 
 
-def _plain_constructor(hint: object, attribute: "attrs.Attribute[T]") -> Init:
-    """Return a constructor that is generated: it checks the type, sets the slot, and checks the rules in place."""
-    exact = exact_classes(hint)
-    names: dict[str, object] = {
-        "exact": next(iter(exact)) if len(exact) == 1 else exact, "hint": hint, "fits": fits,
-        "wrong_type": _wrong_type, "set_value": VALUE.__set__, "validate": partial(_validate, attribute),
-    }  # fmt: skip  # one table
-    rules = flattened(attribute.validator)
-    conditions = [condition(rule, "value", partial(named, names)) for rule in rules]
-    lines = [
-        "def __init__(self, value):",
-        f"    if type(value) {'is not' if len(exact) == 1 else 'not in'} exact and not fits(value, hint):",
-        "        raise wrong_type(type(self), value, hint)",
-        "    set_value(self, value)",
-    ]
-    if rules and None not in conditions:
-        rule = " and ".join(f"({one})" for one in conditions)
-        lines += ["    try:", f"        if {rule}:", "            return", "    except Exception:", "        pass"]
-    if rules:
-        lines.append("    validate(self, value)")
-    exec(compile("\n".join(lines), "<domainkit value object>", "exec"), names)  # noqa: S102  # source of our own, as in attrs
-    made: Init = names["__init__"]  # type: ignore[assignment]  # the function that the text defines
-    made.__annotations__ = {"value": hint, "return": None}
-    return made
+def _slot_setting(attribute: "attrs.Attribute[object]") -> Init:
+    def __init__(self: "ValueObject[object, object]", value: object) -> None:
+        VALUE.__set__(self, value)
+        if attribute.validator is not None:
+            attribute.validator(self, attribute, value)
 
-
-def _validate(attribute: "attrs.Attribute[T]", made: "ValueObject[T]", value: T) -> None:
-    """Run the validator, and raise what it refuses with: a DomainError as it is, another as InvalidValueObject."""
-    try:
-        attribute.validator(made, attribute, value)  # type: ignore[misc]  # called only where there is one
-        return
-    except DomainError:
-        raise
-    except Exception as error:
-        refusal = _refused(type(made), error, value)
-    raise refusal  # outside of the handler: no context to leak
-
-
-def _wrapping_constructor(generated: Init, hint: object, attribute: "attrs.Attribute[T]") -> Init:
-    """Return a constructor around the one that attrs made, for a class with a converter, a default or hooks."""
-
-    def __init__(self: "ValueObject[T]", value: object = _NOT_GIVEN) -> None:
-        given = () if value is _NOT_GIVEN else (value,)
-        try:
-            generated(self, *given)
-        except DomainError:
-            raise
-        except Exception as error:
-            refusal = _refused_within(self, error, given, hint)
-        else:
-            if fits(self.value, hint):
-                return
-            refusal = _wrong_type(type(self), self.value, hint)
-        raise refusal  # outside of the handler: no context to leak
-
-    if attribute.default is attrs.NOTHING:
-        __init__.__defaults__ = None  # so that Python itself says that the value is missing
-    __init__.__wrapped__ = generated  # type: ignore[attr-defined]  # for inspect.signature
     return __init__
 
 
-def _wrong_type(cls: type["ValueObject[T]"], value: object, hint: object) -> DomainError:
-    found = "None" if value is None else type(value).__qualname__
-    return cls._invalid(f"{cls.__qualname__} wraps {describe(hint)}, not {found}")
-
-
-def _refused_within(made: "ValueObject[T]", error: Exception, given: tuple[object, ...], hint: object) -> DomainError:
-    """Return the error for a converter, validator or hook that raised: it may have met a value of a wrong type."""
-    values = (*given, made.value) if hasattr(made, "value") else given  # no value yet where the converter raised
-    if values and not fits(values[-1], hint):
-        return _wrong_type(type(made), values[-1], hint)
-    return _refused(type(made), error, *values)
-
-
-def _refused(cls: type["ValueObject[T]"], error: Exception, *values: object) -> DomainError:
-    reason = reason_of(error, *values) or f"a validator refused the value ({type(error).__qualname__})"
-    return cls._invalid(f"{cls.__qualname__}: {reason}")
-
-
-def _refuse_shape(cls: type["ValueObject[T]"]) -> None:
+def _refuse_shape(cls: type["ValueObject[object, object]"]) -> None:
     """Raise TypeError unless `cls` has the slot `value` of ValueObject, and a constructor that takes it alone."""
     for attribute in attrs.fields(cls):
         if attribute.name != "value":
@@ -186,8 +108,19 @@ def _refuse_shape(cls: type["ValueObject[T]"]) -> None:
         raise TypeError(f"{cls.__qualname__}.value: the name is taken by ValueObject; give the attribute another name")
 
 
+_CheckedAlias = alias_class(
+    "_CheckedAlias",
+    {
+        "__call__": lambda self, *args, **kwargs: _checked(self, self.__origin__, *args, **kwargs),
+        "from_value": lambda self, raw: _checked(self, self.__origin__.from_value, raw),
+        "parse": lambda self, raw: _parsed(self.__origin__, partial(_checked, self, self.__origin__._build), raw),
+    },
+)
+"""A generic value object with its arguments, such as `NonEmpty[Colour]`: what is made of it is checked with them."""
+
+
 @frozen(order=False)  # as in Wrapper
-class ValueObject(Wrapper[T], Generic[T]):
+class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
     """A small value with a name and rules: a title, an amount, an e-mail address.
 
     It wraps one `value` of the type `T`; it is frozen, hashable, and equal to another of exactly its class with an
@@ -202,7 +135,7 @@ class ValueObject(Wrapper[T], Generic[T]):
     >>> Title("Buy milk")
     Title(value='Buy milk')
     >>> Title.parse(5)
-    <Failure: InvalidValueObject [{'message': 'Title wraps str, not int'}]>
+    <Failure: InvalidValueObject [{'message': 'Title: expected str, got int'}]>
 
     A value object without rules is a class line alone: `class Note(ValueObject[str]): ...`.
 
@@ -212,11 +145,13 @@ class ValueObject(Wrapper[T], Generic[T]):
         DomainError: the one that a validator raised.
     """
 
+    value: T_co
+
     _generated_init: ClassVar[Init]
     """The constructor that attrs made for this class, or for the nearest one above it."""
 
     @classmethod
-    def from_value(cls, raw: T) -> Self:
+    def from_value(cls, raw: T_co) -> Self:  # type: ignore[misc]  # what is given is checked, whatever the class is taken for
         """Return the value object that wraps `raw`.
 
         >>> class Note(ValueObject[str]): ...
@@ -229,8 +164,8 @@ class ValueObject(Wrapper[T], Generic[T]):
         return cls(raw)
 
     @classmethod
-    def parse(cls, raw: object) -> Result[Self, DomainError]:
-        """Return a Success with the value object, or a Failure that says why `raw` is none.
+    def parse(cls, raw: object) -> Result[Self, InvalidValueObject | E_co]:
+        """Return a Success with the value object, or a Failure that says why `raw` can't be one.
 
         It never raises, and converts nothing by itself.
 
@@ -238,12 +173,12 @@ class ValueObject(Wrapper[T], Generic[T]):
         >>> Quantity.parse(3)
         <Success: Quantity(value=3)>
         >>> Quantity.parse("3")
-        <Failure: InvalidValueObject [{'message': 'Quantity wraps int, not str'}]>
+        <Failure: InvalidValueObject [{'message': 'Quantity: expected int, got str'}]>
+
+        A DomainError of E that a validator raises is in the Failure as it is; another one is the `__cause__` of an
+        InvalidValueObject.
         """
-        try:
-            return Success(cls._build(raw))
-        except DomainError as error:
-            return Failure(error.with_traceback(None))
+        return _parsed(cls, cls._build, raw)
 
     @staticmethod
     def serializer(field_name: str) -> FieldSerializer:
@@ -271,20 +206,91 @@ class ValueObject(Wrapper[T], Generic[T]):
 
         return value_object_schema(cls, source, handler)
 
+    if not TYPE_CHECKING:  # type checkers know what a generic class does
+
+        def __class_getitem__(cls, arguments: object) -> object:
+            alias = super().__class_getitem__(arguments)
+            return _CheckedAlias(alias.__origin__, alias.__args__)
+
     @classmethod
     def _build(cls, raw: object) -> Self:
         return cls(raw)  # type: ignore[arg-type]  # the constructor looks at its type
 
     @classmethod
-    def _invalid(cls, reason: str) -> DomainError:
+    def _invalid(cls, reason: str) -> InvalidValueObject:
         return InvalidValueObject(additional_info={"message": reason})
+
+    @classmethod
+    def _misfit(cls, value: object, hint: object) -> InvalidValueObject | None:
+        text = misfit(value, hint, cls.__qualname__)
+        return None if text is None else cls._invalid(text)
+
+    @classmethod
+    def _require(cls, value: object, hint: object) -> None:
+        problem = cls._misfit(value, hint)
+        if problem is not None:
+            raise problem
+
+    def _refusal(self, error: Exception, given: tuple[object, ...], hint: object) -> DomainError:
+        """Return the error for what a converter, validator or hook raised: it may have met a value of a wrong type."""
+        if isinstance(error, DomainError):
+            return error
+        values = (*given, self.value) if hasattr(self, "value") else given  # no value yet where the converter raised
+        wrong = self._misfit(values[-1], hint) if values else None
+        return wrong or self._invalid(_told(type(self), error, *values))
 
     @classmethod
     def _finish_definition(cls) -> None:
         _refuse_shape(cls)
         if "__init__" in cls.__dict__:
             cls._generated_init = cls.__dict__["__init__"]
-        _install_constructor(cls)
+        choose = partial(_constructor, cls)
+        install(cls, cls._generated_init, choose, at_last=choose)
+
+
+def _parsed(
+    cls: type[ValueObject[object, E]], make: Callable[[object], V], raw: object
+) -> Result[V, InvalidValueObject | E]:
+    try:
+        return Success(make(raw))
+    except DomainError as error:
+        error.__traceback__ = None
+        return Failure(
+            error if isinstance(error, _named_errors(cls)) else _as_invalid(cls, InvalidValueObject, error, raw)
+        )
+
+
+def _named_errors(cls: type[ValueObject[object, E]]) -> tuple[type[E], ...]:
+    """Return the classes of errors that `cls` gives for E."""
+    named = type_arguments(cls, ValueObject).get(parameters_of(ValueObject)[1], Never)
+    return tuple(error for error in members(named) if isinstance(error, type))
+
+
+def _as_invalid(cls: type, refusal: type[InvalidT], error: DomainError, raw: object) -> InvalidT:
+    """Return `error` if it is such a refusal, else a refusal that it is the cause of."""
+    if isinstance(error, refusal):
+        return error
+    made = refusal(additional_info={"message": _told(cls, error, raw)})
+    made.__cause__ = error
+    return made
+
+
+def _told(cls: type, error: Exception, *values: object) -> str:
+    reason = reason_of(error, *values) or f"a validator refused the value ({type(error).__qualname__})"
+    return f"{cls.__qualname__}: {reason}"
+
+
+def _checked(alias: object, make: Callable[..., V], *args: object, **kwargs: object) -> V:
+    """Return what `make` returns, a value object, if it wraps what the arguments of its generic class ask for."""
+    cls: type[ValueObject[object, object]] = get_origin(alias)  # type: ignore[assignment]  # the class that was given arguments
+    hint = type_of(cls, "value", dict(zip(parameters_of(cls), get_args(alias), strict=False)))
+    given = (*args, *kwargs.values())
+    if given and _is_set_as_given(cls, attrs.fields(cls).value):
+        cls._require(given[0], hint)
+        return make(*args, **kwargs)
+    made = make(*args, **kwargs)
+    cls._require(made.value, hint)
+    return made
 
 
 class Uuid(ValueObject[UUID]):
@@ -340,8 +346,17 @@ class Uuid(ValueObject[UUID]):
         return cls.from_str(raw) if isinstance(raw, str) else cls(raw)
 
     @classmethod
-    def _build(cls, raw: object) -> Self:
-        return cls.from_str(raw) if isinstance(raw, str) else super()._build(raw)
+    def parse(cls, raw: object) -> Result[Self, InvalidUuid]:
+        """Return a Success with the id of this text or this `uuid.UUID`, or a Failure that says why `raw` can't be one.
+
+        >>> Uuid.parse("7d2b").failure().additional_info
+        {'message': 'Uuid: expected a UUID, such as a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11'}
+        """
+        try:
+            return Success(cls.from_str(raw) if isinstance(raw, str) else cls._build(raw))
+        except DomainError as error:
+            error.__traceback__ = None
+            return Failure(_as_invalid(cls, InvalidUuid, error, raw))
 
     @classmethod
     def from_uuid(cls, uuid: UUID) -> Self:
@@ -375,10 +390,10 @@ class Uuid(ValueObject[UUID]):
                 else:
                     if text.lower() in (str(uuid), uuid.hex):
                         return cls(uuid)
-        raise cls._invalid(f"{cls.__qualname__} wraps a UUID, such as a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11")
+        raise cls._invalid(f"{cls.__qualname__}: expected a UUID, such as a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11")
 
     @classmethod
-    def _invalid(cls, reason: str) -> DomainError:
+    def _invalid(cls, reason: str) -> InvalidUuid:
         return InvalidUuid(additional_info={"message": reason})
 
     def to_uuid(self) -> UUID:

@@ -119,7 +119,7 @@ EVERY_KIND: list[DomainError] = [
     AggregateVersionConflictError(ID, 2),
     AggregateVersionConflictError(ID, 2, 3, "tasks"),
     NotAllowed(),
-    InvalidValueObject(additional_info={"message": "Title wraps str, not int"}),
+    InvalidValueObject(additional_info={"message": "Title: expected str, got int"}),
     InvalidUuid(),
     InvalidMessage(problems=(Problem("$.data.id", "a UUID", "missing"),)),
     UnknownMessage(problems=(Problem("$.data.type", "a known type", "unknown"),)),

@@ -54,6 +54,11 @@ class TestFrozenMapping:
             lambda mapping: mapping.update(b=2),
             lambda mapping: mapping.update({"b": 2}),
             lambda mapping: setattr(mapping, "extra", 2),
+            lambda mapping: setattr(mapping, "_filled", False),
+            lambda mapping: delattr(mapping, "_filled"),
+            lambda mapping: mapping.__init__(b=2),
+            lambda mapping: mapping.__init__({"b": 2}),
+            lambda mapping: mapping.__init__(),
         ],
     )
     def test_refuses_changes(self, change: Callable[[Any], object]) -> None:
@@ -165,15 +170,19 @@ class TestFreezeJson:
     @pytest.mark.parametrize(
         ("value", "text"),
         [
-            (float("nan"), r"^\$ is a number that JSON can't carry \(NaN or infinite\)$"),
-            ({"a": [float("inf")]}, r"^\$\.a\[0\] is a number that JSON can't carry"),
+            (float("nan"), r"^\$: expected a value that JSON can carry, got NaN or an infinite number$"),
+            ({"a": [float("inf")]}, r"^\$\.a\[0\]: expected a value that JSON can carry, got NaN"),
             (
                 {"a": {"b": b"canary"}},
-                r"^\$\.a\.b is a bytes, which JSON can't carry; use None, bool, int, float, str, ",
+                r"^\$\.a\.b: expected a JSON value, got bytes; use None, bool, int, float, str, ",
             ),
-            ([{1: "canary"}], r"^a key in \$\[0\] is a int; JSON has text keys only$"),
-            ({"a": {"canary"}}, r"^\$\.a is a set, "),
-            (Box(), r"^\$ is a Box, "),
+            ([{1: "canary"}], r"^\$\[0\]: expected keys that are JSON text, got int$"),
+            ("canary\ud800", r"^\$: expected a value that JSON can carry, got a lone surrogate$"),
+            ({"canary\ud800": 1}, r"^\$: expected keys that are JSON text, got a lone surrogate$"),
+            ([10**4300], r"^\$\[0\]: expected a value that JSON can carry, got an int of more than 4,300 digits$"),
+            ([-(10**5000)], r"^\$\[0\]: expected a value that JSON can carry, got an int of more than 4,300 digits$"),
+            ({"a": {"canary"}}, r"^\$\.a: expected a JSON value, got set; "),
+            (Box(), r"^\$: expected a JSON value, got Box; "),
         ],
     )
     def test_refused(self, value: object, text: str) -> None:
@@ -181,3 +190,31 @@ class TestFreezeJson:
         with pytest.raises(TypeError, match=text) as caught:
             freeze_json(value)
         assert "canary" not in str(caught.value)
+
+    def test_the_largest(self) -> None:
+        """Texts beyond ASCII and integers of 4,300 digits are carried."""
+        assert ("é☃😀", 10**4300 - 1, 1 - 10**4300) == freeze_json(["é☃😀", 10**4300 - 1, 1 - 10**4300])
+
+
+def holding_itself() -> list[object]:
+    """Return a dict and a list that hold themselves."""
+    looped: dict[str, object] = {}
+    looped["a"] = [looped]
+    return [looped, [looped]]
+
+
+@pytest.mark.parametrize("value", holding_itself())
+def test_what_holds_itself(value: object) -> None:
+    """What has no end has no copy: an error says so, and no RecursionError."""
+    with pytest.raises(TypeError, match=r": expected a value of some depth, got one that holds itself$"):
+        frozen_copy(value)
+    with pytest.raises(TypeError, match=r"^\$: expected a JSON value of some depth, got one that holds itself$"):
+        freeze_json(value)
+
+
+def test_an_empty_mapping_is_filled_once() -> None:
+    """The one that all messages without meta share can't be filled either."""
+    empty: Any = FrozenMapping()
+    with pytest.raises(TypeError, match="read-only"):
+        empty.__init__(leak=1)
+    assert {} == empty

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final, Generic, Literal, Protocol, SupportsInt, TypeVar
+from types import new_class
+from typing import Any, Final, Generic, Literal, Protocol, SupportsInt, TypeVar, get_args, get_origin
 
 import attrs
 import postponed
@@ -22,18 +23,40 @@ from hypothesis import strategies as st
 from returns.result import Failure, Result, Success
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from domainkit import DomainError, FieldSerializer, InvalidUuid, InvalidValueObject, NotAllowed, Uuid, ValueObject, fold
+from domainkit import (
+    DomainError,
+    FieldSerializer,
+    InvalidUuid,
+    InvalidValueObject,
+    NotAllowed,
+    NotFound,
+    Uuid,
+    ValueObject,
+    fold,
+)
 from domainkit._model.mapping import FrozenMapping
 from domainkit.values import unwrapped
 
 T = TypeVar("T")
+X = TypeVar("X")
+K = TypeVar("K")
 D = DefaultedTypeVar("D", default=int)
 UUID_TEXT = "a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"
+
+
+def of(generic: Any, *arguments: Any) -> Any:
+    """Return `generic[arguments]`, made at run time, where type checkers don't look."""
+    return generic[arguments if len(arguments) > 1 else arguments[0]]
 
 
 def lower(text: str) -> str:
     """Return the text in lower case."""
     return text.lower()
+
+
+def in_order(items: Any) -> tuple[Any, ...]:
+    """Return a tuple of the sorted items."""
+    return tuple(sorted(items))
 
 
 def as_dict(mapping: Mapping[str, int]) -> Mapping[str, int]:
@@ -184,8 +207,34 @@ class Forbidden(ValueObject[str]):
 
     @value.validator
     def _check(self, _: object, value: str) -> None:
+        if value in ("rude", "not in here"):
+            raise ERROR
+
+
+@frozen
+class Named(ValueObject[str, NotAllowed]):
+    value: str = field()
+
+    @value.validator
+    def _check(self, _: object, value: str) -> None:
         if value == "rude":
             raise ERROR
+
+
+class BelowNamed(Named): ...
+
+
+@frozen
+class NamedTwice(ValueObject[str, NotFound | NotAllowed]):
+    value: str = field(validator=Named._check)
+
+
+@frozen
+class OfAnyError(ValueObject[str, X], Generic[X]):
+    value: str = field(validator=Named._check)
+
+
+class NamedBelow(OfAnyError[NotAllowed]): ...
 
 
 ERROR = NotAllowed(additional_info={"message": "not in here"})
@@ -207,6 +256,24 @@ class OrderId(Uuid):
     def _check(self, _: object, value: uuid.UUID) -> None:
         if value.version != 7:
             raise ValueError("of version 7, please")
+
+
+@frozen
+class ForbiddenId(Uuid):
+    value: uuid.UUID = field()
+
+    @value.validator
+    def _check(self, _: object, __: uuid.UUID) -> None:
+        raise ERROR
+
+
+@frozen
+class InvalidId(Uuid):
+    value: uuid.UUID = field()
+
+    @value.validator
+    def _check(self, _: object, __: uuid.UUID) -> None:
+        raise InvalidValueObject
 
 
 SAMPLES: list[ValueObject[Any]] = [
@@ -308,7 +375,7 @@ class TestValue:
         assert Stock({"a": {"b": 1}}) == stock
         assert [FrozenMapping] * 3 == [type(stock.value), type(stock.value["a"]), type(Shelf({"a": 1}).value)]
         assert "Shelf: Length of 'value' must be >= 1: 0" == refused(Shelf.parse({}))
-        assert "Stock wraps Mapping[str, Mapping[str, int]], not dict" == refused(Stock.parse({"a": {"b": "1"}}))
+        assert "Stock[0][0]: expected int, got str" == refused(Stock.parse({"a": {"b": "1"}}))
 
 
 WRONG: list[tuple[type[ValueObject[Any]], str, list[object]]] = [
@@ -349,7 +416,10 @@ class TestStrictness:
         None is refused unless the type names it; True is no number, and a datetime no date.
         """
         found = "None" if value is None else type(value).__qualname__
-        expected = f"{cls.__name__} wraps {name.replace('test_values.', __name__ + '.')}, not {found}"
+        if cls is Nested and isinstance(value, tuple):  # it is the item that is wrong
+            name, found = "Note", type(value[0]).__qualname__
+        subject = "Nested[0]" if name == "Note" else cls.__name__
+        expected = f"{subject}: expected {name.replace('test_values.', __name__ + '.')}, got {found}"
         assert expected == refused(cls.parse(value))
         with pytest.raises(InvalidValueObject) as caught:
             cls.from_value(value)
@@ -402,7 +472,7 @@ class TestRules:
         assert WorkEmail("a@b") == WorkEmail("A@B")
         assert "en" == SpokenLanguage().value
         assert "EvenAbove: an odd number" == refused(EvenAbove.parse(3))
-        assert "CheckedIntBox wraps int, not bytes" == refused(CheckedIntBox.parse(b"a"))
+        assert "CheckedIntBox: expected int, got bytes" == refused(CheckedIntBox.parse(b"a"))
         assert "CheckedBox: no bytes, please" == refused(CheckedBox.parse(b"a"))
 
     def test_a_field_of_its_own_replaces_that_of_the_base(self) -> None:
@@ -410,17 +480,39 @@ class TestRules:
         assert "A" == UpperTitle("A").value
 
     def test_domain_error_of_a_validator(self) -> None:
-        """A DomainError that a validator raises is let through unchanged: the very object."""
+        """A DomainError that a validator raises is let through unchanged by the constructor: the very object."""
         with pytest.raises(NotAllowed) as caught:
             Forbidden("rude")
         assert ERROR is caught.value
-        assert ERROR is fold(Forbidden.parse("rude"), lambda _: None, lambda error: error)
-        assert None is ERROR.__traceback__
+
+    def test_named_error(self) -> None:
+        """One that the class names for E is in the Failure as it is."""
+        for cls in (Named, BelowNamed, NamedTwice, NamedBelow):
+            assert ERROR is cls.parse("rude").failure()
+            assert None is ERROR.__traceback__
+        assert Failure(InvalidValueObject(additional_info={"message": "Named: expected str, got int"})) == Named.parse(
+            5
+        )
+
+    def test_unnamed_error(self) -> None:
+        """One that it doesn't name is the cause of an InvalidValueObject, which has its reason."""
+        refusal = Forbidden.parse("rude").failure()
+        assert "Forbidden: not in here" == (refusal.additional_info or {})["message"]
+        assert ERROR is refusal.__cause__
+        assert None is refusal.__traceback__
+        assert InvalidValueObject is type(refusal)
+        assert "Forbidden: a validator refused the value (NotAllowed)" == refused(Forbidden.parse("not in here"))
+
+    def test_unnamed_error_of_an_id(self) -> None:
+        """An id becomes an InvalidUuid, whatever its validator raises."""
+        refusals = [cls.parse(uuid.UUID(UUID_TEXT)).failure() for cls in (ForbiddenId, InvalidId)]
+        assert [InvalidUuid, InvalidUuid] == [type(refusal) for refusal in refusals]
+        assert [NotAllowed, InvalidValueObject] == [type(refusal.__cause__) for refusal in refusals]
 
     def test_domain_error_of_a_converter(self) -> None:
         """So is one that a converter raises."""
         closed = checked_by(None, raising(ERROR))
-        assert ERROR is fold(closed.parse("any"), lambda _: None, lambda error: error)
+        assert ERROR is closed.parse("any").failure().__cause__
 
     def test_only_exceptions_are_refusals(self) -> None:
         """An interrupt in a validator is no refusal: it passes through."""
@@ -430,20 +522,20 @@ class TestRules:
     def test_converter(self) -> None:
         """A converter runs first; what it gives is looked at, and what it can't take is refused by type."""
         assert "ada@example.org" == Email("Ada@Example.org").value
-        assert "Email wraps str, not None" == refused(Email.parse(None))
+        assert "Email: expected str, got None" == refused(Email.parse(None))
 
         @frozen
         class Count(ValueObject[int]):
             value: int = field(converter=int, validator=lt(10))
 
         assert 5 == Count.from_value("5").value  # type: ignore[arg-type]  # the converter takes it, type checkers can't know
-        assert "TestRules.test_converter.<locals>.Count wraps int, not str" == refused(Count.parse("five"))
+        assert "TestRules.test_converter.<locals>.Count: expected int, got str" == refused(Count.parse("five"))
         assert "TestRules.test_converter.<locals>.Count: 'value' must be < 10" == refused(Count.parse("50"))
 
     def test_converter_of_the_wrong_kind(self) -> None:
         """What a converter makes of the value must be of the wrapped type."""
-        assert "Code wraps str, not bytes" == refused(checked_by(None, str.encode).parse("any"))
-        assert "Code wraps str, not bytes" == refused(checked_by(matches_re("a"), str.encode).parse("any"))
+        assert "Code: expected str, got bytes" == refused(checked_by(None, str.encode).parse("any"))
+        assert "Code: expected str, got bytes" == refused(checked_by(matches_re("a"), str.encode).parse("any"))
 
     def test_defaults(self) -> None:
         """A default or a factory stands in for a missing value; a factory that fails is a refusal."""
@@ -525,7 +617,7 @@ class TestShape:
 
         class Named(ValueObject[SupportsInt]): ...
 
-        assert "wraps SupportsInt, not str" in refused(Named.parse("5"))
+        assert ": expected SupportsInt, got str" in refused(Named.parse("5"))
         assert 5 == Named(5).value
 
     def test_local_class(self) -> None:
@@ -536,7 +628,7 @@ class TestShape:
             value: "str" = field(validator=min_len(2))
 
         assert "ab" == Local("ab").value
-        assert refused(Local.parse(1)).endswith("Local wraps str, not int")
+        assert refused(Local.parse(1)).endswith("Local: expected str, got int")
 
     def test_final(self) -> None:
         """A field may be called Final, though every field is."""
@@ -546,11 +638,11 @@ class TestShape:
             value: Final[str] = field(validator=min_len(2))
 
         assert "ab" == Last("ab").value
-        assert refused(Last.parse(5)).endswith("Last wraps str, not int")
+        assert refused(Last.parse(5)).endswith("Last: expected str, got int")
 
     def test_type_defined_further_down(self) -> None:
         """A type that is defined after the class is found at the first instance."""
-        assert "LateText wraps str, not int" == refused(postponed.LateText.parse(5))
+        assert "LateText: expected str, got int" == refused(postponed.LateText.parse(5))
         assert "abc" == postponed.LateText("abc").value
 
     def test_unknown_type(self) -> None:
@@ -566,9 +658,99 @@ class TestShape:
     def test_generic(self) -> None:
         """A generic value object takes anything but None; with an argument, or a default, it is strict."""
         assert ["abc", 5] == [Box("abc").value, Box[int](5).value]
-        assert "IntBox wraps int, not str" == refused(IntBox.parse("5"))
+        assert "IntBox: expected int, got str" == refused(IntBox.parse("5"))
         assert Box[int](5) == Box(5) != IntBox(5)
-        assert "Anything wraps ~T, not None" == refused(Anything.parse(None))
+        assert "Anything: expected ~T, got None" == refused(Anything.parse(None))
+
+
+class TestItems:
+    """The text of a refusal names the item that is wrong, by its place."""
+
+    @pytest.mark.parametrize(
+        ("hint", "value", "text"),
+        [
+            (tuple[str, ...], ("a", 5), "It[1]: expected str, got int"),
+            (tuple[str, int], ("a", None), "It[1]: expected int, got None"),
+            (tuple[str, int], ("a",), "It: expected 2 items, got 1"),
+            (tuple[()], ("a",), "It: expected 0 items, got 1"),
+            (tuple[tuple[int, ...], ...], ((1,), (2, True)), "It[1][1]: expected int, got bool"),
+            (frozenset[int], frozenset({"a"}), "It[*]: expected int, got str"),
+            (Mapping[str, int], {"a": 1, "b": "c"}, "It[1]: expected int, got str"),
+            (Mapping[str, int], {5: 1}, "It[key 0]: expected str, got int"),
+            (tuple[int, ...] | None, ("a",), "It[0]: expected int, got str"),
+            (tuple[int, ...] | frozenset[int], ("a",), "It[0]: expected int, got str"),
+            (
+                tuple[int, ...] | tuple[bytes, ...],
+                ("a",),
+                "It: expected tuple[int, ...] | tuple[bytes, ...], got tuple",
+            ),
+            (tuple[int, ...], [1], "It: expected tuple[int, ...], got list"),
+            (Literal["s"], "l", "It: expected Literal['s'], got str"),
+        ],
+    )
+    def test_place(self, hint: Any, value: object, text: str) -> None:
+        """An index, a key by its place, or any item of a set; the collection itself where it is none of that type."""
+        cls: Any = new_class("It", (of(ValueObject, hint),))
+        assert text == refused(cls.parse(value))
+
+
+@frozen
+class NonEmpty(ValueObject[tuple[T, ...]], Generic[T]):
+    value: tuple[T, ...] = field(validator=min_len(1))
+
+
+@frozen
+class Sorted(ValueObject[tuple[T, ...]], Generic[T]):
+    value: tuple[T, ...] = field(converter=in_order)
+
+
+@frozen
+class Pair(ValueObject[tuple[K, T]], Generic[K, T]):
+    value: tuple[K, T]
+
+
+class TestGeneric:
+    """A generic value object is checked with its arguments, where it is called by them."""
+
+    def test_parse(self) -> None:
+        """A wrong item is named by its place; a right one is kept."""
+        assert Success(NonEmpty((Note("a"),))) == NonEmpty[Note].parse((Note("a"),))
+        assert "NonEmpty[1]: expected Note, got int" == refused(NonEmpty[Note].parse((Note("a"), 5)))
+        assert "NonEmpty: Length of 'value' must be >= 1: 0" == refused(NonEmpty[Note].parse(()))
+
+    def test_other_ways(self) -> None:
+        """The call and `from_value` raise; the keyword is the same."""
+        of_notes: Any = NonEmpty[Note]
+        assert NonEmpty((Note("a"),)) == of_notes((Note("a"),)) == of_notes(value=(Note("a"),))
+        assert NonEmpty((Note("a"),)) == of_notes.from_value((Note("a"),))
+        for make in (of_notes, of_notes.from_value, lambda value: of_notes(value=value)):
+            with pytest.raises(InvalidValueObject, match=r"NonEmpty\[0\]: expected Note, got int"):
+                make((5,))
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'value'"):
+            of_notes()
+
+    def test_converted(self) -> None:
+        """What a converter makes is what is looked at."""
+        assert (1, 2) == Sorted[int]((2, 1)).value
+        assert (1, 2) == Sorted[int].parse([2, 1]).unwrap().value
+        assert "Sorted[0]: expected int, got str" == refused(Sorted[int].parse(["b", "a"]))
+
+    def test_arguments_in_steps(self) -> None:
+        """Type variables are open until they are given."""
+        swapped: Any = of(of(Pair, T, str), int)
+        assert "Pair[0]: expected int, got str" == refused(swapped.parse(("a", "a")))
+        assert Success(Pair(("a", "a"))) == of(Pair, T, str).parse(("a", "a"))
+
+    def test_it_is_still_an_alias(self) -> None:
+        """It is derived from, printed, compared, copied and pickled as any other."""
+
+        class Names(NonEmpty[Note]): ...
+
+        assert "Names[0]: expected Note, got str" == refused(Names.parse(("a",))).rpartition(".")[2]
+        assert "test_values.NonEmpty[test_values.Note]" == repr(NonEmpty[Note]).replace("tests.", "")
+        assert NonEmpty[Note] == of(of(NonEmpty, T), Note) != NonEmpty[Memo]
+        assert NonEmpty[Note] == pickle.loads(pickle.dumps(NonEmpty[Note])) == copy.copy(NonEmpty[Note])
+        assert (NonEmpty, (Note,)) == (get_origin(NonEmpty[Note]), get_args(NonEmpty[Note]))
 
 
 # Letters and signs that no message of this library or of attrs has six of in a row.
@@ -667,7 +849,7 @@ class TestSecrets:
 
     def test_wrong_type(self) -> None:
         """A refusal for the type names the type alone."""
-        assert "Quantity wraps int, not str" == refused(Quantity.parse("canary-hunter2"))
+        assert "Quantity: expected int, got str" == refused(Quantity.parse("canary-hunter2"))
 
     def test_what_cannot_be_compared(self) -> None:
         """A value too long to be compared with the text, an error without a text, one whose text fails: no detail."""
@@ -711,7 +893,7 @@ class TestUuid:
     )  # fmt: skip  # one table
     def test_other_texts(self, text: str) -> None:
         """Braces, `urn:uuid:`, blanks, signs, other digits than those of ASCII, misplaced hyphens: no id."""
-        message = f"TaskId wraps a UUID, such as {UUID_TEXT}"
+        message = f"TaskId: expected a UUID, such as {UUID_TEXT}"
         assert message == refused(TaskId.parse(text))
         for make in (TaskId.from_str, TaskId.from_value):
             with pytest.raises(InvalidUuid) as caught:
@@ -731,7 +913,7 @@ class TestUuid:
     def test_other_types(self, value: Any) -> None:
         """What is neither a text nor a UUID is no id."""
         found = "None" if value is None else type(value).__qualname__
-        assert f"TaskId wraps UUID, not {found}" == refused(TaskId.parse(value))
+        assert f"TaskId: expected UUID, got {found}" == refused(TaskId.parse(value))
         for make in (TaskId, TaskId.from_value, TaskId.from_uuid, TaskId.from_str):
             with pytest.raises(InvalidUuid):
                 make(value)
@@ -739,7 +921,7 @@ class TestUuid:
     def test_the_constructor_takes_no_text(self) -> None:
         """The constructor is for a UUID; a text goes through `from_str` or `parse`."""
         make: Any = TaskId
-        with pytest.raises(InvalidUuid, match="TaskId wraps UUID, not str"):
+        with pytest.raises(InvalidUuid, match="TaskId: expected UUID, got str"):
             make(UUID_TEXT)
 
     def test_an_id_is_no_id_of_another_class(self) -> None:
@@ -748,7 +930,7 @@ class TestUuid:
         ids: list[object] = [Uuid(number), TaskId(number), UserId(number), number, UUID_TEXT]
         assert [] == [pair for pair in itertools.combinations(ids, 2) if pair[0] == pair[1]]
         assert 5 == len(set(ids))
-        assert "UserId wraps UUID, not TaskId" == refused(UserId.parse(TaskId(number)))
+        assert "UserId: expected UUID, got TaskId" == refused(UserId.parse(TaskId(number)))
 
     @given(number=st.uuids())
     def test_interoperation(self, number: uuid.UUID) -> None:

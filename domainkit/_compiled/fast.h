@@ -11,31 +11,13 @@
 #include <stddef.h>
 #include <structmember.h>
 
-extern PyType_Spec constructor_spec, dumper_spec, filler_spec, maker_spec, writer_spec;
+extern PyType_Spec dumper_spec, maker_spec, writer_spec;
 extern PyObject *scanned(PyObject *module, PyObject *data);
 
 static inline PyObject *
 get_slot(PyObject *slot, PyObject *object)
 {
     return Py_TYPE(slot)->tp_descr_get(slot, object, (PyObject *)Py_TYPE(object));
-}
-
-static inline int
-set_slot(PyObject *slot, PyObject *object, PyObject *value)
-{
-    return Py_TYPE(slot)->tp_descr_set(slot, object, value);
-}
-
-/* Set each of the slots to its value. */
-static inline int
-set_slots(PyObject *slots, PyObject *object, PyObject *const *values)
-{
-    for (Py_ssize_t place = 0; place < PyTuple_GET_SIZE(slots); place++) {
-        if (set_slot(PyTuple_GET_ITEM(slots, place), object, values[place]) < 0) {
-            return -1;
-        }
-    }
-    return 0;
 }
 
 /* Whether something is a slot; TypeError where it is not. */

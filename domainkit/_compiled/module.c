@@ -4,7 +4,7 @@
 static int
 add_types(PyObject *module)
 {
-    PyType_Spec *specs[] = {&constructor_spec, &dumper_spec, &filler_spec, &maker_spec, &writer_spec};
+    PyType_Spec *specs[] = {&dumper_spec, &maker_spec, &writer_spec};
     for (size_t place = 0; place < Py_ARRAY_LENGTH(specs); place++) {
         PyObject *type = PyType_FromModuleAndSpec(module, specs[place], NULL);
         int added = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);

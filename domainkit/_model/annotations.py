@@ -2,8 +2,8 @@
 
 import sys
 import typing
-from collections.abc import Mapping
-from types import MappingProxyType, SimpleNamespace, UnionType
+from collections.abc import Callable, Mapping
+from types import CellType, FunctionType, MappingProxyType, SimpleNamespace, UnionType
 from typing import Annotated, Any, ClassVar, Final, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
 import typing_extensions
@@ -25,7 +25,16 @@ def own_annotations(cls: type) -> dict[str, object]:
 
 
 def _raw_annotations(cls: type) -> Mapping[str, object]:
-    return get_annotations(cls, format=Format.FORWARDREF)
+    """Return the annotations of a class itself: as text, where a function computes them (PEP 649).
+
+    That function would find the fields themselves in `date: date`, and fails as a whole where one name is missing.
+    """
+    return get_annotations(cls, format=Format.VALUE if _annotate_of(cls) is None else Format.STRING)
+
+
+def _annotate_of(cls: type) -> FunctionType | None:
+    """Return the function that computes the annotations of a class: from Python 3.14 on there may be one."""
+    return getattr(cls, "__annotate__", None)
 
 
 def _is_class_var(hint: object) -> bool:
@@ -59,7 +68,7 @@ def _resolve(owner: type, name: str, hint: object) -> object:
         resolved = get_type_hints(holder, vars(module) if module else {}, _names_in(owner), include_extras=True)
     except (NameError, AttributeError) as error:  # an AttributeError where a module is imported in part
         raise _unresolved(owner, name, hint, f" ({error})") from error
-    return resolved[name]
+    return _at_a_real_clock(resolved[name])
 
 
 def _names_in(owner: type) -> dict[str, object]:
@@ -72,7 +81,21 @@ def _names_in(owner: type) -> dict[str, object]:
         name: value for name, value in vars(owner).items() if name not in fields and not hasattr(type(value), "__get__")
     }
     parameters = {parameter.__name__: parameter for parameter in getattr(owner, "__type_params__", ())}  # PEP 695
-    return {**parameters, **nested, owner.__name__: owner}
+    return {**_names_around(owner), **parameters, **nested, owner.__name__: owner}
+
+
+def _names_around(owner: type) -> dict[str, object]:
+    """Return what the function that defines a class can name, as far as the annotations of that class do (PEP 649)."""
+    annotate = _annotate_of(owner)
+    cells = annotate.__closure__ if annotate is not None else None
+    found = zip(annotate.__code__.co_freevars, cells, strict=True) if annotate is not None and cells else ()
+    return {name: cell.cell_contents for name, cell in found if cell != CellType()}
+
+
+def resolve_annotations(init: Callable[..., None], name: str, hint: object) -> None:
+    """Put the type of a parameter into the annotations of a constructor, where a name waits to be looked up."""
+    if _is_open(init.__annotations__.get(name)):
+        init.__annotations__[name] = hint
 
 
 def _unresolved(owner: type, name: str, hint: object, why: str = "") -> UnresolvedAnnotationError:
@@ -132,17 +155,33 @@ def parameters_of(cls: object) -> tuple[TypeVar, ...]:
 
 def substitute(hint: object, arguments: Mapping[TypeVar, object]) -> object:
     """Return `hint` with each type variable replaced by its argument, its default, or itself."""
-    if isinstance(hint, TypeVar):
-        return _argument_for(hint, arguments)
+    return _rebuilt(hint, lambda part: _argument_for(part, arguments) if isinstance(part, TypeVar) else part)
+
+
+def _rebuilt(hint: object, change: Callable[[object], object]) -> object:
+    """Return `hint` with each type in it replaced by what `change` returns for it."""
     origin, inner = get_origin(hint), get_args(hint)
-    if not inner or not parameters_of(hint):
-        return hint
+    if not inner or origin is Literal:
+        return change(hint)
     if origin is Annotated:
-        return Annotated[(substitute(inner[0], arguments), *inner[1:])]
-    replaced = tuple(substitute(argument, arguments) for argument in inner)
+        return Annotated[(_rebuilt(inner[0], change), *inner[1:])]
+    replaced = tuple(_rebuilt(argument, change) for argument in inner)
+    if all(new is old for new, old in zip(replaced, inner, strict=True)):
+        return hint
     if origin in (Union, UnionType):
         return Union[replaced]  # noqa: UP007  (the members are known at run time only)
     return origin[replaced]  # type: ignore[index]  # a generic class, since it has arguments
+
+
+def _at_a_real_clock(hint: object) -> object:
+    """Return `hint` with datetime and date in the place of the classes that freezegun puts there to set the clock."""
+    if "freezegun" not in sys.modules:
+        return hint
+    return _rebuilt(hint, lambda part: _real(part) if isinstance(part, type) else part)
+
+
+def _real(cls: type) -> type:
+    return next(base for base in cls.__mro__ if base.__module__ != "freezegun.api")
 
 
 def _argument_for(parameter: TypeVar, arguments: Mapping[TypeVar, object]) -> object:
@@ -169,4 +208,4 @@ def unaliased(hint: object) -> object:
     while isinstance(alias, _ALIAS_TYPES):
         hint = substitute(alias.__value__, dict(zip(alias.__type_params__, get_args(hint), strict=False)))
         alias = get_origin(hint) or hint
-    return hint
+    return _at_a_real_clock(hint)

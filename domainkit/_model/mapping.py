@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from types import MappingProxyType
+from types import MappingProxyType, MemberDescriptorType
 from typing import Any, NoReturn, Self, TypeVar
 
 K = TypeVar("K")
@@ -15,7 +15,7 @@ class FrozenMapping(dict[K, V]):
     Being a dict, it is read, compared and encoded at C speed.
     """
 
-    __slots__ = ()
+    __slots__ = ("_filled",)
 
     def __hash__(self) -> int:  # type: ignore[override]  # dict declares None, a frozen one can hash
         return hash(frozenset(self.items()))
@@ -34,8 +34,22 @@ def _refuse(*_: object, **__: object) -> NoReturn:
     raise TypeError("this mapping is read-only: build a new one, such as {**old, key: value}")
 
 
-for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"):
+_FILLED: MemberDescriptorType = FrozenMapping.__dict__["_filled"]
+
+
+def _fill(self: FrozenMapping[Any, Any], *args: Any, **kwargs: object) -> None:  # Any: all that a dict is made of
+    if hasattr(self, "_filled"):
+        _refuse()
+    _FILLED.__set__(self, True)
+    dict.__init__(self, *args, **kwargs)
+
+
+for _name in (
+    "__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update",
+    "__setattr__", "__delattr__",
+):  # fmt: skip  # one list
     setattr(FrozenMapping, _name, _refuse)  # set here, since no signature suits all of them
+type.__setattr__(FrozenMapping, "__init__", _fill)  # and here, so that type checkers see that of dict
 
 
 def _is_plain(value: object) -> bool:
@@ -53,13 +67,24 @@ def frozen_copy(value: object) -> object:
 
     >>> frozen_copy({"lines": [{"sku": "A1"}]})
     {'lines': ({'sku': 'A1'},)}
+
+    Raises TypeError for what holds itself, or is as deep as if it did.
     """
+    try:
+        return _frozen(value)
+    except RecursionError:
+        raise TypeError(
+            f"a {type(value).__qualname__}: expected a value of some depth, got one that holds itself"
+        ) from None
+
+
+def _frozen(value: object) -> object:
     if type(value) is FrozenMapping:
         return value
     if isinstance(value, Mapping):
-        return FrozenMapping({key: frozen_copy(item) for key, item in value.items()})
+        return FrozenMapping({key: _frozen(item) for key, item in value.items()})
     if type(value) in (tuple, list):
-        return tuple(map(frozen_copy, value))  # type: ignore[call-overload]  # iterable by the check above
+        return tuple(map(_frozen, value))  # type: ignore[call-overload]  # iterable by the check above
     copy = _COPIES.get(type(value))
     return value if copy is None else copy(value)
 
@@ -70,26 +95,56 @@ _COPIES: Mapping[type, Callable[[Any], object]] = MappingProxyType({set: frozens
 def freeze_json(value: object, path: str = "$") -> object:
     """Return the JSON value `value` with its dicts and lists replaced by read-only ones.
 
-    Raises TypeError, naming the path and never the value, for what JSON can't carry.
+    Raises TypeError, naming the path and never the value, for what JSON can't carry, or what holds itself.
     """
-    kind = type(value)
-    if kind in (str, int, bool, type(None)):
-        return value
-    if kind is float:
-        if value - value != 0:  # type: ignore[operator]  # a float by the check above; only NaN and infinity differ
-            raise TypeError(f"{path} is a number that JSON can't carry (NaN or infinite)")
+    try:
+        return _frozen_json(value, path)
+    except RecursionError:
+        raise TypeError(f"{path}: expected a JSON value of some depth, got one that holds itself") from None
+
+
+def _frozen_json(value: object, path: str) -> object:
+    if value is None or type(value) is bool:
         return value
     if isinstance(value, Mapping):
-        return FrozenMapping({_json_key(key, path): freeze_json(item, f"{path}.{key}") for key, item in value.items()})
+        return FrozenMapping({_key(key, path): _frozen_json(item, f"{path}.{key}") for key, item in value.items()})
     if isinstance(value, list | tuple):
-        return tuple(freeze_json(item, f"{path}[{index}]") for index, item in enumerate(value))
-    raise TypeError(
-        f"{path} is a {kind.__name__}, which JSON can't carry; "
-        "use None, bool, int, float, str, a tuple or a mapping of these"
-    )
+        return tuple([_frozen_json(item, f"{path}[{index}]") for index, item in enumerate(value)])
+    refuse = _REFUSALS.get(type(value))
+    if refuse is None:
+        kind = type(value).__qualname__
+        raise TypeError(
+            f"{path}: expected a JSON value, got {kind}; use None, bool, int, float, str, a tuple or a mapping of these"
+        )
+    reason = refuse(value)
+    if reason is not None:
+        raise TypeError(f"{path}: expected a value that JSON can carry, got {reason}")
+    return value
 
 
-def _json_key(key: object, path: str) -> str:
-    if type(key) is not str:
-        raise TypeError(f"a key in {path} is a {type(key).__name__}; JSON has text keys only")
+def _key(key: object, path: str) -> object:
+    reason = _REFUSALS[str](key) if type(key) is str else type(key).__qualname__
+    if reason is not None:
+        raise TypeError(f"{path}: expected keys that are JSON text, got {reason}")
     return key
+
+
+def _refused_text(text: str) -> str | None:
+    return None if text.isascii() or text.encode(errors="ignore").decode() == text else "a lone surrogate"
+
+
+def _refused_int(number: int) -> str | None:
+    return None if number.bit_length() < _MOST_BITS or abs(number) < _LARGEST else "an int of more than 4,300 digits"
+
+
+def _refused_float(number: float) -> str | None:
+    return None if number - number == 0 else "NaN or an infinite number"
+
+
+_LARGEST = 10**4300
+"""What Python reads no text of, unless it is told to: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits."""
+_MOST_BITS = _LARGEST.bit_length()
+_REFUSALS: Mapping[type, Callable[[Any], str | None]] = MappingProxyType(  # Any: its key's
+    {str: _refused_text, int: _refused_int, float: _refused_float}
+)
+"""What is the matter with a value of the class, if anything is."""

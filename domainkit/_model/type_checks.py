@@ -1,4 +1,4 @@
-"""Does a value fit a type, exactly: no bool for an int, no datetime for a date, no None where it isn't named."""
+"""The check that a value is of a type, exactly: no bool for an int, no datetime for a date, no None unless named."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -34,7 +34,7 @@ def members(hint: object) -> tuple[object, ...]:
 
 
 def describe(hint: object) -> str:
-    """Return how a person would write the type."""
+    """Return the type as a person would write it."""
     return " | ".join(_describe_one(member) for member in members(hint))
 
 
@@ -52,32 +52,53 @@ def exact_classes(hint: object) -> frozenset[type]:
 
 
 def fits(value: object, hint: object) -> bool:
-    """Tell whether `value` is of the type `hint`, inside collections too."""
-    return any(_fits_one(value, member) for member in members(hint))
+    """Check that `value` is of the type `hint`, inside collections too."""
+    return misfit(value, hint) is None
 
 
-def _fits_one(value: object, hint: object) -> bool:
+def misfit(value: object, hint: object, path: str = "") -> str | None:
+    """Return where `value` isn't of the type `hint`, and what is there instead; None if it is.
+
+    >>> misfit(("a", 5), tuple[str, ...], "Names")
+    'Names[1]: expected str, got int'
+    """
+    found = [_misfit_of_one(value, member, path) for member in members(hint)]
+    if None in found:
+        return None
+    inner = [text for text in found if text]
+    if len(inner) == 1:
+        return inner[0]
+    return f"{path}: expected {describe(hint)}, got {'None' if value is None else type(value).__qualname__}"
+
+
+def _misfit_of_one(value: object, hint: object, path: str) -> str | None:
+    """Return what is wrong inside of `value`, or nothing but `""` if it is no such thing at all; None if it fits."""
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any or hint is object or isinstance(hint, TypeVar):
-        return value is not None
-    if origin is Literal:
-        return any(type(value) is type(option) and value == option for option in inner)
-    if origin is tuple:
-        return isinstance(value, tuple) and _tuple_fits(value, inner)
-    if origin is frozenset:
-        return isinstance(value, frozenset) and all(fits(item, inner[0]) for item in value)
-    if origin is Mapping:
-        return isinstance(value, Mapping) and all(
-            fits(key, inner[0]) and fits(item, inner[1]) for key, item in value.items()
-        )
-    cls = origin or hint
-    return isinstance(cls, type) and _is_instance(value, cls)
+        fitting = value is not None
+    elif origin is Literal:
+        fitting = any(type(value) is type(option) and value == option for option in inner)
+    elif origin in (tuple, frozenset, Mapping) and isinstance(value, origin):
+        return _misfit_inside(value, inner, path)
+    else:
+        cls = origin or hint
+        fitting = isinstance(cls, type) and origin not in (tuple, frozenset, Mapping) and _is_instance(value, cls)
+    return None if fitting else ""
 
 
-def _tuple_fits(value: tuple[object, ...], inner: tuple[object, ...]) -> bool:
-    if len(inner) == 2 and inner[1] is Ellipsis:
-        return all(fits(item, inner[0]) for item in value)
-    return len(value) == len(inner) and all(map(fits, value, inner))
+def _misfit_inside(value: Any, inner: tuple[object, ...], path: str) -> str | None:  # Any: one of the three collections
+    if isinstance(value, Mapping):
+        entries = [(f"[key {place}]", key, inner[0]) for place, key in enumerate(value)]
+        entries += [(f"[{place}]", item, inner[1]) for place, item in enumerate(value.values())]
+    elif isinstance(value, frozenset):
+        entries = [("[*]", item, inner[0]) for item in value]
+    elif len(inner) == 2 and inner[1] is Ellipsis:
+        entries = [(f"[{place}]", item, inner[0]) for place, item in enumerate(value)]
+    elif len(value) == len(inner):
+        entries = [(f"[{place}]", item, hint) for place, (item, hint) in enumerate(zip(value, inner, strict=True))]
+    else:
+        return f"{path}: expected {len(inner)} items, got {len(value)}"
+    return next(filter(None, (misfit(item, hint, path + step) for step, item, hint in entries)), None)
 
 
 def _is_instance(value: object, cls: type) -> bool:

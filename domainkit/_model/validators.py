@@ -4,13 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import attrs
-
-_AND: Any = type(attrs.validators.and_())  # Any: attrs types none of these classes
-_NUMBER: type = type(attrs.validators.ge(0))
-_MIN_LENGTH: type = type(attrs.validators.min_len(0))
-_MAX_LENGTH: type = type(attrs.validators.max_len(0))
-_PATTERN: Any = type(attrs.validators.matches_re(""))
+from domainkit._model.internals import AND, MAX_LENGTH, MIN_LENGTH, NUMBER, PATTERN
 
 Name = Callable[[object, str], str]
 """Gives an object a name in the function that is generated, from a stem."""
@@ -20,19 +14,19 @@ def flattened(validator: Any) -> tuple[Any, ...]:  # Any: attrs has no type for 
     """Return the validators that attrs joined into one; none for None."""
     if validator is None:
         return ()
-    return validator._validators if isinstance(validator, _AND) else (validator,)
+    return validator._validators if isinstance(validator, AND) else (validator,)
 
 
 def condition(validator: Any, value: str, name: Name) -> str | None:  # Any: as above
     """Return the condition over the variable `value` that a validator of attrs checks; None for any other validator."""
     kind = type(validator)
-    if kind is _NUMBER:
+    if kind is NUMBER:
         return f"{value} {validator.compare_op} {name(validator.bound, 'bound')}"
-    if kind is _MIN_LENGTH:
+    if kind is MIN_LENGTH:
         return f"len({value}) >= {name(validator.min_length, 'least')}"
-    if kind is _MAX_LENGTH:
+    if kind is MAX_LENGTH:
         return f"len({value}) <= {name(validator.max_length, 'most')}"
-    return f"{name(validator.match_func, 'match')}({value})" if kind is _PATTERN else None
+    return f"{name(validator.match_func, 'match')}({value})" if kind is PATTERN else None
 
 
 def predicate(validators: tuple[Any, ...]) -> Callable[[object], object] | None:  # Any: as above
@@ -42,7 +36,7 @@ def predicate(validators: tuple[Any, ...]) -> Callable[[object], object] | None:
     known = [one for one in conditions if one is not None]
     if not known or len(known) < len(conditions):
         return None
-    if len(validators) == 1 and isinstance(validators[0], _PATTERN):
+    if len(validators) == 1 and isinstance(validators[0], PATTERN):
         match: Callable[[object], object] = validators[0].match_func
         return match
     text = "lambda value: " + " and ".join(f"({one})" for one in known)

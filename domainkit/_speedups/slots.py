@@ -5,13 +5,15 @@ was given or that stands beside it. Others ask `COMPILED` only to spare themselv
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import update_wrapper
 from types import MemberDescriptorType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 try:
-    from domainkit._fast import Constructor, Dumper, Filler, Maker, Writer
+    from domainkit._fast import Dumper, Maker, Writer
 except ImportError:  # there was no compiler, or this is no CPython
-    Constructor = Dumper = Filler = Maker = Writer = None  # type: ignore[assignment,misc]  # each use below asks first
+    Dumper = Maker = Writer = None  # type: ignore[assignment,misc]  # each use below asks first
 
 COMPILED: bool = Maker is not None
 
@@ -58,35 +60,49 @@ def compiled_maker(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T] | 
 
 def maker(cls: type[T], *names: str) -> Callable[..., T]:
     """Return what makes an object of a value for each of the slots that it names, past the constructor."""
-    slots: tuple[Slot, ...] = tuple(getattr(cls, name) for name in names)
+    return maker_of(cls, tuple(getattr(cls, name) for name in names))
+
+
+def maker_of(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T]:
+    """Return what makes an object of a value for each of these slots, past the constructor."""
     compiled = compiled_maker(cls, slots)
-    return _maker(cls, slots) if compiled is None else compiled
+    if compiled is not None:
+        return compiled
+    setters = tuple(slot.__set__ for slot in slots)
+
+    def make(*values: object) -> T:
+        if len(values) != len(setters):
+            raise TypeError(f"{cls.__qualname__}: expected {len(setters)} arguments, by position")
+        made = object.__new__(cls)
+        for set_slot, value in zip(setters, values, strict=True):
+            set_slot(made, value)
+        return made
+
+    return make
 
 
-def _maker(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T]:
-    """Return what does it in Python: generated, since a loop would take twice the time."""
-    values = ", ".join(f"v{place}" for place in range(len(slots)))
-    sets = "".join(f"    set{place}(made, v{place})\n" for place in range(len(slots)))
-    names: dict[str, object] = {f"set{place}": slot.__set__ for place, slot in enumerate(slots)}
-    names |= {"new": object.__new__, "cls": cls}
-    text = f"def make({values}):\n    made = new(cls)\n{sets}    return made"
-    exec(compile(text, "<domainkit maker>", "exec"), names)  # noqa: S102  # source of our own, as in attrs
-    made: Callable[..., T] = names["make"]  # type: ignore[assignment]  # the function that the text defines
-    return made
+def initializer(cls: type, slot: Slot, exact: type, rule: Check | None, function: Init) -> Init:
+    """Return a constructor that does what `function` does, in less time for a value that is usual.
 
-
-def compiled_filler(slots: tuple[Slot, ...]) -> Init | None:
-    """Return what sets these slots of an object to the values after it; None where Python must."""
-    return None if Filler is None else Filler(slots)
-
-
-def compiled_init(exact: type, slot: Slot, rule: Check | None, function: Init) -> Init:
-    """Return `function`, or what does the same in less time: a constructor that sets one slot.
-
-    It sets the slot where it is given one value of just the class `exact` that the rule is true for; whatever else it
-    is given, it calls `function`.
+    That is one of just the class `exact` that the rule is true for: it goes into the slot, which `cls` has.
     """
-    return function if Constructor is None else Constructor(exact, slot, rule, function)
+    if Maker is not None:
+        return Maker(cls, (slot,), exact, rule, function)
+    set_slot = slot.__set__
+
+    def __init__(self: object, value: object) -> None:
+        if type(value) is exact:
+            set_slot(self, value)
+            if rule is None:
+                return
+            with suppress(Exception):  # the function says why
+                if rule(value):
+                    return
+        function(self, value)
+
+    update_wrapper(__init__, function)
+    __init__.__annotations__ = function.__annotations__
+    return __init__
 
 
 def compiled_dumper(

@@ -217,15 +217,22 @@ class Card(ValueObject[str]):
 
 
 @frozen
+class NamedCard(ValueObject[str, BadCard]):
+    value: str = field(validator=_check_card, repr=False)
+
+
+@frozen
 class Mute(ValueObject[str]):
     value: str = field(validator=_say_nothing)
 
 
 def test_a_reason_never_holds_the_value() -> None:
     """The message of a user's own error is shown, unless it repeats the value: then the error's name has to do."""
-    assert "no card" == reason(Card, "4000001234567899")
-    assert "BadCard" == reason(Card, "5000001234567899")
-    assert "BadCard" == reason(Mute, "5000001234567899")
+    assert "Card: no card" == reason(Card, "4000001234567899")
+    assert "Card: a validator refused the value (BadCard)" == reason(Card, "5000001234567899")
+    assert "Mute: BadCard" == reason(Mute, "5000001234567899")
+    assert "no card" == reason(NamedCard, "4000001234567899")
+    assert "BadCard" == reason(NamedCard, "5000001234567899")
 
 
 @given(st.text())

@@ -8,6 +8,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit import (
     DomainError,
+    InvalidValueObject,
     UnknownError,
     async_pipeline,
     collect,
@@ -138,7 +139,7 @@ opened = open_task(Title("Buy milk"))
 assert_type(fold(opened, title_of, reason_of), str)
 assert_type(fold(opened, lambda task: task.aggregate_version, lambda error: len(error.detail())), int)
 assert_type(collect([opened, opened]), Result[tuple[Task, ...], tuple[DuplicateTask, ...]])
-assert_type(collect(Title.parse(raw) for raw in ("a", 5)), Result[tuple[Title, ...], tuple[DomainError, ...]])
+assert_type(collect(Title.parse(raw) for raw in ("a", 5)), Result[tuple[Title, ...], tuple[InvalidValueObject, ...]])
 assert_type(collect([opened]).unwrap()[0], Task)
 assert_type(collect([opened]).failure()[0], DuplicateTask)
 

@@ -4,8 +4,9 @@ from uuid import UUID, uuid4
 
 from attrs import evolve, frozen
 from board import Note, Priority, Task, TaskId, Title, UserId
+from returns.result import Result
 
-from domainkit import Uuid, ValueObject
+from domainkit import DomainError, InvalidUuid, InvalidValueObject, Uuid, ValueObject
 
 
 def close(task_id: TaskId) -> None: ...
@@ -40,6 +41,25 @@ priority: Priority = Title.parse("Buy milk").unwrap()  # wrong: it is a Title
 evolve(Title("Buy milk"), text="x")  # wrong for mypy: the field is called value
 evolve(Title("Buy milk"), value=5)  # wrong for mypy: it wraps a str
 text_or_number: ValueObject[int] = Title("Buy milk")  # wrong: it wraps a str
+
+
+class Plain(ValueObject[str]): ...
+
+
+print(TaskId.v4() < TaskId.v4())  # wrong: ids have no order
+print(sorted([TaskId.v4(), TaskId.v4()]))  # wrong: ids have no order
+print(max(TaskId.v4(), TaskId.v4()))  # wrong: ids have no order
+print(Plain("a") < Plain("b"))  # wrong: a value object has none either
+
+
+class EmptyTitle(DomainError): ...
+
+
+class Heading(ValueObject[str, EmptyTitle]): ...
+
+
+unnamed: Result[Heading, InvalidValueObject] = Heading.parse("a")  # wrong: it may be an EmptyTitle
+uuid_error: Result[Title, InvalidUuid] = Title.parse("a")  # wrong: a title is no id
 
 
 @frozen

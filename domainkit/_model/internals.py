@@ -1,0 +1,67 @@
+"""What this package knows of attrs and typing beyond their documentation, with the versions that have it.
+
+What is about attrs was seen in 24.3 to 26.1.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, Protocol, TypeGuard, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+
+class _Box(Generic[T]): ...
+
+
+def alias_class(name: str, methods: Mapping[str, object]) -> Callable[[object, tuple[object, ...]], object]:
+    """Return a class like that of `Box[int]`, `typing._GenericAlias`, with other methods.
+
+    It is called with a generic class and its arguments. Python 3.11 to 3.15 refuse a subclass that isn't `_root`.
+    """
+    return type(name, (type(_Box[int]),), dict(methods), _root=True)
+
+
+FIELD: Final[type] = type(attrs.field())
+"""The class of what `attrs.field()` returns, before a decorator has made a field of it."""
+
+FROZEN_SETATTR: Final[object] = type(attrs.validators.ge(0)).__setattr__
+"""What attrs gives to every frozen class: taken from one of its own, since to make a class takes a while."""
+
+CACHED_HASH: Final = "_attrs_cached_hash"
+"""Where an object keeps its hash with `cache_hash=True`: None until it is asked for. A constructor has to set it."""
+
+AND: Final[Any] = type(attrs.validators.and_())
+NUMBER: Final[type] = type(attrs.validators.ge(0))
+MIN_LENGTH: Final[type] = type(attrs.validators.min_len(0))
+MAX_LENGTH: Final[type] = type(attrs.validators.max_len(0))
+PATTERN: Final[Any] = type(attrs.validators.matches_re(""))
+"""The classes of validators; attrs has no types for what they hold, which validators.py reads."""
+
+
+def is_decorated(cls: type) -> bool:
+    """Check if a decorator of attrs has seen just this class, and not only one above it."""
+    return "__attrs_attrs__" in cls.__dict__
+
+
+class Factory(Protocol):
+    """What an `attrs.Factory` has."""
+
+    factory: Callable[..., object]
+    takes_self: bool
+
+
+def is_factory(default: object) -> TypeGuard[Factory]:
+    """Check if a field's default is an `attrs.Factory`: a class, though its stubs say that it is a function."""
+    return isinstance(default, type(attrs.Factory(tuple)))
+
+
+def is_written_by_attrs(cls: type, name: str) -> bool:
+    """Check if attrs wrote the method `name` of just this class."""
+    method: Any = cls.__dict__.get(name)  # Any: a body may have anything by that name
+    return getattr(method, "__module__", None) == "attr._make"
+
+
+def caches_hash(cls: type) -> bool:
+    """Check if the objects of a class keep their hash, so that who makes one has to set CACHED_HASH."""
+    return CACHED_HASH in getattr(getattr(cls.__hash__, "__code__", None), "co_names", ())
