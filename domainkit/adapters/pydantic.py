@@ -98,9 +98,9 @@ def _validated(node: Node, inner: str, data: object) -> object:
     made: object = node.read(data, "$", problems)
     if made is not MISSING:
         return made
-    found, cause = problems[0], problems.causes.get(0)
-    what = inner if found.path == "$" else f"{found.expected} at {found.path}"
-    reason = f"{node.object_classes[0].__qualname__}: expected {what}"
+    name, found, cause = node.object_classes[0].__qualname__, problems[0], problems.causes.get(0)
+    reason = f"expected {inner if found.path == '$' else f'{found.expected} at {found.path}'}"
     if cause is not None:
-        reason = reason_of(cause, data) or type(cause).__name__
+        reason = reason_of(cause, data) or f"a validator refused the value ({type(cause).__qualname__})"
+    reason = f"{name}: {reason.removeprefix(f'{name}: ')}"
     raise PydanticCustomError("value_object", "{reason}", {"reason": reason})
