@@ -16,21 +16,21 @@ BUGS = (
     ),
     Bug(
         "databases answer as memory does",
-        "adapters/sqlalchemy/_statements.py",
+        "adapters/sqlalchemy/statements.py",
         "update(table).where(self_id, as_expected)",
         "update(table).where(self_id)",
         "tests/adapters/sqlalchemy/test_histories.py::test_histories_go_as_in_memory",
     ),
     Bug(
         "one of those who race wins",
-        "adapters/sqlalchemy/_statements.py",
+        "adapters/sqlalchemy/statements.py",
         "update(table).where(self_id, as_expected)",
         "update(table).where(self_id)",
         "tests/adapters/sqlalchemy/test_concurrency.py::test_one_of_those_who_race_wins",
     ),
     Bug(
         "what is refused stores no events",
-        "adapters/sqlalchemy/_statements.py",
+        "adapters/sqlalchemy/statements.py",
         "self.delete_version = delete(table).where(self_id, as_expected)",
         "self.delete_version = delete(table).where(self_id)",
         "tests/adapters/sqlalchemy/test_repositories.py::test_what_is_refused_stores_no_events",
@@ -46,16 +46,16 @@ BUGS = (
     ),
     Bug(
         "retrieve_all keeps the order of saving",
-        "adapters/sqlalchemy/_statements.py",
+        "adapters/sqlalchemy/statements.py",
         "table.c.position if order_by is None",
         "table.c.version if order_by is None",
         "tests/adapters/sqlalchemy/test_contracts.py::TestWithOutbox::test_retrieve_all_keeps_the_order",
     ),
     Bug(
         "another conflict than that of ids is an exception",
-        "adapters/sqlalchemy/_statements.py",
-        ("on_conflict_do_nothing(index_elements=[table.c.id])\n    elif"),
-        ("on_conflict_do_nothing()\n    elif"),
+        "adapters/sqlalchemy/statements.py",
+        "on_conflict_do_nothing(index_elements=key)",
+        "on_conflict_do_nothing()",
         "tests/adapters/sqlalchemy/test_repositories.py::test_another_unique_column_is_an_exception",
     ),
     Bug(
@@ -70,13 +70,11 @@ BUGS = (
         "adapters/sqlalchemy/repositories.py",
         (
             "        row, events = self._row(aggregate), self._events(aggregate)\n"
-            "\n"
-            "        def work(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:\n"
+            "        with self._unit_of_work.writing() as connection:\n"
         ),
         (
             "        row = self._row(aggregate)\n"
-            "\n"
-            "        def work(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:\n"
+            "        with self._unit_of_work.writing() as connection:\n"
             "            connection.exec_driver_sql('SELECT 1')\n"
             "            events = self._events(aggregate)\n"
         ),
@@ -86,18 +84,18 @@ BUGS = (
     Bug(
         "an async reader waits for no writer",
         "adapters/sqlalchemy/repositories.py",
-        "run(look, read_only=True)",
-        "run(look)",
+        "run(lambda: self._inner.retrieve(aggregate_id), read_only=True)",
+        "run(lambda: self._inner.retrieve(aggregate_id))",
         "tests/adapters/sqlalchemy/test_concurrency.py::test_an_async_reader_waits_for_no_writer",
     ),
     Bug(
         "state and events are stored together",
         "adapters/sqlalchemy/repositories.py",
-        ("        with self._unit_of_work.writing() as connection:\n            return work(connection)"),
+        ("        with self._unit_of_work.writing() as connection:\n            if self._sql.insert"),
         (
             "        with self._unit_of_work._engine.connect() as connection:\n"
             "            connection.execution_options(isolation_level='AUTOCOMMIT')\n"
-            "            return work(connection)"
+            "            if self._sql.insert"
         ),
         "tests/adapters/sqlalchemy/test_faults.py::test_all_or_nothing",
     ),
@@ -110,21 +108,21 @@ BUGS = (
     ),
     Bug(
         "a moment comes back in UTC",
-        "adapters/sqlalchemy/_types.py",
+        "adapters/sqlalchemy/tables.py",
         "in_utc.replace(tzinfo=None) if dialect.name",
         "value.replace(tzinfo=None) if dialect.name",
         "tests/adapters/sqlalchemy/test_tables.py::test_a_moment_comes_back_in_utc",
     ),
     Bug(
         "columns with defaults of Python are filled",
-        "adapters/sqlalchemy/_prepared.py",
+        "adapters/sqlalchemy/statements.py",
         ("        if not set(types) <= set(self._parameters):\n            return None\n"),
         "",
         "tests/adapters/sqlalchemy/test_repositories.py::test_columns_with_defaults_of_python_are_filled",
     ),
     Bug(
         "schemas are translated",
-        "adapters/sqlalchemy/_prepared.py",
+        "adapters/sqlalchemy/statements.py",
         ' or connection.get_execution_options().get("schema_translate_map")',
         "",
         "tests/adapters/sqlalchemy/test_repositories.py::test_schemas_are_translated",
@@ -139,7 +137,7 @@ BUGS = (
     ),
     Bug(
         "no update is lost",
-        "adapters/sqlalchemy/_statements.py",
+        "adapters/sqlalchemy/statements.py",
         "Prepared(update(table).where(self_id, as_expected), (*state, KEY, EXPECTED) if columns else ())",
         "Prepared(update(table).where(self_id), (*state, KEY) if columns else ())",
         "tests/adapters/sqlalchemy/test_contracts.py::TestWithOutbox::test_update_refuses_a_stale_aggregate",

@@ -48,7 +48,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domainkit._model.info import MessageInfo
-from domainkit.adapters.sqlalchemy._types import UtcDateTime
+from domainkit.adapters.sqlalchemy.tables import UtcDateTime
 from domainkit.delivery import OutgoingMessage
 from domainkit.values import Uuid
 

@@ -8,9 +8,8 @@ from returns.result import Failure, Result, Success
 from sqlalchemy.exc import DBAPIError
 
 from domainkit._buses import cannot_publish, command_for, events_for
-from domainkit.adapters.sqlalchemy._units import current
 from domainkit.adapters.sqlalchemy.outbox import Outbox
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork, current
 from domainkit.errors import BusCannotPublish, OutcomeUnknownError
 from domainkit.messages import Command, DomainEvent, JsonValue, Message, MessageHeader
 from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, CommandBus, DomainEventBus

@@ -11,9 +11,8 @@ from typing import Any, TypeVar, overload
 
 from returns.result import Failure, Result, Success
 from sqlalchemy import Table, delete, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as insert_into_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_into_sqlite
 
+from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import inbox_table, require_columns
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.errors import OutcomeUnknownError
@@ -102,12 +101,7 @@ class Inbox:
                 return Success(None)
             return _result(handler, message, handler(message))
 
-        atomic = self._unit_of_work.atomic(step)
-
-        def run(message: M) -> Result[Any, Any]:
-            return atomic(message)
-
-        return named_as(run, handler)
+        return named_as(self._unit_of_work.atomic(step), handler)
 
     def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
         """Forget what was handled before some time, and return how many marks that were.
@@ -175,12 +169,7 @@ class AsyncInbox:
                 return Success(None)
             return _result(handler, message, await handler(message))
 
-        atomic = self._unit_of_work.atomic(step)
-
-        async def run(message: M) -> Result[Any, Any]:
-            return await atomic(message)
-
-        return named_as(run, handler)
+        return named_as(self._unit_of_work.atomic(step), handler)
 
     async def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
         """Forget what was handled before some time, and return how many marks that were; see Inbox.clean.
@@ -206,12 +195,17 @@ class _Marks:
     def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
         require_columns(table, inbox_table)
         self._table = table
+        self._key = (table.c.message_id, table.c.handler)
         self._unit_of_work = unit_of_work
         self._named: dict[str, object] = {}
 
     def named(self, handler: object, name: str | None) -> str:
         """Return the name that marks a handler, and keep it for no other."""
-        found = _lasting_name(handler) if name is None else name
+        found = full_name_of(handler) if name is None else name
+        if name is None and "<" in found:  # of <locals> and <lambda>
+            raise ValueError(
+                f"once: {found} is a lambda, or defined in a function: there may be several; give it `name=`"
+            )
         if not found or self._named.setdefault(found, handler) != handler:
             raise ValueError(f"once: {found!r} is empty, or the name of another handler of this inbox; give `name=`")
         return found
@@ -220,26 +214,17 @@ class _Marks:
         """Store a mark, and tell whether it is new."""
         values = {"message_id": message.header.id.value, "handler": name, "handled_at": datetime.now(UTC)}
         with self._unit_of_work.writing() as connection:
-            insert = insert_into_sqlite if connection.dialect.name == "sqlite" else insert_into_postgresql
-            # Where another transaction has stored the same mark it waits for the end of that, and adds nothing then
+            # If another transaction has stored the same mark it waits for the end of that, and then adds nothing
             # unless that was rolled back: https://www.postgresql.org/docs/current/transaction-iso.html
-            statement = insert(self._table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+            statement = insert_new(self._table, connection.dialect.name, *self._key)
             return connection.execute(statement, values).rowcount == 1
 
     def remove(self, before: datetime, batch: int) -> int:
         """Delete the oldest marks, and tell how many."""
         columns = self._table.c
-        key = (columns.message_id, columns.handler)
-        oldest = select(*key).where(columns.handled_at < before).order_by(columns.handled_at).limit(batch)
+        oldest = select(*self._key).where(columns.handled_at < before).order_by(columns.handled_at).limit(batch)
         with self._unit_of_work.writing() as connection:
-            return connection.execute(delete(self._table).where(tuple_(*key).in_(oldest))).rowcount
-
-
-def _lasting_name(handler: object) -> str:
-    name = full_name_of(handler)
-    if "<" in name:  # of <locals> and <lambda>
-        raise ValueError(f"once: {name} is a lambda, or defined in a function: there may be several; give it `name=`")
-    return name
+            return connection.execute(delete(self._table).where(tuple_(*self._key).in_(oldest))).rowcount
 
 
 def _result(handler: object, message: Message, outcome: object) -> Result[Any, Any]:

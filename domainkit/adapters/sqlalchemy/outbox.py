@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Insert, Table, bindparam, exists, insert, select
 
-from domainkit.adapters.sqlalchemy._prepared import Prepared
+from domainkit.adapters.sqlalchemy.statements import Prepared
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.causation import caused
 from domainkit.codec import MessageCodec

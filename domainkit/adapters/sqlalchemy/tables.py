@@ -1,10 +1,45 @@
-"""The tables, made in the MetaData of the user, whose migrations (by Alembic, say) know them as they know his own."""
+"""The tables, made in the MetaData of the user: migrations (by Alembic, say) know them as they know the user's own."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.types import TypeDecorator
 
-from domainkit.adapters.sqlalchemy._types import POSITION, UtcDateTime
+_POSITION = BigInteger().with_variant(Integer(), "sqlite")
+"""A number that the database counts up: SQLite does so for the type INTEGER alone."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Points in time: with a time zone where the database has such a type, else in UTC without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return what is stored."""
+        if value is None:
+            return None
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  (SQLAlchemy passes it)
+        """Return what was stored, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def require_columns(table: Table, maker: Callable[[MetaData], Table]) -> None:
@@ -35,7 +70,7 @@ def aggregate_table(metadata: MetaData, name: str, *, schema: str | None = None)
     return Table(
         name,
         metadata,
-        Column("position", POSITION, primary_key=True, autoincrement=True),
+        Column("position", _POSITION, primary_key=True, autoincrement=True),
         Column("id", Uuid(), nullable=False, unique=True),
         Column("version", Integer(), nullable=False),
         Column("state", Text(), nullable=False),
@@ -58,7 +93,7 @@ def outbox_table(metadata: MetaData, name: str = "outbox", *, schema: str | None
     table = Table(
         name,
         metadata,
-        Column("position", POSITION, primary_key=True, autoincrement=True),
+        Column("position", _POSITION, primary_key=True, autoincrement=True),
         Column("message_id", Uuid(), nullable=False),  # not unique: what is published twice is delivered twice
         Column("name", Text(), nullable=False),
         Column("version", Integer(), nullable=False),

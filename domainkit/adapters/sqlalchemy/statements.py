@@ -1,0 +1,147 @@
+"""Statements made once for a table, and compiled once for a driver.
+
+SQLAlchemy looks each statement up in its cache, and each parameter's type, at every execution.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Insert,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    Update,
+    Uuid,
+    bindparam,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import CursorResult
+
+Row = Mapping[str, Any]  # Any: values of columns of all types
+
+
+@frozen
+class _Compiled:
+    """A statement as a driver takes it."""
+
+    text: str
+    positions: Sequence[str] | None
+    processors: Iterable[tuple[str, Callable[[Any], Any]]]
+
+    def taken(self, row: Row) -> Any:  # Any: a tuple or a dict, as the driver wants it
+        values = dict(row)
+        for name, process in self.processors:
+            values[name] = process(values[name])
+        return values if self.positions is None else tuple([values[name] for name in self.positions])
+
+
+class Prepared:
+    """A statement that writes rows.
+
+    Args:
+        statement: an INSERT, or an UPDATE that has its conditions.
+        parameters: the keys of all values that each row has; without them SQLAlchemy finds them in each row.
+    """
+
+    def __init__(self, statement: Insert | Update, parameters: Sequence[str]) -> None:
+        self._statement = statement
+        self._parameters = parameters
+        self._compiled: dict[tuple[str, str, str], _Compiled | None] = {}
+
+    def run(self, connection: Connection, rows: Sequence[Row]) -> CursorResult[Any]:
+        """Execute it with the values of one row, or of several in their order."""
+        dialect = connection.dialect
+        key = dialect.name, dialect.driver, dialect.paramstyle
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(dialect) if self._parameters else None
+        compiled = self._compiled[key]
+        if compiled is None or connection.get_execution_options().get("schema_translate_map"):
+            return connection.execute(self._statement, rows if len(rows) > 1 else rows[0])
+        taken = [compiled.taken(row) for row in rows]
+        return connection.exec_driver_sql(compiled.text, taken if len(taken) > 1 else taken[0])
+
+    def _compile(self, dialect: Dialect) -> _Compiled | None:
+        """Return the statement as the driver takes it; None where a column has a default that Python computes."""
+        columns = [key for key in self._parameters if key in self._statement.table.columns]
+        compiled = self._statement.compile(dialect=dialect, column_keys=columns)
+        types = {name: parameter.type.dialect_impl(dialect) for parameter, name in compiled.bind_names.items()}
+        if not set(types) <= set(self._parameters):
+            return None
+        processors = ((name, kind.bind_processor(dialect)) for name, kind in types.items())
+        return _Compiled(
+            str(compiled),
+            compiled.positiontup if compiled.positional else None,
+            tuple((name, process) for name, process in processors if process is not None),
+        )
+
+
+KEY, EXPECTED = "key_", "expected_"
+"""The parameters of a WHERE: the names of columns are taken by the values that are stored."""
+
+
+class Statements:
+    """What is sent to the database for one table.
+
+    Args:
+        table: has `id`, a `sqlalchemy.Uuid` that is unique, and `version`.
+        dialect: the name of the database.
+        order_by: what `retrieve_all` orders by; the column `position` unless given.
+        columns: which it must have besides, and which are set; none where a mapper alone knows them.
+
+    Raises:
+        ValueError: it hasn't, or the database is another than SQLite and PostgreSQL.
+    """
+
+    def __init__(
+        self, table: Table, dialect: str, *, order_by: ColumnElement[Any] | None, columns: frozenset[str]
+    ) -> None:
+        if dialect not in {"sqlite", "postgresql"}:
+            raise ValueError(f"SqlCrudRepository: it knows SQLite and PostgreSQL, not {dialect}")
+        _check(table, {"id", "version", *columns, *(() if order_by is not None else ("position",))})
+        self_id = table.c.id == bindparam(KEY, type_=table.c.id.type)
+        as_expected = table.c.version == bindparam(EXPECTED, type_=table.c.version.type)
+        state = ("id", "version", *sorted(columns))
+        self.insert = Prepared(insert_new(table, dialect, table.c.id), state if columns else ())
+        self.update = Prepared(update(table).where(self_id, as_expected), (*state, KEY, EXPECTED) if columns else ())
+        self.delete = delete(table).where(self_id)
+        self.delete_version = delete(table).where(self_id, as_expected)
+        self.version = select(table.c.version).where(self_id)
+        self.one = select(table).where(self_id)
+        self.all = select(table).order_by(table.c.position if order_by is None else order_by)
+
+
+def insert_new(table: Table, dialect: str, *key: Column[Any]) -> Insert:  # Any: columns of any type
+    """Return an INSERT that stores nothing if the key exists: an error would end a transaction of PostgreSQL.
+
+    Another column that must be unique still raises an IntegrityError.
+    """
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    made: Insert = insert.on_conflict_do_nothing(index_elements=key)
+    return made.inline().execution_options(preserve_rowcount=True)  # how many, and not which position it got
+
+
+def _check(table: Table, wanted: set[str]) -> None:
+    missing = sorted(wanted - set(table.columns.keys()))
+    if missing:
+        raise ValueError(
+            f"table {table.name!r}: the columns {', '.join(missing)} are missing; make it with aggregate_table, or "
+            "give a mapper for a table of your own, which has id and version, and position unless order_by is given"
+        )
+    kind = table.c.id.type
+    if not (isinstance(kind, Uuid) and kind.as_uuid):
+        raise ValueError(f"table {table.name!r}: the column id must have the type sqlalchemy.Uuid(), not {kind!r}")
+    unique = [
+        one.columns.keys() for one in table.constraints if isinstance(one, PrimaryKeyConstraint | UniqueConstraint)
+    ]
+    unique += [index.columns.keys() for index in table.indexes if index.unique]
+    if ["id"] not in unique:
+        raise ValueError(f"table {table.name!r}: the column id must be unique, alone: make it so, or the primary key")
