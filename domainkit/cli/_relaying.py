@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters.sqlalchemy import Relay, RelayRound
-from domainkit.adapters.sqlalchemy.operations import backlog
+from domainkit.adapters.sqlalchemy.relay.operations import backlog
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError, object_named
 from domainkit.cli._databases import async_url, check, failure_of, opened
 from domainkit.delivery import AsyncMessagePublisher

@@ -15,7 +15,7 @@ https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE (SK
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 from attrs import frozen
 from sqlalchemy import (
@@ -65,8 +65,6 @@ _LAST = 2**63 - 1
 _PLANNING = text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
 """An outbox grows faster than the statistics of it: by those of an empty one PostgreSQL would read and sort all of it,
 and not walk along an index as far as it must. It holds for the transaction."""
-
-_Found: TypeAlias = "Sequence[Row[Any]]"  # Any: columns of all types
 
 
 @frozen
@@ -145,11 +143,13 @@ class Claims:
     def __init__(self, table: Table, dialect: Dialect, *, batch: int, lease: timedelta) -> None:
         self._window = _WINDOW * batch
         self._after: str | None = None  # the key after which the next look at all keys begins
-        self._in_window = _links(table, dialect, _first_rows(table, dialect, self._window), batch)
+        unsent = table.c.sent_at.is_(None)
+        rows = select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open")).where(unsent)
+        oldest = rows.order_by(table.c.position).limit(self._window).subquery("oldest")
+        self._in_window = _links(table, dialect, oldest, batch)
         self._of_keys = _links(table, dialect, _rows_of_keys(table, dialect), batch)
         self._keys = {begun: _keys(table, dialect, begun=begun) for begun in (False, True)}
-        unsent = select(table.c.position).where(table.c.sent_at.is_(None))
-        self._beyond = unsent.order_by(table.c.position).offset(self._window).limit(1)
+        self._beyond = select(table.c.position).where(unsent).order_by(table.c.position).offset(self._window).limit(1)
         self._planning = _PLANNING if dialect.is_postgresql else None
         self._lease = (
             update(table)
@@ -183,27 +183,21 @@ class Claims:
     async def _looked_through(
         self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool
     ) -> list[list[Claimed]]:
+        """Lease rows of the keys in the next slice whose first row is open."""
         if thorough:
             self._after = None
         while True:
-            keys = await self._slice(connection, limit)
-            each = max(1, limit // max(1, len(keys)))
-            given = {"keys": keys, "each": each, "limit": limit}
+            begun = {} if self._after is None else {"after": self._after}
+            looked_at = (await connection.execute(self._keys[bool(begun)], begun)).all()
+            keys = [row.key for row in looked_at if row.open][:limit]
+            if len(keys) == limit:
+                self._after = keys[-1]
+            else:
+                self._after = looked_at[-1].key if len(looked_at) == _SLICE else None
+            given = {"keys": keys, "each": max(1, limit // max(1, len(keys))), "limit": limit}
             chains = await self._leased(connection, token, self._of_keys, given) if keys else []
             if chains or self._after is None or not thorough:
                 return chains
-
-    async def _slice(self, connection: AsyncConnection, limit: int) -> list[str]:
-        """Return the keys of the next slice whose first row is open."""
-        begun = self._after is not None
-        given = {"after": self._after} if begun else {}
-        looked_at = (await connection.execute(self._keys[begun], given)).all()
-        found = [row.key for row in looked_at if row.open][:limit]
-        if len(found) == limit:
-            self._after = found[-1]
-        else:
-            self._after = looked_at[-1].key if len(looked_at) == _SLICE else None
-        return found
 
     async def _leased(
         self, connection: AsyncConnection, token: str, statement: Executable, given: dict[str, Any]
@@ -215,27 +209,18 @@ class Claims:
         return chains
 
 
-def _chained(found: _Found) -> list[list[Claimed]]:
+def _chained(found: "Sequence[Row[Any]]") -> list[list[Claimed]]:  # Any: columns of all types
     """Return the rows by key, without those that come after one which another relay has."""
     chains: dict[str, list[Claimed]] = {}
     for row in found:
+        info = MessageInfo(row.name, row.version, row.kind)
+        message = OutgoingMessage(Uuid.from_uuid(row.message_id), info, row.body, row.ordering_key)
+        claimed = Claimed(row.position, row.attempts, message)
         if row.previous is None:
-            chains[row.ordering_key] = [_claimed(row)]
+            chains[row.ordering_key] = [claimed]
         elif (chain := chains.get(row.ordering_key)) and chain[-1].position == row.previous:
-            chain.append(_claimed(row))
+            chain.append(claimed)
     return list(chains.values())
-
-
-def _claimed(row: "Row[Any]") -> Claimed:
-    info = MessageInfo(row.name, row.version, row.kind)
-    message = OutgoingMessage(Uuid.from_uuid(row.message_id), info, row.body, row.ordering_key)
-    return Claimed(row.position, row.attempts, message)
-
-
-def _first_rows(table: Table, dialect: Dialect, count: int) -> Subquery:
-    """Return the oldest unsent rows."""
-    rows = select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open"))
-    return rows.where(table.c.sent_at.is_(None)).order_by(table.c.position).limit(count).subquery("oldest")
 
 
 def _rows_of_keys(table: Table, dialect: Dialect) -> Subquery:

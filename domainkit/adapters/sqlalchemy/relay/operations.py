@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Executable, Table, Update, case, func, lit
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domainkit._model.mapping import FrozenMapping
-from domainkit.adapters.sqlalchemy._claims import Dialect
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY
+from domainkit.adapters.sqlalchemy.relay.claims import Dialect
 from domainkit.values import Uuid
 
 _FRESH: Mapping[str, object] = MappingProxyType(
