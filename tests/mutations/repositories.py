@@ -60,7 +60,7 @@ BUGS = (
     ),
     Bug(
         "id and version stand in their columns alone",
-        "adapters/sqlalchemy/_states.py",
+        "states.py",
         "frozenset({_ID, _VERSION})), (_ID, _VERSION))",
         "frozenset({_ID})), (_ID,))",
         "tests/adapters/sqlalchemy/test_repositories.py::test_id_and_version_stand_in_their_columns_alone",
@@ -145,9 +145,9 @@ BUGS = (
     ),
     Bug(
         "what could not be read back is not stored",
-        "adapters/sqlalchemy/_states.py",
-        "raise self._refused(aggregate) from None",
-        "return {'state': '{}'}",
+        "states.py",
+        "raise _unreadable(self._cls, problems or (text,)) from None",
+        "return '{}'",
         "tests/adapters/sqlalchemy/test_repositories.py::test_what_could_not_be_read_back_is_not_stored",
         quick=True,
     ),
@@ -181,5 +181,19 @@ BUGS = (
         "return caused(",
         "return (",
         "tests/adapters/sqlalchemy/test_repositories.py::test_the_cause_of_an_event_is_stored",
+    ),
+    Bug(
+        "what a converter could not read back is not stored",
+        "states.py",
+        "        if found != aggregate or found.domain_events:",
+        "        if False:",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_what_a_converter_could_not_read_back_is_not_stored",
+    ),
+    Bug(
+        "memory refuses what a database refuses",
+        "memory/repositories.py",
+        "            self._forms[cls].write(aggregate)\n",
+        "            pass\n",
+        "tests/adapters/sqlalchemy/test_repositories.py::test_memory_refuses_what_a_database_refuses",
     ),
 )

@@ -15,7 +15,7 @@ from domainkit.adapters.sqlalchemy.buses import (
 )
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
-from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
+from domainkit.adapters.sqlalchemy.mappers import RowMapper
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.relay import (
     Backoff,
@@ -31,6 +31,7 @@ from domainkit.adapters.sqlalchemy.relay import (
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
 from domainkit.adapters.sqlalchemy.tables import aggregate_table, inbox_table, outbox_table
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+from domainkit.states import StoredStateError
 
 __all__ = [
     "AsyncInbox",

@@ -1,20 +1,20 @@
 """Aggregates in a SQL database."""
 
-from typing import Any, Generic, Never
+from typing import Any, Generic, Never, get_origin
 
 from cattrs import Converter
 from returns.result import Failure, Result, Success
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table
 
 from domainkit._model.immutability import copy_with, require_decorated
-from domainkit.adapters.sqlalchemy._states import json_mapper
-from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
+from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
 from domainkit.adapters.sqlalchemy.statements import EXPECTED, KEY, Statements
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.aggregates import AggregateRoot
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
+from domainkit.states import StoredStateError
 
 
 class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
@@ -40,11 +40,13 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     >>> engine.dispose()
 
     Args:
-        aggregate_type: the class of the aggregates; a subclass of it is refused when it is saved.
+        aggregate_type: the class of the aggregates, a generic one with its arguments (`Page[int]`); a subclass of it is
+            refused when it is saved.
         table: made by `aggregate_table`; with a `mapper` a table of your own that has `id` (a unique
             `sqlalchemy.Uuid`) and `version` (an integer).
         unit_of_work: for the database of the table.
-        converter: writes and reads the state; `make_converter()` unless given.
+        converter: writes and reads the state; `make_converter()` unless given. Each state is read back, and compared
+            with the aggregate, before it is stored.
         mapper: puts the state into columns of your own instead.
         order_by: what `retrieve_all` orders by; the column `position` unless given.
         repository_name: shown in errors; the class's name unless given.
@@ -67,15 +69,16 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         order_by: ColumnElement[Any] | None = None,  # Any: of a column of any type
         repository_name: str | None = None,
     ) -> None:
-        if not (isinstance(aggregate_type, type) and issubclass(aggregate_type, AggregateRoot)):
+        cls: type[AggT] = get_origin(aggregate_type) or aggregate_type
+        if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
             raise TypeError(f"expected a class of aggregates, not {aggregate_type!r}: derive it from AggregateRoot")
-        require_decorated(aggregate_type)
+        require_decorated(cls)
         if converter is not None and mapper is not None:
-            raise TypeError(f"{aggregate_type.__qualname__}: a mapper needs no converter; give one of them")
+            raise TypeError(f"{cls.__qualname__}: a mapper needs no converter; give one of them")
         state = frozenset({"state"}) if mapper is None else frozenset[str]()
         self._sql = Statements(table, unit_of_work.dialect, order_by=order_by, columns=state)
-        self._mapper = json_mapper(aggregate_type, converter) if mapper is None else mapper
-        self._type, self._id_type, self._table = aggregate_type, aggregate_type._id_type(), table
+        self._mapper = StateMapper(aggregate_type, converter) if mapper is None else mapper
+        self._type, self._id_type, self._table = cls, cls._id_type(), table
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._name = repository_name or type(self).__name__
 
@@ -84,6 +87,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
         Raises:
             TypeError: it is of another class.
+            ValueError: its state could not be read back (NaN, a datetime without a time zone, a value that its
+                converter reads as another); nothing was stored then.
             InvalidMessage: the outbox doesn't know the class of an event; nothing was stored then.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
         """
