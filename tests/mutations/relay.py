@@ -44,14 +44,14 @@ BUGS = (
     Bug(
         "a refused message waits",
         "adapters/sqlalchemy/relay/claims.py",
-        "            or_(columns.not_before.is_(None), columns.not_before <= self.now()),\n",
+        "            sa.or_(columns.not_before.is_(None), columns.not_before <= self.now()),\n",
         "",
         "tests/adapters/sqlalchemy/test_relay.py::TestRefused::test_it_is_tried_again_later_and_holds_back_its_key_alone",
     ),
     Bug(
         "a running lease keeps others off",
         "adapters/sqlalchemy/relay/claims.py",
-        "            or_(columns.leased_until.is_(None), columns.leased_until <= self.now()),\n",
+        "            sa.or_(columns.leased_until.is_(None), columns.leased_until <= self.now()),\n",
         "",
         "tests/adapters/sqlalchemy/test_relay.py::TestLeases::test_a_lease_that_is_running_keeps_others_off",
         quick=True,
@@ -59,7 +59,7 @@ BUGS = (
     Bug(
         "a lease ends",
         "adapters/sqlalchemy/relay/claims.py",
-        "or_(columns.leased_until.is_(None), columns.leased_until <= self.now())",
+        "sa.or_(columns.leased_until.is_(None), columns.leased_until <= self.now())",
         "columns.leased_until.is_(None)",
         "tests/adapters/sqlalchemy/test_relay_runs.py::TestKilled::test_what_it_had_in_hand_is_sent_after_its_lease",
     ),
@@ -128,8 +128,8 @@ BUGS = (
         "adapters/sqlalchemy/relay/claims.py",
         "        oldest = rows.order_by(",
         (
-            "        done = case((table.c.sent_at.is_not(None), table.c.position))\n"
-            "        last = select(func.coalesce(func.max(done), 0)).correlate(None).scalar_subquery()\n"
+            "        done = sa.case((table.c.sent_at.is_not(None), table.c.position))\n"
+            "        last = sa.select(sa.func.coalesce(func.max(done), 0)).correlate(None).scalar_subquery()\n"
             "        oldest = rows.where(table.c.position > last).order_by("
         ),
         "tests/adapters/sqlalchemy/test_relay.py::TestLateCommits::test_a_transaction_that_commits_late_is_sent",
@@ -181,8 +181,8 @@ BUGS = (
     Bug(
         "a claim jumps from key to key",
         "adapters/sqlalchemy/relay/claims.py",
-        '    return select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None)).limit(_SLICE)',
-        '    return select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None))',
+        '    return sa.select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None)).limit(_SLICE)',
+        '    return sa.select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None))',
         "tests/adapters/sqlalchemy/test_relayrelay/claims.py::TestCost",
     ),
     Bug(

@@ -17,17 +17,17 @@ from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_e
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
 from domainkit.adapters.sqlalchemy.mappers import RowMapper
 from domainkit.adapters.sqlalchemy.outbox import Outbox
-from domainkit.adapters.sqlalchemy.relay import (
-    Backoff,
+from domainkit.adapters.sqlalchemy.relay.operations import (
     OutboxStatus,
     ParkedMessage,
-    Relay,
-    RelayRound,
     discard_parked,
     outbox_status,
     release_parked,
     replay_sent,
 )
+from domainkit.adapters.sqlalchemy.relay.relay import Relay
+from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
+from domainkit.adapters.sqlalchemy.relay.waits import Backoff
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
 from domainkit.adapters.sqlalchemy.tables import aggregate_table, inbox_table, outbox_table
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork

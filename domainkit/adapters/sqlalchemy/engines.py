@@ -127,8 +127,16 @@ def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT)
 
     @event.listens_for(inner, "begin")
     def begin(connection: Connection) -> None:
+        """Execute BEGIN at a third of what SQLAlchemy takes for a statement."""
         reads = connection.get_execution_options().get(READ_ONLY, False)
-        _execute(connection, "BEGIN" if reads else "BEGIN IMMEDIATE")
+        statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(statement)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise OperationalError(statement, None, error) from error
+        finally:
+            cursor.close()
 
     return engine
 
@@ -147,14 +155,3 @@ def _ask_after_rest(engine: Engine) -> None:
                 engine.dialect.do_ping(connection)
             except engine.dialect.loaded_dbapi.Error as error:
                 raise DisconnectionError from error
-
-
-def _execute(connection: Connection, statement: str) -> None:
-    """Execute a statement without parameters and results, at a third of what SQLAlchemy takes for it."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise OperationalError(statement, None, error) from error
-    finally:
-        cursor.close()

@@ -6,23 +6,8 @@ SQLAlchemy looks each statement up in its cache, and each parameter's type, at e
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from attrs import frozen
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    Dialect,
-    Insert,
-    PrimaryKeyConstraint,
-    Table,
-    UniqueConstraint,
-    Update,
-    Uuid,
-    bindparam,
-    delete,
-    select,
-    update,
-)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
@@ -52,12 +37,12 @@ class Prepared:
         parameters: the keys of all values that each row has; without them SQLAlchemy finds them in each row.
     """
 
-    def __init__(self, statement: Insert | Update, parameters: Sequence[str]) -> None:
+    def __init__(self, statement: sa.Insert | sa.Update, parameters: Sequence[str]) -> None:
         self._statement = statement
         self._parameters = parameters
         self._compiled: dict[tuple[str, str, str], _Compiled | None] = {}
 
-    def run(self, connection: Connection, rows: Sequence[Row]) -> CursorResult[Any]:
+    def run(self, connection: sa.Connection, rows: Sequence[Row]) -> CursorResult[Any]:
         """Execute it with the values of one row, or of several in their order."""
         dialect = connection.dialect
         key = dialect.name, dialect.driver, dialect.paramstyle
@@ -69,7 +54,7 @@ class Prepared:
         taken = [compiled.taken(row) for row in rows]
         return connection.exec_driver_sql(compiled.text, taken if len(taken) > 1 else taken[0])
 
-    def _compile(self, dialect: Dialect) -> _Compiled | None:
+    def _compile(self, dialect: sa.Dialect) -> _Compiled | None:
         """Return the statement as the driver takes it; None where a column has a default that Python computes."""
         columns = [key for key in self._parameters if key in self._statement.table.columns]
         compiled = self._statement.compile(dialect=dialect, column_keys=columns)
@@ -102,34 +87,34 @@ class Statements:
     """
 
     def __init__(
-        self, table: Table, dialect: str, *, order_by: ColumnElement[Any] | None, columns: frozenset[str]
+        self, table: sa.Table, dialect: str, *, order_by: sa.ColumnElement[Any] | None, columns: frozenset[str]
     ) -> None:
         if dialect not in {"sqlite", "postgresql"}:
             raise ValueError(f"SqlCrudRepository: it knows SQLite and PostgreSQL, not {dialect}")
         _check(table, {"id", "version", *columns, *(() if order_by is not None else ("position",))})
-        self_id = table.c.id == bindparam(KEY, type_=table.c.id.type)
-        as_expected = table.c.version == bindparam(EXPECTED, type_=table.c.version.type)
+        self_id = table.c.id == sa.bindparam(KEY, type_=table.c.id.type)
+        as_expected = table.c.version == sa.bindparam(EXPECTED, type_=table.c.version.type)
         state = ("id", "version", *sorted(columns))
         self.insert = Prepared(insert_new(table, dialect, table.c.id), state if columns else ())
-        self.update = Prepared(update(table).where(self_id, as_expected), (*state, KEY, EXPECTED) if columns else ())
-        self.delete = delete(table).where(self_id)
-        self.delete_version = delete(table).where(self_id, as_expected)
-        self.version = select(table.c.version).where(self_id)
-        self.one = select(table).where(self_id)
-        self.all = select(table).order_by(table.c.position if order_by is None else order_by)
+        self.update = Prepared(sa.update(table).where(self_id, as_expected), (*state, KEY, EXPECTED) if columns else ())
+        self.delete = sa.delete(table).where(self_id)
+        self.delete_version = sa.delete(table).where(self_id, as_expected)
+        self.version = sa.select(table.c.version).where(self_id)
+        self.one = sa.select(table).where(self_id)
+        self.all = sa.select(table).order_by(table.c.position if order_by is None else order_by)
 
 
-def insert_new(table: Table, dialect: str, *key: Column[Any]) -> Insert:  # Any: columns of any type
+def insert_new(table: sa.Table, dialect: str, *key: sa.Column[Any]) -> sa.Insert:  # Any: columns of any type
     """Return an INSERT that stores nothing if the key exists: an error would end a transaction of PostgreSQL.
 
     Another column that must be unique still raises an IntegrityError.
     """
     insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-    made: Insert = insert.on_conflict_do_nothing(index_elements=key)
+    made: sa.Insert = insert.on_conflict_do_nothing(index_elements=key)
     return made.inline().execution_options(preserve_rowcount=True)  # how many, and not which position it got
 
 
-def _check(table: Table, wanted: set[str]) -> None:
+def _check(table: sa.Table, wanted: set[str]) -> None:
     missing = sorted(wanted - set(table.columns.keys()))
     if missing:
         raise ValueError(
@@ -137,10 +122,12 @@ def _check(table: Table, wanted: set[str]) -> None:
             "give a mapper for a table of your own, which has id and version, and position unless order_by is given"
         )
     kind = table.c.id.type
-    if not (isinstance(kind, Uuid) and kind.as_uuid):
+    if not (isinstance(kind, sa.Uuid) and kind.as_uuid):
         raise ValueError(f"table {table.name!r}: the column id must have the type sqlalchemy.Uuid(), not {kind!r}")
     unique = [
-        one.columns.keys() for one in table.constraints if isinstance(one, PrimaryKeyConstraint | UniqueConstraint)
+        one.columns.keys()
+        for one in table.constraints
+        if isinstance(one, sa.PrimaryKeyConstraint | sa.UniqueConstraint)
     ]
     unique += [index.columns.keys() for index in table.indexes if index.unique]
     if ["id"] not in unique:

@@ -9,6 +9,7 @@ from threading import get_ident
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from attrs import define, field
 from returns.result import Failure, Result
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -42,18 +43,23 @@ _ABORTED = 3
 """PQTRANS_INERROR, as psycopg has it from libpq. See https://www.postgresql.org/docs/current/libpq-status.html."""
 
 
+def _here() -> tuple[int, object]:
+    try:
+        return get_ident(), asyncio.current_task()
+    except RuntimeError:
+        return get_ident(), None
+
+
+@define(eq=False)
 class Unit:
     """An open transaction, and the thread and task that it belongs to."""
 
-    __slots__ = ("around", "broken_by", "connection", "outer", "over", "place")
-
-    def __init__(self, connection: Connection, outer: AsyncConnection | None, around: "Unit | None") -> None:
-        self.connection = connection
-        self.outer = outer
-        self.around = around
-        self.over = False
-        self.broken_by: BaseException | None = None
-        self.place: tuple[int, object] = _here()
+    connection: Connection
+    outer: AsyncConnection | None
+    around: "Unit | None"
+    over: bool = False
+    broken_by: BaseException | None = None
+    place: tuple[int, object] = field(factory=_here)
 
     def check_whole(self) -> None:
         """Refuse to commit half of what was meant: a write or statement failed, and the exception was caught.
@@ -71,13 +77,6 @@ class Unit:
                 "this unit of work can't be committed: a statement in it failed, and the exception was caught. Where "
                 "that is expected, begin a nested unit of work around the statement, which is rolled back alone"
             )
-
-
-def _here() -> tuple[int, object]:
-    try:
-        return get_ident(), asyncio.current_task()
-    except RuntimeError:
-        return get_ident(), None
 
 
 _NONE: Mapping[object, Unit] = MappingProxyType({})
@@ -135,7 +134,7 @@ def take_back(connection: Connection, error: BaseException) -> None:
     """Take a failed commit back; raise OutcomeUnknownError where it may have been stored.
 
     SQLite leaves the transaction open where a deferred constraint failed, and SQLAlchemy takes it for ended: the next
-    one who gets the connection would find himself in it.
+    one who gets the connection would be in it.
     """
     if not connection.invalidated:
         with suppress(Exception):  # the connection is gone, and the database rolls back by itself
@@ -146,10 +145,8 @@ def take_back(connection: Connection, error: BaseException) -> None:
 
 
 def _is_definite(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return False
-    if not isinstance(error, DBAPIError):  # nothing that the database said: an interrupt, say
-        return True
+    if not isinstance(error, DBAPIError):  # nothing that the database said: an interrupt, say, or no connection
+        return not isinstance(error, OSError)
     if error.connection_invalidated:
         return False
     state = getattr(error.orig, "sqlstate", None)
@@ -226,7 +223,7 @@ class UnitOfWork:
 
     @contextmanager
     def joining(self, connection: Connection) -> Iterator[Connection]:
-        """Do the work of the `with` block in a transaction that the caller has begun, and commits himself.
+        """Do the work of the `with` block in a transaction that the caller has begun, and commits.
 
         An exception takes back what was done in the block alone (a savepoint).
 
@@ -268,12 +265,10 @@ class UnitOfWork:
         def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError]:
             result: Result[T, E | OutcomeUnknownError] = _PENDING
             try:
-                with self.begin():
+                with suppress(_RolledBackError), self.begin():
                     result = step(*args, **kwargs)
                     if isinstance(result, Failure):
                         raise _RolledBackError
-            except _RolledBackError:
-                pass
             except OutcomeUnknownError as error:
                 result = Failure(error)
             return result

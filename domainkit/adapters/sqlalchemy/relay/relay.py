@@ -86,8 +86,8 @@ class Relay:
         grace: timedelta = timedelta(seconds=10),
     ) -> None:
         require_columns(table, outbox_table)
-        _check_counts(batch=batch, concurrency=concurrency, max_attempts=max_attempts)
-        _check_times(lease=lease, poll=poll, retention=retention, grace=grace)
+        _check(batch=batch, concurrency=concurrency, max_attempts=max_attempts)
+        _check(lease=lease, poll=poll, retention=retention, grace=grace)
         self._table = table
         self._store = RelayStore(engine, table, batch=batch, lease=lease)
         self._means = Means(self._store, publisher, backoff, max_attempts, asyncio.Semaphore(concurrency), batch // 2)
@@ -192,12 +192,11 @@ class Relay:
         return seconds
 
     async def _rest(self, seconds: float) -> None:
-        if self._until_idle and self._idle:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._means.wake.wait()
-        self._means.wake.clear()
+        if not (self._until_idle and self._idle):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._means.wake.wait()
+            self._means.wake.clear()
 
     async def _claimed(self, limit: int, *, thorough: bool) -> Round | None:
         claim = await self._store.claim(limit, thorough=thorough)
@@ -209,10 +208,9 @@ class Relay:
         while True:
             try:
                 await round_.settle()
+                break
             except OUTAGES as error:
                 await asyncio.sleep(self._database.failed(type(error).__qualname__))
-            else:
-                break
         self._database.over()
         counts = round_.counts
         self.total += counts
@@ -247,13 +245,9 @@ class Relay:
             await asyncio.wait(self._rounds, timeout=self._grace.total_seconds())
 
 
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
+def _check(**options: int | timedelta | None) -> None:
+    for name, option in options.items():
+        if isinstance(option, int) and option < 1:
             raise ValueError(f"Relay: {name} must be 1 or more; give another number")
-
-
-def _check_times(**times: timedelta | None) -> None:
-    for name, time in times.items():
-        if time is not None and time <= timedelta(0):
+        if isinstance(option, timedelta) and option <= timedelta(0):
             raise ValueError(f"Relay: {name} must be longer than nothing; give a timedelta above 0")
