@@ -178,8 +178,8 @@ BUGS = (
     Bug(
         "an event says what caused it",
         "adapters/sqlalchemy/outbox.py",
-        "return caused(",
-        "return (",
+        "message = caused(",
+        "message = (",
         "tests/adapters/sqlalchemy/test_repositories.py::test_the_cause_of_an_event_is_stored",
     ),
     Bug(

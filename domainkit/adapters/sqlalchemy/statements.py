@@ -3,30 +3,15 @@
 SQLAlchemy looks each statement up in its cache, and each parameter's type, at every execution.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from attrs import frozen
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
-Row = Mapping[str, Any]  # Any: values of columns of all types
-
-
-@frozen
-class _Compiled:
-    """A statement as a driver takes it."""
-
-    text: str
-    positions: Sequence[str] | None
-    processors: Iterable[tuple[str, Callable[[Any], Any]]]
-
-    def taken(self, row: Row) -> Any:  # Any: a tuple or a dict, as the driver wants it
-        values = dict(row)
-        for name, process in self.processors:
-            values[name] = process(values[name])
-        return values if self.positions is None else tuple([values[name] for name in self.positions])
+_Compiled: TypeAlias = tuple[str, Callable[[Mapping[str, object]], Any]]
+"""A statement as a driver takes it, and what makes its parameters of a row: a tuple or a dict, as the driver wants."""
 
 
 class Prepared:
@@ -42,7 +27,7 @@ class Prepared:
         self._parameters = parameters
         self._compiled: dict[tuple[str, str, str], _Compiled | None] = {}
 
-    def run(self, connection: sa.Connection, rows: Sequence[Row]) -> CursorResult[Any]:
+    def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> CursorResult[Any]:
         """Execute it with the values of one row, or of several in their order."""
         dialect = connection.dialect
         key = dialect.name, dialect.driver, dialect.paramstyle
@@ -51,8 +36,9 @@ class Prepared:
         compiled = self._compiled[key]
         if compiled is None or connection.get_execution_options().get("schema_translate_map"):
             return connection.execute(self._statement, rows if len(rows) > 1 else rows[0])
-        taken = [compiled.taken(row) for row in rows]
-        return connection.exec_driver_sql(compiled.text, taken if len(taken) > 1 else taken[0])
+        text, taken_by = compiled
+        taken = [taken_by(row) for row in rows]
+        return connection.exec_driver_sql(text, taken if len(taken) > 1 else taken[0])
 
     def _compile(self, dialect: sa.Dialect) -> _Compiled | None:
         """Return the statement as the driver takes it; None where a column has a default that Python computes."""
@@ -61,12 +47,17 @@ class Prepared:
         types = {name: parameter.type.dialect_impl(dialect) for parameter, name in compiled.bind_names.items()}
         if not set(types) <= set(self._parameters):
             return None
-        processors = ((name, kind.bind_processor(dialect)) for name, kind in types.items())
-        return _Compiled(
-            str(compiled),
-            compiled.positiontup if compiled.positional else None,
-            tuple((name, process) for name, process in processors if process is not None),
-        )
+        found = ((name, kind.bind_processor(dialect)) for name, kind in types.items())
+        processors = [(name, process) for name, process in found if process is not None]
+        positions = compiled.positiontup if compiled.positional else None
+
+        def taken(row: Mapping[str, object]) -> object:
+            values = dict(row)
+            for name, process in processors:
+                values[name] = process(values[name])
+            return values if positions is None else tuple([values[name] for name in positions])
+
+        return str(compiled), taken
 
 
 KEY, EXPECTED = "key_", "expected_"

@@ -47,6 +47,7 @@ def aggregate_table(metadata: sa.MetaData, name: str, *, schema: str | None = No
     `position` counts the rows in the order in which they were saved. The state is text, since that keeps what was
     written to the last digit; a query on PostgreSQL reads into it by `state::jsonb`.
 
+    >>> from sqlalchemy import MetaData
     >>> sorted(aggregate_table(MetaData(), "tasks").columns.keys())
     ['id', 'position', 'state', 'version']
 
@@ -70,6 +71,7 @@ def aggregate_table(metadata: sa.MetaData, name: str, *, schema: str | None = No
 def outbox_table(metadata: sa.MetaData, name: str = "outbox", *, schema: str | None = None) -> sa.Table:
     """Return a table for the messages that wait for a relay, and those that were sent lately.
 
+    >>> from sqlalchemy import MetaData
     >>> outbox_table(MetaData()).columns["body"].nullable
     False
 
@@ -110,6 +112,7 @@ def outbox_table(metadata: sa.MetaData, name: str = "outbox", *, schema: str | N
 def inbox_table(metadata: sa.MetaData, name: str = "inbox", *, schema: str | None = None) -> sa.Table:
     """Return a table for what was handled: which message, by which handler, and when.
 
+    >>> from sqlalchemy import MetaData
     >>> [column.name for column in inbox_table(MetaData()).primary_key]
     ['message_id', 'handler']
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from contextvars import ContextVar
 from threading import get_ident
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field
 from returns.result import Failure, Result
@@ -23,6 +23,7 @@ from domainkit.errors import OutcomeUnknownError
 P = ParamSpec("P")
 T = TypeVar("T")
 E = TypeVar("E")
+Coro: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its loop, and gets from it
 
 _DEFINITE = frozenset(
     {
@@ -338,9 +339,7 @@ class AsyncUnitOfWork:
 
     def atomic(
         self, step: Callable[P, Awaitable[Result[T, E]]]
-    ) -> Callable[
-        P, Coroutine[Any, Any, Result[T, E | OutcomeUnknownError]]
-    ]:  # Any: what a coroutine yields to its loop
+    ) -> Callable[P, Coro[Result[T, E | OutcomeUnknownError]]]:
         """Return an async step of a pipeline that does `step` in a unit of work; see UnitOfWork.atomic.
 
         Args:

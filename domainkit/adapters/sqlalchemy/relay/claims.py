@@ -123,9 +123,8 @@ class Claims:
         self._in_window = _links(table, dialect, oldest, batch)
         self._of_keys = _links(table, dialect, _rows_of_keys(table, dialect), batch)
         self._keys = {begun: _keys(table, dialect, begun=begun) for begun in (False, True)}
-        self._beyond = (
-            sa.select(table.c.position).where(unsent).order_by(table.c.position).offset(self._window).limit(1)
-        )
+        waiting = sa.select(table.c.position).where(unsent)
+        self._beyond = waiting.order_by(table.c.position).offset(self._window).limit(1)
         self._planning = _PLANNING if dialect.is_postgresql else None
         self._lease = (
             sa.update(table)
@@ -176,7 +175,7 @@ class Claims:
                 return chains
 
     async def _leased(
-        self, connection: AsyncConnection, token: str, statement: sa.Executable, given: dict[str, Any]
+        self, connection: AsyncConnection, token: str, statement: sa.Executable, given: dict[str, object]
     ) -> list[list[Claimed]]:
         chains = _chained((await connection.execute(statement, given)).all())
         if chains:
@@ -219,11 +218,15 @@ def _rows_of_keys(table: sa.Table, dialect: Dialect) -> sa.Subquery:
 def _links(table: sa.Table, dialect: Dialect, oldest: sa.Subquery, batch: int) -> sa.Executable:
     """Return the SELECT that locks links, given the first rows of chains."""
     row = oldest.c
+
+    def along_chain(function: sa.FunctionElement[Any]) -> sa.Over[Any]:  # Any: of values of any type
+        return function.over(partition_by=row.ordering_key, order_by=row.position)
+
     chain = sa.select(
         row.position,
-        _along_chain(oldest, sa.func.lag(row.position)).label("previous"),
-        _along_chain(oldest, sa.func.min(sa.case((row.open, 1), else_=0))).label("all_open"),
-        _along_chain(oldest, sa.func.row_number()).label("nth"),
+        along_chain(sa.func.lag(row.position)).label("previous"),
+        along_chain(sa.func.min(sa.case((row.open, 1), else_=0))).label("all_open"),
+        along_chain(sa.func.row_number()).label("nth"),
     ).subquery("chain")
     most = max(1, batch // _SHARE)
     links = sa.select(chain.c.position, chain.c.previous).where(chain.c.all_open == 1, chain.c.nth <= most)
@@ -237,10 +240,6 @@ def _links(table: sa.Table, dialect: Dialect, oldest: sa.Subquery, batch: int) -
         .limit(sa.bindparam("limit", type_=sa.BigInteger()))
         .with_for_update(of=table, skip_locked=True)
     )
-
-
-def _along_chain(oldest: sa.Subquery, function: sa.FunctionElement[Any]) -> sa.Over[Any]:
-    return function.over(partition_by=oldest.c.ordering_key, order_by=oldest.c.position)
 
 
 def _keys(table: sa.Table, dialect: Dialect, *, begun: bool) -> sa.Executable:

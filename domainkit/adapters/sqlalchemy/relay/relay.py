@@ -113,12 +113,10 @@ class Relay:
         """
         self._means.away = self._means.stopping = False
         self._means.deferral = timedelta(0)
-        done = RelayRound()
-        if (round_ := await self._claimed(self._batch, thorough=True)) is not None:
-            await round_.publish()
-            await round_.settle()
-            done = round_.counts
-        done = evolve(done, deleted=await self._clean())
+        round_ = Round(await self._store.claim(self._batch, thorough=True), self._means)
+        await round_.publish()
+        await round_.settle()
+        done = evolve(round_.counts, deleted=await self._clean())
         self.total += done
         return done
 
@@ -176,16 +174,16 @@ class Relay:
         alone = not self._rounds  # what these have in hand may be back by the time that nothing else was found
         if monotonic() >= self._cleaned + _CLEANING:
             self.total += RelayRound(deleted=await self._clean())
-        round_ = await self._claimed(limit, thorough=self._until_idle)
+        claim = await self._store.claim(limit, thorough=self._until_idle)
         self._database.over()
-        if round_ is None:
+        if not claim.chains:
             self._idle = alone
-        else:
-            task = asyncio.create_task(self._deliver(round_))
-            self._rounds[task] = round_
-            task.add_done_callback(self._ended)
-        more = round_ is not None and round_.counts.claimed == limit and not probing
-        return 0.0 if more else self._poll.total_seconds()
+            return self._poll.total_seconds()
+        round_ = Round(claim, self._means)
+        task = asyncio.create_task(self._deliver(round_))
+        self._rounds[task] = round_
+        task.add_done_callback(self._ended)
+        return 0.0 if round_.counts.claimed == limit and not probing else self._poll.total_seconds()
 
     def _pause(self, seconds: float) -> float:
         self._paused_until = monotonic() + seconds
@@ -197,10 +195,6 @@ class Relay:
                 async with asyncio.timeout(seconds):
                     await self._means.wake.wait()
             self._means.wake.clear()
-
-    async def _claimed(self, limit: int, *, thorough: bool) -> Round | None:
-        claim = await self._store.claim(limit, thorough=thorough)
-        return Round(claim, self._means) if claim.chains else None
 
     async def _deliver(self, round_: Round) -> None:
         """Send what a round has, and write down what came of it, as often as it takes."""
