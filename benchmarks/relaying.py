@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domainkit import MessageCodec
 from domainkit.adapters.rabbitmq import RabbitMqPublisher, RabbitMqTopology
 from domainkit.adapters.sqlalchemy import Relay, make_async_engine, outbox_table
-from domainkit.adapters.sqlalchemy._store import RelayStore
+from domainkit.adapters.sqlalchemy.relay.store import RelayStore
 from domainkit.testing import SampleTask, SampleTaskCreated
 
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")

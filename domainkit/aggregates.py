@@ -12,7 +12,7 @@ from domainkit._model.type_checks import bare, describe
 from domainkit.messages import DomainEvent
 from domainkit.values import Uuid, ValueObject
 
-AnyId: TypeAlias = ValueObject[object]
+AnyId: TypeAlias = ValueObject[object, object]
 """An id of any class."""
 
 IdT_co = TypeVar("IdT_co", bound=AnyId, default=Uuid, covariant=True)

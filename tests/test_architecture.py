@@ -22,6 +22,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("codec",),  # MessageCodec
     ("results",),  # pipeline, fold, collect
     ("ports",),  # what the domain asks of the outside
+    ("states",),  # the state of an aggregate as JSON text, and back
     ("delivery",),  # what leaves the process, as bytes
     ("use_cases",),  # UseCase and its guard
     ("mediator",),  # typed dispatch

@@ -1,11 +1,13 @@
 """The ports in memory: they pass the contracts, and keep the promises of their own."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Barrier
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import attrs
 import pytest
@@ -17,6 +19,7 @@ from domainkit import (
     AggregateNotFoundError,
     AggregateRoot,
     AggregateVersionConflictError,
+    AsyncInmemoryCrudRepository,
     BusCannotPublish,
     Command,
     CrudRepository,
@@ -31,7 +34,9 @@ from domainkit import (
     NotifierExceptionMessage,
     NotifierMessage,
     Subscriber,
+    UnsupportedTypeError,
     Uuid,
+    make_converter,
 )
 from domainkit.testing import (
     CommandBusContract,
@@ -43,6 +48,8 @@ from domainkit.testing import (
 )
 
 CANARY = "canary-7d2b-secret"
+
+T = TypeVar("T")
 
 
 class TestInmemoryCrudRepository(CrudRepositoryContract):
@@ -188,6 +195,67 @@ def test_one_of_many_threads_saves_and_one_removes() -> None:
             assert [True] == [done for done in pool.map(save, [counter] * 8) if done]
             assert [True] == [done for done in pool.map(remove, [counter.aggregate_id] * 8) if done]
     assert Success(()) == counters.retrieve_all()
+
+
+class Point:
+    """A class that no wire form knows."""
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Point) and self.x == other.x
+
+    def __hash__(self) -> int:
+        return self.x
+
+
+@frozen
+class Place(AggregateRoot[CounterId]):
+    point: Point
+
+
+@frozen
+class Measured(AggregateRoot[CounterId]):
+    value: float
+    at: datetime = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_what_no_database_could_give_back_is_not_stored() -> None:
+    """Save and update raise, as with SQL, and what was stored stays; the error has path and remedy, and no value."""
+    repository = InmemoryCrudRepository[Measured, CounterId]()
+    stored = repository.save(Measured(1.5)).unwrap()
+    naive = attrs.evolve(stored, at=datetime(2026, 1, 2))  # wrong on purpose
+
+    with pytest.raises(ValueError, match=r"^Measured: expected .*, got .*\$\.at: expected a datetime with an offset"):
+        repository.update(naive)
+    with pytest.raises(ValueError, match=r"^Measured: expected .*, got .*\$\.value: expected a finite"):
+        repository.save(Measured(float("nan")))
+    assert Success((stored,)) == repository.retrieve_all()
+
+
+def test_a_type_that_cannot_be_carried_is_refused_unless_a_converter_has_hooks_for_it() -> None:
+    """The first save names class, field and remedy; a converter as SqlCrudRepository takes it helps here too."""
+    with pytest.raises(UnsupportedTypeError, match=r"^Place\.point: .*Point has no wire form; use"):
+        InmemoryCrudRepository[Place, CounterId]().save(Place(Point(1)))
+
+    converter, place = make_converter(), Place(Point(1))
+    converter.register_unstructure_hook(Point, lambda point: point.x)
+    converter.register_structure_hook(Point, lambda data, _: Point(data))
+    assert Success(place) == InmemoryCrudRepository[Place, CounterId](converter=converter).save(place)
+    saving = AsyncInmemoryCrudRepository[Place, CounterId](converter=converter).save(place)
+    assert Success(place) == asyncio.run(saving)
+
+
+@frozen
+class Pages(AggregateRoot[CounterId], Generic[T]):
+    items: tuple[T, ...] = ()
+
+
+def test_a_generic_aggregate_is_not_checked() -> None:
+    """What its type variables stand for isn't known to a repository in memory: it takes whatever is there."""
+    pages = Pages((object(),))
+    assert Success(pages) == InmemoryCrudRepository[Pages[object], CounterId]().save(pages)
 
 
 @pytest.mark.parametrize(

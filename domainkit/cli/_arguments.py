@@ -17,6 +17,10 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What a command is added to."""
 
 
+BROKER = "DOMAINKIT_BROKER_URL"
+"""The variable of the environment with the URL of the broker: on a command line others would see its password."""
+
+
 class WrongArgumentError(Exception):
     """An argument that can't be used; the text says why, and the exit status is 2."""
 

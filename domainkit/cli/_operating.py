@@ -9,13 +9,7 @@ import attrs
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit.adapters.sqlalchemy import (
-    OutboxStatus,
-    discard_parked,
-    outbox_status,
-    release_parked,
-    replay_sent,
-)
+from domainkit.adapters.sqlalchemy import OutboxStatus, discard_parked, outbox_status, release_parked, replay_sent
 from domainkit.cli._arguments import CommandFailedError
 from domainkit.cli._databases import check, opened
 from domainkit.values import Uuid
@@ -24,7 +18,7 @@ _NAMES = ("status", "release", "release_key", "discard", "replay", "replay_since
 
 
 def is_asked_for(options: argparse.Namespace) -> bool:
-    """Tell whether something is to be done instead of sending."""
+    """Return if something is to be done instead of sending."""
     return any(getattr(options, name) not in {None, False} for name in _NAMES)
 
 
@@ -37,25 +31,23 @@ def run(options: argparse.Namespace) -> int:
 async def _answer(options: argparse.Namespace) -> str:
     async with opened(options) as (engine, table):
         await check(engine, table)
-        if options.status:
-            status = await outbox_status(engine, table)
-            return as_json(status) if options.json else as_text(status, table.fullname)
-        return await _changed(options, engine, table)
+        if not options.status:
+            return await _changed(options, engine, table)
+        status = await outbox_status(engine, table)
+        return as_json(status) if options.json else as_text(status, table.fullname)
 
 
 async def _changed(options: argparse.Namespace, engine: AsyncEngine, table: Table) -> str:
+    what, before = "released", "parked"
     if options.discard is not None:
-        return _told(await discard_parked(engine, table, message_id=options.discard), "discarded", "parked")
-    if options.replay is not None:
-        return _told(await replay_sent(engine, table, message_id=options.replay), "to be sent again", "sent")
-    if options.replay_since is not None:
-        return _told(await replay_sent(engine, table, since=options.replay_since), "to be sent again", "sent")
-    one = None if options.release in {None, True} else options.release
-    released = await release_parked(engine, table, message_id=one, key=options.release_key)
-    return _told(released, "released", "parked")
-
-
-def _told(count: int, what: str, before: str) -> str:
+        what = "discarded"
+        count = await discard_parked(engine, table, message_id=options.discard)
+    elif options.replay is not None or options.replay_since is not None:
+        what, before = "to be sent again", "sent"
+        count = await replay_sent(engine, table, message_id=options.replay, since=options.replay_since)
+    else:
+        one = None if options.release in {None, True} else options.release
+        count = await release_parked(engine, table, message_id=one, key=options.release_key)
     if count == 0:
         raise CommandFailedError(f"no such message is {before}; nothing was changed")
     return f"{count:,} {'message' if count == 1 else 'messages'} {what}"
@@ -63,14 +55,13 @@ def _told(count: int, what: str, before: str) -> str:
 
 def as_json(status: OutboxStatus) -> str:
     """Return a status for programs: the names are those of OutboxStatus."""
-    return json.dumps(attrs.asdict(status, recurse=True, value_serializer=_plain), sort_keys=True)
 
+    def plain(_: object, __: object, value: object) -> object:
+        if isinstance(value, datetime):
+            return value.isoformat()
+        return str(value) if isinstance(value, Uuid) else value
 
-def _plain(_: object, __: object, value: object) -> object:
-    """Return ids and times as text."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, Uuid) else value
+    return json.dumps(attrs.asdict(status, recurse=True, value_serializer=plain), sort_keys=True)
 
 
 def as_text(status: OutboxStatus, name: str) -> str:
@@ -86,13 +77,8 @@ def as_text(status: OutboxStatus, name: str) -> str:
     ]
     width = max(len(f"{count:,}") for count, _, _ in rows)
     lines = [f"  {count:>{width},}  {label:<11}  {meaning}" for count, label, meaning in rows]
-    return "\n".join([f"outbox {name}: {_lag(status)}", *lines, *_parked(status)])
-
-
-def _lag(status: OutboxStatus) -> str:
-    if status.unsent == 0:
-        return "everything is sent"
-    return f"the oldest message that isn't sent is {_age(status.lag)} old"
+    lag = f"the oldest message that isn't sent is {_age(status.lag)} old" if status.unsent else "everything is sent"
+    return "\n".join([f"outbox {name}: {lag}", *lines, *_parked(status)])
 
 
 def _parked(status: OutboxStatus) -> list[str]:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from inspect import isawaitable
 
-from sqlalchemy import URL, Table
+from sqlalchemy import Table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters.sqlalchemy import Relay, RelayRound
-from domainkit.adapters.sqlalchemy.operations import backlog
+from domainkit.adapters.sqlalchemy.relay.operations import backlog
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError, object_named
 from domainkit.cli._databases import async_url, check, failure_of, opened
 from domainkit.delivery import AsyncMessagePublisher
@@ -27,14 +27,10 @@ _PROGRESS = 5.0
 def run(options: argparse.Namespace) -> int:
     """Run the command, and return its exit status."""
     make_publisher = _publisher(options)
-    async_url(options.database)  # what is wrong with the arguments is told before anything begins
-    _log_to_stderr()
-    return asyncio.run(_relay(options, make_publisher))
-
-
-def _log_to_stderr() -> None:
+    async_url(options.database)  # an argument that is wrong is an error before anything begins
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("domainkit").setLevel(logging.INFO)
+    return asyncio.run(_relay(options, make_publisher))
 
 
 def _publisher(options: argparse.Namespace) -> Callable[[], object]:
@@ -57,73 +53,47 @@ def _publisher(options: argparse.Namespace) -> Callable[[], object]:
     return lambda: RabbitMqPublisher(options.broker, topology)
 
 
-async def _made(make_publisher: Callable[[], object], path: str | None) -> AsyncMessagePublisher:
+async def _relay(options: argparse.Namespace, make_publisher: Callable[[], object]) -> int:
     made = make_publisher()
     publisher = await made if isawaitable(made) else made
     if not isinstance(publisher, AsyncMessagePublisher):
-        raise WrongArgumentError(f"{path}: expected an AsyncMessagePublisher, or a function that returns one")
-    return publisher
-
-
-async def _relay(options: argparse.Namespace, make_publisher: Callable[[], object]) -> int:
-    publisher = await _made(make_publisher, options.publisher)
+        raise WrongArgumentError(
+            f"{options.publisher}: expected an AsyncMessagePublisher, or a function that returns one"
+        )
+    names = ("batch", "concurrency", "lease", "poll", "max_attempts", "retention")
+    settings = {name: getattr(options, name) for name in names}
     try:
         async with opened(options) as (engine, table):
             if not options.wait:
                 await check(engine, table)
-            relay = Relay(
-                engine,
-                table,
-                publisher,
-                batch=options.batch,
-                concurrency=options.concurrency,
-                lease=options.lease,
-                poll=options.poll,
-                max_attempts=options.max_attempts,
-                retention=options.retention,
+            return await _run_until_stopped(
+                Relay(engine, table, publisher, **settings), engine, table, once=options.once
             )
-            return await _run_until_stopped(relay, engine, table, once=options.once)
     finally:
         await publisher.close()
 
 
 async def _run_until_stopped(relay: Relay, engine: AsyncEngine, table: Table, *, once: bool) -> int:
-    stop = asyncio.Event()
-    _stop_by_signals(stop)
-    _logger.info("relaying from %s", table.fullname)
-    progress = asyncio.create_task(_report(relay, engine, table))
-    try:
-        status = await _drain(relay, stop, engine.url) if once else await _run(relay, stop)
-    finally:
-        progress.cancel()
-    _logger.info("stopped: %s", _counts(relay.total))
-    return status
-
-
-async def _run(relay: Relay, stop: asyncio.Event) -> int:
-    await relay.run(stop)
-    return 0
-
-
-async def _drain(relay: Relay, stop: asyncio.Event, url: URL) -> int:
-    """Send until nothing is left that could be sent now, or it is asked to stop."""
-    try:
-        await relay.run(stop, until_idle=True)
-    except (SQLAlchemyError, OSError) as error:
-        raise CommandFailedError(failure_of(url, error)) from error
-    total = relay.total
-    return 1 if total.failed or total.parked or total.away else 0
-
-
-def _stop_by_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
+    """Send until it is asked to stop; `once`: or until nothing is left that could be sent now."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows has no such handlers
             loop.add_signal_handler(number, stop.set)
+    _logger.info("relaying from %s", table.fullname)
+    progress = asyncio.create_task(_report(relay, engine, table))
+    try:
+        await relay.run(stop, until_idle=once)
+    except (SQLAlchemyError, OSError) as error:
+        raise CommandFailedError(failure_of(engine.url, error)) from error
+    finally:
+        progress.cancel()
+    total = relay.total
+    _logger.info("stopped: %s", _counts(total))
+    return 1 if once and (total.failed or total.parked or total.away) else 0
 
 
 async def _report(relay: Relay, engine: AsyncEngine, table: Table) -> None:
-    """Tell what goes on, while something does."""
+    """Report what goes on, while something does."""
     before, waiting = RelayRound(), 0
     while True:
         await asyncio.sleep(_PROGRESS)

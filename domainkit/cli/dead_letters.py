@@ -5,18 +5,15 @@ import os
 
 from returns.result import Failure
 
-from domainkit.cli._arguments import CommandFailedError, Commands, WrongArgumentError
-
-BROKER_URL = "DOMAINKIT_BROKER_URL"
-"""The variable of the environment that has the URL of the broker: on a command line others would see its password."""
+from domainkit.cli._arguments import BROKER, CommandFailedError, Commands, WrongArgumentError
 
 
 def add_to(commands: Commands) -> None:
     """Add the command `redeliver`."""
     parser = commands.add_parser("redeliver", help="move dead letters of RabbitMQ back to their queue")
     parser.add_argument("--queue", required=True, help="the queue that they come from, such as mailing.greeter")
-    parser.add_argument("--limit", type=_number, default=None, help="the most to move; default: all that are there")
-    parser.add_argument("--broker", default=None, metavar="URL", help=f"default: that of the variable {BROKER_URL}")
+    parser.add_argument("--limit", type=_number, help="the most to move; default: all that are there")
+    parser.add_argument("--broker", default=os.environ.get(BROKER), metavar="URL", help=f"default: that of {BROKER}")
     parser.set_defaults(run=_run)
 
 
@@ -32,11 +29,10 @@ def _run(options: argparse.Namespace) -> int:
 
     from domainkit.adapters.rabbitmq import dead_letter_queue, redeliver  # noqa: PLC0415
 
-    url = options.broker or os.environ.get(BROKER_URL)
-    if not url:
-        raise WrongArgumentError(f"no broker; set {BROKER_URL}, or give --broker URL")
+    if not options.broker:
+        raise WrongArgumentError(f"no broker; set {BROKER}, or give --broker URL")
     try:
-        result = asyncio.run(redeliver(url, options.queue, limit=options.limit))
+        result = asyncio.run(redeliver(options.broker, options.queue, limit=options.limit))
     except ValueError as error:
         raise WrongArgumentError(str(error)) from None
     if isinstance(result, Failure):

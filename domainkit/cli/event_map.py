@@ -15,11 +15,6 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    print(_drawn(options))  # noqa: T201  (a command line prints)
-    return 0
-
-
-def _drawn(options: argparse.Namespace) -> str:
     from domainkit.formats.event_map import event_map  # noqa: PLC0415  (only this command needs it)
 
     found = [object_named(path) for path in options.wiring]
@@ -27,9 +22,10 @@ def _drawn(options: argparse.Namespace) -> str:
     wirings = [one for one in found if not isinstance(one, Mapping)]
     try:
         picture = event_map(*wirings, causes={key: value for one in causes for key, value in one.items()})
-        made: str = getattr(picture, options.format)()
+        drawn = getattr(picture, options.format)()
     except (AttributeError, TypeError) as error:
         raise WrongArgumentError(f"expected mediators, buses and mappings of causes ({error})") from error
     except FileNotFoundError as error:
         raise WrongArgumentError(str(error)) from error
-    return made
+    print(drawn)  # noqa: T201  (a command line prints)
+    return 0

@@ -4,12 +4,10 @@ import argparse
 import os
 from datetime import timedelta
 
-from domainkit.cli._arguments import Commands, WrongArgumentError, count, duration, message_id, moment
+from domainkit.cli._arguments import BROKER, Commands, WrongArgumentError, count, duration, message_id, moment
 
-DATABASE, BROKER, EXCHANGE = "DOMAINKIT_DATABASE_URL", "DOMAINKIT_BROKER_URL", "DOMAINKIT_EXCHANGE"
-"""The variables of the environment that stand for options: those with a password are kept off the command line."""
-
-_RETENTION = timedelta(days=7)
+DATABASE, EXCHANGE = "DOMAINKIT_DATABASE_URL", "DOMAINKIT_EXCHANGE"
+"""The variables of the environment that stand for options, beside BROKER."""
 
 
 def add_to(commands: Commands) -> None:
@@ -20,13 +18,6 @@ def add_to(commands: Commands) -> None:
         description="Send what is in an outbox to a broker, until it is stopped (SIGTERM or Ctrl-C).",
         epilog="Times are seconds, or a number with s, m, h or d: 30, 1.5h, 7d.",
     )
-    _add_places(parser)
-    _add_settings(parser)
-    _add_operations(parser)
-    parser.set_defaults(run=_run)
-
-
-def _add_places(parser: argparse.ArgumentParser) -> None:
     places = parser.add_argument_group("from where, to where")
     places.add_argument("--database", metavar="URL", help=f"sqlite:///tasks.db, postgresql://...; or {DATABASE}")
     places.add_argument("--table", default="outbox", help="default: outbox")
@@ -34,20 +25,19 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     places.add_argument("--broker", metavar="URL", help=f"amqp://user:password@host/vhost; or {BROKER}")
     places.add_argument("--exchange", help=f"that messages are published to; or {EXCHANGE}")
     places.add_argument("--publisher", metavar="MODULE:NAME", help="an AsyncMessagePublisher, or what makes one")
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
     settings = parser.add_argument_group("how")
     settings.add_argument("--once", action="store_true", help="end when nothing is left that could be sent now")
     settings.add_argument("--wait", action="store_true", help="wait for a database that can't be reached at the start")
     settings.add_argument("--batch", type=count, default=500, help="messages claimed at a time; default: 500")
     settings.add_argument("--concurrency", type=count, default=100, help="keys sent side by side; default: 100")
-    settings.add_argument("--lease", type=duration, default=timedelta(seconds=60), help="of a claim; default: 60")
-    settings.add_argument("--poll", type=duration, default=timedelta(seconds=0.5), help="where idle; default: 0.5")
+    settings.add_argument("--lease", type=duration, default="60", help="of a claim; default: 60")
+    settings.add_argument("--poll", type=duration, default="0.5", help="where idle; default: 0.5")
     settings.add_argument("--max-attempts", type=count, default=10, help="before a message is parked; default: 10")
     settings.add_argument(
-        "--retention", type=_retention, default=_RETENTION, help="of what was sent, or `forever`; default: 7d"
+        "--retention", type=_retention, default="7d", help="of what was sent, or `forever`; default: 7d"
     )
+    _add_operations(parser)
+    parser.set_defaults(run=_run)
 
 
 def _add_operations(parser: argparse.ArgumentParser) -> None:
@@ -69,16 +59,13 @@ def _retention(text: str) -> timedelta | None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    options.database = options.database or os.environ.get(DATABASE)
+    for name, variable in (("database", DATABASE), ("broker", BROKER), ("exchange", EXCHANGE)):
+        setattr(options, name, getattr(options, name) or os.environ.get(variable))
     if not options.database:
         raise WrongArgumentError(f"no database: give --database, or set {DATABASE}")
     if options.json and not options.status:
         raise WrongArgumentError("--json goes with --status")
-    import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (without the extra `sql` it says so)
+    import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (the error of a missing extra names it)
     from domainkit.cli import _operating, _relaying  # noqa: PLC0415  (they need it)
 
-    if _operating.is_asked_for(options):
-        return _operating.run(options)
-    options.broker = options.broker or os.environ.get(BROKER)
-    options.exchange = options.exchange or os.environ.get(EXCHANGE)
-    return _relaying.run(options)
+    return _operating.run(options) if _operating.is_asked_for(options) else _relaying.run(options)

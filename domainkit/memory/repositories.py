@@ -3,12 +3,15 @@
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, Never, Protocol, TypeVar
 
+from cattrs import Converter
 from returns.result import Failure, Result, Success
 
+from domainkit._model.annotations import parameters_of
 from domainkit._model.immutability import copy_with
 from domainkit.aggregates import AnyId, IdentifiedBy
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
+from domainkit.states import StateForm, state_form
 
 KeyT = TypeVar("KeyT", bound=Any)  # Any: a subclass of a repository then names its own class of ids
 
@@ -27,6 +30,9 @@ class _Keyed(Protocol[AggT, KeyT]):
 class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     """Aggregates in a dict, gone with the process. Safe under threads.
 
+    It refuses what SqlCrudRepository refuses: what could not be read back from a database, such as a datetime without a
+    time zone, is never stored. Aggregates of generic classes aren't checked, since their arguments aren't known here.
+
     >>> from domainkit import AggregateRoot
     >>> tasks = InmemoryCrudRepository[AggregateRoot]()
     >>> task = AggregateRoot()
@@ -37,10 +43,14 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
     Args:
         repository_name: shown in errors; the class's name unless given.
+        converter: what SqlCrudRepository would be given to write and read the state: one with hooks for types that have
+            no wire form; `make_converter()` unless given.
     """
 
-    def __init__(self, *, repository_name: str | None = None) -> None:
+    def __init__(self, *, repository_name: str | None = None, converter: Converter | None = None) -> None:
         self._name = repository_name or type(self).__name__
+        self._converter = converter
+        self._forms: dict[type[AggT], StateForm[AggT]] = {}
         self._stored: dict[AnyId, AggT] = {}
         self._lock = RLock()
 
@@ -49,7 +59,14 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         def _ids(self) -> IdT: ...
 
     def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
-        """Store a new aggregate, and return it, with its recorded events: nobody has published them yet."""
+        """Store a new aggregate, and return it, with its recorded events: nobody has published them yet.
+
+        Raises:
+            UnsupportedTypeError: a field of its class has a type that can't be stored; a mapper of columns could, with
+                a database, but not here: give a `converter` with hooks for that type.
+            ValueError: its state could not be read back once stored.
+        """
+        self._check(aggregate)
         with self._lock:
             if aggregate.aggregate_id in self._stored:
                 return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name))
@@ -62,7 +79,13 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
 
     def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Store a changed aggregate, and return it with its version raised by one, and its recorded events."""
+        """Store a changed aggregate, and return it with its version raised by one, and its recorded events.
+
+        Raises:
+            UnsupportedTypeError: as `save` does.
+            ValueError: as `save` does.
+        """
+        self._check(aggregate)
         aggregate_id, version = aggregate.aggregate_id, aggregate.aggregate_version
         with self._lock:
             found = self._stored.get(aggregate_id)
@@ -87,6 +110,14 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         with self._lock:
             return Success(tuple(self._stored.values()))
 
+    def _check(self, aggregate: AggT) -> None:
+        """Refuse a state that no database could give back: each is written as for one."""
+        cls = type(aggregate)
+        if cls not in self._forms and not parameters_of(cls):
+            self._forms[cls] = state_form(cls, self._converter)
+        if cls in self._forms:
+            self._forms[cls].write(aggregate)
+
 
 class _AsyncKeyed(Protocol[AggT, KeyT]):
     _inner: InmemoryCrudRepository[AggT, KeyT]
@@ -105,13 +136,15 @@ class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, 
 
     Args:
         repository_name: shown in errors; the class's name unless given.
+        converter: as for InmemoryCrudRepository.
     """
 
-    def __init__(self, *, repository_name: str | None = None) -> None:
-        self._inner = InmemoryCrudRepository[AggT, IdT](repository_name=repository_name or type(self).__name__)
+    def __init__(self, *, repository_name: str | None = None, converter: Converter | None = None) -> None:
+        name = repository_name or type(self).__name__
+        self._inner = InmemoryCrudRepository[AggT, IdT](repository_name=name, converter=converter)
 
     async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
-        """Store a new aggregate, and return it, with its recorded events: nobody has published them yet."""
+        """Store a new aggregate, and return it, with its recorded events; see InmemoryCrudRepository."""
         return self._inner.save(aggregate)
 
     async def retrieve(self: _AsyncKeyed[AggT, KeyT], aggregate_id: KeyT) -> Result[AggT, AggregateNotFoundError]:
@@ -119,7 +152,7 @@ class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, 
         return self._inner.retrieve(aggregate_id)
 
     async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Store a changed aggregate, and return it with its version raised by one, and its recorded events."""
+        """Store a changed aggregate, and return it with its version raised by one; see InmemoryCrudRepository."""
         return self._inner.update(aggregate)
 
     async def remove(self: _AsyncKeyed[AggT, KeyT], aggregate_id: KeyT) -> Result[None, AggregateNotFoundError]:

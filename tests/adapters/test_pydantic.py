@@ -231,8 +231,8 @@ def test_a_reason_never_holds_the_value() -> None:
     assert "Card: no card" == reason(Card, "4000001234567899")
     assert "Card: a validator refused the value (BadCard)" == reason(Card, "5000001234567899")
     assert "Mute: BadCard" == reason(Mute, "5000001234567899")
-    assert "no card" == reason(NamedCard, "4000001234567899")
-    assert "BadCard" == reason(NamedCard, "5000001234567899")
+    assert "NamedCard: no card" == reason(NamedCard, "4000001234567899")
+    assert "NamedCard: a validator refused the value (BadCard)" == reason(NamedCard, "5000001234567899")
 
 
 @given(st.text())

@@ -29,24 +29,24 @@ BUGS = (
     Bug(
         "a Failure takes back effect and mark",
         "adapters/sqlalchemy/inbox.py",
-        ("atomic = self._unit_of_work.atomic(step)\n\n        def run"),
-        ("atomic = step\n\n        def run"),
+        ("        return named_as(self._unit_of_work.atomic(step), handler)\n\n    def clean"),
+        ("        return named_as(step, handler)\n\n    def clean"),
         "tests/adapters/sqlalchemy/test_inbox.py::test_a_failure_takes_all_back",
         quick=True,
     ),
     Bug(
         "an exception takes back effect and mark",
         "adapters/sqlalchemy/inbox.py",
-        ("atomic = self._unit_of_work.atomic(step)\n\n        def run"),
-        ("atomic = step\n\n        def run"),
+        ("        return named_as(self._unit_of_work.atomic(step), handler)\n\n    def clean"),
+        ("        return named_as(step, handler)\n\n    def clean"),
         "tests/adapters/sqlalchemy/test_inbox.py::test_an_exception_takes_all_back",
         quick=True,
     ),
     Bug(
         "an async Failure takes back effect and mark",
         "adapters/sqlalchemy/inbox.py",
-        ("atomic = self._unit_of_work.atomic(step)\n\n        async def run"),
-        ("atomic = step\n\n        async def run"),
+        ("        return named_as(self._unit_of_work.atomic(step), handler)\n\n    async def clean"),
+        ("        return named_as(step, handler)\n\n    async def clean"),
         "tests/adapters/sqlalchemy/test_inbox.py::test_async_once",
     ),
     Bug(
@@ -91,15 +91,15 @@ BUGS = (
     Bug(
         "a handler that is cancelled leaves no mark",
         "adapters/sqlalchemy/inbox.py",
-        ("atomic = self._unit_of_work.atomic(step)\n\n        async def run"),
-        ("atomic = step\n\n        async def run"),
+        ("        return named_as(self._unit_of_work.atomic(step), handler)\n\n    async def clean"),
+        ("        return named_as(step, handler)\n\n    async def clean"),
         "tests/adapters/sqlalchemy/test_inbox.py::test_a_cancelled_handler_leaves_no_mark",
         quick=True,
     ),
     Bug(
         "what is handled in a unit of work belongs to that",
         "adapters/sqlalchemy/unit_of_work.py",
-        "return self._begun() if unit is None else writing(unit)",
+        "return self._begun() if unit is None else _writing(unit)",
         "return self._begun()",
         "tests/adapters/sqlalchemy/test_inbox.py::test_inside_of_a_unit_of_work[postgresql]",
     ),
@@ -128,7 +128,7 @@ BUGS = (
             "        return run\n"
             "\n"
             "\n"
-            "def _itself"
+            "class AsyncUnitOfWork"
         ),
         (
             "            except ZeroDivisionError as error:\n"
@@ -138,15 +138,15 @@ BUGS = (
             "        return run\n"
             "\n"
             "\n"
-            "def _itself"
+            "class AsyncUnitOfWork"
         ),
         "tests/adapters/sqlalchemy/test_inbox.py::test_a_lost_commit_is_a_failure",
     ),
     Bug(
         "names of handlers last",
         "adapters/sqlalchemy/inbox.py",
-        'if "<" in name:',
-        'if "!" in name:',
+        'if name is None and "<" in found:',
+        'if name is None and "!" in found:',
         "tests/adapters/sqlalchemy/test_inbox.py::test_a_name_that_does_not_last_is_refused",
     ),
     Bug(

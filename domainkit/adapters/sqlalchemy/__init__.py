@@ -7,7 +7,6 @@ except ImportError as _error:
 
     raise missing_extra(__name__, "sql") from _error
 
-from domainkit.adapters.sqlalchemy._rounds import RelayRound
 from domainkit.adapters.sqlalchemy.buses import (
     AsyncOutboxCommandBus,
     AsyncOutboxDomainEventBus,
@@ -16,8 +15,9 @@ from domainkit.adapters.sqlalchemy.buses import (
 )
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
-from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
-from domainkit.adapters.sqlalchemy.operations import (
+from domainkit.adapters.sqlalchemy.mappers import RowMapper
+from domainkit.adapters.sqlalchemy.outbox import Outbox
+from domainkit.adapters.sqlalchemy.relay.operations import (
     OutboxStatus,
     ParkedMessage,
     discard_parked,
@@ -25,11 +25,13 @@ from domainkit.adapters.sqlalchemy.operations import (
     release_parked,
     replay_sent,
 )
-from domainkit.adapters.sqlalchemy.outbox import Outbox
-from domainkit.adapters.sqlalchemy.relay import Backoff, Relay
+from domainkit.adapters.sqlalchemy.relay.relay import Relay
+from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
+from domainkit.adapters.sqlalchemy.relay.waits import Backoff
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
 from domainkit.adapters.sqlalchemy.tables import aggregate_table, inbox_table, outbox_table
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+from domainkit.states import StoredStateError
 
 __all__ = [
     "AsyncInbox",

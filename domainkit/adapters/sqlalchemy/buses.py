@@ -7,9 +7,8 @@ from typing import Self
 from returns.result import Failure, Result, Success
 from sqlalchemy.exc import DBAPIError
 
-from domainkit.adapters.sqlalchemy._units import current
 from domainkit.adapters.sqlalchemy.outbox import Outbox
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork, current
 from domainkit.errors import BusCannotPublish, OutcomeUnknownError
 from domainkit.messages import AnyCommand, DomainEvent, JsonValue, Message, MessageHeader
 from domainkit.ports import (
@@ -53,15 +52,13 @@ class _OutboxBus:
 
         return store
 
-    def _is_alone(self) -> bool:
-        """Tell whether no unit of work is open: what is raised in one must reach it, since it can't be committed."""
-        return current(self._inner) is None
-
-
-def _failed(error: DBAPIError | OutcomeUnknownError) -> Failure[BusCannotPublish]:
-    known = isinstance(error, DBAPIError)
-    kind = type(error).__name__
-    return cannot_publish(f"the outbox {'did not take it' if known else 'may have taken it, or not'} ({kind})")
+    def _failed(self, error: DBAPIError | OutcomeUnknownError) -> Failure[BusCannotPublish]:
+        """Return the Failure; in an open unit of work raise the error: it must reach that, which can't be committed."""
+        if current(self._inner) is not None:
+            raise error
+        known = isinstance(error, DBAPIError)
+        kind = type(error).__name__
+        return cannot_publish(f"the outbox {'did not take it' if known else 'may have taken it, or not'} ({kind})")
 
 
 class _SyncBus(_OutboxBus):
@@ -70,13 +67,11 @@ class _SyncBus(_OutboxBus):
         self._closed.append(True)
 
     def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
-        store, alone = self._storing(messages), self._is_alone()
+        store = self._storing(messages)
         try:
             return store()
         except (DBAPIError, OutcomeUnknownError) as error:
-            if not alone:
-                raise
-            return _failed(error)
+            return self._failed(error)
 
 
 class _AsyncBus(_OutboxBus):
@@ -89,13 +84,11 @@ class _AsyncBus(_OutboxBus):
         self._closed.append(True)
 
     async def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
-        store, alone = self._storing(messages), self._is_alone()
+        store = self._storing(messages)
         try:
             return await self._unit_of_work.run(store)
         except (DBAPIError, OutcomeUnknownError) as error:
-            if not alone:
-                raise
-            return _failed(error)
+            return self._failed(error)
 
 
 class OutboxDomainEventBus(_SyncBus, DomainEventBus):

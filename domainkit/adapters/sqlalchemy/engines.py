@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, Pool, QueuePool
@@ -86,9 +87,7 @@ def _named(url: str | URL, drivers: Mapping[str, str]) -> URL:
 
 def _options(url: URL, given: dict[str, Any], pool: type[Pool]) -> dict[str, Any]:
     options = {"hide_parameters": True, **given}  # what is stored may be a secret, and errors are logged
-    if url.get_backend_name() != "sqlite":
-        return options
-    if url.database not in (None, "", ":memory:"):
+    if url.get_backend_name() != "sqlite" or url.database not in (None, "", ":memory:"):
         return options
     # each connection would have a database of its own: all share one, and each waits for its turn
     alone = {} if "poolclass" in given else {"poolclass": pool, "pool_size": 1, "max_overflow": 0}
@@ -127,8 +126,16 @@ def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT)
 
     @event.listens_for(inner, "begin")
     def begin(connection: Connection) -> None:
+        """Execute BEGIN at a third of what SQLAlchemy takes for a statement."""
         reads = connection.get_execution_options().get(READ_ONLY, False)
-        _execute(connection, "BEGIN" if reads else "BEGIN IMMEDIATE")
+        statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(statement)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise OperationalError(statement, None, error) from error
+        finally:
+            cursor.close()
 
     return engine
 
@@ -137,24 +144,13 @@ def _ask_after_rest(engine: Engine) -> None:
     """Ping idle connections alone: `pool_pre_ping` costs a trip to the server for each transaction."""
 
     @event.listens_for(engine, "checkin")
-    def rest(_: Any, record: ConnectionPoolEntry) -> None:  # Any: the driver's own
+    def rest(_: object, record: ConnectionPoolEntry) -> None:
         record.info[_RESTS_SINCE] = monotonic()
 
     @event.listens_for(engine, "checkout")
-    def ask(connection: Any, record: ConnectionPoolEntry, _: object) -> None:  # Any: as above
+    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
         if monotonic() - record.info.get(_RESTS_SINCE, monotonic()) > _REST.total_seconds():
             try:
                 engine.dialect.do_ping(connection)
             except engine.dialect.loaded_dbapi.Error as error:
                 raise DisconnectionError from error
-
-
-def _execute(connection: Connection, statement: str) -> None:
-    """Execute a statement without parameters and results, at a third of what SQLAlchemy takes for it."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise OperationalError(statement, None, error) from error
-    finally:
-        cursor.close()

@@ -4,18 +4,17 @@ See Richardson, Microservices Patterns (2018), Handling duplicate messages; Hohp
 Patterns (2003), Idempotent Receiver.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutine
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
 from returns.result import Failure, Result, Success
 from sqlalchemy import Table, delete, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as insert_into_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_into_sqlite
 
+from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import inbox_table, require_columns
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro, UnitOfWork
 from domainkit.errors import OutcomeUnknownError
 from domainkit.handlers import is_async
 from domainkit.messages import DomainEvent, M, Message
@@ -74,7 +73,7 @@ class Inbox:
     def once(
         self, handler: Callable[[M], Result[T, E]], *, name: str | None = None
     ) -> Callable[[M], Result[T | None, E | OutcomeUnknownError]]: ...
-    def once(self, handler: Callable[[M], Any], *, name: str | None = None) -> Callable[[M], Result[Any, Any]]:
+    def once(self, handler: Callable[[M], object], *, name: str | None = None) -> Callable[[M], Result[object, object]]:
         """Return a handler that does the work of `handler` once for a message; `handled_by` takes it.
 
         For a message that was handled before it returns Success(None), and `handler` isn't called. A Failure or an
@@ -97,17 +96,12 @@ class Inbox:
             raise TypeError(f"Inbox.once: {name_of(handler)} is a coroutine function; use an AsyncInbox")
         known_by = self._marks.named(handler, name)
 
-        def step(message: M) -> Result[Any, Any]:
+        def step(message: M) -> Result[object, object]:
             if not self._marks.add(message, known_by):
                 return Success(None)
             return _result(handler, message, handler(message))
 
-        atomic = self._unit_of_work.atomic(step)
-
-        def run(message: M) -> Result[Any, Any]:
-            return atomic(message)
-
-        return named_as(run, handler)
+        return named_as(self._unit_of_work.atomic(step), handler)
 
     def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
         """Forget what was handled before some time, and return how many marks that were.
@@ -122,12 +116,10 @@ class Inbox:
         Raises:
             ValueError: `older_than` or `batch` isn't above 0.
         """
-        before = _moment(older_than, batch)
-        total = deleted = self._marks.remove(before, batch)
-        while deleted == batch:
-            deleted = self._marks.remove(before, batch)
+        before, total = _moment(older_than, batch), 0
+        while (deleted := self._marks.remove(before, batch)) == batch:
             total += deleted
-        return total
+        return total + deleted
 
 
 class AsyncInbox:
@@ -146,18 +138,18 @@ class AsyncInbox:
     @overload
     def once(
         self, handler: Callable[[EventT], Awaitable[None]], *, name: str | None = None
-    ) -> Callable[[EventT], Coroutine[Any, Any, Result[None, OutcomeUnknownError]]]: ...  # Any: what its loop gets
+    ) -> Callable[[EventT], Coro[Result[None, OutcomeUnknownError]]]: ...
     @overload
     def once(
         self, handler: Callable[[EventT], Awaitable[Result[T, E] | None]], *, name: str | None = None
-    ) -> Callable[[EventT], Coroutine[Any, Any, Result[T | None, E | OutcomeUnknownError]]]: ...
+    ) -> Callable[[EventT], Coro[Result[T | None, E | OutcomeUnknownError]]]: ...
     @overload
     def once(
         self, handler: Callable[[M], Awaitable[Result[T, E]]], *, name: str | None = None
-    ) -> Callable[[M], Coroutine[Any, Any, Result[T | None, E | OutcomeUnknownError]]]: ...
+    ) -> Callable[[M], Coro[Result[T | None, E | OutcomeUnknownError]]]: ...
     def once(
-        self, handler: Callable[[M], Awaitable[Any]], *, name: str | None = None
-    ) -> Callable[[M], Coroutine[Any, Any, Result[Any, Any]]]:
+        self, handler: Callable[[M], Awaitable[object]], *, name: str | None = None
+    ) -> Callable[[M], Coro[Result[object, object]]]:
         """Return a coroutine function that does the work of `handler` once for a message; see Inbox.once.
 
         Args:
@@ -170,17 +162,12 @@ class AsyncInbox:
         """
         known_by = self._marks.named(handler, name)
 
-        async def step(message: M) -> Result[Any, Any]:
+        async def step(message: M) -> Result[object, object]:
             if not await self._unit_of_work.run(lambda: self._marks.add(message, known_by)):
                 return Success(None)
             return _result(handler, message, await handler(message))
 
-        atomic = self._unit_of_work.atomic(step)
-
-        async def run(message: M) -> Result[Any, Any]:
-            return await atomic(message)
-
-        return named_as(run, handler)
+        return named_as(self._unit_of_work.atomic(step), handler)
 
     async def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
         """Forget what was handled before some time, and return how many marks that were; see Inbox.clean.
@@ -192,12 +179,10 @@ class AsyncInbox:
         Raises:
             ValueError: `older_than` or `batch` isn't above 0.
         """
-        before = _moment(older_than, batch)
-        total = deleted = await self._unit_of_work.run(lambda: self._marks.remove(before, batch))
-        while deleted == batch:
-            deleted = await self._unit_of_work.run(lambda: self._marks.remove(before, batch))
+        before, total = _moment(older_than, batch), 0
+        while (deleted := await self._unit_of_work.run(lambda: self._marks.remove(before, batch))) == batch:
             total += deleted
-        return total
+        return total + deleted
 
 
 class _Marks:
@@ -206,43 +191,39 @@ class _Marks:
     def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
         require_columns(table, inbox_table)
         self._table = table
+        self._key = (table.c.message_id, table.c.handler)
         self._unit_of_work = unit_of_work
         self._named: dict[str, object] = {}
 
     def named(self, handler: object, name: str | None) -> str:
         """Return the name that marks a handler, and keep it for no other."""
-        found = _lasting_name(handler) if name is None else name
+        found = full_name_of(handler) if name is None else name
+        if name is None and "<" in found:  # of <locals> and <lambda>
+            raise ValueError(
+                f"once: {found} is a lambda, or defined in a function: there may be several; give it `name=`"
+            )
         if not found or self._named.setdefault(found, handler) != handler:
             raise ValueError(f"once: {found!r} is empty, or the name of another handler of this inbox; give `name=`")
         return found
 
     def add(self, message: Message, name: str) -> bool:
-        """Store a mark, and tell whether it is new."""
+        """Store a mark, and return if it is new."""
         values = {"message_id": message.header.id.value, "handler": name, "handled_at": datetime.now(UTC)}
         with self._unit_of_work.writing() as connection:
-            insert = insert_into_sqlite if connection.dialect.name == "sqlite" else insert_into_postgresql
-            # Where another transaction has stored the same mark it waits for the end of that, and adds nothing then
+            # If another transaction has stored the same mark it waits for the end of that, and then adds nothing
             # unless that was rolled back: https://www.postgresql.org/docs/current/transaction-iso.html
-            statement = insert(self._table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+            statement = insert_new(self._table, connection.dialect.name, *self._key)
             return connection.execute(statement, values).rowcount == 1
 
     def remove(self, before: datetime, batch: int) -> int:
-        """Delete the oldest marks, and tell how many."""
+        """Delete the oldest marks, and return how many."""
         columns = self._table.c
-        key = (columns.message_id, columns.handler)
-        oldest = select(*key).where(columns.handled_at < before).order_by(columns.handled_at).limit(batch)
+        oldest = select(*self._key).where(columns.handled_at < before).order_by(columns.handled_at).limit(batch)
         with self._unit_of_work.writing() as connection:
-            return connection.execute(delete(self._table).where(tuple_(*key).in_(oldest))).rowcount
+            return connection.execute(delete(self._table).where(tuple_(*self._key).in_(oldest))).rowcount
 
 
-def _lasting_name(handler: object) -> str:
-    name = full_name_of(handler)
-    if "<" in name:  # of <locals> and <lambda>
-        raise ValueError(f"once: {name} is a lambda, or defined in a function: there may be several; give it `name=`")
-    return name
-
-
-def _result(handler: object, message: Message, outcome: object) -> Result[Any, Any]:
+def _result(handler: object, message: Message, outcome: object) -> Result[object, object]:
     """Return the Result; anything else is a bug, and must not leave a mark."""
     if isinstance(outcome, Success | Failure):
         return outcome

@@ -1,30 +1,15 @@
-"""Columns of the user's own for the state of an aggregate, and what is wrong with a stored one."""
+"""Columns for the state of an aggregate: one of JSON text, or columns of the user's own."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Generic
 
-from attrs import frozen
+from cattrs import Converter
 from sqlalchemy import RowMapping
 
-from domainkit.errors import CriticalError, Problem
-from domainkit.ports import AggT
-
-
-@frozen(kw_only=True, repr=False)
-class StoredStateError(CriticalError):
-    """A stored row can't be read as an aggregate: somebody changed it by hand, or an older class wrote it.
-
-    Args:
-        problems: what is wrong, with the path in the row's state; never the value found there.
-    """
-
-    problems: tuple[Problem, ...] = ()
-
-    def detail(self) -> str:
-        """Return the error's name, the table and the id, and the problems."""
-        found = "; ".join(map(str, self.problems))
-        return f"{super().detail()}: {found}" if found else super().detail()
+from domainkit.aggregates import IdentifiedBy
+from domainkit.ports import AggT, IdT
+from domainkit.states import state_form
 
 
 class RowMapper(ABC, Generic[AggT]):
@@ -45,3 +30,20 @@ class RowMapper(ABC, Generic[AggT]):
 
         What it raises reaches the caller, with a note that names the table and the id.
         """
+
+
+class StateMapper(RowMapper[AggT]):
+    """Puts the state into one column, `state`, as JSON text; id and version stand in columns of their own alone."""
+
+    __slots__ = ("_form", "_id_type")
+
+    def __init__(self, hint: IdentifiedBy[AggT, IdT], cls: type[AggT], converter: Converter | None) -> None:
+        self._form, self._id_type = state_form(hint, converter), cls._id_type()
+
+    def to_row(self, aggregate: AggT) -> Mapping[str, object]:
+        """Return the state; ValueError if it could not be read back."""
+        return {"state": self._form.write(aggregate)}
+
+    def from_row(self, row: RowMapping) -> AggT:
+        """Return the aggregate; StoredStateError if the state can't be read."""
+        return self._form.read(row["state"], self._id_type(row["id"]), row["version"])

@@ -1,21 +1,21 @@
-"""Messages to deliver, stored in the transaction of what they tell about: the outbox, its writing side.
+"""Messages to deliver, stored in the transaction of what they are about: the outbox, its writing side.
 
 See Richardson, Microservices Patterns (2018), Transactional outbox.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from sqlalchemy import Connection, Insert, Table, bindparam, exists, insert, select
 
-from domainkit.adapters.sqlalchemy._prepared import Prepared
+from domainkit.adapters.sqlalchemy.statements import Prepared
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.causation import caused
 from domainkit.codec import MessageCodec
 from domainkit.messages import JsonValue, Message
 
-OutboxRow: TypeAlias = dict[str, Any]  # Any: values of columns of all types
+OutboxRow: TypeAlias = dict[str, object]
 """An encoded message as its row in the outbox."""
 
 _COLUMNS = ("message_id", "name", "version", "kind", "ordering_key", "body", "recorded_at")
@@ -71,7 +71,7 @@ class Outbox:
             InvalidMessage: as `add` does.
         """
         now = datetime.now(UTC)
-        return [self._row(self._complete(message), key, now) for message in messages]
+        return [self._row(message, key, now) for message in messages]
 
     def store(self, connection: Connection, rows: Sequence[OutboxRow], *, once: bool = False) -> None:
         """Store what `rows` returned, in its order, in the open transaction of a connection.
@@ -84,10 +84,8 @@ class Outbox:
         if rows:
             (self._insert_once if once else self._insert).run(connection, rows)
 
-    def _complete(self, message: Message) -> Message:
-        return caused(message if self._meta is None else message.add_meta(self._meta()))
-
     def _row(self, message: Message, key: str | None, now: datetime) -> OutboxRow:
+        message = caused(message if self._meta is None else message.add_meta(self._meta()))
         body = self._codec.encode(message)  # knows the class, else it refuses
         message_id, info = message.header.id, self._codec.wires[type(message)].info
         return {

@@ -1,180 +1,34 @@
 """Aggregates in a SQL database."""
 
-from collections.abc import Callable
-from typing import Any, Generic, Never, TypeAlias, TypeGuard, TypeVar
+from typing import Any, Generic, Never, get_origin
 
 from cattrs import Converter
 from returns.result import Failure, Result, Success
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table
 
 from domainkit._model.immutability import copy_with, require_decorated
-from domainkit.adapters.sqlalchemy._statements import EXPECTED, KEY, Statements
-from domainkit.adapters.sqlalchemy._states import json_mapper
-from domainkit.adapters.sqlalchemy.mappers import RowMapper, StoredStateError
-from domainkit.adapters.sqlalchemy.outbox import Outbox, OutboxRow
+from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper
+from domainkit.adapters.sqlalchemy.outbox import OutboxRow
+from domainkit.adapters.sqlalchemy.statements import EXPECTED, KEY, Statements
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.aggregates import AggregateRoot, AnyId, IdentifiedBy
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
+from domainkit.states import StoredStateError
 from domainkit.values import Uuid
 
-T = TypeVar("T")
 
-Work: TypeAlias = Callable[[Connection], T]
-"""What is left to do once all is encoded: statements alone."""
-
-Moved: TypeAlias = AggregateNotFoundError | AggregateVersionConflictError
-
-
-class _Rows(Generic[AggT, IdT]):
-    """What the sync and the async repository share: each method encodes, and returns the statements to run."""
-
-    def __init__(  # noqa: PLR0913  (those of the repositories)
-        self,
-        aggregate_type: IdentifiedBy[AggT, IdT],
-        table: Table,
-        unit_of_work: UnitOfWork,
-        *,
-        converter: Converter | None,
-        mapper: RowMapper[AggT] | None,
-        order_by: ColumnElement[Any] | None,
-        name: str,
-    ) -> None:
-        cls = _checked(aggregate_type, converter, mapper)
-        state = frozenset({"state"}) if mapper is None else frozenset[str]()
-        self._sql = Statements(table, unit_of_work.dialect, order_by=order_by, columns=state)
-        self._type, self._id_type, self._table, self._name = cls, cls._id_type(), table, name
-        self._mapper = json_mapper(cls, converter) if mapper is None else mapper
-        self._outbox: Outbox | None = unit_of_work.outbox
-
-    def save(self, aggregate: AggT) -> Work[Result[AggT, AggregateAlreadyExistError]]:
-        row, events = self._row(aggregate), self._events(aggregate)
-
-        def work(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:
-            if self._sql.insert.run(connection, (row,)).rowcount == 0:
-                return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
-            return Success(self._with_events(connection, aggregate, events, once=False))
-
-        return work
-
-    def retrieve(self, aggregate_id: IdT) -> Work[Result[AggT, AggregateNotFoundError]]:
-        key = self._key(aggregate_id)
-
-        def work(connection: Connection) -> Result[AggT, AggregateNotFoundError]:
-            row = connection.execute(self._sql.one, {KEY: key}).mappings().first()
-            return (
-                Failure(AggregateNotFoundError(aggregate_id, self._name)) if row is None else Success(self._read(row))
-            )
-
-        return work
-
-    def update(self, aggregate: AggT) -> Work[Result[AggT, Moved]]:
-        version = aggregate.aggregate_version
-        updated = copy_with(aggregate, aggregate_version=version + 1)
-        row, events = self._row(updated), self._events(updated)
-        guard = {KEY: row["id"], EXPECTED: version}
-
-        def work(connection: Connection) -> Result[AggT, Moved]:
-            if self._sql.update.run(connection, (row | guard,)).rowcount == 0:
-                return Failure(self._why_none(connection, aggregate))
-            return Success(self._with_events(connection, updated, events))
-
-        return work
-
-    def remove(self, aggregate_id: IdT) -> Work[Result[None, AggregateNotFoundError]]:
-        key = self._key(aggregate_id)
-
-        def work(connection: Connection) -> Result[None, AggregateNotFoundError]:
-            removed = connection.execute(self._sql.delete, {KEY: key}).rowcount
-            return Success(None) if removed else Failure(AggregateNotFoundError(aggregate_id, self._name))
-
-        return work
-
-    def remove_aggregate(self, aggregate: AggT) -> Work[Result[AggT, Moved]]:
-        guard = {KEY: self._key(aggregate.aggregate_id), EXPECTED: aggregate.aggregate_version}
-        events = self._events(aggregate)
-
-        def work(connection: Connection) -> Result[AggT, Moved]:
-            if connection.execute(self._sql.delete_version, guard).rowcount == 0:
-                return Failure(self._why_none(connection, aggregate))
-            return Success(self._with_events(connection, aggregate, events, once=False))
-
-        return work
-
-    def retrieve_all(self) -> Work[Result[tuple[AggT, ...], Never]]:
-        def work(connection: Connection) -> Result[tuple[AggT, ...], Never]:
-            return Success(tuple(self._read(row) for row in connection.execute(self._sql.all).mappings()))
-
-        return work
-
-    def _row(self, aggregate: AggT) -> dict[str, object]:
-        if type(aggregate) is not self._type:
-            found, wanted = type(aggregate).__qualname__, self._type.__qualname__
-            raise TypeError(f"{self._name}: expected a {wanted}, not a {found}: its own class is not stored")
-        row = dict(self._mapper.to_row(aggregate))
-        row["id"], row["version"] = aggregate.aggregate_id.value, aggregate.aggregate_version
-        return row
-
-    def _key(self, aggregate_id: AnyId) -> object:
-        if not isinstance(aggregate_id, self._id_type):
-            found = type(aggregate_id).__qualname__
-            raise TypeError(f"{self._name}: expected a {self._id_type.__qualname__}, not a {found}")
-        return aggregate_id.value
-
-    def _events(self, aggregate: AggT) -> list[OutboxRow]:
-        if self._outbox is None:
-            return []
-        return self._outbox.rows(aggregate.domain_events, key=str(aggregate.aggregate_id))
-
-    def _with_events(
-        self, connection: Connection, aggregate: AggT, events: list[OutboxRow], *, once: bool = True
-    ) -> AggT:
-        """Store the events after the state, so that those of one aggregate stand in the order of its versions.
-
-        Each once: who saves an aggregate, and changes the one that he gave rather than the one that he got, has those
-        that were stored still in hand.
-        """
-        if self._outbox is None:
-            return aggregate
-        self._outbox.store(connection, events, once=once)
-        return aggregate.clear_domain_events()
-
-    def _why_none(self, connection: Connection, aggregate: AggT) -> Moved:
-        found = aggregate.aggregate_id
-        stored: int | None = connection.execute(self._sql.version, {KEY: found.value}).scalar()
-        if stored is None:
-            return AggregateNotFoundError(found, self._name)
-        return AggregateVersionConflictError(found, aggregate.aggregate_version, stored, self._name)
-
-    def _read(self, row: RowMapping) -> AggT:
-        where = f"table {self._table.name!r}, id {row['id']}"
-        try:
-            return self._mapper.from_row(row)
-        except StoredStateError as error:
-            message = f"{where}: the row can't be read as a {self._type.__qualname__}"
-            raise StoredStateError(
-                uuid_value=str(row["id"]), additional_info={"message": message}, problems=error.problems
-            ) from None
-        except Exception as error:
-            error.add_note(where)
-            raise
-
-
-def _is_class(cls: IdentifiedBy[AggT, IdT]) -> TypeGuard[type[AggT]]:
-    return isinstance(cls, type) and issubclass(cls, AggregateRoot)
-
-
-def _checked(cls: IdentifiedBy[AggT, IdT], converter: Converter | None, mapper: RowMapper[AggT] | None) -> type[AggT]:
-    if not _is_class(cls):
-        raise TypeError(f"expected a class of aggregates, not {cls!r}: derive it from AggregateRoot")
+def _class_of(aggregate_type: IdentifiedBy[AggT, IdT]) -> type[AggT]:
+    """Return the class of aggregates, without arguments; TypeError if it is another, or has ids that no table has."""
+    cls: Any = get_origin(aggregate_type) or aggregate_type  # Any: looked at next
+    if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
+        raise TypeError(f"expected a class of aggregates, not {aggregate_type!r}: derive it from AggregateRoot")
     require_decorated(cls)
-    id_type = cls._id_type()
-    if not issubclass(id_type, Uuid):
-        name = id_type.__qualname__
+    if not issubclass(cls._id_type(), Uuid):
+        name = cls._id_type().__qualname__
         raise TypeError(f"{cls.__qualname__}.aggregate_id: expected a Uuid, got a {name}; a table has no other ids yet")
-    if converter is not None and mapper is not None:
-        raise TypeError(f"{cls.__qualname__}: a mapper needs no converter; give one of them")
-    return cls
+    found: type[AggT] = cls
+    return found
 
 
 class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
@@ -200,11 +54,13 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     >>> engine.dispose()
 
     Args:
-        aggregate_type: the class of the aggregates; a subclass of it is refused when it is saved.
+        aggregate_type: the class of the aggregates, a generic one with its arguments (`Page[int]`); a subclass of it is
+            refused when it is saved.
         table: made by `aggregate_table`; with a `mapper` a table of your own that has `id` (a unique
             `sqlalchemy.Uuid`) and `version` (an integer).
         unit_of_work: for the database of the table.
-        converter: writes and reads the state; `make_converter()` unless given.
+        converter: writes and reads the state; `make_converter()` unless given. Each state is read back, and compared
+            with the aggregate, before it is stored.
         mapper: puts the state into columns of your own instead.
         order_by: what `retrieve_all` orders by; the column `position` unless given.
         repository_name: shown in errors; the class's name unless given.
@@ -227,21 +83,31 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         order_by: ColumnElement[Any] | None = None,  # Any: of a column of any type
         repository_name: str | None = None,
     ) -> None:
-        name = repository_name or type(self).__name__
-        self._unit_of_work = unit_of_work
-        self._rows = _Rows[AggT, IdT](
-            aggregate_type, table, unit_of_work, converter=converter, mapper=mapper, order_by=order_by, name=name
-        )
+        cls = _class_of(aggregate_type)
+        if converter is not None and mapper is not None:
+            raise TypeError(f"{cls.__qualname__}: a mapper needs no converter; give one of them")
+        state = frozenset({"state"}) if mapper is None else frozenset[str]()
+        self._sql = Statements(table, unit_of_work.dialect, order_by=order_by, columns=state)
+        self._mapper = StateMapper(aggregate_type, cls, converter) if mapper is None else mapper
+        self._type, self._id_type, self._table = cls, cls._id_type(), table
+        self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
+        self._name = repository_name or type(self).__name__
 
     def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return it as it is stored, without the events that went into the outbox.
 
         Raises:
             TypeError: it is of another class.
+            ValueError: its state could not be read back (NaN, a datetime without a time zone, a value that its
+                converter reads as another); nothing was stored then.
             InvalidMessage: the outbox doesn't know the class of an event; nothing was stored then.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
         """
-        return self._write(self._rows.save(aggregate))
+        row, events = self._row(aggregate), self._events(aggregate)
+        with self._unit_of_work.writing() as connection:
+            if self._sql.insert.run(connection, (row,)).rowcount == 0:
+                return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
+            return Success(self._with_events(connection, aggregate, events, once=False))
 
     def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events.
@@ -250,11 +116,23 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             TypeError: the id is of another class.
             StoredStateError: what is stored can't be read as an aggregate of this class.
         """
-        return self._look(self._rows.retrieve(aggregate_id))
+        key = self._key(aggregate_id)
+        with self._unit_of_work.reading() as connection:
+            row = connection.execute(self._sql.one, {KEY: key}).mappings().first()
+            if row is None:
+                return Failure(AggregateNotFoundError(aggregate_id, self._name))
+            return Success(self._read(row))
 
     def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it with its version raised by one; it raises what `save` does."""
-        return self._write(self._rows.update(aggregate))
+        version = aggregate.aggregate_version
+        updated = copy_with(aggregate, aggregate_version=version + 1)
+        row, events = self._row(updated), self._events(updated)
+        guard = {KEY: row["id"], EXPECTED: version}
+        with self._unit_of_work.writing() as connection:
+            if self._sql.update.run(connection, (row | guard,)).rowcount == 0:
+                return Failure(self._why_none(connection, aggregate))
+            return Success(self._with_events(connection, updated, events))
 
     def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, whatever its version is.
@@ -263,7 +141,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             TypeError: the id is of another class.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
         """
-        return self._write(self._rows.remove(aggregate_id))
+        key = self._key(aggregate_id)
+        with self._unit_of_work.writing() as connection:
+            removed = connection.execute(self._sql.delete, {KEY: key}).rowcount
+            return Success(None) if removed else Failure(AggregateNotFoundError(aggregate_id, self._name))
 
     def remove_aggregate(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Remove an aggregate as it was read, and store the events that it recorded: its end is told to others.
@@ -271,7 +152,12 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         Refused where the stored version is another. Returns the aggregate as it was, without the events that went into
         the outbox; it raises what `save` does.
         """
-        return self._write(self._rows.remove_aggregate(aggregate))
+        guard = {KEY: self._key(aggregate.aggregate_id), EXPECTED: aggregate.aggregate_version}
+        events = self._events(aggregate)
+        with self._unit_of_work.writing() as connection:
+            if connection.execute(self._sql.delete_version, guard).rowcount == 0:
+                return Failure(self._why_none(connection, aggregate))
+            return Success(self._with_events(connection, aggregate, events, once=False))
 
     def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
         """Return all aggregates, in the order in which they were saved.
@@ -279,19 +165,66 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         Raises:
             StoredStateError: one of them can't be read.
         """
-        return self._look(self._rows.retrieve_all())
-
-    def _write(self, work: Work[T]) -> T:
-        with self._unit_of_work.writing() as connection:
-            return work(connection)
-
-    def _look(self, work: Work[T]) -> T:
         with self._unit_of_work.reading() as connection:
-            return work(connection)
+            return Success(tuple(self._read(row) for row in connection.execute(self._sql.all).mappings()))
+
+    def _row(self, aggregate: AggT) -> dict[str, object]:
+        if type(aggregate) is not self._type:
+            found, wanted = type(aggregate).__qualname__, self._type.__qualname__
+            raise TypeError(f"{self._name}: expected a {wanted}, not a {found}: its own class is not stored")
+        row = dict(self._mapper.to_row(aggregate))
+        row["id"], row["version"] = aggregate.aggregate_id.value, aggregate.aggregate_version
+        return row
+
+    def _key(self, aggregate_id: AnyId) -> object:
+        if not isinstance(aggregate_id, self._id_type):
+            found = type(aggregate_id).__qualname__
+            raise TypeError(f"{self._name}: expected a {self._id_type.__qualname__}, not a {found}")
+        return aggregate_id.value
+
+    def _events(self, aggregate: AggT) -> list[OutboxRow]:
+        if self._outbox is None:
+            return []
+        return self._outbox.rows(aggregate.domain_events, key=str(aggregate.aggregate_id))
+
+    def _with_events(
+        self, connection: Connection, aggregate: AggT, events: list[OutboxRow], *, once: bool = True
+    ) -> AggT:
+        """Store the events after the state, so that those of one aggregate stand in the order of its versions.
+
+        Each once: who saves an aggregate, and goes on with the one given rather than the one returned, still holds
+        those that were stored.
+        """
+        if self._outbox is None:
+            return aggregate
+        self._outbox.store(connection, events, once=once)
+        return aggregate.clear_domain_events()
+
+    def _why_none(
+        self, connection: Connection, aggregate: AggT
+    ) -> AggregateNotFoundError | AggregateVersionConflictError:
+        found = aggregate.aggregate_id
+        stored: int | None = connection.execute(self._sql.version, {KEY: found.value}).scalar()
+        if stored is None:
+            return AggregateNotFoundError(found, self._name)
+        return AggregateVersionConflictError(found, aggregate.aggregate_version, stored, self._name)
+
+    def _read(self, row: RowMapping) -> AggT:
+        where = f"table {self._table.name!r}, id {row['id']}"
+        try:
+            return self._mapper.from_row(row)
+        except StoredStateError as error:
+            message = f"{where}: the row can't be read as a {self._type.__qualname__}"
+            raise StoredStateError(
+                uuid_value=str(row["id"]), additional_info={"message": message}, problems=error.problems
+            ) from None
+        except Exception as error:
+            error.add_note(where)
+            raise
 
 
 class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT]):
-    """The async twin of SqlCrudRepository, over an AsyncUnitOfWork: the same statements, and the same promises.
+    """The async twin of SqlCrudRepository, around one of those, whose work it does in the `run` of an AsyncUnitOfWork.
 
     Args:
         aggregate_type: as for SqlCrudRepository.
@@ -319,48 +252,39 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         order_by: ColumnElement[Any] | None = None,  # Any: of a column of any type
         repository_name: str | None = None,
     ) -> None:
-        name = repository_name or type(self).__name__
         self._unit_of_work = unit_of_work
-        self._rows = _Rows[AggT, IdT](
-            aggregate_type, table, unit_of_work.inner, converter=converter, mapper=mapper, order_by=order_by, name=name
+        self._inner = SqlCrudRepository[AggT, IdT](
+            aggregate_type,
+            table,
+            unit_of_work.inner,
+            converter=converter,
+            mapper=mapper,
+            order_by=order_by,
+            repository_name=repository_name or type(self).__name__,
         )
 
     async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return it as it is stored; see SqlCrudRepository."""
-        return await self._write(self._rows.save(aggregate))
+        return await self._unit_of_work.run(lambda: self._inner.save(aggregate))
 
     async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events; see SqlCrudRepository."""
-        return await self._look(self._rows.retrieve(aggregate_id))
+        return await self._unit_of_work.run(lambda: self._inner.retrieve(aggregate_id), read_only=True)
 
     async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it with its version raised by one; see SqlCrudRepository."""
-        return await self._write(self._rows.update(aggregate))
+        return await self._unit_of_work.run(lambda: self._inner.update(aggregate))
 
     async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, whatever its version is; see SqlCrudRepository."""
-        return await self._write(self._rows.remove(aggregate_id))
+        return await self._unit_of_work.run(lambda: self._inner.remove(aggregate_id))
 
     async def remove_aggregate(
         self, aggregate: AggT
     ) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Remove an aggregate as it was read, and store the events that it recorded; see SqlCrudRepository."""
-        return await self._write(self._rows.remove_aggregate(aggregate))
+        return await self._unit_of_work.run(lambda: self._inner.remove_aggregate(aggregate))
 
     async def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
         """Return all aggregates, in the order in which they were saved; see SqlCrudRepository."""
-        return await self._look(self._rows.retrieve_all())
-
-    async def _write(self, work: Work[T]) -> T:
-        def write() -> T:
-            with self._unit_of_work.inner.writing() as connection:
-                return work(connection)
-
-        return await self._unit_of_work.run(write)
-
-    async def _look(self, work: Work[T]) -> T:
-        def look() -> T:
-            with self._unit_of_work.inner.reading() as connection:
-                return work(connection)
-
-        return await self._unit_of_work.run(look, read_only=True)
+        return await self._unit_of_work.run(self._inner.retrieve_all, read_only=True)

@@ -1,16 +1,21 @@
-"""One transaction for all that a use case stores and says."""
+"""One transaction for all that a use case stores and says; which one is open right here, and how it ends."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
-from typing import Any, TypeVar
+from contextvars import ContextVar
+from threading import get_ident
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeVar
 
+from attrs import define, field
 from returns.result import Failure, Result
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typing_extensions import ParamSpec
 
-from domainkit.adapters.sqlalchemy._units import current, entered, take_back, writing
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.errors import OutcomeUnknownError
@@ -18,15 +23,142 @@ from domainkit.errors import OutcomeUnknownError
 P = ParamSpec("P")
 T = TypeVar("T")
 E = TypeVar("E")
+Coro: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its loop, and gets from it
+
+_DEFINITE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CONSTRAINT,
+    }
+)
+"""With these SQLite says that it did not commit; after others, such as an I/O error, nobody knows."""
+
+_IN_DOUBT = ("08", "57", "58", "40003")
+"""With these PostgreSQL says that it lost the connection, was shut down or broke, or does not know itself. See
+https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+
+_ABORTED = 3
+"""PQTRANS_INERROR, as psycopg has it from libpq. See https://www.postgresql.org/docs/current/libpq-status.html."""
+
+
+def _here() -> tuple[int, object]:
+    try:
+        return get_ident(), asyncio.current_task()
+    except RuntimeError:
+        return get_ident(), None
+
+
+@define(eq=False)
+class Unit:
+    """An open transaction, and the thread and task that it belongs to."""
+
+    connection: Connection
+    outer: AsyncConnection | None
+    around: "Unit | None"
+    over: bool = False
+    broken_by: BaseException | None = None
+    place: tuple[int, object] = field(factory=_here)
+
+    def check_whole(self) -> None:
+        """Refuse to commit half of what was meant: a write or statement failed, and the exception was caught.
+
+        PostgreSQL would answer COMMIT with ROLLBACK, which drivers take for a success.
+        """
+        if self.broken_by is not None:
+            raise RuntimeError(
+                f"this unit of work can't be committed: a write in it failed with {type(self.broken_by).__qualname__}. "
+                "Where that is expected, begin a nested unit of work around the write, which is rolled back alone"
+            ) from self.broken_by
+        info = getattr(self.connection.connection.driver_connection, "info", None)
+        if getattr(info, "transaction_status", None) == _ABORTED:
+            raise RuntimeError(
+                "this unit of work can't be committed: a statement in it failed, and the exception was caught. Where "
+                "that is expected, begin a nested unit of work around the statement, which is rolled back alone"
+            )
+
+
+_NONE: Mapping[object, Unit] = MappingProxyType({})
+_OPEN: ContextVar[Mapping[object, Unit]] = ContextVar("domainkit.units_of_work", default=_NONE)
+"""The innermost open unit of each UnitOfWork: of the context, so that each task and thread has its own."""
+
+
+def current(owner: object) -> Unit | None:
+    """Return the open unit of a UnitOfWork.
+
+    Raises:
+        RuntimeError: it belongs to another task or thread: a transaction does one thing after the other.
+    """
+    unit = _open(owner)
+    if unit is not None and unit.place != _here():
+        raise RuntimeError(
+            "this unit of work belongs to another task or thread: begin one of its own where the work is done, "
+            "or do it before the other is started"
+        )
+    return unit
+
+
+def _open(owner: object) -> Unit | None:
+    """Return the innermost unit that isn't over: a task that was started in one may outlive it, with its context."""
+    unit = _OPEN.get().get(owner)
+    while unit is not None and unit.over:
+        unit = unit.around
+    return unit
+
+
+@contextmanager
+def _entered(owner: object, connection: Connection, outer: AsyncConnection | None = None) -> Iterator[None]:
+    """Make a connection's transaction the open unit of a UnitOfWork; at the end of the block it must be whole."""
+    unit = Unit(connection, outer, _open(owner))
+    token = _OPEN.set({**_OPEN.get(), owner: unit})
+    try:
+        yield
+    finally:
+        _OPEN.reset(token)
+        unit.over = True
+    unit.check_whole()
+
+
+@contextmanager
+def _writing(unit: Unit) -> Iterator[Connection]:
+    """Yield the unit's connection; after an exception the unit can't be committed any more."""
+    try:
+        yield unit.connection
+    except BaseException as error:
+        unit.broken_by = error
+        raise
+
+
+def take_back(connection: Connection, error: BaseException) -> None:
+    """Take a failed commit back; raise OutcomeUnknownError where it may have been stored.
+
+    SQLite leaves the transaction open where a deferred constraint failed, and SQLAlchemy takes it for ended: the next
+    one who gets the connection would be in it.
+    """
+    if not connection.invalidated:
+        with suppress(Exception):  # the connection is gone, and the database rolls back by itself
+            connection.connection.rollback()
+    if not _is_definite(error):
+        info = {"message": "no answer to COMMIT: it may have been stored, or not", "exception": type(error).__name__}
+        raise OutcomeUnknownError(additional_info=info) from error
+
+
+def _is_definite(error: BaseException) -> bool:
+    if not isinstance(error, DBAPIError):  # nothing that the database said: an interrupt, say, or no connection
+        return not isinstance(error, OSError)
+    if error.connection_invalidated:
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return not state.startswith(_IN_DOUBT)
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _DEFINITE
 
 
 class _RolledBackError(Exception):
     """Rolls a unit of work back because its step returned a Failure."""
-
-
-def _undo_failure(result: Result[Any, Any]) -> None:  # Any: of a step of any kind
-    if isinstance(result, Failure):
-        raise _RolledBackError
 
 
 _PENDING = Failure(OutcomeUnknownError())
@@ -78,7 +210,7 @@ class UnitOfWork:
         with self._engine.connect() as connection:
             transaction = connection.begin()
             try:
-                with entered(self, connection):
+                with _entered(self, connection):
                     yield connection
             except BaseException:
                 with suppress(DBAPIError):  # it is gone, and the database rolls back by itself
@@ -92,14 +224,14 @@ class UnitOfWork:
 
     @contextmanager
     def joining(self, connection: Connection) -> Iterator[Connection]:
-        """Do the work of the `with` block in a transaction that the caller has begun, and commits himself.
+        """Do the work of the `with` block in a transaction that the caller has begun, and commits.
 
         An exception takes back what was done in the block alone (a savepoint).
 
         Args:
             connection: where the transaction is open.
         """
-        with connection.begin_nested(), entered(self, connection):
+        with connection.begin_nested(), _entered(self, connection):
             yield connection
 
     def writing(self) -> AbstractContextManager[Connection]:
@@ -108,7 +240,7 @@ class UnitOfWork:
         An exception leaves the open unit of work unable to commit, even where it is caught.
         """
         unit = current(self)
-        return self._begun() if unit is None else writing(unit)
+        return self._begun() if unit is None else _writing(unit)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -134,20 +266,15 @@ class UnitOfWork:
         def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError]:
             result: Result[T, E | OutcomeUnknownError] = _PENDING
             try:
-                with self.begin():
+                with suppress(_RolledBackError), self.begin():
                     result = step(*args, **kwargs)
-                    _undo_failure(result)
-            except _RolledBackError:
-                pass
+                    if isinstance(result, Failure):
+                        raise _RolledBackError
             except OutcomeUnknownError as error:
                 result = Failure(error)
             return result
 
         return run
-
-
-def _itself(connection: Connection) -> Connection:
-    return connection
 
 
 class AsyncUnitOfWork:
@@ -167,12 +294,8 @@ class AsyncUnitOfWork:
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction for the `async with` block; see UnitOfWork.begin."""
         outer = self._current()
-        if outer is not None:
-            async with self.joining(outer) as connection:
-                yield connection
-        else:
-            async with self._begun(read_only=False) as connection:
-                yield connection
+        async with self._begun(read_only=False) if outer is None else self.joining(outer) as connection:
+            yield connection
 
     @asynccontextmanager
     async def _begun(self, *, read_only: bool) -> AsyncIterator[AsyncConnection]:
@@ -180,7 +303,7 @@ class AsyncUnitOfWork:
             await connection.execution_options(**{READ_ONLY: read_only})
             transaction = await connection.begin()
             try:
-                with entered(self.inner, await connection.run_sync(_itself), connection):
+                with _entered(self.inner, await connection.run_sync(lambda inner: inner), connection):
                     yield connection
             except BaseException:
                 with suppress(DBAPIError):  # it is gone, and the database rolls back by itself
@@ -196,7 +319,7 @@ class AsyncUnitOfWork:
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
         """Do the work of the `async with` block in a transaction that the caller has begun; see UnitOfWork.joining."""
         async with connection.begin_nested():
-            with entered(self.inner, await connection.run_sync(_itself), connection):
+            with _entered(self.inner, await connection.run_sync(lambda inner: inner), connection):
                 yield connection
 
     async def run(self, work: Callable[[], T], *, read_only: bool = False) -> T:
@@ -216,9 +339,7 @@ class AsyncUnitOfWork:
 
     def atomic(
         self, step: Callable[P, Awaitable[Result[T, E]]]
-    ) -> Callable[
-        P, Coroutine[Any, Any, Result[T, E | OutcomeUnknownError]]
-    ]:  # Any: what a coroutine yields to its loop
+    ) -> Callable[P, Coro[Result[T, E | OutcomeUnknownError]]]:
         """Return an async step of a pipeline that does `step` in a unit of work; see UnitOfWork.atomic.
 
         Args:
@@ -230,7 +351,8 @@ class AsyncUnitOfWork:
             try:
                 async with self.begin():
                     result = await step(*args, **kwargs)
-                    _undo_failure(result)
+                    if isinstance(result, Failure):
+                        raise _RolledBackError
             except _RolledBackError:
                 pass
             except OutcomeUnknownError as error:

@@ -27,8 +27,8 @@ from outboxes import (
 from sqlalchemy import MetaData, delete, insert
 
 from domainkit import AsyncMessagePublisher, MessageInfo, OutgoingMessage, Uuid
-from domainkit.adapters.sqlalchemy import Backoff, Relay, RelayRound, _outcomes, outbox_table
-from domainkit.adapters.sqlalchemy._claims import Dialect
+from domainkit.adapters.sqlalchemy import Backoff, Relay, RelayRound, outbox_table
+from domainkit.adapters.sqlalchemy.relay.claims import Dialect
 
 QUICK = Backoff(seconds(0.001), longest=seconds(0.001))
 SLOW = Backoff(seconds(60))
@@ -361,7 +361,7 @@ class TestCleaning:
 
     async def test_a_little_at_a_time(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """One transaction deletes a bounded number of rows, and the next goes on."""
-        monkeypatch.setattr(_outcomes, "_CLEANED", 2)
+        monkeypatch.setattr("domainkit.adapters.sqlalchemy.relay.store._CLEANED", 2)
         async with database.async_engine(METADATA) as engine:
             await store(engine, *"abcde", sent_at=datetime.now(UTC) - seconds(100))
             relay = Relay(engine, TABLE, Recorder(), retention=seconds(60))

@@ -10,7 +10,8 @@ from outboxes import METADATA, TABLE, Recorder, row, seconds, store
 from sqlalchemy import event, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit.adapters.sqlalchemy import Relay, _claims
+from domainkit.adapters.sqlalchemy import Relay
+from domainkit.adapters.sqlalchemy.relay import claims
 
 PARKED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,7 +35,7 @@ class TestNothingIsHidden:
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Behind more parked keys than one claim looks through, run_once finds the others at once, run in the end."""
-        monkeypatch.setattr(_claims, "_SLICE", 3)
+        monkeypatch.setattr(claims, "_SLICE", 3)
         async with database.async_engine(METADATA) as engine:
             await store(engine, *(f"{key}0" for key in "abcdefghijklm"), parked_at=PARKED)
             await store(engine, "z1", "z2", "a1", "e1", "n1")
@@ -47,7 +48,7 @@ class TestNothingIsHidden:
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Claims that aren't thorough look through all keys in turn, and begin anew: each key has its turn."""
-        monkeypatch.setattr(_claims, "_SLICE", 4)
+        monkeypatch.setattr(claims, "_SLICE", 4)
         async with database.async_engine(METADATA) as engine:
             await store(engine, *(f"{key}0" for key in "mnopqrst"), parked_at=PARKED)
             await store(engine, *"zyxwvu")
@@ -108,9 +109,9 @@ class TestCost:
             def keep(_: object, __: object, statement: str, given: object, *___: object) -> None:
                 statements.append((statement, given))
 
-            claims = _claims.Claims(TABLE, _claims.Dialect("postgresql"), batch=100, lease=seconds(60))
+            claiming = claims.Claims(TABLE, claims.Dialect("postgresql"), batch=100, lease=seconds(60))
             async with engine.begin() as connection:
-                await claims.claim(connection, "a token", 100, thorough=False)
+                await claiming.claim(connection, "a token", 100, thorough=False)
                 taken = [one for one in statements if "outbox" in one[0]]
                 await connection.exec_driver_sql("UPDATE outbox SET leased_until = NULL WHERE leased_by = 'a token'")
                 for statement, given in taken:
@@ -130,12 +131,12 @@ class TestCost:
                 steps += 1000
                 return 0
 
-            claims = _claims.Claims(TABLE, _claims.Dialect("sqlite"), batch=100, lease=seconds(60))
+            claiming = claims.Claims(TABLE, claims.Dialect("sqlite"), batch=100, lease=seconds(60))
             async with engine.begin() as connection:
                 driver = (await connection.get_raw_connection()).driver_connection
                 assert driver is not None
                 await driver.set_progress_handler(count, 1000)
-                await claims.claim(connection, "a token", 100, thorough=False)
+                await claiming.claim(connection, "a token", 100, thorough=False)
                 await driver.set_progress_handler(None, 0)
             assert 0 < steps < 250_000
 

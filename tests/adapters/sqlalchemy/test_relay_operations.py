@@ -18,7 +18,7 @@ from domainkit.adapters.sqlalchemy import (
     release_parked,
     replay_sent,
 )
-from domainkit.adapters.sqlalchemy.operations import backlog
+from domainkit.adapters.sqlalchemy.relay.operations import backlog
 
 NOW = datetime.now(UTC)
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

@@ -152,10 +152,10 @@ class TestRunning:
         """It deletes old rows while it runs."""
         async with database.async_engine(METADATA) as engine:
             await store(engine, "a1")
-            relay = Relay(engine, TABLE, Recorder(), poll=seconds(0.02), retention=seconds(0.01))
+            relay = Relay(engine, TABLE, Recorder(), poll=seconds(0.02), retention=seconds(0.000001))
             async with running(relay):
                 await until(left(engine))
-            relay = Relay(engine, TABLE, Recorder(), poll=seconds(0.02), retention=seconds(0.01))
+            relay = Relay(engine, TABLE, Recorder(), poll=seconds(0.02), retention=seconds(0.000001))
             async with running(relay):
                 await until(holds(lambda: relay.total.deleted == 1))
             assert {} == await column(engine, "name")
@@ -274,7 +274,7 @@ class TestOutages:
             relay._store.claim = away  # type: ignore[method-assign]  # the database is away
             async with running(relay):
                 for _ in range(wakes):
-                    relay._gate.wake.set()
+                    relay._means.wake.set()
                     await asyncio.sleep(0.01)
             assert 0 < len(tries) < wakes // 2
 

@@ -18,7 +18,7 @@ from domainkit.adapters.sqlalchemy import (
     make_engine,
     outbox_table,
 )
-from domainkit.adapters.sqlalchemy._types import UtcDateTime
+from domainkit.adapters.sqlalchemy.tables import UtcDateTime
 from domainkit.testing import SampleTaskCreated
 
 WHOLE = MetaData()

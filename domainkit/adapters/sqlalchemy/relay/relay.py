@@ -6,17 +6,17 @@ Data-Intensive Applications (2017), chapter 11, on why a message is sent again r
 
 import asyncio
 import logging
-import random
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit.adapters.sqlalchemy._rounds import OUTAGES, Gate, Means, Policy, RelayRound, Round
-from domainkit.adapters.sqlalchemy._store import RelayStore
+from domainkit.adapters.sqlalchemy.relay.rounds import OUTAGES, Means, RelayRound, Round
+from domainkit.adapters.sqlalchemy.relay.store import RelayStore
+from domainkit.adapters.sqlalchemy.relay.waits import Backoff, Outage
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.delivery import AsyncMessagePublisher
 
@@ -27,50 +27,6 @@ _PROBE = 10
 
 _CLEANING = 60.0
 """Seconds between two looks for rows to delete."""
-
-
-@frozen
-class Backoff:
-    """How long something that failed waits until it is tried again: `first`, times `factor` each time, up to `longest`.
-
-    A random part is taken off, up to half, so that many that failed together don't come back together.
-
-    >>> backoff = Backoff(timedelta(seconds=1), longest=timedelta(seconds=5))
-    >>> [backoff.most(failures).total_seconds() for failures in (1, 2, 3, 4)]
-    [1.0, 2.0, 4.0, 5.0]
-
-    Args:
-        first: after the first failure.
-        factor: 1 or more.
-        longest: the most, without end.
-
-    Raises:
-        ValueError: `first` isn't above 0, `factor` is below 1, or `longest` is shorter than `first`.
-    """
-
-    first: timedelta = timedelta(seconds=1)
-    factor: float = field(default=2.0, kw_only=True)
-    longest: timedelta = field(default=timedelta(minutes=5), kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        if not (timedelta(0) < self.first <= self.longest and self.factor >= 1):
-            raise ValueError("Backoff: expected 0 < first <= longest and factor >= 1; change them")
-
-    def most(self, failures: int) -> timedelta:
-        """Return the longest wait after so many failures in a row, counted from 1."""
-        seconds, longest = self.first.total_seconds(), self.longest.total_seconds()
-        for _ in range(failures - 1):
-            if seconds >= longest or self.factor == 1:
-                break
-            seconds *= self.factor
-        return timedelta(seconds=min(seconds, longest))
-
-    def delay(self, failures: int) -> timedelta:
-        """Return a wait after so many failures in a row: between half of `most` and all of it."""
-        return self.most(failures) * random.uniform(0.5, 1)  # noqa: S311  (it is no secret)
-
-
-_OUTAGE = Backoff(timedelta(milliseconds=200), longest=timedelta(seconds=15))
 
 
 class Relay:
@@ -124,20 +80,19 @@ class Relay:
         concurrency: int = 100,
         lease: timedelta = timedelta(seconds=60),
         poll: timedelta = timedelta(seconds=0.5),
-        backoff: Backoff = Backoff(),
+        backoff: Backoff = Backoff(),  # noqa: B008  (it is frozen)
         max_attempts: int = 10,
         retention: timedelta | None = timedelta(days=7),
         grace: timedelta = timedelta(seconds=10),
     ) -> None:
         require_columns(table, outbox_table)
-        _check_counts(batch=batch, concurrency=concurrency, max_attempts=max_attempts)
-        _check_times(lease=lease, poll=poll, retention=retention, grace=grace)
+        _check(batch=batch, concurrency=concurrency, max_attempts=max_attempts)
+        _check(lease=lease, poll=poll, retention=retention, grace=grace)
         self._table = table
         self._store = RelayStore(engine, table, batch=batch, lease=lease)
-        self._gate = Gate(asyncio.Semaphore(concurrency), few=batch // 2)
-        self._means = Means(self._store, publisher, self._gate, Policy(backoff.delay, max_attempts))
+        self._means = Means(self._store, publisher, backoff, max_attempts, asyncio.Semaphore(concurrency), batch // 2)
         self._batch, self._poll, self._retention, self._grace = batch, poll, retention, grace
-        self._broker, self._database = _Outage("the broker"), _Outage("the database")
+        self._broker, self._database = Outage("the broker"), Outage("the database")
         self._rounds: dict[asyncio.Task[None], Round] = {}
         self._cleaned = -_CLEANING
         self._paused_until = 0.0
@@ -156,14 +111,12 @@ class Relay:
         Raises:
             sqlalchemy.exc.SQLAlchemyError, OSError: the database is away; what was sent and not marked is sent again.
         """
-        self._gate.away = self._gate.stopping = False
-        self._gate.deferral = timedelta(0)
-        round_ = await self._claimed(self._batch, thorough=True)
-        if round_ is not None:
-            await round_.publish()
-            await round_.settle()
-        done = RelayRound() if round_ is None else round_.counts
-        done = evolve(done, deleted=await self._clean())
+        self._means.away = self._means.stopping = False
+        self._means.deferral = timedelta(0)
+        round_ = Round(await self._store.claim(self._batch, thorough=True), self._means)
+        await round_.publish()
+        await round_.settle()
+        done = evolve(round_.counts, deleted=await self._clean())
         self.total += done
         return done
 
@@ -182,11 +135,11 @@ class Relay:
         Raises:
             sqlalchemy.exc.SQLAlchemyError, OSError: the database is away, with `until_idle`.
         """
-        self._gate.stopping = self._idle = False
+        self._means.stopping = self._idle = False
         self._bug = None
         self._until_idle = until_idle
         stopped = asyncio.create_task(stop.wait())
-        stopped.add_done_callback(lambda _: self._gate.wake.set())
+        stopped.add_done_callback(lambda _: self._means.wake.set())
         try:
             while not (self._bug or stop.is_set() or (until_idle and self._idle)):
                 await self._rest(await self._step())
@@ -201,10 +154,10 @@ class Relay:
         paused = self._paused_until - monotonic()
         if paused > 0:
             return paused
-        if self._gate.away and not self._rounds:
-            self._gate.away, self._idle = False, True
+        if self._means.away and not self._rounds:
+            self._means.away, self._idle = False, True
             return self._pause(self._broker.failed())
-        if self._gate.away or self._gate.in_hand > self._gate.few:
+        if self._means.away or self._means.in_hand > self._means.few:
             return self._poll.total_seconds()
         try:
             return await self._begin()
@@ -217,35 +170,31 @@ class Relay:
         """Begin a round; return 0 where more is waiting."""
         probing = self._broker.failures > 0
         limit = min(_PROBE, self._batch) if probing else self._batch
-        self._gate.deferral = self._broker.longest_next
+        self._means.deferral = self._broker.longest_next
         alone = not self._rounds  # what these have in hand may be back by the time that nothing else was found
-        await self._clean_when_due()
-        round_ = await self._claimed(limit, thorough=self._until_idle)
+        if monotonic() >= self._cleaned + _CLEANING:
+            self.total += RelayRound(deleted=await self._clean())
+        claim = await self._store.claim(limit, thorough=self._until_idle)
         self._database.over()
-        if round_ is None:
+        if not claim.chains:
             self._idle = alone
-        else:
-            task = asyncio.create_task(self._deliver(round_))
-            self._rounds[task] = round_
-            task.add_done_callback(self._ended)
-        more = round_ is not None and round_.counts.claimed == limit and not probing
-        return 0.0 if more else self._poll.total_seconds()
+            return self._poll.total_seconds()
+        round_ = Round(claim, self._means)
+        task = asyncio.create_task(self._deliver(round_))
+        self._rounds[task] = round_
+        task.add_done_callback(self._ended)
+        return 0.0 if round_.counts.claimed == limit and not probing else self._poll.total_seconds()
 
     def _pause(self, seconds: float) -> float:
         self._paused_until = monotonic() + seconds
         return seconds
 
     async def _rest(self, seconds: float) -> None:
-        if self._until_idle and self._idle:
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._gate.wake.wait()
-        self._gate.wake.clear()
-
-    async def _claimed(self, limit: int, *, thorough: bool) -> Round | None:
-        claim = await self._store.claim(limit, thorough=thorough)
-        return Round(claim, self._means) if claim.chains else None
+        if not (self._until_idle and self._idle):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._means.wake.wait()
+            self._means.wake.clear()
 
     async def _deliver(self, round_: Round) -> None:
         """Send what a round has, and write down what came of it, as often as it takes."""
@@ -253,14 +202,11 @@ class Relay:
         while True:
             try:
                 await round_.settle()
+                break
             except OUTAGES as error:
                 await asyncio.sleep(self._database.failed(type(error).__qualname__))
-            else:
-                break
         self._database.over()
-        self._account(round_.counts)
-
-    def _account(self, counts: RelayRound) -> None:
+        counts = round_.counts
         self.total += counts
         if counts.sent or counts.failed or counts.parked:
             self._broker.answered(over=not counts.away)
@@ -268,7 +214,7 @@ class Relay:
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._rounds[task]
         self._bug = self._bug or (None if task.cancelled() else task.exception())
-        self._gate.wake.set()
+        self._means.wake.set()
 
     async def _clean(self) -> int:
         if self._retention is None:
@@ -278,13 +224,9 @@ class Relay:
             self._cleaned = monotonic()
         return deleted
 
-    async def _clean_when_due(self) -> None:
-        if monotonic() >= self._cleaned + _CLEANING:
-            self.total += RelayRound(deleted=await self._clean())
-
     async def _finish(self) -> None:
         """Let the rounds end; cut short what takes too long."""
-        self._gate.stopping = True
+        self._means.stopping = True
         await self._ending()
         for round_ in self._rounds.values():
             round_.cut()
@@ -297,45 +239,9 @@ class Relay:
             await asyncio.wait(self._rounds, timeout=self._grace.total_seconds())
 
 
-class _Outage:
-    """Whether something is away, since how many tries; logged when that changes."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self.failures = 0
-
-    @property
-    def longest_next(self) -> timedelta:
-        """The longest wait after one failure more."""
-        return _OUTAGE.most(self.failures + 1)
-
-    def failed(self, reason: str = "") -> float:
-        """Count a failure, and return for how many seconds to wait."""
-        self.failures += 1
-        if self.failures == 1:
-            _logger.warning("%s is away%s; trying again", self._name, f" ({reason})" if reason else "")
-        return _OUTAGE.delay(self.failures).total_seconds()
-
-    def answered(self, *, over: bool) -> None:
-        """Take note that it gave an answer; where another part of it didn't, the waits begin anew."""
-        if over:
-            self.over()
-        self.failures = min(self.failures, 1)
-
-    def over(self) -> None:
-        """Take note that it is there."""
-        if self.failures:
-            _logger.warning("%s is back", self._name)
-        self.failures = 0
-
-
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
+def _check(**options: int | timedelta | None) -> None:
+    for name, option in options.items():
+        if isinstance(option, int) and option < 1:
             raise ValueError(f"Relay: {name} must be 1 or more; give another number")
-
-
-def _check_times(**times: timedelta | None) -> None:
-    for name, time in times.items():
-        if time is not None and time <= timedelta(0):
+        if isinstance(option, timedelta) and option <= timedelta(0):
             raise ValueError(f"Relay: {name} must be longer than nothing; give a timedelta above 0")

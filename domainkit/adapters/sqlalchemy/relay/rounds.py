@@ -2,18 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
+from operator import add
 from time import monotonic
 
-from attrs import define, evolve, field, frozen
+from attrs import astuple, define, evolve, field, frozen
 from returns.result import Failure, Success
 from sqlalchemy.exc import SQLAlchemyError
 
-from domainkit.adapters.sqlalchemy._claims import Claim, Claimed
-from domainkit.adapters.sqlalchemy._outcomes import Failed, Outcomes
-from domainkit.adapters.sqlalchemy._store import RelayStore
+from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claimed
+from domainkit.adapters.sqlalchemy.relay.store import Failed, Outcomes, RelayStore
+from domainkit.adapters.sqlalchemy.relay.waits import Backoff
 from domainkit.delivery import AsyncMessagePublisher
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.use_cases import places_of
@@ -21,7 +22,7 @@ from domainkit.use_cases import places_of
 _logger = logging.getLogger("domainkit.relay")
 
 OUTAGES: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
-"""What is raised where the database is away."""
+"""What is raised while the database is away."""
 
 _OFTEN = 0.1
 """Seconds after which what was sent is marked, though the round goes on: a busy key doesn't hold back the others."""
@@ -41,7 +42,7 @@ class RelayRound:
         parked: refused for the last time: they wait for an operator.
         left: given back untried, or tried while the broker was away.
         deleted: sent long ago, and deleted.
-        away: whether the broker could not be reached.
+        away: if the broker could not be reached.
     """
 
     claimed: int = 0
@@ -53,21 +54,18 @@ class RelayRound:
     away: bool = False
 
     def __add__(self, other: "RelayRound") -> "RelayRound":
-        return RelayRound(
-            self.claimed + other.claimed,
-            self.sent + other.sent,
-            self.failed + other.failed,
-            self.parked + other.parked,
-            self.left + other.left,
-            self.deleted + other.deleted,
-            self.away or other.away,
-        )
+        counts = map(add, astuple(self)[:-1], astuple(other)[:-1])
+        return evolve(RelayRound(*counts), away=self.away or other.away)
 
 
 @define
-class Gate:
-    """What all rounds of a relay look at before they send a message."""
+class Means:
+    """What the rounds of a relay work with, and what they look at before they send a message."""
 
+    store: RelayStore
+    publisher: AsyncMessagePublisher
+    backoff: Backoff
+    max_attempts: int
     slots: asyncio.Semaphore
     few: int
     wake: asyncio.Event = field(factory=asyncio.Event)
@@ -76,39 +74,11 @@ class Gate:
     stopping: bool = False
     deferral: timedelta = timedelta(0)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether messages may be sent."""
-        return not (self.away or self.stopping)
-
     def done(self, count: int) -> None:
-        """Have fewer rows in hand; wake the relay where there is room for more."""
+        """Have fewer rows in hand; wake the relay if there is room for more."""
         before, self.in_hand = self.in_hand, self.in_hand - count
         if before > self.few >= self.in_hand:
             self.wake.set()
-
-
-@frozen
-class Policy:
-    """What becomes of a message that is refused: the wait before each new try, and how many there are."""
-
-    delay: Callable[[int], timedelta]
-    max_attempts: int
-
-    def after(self, row: Claimed, reason: str) -> Failed:
-        """Return what becomes of it after one failure more."""
-        attempts = row.attempts + 1
-        return Failed(row.position, reason, self.delay(attempts), parked=attempts >= self.max_attempts)
-
-
-@frozen
-class Means:
-    """What the rounds of a relay work with."""
-
-    store: RelayStore
-    publisher: AsyncMessagePublisher
-    gate: Gate
-    policy: Policy
 
 
 class Round:
@@ -116,18 +86,17 @@ class Round:
 
     def __init__(self, claim: Claim, means: Means) -> None:
         self._token, self._chains, self._ends = claim.token, claim.chains, claim.ends
-        self._store, self._publisher, self._gate = means.store, means.publisher, means.gate
-        self._policy = means.policy
+        self._means, self._store = means, means.store
         self._unsettled = {row.position for chain in claim.chains for row in chain}
         self._untouched = len(self._unsettled)
         self._outcomes = Outcomes()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
         self.counts = RelayRound(claimed=self._untouched)
-        self._gate.in_hand += self._untouched
+        self._means.in_hand += self._untouched
 
     async def publish(self) -> None:
-        """Send what may be sent; what was sent is marked meanwhile where that goes without error."""
+        """Send what may be sent; what was sent is marked meanwhile if that goes without error."""
         waiting = self._tasks = {asyncio.create_task(self._send(chain)) for chain in self._chains}
         try:
             while waiting:
@@ -137,7 +106,7 @@ class Round:
                         await self._write()
         finally:
             self.cut()
-            self._gate.done(self._untouched)
+            self._means.done(self._untouched)
             self._untouched = 0
 
     def cut(self) -> None:
@@ -164,7 +133,7 @@ class Round:
             try:
                 await self._store.write(self._token, outcomes)
             except BaseException:
-                self._outcomes = _joined(outcomes, self._outcomes)
+                self._outcomes = outcomes + self._outcomes
                 raise
             self._unsettled.difference_update(outcomes.positions())
             parked = sum(one.parked for one in outcomes.failed)
@@ -174,29 +143,30 @@ class Round:
             )
 
     async def _send(self, chain: Iterable[Claimed]) -> None:
-        async with self._gate.slots:
+        async with self._means.slots:
             for row in chain:
-                if not (self._gate.is_open and await self._held()):
+                if self._means.away or self._means.stopping or not await self._held():
                     return
                 self._untouched -= 1
                 try:
                     if not await self._sent(row):
                         return
                 finally:
-                    self._gate.done(1)
+                    self._means.done(1)
 
     async def _sent(self, row: Claimed) -> bool:
-        """Send a message, note what came of it, and tell whether the next of its key may follow."""
+        """Send a message, note what came of it, and return if the next of its key may follow."""
         limit = asyncio.timeout(self._left())
         try:
             async with limit:
-                result = await self._publisher.publish(row.message)
+                result = await self._means.publisher.publish(row.message)
         except Exception as error:
             if isinstance(error, TimeoutError) and limit.expired():
                 return self._away(row, "no answer while the lease lasted")
             return self._raised(row, error)
         except asyncio.CancelledError as error:
-            if _is_cancelled():
+            task = asyncio.current_task()
+            if task is not None and task.cancelling() > 0:
                 raise
             return self._raised(row, error)
         if isinstance(result, Success):
@@ -212,26 +182,27 @@ class Round:
         return self._refused(row, type(error).__qualname__)
 
     def _refused(self, row: Claimed, reason: str) -> bool:
-        failed = self._policy.after(row, reason)
-        if failed.parked:
-            _logger.error("%s is parked after %d attempts: %s", _named(row), row.attempts + 1, reason)
+        attempts = row.attempts + 1
+        parked = attempts >= self._means.max_attempts
+        if parked:
+            _logger.error("%s is parked after %d attempts: %s", _named(row), attempts, reason)
         else:
-            _logger.warning("%s failed (attempt %d): %s", _named(row), row.attempts + 1, reason)
-        self._outcomes.failed.append(failed)
+            _logger.warning("%s failed (attempt %d): %s", _named(row), attempts, reason)
+        self._outcomes.failed.append(Failed(row.position, reason, self._means.backoff.delay(attempts), parked))
         return False
 
     def _away(self, row: Claimed, reason: str) -> bool:
         _logger.debug("%s: the broker is away: %s", _named(row), reason)
-        self._gate.away = True
+        self._means.away = True
         self.counts = evolve(self.counts, away=True)
-        self._outcomes.deferred[row.position] = self._gate.deferral  # the next try is made with others, where there are
+        self._outcomes.deferred[row.position] = self._means.deferral  # others may be tried before it
         return False
 
     def _left(self) -> float:
         return self._ends - monotonic()
 
     async def _held(self) -> bool:
-        """Tell whether there is time to send a message; the lease is renewed in its second half."""
+        """Return if there is time to send a message; the lease is renewed in its second half."""
         lease = self._store.lease.total_seconds()
         if self._left() < lease / 2:
             async with self._lock:
@@ -246,15 +217,6 @@ class Round:
         self._ends = now + lease if whole else now  # another relay has some of it: leave all of it alone
 
 
-def _joined(first: Outcomes, second: Outcomes) -> Outcomes:
-    return Outcomes(first.sent + second.sent, first.failed + second.failed, first.deferred | second.deferred)
-
-
 def _named(row: Claimed) -> str:
     message = row.message
     return f"{message.info.name} {message.id} ({len(message.body)} bytes)"
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

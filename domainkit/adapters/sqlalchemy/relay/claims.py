@@ -15,40 +15,14 @@ https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE (SK
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
+import sqlalchemy as sa
 from attrs import frozen
-from sqlalchemy import (
-    ARRAY,
-    JSON,
-    BigInteger,
-    ColumnElement,
-    Executable,
-    FromClause,
-    FunctionElement,
-    Interval,
-    Over,
-    Row,
-    Subquery,
-    Table,
-    Text,
-    and_,
-    any_,
-    bindparam,
-    case,
-    func,
-    literal,
-    or_,
-    select,
-    text,
-    true,
-    type_coerce,
-    update,
-)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domainkit._model.info import MessageInfo
-from domainkit.adapters.sqlalchemy._types import UtcDateTime
+from domainkit.adapters.sqlalchemy.tables import UtcDateTime
 from domainkit.delivery import OutgoingMessage
 from domainkit.values import Uuid
 
@@ -62,11 +36,9 @@ _SLICE = 1_000
 """How many keys one claim looks through at most: the next goes on where it ended."""
 
 _LAST = 2**63 - 1
-_PLANNING = text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
+_PLANNING = sa.text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
 """An outbox grows faster than the statistics of it: by those of an empty one PostgreSQL would read and sort all of it,
 and not walk along an index as far as it must. It holds for the transaction."""
-
-_Found: TypeAlias = "Sequence[Row[Any]]"  # Any: columns of all types
 
 
 @frozen
@@ -98,37 +70,37 @@ class Dialect:
             raise ValueError(f"the outbox is in SQLite or PostgreSQL; {name} is not supported")
         self.is_postgresql = name == "postgresql"
 
-    def now(self) -> ColumnElement[datetime]:
+    def now(self) -> sa.ColumnElement[datetime]:
         """Return the time at which a statement runs."""
         return self.after(timedelta(0))
 
-    def after(self, delay: timedelta) -> ColumnElement[datetime]:
+    def after(self, delay: timedelta) -> sa.ColumnElement[datetime]:
         """Return the time at which a statement runs, and some time more; the delay may be negative."""
         if not self.is_postgresql:
-            return bindparam(None, callable_=lambda: datetime.now(UTC) + delay, type_=UtcDateTime())
-        clock = func.clock_timestamp()
-        return type_coerce(clock + literal(delay, Interval()) if delay else clock, UtcDateTime())
+            return sa.bindparam(None, callable_=lambda: datetime.now(UTC) + delay, type_=UtcDateTime())
+        clock = sa.func.clock_timestamp()
+        return sa.type_coerce(clock + sa.literal(delay, sa.Interval()) if delay else clock, UtcDateTime())
 
-    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    def among(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """Return whether a column is one of the values of the parameter `name`: one statement for any number."""
         if self.is_postgresql:
-            return column == any_(bindparam(name, type_=ARRAY(column.type)))
-        return column.in_(select(self.values(name, column).c.value))
+            return column == sa.any_(sa.bindparam(name, type_=sa.ARRAY(column.type)))
+        return column.in_(sa.select(self.values(name, column).c.value))
 
-    def values(self, name: str, column: ColumnElement[Any]) -> FromClause:
+    def values(self, name: str, column: sa.ColumnElement[Any]) -> sa.FromClause:
         """Return the values of the parameter `name`, as rows with a column `value`."""
         if self.is_postgresql:
-            array = bindparam(name, type_=ARRAY(column.type))
-            return func.unnest(array).table_valued("value").render_derived()
-        return func.json_each(bindparam(name, type_=JSON())).table_valued("value")
+            array = sa.bindparam(name, type_=sa.ARRAY(column.type))
+            return sa.func.unnest(array).table_valued("value").render_derived()
+        return sa.func.json_each(sa.bindparam(name, type_=sa.JSON())).table_valued("value")
 
-    def is_open(self, table: FromClause) -> ColumnElement[bool]:
+    def is_open(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
         """Return whether an unsent row may be claimed, as far as itself goes."""
         columns = table.c
-        return and_(
+        return sa.and_(
             columns.parked_at.is_(None),
-            or_(columns.not_before.is_(None), columns.not_before <= self.now()),
-            or_(columns.leased_until.is_(None), columns.leased_until <= self.now()),
+            sa.or_(columns.not_before.is_(None), columns.not_before <= self.now()),
+            sa.or_(columns.leased_until.is_(None), columns.leased_until <= self.now()),
         )
 
 
@@ -142,19 +114,22 @@ class Claims:
         lease: for how long.
     """
 
-    def __init__(self, table: Table, dialect: Dialect, *, batch: int, lease: timedelta) -> None:
+    def __init__(self, table: sa.Table, dialect: Dialect, *, batch: int, lease: timedelta) -> None:
         self._window = _WINDOW * batch
         self._after: str | None = None  # the key after which the next look at all keys begins
-        self._in_window = _links(table, dialect, _first_rows(table, dialect, self._window), batch)
+        unsent = table.c.sent_at.is_(None)
+        rows = sa.select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open")).where(unsent)
+        oldest = rows.order_by(table.c.position).limit(self._window).subquery("oldest")
+        self._in_window = _links(table, dialect, oldest, batch)
         self._of_keys = _links(table, dialect, _rows_of_keys(table, dialect), batch)
         self._keys = {begun: _keys(table, dialect, begun=begun) for begun in (False, True)}
-        unsent = select(table.c.position).where(table.c.sent_at.is_(None))
-        self._beyond = unsent.order_by(table.c.position).offset(self._window).limit(1)
+        waiting = sa.select(table.c.position).where(unsent)
+        self._beyond = waiting.order_by(table.c.position).offset(self._window).limit(1)
         self._planning = _PLANNING if dialect.is_postgresql else None
         self._lease = (
-            update(table)
+            sa.update(table)
             .where(dialect.among(table.c.position, "positions"))
-            .values(leased_by=bindparam("token"), leased_until=dialect.after(lease))
+            .values(leased_by=sa.bindparam("token"), leased_until=dialect.after(lease))
         )
 
     async def claim(
@@ -183,30 +158,24 @@ class Claims:
     async def _looked_through(
         self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool
     ) -> list[list[Claimed]]:
+        """Lease rows of the keys in the next slice whose first row is open."""
         if thorough:
             self._after = None
         while True:
-            keys = await self._slice(connection, limit)
-            each = max(1, limit // max(1, len(keys)))
-            given = {"keys": keys, "each": each, "limit": limit}
+            begun = {} if self._after is None else {"after": self._after}
+            looked_at = (await connection.execute(self._keys[bool(begun)], begun)).all()
+            keys = [row.key for row in looked_at if row.open][:limit]
+            if len(keys) == limit:
+                self._after = keys[-1]
+            else:
+                self._after = looked_at[-1].key if len(looked_at) == _SLICE else None
+            given = {"keys": keys, "each": max(1, limit // max(1, len(keys))), "limit": limit}
             chains = await self._leased(connection, token, self._of_keys, given) if keys else []
             if chains or self._after is None or not thorough:
                 return chains
 
-    async def _slice(self, connection: AsyncConnection, limit: int) -> list[str]:
-        """Return the keys of the next slice whose first row is open."""
-        begun = self._after is not None
-        given = {"after": self._after} if begun else {}
-        looked_at = (await connection.execute(self._keys[begun], given)).all()
-        found = [row.key for row in looked_at if row.open][:limit]
-        if len(found) == limit:
-            self._after = found[-1]
-        else:
-            self._after = looked_at[-1].key if len(looked_at) == _SLICE else None
-        return found
-
     async def _leased(
-        self, connection: AsyncConnection, token: str, statement: Executable, given: dict[str, Any]
+        self, connection: AsyncConnection, token: str, statement: sa.Executable, given: dict[str, object]
     ) -> list[list[Claimed]]:
         chains = _chained((await connection.execute(statement, given)).all())
         if chains:
@@ -215,87 +184,78 @@ class Claims:
         return chains
 
 
-def _chained(found: _Found) -> list[list[Claimed]]:
+def _chained(found: "Sequence[sa.Row[Any]]") -> list[list[Claimed]]:  # Any: columns of all types
     """Return the rows by key, without those that come after one which another relay has."""
     chains: dict[str, list[Claimed]] = {}
     for row in found:
+        info = MessageInfo(row.name, row.version, row.kind)
+        message = OutgoingMessage(Uuid.from_uuid(row.message_id), info, row.body, row.ordering_key)
+        claimed = Claimed(row.position, row.attempts, message)
         if row.previous is None:
-            chains[row.ordering_key] = [_claimed(row)]
+            chains[row.ordering_key] = [claimed]
         elif (chain := chains.get(row.ordering_key)) and chain[-1].position == row.previous:
-            chain.append(_claimed(row))
+            chain.append(claimed)
     return list(chains.values())
 
 
-def _claimed(row: "Row[Any]") -> Claimed:
-    info = MessageInfo(row.name, row.version, row.kind)
-    message = OutgoingMessage(Uuid.from_uuid(row.message_id), info, row.body, row.ordering_key)
-    return Claimed(row.position, row.attempts, message)
-
-
-def _first_rows(table: Table, dialect: Dialect, count: int) -> Subquery:
-    """Return the oldest unsent rows."""
-    rows = select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open"))
-    return rows.where(table.c.sent_at.is_(None)).order_by(table.c.position).limit(count).subquery("oldest")
-
-
-def _rows_of_keys(table: Table, dialect: Dialect) -> Subquery:
+def _rows_of_keys(table: sa.Table, dialect: Dialect) -> sa.Subquery:
     """Return the oldest unsent rows of each key of the parameter `keys`, `each` of them."""
     keys, other = dialect.values("keys", table.c.ordering_key), table.alias("other")
     next_one = (
-        select(other.c.position)
+        sa.select(other.c.position)
         .where(other.c.ordering_key == keys.c.value, other.c.sent_at.is_(None))
         .order_by(other.c.position)
-        .offset(bindparam("each", type_=BigInteger()))
+        .offset(sa.bindparam("each", type_=sa.BigInteger()))
         .limit(1)
         .scalar_subquery()
     )
-    bounds = select(keys.c.value.label("key"), func.coalesce(next_one, _LAST).label("bound")).subquery("bounds")
-    rows = select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open"))
-    of_key = and_(table.c.ordering_key == bounds.c.key, table.c.position < bounds.c.bound)
+    bounds = sa.select(keys.c.value.label("key"), sa.func.coalesce(next_one, _LAST).label("bound")).subquery("bounds")
+    rows = sa.select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open"))
+    of_key = sa.and_(table.c.ordering_key == bounds.c.key, table.c.position < bounds.c.bound)
     return rows.join(bounds, of_key).where(table.c.sent_at.is_(None)).subquery("oldest")
 
 
-def _links(table: Table, dialect: Dialect, oldest: Subquery, batch: int) -> Executable:
+def _links(table: sa.Table, dialect: Dialect, oldest: sa.Subquery, batch: int) -> sa.Executable:
     """Return the SELECT that locks links, given the first rows of chains."""
     row = oldest.c
-    chain = select(
+
+    def along_chain(function: sa.FunctionElement[Any]) -> sa.Over[Any]:  # Any: of values of any type
+        return function.over(partition_by=row.ordering_key, order_by=row.position)
+
+    chain = sa.select(
         row.position,
-        _along_chain(oldest, func.lag(row.position)).label("previous"),
-        _along_chain(oldest, func.min(case((row.open, 1), else_=0))).label("all_open"),
-        _along_chain(oldest, func.row_number()).label("nth"),
+        along_chain(sa.func.lag(row.position)).label("previous"),
+        along_chain(sa.func.min(sa.case((row.open, 1), else_=0))).label("all_open"),
+        along_chain(sa.func.row_number()).label("nth"),
     ).subquery("chain")
     most = max(1, batch // _SHARE)
-    links = select(chain.c.position, chain.c.previous).where(chain.c.all_open == 1, chain.c.nth <= most)
+    links = sa.select(chain.c.position, chain.c.previous).where(chain.c.all_open == 1, chain.c.nth <= most)
     link = links.order_by(chain.c.position).subquery("link")
     names = ("position", "message_id", "name", "version", "kind", "ordering_key", "body", "attempts")
     return (
-        select(*(table.c[name] for name in names), link.c.previous)
+        sa.select(*(table.c[name] for name in names), link.c.previous)
         .select_from(link.join(table, link.c.position == table.c.position))
         .where(table.c.sent_at.is_(None), dialect.is_open(table))
         .order_by(link.c.position)
-        .limit(bindparam("limit", type_=BigInteger()))
+        .limit(sa.bindparam("limit", type_=sa.BigInteger()))
         .with_for_update(of=table, skip_locked=True)
     )
 
 
-def _along_chain(oldest: Subquery, function: FunctionElement[Any]) -> Over[Any]:
-    return function.over(partition_by=oldest.c.ordering_key, order_by=oldest.c.position)
-
-
-def _keys(table: Table, dialect: Dialect, *, begun: bool) -> Executable:
+def _keys(table: sa.Table, dialect: Dialect, *, begun: bool) -> sa.Executable:
     """Return keys in their order, and whether their first row is open.
 
     It jumps from key to key, however many rows one has.
     See https://wiki.postgresql.org/wiki/Loose_indexscan.
     """
     lowest, other, head = table.alias("lowest"), table.alias("other"), table.alias("head")
-    after = lowest.c.ordering_key > bindparam("after", type_=Text()) if begun else true()
-    least = select(lowest.c.ordering_key).where(lowest.c.sent_at.is_(None), after)
+    after = lowest.c.ordering_key > sa.bindparam("after", type_=sa.Text()) if begun else sa.true()
+    least = sa.select(lowest.c.ordering_key).where(lowest.c.sent_at.is_(None), after)
     first = least.order_by(lowest.c.ordering_key).limit(1).scalar_subquery()
-    keys = select(first.label("key")).cte("keys", recursive=True)
-    higher = select(other.c.ordering_key).where(other.c.sent_at.is_(None), other.c.ordering_key > keys.c.key)
+    keys = sa.select(first.label("key")).cte("keys", recursive=True)
+    higher = sa.select(other.c.ordering_key).where(other.c.sent_at.is_(None), other.c.ordering_key > keys.c.key)
     following = higher.order_by(other.c.ordering_key).limit(1).scalar_subquery()
-    keys = keys.union_all(select(following).where(keys.c.key.is_not(None)))
-    first_row = select(dialect.is_open(head)).where(head.c.ordering_key == keys.c.key, head.c.sent_at.is_(None))
+    keys = keys.union_all(sa.select(following).where(keys.c.key.is_not(None)))
+    first_row = sa.select(dialect.is_open(head)).where(head.c.ordering_key == keys.c.key, head.c.sent_at.is_(None))
     is_open = first_row.order_by(head.c.position).limit(1).scalar_subquery()
-    return select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None)).limit(_SLICE)
+    return sa.select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None)).limit(_SLICE)

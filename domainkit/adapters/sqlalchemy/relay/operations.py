@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Executable, Table, Update, case, func, lit
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domainkit._model.mapping import FrozenMapping
-from domainkit.adapters.sqlalchemy._claims import Dialect
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY
+from domainkit.adapters.sqlalchemy.relay.claims import Dialect
 from domainkit.values import Uuid
 
 _FRESH: Mapping[str, object] = MappingProxyType(
@@ -86,11 +86,14 @@ async def outbox_status(engine: AsyncEngine, table: Table) -> OutboxStatus:
     async with engine.connect() as connection:
         await connection.execution_options(**level)  # all of it is of one moment
         states = {row.state: row.number for row in await connection.execute(_by_state(table, dialect))}
-        now, oldest = (await connection.execute(_ages(table, dialect))).one()
+        oldest = select(func.min(table.c.recorded_at)).where(table.c.sent_at.is_(None)).scalar_subquery()
+        now, since = (await connection.execute(select(dialect.now(), oldest))).one()
+        reasons = select(table.c.reason, func.count()).where(*_is_parked(table))
+        counts = await connection.execute(reasons.group_by(table.c.reason).order_by(table.c.reason))
         return OutboxStatus(
             **states,
-            lag=0.0 if oldest is None else max(0.0, (now - oldest).total_seconds()),
-            parked_by_reason=await _reasons(connection, table),
+            lag=0.0 if since is None else max(0.0, (now - since).total_seconds()),
+            parked_by_reason=FrozenMapping({str(reason): count for reason, count in counts}),
             oldest_parked=await _oldest_parked(connection, table),
         )
 
@@ -184,29 +187,21 @@ def _by_state(table: Table, dialect: Dialect) -> Executable:
     return select(states.c.state, func.count().label("number")).group_by(states.c.state)
 
 
-def _ages(table: Table, dialect: Dialect) -> Executable:
-    oldest = select(func.min(table.c.recorded_at)).where(table.c.sent_at.is_(None)).scalar_subquery()
-    return select(dialect.now(), oldest)
-
-
-async def _reasons(connection: AsyncConnection, table: Table) -> Mapping[str, int]:
-    parked = table.c.sent_at.is_(None), table.c.parked_at.is_not(None)
-    counts = select(table.c.reason, func.count()).where(*parked).group_by(table.c.reason).order_by(table.c.reason)
-    return FrozenMapping({str(reason): count for reason, count in await connection.execute(counts)})
-
-
 async def _oldest_parked(connection: AsyncConnection, table: Table) -> ParkedMessage | None:
-    columns = table.c
-    parked = select(table).where(columns.sent_at.is_(None), columns.parked_at.is_not(None))
-    row = (await connection.execute(parked.order_by(columns.parked_at, columns.position).limit(1))).one_or_none()
+    parked = select(table).where(*_is_parked(table)).order_by(table.c.parked_at, table.c.position).limit(1)
+    row = (await connection.execute(parked)).one_or_none()
     if row is None:
         return None
     message_id = Uuid.from_uuid(row.message_id)
     return ParkedMessage(message_id, row.name, row.ordering_key, str(row.reason), row.attempts, row.parked_at)
 
 
+def _is_parked(table: Table) -> tuple[ColumnElement[bool], ...]:
+    return table.c.sent_at.is_(None), table.c.parked_at.is_not(None)
+
+
 def _parked(table: Table, message_id: Uuid | None, key: str | None) -> Update:
-    parked = update(table).where(table.c.sent_at.is_(None), table.c.parked_at.is_not(None))
+    parked = update(table).where(*_is_parked(table))
     if message_id is not None:
         parked = parked.where(table.c.message_id == message_id.value)
     return parked if key is None else parked.where(table.c.ordering_key == key)

@@ -1,0 +1,194 @@
+"""The state of an aggregate as JSON text, and back: by its wire type, or by a converter of the user's own.
+
+What is written can be read back, or is refused: before anything is stored, and in memory as in a database.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, get_origin
+
+import attrs
+import msgspec
+from attrs import frozen
+from cattrs import BaseValidationError, Converter, transform_error
+
+from domainkit._model.type_checks import describe
+from domainkit.aggregates import AnyId, IdentifiedBy
+from domainkit.conversion.classes import AttrsNode
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.nodes import Problems
+from domainkit.errors import CriticalError, Problem
+from domainkit.ports import AggT
+
+_ID, _VERSION = "aggregate_id", "aggregate_version"
+_BETWEEN = "\0"
+_encode = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(dict[str, object]).decode
+
+
+@frozen(kw_only=True, repr=False)
+class StoredStateError(CriticalError):
+    """A stored state can't be read as an aggregate: somebody changed it by hand, or an older class wrote it.
+
+    Args:
+        problems: what is wrong, with the path in the state; never the value found there.
+    """
+
+    problems: tuple[Problem, ...] = ()
+
+    def detail(self) -> str:
+        """Return the error's name, the table and the id, and the problems."""
+        found = "; ".join(map(str, self.problems))
+        return f"{super().detail()}: {found}" if found else super().detail()
+
+
+class StateForm(ABC, Generic[AggT]):
+    """The states of one class of aggregates as JSON text; id and version stand beside it."""
+
+    @abstractmethod
+    def write(self, aggregate: AggT) -> str:
+        """Return the state of an aggregate, without the events that it recorded.
+
+        Raises:
+            ValueError: it could not be read back; the text names class and paths, and no value.
+        """
+
+    @abstractmethod
+    def read(self, state: str, aggregate_id: AnyId, version: int) -> AggT:
+        """Return the aggregate that has a state.
+
+        Raises:
+            StoredStateError: it can't be read.
+        """
+
+
+def state_form(hint: IdentifiedBy[AggT, Any], converter: Converter | None) -> StateForm[AggT]:  # Any: ids of its class
+    """Return the form of the states of a class: as `make_converter()` has it, unless another converter is given.
+
+    Args:
+        hint: the class; a generic one with its arguments, such as `Page[int]`.
+        converter: writes and reads instead of the wire type.
+
+    Raises:
+        UnsupportedTypeError: a field has a type that can't be carried.
+    """
+    return _WireForm(hint) if converter is None else _ConverterForm(hint, converter)
+
+
+class _WireForm(StateForm[AggT]):
+    """The form of `make_converter()`, several times as fast, and with the problems that a codec names."""
+
+    def __init__(self, hint: Any) -> None:  # Any: a class, or one with its arguments
+        self._cls: type[AggT] = get_origin(hint) or hint
+        derivation = Derivation()
+        derivation.node(hint, self._cls.__qualname__)
+        self._node = AttrsNode(self._cls, hint, derivation.options, preset=(_ID, _VERSION))
+        self._node.complete(derivation.parts(self._cls, hint, frozenset({_ID, _VERSION})))
+        self._decode = msgspec.json.Decoder(self._node.struct).decode
+
+    def write(self, aggregate: AggT) -> str:
+        try:
+            return _encode(self._node.dump(aggregate)).decode()
+        except Exception:  # Refused, or the encoder's: the way that explains decides
+            problems = Problems()
+            state = self._node.write(aggregate, "$", problems)
+        if problems:
+            raise _unreadable(self._cls, problems)
+        return _encode(state).decode()
+
+    def read(self, state: str, aggregate_id: AnyId, version: int) -> AggT:
+        preset = {_ID: aggregate_id, _VERSION: version}
+        try:
+            aggregate: AggT = self._node.load(self._decode(state), **preset)
+        except Exception:  # msgspec's, or whatever a validator raises: the way that explains decides
+            return self._explained(_decoded(state), preset)
+        return aggregate
+
+    def _explained(self, state: Mapping[str, object], preset: Mapping[str, object]) -> AggT:
+        """Read a state with keys that the class no longer has, or report every problem."""
+        problems = Problems()
+        values = self._node.read_fields(state, "$", problems)
+        if values is not None:
+            aggregate: AggT = self._node.construct({**values, **preset}, "$", problems)
+            if not problems:
+                return aggregate
+        raise StoredStateError(problems=tuple(problems))
+
+
+class _ConverterForm(StateForm[AggT]):
+    """The form of a converter of the user's own; each state is read back before it is stored."""
+
+    def __init__(self, hint: Any, converter: Converter) -> None:  # Any: as above
+        self._cls: type[AggT] = get_origin(hint) or hint
+        self._hint, self._converter = hint, converter
+        self._node = Derivation(converter=converter).node(hint, self._cls.__qualname__)
+
+    def write(self, aggregate: AggT) -> str:
+        try:
+            state = self._converter.unstructure(aggregate.clear_domain_events(), self._hint)
+            if isinstance(state, Mapping):
+                state = {key: value for key, value in state.items() if key not in (_ID, _VERSION)}
+            text = _encode(state).decode()
+            found = self.read(text, aggregate.aggregate_id, aggregate.aggregate_version)
+        except Exception as error:  # a hook of the user's, the encoder, or the state can't be read
+            raise _unreadable(self._cls, self._problems(aggregate, error)) from None
+        if found != aggregate or found.domain_events:
+            raise _unreadable(self._cls, self._differences(aggregate, found))
+        return text
+
+    def read(self, state: str, aggregate_id: AnyId, version: int) -> AggT:
+        own = {_ID: self._converter.unstructure(aggregate_id), _VERSION: version}
+        data = _decoded(state)
+        try:
+            return self._converter.structure({**data, **own}, self._hint)
+        except Exception as error:  # cattrs' own, or what a hook of the user's raises
+            raise StoredStateError(problems=_problems(error)) from None  # the exception's own text has the values
+
+    def _problems(self, aggregate: AggT, error: Exception) -> Iterable[Problem]:
+        """Return what the converter found if it names fields; else what is wrong by the wire type, if anything is."""
+        found = error.problems if isinstance(error, StoredStateError) else ()
+        problems = Problems()
+        if all(one.path == "$" for one in found):
+            self._node.write(aggregate, "$", problems)
+        return problems or found or (Problem("$", "a state that the converter writes as JSON", "value"),)
+
+    def _differences(self, aggregate: AggT, found: AggT) -> Iterable[Problem]:
+        """Yield the fields that come back as others."""
+        if type(found) is not self._cls:
+            yield Problem("$", self._cls.__qualname__, "type")
+            return
+        fields = [one.name for one in attrs.fields(self._cls) if one.eq]
+        names = [name for name in fields if getattr(aggregate, name) != getattr(found, name)]
+        for name in names or ["domain_events"]:
+            yield Problem(f"$.{name}", "the value that was written", "value")
+
+
+def _unreadable(cls: type, problems: Iterable[Problem]) -> ValueError:
+    found = "; ".join(map(str, problems))
+    return ValueError(
+        f"{cls.__qualname__}: expected a state that can be read back, got one that can't: {found}; change these values"
+    )
+
+
+def _decoded(text: str) -> Mapping[str, object]:
+    try:
+        return _decode_object(text)
+    except msgspec.ValidationError:
+        problem = Problem("$", "an object", "type")
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        problem = Problem("$", "JSON", "json")
+    raise StoredStateError(problems=(problem,))
+
+
+def _problems(error: Exception) -> tuple[Problem, ...]:
+    """Return what cattrs found, with its paths and without the values."""
+    if not isinstance(error, BaseValidationError):
+        return (Problem("$", "a state that the converter takes", "value"),)
+    found = (text.split(_BETWEEN, 2) for text in transform_error(error, format_exception=_described))
+    return tuple(Problem(path.removeprefix(" @ "), expected, code) for code, expected, path in found)
+
+
+def _described(error: BaseException, hint: type | None) -> str:
+    code = "missing" if isinstance(error, KeyError) else "value"
+    expected = "a value that the class takes" if hint is None else describe(hint)
+    return f"{code}{_BETWEEN}{expected}{_BETWEEN}"
