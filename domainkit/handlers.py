@@ -2,15 +2,20 @@
 
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
-from typing import Any, Generic, TypeAlias
+from typing import Any, Generic, TypeAlias, get_origin
 
-from attrs import frozen
+from attrs import field, frozen
 from returns.result import Result
 from typing_extensions import TypeVar
 
 MessageT = TypeVar("MessageT")
 R_co = TypeVar("R_co", covariant=True)
 E_co = TypeVar("E_co", covariant=True)
+
+
+def _class_of(message_type: type[MessageT]) -> type[MessageT]:
+    """Return a class of messages without type arguments: a message doesn't know those of its class."""
+    return get_origin(message_type) or message_type
 
 
 @frozen
@@ -22,7 +27,7 @@ class Handler(Generic[MessageT, R_co, E_co]):
         function: what handles one.
     """
 
-    message_type: type[MessageT]
+    message_type: type[MessageT] = field(converter=_class_of)
     function: Callable[[MessageT], Result[R_co, E_co]]
 
 
@@ -35,7 +40,7 @@ class AsyncHandler(Generic[MessageT, R_co, E_co]):
         function: what handles one.
     """
 
-    message_type: type[MessageT]
+    message_type: type[MessageT] = field(converter=_class_of)
     function: Callable[[MessageT], Awaitable[Result[R_co, E_co]]]
 
 
@@ -48,7 +53,7 @@ class Subscriber(Generic[MessageT]):
         function: what is called with one.
     """
 
-    message_type: type[MessageT]
+    message_type: type[MessageT] = field(converter=_class_of)
     function: Callable[[MessageT], Result[object, object] | None]
 
 
@@ -61,7 +66,7 @@ class AsyncSubscriber(Generic[MessageT]):
         function: what is called with one.
     """
 
-    message_type: type[MessageT]
+    message_type: type[MessageT] = field(converter=_class_of)
     function: Callable[[MessageT], Awaitable[Result[object, object] | None]]
 
 

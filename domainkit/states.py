@@ -62,7 +62,7 @@ class StateForm(ABC, Generic[AggT]):
         """
 
 
-def state_form(hint: IdentifiedBy[AggT, Any], converter: Converter | None) -> StateForm[AggT]:  # Any: ids of its class
+def state_form(hint: IdentifiedBy[AggT, Any] | type[AggT], converter: Converter | None) -> StateForm[AggT]:
     """Return the form of the states of a class: as `make_converter()` has it, unless another converter is given.
 
     Args:
@@ -140,9 +140,10 @@ class _ConverterForm(StateForm[AggT]):
         own = {_ID: self._converter.unstructure(aggregate_id), _VERSION: version}
         data = _decoded(state)
         try:
-            return self._converter.structure({**data, **own}, self._hint)
+            aggregate: AggT = self._converter.structure({**data, **own}, self._hint)
         except Exception as error:  # cattrs' own, or what a hook of the user's raises
             raise StoredStateError(problems=_problems(error)) from None  # the exception's own text has the values
+        return aggregate
 
     def _problems(self, aggregate: AggT, error: Exception) -> Iterable[Problem]:
         """Return what the converter found if it names fields; else what is wrong by the wire type, if anything is."""

@@ -20,15 +20,14 @@ from domainkit.values import Uuid
 
 def _class_of(aggregate_type: IdentifiedBy[AggT, IdT]) -> type[AggT]:
     """Return the class of aggregates, without arguments; TypeError if it is another, or has ids that no table has."""
-    cls: Any = get_origin(aggregate_type) or aggregate_type  # Any: looked at next
+    cls: Any = get_origin(aggregate_type) or aggregate_type  # Any: it may be anything
     if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
         raise TypeError(f"expected a class of aggregates, not {aggregate_type!r}: derive it from AggregateRoot")
     require_decorated(cls)
     if not issubclass(cls._id_type(), Uuid):
         name = cls._id_type().__qualname__
         raise TypeError(f"{cls.__qualname__}.aggregate_id: expected a Uuid, got a {name}; a table has no other ids yet")
-    found: type[AggT] = cls
-    return found
+    return cls  # type: ignore[return-value]  # the class of AggT, as just seen
 
 
 class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
