@@ -25,16 +25,13 @@ class _ArrayNode(Node):
 
     kinds = frozenset({"array"})
     measured = "array"
+    shape = tuple[Any, ...]
 
     def __init__(self, item: Node, make: Make) -> None:
         self.item, self.levels, self._make = item, 1 + item.levels, make
         self.wire: Any = tuple[item.wire, ...]  # type: ignore[name-defined]  # built at run time
         self.wire_classes: tuple[type, ...] = (tuple,)
         self.object_classes: tuple[type, ...] = (make,)  # type: ignore[assignment]  # a class is what makes them
-
-    @property
-    def shape(self) -> Any:
-        return tuple[Any, ...]
 
     def load_lines(self, code: Code, wire: str) -> str:
         return wire if self.item.same else self._loop(code, wire, self.item.load_lines)
@@ -150,6 +147,7 @@ class FixedTupleNode(Node):
 
     kinds = frozenset({"array"})
     measured = "array"
+    shape = tuple[Any, ...]
     wire_classes = object_classes = (tuple,)
 
     def __init__(self, items: tuple[Node, ...]) -> None:
@@ -157,10 +155,6 @@ class FixedTupleNode(Node):
         self.wire = tuple[tuple(item.wire for item in items)]  # type: ignore[misc]  # built at run time
         self.expected = f"an array of {len(items)}: {', '.join(item.expected for item in items)}"
         self.same = all(item.same for item in items)
-
-    @property
-    def shape(self) -> Any:
-        return tuple[Any, ...]
 
     def load_lines(self, code: Code, wire: str) -> str:
         return wire if self.same else self._unpacked(code, wire, [item.load_lines for item in self.items])
@@ -214,6 +208,7 @@ class MappingNode(Node):
 
     kinds = frozenset({"object"})
     measured = "object"
+    shape = dict[str, Any]
     wire_classes = (dict,)
 
     def __init__(self, key: Node, item: Node, make: Make = FrozenMapping) -> None:
@@ -222,10 +217,6 @@ class MappingNode(Node):
         self.object_classes: tuple[type, ...] = (FrozenMapping, dict)
         self.expected = f"an object from {key.expected} to {item.expected}"
         self._keys = dict[key.wire, Any]  # type: ignore[name-defined]  # as above
-
-    @property
-    def shape(self) -> Any:
-        return dict[str, Any]
 
     def load_lines(self, code: Code, wire: str) -> str:
         if self.key.wire is str and self.key.same and self.item.same:

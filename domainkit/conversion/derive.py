@@ -299,7 +299,8 @@ class Derivation:
             raise UnsupportedTypeError(
                 f"{where}: {describe(base)} has a class twice; an object doesn't know its argument"
             )
-        return UnionNode((node, SCALARS[NoneType])) if NoneType in found else node
+        both = (node, SCALARS[NoneType])
+        return node if NoneType not in found else UnionByHand(both) if by_hand else UnionNode(both)
 
     def _tagged_member(self, hint: Any, tag: tuple[str, str], where: str) -> Node:
         cls = get_origin(hint) or hint

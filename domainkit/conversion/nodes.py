@@ -130,6 +130,7 @@ class Node:
         object_classes: the exact classes of its objects.
         measured: what bounds and lengths are about: text, base64, number, array, object, or nothing.
         same: whether a decoded wire value is the object.
+        shape: the wire type without what is inside of it, if they differ: what constraints are about.
         levels: how many objects and arrays a wire value has inside one another, at most; a leaf has none.
     """
 
@@ -138,14 +139,10 @@ class Node:
     kinds: frozenset[str]
     wire_classes: tuple[type, ...]
     object_classes: tuple[type, ...]
+    shape: Any = None
     measured: str = ""
     same: bool = False
     levels: float = 0
-
-    @property
-    def shape(self) -> Any:
-        """The wire type without what is inside of it: what constraints are about."""
-        return self.wire
 
     def load_lines(self, code: Code, wire: str) -> str:
         """Add the lines that look at the wire value `wire`, and return the expression of its object."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from types import UnionType
 from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
 
@@ -45,7 +46,7 @@ class ValueObjectNode(Node):
 
     def __init__(self, cls: "type[Wrapper[Any]]", hint: object, inner: Node) -> None:
         self.cls, self.hint, self.inner = cls, hint, inner
-        self.wire, self.levels = inner.wire, inner.levels
+        self.wire, self.shape, self.levels = inner.wire, inner.shape, inner.levels
         self.expected = f"{cls.__qualname__} ({inner.expected})"
         self.kinds = inner.kinds
         self.object_classes = (cls,)
@@ -54,10 +55,6 @@ class ValueObjectNode(Node):
     def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
         """Those of what is wrapped."""
         return self.inner.wire_classes
-
-    @property
-    def shape(self) -> Any:
-        return self.inner.shape
 
     def load_lines(self, code: Code, wire: str) -> str:
         inner = self.inner.load_lines(code, wire)
@@ -148,10 +145,10 @@ class ConstrainedNode(Node):
     def __init__(self, inner: Node, constraints: list[msgspec.Meta]) -> None:
         self.inner, self.constraints = inner, tuple(constraints)
         self._steps = tuple(step for meta in constraints if type(step := meta.multiple_of) is float)
-        self.wire, self._shape = inner.wire, inner.shape
+        self.wire, self.shape = inner.wire, inner.wire if inner.shape is None else inner.shape
         for constraint in map(_without_float_step, constraints):
-            self.wire, self._shape = _with(self.wire, constraint), _with(self._shape, constraint)
-        self._decoder = msgspec.json.Decoder(self._shape)
+            self.wire, self.shape = _with(self.wire, constraint), _with(self.shape, constraint)
+        self._decoder = msgspec.json.Decoder(self.shape)
         self.expected = f"{inner.expected} within its constraints"
         self.kinds, self.object_classes = inner.kinds, inner.object_classes
         self.levels, self.same = inner.levels, inner.same and not self._steps
@@ -161,10 +158,6 @@ class ConstrainedNode(Node):
     def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
         """Those of what is constrained."""
         return self.inner.wire_classes
-
-    @property
-    def shape(self) -> Any:
-        return self._shape
 
     def _admits(self, wire: Any) -> bool:
         if not self._restricts:
@@ -318,39 +311,10 @@ class DynamicNode(ByHand):
         return samples.st.from_type(self.hint)
 
 
-class StandIn(Node):
-    """Stands for the node of a class inside that class, while it is being made and afterwards.
+class Delegate(Node):
+    """A node that stands for another, `target`, which is known later."""
 
-    Args:
-        cls: the class.
-        reference: the name that msgspec finds the struct by.
-    """
-
-    kinds = frozenset({"object"})
-    wire_classes: tuple[type, ...] = ()
-    levels = math.inf
-    _shape = msgspec.defstruct("AnyObject", ())
-
-    def __init__(self, cls: type, reference: str) -> None:
-        self.wire: Any = ForwardRef(reference)
-        self.expected, self.object_classes = cls.__qualname__, (cls,)
-        self.target: Node = self
-
-    @property
-    def shape(self) -> Any:
-        return self._shape
-
-    def load_lines(self, code: Code, wire: str) -> str:
-        return f"{code.name(self._load, 'load')}({wire})"
-
-    def dump_lines(self, code: Code, value: str) -> str:
-        return f"{code.name(self._dump, 'dump')}({value})"
-
-    def _load(self, wire: Any) -> Any:
-        return self.target.load(wire)  # which is known when this is called
-
-    def _dump(self, value: Any) -> Any:
-        return self.target.dump(value)
+    target: Node
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         return self.target.read(data, path, problems)
@@ -365,10 +329,36 @@ class StandIn(Node):
         return samples.of(self.target)
 
 
-class RecursiveAlias(ByHand):
-    """An alias that holds itself, such as `type Json = str | tuple[Json, ...]`: any JSON for msgspec."""
+class StandIn(Delegate):
+    """Stands for the node of a class inside that class, while it is being made and afterwards.
 
-    target: Node
+    Args:
+        cls: the class.
+        reference: the name that msgspec finds the struct by.
+    """
+
+    kinds = frozenset({"object"})
+    wire_classes: tuple[type, ...] = ()
+    levels = math.inf
+    shape = msgspec.defstruct("AnyObject", ())
+
+    def __init__(self, cls: type, reference: str) -> None:
+        self.wire: Any = ForwardRef(reference)
+        self.expected, self.object_classes = cls.__qualname__, (cls,)
+
+    @cached_property
+    def load(self) -> Function:
+        """The way of the target, looked up at each call."""
+        return lambda wire: self.target.load(wire)  # noqa: PLW0108  # it is made later
+
+    @cached_property
+    def dump(self) -> Function:
+        """The way of the target, looked up at each call."""
+        return lambda value: self.target.dump(value)  # noqa: PLW0108  # it is made later
+
+
+class RecursiveAlias(ByHand, Delegate):
+    """An alias that holds itself, such as `type Json = str | tuple[Json, ...]`: any JSON for msgspec."""
 
     def __init__(self, alias: object, where: str) -> None:
         self.hint, self._where = alias, where
@@ -376,32 +366,15 @@ class RecursiveAlias(ByHand):
         self.met = False
         """Whether the alias was found inside of itself."""
 
-    @property
-    def kinds(self) -> frozenset[str]:  # type: ignore[override]  # known once the target is
-        """Those of what the alias stands for."""
-        return self._known.kinds
-
-    @property
-    def object_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # as above
-        """Those of what the alias stands for."""
-        return self._known.object_classes
-
-    @property
-    def _known(self) -> Node:
+    def __getattr__(self, name: str) -> Any:
+        """Return `kinds` and `object_classes` of what the alias stands for."""
+        if name not in {"kinds", "object_classes"}:
+            raise AttributeError(name)
         if "target" not in vars(self):
             raise UnsupportedTypeError(
                 f"{self._where}: the alias {self.expected} is a member of itself; put it into a tuple"
             )
-        return self.target
-
-    def read(self, data: object, path: str, problems: Problems) -> Any:
-        return self.target.read(data, path, problems)
-
-    def write(self, value: object, path: str, problems: Problems) -> Any:
-        return self.target.write(value, path, problems)
+        return getattr(self.target, name)
 
     def schema(self, schemas: Schemas) -> Schema:
         return schemas.named(self.hint, lambda: schemas.schema(self.target))
-
-    def samples(self, samples: Samples) -> Any:
-        return samples.of(self.target)
