@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
-from typing import Generic
+from typing import Any, Generic, TypeAlias
 
 from attrs import frozen
 from returns.result import Result
@@ -63,6 +63,9 @@ class AsyncSubscriber(Generic[MessageT]):
 
     message_type: type[MessageT]
     function: Callable[[MessageT], Awaitable[Result[object, object] | None]]
+
+
+AnySubscriber: TypeAlias = Subscriber[Any] | AsyncSubscriber[Any]  # Any: of events of every class
 
 
 def is_async(function: object) -> bool:

@@ -26,10 +26,9 @@ from returns.result import Failure, Result, Success
 from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, MessageRefused
-from domainkit.handlers import AsyncHandler, Handler
+from domainkit.handlers import AnySubscriber, AsyncHandler, Handler
 from domainkit.mediator import AnyHandler
 from domainkit.memory import AsyncInmemoryCommandBus, AsyncInmemoryDomainEventBus
-from domainkit.memory.buses import AnySubscriber
 from domainkit.messages import Command, DomainEvent
 
 try:

@@ -12,7 +12,7 @@ from returns.result import Failure, Result, Success
 from domainkit._buses import cannot_publish, command_for, events_for
 from domainkit.causation import HANDLED, caused
 from domainkit.errors import BusCannotPublish, MessageRefused
-from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
+from domainkit.handlers import AnySubscriber, AsyncHandler, AsyncSubscriber, Handler, Subscriber
 from domainkit.mediator import AnyCommand, AnyHandler, by_type
 from domainkit.messages import Command, DomainEvent, JsonValue, M, Message, MessageHeader
 from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, CommandBus, DomainEventBus
@@ -22,7 +22,6 @@ from domainkit.use_cases import Guard
 Delivery: TypeAlias = tuple[Message, Callable[[Any], object], int]
 """A call to make: a message, a function, and the function's number among those of the bus."""
 
-AnySubscriber: TypeAlias = Subscriber[Any] | AsyncSubscriber[Any]  # Any: of events of every class
 Outcome: TypeAlias = Result[Any, Any]  # Any: what a handler answers is its own affair; a Failure counts, whatever it is
 _KEPT = 10_000
 _SUBSCRIBERS, _HANDLER = "subscribers that failed", "the handler failed"

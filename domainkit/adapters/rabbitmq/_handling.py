@@ -19,9 +19,8 @@ from domainkit.adapters.rabbitmq._connection import is_cancelled, pause
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, declare_queue
 from domainkit.causation import handling
 from domainkit.codec import MessageCodec
-from domainkit.handlers import AsyncHandler, AsyncSubscriber
+from domainkit.handlers import AnySubscriber, AsyncHandler, AsyncSubscriber
 from domainkit.mediator import AnyHandler
-from domainkit.memory.buses import AnySubscriber
 from domainkit.messages import DomainEvent, Message
 from domainkit.results import name_of
 from domainkit.use_cases import Guard

@@ -12,9 +12,8 @@ from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected
 from domainkit.adapters.rabbitmq._handling import Backoff, Bound, Line, Rules, Subscription
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name, declare_exchanges
 from domainkit.codec import MessageCodec
-from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber
+from domainkit.handlers import AnySubscriber, AsyncHandler, AsyncSubscriber, Handler, Subscriber
 from domainkit.mediator import AnyHandler, by_type
-from domainkit.memory.buses import AnySubscriber
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
