@@ -192,16 +192,10 @@ def moved_properties(raw: AbstractIncomingMessage, headers: FieldTable) -> Basic
 
 def _writable(value: FieldValue) -> FieldValue:
     """Return a header as it can be sent: pamqp reads more than it writes, such as text that isn't UTF-8, as bytes."""
-    if isinstance(value, list):
-        return [_writable(one) for one in value]
-    if isinstance(value, dict):
-        return {name: _writable(one) for name, one in value.items()}
-    if isinstance(value, bytes):
-        return bytearray(value)
     try:
         encode_table_value(value)
-    except (TypeError, ValueError, OverflowError):  # a number that is too large
-        return str(value)
+    except (TypeError, ValueError, OverflowError):
+        return bytearray(value) if isinstance(value, bytes) else str(value)
     return value
 
 
