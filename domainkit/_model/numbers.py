@@ -4,7 +4,7 @@ from fractions import Fraction
 
 
 def is_multiple(value: float, step: float) -> bool:
-    """Return if `value` is a whole multiple of `step`, both read as the decimal digits that stand for them.
+    """Return whether `value` is a whole multiple of `step`, both read as the decimal digits that stand for them.
 
     A float is compared by its shortest text, the one that JSON has: in binary, 1.1 is no multiple of 0.01.
 

@@ -110,8 +110,9 @@ def traced(
             return _told(active, await awaited(message))
 
     awaited: Callable[[M], Any] = handler  # Any: what it returns is an awaitable, if `is_async` says so
-    wrapper: Callable[[M], Any] = run_async if is_async(handler) else run  # Any: T, by the same reason
-    return named_as(wrapper, handler)
+    wrapper: Any = run_async if is_async(handler) else run  # Any: what either returns is T then
+    named: Callable[[M], T] = named_as(wrapper, handler)
+    return named
 
 
 class TracedMessagePublisher(AsyncMessagePublisher):

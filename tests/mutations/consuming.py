@@ -11,6 +11,13 @@ BUGS = (
         "tests/adapters/rabbitmq/test_consumer.py::test_what_is_buried_keeps_nothing_that_was_for_its_own_way",
     ),
     Bug(
+        "a header that nobody can write stops no consumer",
+        "adapters/rabbitmq/_handling.py",
+        "return bytearray(value) if isinstance(value, bytes) else str(value)",
+        "return value",
+        "tests/adapters/rabbitmq/test_consumer.py::test_headers_that_only_others_can_write_stop_nothing",
+    ),
+    Bug(
         "a message is acknowledged after its function",
         "adapters/rabbitmq/_handling.py",
         "        outcome = await called(bound",

@@ -61,6 +61,6 @@ async def pause(stopping: asyncio.Event, length: float) -> None:
 
 
 def is_cancelled() -> bool:
-    """Return if the running task is being cancelled, and not a future of aio-pika that it waited for."""
+    """Return whether the running task is being cancelled, and not a future of aio-pika that it waited for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0

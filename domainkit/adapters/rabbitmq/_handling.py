@@ -1,4 +1,4 @@
-"""One queue on one channel: what comes from it, the functions that handle that, and what the broker is told of it."""
+"""One queue on one channel: its messages, the functions that handle them, and the answers that the broker gets."""
 
 import asyncio
 import logging
@@ -80,7 +80,7 @@ class Subscription:
 
 
 @define
-class Line:
+class ConsumedQueue:
     """A queue that is being consumed. `over` is set once its connection, its channel or the queue itself is gone."""
 
     subscription: Subscription
@@ -168,7 +168,7 @@ class Line:
                 raw.body,
                 exchange=self.rules.topology.dead_letter_exchange,
                 routing_key=queue,
-                properties=moved(raw, {**raw.headers, PROBLEMS_HEADER: problems}),
+                properties=moved_properties(raw, {**raw.headers, PROBLEMS_HEADER: problems}),
                 mandatory=True,
                 timeout=self.rules.within,
             )
@@ -178,7 +178,7 @@ class Line:
             await raw.ack()
 
 
-def moved(raw: AbstractIncomingMessage, headers: FieldTable) -> Basic.Properties:
+def moved_properties(raw: AbstractIncomingMessage, headers: FieldTable) -> Basic.Properties:
     """Return the properties of a message for another queue, without those that were for its way to the first.
 
     With its time to live it would be lost there; the broker takes no other user's name; more keys are more receivers.
@@ -191,16 +191,10 @@ def moved(raw: AbstractIncomingMessage, headers: FieldTable) -> Basic.Properties
 
 def _writable(value: FieldValue) -> FieldValue:
     """Return a header as it can be sent: pamqp reads more than it writes, such as text that isn't UTF-8, as bytes."""
-    if isinstance(value, list):
-        return [_writable(one) for one in value]
-    if isinstance(value, dict):
-        return {name: _writable(one) for name, one in value.items()}
-    if isinstance(value, bytes):
-        return bytearray(value)
     try:
         encode_table_value(value)
-    except (TypeError, ValueError, OverflowError):  # a number that is too large
-        return str(value)
+    except (TypeError, ValueError, OverflowError):
+        return bytearray(value) if isinstance(value, bytes) else str(value)
     return value
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Self, TypeAlias
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, pause, place, seconds
-from domainkit.adapters.rabbitmq._handling import Backoff, Bound, Line, Rules, Subscription
+from domainkit.adapters.rabbitmq._handling import Backoff, Bound, ConsumedQueue, Rules, Subscription
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name, declare_exchanges
 from domainkit.codec import MessageCodec
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSubscriber, Handler, Subscriber
@@ -168,36 +168,36 @@ class RabbitMqConsumer:
     async def _session(self) -> None:
         """Consume on one connection, until it is lost or it is time to stop."""
         name = f"domainkit consumer of {self._rules.topology.service}"
-        lines: list[Line] = []
+        consumed: list[ConsumedQueue] = []
         over = asyncio.Event()
         async with connected(self._url, name, _CONNECTING) as connection:
             try:
                 async with asyncio.timeout(_CONNECTING):
                     await declare_exchanges(await connection.channel(), self._rules.topology)
                     for subscription in self._subscriptions:
-                        lines.append(await Line.opened(connection, subscription, self._rules, over))
-                        await lines[-1].start()
+                        consumed.append(await ConsumedQueue.opened(connection, subscription, self._rules, over))
+                        await consumed[-1].start()
                 self._ready.set()
                 _logger.info("consuming %s at %s", ", ".join(self.queues), place(self._url))
                 await _first_of(over, self._stopping)
-                await self._finish(lines, over)
+                await self._finish(consumed, over)
             finally:
-                workers = [worker for line in lines for worker in line.workers]
+                workers = [worker for one in consumed for worker in one.workers]
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _finish(self, lines: list[Line], over: asyncio.Event) -> None:
+    async def _finish(self, consumed: list[ConsumedQueue], over: asyncio.Event) -> None:
         """Wait for what is in hand: bounded if it is time to stop; else a function could run twice at once."""
         if not over.is_set():
             with suppress(*LOST):  # of a broker that hangs: it is asked for no more by the end of the connection
                 async with asyncio.timeout(min(self._stop_within, _CONNECTING)):
-                    for line in lines:
-                        await line.cancel()
+                    for one in consumed:
+                        await one.cancel()
         over.set()
-        for line in lines:
-            line.end()
-        workers = [worker for line in lines for worker in line.workers]
+        for one in consumed:
+            one.end()
+        workers = [worker for one in consumed for worker in one.workers]
         await _first_of(asyncio.gather(*workers, return_exceptions=True), self._stopping)
         await asyncio.wait(workers, timeout=self._stop_within)
         for worker in workers:

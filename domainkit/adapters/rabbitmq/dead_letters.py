@@ -10,7 +10,7 @@ from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
 from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, place, seconds
-from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER, moved
+from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER, moved_properties
 from domainkit.adapters.rabbitmq.topology import checked_name, dead_letter_queue
 from domainkit.errors import BusCannotPublish
 
@@ -68,7 +68,7 @@ async def _moving(channel: AbstractChannel, queue: str, limit: int | None, withi
             if message is None:
                 return
             alive = {name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)}
-            properties = moved(message, alive)
+            properties = moved_properties(message, alive)
             await underlying.basic_publish(message.body, routing_key=queue, properties=properties, mandatory=True)
             await message.ack()
         _logger.info("%s: a dead letter of %d bytes (%s) is back", queue, len(message.body), message.message_id)
