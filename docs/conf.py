@@ -50,9 +50,10 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(faststream|opentelemetry)\..*"),  # as above
     (r"py:.*", r"(asyncio|contextlib|uuid|datetime|decimal|collections|logging|abc|typing|types)\..*"),
     (r"py:.*", r"(Result|Converter|UUID|BaseException|Logger|ABC)"),
-    (r"py:class", r"domainkit\.errors\.Identified"),  # a protocol that any id fits: nothing to derive from
+    # protocols that any id and any class of aggregates fit: nothing to derive from
+    (r"py:class", r"domainkit\.(errors\.Identified|aggregates\.IdentifiedBy)"),
     # Type variables have no page: they stand for a type that the user gives.
-    (r"py:.*", r"(.*\.)?([A-Z]|[A-Z]_co|F[PTE]|[TE][0-9]{1,2}|([A-Z][a-z]*)+T)(\.args|\.kwargs)?"),
+    (r"py:.*", r"(.*\.)?([A-Z]|[A-Z]_co|F[PTE]|[TE][0-9]{1,2}|([A-Z][a-z]*)+T(_co)?)(\.args|\.kwargs)?"),
 ]
 
 PUBLIC = frozenset(domainkit.__all__)

@@ -1,4 +1,4 @@
-"""Which message is being handled right here, so that the messages that its handler sends know what caused them."""
+"""The message being handled right here, so that the messages that its handler sends know what caused them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

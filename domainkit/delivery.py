@@ -1,4 +1,4 @@
-"""What leaves the process: a message as the bytes that a broker is given, and the port of what publishes those."""
+"""Messages on their way out: the bytes that a broker is given, and the port of what publishes them."""
 
 from abc import ABC, abstractmethod
 from typing import Self

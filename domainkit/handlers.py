@@ -77,5 +77,5 @@ AnySubscriber: TypeAlias = SyncSubscriber | AsyncSubscriber[Any]
 
 
 def is_async(function: object) -> bool:
-    """Tell whether calling `function` gives an awaitable: a coroutine function, or an object whose call is one."""
+    """Return True if calling `function` gives an awaitable: a coroutine function, or an object whose call is one."""
     return iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  (its call is looked at, not called)

@@ -36,7 +36,7 @@ def _read_only(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
 
 @frozen
 class HttpError:
-    """What a client is told of a domain error.
+    """The answer that a client gets for a domain error.
 
     >>> HttpError(status_code=404, detail="There is no such task").type_error
     'HttpError'
@@ -58,7 +58,7 @@ class HttpError:
 
 
 ErrorMap = Mapping[type[DomainError], HttpError]
-"""Which HttpError a class of domain errors has; its subclasses have it too, unless they have one themselves."""
+"""HttpErrors by class of domain errors; a subclass has that of its base, unless it has one itself."""
 
 DEFAULT_HTTP_ERROR_MAP: ErrorMap = MappingProxyType(
     {

@@ -29,7 +29,7 @@ class CommandNotHandled(DomainError):
 
 
 class Middleware(Protocol):
-    """What runs around every command: it calls `proceed` once, and returns what that returns, or another Result.
+    """A function around every command: it calls `proceed` once, and returns what that returns, or another Result.
 
     It sees a command and an answer whose types it can't know, and keeps them as they are.
     """
@@ -68,8 +68,8 @@ class Mediator(Generic[X_co]):
         handlers: bound by `handled_by`, one for a class of commands.
 
     Raises:
-        TypeError: two handlers are bound to one class, or one of them is no Handler; one of a coroutine function
-            belongs into an AsyncMediator.
+        TypeError: two handlers are bound to one class, or one of them is not a Handler; one of a coroutine
+            function belongs into an AsyncMediator.
     """
 
     def __init__(self: "Mediator[Never]", *handlers: SyncHandler) -> None:
@@ -82,7 +82,7 @@ class Mediator(Generic[X_co]):
         return tuple(self._handlers.values())
 
     def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
-        """Return what the handler of the command's class returns; a Failure with CommandNotHandled where there is none.
+        """Return what the handler of the command's class returns; a Failure with CommandNotHandled if there is none.
 
         What the handler raises is raised here: put the guard (`use_case`) around the handler. While the handler runs,
         the messages that it publishes have the command as their cause.
@@ -150,7 +150,7 @@ class AsyncMediator(Generic[X_co]):
         handlers: bound by `handled_by`, one for a class of commands.
 
     Raises:
-        TypeError: two handlers are bound to one class, or one of them is no handler.
+        TypeError: two handlers are bound to one class, or one of them is not a handler.
     """
 
     def __init__(self: "AsyncMediator[Never]", *handlers: AnyHandler) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 JsonValue: TypeAlias = (
     "bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue] | None"
 )
-"""What JSON can carry."""
+"""A value that JSON can carry."""
 
 
 def now() -> datetime:
@@ -51,7 +51,7 @@ def _meta(meta: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
 
 @frozen
 class MessageHeader:
-    """What every message carries besides its payload.
+    """The part of a message beside its payload.
 
     >>> MessageHeader(meta={"tenant": "home"}).meta["tenant"]
     'home'
@@ -87,7 +87,7 @@ def _decoded_header(id: UUID, occurred_on: datetime, meta: Mapping[str, object])
 
 
 class EnvelopeData(TypedDict):
-    """What stands under `data` in an envelope."""
+    """The content of `data` in an envelope."""
 
     id: str
     type: str

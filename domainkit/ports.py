@@ -73,7 +73,7 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
 
     @abstractmethod
     def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
-        """Return all aggregates, in the order in which they were saved; an empty tuple where there is none.
+        """Return all aggregates, in the order in which they were saved; an empty tuple if there are none.
 
         An update keeps the place of an aggregate; one that was removed and is saved again comes last.
         """
@@ -118,7 +118,7 @@ class _BusWithMeta(ABC):
 
 
 class MessageBus(_BusWithMeta):
-    """What both buses have."""
+    """The part that both buses have."""
 
     __slots__ = ()
 
@@ -128,7 +128,7 @@ class MessageBus(_BusWithMeta):
 
 
 class AsyncMessageBus(_BusWithMeta):
-    """What both async buses have."""
+    """The part that both async buses have."""
 
     __slots__ = ()
 

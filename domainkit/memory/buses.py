@@ -46,7 +46,7 @@ _DONE: Result[None, Never] = Success(None)
 
 
 class _State:
-    """What a bus shares with the copies that `with_meta` made of it: the record, and whether it is open.
+    """The state that a bus shares with the copies that `with_meta` made of it: the record, and if it is open.
 
     `done` has the pairs of message id and handler that succeeded lately, the newest `remember` of them in their order.
     """
@@ -169,7 +169,8 @@ class InmemoryDomainEventBus(_EventBus, DomainEventBus):
             with an event that it has handled; 0 for none. One that failed is called again.
 
     Raises:
-        TypeError: one of them is no Subscriber; a coroutine function belongs into an AsyncInmemoryDomainEventBus.
+        TypeError: one of them is not a Subscriber; a coroutine function belongs into an
+            AsyncInmemoryDomainEventBus.
     """
 
     def __init__(self, *subscribers: SyncSubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
@@ -202,7 +203,7 @@ class AsyncInmemoryDomainEventBus(_EventBus, AsyncDomainEventBus):
         remember: how many deliveries, the newest, are remembered by message id; 0 for none.
 
     Raises:
-        TypeError: one of them is no subscriber.
+        TypeError: one of them is not a subscriber.
     """
 
     def __init__(self, *subscribers: AnySubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
@@ -263,15 +264,15 @@ class InmemoryCommandBus(_CommandBus, CommandBus):
             0 for none.
 
     Raises:
-        TypeError: two handlers are bound to one class, or one of them is no Handler; one of a coroutine function
-            belongs into an AsyncInmemoryCommandBus.
+        TypeError: two handlers are bound to one class, or one of them is not a Handler; one of a coroutine
+            function belongs into an AsyncInmemoryCommandBus.
     """
 
     def __init__(self, *handlers: SyncHandler, keep: int | None = _KEPT, remember: int = 0) -> None:
         super().__init__(by_type(handlers, Handler), keep, remember)
 
     def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
-        """Dispatch a command, and call its handler; a Failure where it failed, or where there is none among several."""
+        """Dispatch a command, and call its handler; a Failure if it failed, or there is none among several."""
         refused = self._refused(command)
         return self._run(self._planned(command), _HANDLER) if refused is None else refused
 
@@ -294,7 +295,7 @@ class AsyncInmemoryCommandBus(_CommandBus, AsyncCommandBus):
         remember: how many commands that were handled, the newest, are remembered by message id; 0 for none.
 
     Raises:
-        TypeError: two handlers are bound to one class, or one of them is no handler.
+        TypeError: two handlers are bound to one class, or one of them is not a handler.
     """
 
     def __init__(self, *handlers: AnyHandler, keep: int | None = _KEPT, remember: int = 0) -> None:

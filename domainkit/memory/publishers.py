@@ -1,4 +1,4 @@
-"""A publisher in memory: what a relay delivers to where there is no broker."""
+"""A publisher in memory: a relay delivers to it if there is no broker."""
 
 from returns.result import Failure, Result
 

@@ -91,7 +91,7 @@ class BlockingCrudRepository(CrudRepository[SampleTask, SampleTaskId]):
 
 
 class AsyncCrudRepositoryContract(CrudRepositoryContract):
-    """What an AsyncCrudRepository promises: all that a CrudRepository does.
+    """The promises of an AsyncCrudRepository: all those of a CrudRepository.
 
     >>> from domainkit import AsyncInmemoryCrudRepository
     >>> class TestAsyncInmemoryCrudRepository(AsyncCrudRepositoryContract):
@@ -135,7 +135,7 @@ class BlockingDomainEventBus(_BlockingBus[EventBusT], DomainEventBus, Generic[Ev
 
 
 class AsyncDomainEventBusContract(DomainEventBusContract[BlockingDomainEventBus[EventBusT]], Generic[EventBusT]):
-    """What an AsyncDomainEventBus promises: all that a DomainEventBus does.
+    """The promises of an AsyncDomainEventBus: all those of a DomainEventBus.
 
     >>> from domainkit import AsyncInmemoryDomainEventBus
     >>> class TestAsyncInmemoryDomainEventBus(AsyncDomainEventBusContract[AsyncInmemoryDomainEventBus]):
@@ -173,7 +173,7 @@ class BlockingCommandBus(_BlockingBus[CommandBusT], CommandBus, Generic[CommandB
 
 
 class AsyncCommandBusContract(CommandBusContract[BlockingCommandBus[CommandBusT]], Generic[CommandBusT]):
-    """What an AsyncCommandBus promises: all that a CommandBus does.
+    """The promises of an AsyncCommandBus: all those of a CommandBus.
 
     >>> from domainkit import AsyncInmemoryCommandBus, Command
     >>> class TestAsyncInmemoryCommandBus(AsyncCommandBusContract[AsyncInmemoryCommandBus]):
@@ -218,7 +218,7 @@ class BlockingNotifier(Notifier, Generic[NotifierT]):
 
 
 class AsyncNotifierContract(NotifierContract[BlockingNotifier[NotifierT]], ABC, Generic[NotifierT]):
-    """What an AsyncNotifier promises: all that a Notifier does.
+    """The promises of an AsyncNotifier: all those of a Notifier.
 
     >>> from domainkit import AsyncNotifier, InmemoryNotifier
     >>> class Told(AsyncNotifier):

@@ -1,4 +1,4 @@
-"""What every CrudRepository promises, as tests: derive one class, and run it with pytest.
+"""The promises of every CrudRepository, as tests: derive one class, and run it with pytest.
 
 The methods are plain: they assert, and need neither fixtures nor pytest. Each test asks for a new repository. One that
 needs setting up or cleaning up does so in its class, with a fixture or `teardown_method`.
@@ -23,7 +23,7 @@ _MANY = 120  # more than the usual size of a page
 
 
 class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
-    """What a CrudRepository promises, for a repository of one class of your aggregates.
+    """The promises of a CrudRepository, for a repository of one class of your aggregates.
 
     >>> from domainkit import CrudRepository, InmemoryCrudRepository
     >>> class TestTasks(AggregateRepositoryContract[SampleTask, SampleTaskId]):
@@ -154,7 +154,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         expect_same(self.change(aggregate), value_of(repository.retrieve(aggregate.aggregate_id)))
 
     def test_retrieve_all_of_an_empty_repository(self) -> None:
-        """Retrieve all gives an empty tuple where there is nothing."""
+        """Retrieve all gives an empty tuple if there is nothing."""
         found = value_of(self.make_repository().retrieve_all())
         assert found == (), f"expected an empty tuple, got {found!r}"
 
@@ -171,7 +171,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         expect_same_all([updated, *others, first], value_of(repository.retrieve_all()))
 
     def test_recorded_events_are_not_stored(self) -> None:
-        """What is retrieved has no recorded events, however it was stored."""
+        """An aggregate that is retrieved has no recorded events, however it was stored."""
         repository, aggregate = self.make_repository(), self.make_aggregate().record(DomainEvent())
         value_of(repository.save(aggregate))
         self._assert_no_events(repository, aggregate.aggregate_id)
@@ -198,7 +198,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         assert given == read, "an aggregate was changed in place"
 
     def test_repositories_are_independent(self) -> None:
-        """What is in one repository isn't in another."""
+        """An aggregate in one repository isn't in another."""
         one, other, aggregate = self.make_repository(), self.make_repository(), self.make_aggregate()
         value_of(one.save(aggregate))
         expect_refused(other.retrieve(aggregate.aggregate_id), AggregateNotFoundError, aggregate)
@@ -206,7 +206,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
 
 
 class CrudRepositoryContract(AggregateRepositoryContract[SampleTask, SampleTaskId]):
-    """What a CrudRepository promises, for an adapter that stores any aggregate: it is given SampleTasks.
+    """The promises of a CrudRepository, for an adapter that stores any aggregate: it is given SampleTasks.
 
     >>> from domainkit import CrudRepository, InmemoryCrudRepository
     >>> class TestInmemoryCrudRepository(CrudRepositoryContract):

@@ -1,4 +1,4 @@
-"""What every bus and every Notifier promises, as tests: derive one class, and run it with pytest."""
+"""The promises of every bus and every Notifier, as tests: derive one class, and run it with pytest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ NotifierT = TypeVar("NotifierT", bound=Notifier)
 
 
 class _BusContract(ABC, Generic[BusT, MessageT]):
-    """What both buses promise."""
+    """The promises of both buses."""
 
     @abstractmethod
     def make_bus(self) -> BusT:
@@ -61,7 +61,7 @@ class _BusContract(ABC, Generic[BusT, MessageT]):
             expect_arrived(messages, self.received(bus))
 
     def test_with_meta_merges(self) -> None:
-        """What with_meta returns merges its meta into each message; where a key is in both, the bus's value counts."""
+        """The bus of with_meta merges its meta into each message; if a key is in both, the bus's value counts."""
         with closing(self.make_bus()) as bus:
             meta: Mapping[str, JsonValue] = {"tenant": "work", "trace": {"span": [1, 2.5, None, True]}}
             message = self._make_message().add_meta({"tenant": "home", "user": "ada"})
@@ -103,7 +103,7 @@ class _BusContract(ABC, Generic[BusT, MessageT]):
 
 
 class DomainEventBusContract(_BusContract[EventBusT, SampleTaskCreated], Generic[EventBusT]):
-    """What a DomainEventBus promises.
+    """The promises of a DomainEventBus.
 
     >>> from domainkit import InmemoryDomainEventBus
     >>> class TestInmemoryDomainEventBus(DomainEventBusContract[InmemoryDomainEventBus]):
@@ -139,7 +139,7 @@ class DomainEventBusContract(_BusContract[EventBusT, SampleTaskCreated], Generic
 
 
 class CommandBusContract(_BusContract[CommandBusT, SampleCreateTask], Generic[CommandBusT]):
-    """What a CommandBus promises.
+    """The promises of a CommandBus.
 
     >>> from domainkit import Command, InmemoryCommandBus
     >>> class TestInmemoryCommandBus(CommandBusContract[InmemoryCommandBus]):
@@ -166,7 +166,7 @@ class CommandBusContract(_BusContract[CommandBusT, SampleCreateTask], Generic[Co
 
 
 class NotifierContract(ABC, Generic[NotifierT]):
-    """What a Notifier promises.
+    """The promises of a Notifier.
 
     >>> from domainkit import InmemoryNotifier
     >>> class TestInmemoryNotifier(NotifierContract[InmemoryNotifier]):

@@ -22,7 +22,7 @@ Bus = InmemoryDomainEventBus | AsyncInmemoryDomainEventBus
 
 @frozen
 class Given(Generic[S]):
-    """What a scenario starts with. Made by `given`."""
+    """The start of a scenario. Made by `given`."""
 
     subject: S
     bus: Bus | None
@@ -64,7 +64,7 @@ def given(subject: S, *, bus: Bus | None = None) -> Given[S]:
 
 @frozen
 class Then(Generic[R]):
-    """What came of a scenario; each method raises AssertionError where it was something else, and returns this again.
+    """The end of a scenario; each method raises AssertionError if it was another, and returns this again.
 
     Args:
         outcome: what the action returned.

@@ -28,7 +28,7 @@ PROBLEM_JSON: Final = "application/problem+json"
 """The media type of a problem document (RFC 9457, section 6.1)."""
 
 ExceptionHandler = Callable[[Request, Any], AnyCoroutine[Response]]  # Any: the exception, as FastAPI writes it
-"""What answers for an exception."""
+"""A function that answers for an exception."""
 
 logger = logging.getLogger("domainkit.adapters.starlette")
 
@@ -123,7 +123,7 @@ def response_of(
 
 
 def _exception(error: object) -> BaseException:
-    """Return the error of a Failure as an exception: what is none has no status, and is a 500."""
+    """Return the error of a Failure as an exception: anything else has no status, and is a 500."""
     return error if isinstance(error, BaseException) else TypeError(f"a Failure of {type(error).__qualname__}")
 
 
@@ -176,7 +176,7 @@ def exception_handlers(
 
 
 def _request_validation_error() -> type[Exception] | None:
-    """Return what FastAPI raises for an invalid request; None where there is no FastAPI."""
+    """Return what FastAPI raises for an invalid request; None if it isn't installed."""
     try:
         from fastapi.exceptions import RequestValidationError  # noqa: PLC0415  # the extra doesn't ask for FastAPI
     except ImportError:
@@ -195,7 +195,7 @@ async def _answer_http(_: Request, error: HTTPException) -> Response:
 
 
 class _RequestProblem(TypedDict):
-    """What FastAPI says of one thing in a request that isn't valid."""
+    """One thing that FastAPI finds wrong in a request."""
 
     type: str
     loc: Sequence[str | int]
