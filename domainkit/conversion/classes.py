@@ -123,7 +123,7 @@ class AttrsNode(Node):
     def _object(self, code: Code, wire: str) -> str:
         """Add the lines that make the object of a struct; return the expression that holds it."""
         values = {part.attribute.name: self._value(code, part, wire) for part in self.parts}
-        fields = [attribute.name for attribute in attrs.fields(self.cls)]
+        fields: list[str] = [attribute.name for attribute in attrs.fields(self.cls)]
         if constructs_itself(self.cls) or not {*fields} <= {*values, *self.preset}:
             arguments = [f"{part.key}={values[part.attribute.name]}" for part in self.parts]
             arguments += [f"{name}={name}" for name in self.preset]

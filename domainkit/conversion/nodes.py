@@ -90,18 +90,23 @@ class Schemas(Protocol):
 
     def schema(self, node: "Node") -> Schema:
         """Return the schema of a node: a new one, or a reference."""
+        raise NotImplementedError
 
     def about(self, hint: object) -> Schema:
         """Return the title and the description of a class."""
+        raise NotImplementedError
 
     def named(self, hint: object, make: Callable[[], Schema], form: tuple[str, ...] = ()) -> Schema:
         """Return a reference to the definition of a type, made once; `form` tells definitions of one type apart."""
+        raise NotImplementedError
 
     def fields(self, parts: Iterable["Part"], *, closed: bool, tag: tuple[str, str] | None) -> Schema:
         """Return the schema of an object with a property for each field."""
+        raise NotImplementedError
 
     def constrained(self, node: "Node", rule: object) -> Schema:
         """Return the schema of a node with the keywords of a validator or a `msgspec.Meta`."""
+        raise NotImplementedError
 
 
 class Samples(Protocol):
@@ -111,12 +116,15 @@ class Samples(Protocol):
 
     def of(self, node: "Node") -> Any:  # Any: hypothesis' strategies
         """Return the strategy of a node."""
+        raise NotImplementedError
 
     def made(self, cls: type, fields: Mapping[str, Any]) -> Any:  # Any: as above
         """Return the strategy for what the constructor makes of these fields, without what it refuses."""
+        raise NotImplementedError
 
     def constrained(self, node: "Node", rule: object) -> Any:  # Any: as above
         """Return the strategy of a node whose values meet a validator or a `msgspec.Meta`."""
+        raise NotImplementedError
 
 
 class Node:
