@@ -55,8 +55,6 @@ class AttrsNode(Node):
         preset: fields that the caller of `load` gives, such as the header of a message.
     """
 
-    kinds: frozenset[str] = frozenset({"object"})
-
     def __init__(
         self,
         cls: type,
@@ -66,12 +64,12 @@ class AttrsNode(Node):
         tag: tuple[str, str] | None = None,
         preset: tuple[str, ...] = (),
     ) -> None:
+        super().__init__(None, cls.__qualname__, frozenset({"object"}), object_classes=(cls,))
         self.cls: type = cls
         self.hint: object = hint
-        self.expected: str = cls.__qualname__
-        self.object_classes: tuple[type, ...] = (cls,)
-        self.options = options
-        self.tag, self.preset = tag, preset
+        self.options: Options = options
+        self.tag: tuple[str, str] | None = tag
+        self.preset: tuple[str, ...] = preset
 
     def complete(self, parts: tuple[Part, ...]) -> None:
         """Take the fields, which may hold the class itself."""
@@ -106,7 +104,7 @@ class AttrsNode(Node):
         return self.struct
 
     @property
-    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # as above
+    def wire_classes(self) -> tuple[type, ...]:
         """The struct."""
         return (self.struct,)
 

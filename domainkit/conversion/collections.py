@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -23,15 +23,22 @@ class _ArrayNode(Node):
         make: the class of the collection.
     """
 
-    kinds = frozenset({"array"})
-    measured = "array"
-    shape = tuple[Any, ...]
+    measured: str = "array"
+    _expected: ClassVar[str] = "an array of {}"
 
-    def __init__(self, item: Node, make: Make) -> None:
-        self.item, self.levels, self._make = item, 1 + item.levels, make
-        self.wire: Any = tuple[item.wire, ...]  # type: ignore[name-defined]  # built at run time
-        self.wire_classes: tuple[type, ...] = (tuple,)
-        self.object_classes: tuple[type, ...] = (make,)  # type: ignore[assignment]  # a class is what makes them
+    def __init__(self, item: Node, make: Make = tuple) -> None:
+        self.item: Node = item
+        self._make = make
+        super().__init__(
+            tuple[item.wire, ...],  # type: ignore[name-defined]  # built at run time
+            self._expected.format(item.expected),
+            frozenset({"array"}),
+            wire_classes=(tuple,),
+            object_classes=(make,),  # type: ignore[arg-type]  # a class is what makes them
+            levels=1 + item.levels,
+            same=item.same and make is tuple,
+            shape=tuple[Any, ...],
+        )
 
     def load_lines(self, code: Code, wire: str) -> str:
         return wire if self.item.same else self._loop(code, wire, self.item.load_lines)
@@ -84,11 +91,6 @@ def _complete(items: list[Any]) -> Any:
 class VariadicTupleNode(_ArrayNode):
     """`tuple[X, ...]`, or `list[X]`: an array."""
 
-    def __init__(self, item: Node, make: Make = tuple) -> None:
-        super().__init__(item, make)
-        self.same = item.same
-        self.expected = f"an array of {item.expected}"
-
     def load_lines(self, code: Code, wire: str) -> str:
         items = super().load_lines(code, wire)
         return wire if self.same else f"tuple({items})"
@@ -100,9 +102,10 @@ class VariadicTupleNode(_ArrayNode):
 class FrozensetNode(_ArrayNode):
     """`frozenset[X]`, or `set[X]`: an array, sorted by the JSON of its items, so that equal sets give equal bytes."""
 
+    _expected = "an array of distinct {}"
+
     def __init__(self, item: Node, make: Make = frozenset) -> None:
         super().__init__(item, make)
-        self.expected = f"an array of distinct {item.expected}"
 
     def load_lines(self, code: Code, wire: str) -> str:
         return f"{code.name(_distinct, 'distinct')}({super().load_lines(code, wire)})"
@@ -145,16 +148,20 @@ def _distinct(items: Iterable[Any]) -> frozenset[Any]:
 class FixedTupleNode(Node):
     """`tuple[X, Y]`: an array of exactly that many items."""
 
-    kinds = frozenset({"array"})
-    measured = "array"
-    shape = tuple[Any, ...]
-    wire_classes = object_classes = (tuple,)
+    measured: str = "array"
 
     def __init__(self, items: tuple[Node, ...]) -> None:
-        self.items, self.levels = items, 1 + max((item.levels for item in items), default=0)
-        self.wire = tuple[tuple(item.wire for item in items)]  # type: ignore[misc]  # built at run time
-        self.expected = f"an array of {len(items)}: {', '.join(item.expected for item in items)}"
-        self.same = all(item.same for item in items)
+        self.items: tuple[Node, ...] = items
+        super().__init__(
+            tuple[tuple(item.wire for item in items)],  # type: ignore[misc]  # built at run time
+            f"an array of {len(items)}: {', '.join(item.expected for item in items)}",
+            frozenset({"array"}),
+            wire_classes=(tuple,),
+            object_classes=(tuple,),
+            levels=1 + max((item.levels for item in items), default=0),
+            same=all(item.same for item in items),
+            shape=tuple[Any, ...],
+        )
 
     def load_lines(self, code: Code, wire: str) -> str:
         return wire if self.same else self._unpacked(code, wire, [item.load_lines for item in self.items])
@@ -206,16 +213,21 @@ class MappingNode(Node):
         make: the class of the mapping.
     """
 
-    kinds = frozenset({"object"})
-    measured = "object"
-    shape = dict[str, Any]
-    wire_classes = (dict,)
+    measured: str = "object"
 
     def __init__(self, key: Node, item: Node, make: Make = FrozenMapping) -> None:
-        self.key, self.item, self.levels, self._make = key, item, 1 + item.levels, make
-        self.wire = dict[str, item.wire]  # type: ignore[name-defined]  # built at run time
-        self.object_classes: tuple[type, ...] = (FrozenMapping, dict)
-        self.expected = f"an object from {key.expected} to {item.expected}"
+        self.key: Node = key
+        self.item: Node = item
+        self._make = make
+        super().__init__(
+            dict[str, item.wire],  # type: ignore[name-defined]  # built at run time
+            f"an object from {key.expected} to {item.expected}",
+            frozenset({"object"}),
+            wire_classes=(dict,),
+            object_classes=(FrozenMapping, dict),
+            levels=1 + item.levels,
+            shape=dict[str, Any],
+        )
         self._keys = dict[key.wire, Any]  # type: ignore[name-defined]  # as above
 
     def load_lines(self, code: Code, wire: str) -> str:

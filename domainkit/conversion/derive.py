@@ -64,7 +64,8 @@ class Derivation:
     """
 
     def __init__(self, options: Options = _DEFAULT, converter: BaseConverter | None = None) -> None:
-        self.options, self.converter = options, converter
+        self.options: Options = options
+        self.converter: BaseConverter | None = converter
         self._unwrapping = Derivation(evolve(options, keep=False), converter) if options.keep else self
         self._done: dict[object, Node] = {}
         self._open: dict[object, StandIn] = {}
@@ -270,10 +271,9 @@ class Derivation:
             del self._open[key]
         standin.target = node
         if not self.options.lenient:
-            standin.wire_classes = node.wire_classes
             self._structs.append(node.struct)
             for struct in self._structs:  # msgspec looks a forward reference up in the class that holds it
-                setattr(struct, standin.wire.__forward_arg__, node.struct)
+                setattr(struct, standin.reference, node.struct)
         return node
 
     def parts(self, cls: type, hint: object, leave_out: frozenset[str] = frozenset()) -> tuple[Part, ...]:

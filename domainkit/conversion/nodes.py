@@ -130,27 +130,49 @@ class Samples(Protocol):
 class Node:
     """One wire type. A subclass gives the fast way as lines, or overrides `load` and `dump`.
 
-    Attributes:
+    Args:
         wire: the type that msgspec decodes into.
         expected: the type in words, for problems.
         kinds: the JSON kinds that it reads.
         wire_classes: the exact classes of its decoded wire values; none if they may be any.
         object_classes: the exact classes of its objects.
-        measured: what bounds and lengths are about: text, base64, number, array, object, or nothing.
+        levels: how many objects and arrays a wire value has inside one another, at most; a leaf has none.
         same: whether a decoded wire value is the object.
         shape: the wire type without what is inside of it, if they differ: what constraints are about.
-        levels: how many objects and arrays a wire value has inside one another, at most; a leaf has none.
     """
 
-    wire: Any  # Any: a type, as msgspec takes it
-    expected: str
-    kinds: frozenset[str]
-    wire_classes: tuple[type, ...]
-    object_classes: tuple[type, ...]
-    shape: Any = None
     measured: str = ""
-    same: bool = False
-    levels: float = 0
+    """What bounds and lengths are about: text, base64, number, array, object, or nothing."""
+
+    def __init__(  # noqa: PLR0913  # all that is known of a type
+        self,
+        wire: Any,
+        expected: str,
+        kinds: frozenset[str],
+        *,
+        wire_classes: tuple[type, ...] = (),
+        object_classes: tuple[type, ...] = (),
+        levels: float = 0,
+        same: bool = False,
+        shape: Any = None,
+    ) -> None:
+        self._wire, self._wire_classes = wire, wire_classes
+        self.expected: str = expected
+        self.kinds: frozenset[str] = kinds
+        self.object_classes: tuple[type, ...] = object_classes
+        self.levels: float = levels
+        self.same: bool = same
+        self.shape: Any = wire if shape is None else shape
+
+    @property
+    def wire(self) -> Any:
+        """The type that msgspec decodes into."""
+        return self._wire
+
+    @property
+    def wire_classes(self) -> tuple[type, ...]:
+        """The exact classes of the decoded wire values; none if they may be any."""
+        return self._wire_classes
 
     def load_lines(self, code: Code, wire: str) -> str:
         """Add the lines that look at the wire value `wire`, and return the expression of its object."""
@@ -243,13 +265,27 @@ def refuse_unless(code: Code, condition: str) -> None:
     code.add(f"if not ({condition}):", f"    raise {code.name(Refused, 'Refused')}")
 
 
+ANY_KIND = frozenset({"null", "bool", "int", "float", "str", "array", "object"})
+
+
 class ByHand(Node):
     """A node that has no fast way of its own: any JSON, looked at by the way that explains."""
 
-    wire = Any
-    wire_classes = ()
-    levels = float("inf")
-    load_lines, dump_lines = Node.load_lines, Node.dump_lines  # also beside another base
+    @property
+    def wire(self) -> Any:
+        """Any JSON."""
+        return Any
+
+    @property
+    def wire_classes(self) -> tuple[type, ...]:
+        """Nothing: they may be any."""
+        return ()
+
+    def load_lines(self, code: Code, wire: str) -> str:
+        return Node.load_lines(self, code, wire)  # also beside another base
+
+    def dump_lines(self, code: Code, value: str) -> str:
+        return Node.dump_lines(self, code, value)  # as above
 
     @cached_property
     def load(self) -> Function:

@@ -65,14 +65,13 @@ class Scalar(Node):
         excluded: type = NoneType,
         sure: bool = False,
     ) -> None:
-        self.cls = cls
-        self.wire: Any = cls if load is None else str
-        self.expected = expected
-        self.kinds = frozenset(kinds.split())
-        self.wire_classes: tuple[type, ...] = (self.wire,)
-        self.object_classes: tuple[type, ...] = (cls,)
-        self.same = load is None
-        self.sure, self.measured = sure, measured
+        wire = cls if load is None else str
+        super().__init__(
+            wire, expected, frozenset(kinds.split()), wire_classes=(wire,), object_classes=(cls,), same=load is None
+        )
+        self.cls: type = cls
+        self.sure: bool = sure
+        self.measured: str = measured
         self._schema, self._samples = schema, samples
         self._load, self._guard, self._refusal, self._rebuild = load, guard, refusal, rebuild
         self._excluded = excluded
@@ -139,7 +138,8 @@ class _Float(Scalar):
 
     def __init__(self, cls: type, **options: Any) -> None:  # Any: those of Scalar
         super().__init__(cls, **options)
-        self.wire, self.wire_classes, self.same = int | float, (int, float), False
+        self._wire, self._wire_classes, self.same = int | float, (int, float), False
+        self.shape = self._wire
 
     def load_lines(self, code: Code, wire: str) -> str:
         return f"({wire} if type({wire}) is float else {code.name(_exact_float, 'exact')}({wire}))"
@@ -393,9 +393,10 @@ class EnumNode(Scalar):
 
     def __init__(self, cls: type[enum.Enum], kinds: str) -> None:
         super().__init__(cls, kinds=kinds, expected=f"a {cls.__qualname__}", schema={}, samples=_NO_REFUSAL)
-        self.options = tuple(member.value for member in cls)
+        self.options: tuple[Any, ...] = tuple(member.value for member in cls)
         if issubclass(cls, enum.Flag):  # Python reads a negative number as all other bits, and may drop some
-            self.wire, self.wire_classes, self.same, self._load = int, (int,), False, _exact_flag(cls)
+            self._wire, self._wire_classes, self._load = int, (int,), _exact_flag(cls)
+            self.same: bool = False
 
     def schema(self, schemas: Schemas) -> Schema:
         return schemas.named(self.cls, lambda: {"enum": list(self.options)})
@@ -417,14 +418,11 @@ def _exact_flag(cls: type[enum.Flag]) -> Function:
 class LiteralNode(Node):
     """One of some texts, integers or None."""
 
-    same = True
-
     def __init__(self, options: tuple[object, ...]) -> None:
-        self.options = options
-        self.wire = Literal[options]
-        self.expected = " or ".join(map(repr, options))
-        self.kinds = frozenset(json_kind(option) for option in options)
-        self.wire_classes = self.object_classes = tuple({type(option) for option in options})
+        self.options: tuple[object, ...] = options
+        expected, kinds = " or ".join(map(repr, options)), frozenset(json_kind(option) for option in options)
+        classes = tuple({type(option) for option in options})
+        super().__init__(Literal[options], expected, kinds, wire_classes=classes, object_classes=classes, same=True)
         self._admitted = frozenset((type(option), option) for option in options)
 
     def load_lines(self, code: Code, wire: str) -> str:  # noqa: ARG002  # msgspec has checked it

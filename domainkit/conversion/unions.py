@@ -45,18 +45,20 @@ class UnionNode(Node):
     """A union whose members differ in their JSON kinds, such as `Title | None` or `int | str`."""
 
     def __init__(self, nodes: tuple[Node, ...]) -> None:
-        self.nodes = nodes
-        self.wire = Union[tuple(node.wire for node in nodes)]  # noqa: UP007  # the members are known at run time only
-        self.levels = max(node.levels for node in nodes)
-        self.expected = " or ".join(node.expected for node in nodes)
-        self.kinds = frozenset[str]().union(*(node.kinds for node in nodes))
-        self.object_classes = tuple(cls for node in nodes for cls in node.object_classes)
-        self.same = all(node.same for node in nodes)
+        self.nodes: tuple[Node, ...] = nodes
+        super().__init__(
+            Union[tuple(node.wire for node in nodes)],  # noqa: UP007  # the members are known at run time only
+            " or ".join(node.expected for node in nodes),
+            frozenset[str]().union(*(node.kinds for node in nodes)),
+            object_classes=tuple(cls for node in nodes for cls in node.object_classes),
+            levels=max(node.levels for node in nodes),
+            same=all(node.same for node in nodes),
+        )
         self._narrow_first = sorted(nodes, key=lambda node: len(node.kinds))  # a user's own hook reads any kind
 
     @property
-    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
-        """Those of the members."""
+    def wire_classes(self) -> tuple[type, ...]:
+        """Those of the members: of a class inside itself they are known later."""
         return tuple(cls for node in self.nodes for cls in node.wire_classes)
 
     def load_lines(self, code: Code, wire: str) -> str:
@@ -138,18 +140,20 @@ class Tagged:
 class TaggedNode(Node):
     """A tagged union: msgspec reads the tag, and its struct says which class it is."""
 
-    kinds = frozenset({"object"})
-
     def __init__(self, key: str, nodes: Mapping[str, Node]) -> None:
-        self.key, self.nodes = key, dict(nodes)
-        self.wire = Union[tuple(node.wire for node in nodes.values())]  # noqa: UP007  # known at run time only
-        self.expected = f"an object with {key!r} one of {', '.join(nodes)}"
-        self.object_classes = tuple(cls for node in nodes.values() for cls in node.object_classes)
-        self.levels = max(node.levels for node in nodes.values())
+        self.key: str = key
+        self.nodes: Mapping[str, Node] = nodes
+        super().__init__(
+            Union[tuple(node.wire for node in nodes.values())],  # noqa: UP007  # known at run time only
+            f"an object with {key!r} one of {', '.join(nodes)}",
+            frozenset({"object"}),
+            object_classes=tuple(cls for node in nodes.values() for cls in node.object_classes),
+            levels=max(node.levels for node in nodes.values()),
+        )
 
     @property
-    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
-        """The structs of the members."""
+    def wire_classes(self) -> tuple[type, ...]:
+        """The structs of the members: that of a class inside itself is known later."""
         return tuple(cls for node in self.nodes.values() for cls in node.wire_classes)
 
     def load_lines(self, code: Code, wire: str) -> str:

@@ -17,6 +17,7 @@ from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.making import add_checks, add_object, constructs_itself
 from domainkit.conversion.nodes import (
+    ANY_KIND,
     MISSING,
     ByHand,
     Node,
@@ -31,8 +32,6 @@ from domainkit.conversion.nodes import (
 from domainkit.conversion.scalars import Scalar
 from domainkit.errors import Problem
 
-ANY_KIND = frozenset({"null", "bool", "int", "float", "str", "array", "object"})
-
 
 def refused_by(cls: type, error: Exception, seen: tuple[object, ...], path: str, problems: Problems) -> object:
     """Note that a constructor refused the values that it saw, with its reason unless that repeats one of them."""
@@ -45,15 +44,21 @@ class ValueObjectNode(Node):
     """A value object, written as what it wraps."""
 
     def __init__(self, cls: "type[Wrapper[Any]]", hint: object, inner: Node) -> None:
-        self.cls, self.hint, self.inner = cls, hint, inner
-        self.wire, self.shape, self.levels = inner.wire, inner.shape, inner.levels
-        self.expected = f"{cls.__qualname__} ({inner.expected})"
-        self.kinds = inner.kinds
-        self.object_classes = (cls,)
+        self.cls: type[Wrapper[Any]] = cls
+        self.hint: object = hint
+        self.inner: Node = inner
+        super().__init__(
+            inner.wire,
+            f"{cls.__qualname__} ({inner.expected})",
+            inner.kinds,
+            object_classes=(cls,),
+            levels=inner.levels,
+            shape=inner.shape,
+        )
 
     @property
-    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
-        """Those of what is wrapped."""
+    def wire_classes(self) -> tuple[type, ...]:
+        """Those of what is wrapped: of a class inside itself they are known later."""
         return self.inner.wire_classes
 
     def load_lines(self, code: Code, wire: str) -> str:
@@ -110,9 +115,9 @@ class KeptNode(ByHand):
     """
 
     def __init__(self, node: ValueObjectNode) -> None:
-        self.node = node
-        self.kinds = frozenset(map(kept_kind, node.kinds))
-        self.expected, self.object_classes = f'{{"value": ...}} for {node.cls.__qualname__}', node.object_classes
+        self.node: ValueObjectNode = node
+        expected, kinds = f'{{"value": ...}} for {node.cls.__qualname__}', frozenset(map(kept_kind, node.kinds))
+        super().__init__(Any, expected, kinds, object_classes=node.object_classes)
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if problems.native and type(data) is self.node.cls:
@@ -143,19 +148,26 @@ class ConstrainedNode(Node):
     """
 
     def __init__(self, inner: Node, constraints: list[msgspec.Meta]) -> None:
-        self.inner, self.constraints = inner, tuple(constraints)
+        self.inner: Node = inner
+        self.constraints: tuple[msgspec.Meta, ...] = tuple(constraints)
         self._steps = tuple(step for meta in constraints if type(step := meta.multiple_of) is float)
-        self.wire, self.shape = inner.wire, inner.wire if inner.shape is None else inner.shape
+        wire, shape = inner.wire, inner.shape
         for constraint in map(_without_float_step, constraints):
-            self.wire, self.shape = _with(self.wire, constraint), _with(self.shape, constraint)
-        self._decoder = msgspec.json.Decoder(self.shape)
-        self.expected = f"{inner.expected} within its constraints"
-        self.kinds, self.object_classes = inner.kinds, inner.object_classes
-        self.levels, self.same = inner.levels, inner.same and not self._steps
+            wire, shape = _with(wire, constraint), _with(shape, constraint)
+        self._decoder = msgspec.json.Decoder(shape)
+        super().__init__(
+            wire,
+            f"{inner.expected} within its constraints",
+            inner.kinds,
+            object_classes=inner.object_classes,
+            levels=inner.levels,
+            same=inner.same and not self._steps,
+            shape=shape,
+        )
         self._restricts = any(getattr(meta, name) is not None for meta in self.constraints for name in _RESTRICTIONS)
 
     @property
-    def wire_classes(self) -> tuple[type, ...]:  # type: ignore[override]  # a class inside itself is known later only
+    def wire_classes(self) -> tuple[type, ...]:
         """Those of what is constrained."""
         return self.inner.wire_classes
 
@@ -239,8 +251,6 @@ class HookNode(ByHand):
         json: whether only JSON may come out of the hooks.
     """
 
-    kinds = ANY_KIND
-
     def __init__(
         self,
         hint: object,
@@ -250,9 +260,11 @@ class HookNode(ByHand):
         classes: tuple[type, ...] = (),
         json: bool = True,
     ) -> None:
-        self.hint, self.name, self._json = hint, describe(hint), json
-        self.expected = f"{self.name}, as its own hook reads it"
-        self.object_classes = classes
+        self.hint: object = hint
+        self._name, self._json = describe(hint), json
+        super().__init__(
+            Any, f"{self._name}, as its own hook reads it", ANY_KIND, object_classes=classes, levels=math.inf
+        )
         (self._structure, self._unstructure), self._derived = hooks, derived
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
@@ -265,14 +277,14 @@ class HookNode(ByHand):
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
         if self.object_classes and not isinstance(value, self.object_classes):
-            return problems.add(path, self.name, "type")
+            return problems.add(path, self._name, "type")
         if self._unstructure is None:
             return self._derived.write(value, path, problems)  # type: ignore[union-attr]  # as above
         try:
             wire = self._unstructure(value)
             return freeze_json(wire) if self._json else wire
         except Exception as error:  # whatever the hook raises, or what JSON can't carry
-            expected = f"{self.name} as JSON values, as its own hook writes it ({type(error).__qualname__})"
+            expected = f"{self._name} as JSON values, as its own hook writes it ({type(error).__qualname__})"
             return problems.add(path, expected, "value", error)
 
     def schema(self, schemas: Schemas) -> Schema:
@@ -291,12 +303,10 @@ class DynamicNode(ByHand):
         missing: what is needed to read it; None if nothing is.
     """
 
-    kinds = ANY_KIND
-    object_classes = ()
-    expected = "a value of any type"
-
     def __init__(self, hint: object, convert: Function, missing: str | None) -> None:
-        self.hint, self._convert, self._missing = hint, convert, missing
+        super().__init__(Any, "a value of any type", ANY_KIND)
+        self.hint: object = hint
+        self._convert, self._missing = convert, missing
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         return data if self._missing is None else problems.add(path, self._missing, "type")
@@ -329,6 +339,9 @@ class Delegate(Node):
         return samples.of(self.target)
 
 
+_AnyObject = msgspec.defstruct("AnyObject", ())
+
+
 class StandIn(Delegate):
     """Stands for the node of a class inside that class, while it is being made and afterwards.
 
@@ -337,14 +350,21 @@ class StandIn(Delegate):
         reference: the name that msgspec finds the struct by.
     """
 
-    kinds = frozenset({"object"})
-    wire_classes: tuple[type, ...] = ()
-    levels = math.inf
-    shape = msgspec.defstruct("AnyObject", ())
-
     def __init__(self, cls: type, reference: str) -> None:
-        self.wire: Any = ForwardRef(reference)
-        self.expected, self.object_classes = cls.__qualname__, (cls,)
+        self.reference: str = reference
+        super().__init__(
+            ForwardRef(reference),
+            cls.__qualname__,
+            frozenset({"object"}),
+            object_classes=(cls,),
+            levels=math.inf,
+            shape=_AnyObject,
+        )
+
+    @property
+    def wire_classes(self) -> tuple[type, ...]:
+        """The struct of the class."""
+        return self.target.wire_classes
 
     @cached_property
     def load(self) -> Function:
@@ -361,9 +381,12 @@ class RecursiveAlias(ByHand, Delegate):
     """An alias that holds itself, such as `type Json = str | tuple[Json, ...]`: any JSON for msgspec."""
 
     def __init__(self, alias: object, where: str) -> None:
-        self.hint, self._where = alias, where
-        self.expected = str(alias)
-        self.met = False
+        self.hint: object = alias
+        self._where = where
+        self.expected: str = str(alias)
+        self.levels: float = math.inf
+        self.same: bool = False
+        self.met: bool = False
         """Whether the alias was found inside of itself."""
 
     def __getattr__(self, name: str) -> Any:
