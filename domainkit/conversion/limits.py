@@ -11,11 +11,6 @@ from attrs.validators import and_, ge, instance_of
 
 from domainkit.conversion.nodes import Problems
 
-try:
-    from domainkit._fast import scanned
-except ImportError:  # as in domainkit._speedups.slots
-    scanned = None  # type: ignore[assignment]  # each use below asks first
-
 _positive = and_(instance_of(int), ge(1))
 
 
@@ -96,7 +91,7 @@ def _without_escapes(data: bytes) -> bytes:
 
 def is_deeper(data: bytes, most: int) -> bool:
     """Tell whether brackets outside of strings go deeper than `most`, without parsing."""
-    return _goes_deeper(data, most) if scanned is None else scanned(data)[0] > most
+    return _goes_deeper(data, most)
 
 
 def _goes_deeper(data: bytes, most: int) -> bool:
@@ -130,7 +125,7 @@ _PEAKS = bytes(max(0, *_heights(block)) for block in range(256))
 
 def has_longer_string(data: bytes, most: int) -> bool:
     """Tell whether a string has more than `most` bytes."""
-    return _holds_longer_string(data, most) if scanned is None else scanned(data)[1] > most
+    return _holds_longer_string(data, most)
 
 
 def _holds_longer_string(data: bytes, most: int) -> bool:

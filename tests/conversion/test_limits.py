@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from every_kind import Tree
-from forms import compiled_only
 from holders import holder, problems_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,26 +75,6 @@ def test_any_bytes_have_a_depth(data: bytes, most: int) -> None:
     """What is no JSON at all has an answer as well."""
     assert isinstance(is_deeper(data, most), bool)
     assert isinstance(has_longer_string(data, most), bool)
-
-
-@compiled_only
-@given(data=st.binary(max_size=40) | st.text(alphabet='"\\[]{}a', max_size=20).map(str.encode), most=st.integers(1, 5))
-def test_c_and_python_measure_alike(data: bytes, most: int) -> None:
-    """What was compiled and what is in Python have one answer for any bytes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("domainkit.conversion.limits.scanned", None)
-        in_python = is_deeper(data, most), has_longer_string(data, most)
-    assert in_python == (is_deeper(data, most), has_longer_string(data, most))
-
-
-@compiled_only
-def test_only_bytes_are_scanned() -> None:
-    """Whatever else is refused, and nothing of it is read."""
-    from domainkit._fast import scanned  # noqa: PLC0415  # it may not be there
-
-    assert (2, 1) == scanned(b'{"a":[]}')
-    with pytest.raises(TypeError, match="expected bytes, not <class 'str'>"):
-        scanned("[]")  # type: ignore[arg-type]  # wrong on purpose
 
 
 @given(steps=st.lists(st.sampled_from("[]"), max_size=80), most=st.integers(1, 12))
