@@ -66,7 +66,7 @@ clean: ## remove what the other commands made
 	rm -f domainkit/_fast.*.so domainkit/_fast.*.pyd
 	find domainkit tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
-$(MADE): pyproject.toml setup.py $(wildcard domainkit/_compiled/*)
+$(MADE): pyproject.toml setup.py domainkit/_speedups/fast.c
 	@sh .ci/make-environment $(VENV) $(PYTHON)
 	@rm -f domainkit/_fast$(SUFFIX) # where it can't be compiled anew, the old one must not stay in use
 	@echo "Installing domainkit and its dependencies"

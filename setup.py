@@ -6,11 +6,9 @@ and the wheel is for every machine.
 
 import os
 import platform
-from pathlib import Path
-
 from setuptools import Extension, setup
 
-SOURCES = Path("domainkit/_compiled")
+SOURCE = "domainkit/_speedups/fast.c"
 
 
 def is_wanted(compiling: str) -> bool:
@@ -20,11 +18,5 @@ def is_wanted(compiling: str) -> bool:
     return compiling == "always" or (not compiling and platform.python_implementation() == "CPython")
 
 
-def extension(*, optional: bool) -> Extension:
-    """Return the one extension, of all C files."""
-    files = sorted(path.as_posix() for path in SOURCES.glob("*.c"))
-    return Extension("domainkit._fast", files, depends=[(SOURCES / "fast.h").as_posix()], optional=optional)
-
-
 wish = os.environ.get("DOMAINKIT_COMPILE", "")
-setup(ext_modules=[extension(optional=wish != "always")] if is_wanted(wish) else [])
+setup(ext_modules=[Extension("domainkit._fast", [SOURCE], optional=wish != "always")] if is_wanted(wish) else [])

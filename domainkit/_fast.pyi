@@ -1,7 +1,6 @@
-from collections.abc import Callable
-from typing import Any, Generic, Self, TypeVar, final, overload
+from typing import Any, Generic, TypeVar, final, overload
 
-from domainkit._speedups.slots import Check, Field, Init, Slot
+from domainkit._speedups.slots import Check, Init, Slot
 
 _T = TypeVar("_T")
 
@@ -24,29 +23,3 @@ class Maker(Generic[_T]):
     def __annotations__(self) -> dict[str, Any]: ...  # type: ignore[override]
     @property
     def __wrapped__(self) -> Init: ...
-
-class Dumper(Generic[_T]):
-    def __new__(
-        cls,
-        dumped: type,
-        make: Callable[..., _T],
-        fields: tuple[Field, ...],
-        value: Slot,
-        refused: type[Exception],
-        /,
-    ) -> Self: ...
-    def __call__(self, value: object, /) -> _T: ...
-
-class Writer:
-    def __new__(
-        cls,
-        dump: Callable[..., object],
-        encode: Callable[[object], bytes],
-        slots: tuple[object, ...],
-        pieces: tuple[bytes, ...],
-        function: Callable[..., bytes],
-        /,
-    ) -> Self: ...
-    def __call__(self, message: object, /) -> bytes: ...
-
-def scanned(data: bytes, /) -> tuple[int, int]: ...

@@ -15,6 +15,7 @@ from cattrs import BaseValidationError, Converter, transform_error
 from domainkit._model.type_checks import describe
 from domainkit.aggregates import AnyId, IdentifiedBy
 from domainkit.conversion.classes import AttrsNode
+from domainkit.conversion.converters import MisfitError
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.nodes import Problems
 from domainkit.errors import CriticalError, Problem
@@ -190,6 +191,9 @@ def _problems(error: Exception) -> tuple[Problem, ...]:
 
 
 def _described(error: BaseException, hint: type | None) -> str:
-    code = "missing" if isinstance(error, KeyError) else "value"
-    expected = "a value that the class takes" if hint is None else describe(hint)
+    code, expected = "value", "a value that the class takes"
+    if isinstance(error, MisfitError):
+        code, expected = error.problem.code, error.problem.expected
+    elif hint not in (None, Any):
+        code, expected = "missing" if isinstance(error, KeyError) else "value", describe(hint)
     return f"{code}{_BETWEEN}{expected}{_BETWEEN}"

@@ -89,17 +89,17 @@ def module_of(source: str, name: str = "made_by_a_test") -> ModuleType:
 class TestOwnAnnotations:
     def test_class_variables_are_left_out(self) -> None:
         """The fields of a class are its annotations without class variables, also where these are written as text."""
-        assert {"items": of(tuple, T, ...), "total": "int"} == own_annotations(Page)
+        assert ("items", "total") == own_annotations(Page)
 
     def test_inherited_ones_are_left_out(self) -> None:
         """Only the body of the class itself counts."""
         assert ["name", "other"] == list(own_annotations(Named))
-        assert {} == own_annotations(type("Empty", (Page,), {}))
+        assert () == own_annotations(type("Empty", (Page,), {}))
 
     def test_bare_class_var(self) -> None:
         """A ClassVar without an argument is a class variable too."""
         cls = type("Holder", (), {"__annotations__": {"counter": ClassVar, "field": int}})
-        assert {"field": int} == own_annotations(cls)
+        assert ("field",) == own_annotations(cls)
 
 
 class TestTypeOf:

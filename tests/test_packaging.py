@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COMPILED = Path("domainkit", "_compiled")
 STRICT = "-Wall -Wextra -Werror" if os.environ.get("CI") == "true" else ""
 """In CI a warning of the C compiler is an error; elsewhere another compiler may know more of them."""
 
@@ -105,10 +104,16 @@ def test_the_sdist_has_all_that_it_takes_to_build_and_test(sources: Path) -> Non
     """It has the C files, the tests and their configuration, the documentation and the licence, and nothing built."""
     files = {path.relative_to(sources).as_posix() for path in sources.rglob("*") if path.is_file()}
     single = {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "conftest.py", "mypy.ini", ".ci/lowest.py"}
-    wanted = [ROOT / COMPILED, ROOT / "tests", ROOT / "tests" / "golden", ROOT / "docs", ROOT / "benchmarks"]
+    wanted = [
+        ROOT / "domainkit" / "_speedups",
+        ROOT / "tests",
+        ROOT / "tests" / "golden",
+        ROOT / "docs",
+        ROOT / "benchmarks",
+    ]
     inside = {path.relative_to(ROOT).as_posix() for folder in wanted for path in folder.iterdir() if path.is_file()}
 
-    assert {"domainkit/_compiled/fast.h", "tests/golden/task_created_v1.json", *single} < files
+    assert {"domainkit/_speedups/fast.c", "tests/golden/task_created_v1.json", *single} < files
     assert set() == inside - files
     assert [] == [path for path in files if path.endswith((".so", ".pyd", ".pyc"))]
 

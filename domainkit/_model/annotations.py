@@ -3,7 +3,7 @@
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from types import CellType, FunctionType, MappingProxyType, SimpleNamespace, UnionType
+from types import CellType, FunctionType, MappingProxyType, UnionType
 from typing import Annotated, Any, ClassVar, Final, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
 import typing_extensions
@@ -19,9 +19,9 @@ class UnresolvedAnnotationError(NameError):
     """An annotation names something that can't be found yet, such as a class defined further down."""
 
 
-def own_annotations(cls: type) -> dict[str, object]:
-    """Return the instance annotations that the body of `cls` itself holds (class variables left out)."""
-    return {name: hint for name, hint in _raw_annotations(cls).items() if not _is_class_var(hint)}
+def own_annotations(cls: type) -> tuple[str, ...]:
+    """Return the names that the body of `cls` itself annotates, class variables left out."""
+    return tuple(name for name, hint in _raw_annotations(cls).items() if not _is_class_var(hint))
 
 
 def _raw_annotations(cls: type) -> Mapping[str, object]:
@@ -63,7 +63,7 @@ def type_of(cls: type, name: str, arguments: Mapping[TypeVar, object] = MappingP
 
 def _resolve(owner: type, name: str, hint: object) -> object:
     module = sys.modules.get(owner.__module__)
-    holder = SimpleNamespace(__annotations__={name: hint})
+    holder = type("Holder", (), {"__annotations__": {name: hint}})  # a class, since only those may have `Final`
     try:
         resolved = get_type_hints(holder, vars(module) if module else {}, _names_in(owner), include_extras=True)
     except (NameError, AttributeError) as error:  # an AttributeError where a module is imported in part

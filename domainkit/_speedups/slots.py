@@ -1,7 +1,6 @@
-"""Objects made, read and written by their slots: in C where the package was compiled when it was installed, else here.
+"""Objects made by their slots: in C where the package was compiled when it was installed, else in Python.
 
-What `_fast` has is a shortcut each time: it does what is usual, and leaves the rest to the function in Python that it
-was given or that stands beside it. Others ask `COMPILED` only to spare themselves what they would make for nothing.
+`_fast.Maker` is a shortcut: it does what is usual, and leaves the rest to a function in Python.
 """
 
 from collections.abc import Callable
@@ -11,9 +10,9 @@ from types import MemberDescriptorType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 try:
-    from domainkit._fast import Dumper, Maker, Writer
+    from domainkit._fast import Maker
 except ImportError:  # there was no compiler, or this is no CPython
-    Dumper = Maker = Writer = None  # type: ignore[assignment,misc]  # each use below asks first
+    Maker = None  # type: ignore[assignment,misc]  # each use below asks first
 
 COMPILED: bool = Maker is not None
 
@@ -105,36 +104,12 @@ def initializer(cls: type, slot: Slot, exact: type, rule: Check | None, function
     return __init__
 
 
-def compiled_dumper(
-    cls: type, make: Callable[..., T], fields: tuple[Field, ...], value: Slot, refused: type[Exception]
-) -> Callable[[object], T] | None:
-    """Return what calls `make` with the wire values of the fields of an object; None where Python must.
-
-    It raises `refused` where the object is not of just this class, or a field holds something else. `value` is the slot
-    of value objects.
-    """
-    if Dumper is None or len(fields) > MOST_FIELDS:
-        return None
-    return Dumper(cls, make, fields, value, refused)
+def compiled_dumper(*_: object) -> Dump | None:
+    """Return nothing: what dumps objects is generated."""
+    return None
 
 
-def compiled_writer(
-    dump: Callable[[Any], object],  # Any: it is given messages of its class
-    encode: Callable[[object], bytes],
-    slots: tuple[object, ...],
-    pieces: tuple[bytes, ...],
-    function: Callable[..., bytes],
-) -> Callable[..., bytes]:
-    """Return `function`, or what does the same in less time: it writes the envelope of a message.
-
-    Args:
-        dump: from a message to what is encoded as its attributes.
-        encode: from that, an id, a UTC time or a meta, to its JSON.
-        slots: of the message, its header; of that, the id, the time and the meta; of the id, its value.
-        pieces: the bytes before the id, before the time (with its quote), before the attributes (as before), before
-            the meta, and at the end.
-        function: what writes a message with a time that is not to the microsecond, or anything else unusual.
-    """
-    if Writer is None or not all(isinstance(slot, Slot) for slot in slots):
-        return function
-    return Writer(dump, encode, slots, pieces, function)
+def compiled_writer(*given: Any) -> Callable[..., bytes]:  # Any: the last of them is the function
+    """Return the function that writes a message."""
+    function: Callable[..., bytes] = given[-1]
+    return function

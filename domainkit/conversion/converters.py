@@ -17,6 +17,7 @@ from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSeri
 from domainkit.conversion.hooks import hint_in, reads_itself, writes_itself
 from domainkit.conversion.nodes import MISSING, Node, Problems
 from domainkit.conversion.scalars import SCALARS
+from domainkit.errors import Problem
 from domainkit.conversion.wrappers import DynamicNode
 
 Hook = Callable[..., Any]  # Any: what it takes and returns is known at run time only
@@ -181,12 +182,23 @@ _Step = tuple[str, str, str]  # the name of a field; or whether it is a key, and
 _Found = tuple[list[_Step], Exception]  # the steps from here to the problem, and its error
 
 
+class MisfitError(ValueError):
+    """Data that a hook of this library refused; the text holds none of it.
+
+    Args:
+        problem: what is wrong.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"expected {problem.expected}" + (", and found nothing" if problem.code == "missing" else ""))
+        self.problem: Problem = problem
+
+
 def _structure_error(hint: object, data: object, problems: Problems, *, detailed: bool) -> Exception:
     """Return the error for data that has these problems."""
     found: list[_Found] = []
-    for number, (path, expected, code) in enumerate((one.path, one.expected, one.code) for one in problems):
-        text = f"expected {expected}" + (", and found nothing" if code == "missing" else "")
-        found.append((_STEP.findall(path), problems.causes.get(number) or ValueError(text)))
+    for number, problem in enumerate(problems):
+        found.append((_STEP.findall(problem.path), problems.causes.get(number) or MisfitError(problem)))
     return _grouped(describe(hint), hint, data, found) if detailed else found[0][1]
 
 

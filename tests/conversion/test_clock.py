@@ -8,8 +8,10 @@ from attrs import frozen
 from every_kind import EveryKind, Maker, Plain
 from freezegun import freeze_time
 from holders import rewritten
+from typing_extensions import TypeAliasType
 
 from domainkit import DomainEvent, MessageCodec, MessageHeader, make_converter
+from domainkit._model.annotations import type_of, unaliased
 
 INSTANT = "2021-12-28 14:11:47.845618"
 
@@ -57,3 +59,24 @@ def test_an_instant_of_any_class_is_a_moment() -> None:
     whole = Plain("a", header=MessageHeader(occurred_on=Moment(2021, 12, 28, tzinfo=UTC)))
     assert "2021-12-28 00:00:00.000000" == whole.dict()["data"]["occurred_on"]
     assert "2021-12-28T00:00:00Z" == rewritten(Moment(2021, 12, 28, tzinfo=UTC), datetime)
+
+
+@frozen
+class Postponed(DomainEvent):
+    at: "datetime"
+    days: "tuple[date, ...] | None" = None
+
+
+def test_annotations_that_are_read_under_a_set_clock() -> None:
+    """Annotations that are text mean datetime and date there too, whatever comes first, and so do aliases."""
+    with freeze_time(INSTANT):
+        event = Postponed(dt.datetime.now(UTC), (dt.date.today(),))  # noqa: DTZ011  (under the clock)
+        assert event == Postponed.from_json(event.json())
+        found = [type_of(Postponed, "at"), type_of(Postponed, "days")]
+
+        class Inside(DomainEvent):
+            at: datetime
+
+        found += [type_of(Inside, "at"), unaliased(TypeAliasType("Now", datetime))]
+    assert [datetime, tuple[date, ...] | None, datetime, datetime] == found
+    assert event == Postponed.from_json(event.json())

@@ -1,11 +1,16 @@
-/* Maker(cls, slots): called with a value for each slot, it returns an object of the class; no constructor runs.
+/* domainkit._fast: the one type that makes objects by their slots, as domainkit/_speedups/slots.py does in Python.
+ *
+ * Maker(cls, slots): called with a value for each slot, it returns an object of the class; no constructor runs.
  *
  * Maker(cls, (slot,), exact, rule, function) is a constructor: called with an object and a value just of the class
  * `exact` that `rule` is true for, it sets the slot; whatever else it is given, it calls `function`, which does it all.
  *
  * Neither knows where in an object a slot lies: the member descriptors of the class set it, and check whose it is. What
  * a Maker is given is checked when it is made, so that a call need not look again. */
-#include "fast.h"
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stddef.h>
+#include <structmember.h>
 
 typedef struct {
     PyObject_HEAD
@@ -217,10 +222,43 @@ static PyType_Slot maker_slots[] = {
     {0, NULL},
 };
 
-PyType_Spec maker_spec = {
+static PyType_Spec maker_spec = {
     .name = "domainkit._fast.Maker",
     .basicsize = sizeof(Maker),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
              Py_TPFLAGS_IMMUTABLETYPE,
     .slots = maker_slots,
 };
+
+static int
+add_maker(PyObject *module)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, &maker_spec, NULL);
+    int added = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
+    Py_XDECREF(type);
+    return added;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, add_maker},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED}, /* a Maker never changes once it is made */
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "domainkit._fast",
+    .m_size = 0,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC
+PyInit__fast(void)
+{
+    return PyModuleDef_Init(&definition);
+}
