@@ -17,8 +17,8 @@ from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSeri
 from domainkit.conversion.hooks import hint_in, reads_itself, writes_itself
 from domainkit.conversion.nodes import MISSING, Node, Problems
 from domainkit.conversion.scalars import SCALARS
-from domainkit.errors import Problem
 from domainkit.conversion.wrappers import DynamicNode
+from domainkit.errors import DomainError, Problem
 
 Hook = Callable[..., Any]  # Any: what it takes and returns is known at run time only
 
@@ -198,7 +198,10 @@ def _structure_error(hint: object, data: object, problems: Problems, *, detailed
     """Return the error for data that has these problems."""
     found: list[_Found] = []
     for number, problem in enumerate(problems):
-        found.append((_STEP.findall(problem.path), problems.causes.get(number) or MisfitError(problem)))
+        error, cause = MisfitError(problem), problems.causes.get(number)
+        error.__cause__ = cause
+        root = problem.path == "$" and isinstance(cause, DomainError)
+        found.append((_STEP.findall(problem.path), cause if root and cause is not None else error))
     return _grouped(describe(hint), hint, data, found) if detailed else found[0][1]
 
 

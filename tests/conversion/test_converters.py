@@ -342,8 +342,12 @@ def test_errors_have_the_paths_of_cattrs() -> None:
     hint = Mapping[str, tuple[Line, ...]]
     with pytest.raises(BaseValidationError) as caught:
         UNWRAPPED.structure({"a": [{"sku": 5, "quantity": 1, "price": "x"}], "b": "no"}, hint)  # type: ignore[type-abstract]  # cattrs takes it
-    found = transform_error(caught.value, format_exception=lambda error, _: type(error).__name__)
-    assert ["ValueError @ $['a'][0].sku", "ValueError @ $['a'][0].price", "ValueError @ $['b']"] == found
+    found = transform_error(caught.value, format_exception=lambda error, _: str(error))
+    assert [
+        "expected Sku (str) @ $['a'][0].sku",
+        "expected Price (a decimal number as text, such as \"12.50\") @ $['a'][0].price",
+        "expected an array of Line @ $['b']",
+    ] == found
 
 
 def test_mappings_are_read_only() -> None:
