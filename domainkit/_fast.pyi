@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar, final, overload
 
 from domainkit._speedups.slots import Check, Init, Slot
@@ -12,6 +13,17 @@ class Maker(Generic[_T]):
     def __new__(
         cls, made: type, slots: tuple[Slot], exact: type, rule: Check | None, function: Init, /
     ) -> Maker[None]: ...
+    @overload
+    def __new__(
+        cls,
+        taken: type,
+        slots: tuple[Slot, ...],
+        classes: tuple[type, ...],
+        rules: tuple[Check | bool | None, ...],
+        function: Callable[..., _T],
+        value: Slot,
+        /,
+    ) -> Maker[_T]: ...
     def __call__(self, /, *args: Any, **kwargs: Any) -> _T: ...
     def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
     def __reduce__(self) -> tuple[Any, ...]: ...

@@ -138,6 +138,7 @@ class MessageCodec:
         made = [wire_of(one) if plain else new_wire(one, derivation) for one in dict.fromkeys(message_types)]
         self._routes = _routes(made, tuple(upcasters))
         self._wires: Mapping[type[Message], Wire] = MappingProxyType({wire.cls: wire for wire in made})
+        self._encoders = {wire.cls: wire.encoder(limits) for wire in made}
         self._short = min(limits.max_bytes, limits.max_string)
         self._fast = {
             _start(info): _within(limits.max_depth, route.wire)
@@ -168,11 +169,11 @@ class MessageCodec:
             InvalidMessage: a field holds what could not be read back: NaN, a naive datetime, a value of another type.
                 The problems give the paths.
         """
-        wire = self._wires.get(type(message))
-        if wire is None:
+        encode = self._encoders.get(type(message))
+        if encode is None:
             expected = f"a message of a class that the codec was given; {type(message).__qualname__} is none"
             raise UnknownMessage(problems=(Problem("$", expected, "unknown"),))
-        return wire.encode(message, self._limits)
+        return encode(message)
 
     def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
         """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
@@ -180,12 +181,14 @@ class MessageCodec:
         The Failure is an UnknownMessage where kind, name and version are none that the codec knows. Texts hold paths
         and what is expected there, never a value.
         """
+        failed = None
         if type(raw) is bytes and len(raw) <= self._short:
             decode = self._fast.get(raw[_START : raw.find(_END, _START, _END_WITHIN)])
-            message = None if decode is None else decode(raw)
-            if message is not None:
-                return _make_success(message)
-        return self._explained(lambda problems: self._opened(raw, problems))
+            found = None if decode is None else decode(raw)
+            if found is not None and not isinstance(found, Exception):
+                return _make_success(found)
+            failed = found
+        return self._explained(lambda problems: self._opened(raw, problems), failed)
 
     def decode_dict(self, data: Mapping[str, object]) -> Result[Message, InvalidMessage]:
         """Return what `decode` does, for a wire form that is builtins already.
@@ -206,14 +209,16 @@ class MessageCodec:
         data = checked(raw, self._limits, problems)
         return None if data is None else opened(data, problems, forbid_unknown=self._forbid_unknown)
 
-    def _explained(self, read: Callable[[Problems], Envelope | None]) -> Result[Message, InvalidMessage]:
+    def _explained(
+        self, read: Callable[[Problems], Envelope | None], failed: Exception | None = None
+    ) -> Result[Message, InvalidMessage]:
         """Return the message of an envelope, or every problem."""
         try:
-            return Success(attempt(lambda problems: self._message_of(read(problems), problems), self._limits))
+            return Success(attempt(lambda problems: self._message_of(read(problems), problems, failed), self._limits))
         except InvalidMessage as error:
             return Failure(error.with_traceback(None))
 
-    def _message_of(self, found: Envelope | None, problems: Problems) -> Message | None:
+    def _message_of(self, found: Envelope | None, problems: Problems, failed: Exception | None) -> Message | None:
         if found is None or found.info is None:
             return None
         route = self._routes.get(found.info)
@@ -226,7 +231,7 @@ class MessageCodec:
                 problems.add("$.data.attributes", f"attributes that {upcaster} takes", "value")
                 return None
             found = attrs.evolve(found, attributes=attributes)
-        message: Message | None = route.wire.read(found, problems)
+        message: Message | None = route.wire.read(found, problems, failed)
         return message
 
     def _known_for(self, info: MessageInfo) -> str:
@@ -247,7 +252,7 @@ def _applied(upcaster: Upcaster, attributes: object) -> object:
         return MISSING
 
 
-def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | None]:
+def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | Exception | None]:
     """Return what decodes messages of no more than that depth; where the class may go deeper, it counts brackets."""
     decode = wire.decode
     if wire.levels <= depth:

@@ -28,7 +28,9 @@ from fast_parts import (
     construct,
     init,
     is_short,
+    joined,
     make_point,
+    taker,
 )
 
 
@@ -79,7 +81,11 @@ def test_no_reference_is_kept_or_lost(what: str) -> None:
 
 @pytest.mark.parametrize(
     ("part", "holds"),
-    [(make_point, [Maker, Point, (X, Y)]), (construct, [Maker, Box, (VALUE,), str, is_short, init])],
+    [
+        (make_point, [Maker, Point, (X, Y)]),
+        (construct, [Maker, Box, (VALUE,), str, is_short, init]),
+        (taker(), [Maker, Point, (X, Y), (str, str), (None, None), joined, VALUE]),
+    ],
 )
 def test_the_collector_sees_all_that_a_maker_holds(part: object, holds: list[object]) -> None:
     """Else a cycle through it would never be collected."""

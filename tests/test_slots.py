@@ -235,7 +235,7 @@ class TestConstructor:
         assert {"value": str, "return": None} == init.__annotations__
         assert {"value": str, "return": type(None)} == get_type_hints(init)
         assert ("__init__", f"{cls.__qualname__}.__init__", None) == (init.__name__, init.__qualname__, init.__doc__)
-        assert repr(init).startswith(f"<function {cls.__qualname__}.__init__ at")
+        assert f"{cls.__qualname__}.__init__" == init.__qualname__
         assert inspect.isroutine(init)
 
     @compiled_only

@@ -1,12 +1,13 @@
-/* domainkit._fast: the one type that makes objects by their slots, as domainkit/_speedups/slots.py does in Python.
+/* domainkit._fast: the one type that works on objects by their slots; domainkit/_speedups/slots.py says what for.
  *
  * Maker(cls, slots): called with a value for each slot, it returns an object of the class; no constructor runs.
  *
  * Maker(cls, (slot,), exact, rule, function) is a constructor: called with an object and a value just of the class
  * `exact` that `rule` is true for, it sets the slot; whatever else it is given, it calls `function`, which does it all.
  *
- * Neither knows where in an object a slot lies: the member descriptors of the class set it, and check whose it is. What
- * a Maker is given is checked when it is made, so that a call need not look again. */
+ * Maker(cls, slots, classes, rules, function, value): called with an object just of `cls` whose slots hold values just of
+ * `classes`, it returns what `function` makes of these. Where a rule is not None, the value is a value object: what is
+ * in its slot `value` is taken, if the rule is true for it, or is True. What a Maker is given is checked when it is made. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stddef.h>
@@ -17,17 +18,13 @@ typedef struct {
     vectorcallfunc vectorcall;
     PyTypeObject *cls;
     PyObject *slots;
-    PyObject *exact, *rule, *function; /* NULL where objects are made */
+    PyObject *exact, *rule, *function, *value; /* NULL where it is made without them */
     PyObject *no_arguments;
 } Maker;
 
-static int
-set_slot(PyObject *slots, Py_ssize_t place, PyObject *object, PyObject *value)
-{
-    PyObject *slot = PyTuple_GET_ITEM(slots, place);
-    return Py_TYPE(slot)->tp_descr_set(slot, object, value);
-}
-
+#define MOST_FIELDS 32
+#define GET(slot, object) Py_TYPE(slot)->tp_descr_get(slot, object, (PyObject *)Py_TYPE(object))
+#define SET(slot, object, value) Py_TYPE(slot)->tp_descr_set(slot, object, value)
 static PyObject *
 make(PyObject *callable, PyObject *const *values, size_t nargsf, PyObject *keywords)
 {
@@ -39,7 +36,7 @@ make(PyObject *callable, PyObject *const *values, size_t nargsf, PyObject *keywo
     }
     PyObject *made = PyBaseObject_Type.tp_new(self->cls, self->no_arguments, NULL);
     for (Py_ssize_t place = 0; made != NULL && place < count; place++) {
-        if (set_slot(self->slots, place, made, values[place]) < 0) {
+        if (SET(PyTuple_GET_ITEM(self->slots, place), made, values[place]) < 0) {
             Py_CLEAR(made);
         }
     }
@@ -68,12 +65,40 @@ construct(PyObject *callable, PyObject *const *arguments, size_t nargsf, PyObjec
 {
     Maker *self = (Maker *)callable;
     if (PyVectorcall_NARGS(nargsf) == 2 && keywords == NULL && Py_IS_TYPE(arguments[1], (PyTypeObject *)self->exact)) {
-        int followed = set_slot(self->slots, 0, arguments[0], arguments[1]) < 0 ? -1 : follows(self->rule, arguments[1]);
+        PyObject *slot = PyTuple_GET_ITEM(self->slots, 0);
+        int followed = SET(slot, arguments[0], arguments[1]) < 0 ? -1 : follows(self->rule, arguments[1]);
         if (followed != 0) {
             return followed < 0 ? NULL : Py_NewRef(Py_None);
         }
     }
     return PyObject_Vectorcall(self->function, arguments, nargsf, keywords);
+}
+
+static PyObject *
+take(PyObject *callable, PyObject *const *arguments, size_t nargsf, PyObject *keywords)
+{
+    Maker *self = (Maker *)callable;
+    PyObject *values[MOST_FIELDS];
+    Py_ssize_t count = PyTuple_GET_SIZE(self->slots), taken = 0;
+    int usual = PyVectorcall_NARGS(nargsf) == 1 && keywords == NULL && Py_IS_TYPE(arguments[0], self->cls);
+    while (usual && taken < count) {
+        PyObject *exact = PyTuple_GET_ITEM(self->exact, taken), *rule = PyTuple_GET_ITEM(self->rule, taken);
+        PyObject *slot = PyTuple_GET_ITEM(self->slots, taken), *value = GET(slot, arguments[0]);
+        usual = value != NULL && Py_IS_TYPE(value, (PyTypeObject *)exact);
+        if (usual && rule != Py_None) {
+            Py_SETREF(value, GET(self->value, value));
+            usual = value != NULL && (rule == Py_True || follows(rule, value) > 0);
+        }
+        values[taken++] = value;
+    }
+    PyObject *made = usual ? PyObject_Vectorcall(self->function, values, count, NULL) : NULL;
+    if (!usual && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "an unusual object");
+    }
+    while (taken > 0) {
+        Py_XDECREF(values[--taken]);
+    }
+    return made;
 }
 
 /* Whether all of these are slots of the class; TypeError where one is not. */
@@ -90,36 +115,50 @@ are_slots(PyTypeObject *cls, PyObject *slots)
     return 1;
 }
 
+static int
+can_take(Py_ssize_t count, PyObject *classes, PyObject *rules, PyObject *function, PyObject *value)
+{
+    int sound = count <= MOST_FIELDS && PyTuple_GET_SIZE(classes) == count && rules != NULL && PyTuple_Check(rules) &&
+                PyTuple_GET_SIZE(rules) == count && function && value && Py_IS_TYPE(value, &PyMemberDescr_Type);
+    while (sound && count > 0) {
+        sound = PyType_Check(PyTuple_GET_ITEM(classes, --count));
+    }
+    return sound;
+}
+
 static PyObject *
 maker_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     PyTypeObject *cls;
-    PyObject *slots, *exact = NULL, *rule = NULL, *function = NULL;
-    char *names[] = {"", "", "", "", "", NULL};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!|O!OO:Maker", names, &PyType_Type, &cls, &PyTuple_Type,
-                                     &slots, &PyType_Type, &exact, &rule, &function) ||
+    PyObject *slots, *exact = NULL, *rule = NULL, *function = NULL, *value = NULL;
+    char *names[] = {"", "", "", "", "", "", NULL};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!|OOOO:Maker", names, &PyType_Type, &cls, &PyTuple_Type,
+                                     &slots, &exact, &rule, &function, &value) ||
         !are_slots(cls, slots)) {
         return NULL;
     }
-    if (exact == NULL ? cls->tp_new != PyBaseObject_Type.tp_new : PyTuple_GET_SIZE(slots) != 1 || function == NULL) {
-        PyErr_Format(PyExc_TypeError, exact == NULL ? "%s: expected a class without a __new__ of its own"
-                                                    : "%s: expected one slot, a class, a rule and a function",
+    vectorcallfunc call = exact == NULL ? make : PyTuple_Check(exact) ? take : construct;
+    if (call == make        ? cls->tp_new != PyBaseObject_Type.tp_new
+        : call == construct ? !PyType_Check(exact) || PyTuple_GET_SIZE(slots) != 1 || function == NULL
+                            : !can_take(PyTuple_GET_SIZE(slots), exact, rule, function, value)) {
+        PyErr_Format(PyExc_TypeError, call == make        ? "%s: expected a class without a __new__ of its own"
+                                      : call == construct ? "%s: expected one slot, a class, a rule and a function"
+                                                          : "%s: expected a class and a rule for each slot",
                      cls->tp_name);
         return NULL;
     }
-    PyObject *no_arguments = PyTuple_New(0);
-    Maker *self = no_arguments == NULL ? NULL : (Maker *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        Py_XDECREF(no_arguments);
+    Maker *self = (Maker *)type->tp_alloc(type, 0);
+    if (self == NULL || (self->no_arguments = PyTuple_New(0)) == NULL) {
+        Py_XDECREF((PyObject *)self);
         return NULL;
     }
-    self->vectorcall = exact == NULL ? make : construct;
+    self->vectorcall = call;
     self->cls = (PyTypeObject *)Py_NewRef((PyObject *)cls);
     self->slots = Py_NewRef(slots);
     self->exact = Py_XNewRef(exact);
     self->rule = Py_XNewRef(rule);
     self->function = Py_XNewRef(function);
-    self->no_arguments = no_arguments;
+    self->value = Py_XNewRef(value);
     return (PyObject *)self;
 }
 
@@ -133,6 +172,7 @@ maker_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->exact);
     Py_VISIT(self->rule);
     Py_VISIT(self->function);
+    Py_VISIT(self->value);
     return 0;
 }
 
@@ -144,12 +184,13 @@ maker_dealloc(PyObject *object)
     Maker *self = (Maker *)object;
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
-    Py_DECREF(self->cls);
-    Py_DECREF(self->slots);
+    Py_XDECREF(self->cls);
+    Py_XDECREF(self->slots);
     Py_XDECREF(self->exact);
     Py_XDECREF(self->rule);
     Py_XDECREF(self->function);
-    Py_DECREF(self->no_arguments);
+    Py_XDECREF(self->value);
+    Py_XDECREF(self->no_arguments);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -168,18 +209,14 @@ of_function(PyObject *object, void *name)
     return PyObject_GetAttrString(function == NULL ? Py_None : function, name);
 }
 
-static PyObject *
-maker_repr(PyObject *object)
-{
-    Maker *self = (Maker *)object;
-    return self->function == NULL ? PyUnicode_FromFormat("Maker(%R)", self->cls) : PyObject_Repr(self->function);
-}
-
 /* How it is copied, and pickled by those who pickle classes by value; where it is read back, there may be no C. */
 static PyObject *
 maker_reduce(PyObject *object, PyObject *Py_UNUSED(nothing))
 {
     Maker *self = (Maker *)object;
+    if (self->value != NULL) {
+        return PyErr_Format(PyExc_TypeError, "%s: this Maker is not copied", self->cls->tp_name);
+    }
     PyObject *module = PyImport_ImportModule("domainkit._speedups.slots");
     PyObject *again = module == NULL ? NULL : PyObject_GetAttrString(module, self->function ? "initializer" : "maker_of");
     Py_XDECREF(module);
@@ -213,7 +250,6 @@ static PyType_Slot maker_slots[] = {
     {Py_tp_new, maker_new},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_descr_get, maker_bound},
-    {Py_tp_repr, maker_repr},
     {Py_tp_methods, maker_methods},
     {Py_tp_members, maker_members},
     {Py_tp_getset, maker_getset},

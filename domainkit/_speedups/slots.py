@@ -3,11 +3,11 @@
 `_fast.Maker` is a shortcut: it does what is usual, and leaves the rest to a function in Python.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import update_wrapper
 from types import MemberDescriptorType
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 try:
     from domainkit._fast import Maker
@@ -22,32 +22,6 @@ Init: TypeAlias = Callable[..., None]
 Slot: TypeAlias = MemberDescriptorType
 Check: TypeAlias = Callable[[Any], object]  # Any: what it may be given is checked before
 """Its answer is true where a value is in order; it may raise where the value is not."""
-
-Dump: TypeAlias = Callable[[Any], Any]  # Any: as above, and msgspec takes what it returns
-
-
-class Field(NamedTuple):
-    """How a field is dumped.
-
-    Args:
-        slot: where its value is.
-        wrapper: the class of the value object to unwrap.
-        exact: the class that the value must have.
-        check: what the value must be true for.
-        dump: what makes the wire value of it.
-        each: whether that is called with each item of a tuple, for a list.
-    """
-
-    slot: Slot
-    wrapper: type | None = None
-    exact: type | None = None
-    check: Check | None = None
-    dump: Dump | None = None
-    each: bool = False
-
-
-MOST_FIELDS = 32
-"""How many of them a compiled dumper takes."""
 
 
 def compiled_maker(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T] | None:
@@ -104,12 +78,25 @@ def initializer(cls: type, slot: Slot, exact: type, rule: Check | None, function
     return __init__
 
 
-def compiled_dumper(*_: object) -> Dump | None:
-    """Return nothing: what dumps objects is generated."""
-    return None
+def taker(
+    cls: type, fields: Sequence[tuple[Slot, type, Check | bool | None]], make: Callable[..., T], value: Slot
+) -> Callable[[object], T] | None:
+    """Return a function that makes something of the values of an object; None without the part in C.
+
+    It raises an exception for an object that isn't just of the class `cls`, or whose values are unusual.
+
+    Args:
+        cls: the class.
+        fields: for each value its slot, the class that it is just of, and a rule: None, or for a value object, of which
+            the value inside is taken, what that must be true for; True if it is always in order.
+        make: called with the values.
+        value: the slot of value objects.
+    """
+    if Maker is None or not 0 < len(fields) <= _MOST_FIELDS:
+        return None
+    slots, classes, rules = zip(*fields, strict=True)
+    return Maker(cls, slots, classes, rules, make, value)
 
 
-def compiled_writer(*given: Any) -> Callable[..., bytes]:  # Any: the last of them is the function
-    """Return the function that writes a message."""
-    function: Callable[..., bytes] = given[-1]
-    return function
+_MOST_FIELDS = 32
+"""How many values the part in C takes."""

@@ -8,10 +8,12 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from domainkit._model.wrapper import VALUE
+from domainkit._speedups.slots import Slot, taker
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.making import add_checks, add_object, constructs_itself
 from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, refuse_unless
-from domainkit.conversion.wrappers import refused_by
+from domainkit.conversion.wrappers import ValueObjectNode, refused_by
 
 
 @frozen(kw_only=True)
@@ -150,6 +152,12 @@ class AttrsNode(Node):
         return variable
 
     @cached_property
+    def take(self) -> Function | None:
+        """The part in C that does what `dump` does, if all fields are simple."""
+        fields = [field for part in self.parts if (field := _taken(self.cls, part)) is not None]
+        return taker(self.cls, fields, self.struct, VALUE) if len(fields) == len(self.parts) else None
+
+    @cached_property
     def dump(self) -> Function:
         """The fast way from an object to its struct, or Refused."""
         code = Code()
@@ -161,6 +169,8 @@ class AttrsNode(Node):
 
     def struct_of(self, code: Code, value: str) -> str:
         """Add the lines that look at the fields of an object; return the call that makes its struct."""
+        if self.take is not None:
+            return f"{code.name(self.take, 'take')}({value})"
         refuse_unless(code, f"type({value}) is {code.name(self.cls, 'cls')}")
         arguments = []
         for part in self.parts:
@@ -223,3 +233,12 @@ class AttrsNode(Node):
     def samples(self, samples: Samples) -> Any:
         fields = {part.key: samples.constrained(part.node, part.attribute.validator) for part in self.parts}
         return samples.made(self.cls, fields)
+
+
+def _taken(cls: type, part: Part) -> tuple[Slot, type, Function | bool | None] | None:
+    """Return how the part in C takes the value of a field; None if it can't."""
+    node, slot = part.node, getattr(cls, part.attribute.name, None)
+    inner = node.inner if isinstance(node, ValueObjectNode) else node
+    if not isinstance(slot, Slot) or inner.plain is None or (inner is node and inner.plain is not True):
+        return None
+    return slot, node.object_classes[0], None if inner is node else inner.plain

@@ -45,6 +45,8 @@ class _ArrayNode(Node):
 
     def dump_lines(self, code: Code, value: str) -> str:
         refuse_unless(code, f"type({value}) is {code.name(self._make, 'make')}")
+        if self.item.take is not None:
+            return f"[*map({code.name(self.item.take, 'take')}, {value})]"
         return self._loop(code, value, self.item.dump_lines)
 
     def _loop(self, code: Code, collection: str, lines: Callable[[Code, str], str]) -> str:

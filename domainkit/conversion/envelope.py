@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
 from domainkit.conversion.classes import AttrsNode
-from domainkit.conversion.code import Code, Function
+from domainkit.conversion.code import Code
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, parsed, parsed_to_explain, shallow
 from domainkit.conversion.nodes import MISSING, Problems, Refused
@@ -43,7 +43,6 @@ def utc_moment(text: str) -> datetime:
 _LENGTH = len("2021-12-28 14:11:47.845618")
 _QUOTED_LENGTH = len('"2021-12-28T14:11:47.845618Z"')
 _MOMENT_END = len('"2021-12-28T14:11:47.845618')
-_join = b"".join
 
 
 @frozen
@@ -92,7 +91,6 @@ class MessageWire(Generic[M, H]):
         self._derivation = derivation
         self.hint = hint
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_envelope_struct(info, self.node)).decode
-        self._write: Callable[[M], bytes] = _writer(info, self.node)
         self.levels: float = 2 + self.node.levels
         """How many objects and arrays `decode` reads inside one another, at most."""
 
@@ -103,32 +101,66 @@ class MessageWire(Generic[M, H]):
 
     # from a message
 
-    def encode(self, message: M, limits: Limits = DEFAULT_LIMITS) -> bytes:
-        """Return the JSON of the message.
+    def encoder(self, limits: Limits) -> Callable[[M], bytes]:
+        """Return a function from a message of just this class to its JSON: all in one, since each call counts.
 
-        Raises InvalidMessage if a value could not be read back, or the message is larger than the limits allow.
+        It raises InvalidMessage if a value could not be read back, or the message is larger than the limits allow. For
+        a class of one text it looks like this (names shortened):
+
+            def encode(value):
+                try:
+                    if not (type(value) is cls):
+                        raise Refused
+                    v = value.text
+                    if not (type(v) is str):
+                        raise Refused
+                    header = value.header
+                    moment = write(header.occurred_on)
+                    if len(moment) != 29:
+                        raise Refused
+                    data = join((start, write(header.id.value), middle, moment.replace(b"T", b" ")[:27],
+                                 before_attributes, write(struct(v)), before_meta, write(header.meta), end))
+                except Exception:
+                    data = explained(value)
+                if len(data) > 1048576 or value.header.meta:
+                    check(data, limits)
+                return data
         """
-        try:
-            data = self._write(message)
-        except Exception:  # Refused, the encoder's, or what a user's own hook raises: the way that explains decides
-            data = self._write_explained(message)
-        if len(data) > limits.max_string or self.levels > limits.max_depth or message.header.meta:  # type: ignore[attr-defined]  # every message has it
-            problems = Problems(limits.max_problems)
-            if checked(data, limits, problems) is None:
-                raise refusal(problems)
-        return data
+        code = Code()
+        code.names |= {"write": _write, "join": b"".join, "explained": self._explained, "Refused": Refused}
+        code.names |= {"check": _check, "limits": limits}
+        with code.block("try:"):
+            attributes = self.node.struct_of(code, "value")
+            code.add("header = value.header", "moment = write(header.occurred_on)")
+            code.add(f"if len(moment) != {_QUOTED_LENGTH}:", "    raise Refused")  # microseconds of zero are left out
+            start, middle, before_attributes, before_meta, end = map(repr, _pieces(self.info))
+            code.add(
+                f"data = join(({start}, write(header.id.value), {middle}, moment.replace(b'T', b' ')[:{_MOMENT_END}], "
+                f"{before_attributes}, write({attributes}), {before_meta}, write(header.meta), {end}))"
+            )
+        with code.block("except Exception:"):  # Refused, the encoder's, or what a user's own hook raises
+            code.add("data = explained(value)")
+        most = min(limits.max_string, limits.max_bytes)
+        may_be_over = "True" if self.levels > limits.max_depth else f"len(data) > {most} or value.header.meta"
+        code.add(f"if {may_be_over}:", "    check(data, limits)", "return data")
+        return code.function("encode", "value", about=str(self.info))
+
+    @cached_property
+    def encode(self) -> Callable[[M], bytes]:
+        """The encoder within the default limits."""
+        return self.encoder(DEFAULT_LIMITS)
 
     def builtins(self, message: M) -> dict[str, Any]:
         """Return the wire form as builtins: just what a reader of the JSON sees. It raises as `encode` does."""
         made: dict[str, Any] = msgspec.json.decode(self.encode(message))
         return made
 
-    def _write_explained(self, message: M) -> bytes:
+    def _explained(self, message: M) -> bytes:
         problems = Problems()
         try:
             attributes = self.node.write(message, "$.data.attributes", problems)
             if not problems:
-                return _assembled(self.info, message.header, attributes)  # type: ignore[attr-defined]  # as above
+                return _assembled(self.info, message.header, attributes)  # type: ignore[attr-defined]  # every message has it
         except RecursionError:
             problems.add("$.data.attributes", _FEWER_LEVELS, "limit")
         except (TypeError, ValueError):  # the attributes were looked at: the meta is left
@@ -137,18 +169,19 @@ class MessageWire(Generic[M, H]):
 
     # to a message
 
-    def decode(self, data: bytes) -> M | None:
-        """Return the message of bytes that have the keys of this class alone, and a meta of single values; else None.
+    def decode(self, data: bytes) -> M | Exception:
+        """Return the message of bytes that have the keys of this class alone, and a meta of single values.
 
         The fast way: it looks at every part, so that nothing goes deeper than `levels`, and nothing is skipped unseen.
+        What it meets besides is returned as an exception, and the way that explains decides.
         """
         try:
             wire = self._decode(data).data
             meta, attributes = wire.meta, wire.attributes
             header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(meta) if meta else EMPTY)
             return self.node.load(self.node.struct() if attributes is None else attributes, header)  # type: ignore[no-any-return]  # of this class
-        except Exception:  # msgspec's, or whatever a validator raises: the way that explains decides
-            return None
+        except Exception as error:  # msgspec's, or whatever a validator raises
+            return error
 
     def from_json(self, raw: str | bytes) -> M:
         """Return the message of JSON within the default limits, or raise InvalidMessage."""
@@ -156,10 +189,12 @@ class MessageWire(Generic[M, H]):
 
     def _of_bytes(self, raw: str | bytes, problems: Problems) -> M | None:
         data = checked(raw, DEFAULT_LIMITS, problems)
-        message = None if data is None else self.decode(data)
-        if data is None or message is not None:
+        if data is None:
+            return None
+        message = self.decode(data)
+        if not isinstance(message, Exception):
             return message
-        return self._of_envelope(opened(data, problems), problems)
+        return self._of_envelope(opened(data, problems), problems, message)
 
     def from_dict(self, data: Mapping[str, object]) -> M:
         """Return the message of builtins within the default limits, or raise InvalidMessage."""
@@ -170,19 +205,24 @@ class MessageWire(Generic[M, H]):
 
         return attempt(read, DEFAULT_LIMITS)
 
-    def _of_envelope(self, found: Envelope | None, problems: Problems) -> M | None:
+    def _of_envelope(self, found: Envelope | None, problems: Problems, failed: Exception | None = None) -> M | None:
         if found is None or found.info is None:
             return None
         if found.info != self.info:
             problems.add("$.data", f"a {self.info}", "unknown")
             return None
-        return self.read(found, problems)
+        return self.read(found, problems, failed)
 
-    def read(self, found: Envelope, problems: Problems) -> M | None:
-        """Return the message of an envelope for this class, noting every problem; None if there are some."""
+    def read(self, found: Envelope, problems: Problems, failed: Exception | None = None) -> M | None:
+        """Return the message of an envelope for this class, noting every problem; None if there are some.
+
+        `failed` is what `decode` met in the same message: what it found inside of the attributes it would find again,
+        unless that is an unknown key.
+        """
         whole = found.id is not None and found.occurred_on is not None
         header = self.header(found.id, found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # as just seen
-        if header is not None and isinstance(found.attributes, msgspec.Raw):
+        again = "`$.data.attributes" not in str(failed) or "unknown field" in str(failed)
+        if header is not None and again and isinstance(found.attributes, msgspec.Raw):
             try:
                 return self._load_tolerantly(found.attributes, header)
             except Exception:  # noqa: S110  # as in decode
@@ -225,52 +265,28 @@ def attempt(read: Callable[[Problems], M | None], limits: Limits) -> M:
     return message
 
 
-def _writer(info: MessageInfo, node: AttrsNode) -> Function:
-    """Return the fast way to write the JSON of a message: one function, since each call counts.
-
-    For a class of one text it looks like this (names shortened):
-
-        def write(value):
-            if type(value) is not cls:
-                raise Refused
-            v = value.text
-            if type(v) is not str:
-                raise Refused
-            header = value.header
-            moment = encode(header.occurred_on)
-            if len(moment) != 29:
-                raise Refused
-            return join((start, encode(header.id.value), middle, moment.replace(b"T", b" ")[:27],
-                         before_attributes, encode(struct(v)), before_meta, encode(header.meta), end))
-    """
-    code = Code()
-    code.names |= {"encode": _encode, "join": _join, "Refused": Refused}
-    attributes = node.struct_of(code, "value")
-    code.add("header = value.header", "moment = encode(header.occurred_on)")
-    code.add(f"if len(moment) != {_QUOTED_LENGTH}:", "    raise Refused")  # microseconds of zero are left out
-    start, middle, before_attributes, before_meta, end = map(repr, _pieces(info))
-    code.add(
-        f"return join(({start}, encode(header.id.value), {middle}, moment.replace(b'T', b' ')[:{_MOMENT_END}], "
-        f"{before_attributes}, encode({attributes}), {before_meta}, encode(header.meta), {end}))"
-    )
-    return code.function("write", "value", about=str(info))
+def _check(data: bytes, limits: Limits) -> None:
+    """Raise InvalidMessage for JSON that a reader with these limits refuses."""
+    problems = Problems(limits.max_problems)
+    if checked(data, limits, problems) is None:
+        raise refusal(problems)
 
 
 def _assembled(info: MessageInfo, header: Any, attributes: object) -> bytes:  # Any: a header, which is made later
     """Return the JSON of a message whose attributes are builtins, whatever class its time has."""
     start, middle, before_attributes, before_meta, end = _pieces(info)
-    moment = _encode(header.occurred_on.isoformat(" ", "microseconds"))[:_MOMENT_END]
-    return _join((
-        start, _encode(header.id.value), middle, moment, before_attributes, _encode(attributes), before_meta,
-        _encode(header.meta), end,
+    moment = _write(header.occurred_on.isoformat(" ", "microseconds"))[:_MOMENT_END]
+    return b"".join((
+        start, _write(header.id.value), middle, moment, before_attributes, _write(attributes), before_meta,
+        _write(header.meta), end,
     ))  # fmt: skip  # in the order of the wire
 
 
 def _pieces(info: MessageInfo) -> tuple[bytes, bytes, bytes, bytes, bytes]:
     """Return what stands around the parts of an envelope that each message has its own of."""
     middle = b',"type":%b,"type_message":%b,"version":%d,"occurred_on":' % (
-        _encode(info.name),
-        _encode(info.kind),
+        _write(info.name),
+        _write(info.kind),
         info.version,
     )
     return b'{"data":{"id":', middle, b'","attributes":', b',"meta":', b"}}"
@@ -291,7 +307,7 @@ def _envelope_struct(info: MessageInfo, node: AttrsNode) -> type[msgspec.Struct]
     return msgspec.defstruct("Envelope", [("data", data)], gc=False, forbid_unknown_fields=True)
 
 
-_encode = msgspec.json.Encoder().encode
+_write = msgspec.json.Encoder().encode
 _KEYS = frozenset({"id", "type", "type_message", "version", "occurred_on", "attributes", "meta"})
 
 

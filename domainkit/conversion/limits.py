@@ -153,7 +153,7 @@ def parsed_to_explain(data: bytes, problems: Problems) -> object:
 
     Millions of empty arrays would take seconds to build: JSON with that many parts is refused without a reason.
     """
-    if data.count(b"[") + data.count(b"{") > _MOST_EXPLAINED:
+    if len(data) > _MOST_EXPLAINED and data.count(b"[") + data.count(b"{") > _MOST_EXPLAINED:
         text = f"a message without problems; with over {_MOST_EXPLAINED} parts, none is named"
         return problems.add("$", text, "limit")
     return parsed(data, problems)

@@ -141,6 +141,9 @@ class Node:
         shape: the wire type without what is inside of it, if they differ: what constraints are about.
     """
 
+    plain: Callable[[object], object] | bool | None = None
+    """What is left to ask of an object just of its class, which is its own wire value: True for nothing; None if it
+    isn't its own wire value, or that takes more than a condition."""
     measured: str = ""
     """What bounds and lengths are about: text, base64, number, array, object, or nothing."""
 
@@ -181,6 +184,11 @@ class Node:
     def dump_lines(self, code: Code, value: str) -> str:
         """Add the lines that look at the object `value`, and return the expression of its wire value."""
         return f"{code.name(self.dump, 'dump')}({value})"
+
+    @property
+    def take(self) -> Function | None:
+        """A function in C that does what `dump` does; None if there is none."""
+        return None
 
     @cached_property
     def load(self) -> Function:

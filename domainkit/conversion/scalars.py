@@ -72,6 +72,7 @@ class Scalar(Node):
         self.cls: type = cls
         self.sure: bool = sure
         self.measured: str = measured
+        self.plain: Function | bool | None = True if sure and not guard else None
         self._schema, self._samples = schema, samples
         self._load, self._guard, self._refusal, self._rebuild = load, guard, refusal, rebuild
         self._excluded = excluded
@@ -88,9 +89,9 @@ class Scalar(Node):
         return value
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
-        if json_kind(data) not in self.kinds:
-            return self._native(data, path, problems)
-        if type(data) is not self.wire or self._load is not None:
+        if type(data) is not self._wire or not self.same:
+            if json_kind(data) not in self.kinds:
+                return self._native(data, path, problems)
             try:
                 data = self.parse(data)
             except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
@@ -100,7 +101,7 @@ class Scalar(Node):
 
     def _native(self, data: object, path: str, problems: Problems) -> Any:
         """Return data that is the object already, where that is allowed."""
-        value = self.plain(data) if problems.native else MISSING
+        value = self.as_plain(data) if problems.native else MISSING
         return self.wrong_type(path, problems) if value is MISSING else self._sound(value, path, problems)
 
     def _sound(self, value: Any, path: str, problems: Problems) -> Any:
@@ -112,13 +113,13 @@ class Scalar(Node):
         return msgspec.convert(data, self.wire) if self._load is None else self._load(data)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
-        plain = self.plain(value)
+        plain = self.as_plain(value)
         if plain is MISSING:
             return self.wrong_type(path, problems)
         sound = self._sound(plain, path, problems)
         return sound if sound is MISSING else msgspec.to_builtins(sound)
 
-    def plain(self, value: object) -> Any:
+    def as_plain(self, value: object) -> Any:
         """Return `value` as an instance of exactly this class; MISSING if it is something else."""
         if type(value) is self.cls:
             return value
@@ -151,8 +152,8 @@ class _Float(Scalar):
     def parse(self, data: Any) -> Any:
         return data if type(data) is float else _exact_float(data)
 
-    def plain(self, value: object) -> Any:
-        return value if type(value) is int else super().plain(value)
+    def as_plain(self, value: object) -> Any:
+        return value if type(value) is int else super().as_plain(value)
 
 
 def _exact_float(number: int) -> float:
@@ -171,7 +172,7 @@ def _float_refusal(value: float) -> str | None:
 
 def _text_refusal(value: str) -> str | None:
     try:
-        value.encode()
+        value.isascii() or value.encode()
     except UnicodeEncodeError:
         return "text without lone surrogates"
     return None
@@ -268,6 +269,10 @@ def load_decimal(text: str) -> Decimal:
 
 class _Decimal(Scalar):
     """A finite Decimal, as text so that no digit is lost."""
+
+    def __init__(self, cls: type, **options: Any) -> None:  # Any: those of Scalar
+        super().__init__(cls, **options)
+        self.plain = Decimal.is_finite
 
     def load_lines(self, code: Code, wire: str) -> str:
         made = code.variable("decimal")

@@ -310,7 +310,7 @@ def test_validators_of_a_message_run_on_decoding() -> None:
     cases = (('"number":1', '"number":-1', "'number' must be >= 0"), ('"low":0', '"low":1', SECRET))
     for old, new, reason in cases:
         raw = event.json().replace(old, new)
-        assert wire_of(Checked).decode(raw.encode()) is None
+        assert isinstance(wire_of(Checked).decode(raw.encode()), Exception)
         problems = problems_of(lambda raw=raw: Checked.from_json(raw))
         assert [("$.data.attributes", f"a valid Checked: {reason}", "value")] == [
             (problem.path, problem.expected, problem.code) for problem in problems
@@ -379,9 +379,9 @@ def test_unknown_keys_are_refused_on_demand() -> None:
 
 
 def test_a_struct_made_by_hand_is_refused() -> None:
-    """The generated function takes exact instances of its class alone."""
+    """The fast way takes exact instances of its class alone."""
     node = wire_of(Mixed).node
-    with pytest.raises(Refused):
+    with pytest.raises((Refused, TypeError)):
         node.dump(object())
 
 
