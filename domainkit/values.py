@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, Self, get_args, get_origin
+from typing import Any, ClassVar, Generic, Never, Self, get_args, get_origin
 from uuid import UUID, SafeUUID
 
 import attrs
@@ -206,12 +206,6 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
 
         return value_object_schema(cls, source, handler)
 
-    if not TYPE_CHECKING:  # type checkers know what a generic class does
-
-        def __class_getitem__(cls, arguments: object) -> object:
-            alias = super().__class_getitem__(arguments)
-            return _CheckedAlias(alias.__origin__, alias.__args__)
-
     @classmethod
     def _build(cls, raw: object) -> Self:
         return cls(raw)  # type: ignore[arg-type]  # the constructor looks at its type
@@ -246,6 +240,15 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
             cls._generated_init = cls.__dict__["__init__"]
         choose = partial(_constructor, cls)
         install(cls, cls._generated_init, choose, at_last=choose)
+
+
+def _with_arguments(cls: type[ValueObject[object, object]], arguments: object) -> object:
+    alias = super(ValueObject, cls).__class_getitem__(arguments)  # type: ignore[misc]  # that of Generic, unknown to typeshed
+    return _CheckedAlias(alias.__origin__, alias.__args__)
+
+
+# set here, so that type checkers see a generic class as any other
+type.__setattr__(ValueObject, "__class_getitem__", classmethod(_with_arguments))
 
 
 def _parsed(

@@ -91,6 +91,11 @@ class Slotless(ValueObject[str]):
     value: str = field(validator=min_len(3))
 
 
+@frozen(slots=False)
+class SlotlessNote(ValueObject[str]):
+    value: str
+
+
 @define
 class Defined(ValueObject[str]):
     value: str = field(validator=min_len(3))
@@ -283,7 +288,7 @@ SAMPLES: list[ValueObject[Any]] = [
     Moment(datetime(2021, 12, 28, tzinfo=UTC)), Raw(b"abc"), Maybe(None), Maybe("abc"), Size("s"), Paint(Colour.RED),
     Stock({"a": {"b": 1}}), Shelf({"a": 1}), Nested((Note("abc"),)), Box("abc"), IntBox(2), CheckedIntBox(2),
     DefaultBox(2), Forbidden("kind"), Uuid(uuid.UUID(int=5)), TaskId(uuid.UUID(int=5)), UserId(uuid.UUID(int=5)),
-    OrderId.v7(),
+    OrderId.v7(), SlotlessNote("abc"),
 ]  # fmt: skip  # one table
 each = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
 

@@ -14,12 +14,13 @@ T = TypeVar("T")
 class _Box(Generic[T]): ...
 
 
-def alias_class(name: str, methods: Mapping[str, object]) -> Callable[[object, tuple[object, ...]], object]:
+def alias_class(name: str, methods: Mapping[str, object]) -> type:
     """Return a class like that of `Box[int]`, `typing._GenericAlias`, with other methods.
 
     It is called with a generic class and its arguments. Python 3.11 to 3.15 refuse a subclass that isn't `_root`.
     """
-    return type(name, (type(_Box[int]),), dict(methods), _root=True)
+    made: type = type(name, (type(_Box[int]),), dict(methods), _root=True)
+    return made
 
 
 FIELD: Final[type] = type(attrs.field())
