@@ -15,13 +15,14 @@ from cattrs import BaseValidationError, Converter, transform_error
 from domainkit._model.type_checks import describe
 from domainkit.conversion.classes import AttrsNode
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.nodes import Problems, loader
+from domainkit.conversion.nodes import Node, Problems, loader
 from domainkit.errors import CriticalError, Problem
 from domainkit.ports import AggT
 from domainkit.values import Uuid
 
 _ID, _VERSION = "aggregate_id", "aggregate_version"
 _BETWEEN = "\0"
+_TOO_DEEP = Problem("$", "fewer objects inside one another", "limit")
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -91,23 +92,24 @@ class _WireForm(StateForm[AggT]):
         try:
             return _encode(self._node.fast_dump(aggregate)).decode()
         except Exception:  # refused, or the encoder's: the way that explains says why, without the values
-            problems = Problems()
-            self._node.write(aggregate, "$", problems)
             text = Problem("$", "text without lone surrogates, and numbers of up to 4,300 digits", "value")
-            raise _unreadable(self._cls, problems or (text,)) from None
+            raise _unreadable(self._cls, _explained(self._node, aggregate) or (text,)) from None
 
     def read(self, state: str, aggregate_id: Uuid, version: int) -> AggT:
         preset = {_ID: aggregate_id, _VERSION: version}
         try:
             aggregate: AggT = self._load(self._decode(state), **preset)
         except Exception:  # msgspec's, or whatever a validator raises: the way that explains decides
-            return self._explained(_decoded(state), preset)
+            return self._read_with_care(_decoded(state), preset)
         return aggregate
 
-    def _explained(self, state: Mapping[str, object], preset: Mapping[str, object]) -> AggT:
+    def _read_with_care(self, state: Mapping[str, object], preset: Mapping[str, object]) -> AggT:
         """Read a state with keys that the class no longer has, or report every problem."""
         problems = Problems()
-        values = self._node.read_fields(state, "$", problems)
+        try:
+            values = self._node.read_fields(state, "$", problems)
+        except RecursionError:
+            raise StoredStateError(problems=(_TOO_DEEP,)) from None
         if values is not None:
             aggregate: AggT = self._node.construct({**values, **preset}, "$", problems)
             if not problems:
@@ -147,9 +149,7 @@ class _ConverterForm(StateForm[AggT]):
     def _problems(self, aggregate: AggT, error: Exception) -> Iterable[Problem]:
         """Return what the converter found if it names fields; else what is wrong by the wire type, if anything is."""
         found = error.problems if isinstance(error, StoredStateError) else ()
-        problems = Problems()
-        if all(one.path == "$" for one in found):
-            self._node.write(aggregate, "$", problems)
+        problems = _explained(self._node, aggregate) if all(one.path == "$" for one in found) else ()
         return problems or found or (Problem("$", "a state that the converter writes as JSON", "value"),)
 
     def _differences(self, aggregate: AggT, found: AggT) -> Iterable[Problem]:
@@ -161,6 +161,16 @@ class _ConverterForm(StateForm[AggT]):
         names = [name for name in fields if getattr(aggregate, name) != getattr(found, name)]
         for name in names or ["domain_events"]:
             yield Problem(f"$.{name}", "the value that was written", "value")
+
+
+def _explained(node: Node, aggregate: object) -> tuple[Problem, ...]:
+    """Return all that is wrong with an aggregate by its wire type."""
+    problems = Problems()
+    try:
+        node.write(aggregate, "$", problems)
+    except RecursionError:
+        return (_TOO_DEEP,)
+    return tuple(problems)
 
 
 def _unreadable(cls: type, problems: Iterable[Problem]) -> ValueError:
