@@ -153,6 +153,11 @@ class _RolledBackError(Exception):
     """Rolls a unit of work back because its step returned a Failure."""
 
 
+def _undo_failure(result: Result[object, object]) -> None:
+    if isinstance(result, Failure):
+        raise _RolledBackError
+
+
 _PENDING = Failure(OutcomeUnknownError())
 """What is known before the step has answered."""
 
@@ -260,8 +265,7 @@ class UnitOfWork:
             try:
                 with suppress(_RolledBackError), self.begin():
                     result = step(*args, **kwargs)
-                    if isinstance(result, Failure):
-                        raise _RolledBackError
+                    _undo_failure(result)
             except OutcomeUnknownError as error:
                 result = Failure(error)
             return result
@@ -343,8 +347,7 @@ class AsyncUnitOfWork:
             try:
                 async with self.begin():
                     result = await step(*args, **kwargs)
-                    if isinstance(result, Failure):
-                        raise _RolledBackError
+                    _undo_failure(result)
             except _RolledBackError:
                 pass
             except OutcomeUnknownError as error:
