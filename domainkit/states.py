@@ -17,12 +17,13 @@ from domainkit.aggregates import AnyId, IdentifiedBy
 from domainkit.conversion.classes import AttrsNode
 from domainkit.conversion.converters import MisfitError
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.nodes import Problems
+from domainkit.conversion.nodes import Node, Problems
 from domainkit.errors import CriticalError, Problem
 from domainkit.ports import AggT
 
 _ID, _VERSION = "aggregate_id", "aggregate_version"
 _BETWEEN = "\0"
+_TOO_DEEP = Problem("$", "fewer objects inside one another", "limit")
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -91,8 +92,7 @@ class _WireForm(StateForm[AggT]):
         try:
             return _encode(self._node.dump(aggregate)).decode()
         except Exception:  # Refused, or the encoder's: the way that explains decides
-            problems = Problems()
-            state = self._node.write(aggregate, "$", problems)
+            state, problems = _explained(self._node, aggregate)
         if problems:
             raise _unreadable(self._cls, problems)
         return _encode(state).decode()
@@ -102,13 +102,16 @@ class _WireForm(StateForm[AggT]):
         try:
             aggregate: AggT = self._node.load(self._decode(state), **preset)
         except Exception:  # msgspec's, or whatever a validator raises: the way that explains decides
-            return self._explained(_decoded(state), preset)
+            return self._read_with_care(_decoded(state), preset)
         return aggregate
 
-    def _explained(self, state: Mapping[str, object], preset: Mapping[str, object]) -> AggT:
+    def _read_with_care(self, state: Mapping[str, object], preset: Mapping[str, object]) -> AggT:
         """Read a state with keys that the class no longer has, or report every problem."""
         problems = Problems()
-        values = self._node.read_fields(state, "$", problems)
+        try:
+            values = self._node.read_fields(state, "$", problems)
+        except RecursionError:
+            raise StoredStateError(problems=(_TOO_DEEP,)) from None
         if values is not None:
             aggregate: AggT = self._node.construct({**values, **preset}, "$", problems)
             if not problems:
@@ -149,9 +152,7 @@ class _ConverterForm(StateForm[AggT]):
     def _problems(self, aggregate: AggT, error: Exception) -> Iterable[Problem]:
         """Return what the converter found if it names fields; else what is wrong by the wire type, if anything is."""
         found = error.problems if isinstance(error, StoredStateError) else ()
-        problems = Problems()
-        if all(one.path == "$" for one in found):
-            self._node.write(aggregate, "$", problems)
+        problems = _explained(self._node, aggregate)[1] if all(one.path == "$" for one in found) else ()
         return problems or found or (Problem("$", "a state that the converter writes as JSON", "value"),)
 
     def _differences(self, aggregate: AggT, found: AggT) -> Iterable[Problem]:
@@ -163,6 +164,15 @@ class _ConverterForm(StateForm[AggT]):
         names = [name for name in fields if getattr(aggregate, name) != getattr(found, name)]
         for name in names or ["domain_events"]:
             yield Problem(f"$.{name}", "the value that was written", "value")
+
+
+def _explained(node: Node, aggregate: object) -> tuple[object, tuple[Problem, ...]]:
+    """Return the state of an aggregate as builtins, and all that is wrong with it."""
+    problems = Problems()
+    try:
+        return node.write(aggregate, "$", problems), tuple(problems)
+    except RecursionError:
+        return None, (_TOO_DEEP,)
 
 
 def _unreadable(cls: type, problems: Iterable[Problem]) -> ValueError:

@@ -22,6 +22,7 @@ from sybil.parsers.myst import PythonCodeBlockParser
 
 import domainkit
 from domainkit.cli import relay
+from domainkit.cli._arguments import BROKER
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -224,7 +225,7 @@ def test_commands_of_the_relay_are_taken() -> None:
 
     assert 2 == len(commands)
     assert all(parser.parse_args(shlex.split(command)).run for command in commands)
-    assert f"$ export {relay.BROKER}=" in TEXT
+    assert f"$ export {BROKER}=" in TEXT
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

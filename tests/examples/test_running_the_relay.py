@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from domainkit.cli import relay
+from domainkit.cli._arguments import BROKER
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "docs" / "examples" / "relay"
@@ -120,7 +121,7 @@ def test_no_stop_is_cut_short() -> None:
 
 def test_the_variables_are_those_that_the_relay_reads() -> None:
     """The file relay.env has the database, the broker and the exchange, under the names that the command line knows."""
-    assert [relay.DATABASE, relay.BROKER, relay.EXCHANGE] == list(environment())
+    assert [relay.DATABASE, BROKER, relay.EXCHANGE] == list(environment())
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def outbox(tmp_path: Path) -> dict[str, str]:
     engine = make_engine(url)
     metadata.create_all(engine)
     engine.dispose()
-    places = {**environment(), relay.DATABASE: url, relay.BROKER: "amqp://guest:guest@127.0.0.1:9/"}
+    places = {**environment(), relay.DATABASE: url, BROKER: "amqp://guest:guest@127.0.0.1:9/"}
     return {**os.environ, **places, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 

@@ -140,7 +140,7 @@ BUGS = (
         "adapters/sqlalchemy/relay/claims.py",
         "        if missing and await connection.scalar(self._beyond) is not None:",
         "        if missing < 0:",
-        "tests/adapters/sqlalchemy/test_relayrelay/claims.py::TestNothingIsHidden::test_by_parked_messages_before_it",
+        "tests/adapters/sqlalchemy/test_relay_claims.py::TestNothingIsHidden::test_by_parked_messages_before_it",
         quick=True,
     ),
     Bug(
@@ -148,7 +148,7 @@ BUGS = (
         "adapters/sqlalchemy/relay/claims.py",
         "            self._after = looked_at[-1].key if len(looked_at) == _SLICE else None",
         "            self._after = None",
-        "tests/adapters/sqlalchemy/test_relayrelay/claims.py::TestNothingIsHidden::test_a_slice_goes_on_where_the_last_one_ended",
+        "tests/adapters/sqlalchemy/test_relay_claims.py::TestNothingIsHidden::test_a_slice_goes_on_where_the_last_one_ended",
     ),
     Bug(
         "a lease is renewed",
@@ -169,21 +169,21 @@ BUGS = (
         "adapters/sqlalchemy/relay/claims.py",
         '.order_by(table.c.position).limit(self._window).subquery("oldest")',
         '.order_by(table.c.position).subquery("oldest")',
-        "tests/adapters/sqlalchemy/test_relayrelay/claims.py::TestCost",
+        "tests/adapters/sqlalchemy/test_relay_claims.py::TestCost",
     ),
     Bug(
         "a claim is cheap without statistics",
         "adapters/sqlalchemy/relay/claims.py",
         "        self._planning = _PLANNING if dialect.is_postgresql else None",
         "        self._planning = None",
-        "tests/adapters/sqlalchemy/test_relayrelay/claims.py::TestCost",
+        "tests/adapters/sqlalchemy/test_relay_claims.py::TestCost",
     ),
     Bug(
         "a claim jumps from key to key",
         "adapters/sqlalchemy/relay/claims.py",
         '    return sa.select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None)).limit(_SLICE)',
         '    return sa.select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None))',
-        "tests/adapters/sqlalchemy/test_relayrelay/claims.py::TestCost",
+        "tests/adapters/sqlalchemy/test_relay_claims.py::TestCost",
     ),
     Bug(
         "the log has no text of an error",

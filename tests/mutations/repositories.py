@@ -146,7 +146,7 @@ BUGS = (
     Bug(
         "what could not be read back is not stored",
         "states.py",
-        "raise _unreadable(self._cls, problems or (text,)) from None",
+        "raise _unreadable(self._cls, _explained(self._node, aggregate) or (text,)) from None",
         "return '{}'",
         "tests/adapters/sqlalchemy/test_repositories.py::test_what_could_not_be_read_back_is_not_stored",
         quick=True,
@@ -154,8 +154,8 @@ BUGS = (
     Bug(
         "a row that can not be read shows no value",
         "adapters/sqlalchemy/repositories.py",
-        ("problems=error.problems\n            ) from None"),
-        ("problems=error.problems\n            ) from ValueError(row['state'])"),
+        "problems=error.problems) from None",
+        "problems=error.problems) from ValueError(row['state'])",
         "tests/adapters/sqlalchemy/test_repositories.py::test_a_state_that_cannot_be_read_is_told",
         quick=True,
     ),

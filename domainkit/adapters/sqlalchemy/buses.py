@@ -56,9 +56,8 @@ class _OutboxBus:
         """Return the Failure; in an open unit of work raise the error: it must reach that, which can't be committed."""
         if current(self._inner) is not None:
             raise error
-        known = isinstance(error, DBAPIError)
-        kind = type(error).__name__
-        return cannot_publish(f"the outbox {'did not take it' if known else 'may have taken it, or not'} ({kind})")
+        outcome = "did not take it" if isinstance(error, DBAPIError) else "may have taken it, or not"
+        return cannot_publish(f"the outbox {outcome} ({type(error).__name__})")
 
 
 class _SyncBus(_OutboxBus):

@@ -19,15 +19,10 @@ READ_ONLY = "domainkit_read_only"
 
 BUSY_TIMEOUT = timedelta(seconds=30)
 
-_PSYCOPG = "postgresql+psycopg"
+_PSYCOPG, _AIOSQLITE = "postgresql+psycopg", "sqlite+aiosqlite"
 _DRIVERS = MappingProxyType({"postgres": _PSYCOPG, "postgresql": _PSYCOPG})
 _ASYNC_DRIVERS = MappingProxyType(
-    {
-        **_DRIVERS,
-        "postgresql+psycopg2": _PSYCOPG,
-        "sqlite": "sqlite+aiosqlite",
-        "sqlite+pysqlite": "sqlite+aiosqlite",
-    }
+    {**_DRIVERS, "postgresql+psycopg2": _PSYCOPG, "sqlite": _AIOSQLITE, "sqlite+pysqlite": _AIOSQLITE}
 )
 """The drivers for what people have in their settings."""
 
@@ -35,9 +30,8 @@ _REST = timedelta(seconds=1)
 _RESTS_SINCE = "domainkit.rests_since"
 
 
-def make_engine(
-    url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **options: Any
-) -> Engine:  # Any: those of SQLAlchemy
+# Any: the options are those of SQLAlchemy, here and below
+def make_engine(url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **options: Any) -> Engine:
     """Return an engine for SQLite or PostgreSQL (by psycopg).
 
     >>> make_engine("sqlite:///tasks.db").dialect.name
@@ -52,9 +46,7 @@ def make_engine(
     return configure_engine(create_engine(named, **_options(named, options, QueuePool)), busy_timeout=busy_timeout)
 
 
-def make_async_engine(
-    url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **options: Any
-) -> AsyncEngine:  # Any: as above
+def make_async_engine(url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **options: Any) -> AsyncEngine:
     """Return an async engine for SQLite (by aiosqlite) or PostgreSQL (by psycopg).
 
     >>> make_async_engine("sqlite:///tasks.db").dialect.driver
@@ -66,9 +58,8 @@ def make_async_engine(
         options: what `sqlalchemy.ext.asyncio.create_async_engine` takes.
     """
     named = async_url(url)
-    return configure_engine(
-        create_async_engine(named, **_options(named, options, AsyncAdaptedQueuePool)), busy_timeout=busy_timeout
-    )
+    engine = create_async_engine(named, **_options(named, options, AsyncAdaptedQueuePool))
+    return configure_engine(engine, busy_timeout=busy_timeout)
 
 
 def async_url(url: str | URL) -> URL:

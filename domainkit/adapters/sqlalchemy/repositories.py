@@ -106,7 +106,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         with self._unit_of_work.writing() as connection:
             if self._sql.insert.run(connection, (row,)).rowcount == 0:
                 return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
-            return Success(self._with_events(connection, aggregate, events, once=False))
+            return Success(self._stored(connection, aggregate, events, once=False))
 
     def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events.
@@ -131,7 +131,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         with self._unit_of_work.writing() as connection:
             if self._sql.update.run(connection, (row | guard,)).rowcount == 0:
                 return Failure(self._why_none(connection, aggregate))
-            return Success(self._with_events(connection, updated, events))
+            return Success(self._stored(connection, updated, events))
 
     def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, whatever its version is.
@@ -156,7 +156,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         with self._unit_of_work.writing() as connection:
             if connection.execute(self._sql.delete_version, guard).rowcount == 0:
                 return Failure(self._why_none(connection, aggregate))
-            return Success(self._with_events(connection, aggregate, events, once=False))
+            return Success(self._stored(connection, aggregate, events, once=False))
 
     def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
         """Return all aggregates, in the order in which they were saved.
@@ -186,10 +186,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             return []
         return self._outbox.rows(aggregate.domain_events, key=str(aggregate.aggregate_id))
 
-    def _with_events(
-        self, connection: Connection, aggregate: AggT, events: list[OutboxRow], *, once: bool = True
-    ) -> AggT:
-        """Store the events after the state, so that those of one aggregate stand in the order of its versions.
+    def _stored(self, connection: Connection, aggregate: AggT, events: list[OutboxRow], *, once: bool = True) -> AggT:
+        """Store the events, and return the aggregate without them.
+
+        They come after the state, so that those of one aggregate stand in the order of its versions.
 
         Each once: who saves an aggregate, and goes on with the one given rather than the one returned, still holds
         those that were stored.
@@ -213,10 +213,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         try:
             return self._mapper.from_row(row)
         except StoredStateError as error:
-            message = f"{where}: the row can't be read as a {self._type.__qualname__}"
-            raise StoredStateError(
-                uuid_value=str(row["id"]), additional_info={"message": message}, problems=error.problems
-            ) from None
+            info = {"message": f"{where}: the row can't be read as a {self._type.__qualname__}"}
+            raise StoredStateError(uuid_value=str(row["id"]), additional_info=info, problems=error.problems) from None
         except Exception as error:
             error.add_note(where)
             raise

@@ -1,10 +1,10 @@
 """One transaction for all that a use case stores and says; which one is open right here, and how it ends."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+from sqlite3 import SQLITE_BUSY, SQLITE_CONSTRAINT, SQLITE_FULL, SQLITE_LOCKED, SQLITE_READONLY
 from threading import get_ident
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
@@ -25,15 +25,7 @@ T = TypeVar("T")
 E = TypeVar("E")
 Coro: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its loop, and gets from it
 
-_DEFINITE = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CONSTRAINT,
-    }
-)
+_DEFINITE = frozenset({SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_READONLY, SQLITE_CONSTRAINT})
 """With these SQLite says that it did not commit; after others, such as an I/O error, nobody knows."""
 
 _IN_DOUBT = ("08", "57", "58", "40003")
@@ -161,6 +153,11 @@ class _RolledBackError(Exception):
     """Rolls a unit of work back because its step returned a Failure."""
 
 
+def _undo_failure(result: Result[object, object]) -> None:
+    if isinstance(result, Failure):
+        raise _RolledBackError
+
+
 _PENDING = Failure(OutcomeUnknownError())
 """What is known before the step has answered."""
 
@@ -268,8 +265,7 @@ class UnitOfWork:
             try:
                 with suppress(_RolledBackError), self.begin():
                     result = step(*args, **kwargs)
-                    if isinstance(result, Failure):
-                        raise _RolledBackError
+                    _undo_failure(result)
             except OutcomeUnknownError as error:
                 result = Failure(error)
             return result
@@ -351,8 +347,7 @@ class AsyncUnitOfWork:
             try:
                 async with self.begin():
                     result = await step(*args, **kwargs)
-                    if isinstance(result, Failure):
-                        raise _RolledBackError
+                    _undo_failure(result)
             except _RolledBackError:
                 pass
             except OutcomeUnknownError as error:

@@ -610,6 +610,37 @@ def test_memory_refuses_what_a_database_refuses(
 
 
 @frozen
+class Doll:
+    """An object inside itself."""
+
+    inner: "Doll | None" = None
+
+
+@frozen
+class Dolls(AggregateRoot[SampleTaskId]):
+    """An aggregate with objects inside one another."""
+
+    outer: Doll | None = None
+
+
+@pytest.mark.parametrize("converter", [None, make_converter()], ids=["wire", "converter"])
+def test_a_state_that_is_too_deep_is_refused(engine: Engine, converter: Converter | None) -> None:
+    """Deeper than Python's stack is neither stored nor read, and the error says so."""
+    dolls, doll, dolls_id = Dolls(), None, SampleTaskId.v4()
+    for _ in range(3000):
+        doll = Doll(doll)
+    repository = SqlCrudRepository[Dolls, SampleTaskId](Dolls, TASKS, UnitOfWork(engine), converter=converter)
+    state = '{"outer": ' + '{"inner": ' * 500 + "null" + "}" * 501
+    with engine.begin() as connection:
+        connection.execute(insert(TASKS).values(id=dolls_id.value, version=1, state=state))
+
+    with pytest.raises(ValueError, match=r"^Dolls: expected a state that .*: \$: expected fewer objects inside"):
+        repository.save(attrs.evolve(dolls, outer=doll))
+    with pytest.raises(StoredStateError):
+        repository.retrieve(dolls_id)
+
+
+@frozen
 class Page(AggregateRoot[SampleTaskId], Generic[T]):
     """A generic aggregate."""
 

@@ -15,7 +15,7 @@ https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE (SK
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from attrs import frozen
@@ -50,12 +50,16 @@ class Claimed:
     message: OutgoingMessage
 
 
+Chains: TypeAlias = list[list[Claimed]]
+"""Rows by key, each in its order."""
+
+
 @frozen
 class Claim:
     """Leased rows, by key: the token of their leases, and when those end, in monotonic time."""
 
     token: str
-    chains: list[list[Claimed]]
+    chains: Chains
     ends: float
 
 
@@ -132,9 +136,7 @@ class Claims:
             .values(leased_by=sa.bindparam("token"), leased_until=dialect.after(lease))
         )
 
-    async def claim(
-        self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool
-    ) -> list[list[Claimed]]:
+    async def claim(self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool) -> Chains:
         """Lease rows for `token` in an open transaction, and return them: a list for each key.
 
         The oldest rows first. Where those give too little, and there are more, the keys are looked through, from the
@@ -155,9 +157,7 @@ class Claims:
             chains += await self._looked_through(connection, token, missing, thorough=thorough)
         return chains
 
-    async def _looked_through(
-        self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool
-    ) -> list[list[Claimed]]:
+    async def _looked_through(self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool) -> Chains:
         """Lease rows of the keys in the next slice whose first row is open."""
         if thorough:
             self._after = None
@@ -176,7 +176,7 @@ class Claims:
 
     async def _leased(
         self, connection: AsyncConnection, token: str, statement: sa.Executable, given: dict[str, object]
-    ) -> list[list[Claimed]]:
+    ) -> Chains:
         chains = _chained((await connection.execute(statement, given)).all())
         if chains:
             positions = [row.position for chain in chains for row in chain]
@@ -184,7 +184,7 @@ class Claims:
         return chains
 
 
-def _chained(found: "Sequence[sa.Row[Any]]") -> list[list[Claimed]]:  # Any: columns of all types
+def _chained(found: "Sequence[sa.Row[Any]]") -> Chains:  # Any: columns of all types
     """Return the rows by key, without those that come after one which another relay has."""
     chains: dict[str, list[Claimed]] = {}
     for row in found:

@@ -94,8 +94,7 @@ class Relay:
         self._batch, self._poll, self._retention, self._grace = batch, poll, retention, grace
         self._broker, self._database = Outage("the broker"), Outage("the database")
         self._rounds: dict[asyncio.Task[None], Round] = {}
-        self._cleaned = -_CLEANING
-        self._paused_until = 0.0
+        self._cleaned, self._paused_until = -_CLEANING, 0.0
         self._bug: BaseException | None = None
         self._until_idle = self._idle = False
         self.total: RelayRound = RelayRound()

@@ -124,7 +124,7 @@ class Round:
         async with self._lock:
             if self._unsettled:
                 await self._store.free(self._token, sorted(self._unsettled))
-            self.counts = evolve(self.counts, left=self.counts.left + len(self._unsettled))
+            self.counts += RelayRound(left=len(self._unsettled))
             self._unsettled.clear()
 
     async def _write(self) -> None:
@@ -136,11 +136,9 @@ class Round:
                 self._outcomes = outcomes + self._outcomes
                 raise
             self._unsettled.difference_update(outcomes.positions())
-            parked = sum(one.parked for one in outcomes.failed)
-            failed = len(outcomes.failed) - parked
-            self.counts += RelayRound(
-                sent=len(outcomes.sent), failed=failed, parked=parked, left=len(outcomes.deferred)
-            )
+            parked, sent = sum(one.parked for one in outcomes.failed), len(outcomes.sent)
+            failed, left = len(outcomes.failed) - parked, len(outcomes.deferred)
+            self.counts += RelayRound(sent=sent, failed=failed, parked=parked, left=left)
 
     async def _send(self, chain: Iterable[Claimed]) -> None:
         async with self._means.slots:
@@ -194,7 +192,7 @@ class Round:
     def _away(self, row: Claimed, reason: str) -> bool:
         _logger.debug("%s: the broker is away: %s", _named(row), reason)
         self._means.away = True
-        self.counts = evolve(self.counts, away=True)
+        self.counts += RelayRound(away=True)
         self._outcomes.deferred[row.position] = self._means.deferral  # others may be tried before it
         return False
 
