@@ -11,8 +11,8 @@ from hypothesis import settings
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
-MAY_BE_MISSING = ("Python", "group bench")
-"""What CI doesn't have: other versions of Python, and the libraries that only benchmarks need."""
+MAY_BE_MISSING = ("Python", "group bench", "full size")
+"""What CI doesn't have: other versions of Python, the libraries that only benchmarks need, and the time for all."""
 
 NEEDS: Mapping[str, str] = {
     "docs/examples/task_manager_api": "fastapi",
@@ -47,9 +47,10 @@ WITHOUT_EXTRA = frozenset(ROOT / path for path, library in NEEDS.items() if find
 
 CI = os.environ.get("CI") == "true"
 
-settings.register_profile("local", deadline=None)  # a busy machine is slow, and that is no failure
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if CI else "local")
+settings.register_profile("quick", deadline=None, max_examples=20)  # a busy machine is slow, and that is no failure
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
+settings.register_profile("full", deadline=None, max_examples=500)
+settings.load_profile("full" if os.environ.get("DOMAINKIT_FULL") else "ci" if CI else "quick")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -65,6 +66,20 @@ def refuse_skipped(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"{reason}: in CI that is no reason to skip a test"
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores with `-n auto`: many tests wait, for a server or for a lease to end."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that kill one and the same broker run in one process, which starts it once."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "own_broker" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("own broker"))
 
 
 @pytest.hookimpl(wrapper=True)
