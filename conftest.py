@@ -1,6 +1,7 @@
 """What all tests share: hypothesis profiles, and no silent gaps in CI."""
 
 import os
+import re
 from collections.abc import Generator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +43,18 @@ NEEDS: Mapping[str, str] = {
 }
 """What can't be imported without an extra, and the library that the extra is for: no examples to run there."""
 
+TOGETHER: Mapping[str, str] = {
+    "tests/adapters/rabbitmq/test_publisher.py": "own broker",
+    "tests/adapters/rabbitmq/test_reconnecting.py": "own broker",
+    "tests/examples/test_task_manager_api.py": "server",
+    "tests/mutations/test_mutations.py": "copy",
+    "tests/test_packaging.py": "sdist",
+}
+"""What tests of a file share that takes long to make; files with the same share it too."""
+
+CHECKER = re.compile(r"[\[-](mypy|mypy with the returns plugin|pyright)\]$")
+"""The end of the id of a test that asks a type checker, which runs once for all of them."""
+
 ROOT = Path(__file__).parent
 WITHOUT_EXTRA = frozenset(ROOT / path for path, library in NEEDS.items() if find_spec(library) is None)
 
@@ -74,12 +87,24 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests that kill one and the same broker run in one process, which starts it once."""
-    for item in items:
-        if isinstance(item, pytest.Function) and "own_broker" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("own broker"))
+def group_of(nodeid: str) -> str:
+    """Return the group that a test belongs to: one process runs all of it, in its order; most tests are alone."""
+    file, _, _ = nodeid.partition("::")
+    if checker := CHECKER.search(nodeid):
+        return checker[1]
+    return TOGETHER.get(file, file if file.endswith(".md") else nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Hand out tests one by one, but for groups (`--dist loadgroup` doesn't see them: xdist 3.8, pytest 9.2)."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  # where the plugin calls this it is there
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,6 @@
 """The type checkers, each run once over all the code that tests ask about: `tests/typing`, the pages, README.md.
 
-Tests of one checker belong to one group of pytest-xdist, so that one process runs that checker for all of them.
+The id of a test that asks a checker ends with its name: conftest.py has one process run all tests of one checker.
 """
 
 import json
@@ -146,11 +146,6 @@ def errors_of(checker: str) -> Errors:
     if isinstance(outcome, AssertionError):
         raise outcome
     return outcome
-
-
-def each(*checkers: str) -> list[object]:
-    """Return checkers as parameters of tests, each with a group of its own."""
-    return [pytest.param(one, marks=pytest.mark.xdist_group(one), id=one) for one in checkers]
 
 
 def missing(libraries: Iterable[str]) -> list[str]:

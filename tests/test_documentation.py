@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from attrs import frozen
-from checkers import DOCS, each, errors_of, examples
+from checkers import DOCS, errors_of, examples
 
 from domainkit import DEFAULT_HTTP_ERROR_MAP, DomainEvent, InvalidMessage
 
@@ -16,7 +16,7 @@ REFUSED = r"# refused by (mypy and )?{0}\b"
 """Stands in the documentation behind code that is wrong on purpose."""
 
 
-@pytest.mark.parametrize("checker", each("mypy", "pyright"))
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_checkers_refuse_just_what_the_pages_say(checker: str) -> None:
     """Both mypy --strict and pyright accept each example, but for the lines that a page calls refused."""
     pages = {module: page for module, page in examples().items() if page.is_relative_to(DOCS)}

@@ -58,7 +58,16 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the unpacked sdist, made of a copy of this checkout."""
     copy, made = tmp_path_factory.mktemp("checkout") / "domainkit", tmp_path_factory.mktemp("sdist")
     left_out = shutil.ignore_patterns(
-        ".git", ".venv*", ".*_cache", ".hypothesis", "*.egg-info", "build", "dist", "_build", "__pycache__", ".coverage*"
+        ".git",
+        ".venv*",
+        ".*_cache",
+        ".hypothesis",
+        "*.egg-info",
+        "build",
+        "dist",
+        "_build",
+        "__pycache__",
+        ".coverage*",
     )
     shutil.copytree(ROOT, copy, ignore=left_out)  # other tests run meanwhile: what comes and goes stays behind
     (copy / "domainkit" / "values.pyc").touch()
@@ -97,8 +106,6 @@ class Wheel:
         assert str(self.installed / "domainkit" / "_speedups" / "slots.py") == file
         return compiled == "True"
 
-
-pytestmark = pytest.mark.xdist_group("packaging")  # of one sdist
 
 PLAIN = {"domainkit/py.typed", "domainkit/_fast.pyi"}
 """What the package has besides Python, wherever it is built."""

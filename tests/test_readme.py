@@ -4,8 +4,6 @@ import argparse
 import json
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from doctest import ELLIPSIS
 from importlib.util import find_spec
@@ -17,7 +15,7 @@ import pydantic
 import pytest
 from attrs import frozen
 from attrs.exceptions import FrozenInstanceError
-from checkers import README, each, errors_of, examples
+from checkers import README, errors_of, examples
 from sybil.document import Document
 from sybil.parsers.myst import PythonCodeBlockParser
 
@@ -54,7 +52,7 @@ def test_example_has_thirty_lines() -> None:
     assert 30 >= sum(map(bool, blocks("python")[0].splitlines()))
 
 
-@pytest.mark.parametrize("checker", each("mypy", "pyright"))
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_type_checkers_refuse_the_wrong_lines_alone(checker: str) -> None:
     """The checkers refuse each of the lines that README.md calls wrong, and no other."""
     lines = TEXT.splitlines()

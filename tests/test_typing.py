@@ -2,8 +2,8 @@
 
 The files in `typing/right` must be clean, those in `typing/wrong` must have an error on exactly the lines marked
 `# wrong: why`. `# wrong for mypy: why` marks what pyright does not see: attrs.evolve is typed by mypy's own plugin.
-Each checker runs once, over all of them (`checkers.py`). Where an extra isn't installed its types are unknown, and the tests of files
-that use them are skipped.
+Each checker runs once, over all of them (`checkers.py`). Where an extra isn't installed its types are unknown, and the
+tests of files that use them are skipped.
 """
 
 import ast
@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from checkers import CHECKERS, RIGHT, WRONG, each, errors_of, missing, run
+from checkers import CHECKERS, RIGHT, WRONG, errors_of, missing, run
 from sizes import FULL
 
 import domainkit
@@ -31,6 +31,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 EXTRAS = ("hypothesis", "pydantic", "starlette", "tenacity", *dict.fromkeys(chain(*NEEDS.values())))
 """The libraries that the types of all adapters need."""
 
+
 @pytest.fixture
 def path(request: pytest.FixtureRequest) -> Path:
     """Return a file whose types the checkers can know."""
@@ -47,14 +48,14 @@ def marked_lines(path: Path, checker: str) -> set[int]:
     return {number for number, line in enumerate(lines, start=1) if any(mark in line for mark in marks)}
 
 
-@pytest.mark.parametrize("checker", each(*CHECKERS))
+@pytest.mark.parametrize("checker", list(CHECKERS))
 @pytest.mark.parametrize("path", RIGHT, indirect=True, ids=lambda path: path.stem)
 def test_right_code_is_clean(path: Path, checker: str) -> None:
     """A checker has nothing to say of code that uses the library rightly, and finds the types that it states."""
     assert {} == errors_of(checker).get(path, {})
 
 
-@pytest.mark.parametrize("checker", each(*CHECKERS))
+@pytest.mark.parametrize("checker", list(CHECKERS))
 @pytest.mark.parametrize("path", WRONG, indirect=True, ids=lambda path: path.stem)
 def test_wrong_code_is_refused(path: Path, checker: str) -> None:
     """A checker reports an error on each line that misuses the library, and on no other line."""

@@ -26,8 +26,6 @@ MODULES = (repositories, units_of_work, relay, inbox, publishing, consuming, tra
 ALL = [bug for module in MODULES for bug in module.BUGS]
 BUGS = ALL if FULL else [bug for bug in ALL if bug.quick][:: 2 if CI else 4]
 
-pytestmark = pytest.mark.xdist_group("planted bugs")  # in one copy of the library
-
 LIMIT = 120
 """Seconds that a test has; one that takes longer is ended, and that is no failure of it."""
 

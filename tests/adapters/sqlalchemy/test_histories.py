@@ -118,7 +118,7 @@ def comparable(outcome: Outcome) -> object:
 
 
 def test_histories_go_as_in_memory(database: Database) -> None:
-    """200 random histories (fewer in an ordinary run), with stale versions and units of work that fail: no difference, no event more or less."""
+    """Random histories, with stale versions and units of work that fail: no difference, no event more or less."""
     kinds: Counter[str] = Counter()
     with database.engine(METADATA) as engine:
         for seed in range(HISTORIES):
