@@ -4,7 +4,7 @@ import os
 
 FULL = bool(os.environ.get("DOMAINKIT_FULL"))
 CI = os.environ.get("CI") == "true"
-PART = 1 if FULL else 10 if CI else 40
+PART = 1 if FULL else 20 if CI else 40
 """One in so many of the rounds that a full run does."""
 
 
