@@ -7,6 +7,7 @@ PYTHON ?=
 VENV := .venv
 ARGS :=
 CONSTRAINT :=
+PARALLEL := -n auto
 EXTRAS := all
 BIN = $(VENV)/bin
 PIP_INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINT))
@@ -19,7 +20,7 @@ SUFFIX = $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('
 .NOTPARALLEL:
 .SECONDARY:
 .PHONY: help demo test test-all coverage lint format types docs bench bench-durable clean
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1 /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "  make %-15s%s\n", name, $$0 }'
@@ -27,14 +28,14 @@ help: ## list the commands
 demo: $(INSTALLED)demo ## run the Task Manager on a file with good and bad lines
 	@$(BIN)/python -m docs.examples.task_manager $(ARGS)
 
-test: $(INSTALLED)test ## run all tests, or those that ARGS names
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED)test ## run all tests, or those that ARGS names, on all cores
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-all: ## run all tests on every CPython of this machine, with nothing in C, and with the lowest dependencies
 	@MAKE="$(MAKE)" sh .ci/test-all
 
 coverage: $(INSTALLED)test ## run all tests; fail where a branch is not covered
-	@$(BIN)/python -m pytest --cov=domainkit $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) --cov=domainkit $(ARGS)
 
 lint: $(INSTALLED)lint ## check style and format
 	@$(BIN)/python -m ruff check

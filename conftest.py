@@ -1,6 +1,7 @@
 """What all tests share: hypothesis profiles, and no silent gaps in CI."""
 
 import os
+import re
 from collections.abc import Generator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,8 +12,8 @@ from hypothesis import settings
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
-MAY_BE_MISSING = ("Python", "group bench")
-"""What CI doesn't have: other versions of Python, and the libraries that only benchmarks need."""
+MAY_BE_MISSING = ("Python", "group bench", "full size")
+"""What CI doesn't have: other versions of Python, the libraries that only benchmarks need, and the time for all."""
 
 NEEDS: Mapping[str, str] = {
     "docs/examples/task_manager_api": "fastapi",
@@ -42,14 +43,27 @@ NEEDS: Mapping[str, str] = {
 }
 """What can't be imported without an extra, and the library that the extra is for: no examples to run there."""
 
+TOGETHER: Mapping[str, str] = {
+    "tests/adapters/rabbitmq/test_publisher.py": "own broker",
+    "tests/adapters/rabbitmq/test_reconnecting.py": "own broker",
+    "tests/examples/test_task_manager_api.py": "server",
+    "tests/mutations/test_mutations.py": "copy",
+    "tests/test_packaging.py": "sdist",
+}
+"""What tests of a file share that takes long to make; files with the same share it too."""
+
+CHECKER = re.compile(r"[\[-](mypy|mypy with the returns plugin|pyright)\]$")
+"""The end of the id of a test that asks a type checker, which runs once for all of them."""
+
 ROOT = Path(__file__).parent
 WITHOUT_EXTRA = frozenset(ROOT / path for path, library in NEEDS.items() if find_spec(library) is None)
 
 CI = os.environ.get("CI") == "true"
 
-settings.register_profile("local", deadline=None)  # a busy machine is slow, and that is no failure
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if CI else "local")
+settings.register_profile("quick", deadline=None, max_examples=20)  # a busy machine is slow, and that is no failure
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
+settings.register_profile("full", deadline=None, max_examples=500)
+settings.load_profile("full" if os.environ.get("DOMAINKIT_FULL") else "ci" if CI else "quick")
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -65,6 +79,32 @@ def refuse_skipped(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"{reason}: in CI that is no reason to skip a test"
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores with `-n auto`: many tests wait, for a server or for a lease to end."""
+    return (os.cpu_count() or 1) + 1
+
+
+def group_of(nodeid: str) -> str:
+    """Return the group that a test belongs to: one process runs all of it, in its order; most tests are alone."""
+    file, _, _ = nodeid.partition("::")
+    if checker := CHECKER.search(nodeid):
+        return checker[1]
+    return TOGETHER.get(file, file if file.endswith(".md") else nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Hand out tests one by one, but for groups (`--dist loadgroup` doesn't see them: xdist 3.8, pytest 9.2)."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  # where the plugin calls this it is there
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 """Brokers for tests: the one that runs already, and ones of their own to kill and start again."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -45,11 +46,16 @@ def answers(host: str, port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens at right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens at, out of those that no system hands out by itself.
+
+    Another process that asks for any port, or connects, gets a higher one: this one is still free when a server that
+    is started with it listens at last.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _program(name: str, *places: str) -> str | None:

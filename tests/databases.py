@@ -1,5 +1,6 @@
 """New, empty databases for tests: SQLite files, and schemas of a real PostgreSQL."""
 
+import atexit
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -84,31 +85,30 @@ def new_database(kind: str, folder: Path) -> Iterator[Database]:
     if reason is not None:
         pytest.skip(reason)
     schema = f"test_{uuid4().hex}"
-    with _server() as server, server.begin() as connection:
+    with _server().begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {schema}"))
     url = make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema} -csynchronous_commit=off"})
     try:
         yield Database(kind, url, url)
     finally:
-        with _server() as server, server.begin() as connection:
-            connection.execute(text("SET lock_timeout = '10s'"))  # a test that left a transaction open fails here
+        with _server().begin() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = '10s'"))  # a test that left a transaction open fails here
             connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
 
 
-@contextmanager
-def _server() -> Iterator[Engine]:
-    engine = create_engine(POSTGRES_URL)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
+@cache
+def _server() -> Engine:
+    """Return an engine for schemas, whose connection the tests of a process share."""
+    engine = create_engine(POSTGRES_URL, pool_pre_ping=True)
+    atexit.register(engine.dispose)
+    return engine
 
 
 @cache
 def unreachable() -> str | None:
     """Return why there is no PostgreSQL here, or None."""
     try:
-        with _server() as server, server.connect():
+        with _server().connect():
             return None
     except OperationalError as error:
         return f"no PostgreSQL at {make_url(POSTGRES_URL)!r} (POSTGRES_URL): {type(error.orig).__name__}"

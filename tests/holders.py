@@ -1,6 +1,7 @@
 """A message class around one field of any type, made on the fly: what the tests of the wire types look through."""
 
 import json
+import re
 from types import new_class
 from typing import Any
 
@@ -82,5 +83,11 @@ def rewritten(value: Any, hint: object) -> object:
 
 
 def short(value: object) -> str:
-    """Return a name for the id of a test: also of an integer that is too long to print."""
-    return "long" if type(value) is int and abs(value) > 10**100 else ascii(value)[:60]
+    """Return a name for the id of a test, the same in each process: no set in an order of its own, no address.
+
+    An integer that is too long to print has a name too.
+    """
+    if isinstance(value, frozenset) and len(value) > 1:
+        return f"frozenset({', '.join(sorted(map(short, value)))})"
+    long = type(value) is int and abs(value) > 10**100
+    return "long" if long else re.sub(" at 0x[0-9a-f]+", "", ascii(value))[:60]

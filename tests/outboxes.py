@@ -112,7 +112,7 @@ async def unsent(engine: AsyncEngine) -> list[str]:
     return [name for name, sent_at in (await column(engine, "sent_at")).items() if sent_at is None]
 
 
-async def until(condition: Condition, within: float = 20) -> None:
+async def until(condition: Condition, within: float = 60) -> None:
     """Wait until something holds, and fail where it never does."""
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110  (a database has no event to wait for)

@@ -39,7 +39,7 @@ def outgoing(title: str) -> OutgoingMessage:
     return OutgoingMessage.of(TaskCreated(title), CODEC)
 
 
-async def until(condition: Callable[[], Awaitable[object]], within: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[object]], within: float = 60) -> None:
     """Wait until something holds, and fail where it never does."""
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110  (the broker has no event to wait for)
@@ -105,7 +105,7 @@ class Board:
         """Take the next message off a queue."""
         return await (await self.channel.get_queue(queue, ensure=False)).get(no_ack=True, fail=False)
 
-    async def taken(self, queue: str, count: int, within: float = 20) -> list[AbstractIncomingMessage]:
+    async def taken(self, queue: str, count: int, within: float = 60) -> list[AbstractIncomingMessage]:
         """Wait for so many messages of a queue, take all off that come by then, and return them."""
         found: list[AbstractIncomingMessage] = []
 

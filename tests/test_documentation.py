@@ -3,104 +3,33 @@
 The examples themselves run where they stand: see docs/conftest.py.
 """
 
-import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from attrs import frozen
+from checkers import DOCS, errors_of, examples
 
 from domainkit import DEFAULT_HTTP_ERROR_MAP, DomainEvent, InvalidMessage
 
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
-PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
-VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 REFUSED = r"# refused by (mypy and )?{0}\b"
 """Stands in the documentation behind code that is wrong on purpose."""
 
 
-def module_of(text: str) -> str:
-    """Return the Python blocks of a page as a module, each line at its place; a doctest without its output."""
-    lines: list[str] = []
-    inside = doctest = False
-    for line in text.splitlines():
-        if line.startswith("```"):
-            inside, doctest = line == "```python", False
-            lines.append("")
-            continue
-        doctest = doctest or (inside and line.startswith(">>> "))
-        prompt = line[:4] in (">>> ", "... ")
-        lines.append(line[4:] if doctest and prompt else line if inside and not doctest else "")
-    return "\n".join(lines) + "\n"
-
-
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the module of each page."""
-    folder = tmp_path_factory.mktemp("pages")
-    for page in PAGES:
-        module = module_of(page.read_text("utf-8"))
-        if all(map(find_spec, re.findall(r"^(?:import|from) (\w+)", module, re.MULTILINE))):  # its extra is there
-            (folder / name_of(page)).write_text(module, "utf-8")
-    return folder
-
-
-def name_of(page: Path) -> str:
-    """Return what the module of a page is called."""
-    return re.sub(r"\W", "_", str(page.relative_to(DOCS).with_suffix(""))) + ".py"
-
-
-def run(*command: str) -> str:
-    """Return what a checker writes; a crash of it is an error."""
-    environment = os.environ | {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # else it looks for a newer version
-    command = (sys.executable, "-m", *command)
-    ran = subprocess.run(command, capture_output=True, check=False, cwd=ROOT, env=environment, text=True)
-    assert ran.returncode in (0, 1), ran.stdout + ran.stderr
-    return ran.stdout
-
-
-def mypy(folder: Path) -> Iterator[tuple[str, int, str]]:
-    """Return what mypy says in strict mode: file, line, message."""
-    options = ("--config-file=", "--strict", "--cache-dir=.mypy_cache/docs", f"--python-version={VERSION}")
-    for line in run("mypy", *options, "--output=json", *map(str, sorted(folder.glob("*.py")))).splitlines():
-        report = json.loads(line)
-        if report["severity"] == "error":
-            yield Path(report["file"]).name, report["line"], report["message"]
-
-
-def pyright(folder: Path) -> Iterator[tuple[str, int, str]]:
-    """Return what pyright says: file, line, message. A doctest has expressions, which need no use."""
-    settings = {"typeCheckingMode": "standard", "reportUnusedExpression": False, "pythonVersion": VERSION}
-    (folder / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
-    written = run("pyright", "--outputjson", f"--pythonpath={sys.executable}", f"--project={folder}")
-    for report in json.loads(written)["generalDiagnostics"]:
-        if report["severity"] == "error":
-            yield Path(report["file"]).name, report["range"]["start"]["line"] + 1, report["message"]
-
-
-@pytest.mark.parametrize("checker", [mypy, pyright])
-def test_checkers_refuse_just_what_the_pages_say(
-    modules: Path, checker: Callable[[Path], Iterator[tuple[str, int, str]]]
-) -> None:
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+def test_checkers_refuse_just_what_the_pages_say(checker: str) -> None:
     """Both mypy --strict and pyright accept each example, but for the lines that a page calls refused."""
-    pytest.importorskip(checker.__name__)
+    pages = {module: page for module, page in examples().items() if page.is_relative_to(DOCS)}
     marked = {
-        (module.name, number)
-        for module in modules.glob("*.py")
+        (module, number)
+        for module in pages
         for number, line in enumerate(module.read_text("utf-8").splitlines(), start=1)
-        if re.search(REFUSED.format(checker.__name__), line)
+        if re.search(REFUSED.format(checker), line)
     }
-    found = {(file, line): message for file, line, message in checker(modules)}
+    found = {(file, line): text for file in pages for line, text in errors_of(checker).get(file, {}).items()}
 
     assert len(marked) >= 3
-    assert {} == {place: message for place, message in found.items() if place not in marked}, "refused, not marked"
+    assert {} == {place: text for place, text in found.items() if place not in marked}, "refused, not marked"
     assert set() == marked - found.keys(), "marked, not refused"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pure
 import pytest
+from sizes import FULL
 
 import domainkit  # noqa: F401  # so that it is there
 
@@ -16,7 +17,7 @@ CORE = (
     "tests/test_messages.py",
     "tests/test_aggregates.py",
     "tests/test_codec.py",
-    "tests/conversion",
+    *(["tests/conversion"] if FULL else []),
 )
 LEFT_OUT = (
     "--ignore=tests/conversion/test_two_forms.py",  # it has both forms already

@@ -1,6 +1,7 @@
 """Pipelines, fold and collect."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, TypeAlias
@@ -191,7 +192,7 @@ async def test_an_async_failure_ends_it() -> None:
 
 def test_an_async_pipeline_is_a_coroutine_function() -> None:
     """What async_pipeline returns is a coroutine function: an event loop knows what to do with it."""
-    assert asyncio.iscoroutinefunction(async_pipeline(Success))
+    assert inspect.iscoroutinefunction(async_pipeline(Success))
 
 
 class Broken(DomainError): ...

@@ -18,6 +18,7 @@ import postponed
 import pytest
 from attrs import define, field, frozen
 from attrs.validators import ge, in_, lt, matches_re, max_len, min_len
+from holders import short
 from hypothesis import given
 from hypothesis import strategies as st
 from returns.result import Failure, Result, Success
@@ -413,7 +414,7 @@ class TestStrictness:
     @pytest.mark.parametrize(
         ("cls", "name", "value"),
         [(cls, name, value) for cls, name, values in WRONG for value in values],
-        ids=lambda x: x.__name__ if isinstance(x, type) else repr(x),
+        ids=lambda x: x.__name__ if isinstance(x, type) else short(x),
     )
     def test_wrong_type(self, cls: type[ValueObject[Any]], name: str, value: object) -> None:
         """A value of another type is refused, never converted; the message names the class and both types.

@@ -78,7 +78,9 @@ def _names_in(owner: type) -> dict[str, object]:
     """
     fields = _raw_annotations(owner)
     nested = {
-        name: value for name, value in vars(owner).items() if name not in fields and not hasattr(type(value), "__get__")
+        name: value
+        for name, value in tuple(vars(owner).items())  # at once: another thread may be setting the constructor
+        if name not in fields and not hasattr(type(value), "__get__")
     }
     parameters = {parameter.__name__: parameter for parameter in getattr(owner, "__type_params__", ())}  # PEP 695
     return {**_names_around(owner), **parameters, **nested, owner.__name__: owner}

@@ -15,9 +15,10 @@ from uuid import UUID
 
 import pytest
 from brokers import RABBITMQ_URL
-from databases import Database, new_database
+from databases import KINDS, Database, new_database
 from outboxes import METADATA, REFUSED, TABLE, Recorder, answering, row, seconds, store
 from rabbits import Board
+from sizes import FULL
 from sqlalchemy import URL, Engine, insert, select
 
 from domainkit import AsyncMessagePublisher
@@ -103,7 +104,7 @@ class TestSending:
                 assert process.stdout is not None
                 assert "a1\n" == process.stdout.readline()
                 process.send_signal(number)
-                said, told = process.communicate(timeout=20)
+                said, told = process.communicate(timeout=60)
             assert (0, "closed\n") == (process.returncode, said), told
             assert ["a2"] == unsent(engine)
             with engine.connect() as connection:
@@ -112,6 +113,7 @@ class TestSending:
             r"\S+ \S+ INFO relaying from outbox\n\S+ \S+ INFO stopped: sent 1, failed 0, parked 0\n", told
         )
 
+    @pytest.mark.parametrize("database", KINDS if FULL else KINDS[:1], indirect=True)
     def test_a_publisher_that_hangs_does_not_keep_it(self, database: Database) -> None:
         """It ends in bounded time, though the broker never answers."""
         with database.engine(METADATA) as engine:
@@ -120,7 +122,7 @@ class TestSending:
                 assert process.stdout is not None
                 process.stdout.readline()
                 process.terminate()
-                process.communicate(timeout=25)
+                process.communicate(timeout=60)
             assert (0, ["a1"]) == (process.returncode, unsent(engine))
 
     def test_it_waits_for_its_database(self, tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ class TestSending:
                 assert process.stdout is not None
                 assert "a1\n" == process.stdout.readline()
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
             assert 0 == process.returncode
 
     @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -17,13 +17,13 @@ from brokers import RabbitMq, rabbitmq_of_its_own
 from databases import Database, new_database
 from durability import bank
 from durability.processes import HERE, Process
-from sizes import FULL
+from sizes import CI, FULL
 from sqlalchemy import Engine, FromClause, func, select
 
 from domainkit.adapters.rabbitmq import RabbitMqConsumer
 from domainkit.adapters.sqlalchemy import SqlCrudRepository, UnitOfWork
 
-COMMANDS, KILLS = (10_000, 100) if FULL else (10_000, 20)
+COMMANDS, KILLS = (10_000, 100) if FULL else (6_000, 15) if CI else (4_000, 10)
 SEED = int(os.environ.get("DOMAINKIT_KILLS_SEED", random.randrange(1_000_000)))
 EXCHANGE = "bank"
 PATIENCE = 120.0
@@ -41,8 +41,8 @@ class Round:
 
 
 ROUNDS = (
-    Round("postgresql", COMMANDS, KILLS, KILLS // 7),
-    Round("sqlite", COMMANDS // 5, KILLS // 5, KILLS // 20),
+    Round("postgresql", COMMANDS, KILLS, max(1, KILLS // 7)),
+    Round("sqlite", COMMANDS // 5, max(4, KILLS // 5), max(1, KILLS // 20)),
 )
 
 

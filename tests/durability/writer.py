@@ -12,8 +12,6 @@ from sqlalchemy import func, select
 from domainkit import AggregateNotFoundError, AggregateVersionConflictError, pipeline
 from domainkit.adapters.sqlalchemy import Inbox, SqlCrudRepository, UnitOfWork, make_engine
 
-BACKLOG = 500
-
 
 def main(database: str, commands: str) -> None:
     """Handle every command that was not handled yet."""
@@ -30,20 +28,21 @@ def main(database: str, commands: str) -> None:
     handled = select(bank.INBOX_TABLE.c.message_id).where(bank.INBOX_TABLE.c.handler == "deposit")
     with unit_of_work.reading() as connection:
         done = set(connection.scalars(handled))
+    backlog = int(commands) // 20
     for number in range(int(commands)):
         command = Deposit.numbered(number)
         if command.header.id.value not in done:
             handle(command).unwrap()
-        if number % 50 == 0:
-            keep_pace(unit_of_work)
+        if number % (backlog // 10) == 0:
+            keep_pace(unit_of_work, backlog)
 
 
-def keep_pace(unit_of_work: UnitOfWork) -> None:
+def keep_pace(unit_of_work: UnitOfWork, backlog: int) -> None:
     """Wait while many events are not sent: without that all commands were done before the first kills."""
     unsent = select(func.count()).select_from(bank.OUTBOX_TABLE).where(bank.OUTBOX_TABLE.c.sent_at.is_(None))
     while True:
         with unit_of_work.reading() as connection:
-            if connection.execute(unsent).scalar_one() < BACKLOG:
+            if connection.execute(unsent).scalar_one() < backlog:
                 return
         time.sleep(0.02)
 

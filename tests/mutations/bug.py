@@ -13,7 +13,8 @@ class Bug:
         old: a piece of the source.
         new: what stands there instead.
         test: the id of the test that must fail, as pytest takes it.
-        quick: whether it may be planted in an ordinary run too (every other one is); all where DOMAINKIT_FULL is set.
+        quick: whether it may be planted in an ordinary run too (one in four is, in CI one in two); all where
+            DOMAINKIT_FULL is set.
     """
 
     guarantee: str

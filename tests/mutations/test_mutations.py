@@ -15,7 +15,7 @@ from py_compile import PycInvalidationMode
 import pytest
 from mutations import consuming, inbox, over_faststream, publishing, relay, repositories, tracing, units_of_work
 from mutations.bug import Bug
-from sizes import FULL
+from sizes import CI, FULL
 
 for library in ("sqlalchemy", "aiosqlite", "psycopg", "aio_pika", "opentelemetry.sdk", "faststream", "nats", "redis"):
     pytest.importorskip(library, reason=f"{library} isn't there: the durable adapters are of the extras")
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("domainkit", "tests", "conftest.py", "pyproject.toml")
 MODULES = (repositories, units_of_work, relay, inbox, publishing, consuming, tracing, over_faststream)
 ALL = [bug for module in MODULES for bug in module.BUGS]
-BUGS = ALL if FULL else [bug for bug in ALL if bug.quick][::2]  # every other one: CI has a quarter of an hour
+BUGS = ALL if FULL else [bug for bug in ALL if bug.quick][:: 2 if CI else 4]
 
 LIMIT = 120
 """Seconds that a test has; one that takes longer is ended, and that is no failure of it."""

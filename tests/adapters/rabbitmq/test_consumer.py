@@ -490,7 +490,7 @@ async def test_stop_is_bounded(board: Board) -> None:
         await asyncio.Event().wait()
 
     running = consumer(board, hang, stop_within=timedelta(milliseconds=100))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with running:
             await publish(board, "milk")
             await started.wait()
@@ -501,7 +501,7 @@ async def test_stop_is_bounded(board: Board) -> None:
 async def test_stop_does_not_wait_for_a_backoff(board: Board) -> None:
     """A message that waits to come again goes back at once."""
     heard = Heard(fail)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):  # half of what a stop may take
         async with consumer(board, heard, backoff=Backoff(timedelta(minutes=1), longest=timedelta(minutes=1))):
             await publish(board, "milk")
             await heard.heard(1)
@@ -520,7 +520,7 @@ async def test_it_runs_until_an_event_is_set(board: Board) -> None:
     await publish(board, "milk")
     assert ["milk"] == await heard.heard(1)
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
     again = consumer(board, heard)
     running = asyncio.create_task(again.run())
     await asyncio.sleep(0.3)
@@ -587,7 +587,7 @@ async def test_a_queue_that_is_another_is_a_clear_error(board: Board) -> None:
     name = board.subscriber("greeter")
     await board.channel.declare_queue(name, durable=True)
     with pytest.raises(QueueClashError) as caught:
-        await asyncio.wait_for(consumer(board, Heard()).__aenter__(), 10)
+        await asyncio.wait_for(consumer(board, Heard()).__aenter__(), 60)
     told = caught.value.detail()
     assert name in told
     assert "delete it" in told

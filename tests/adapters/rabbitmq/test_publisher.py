@@ -166,7 +166,7 @@ async def test_a_broker_that_says_nothing_is_a_failure_in_time(silent_port: int)
     async with RabbitMqPublisher(f"amqp://127.0.0.1:{silent_port}/", TOPOLOGY, timeout=SHORT) as publisher:
         results = await asyncio.gather(*(publisher.publish(outgoing(str(number))) for number in range(20)))
     assert {BusCannotPublish} == {type(result.failure()) for result in results}
-    assert 3 > time.monotonic() - start
+    assert 15 > time.monotonic() - start  # and not 20 times the timeout
 
 
 async def test_an_exchange_that_is_another_is_a_failure_that_names_it(board: Board) -> None:
@@ -218,7 +218,7 @@ async def test_messages_on_their_way_end_when_the_publisher_is_closed(own_broker
             await asyncio.sleep(0.2)
             await publisher.close()
             assert {BusCannotPublish} == {type(result.failure()) for result in await asyncio.gather(*waiting)}
-            assert 8 > time.monotonic() - start
+            assert 30 > time.monotonic() - start
 
 
 async def test_a_cancelled_call_passes_through(own_broker: RabbitMq) -> None:
@@ -248,7 +248,7 @@ async def test_a_broker_that_hangs_is_a_failure_in_time_and_works_again_after(ow
                     error = (await publisher.publish(outgoing(title))).failure()
                     assert BusCannotPublish is type(error)
                     assert "no confirm within 1 seconds" in error.detail()
-                assert 4 > time.monotonic() - start
+                assert 30 > time.monotonic() - start
 
             async def works() -> bool:
                 return await publisher.publish(outgoing("d")) == Success(None)

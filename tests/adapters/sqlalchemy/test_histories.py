@@ -8,6 +8,7 @@ from itertools import count
 import attrs
 from databases import METADATA, OUTBOX, TASKS, Database, stored_messages
 from returns.result import Failure, Result, Success
+from sizes import CI, FULL
 from sqlalchemy import Engine, delete
 
 from domainkit import CrudRepository, DomainError, InmemoryCrudRepository, Message
@@ -18,7 +19,7 @@ Repository = CrudRepository[SampleTask, SampleTaskId]
 Outcome = Result[object, DomainError]
 Step = Callable[[Repository], Outcome]
 
-HISTORIES = 200
+HISTORIES = 200 if FULL or CI else 50
 STEPS = 25
 
 
@@ -117,7 +118,7 @@ def comparable(outcome: Outcome) -> object:
 
 
 def test_histories_go_as_in_memory(database: Database) -> None:
-    """200 random histories, with stale versions and units of work that fail: no difference, no event more or less."""
+    """Random histories, with stale versions and units of work that fail: no difference, no event more or less."""
     kinds: Counter[str] = Counter()
     with database.engine(METADATA) as engine:
         for seed in range(HISTORIES):

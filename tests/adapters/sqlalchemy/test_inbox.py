@@ -309,7 +309,7 @@ def test_deliveries_to_several_processes(store: Store, database: str) -> None:
         assert process.stdout is not None
         assert "ready\n" == process.stdout.readline()
     for process in processes:
-        process.communicate("go\n", timeout=30)
+        process.communicate("go\n", timeout=60)
     assert [0, 0, 0] == [process.returncode for process in processes]
     with store.engine.connect() as connection:
         texts = connection.execute(select(store.effects.c.text)).scalars().all()
