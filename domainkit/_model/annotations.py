@@ -204,10 +204,14 @@ def is_alias(hint: object) -> bool:
 def unaliased(hint: object) -> object:
     """Return what an alias stands for that was made by `type X = ...` (PEP 695); any other type as it is.
 
-    Raises NameError while a name in the alias can't be found.
+    Raises NameError while a name in the alias can't be found, and TypeError for an alias of itself.
     """
     alias: Any = get_origin(hint) or hint  # Any: an alias is of the standard library's class, or of the backport's
+    met = []
     while isinstance(alias, _ALIAS_TYPES):
+        if hint in met:
+            raise TypeError(f"the alias {hint} stands for itself; let it name a type")
+        met.append(hint)
         hint = substitute(alias.__value__, dict(zip(alias.__type_params__, get_args(hint), strict=False)))
         alias = get_origin(hint) or hint
     return _at_a_real_clock(hint)

@@ -8,7 +8,7 @@ from typing import Literal, get_args, get_origin
 import attrs
 
 from domainkit._model.internals import FROZEN_SETATTR
-from domainkit._model.type_checks import bare
+from domainkit._model.type_checks import bare, members
 
 _MAPPING, _TUPLE, _FROZENSET = "collections.abc.Mapping[K, V]", "tuple[X, ...]", "frozenset[X]"
 _REMEDIES: tuple[tuple[type, str], ...] = (
@@ -31,21 +31,33 @@ def holds_mapping(hint: object) -> bool:
 
 
 def refuse_mutable(hint: object, field: str) -> None:
-    """Raise TypeError if a value of the type `hint` could change after it was made.
+    """Raise TypeError if a value of the type `hint` could change after it was made, or the type has no end.
 
     `field` says where: the class and the field.
     """
-    for part in _parts(hint):
+    try:
+        parts, _ = _parts(hint), members(hint)
+    except TypeError as error:
+        raise TypeError(f"{field}: {error}") from error
+    for part in parts:
         remedy = _remedy(part)
         if remedy is not None:
             name = getattr(part, "__qualname__", str(part))
             raise TypeError(f"{field}: a {name} can change after the object is made; {remedy}")
 
 
+_MOST_PARTS = 200
+
+
 def _parts(hint: object) -> list[object]:
-    """Return the type and all types in it, without their arguments: Mapping and str for Mapping[str, str]."""
+    """Return the type and all types in it, without their arguments: Mapping and str for Mapping[str, str].
+
+    Raises TypeError for an alias that holds itself without an end.
+    """
     queue, found = [hint], list[object]()
     for part in queue:  # it grows while it is read
+        if len(found) > _MOST_PARTS:
+            raise TypeError(f"{hint} holds itself with ever new arguments; use the same")
         plain = bare(part)
         if plain not in found:  # an alias may hold itself
             found.append(plain)

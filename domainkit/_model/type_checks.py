@@ -25,11 +25,13 @@ def bare(hint: object) -> object:
     return hint
 
 
-def members(hint: object) -> tuple[object, ...]:
-    """Return the members of a union, or the type alone."""
+def members(hint: object, within: tuple[object, ...] = ()) -> tuple[object, ...]:
+    """Return the members of a union, or the type alone; TypeError for an alias that is a member of itself."""
     hint = bare(hint)
     if get_origin(hint) in (Union, UnionType):
-        return tuple(member for part in get_args(hint) for member in members(part))
+        if hint in within:
+            raise TypeError(f"{hint} is a member of itself; put it into a tuple")
+        return tuple(member for part in get_args(hint) for member in members(part, (*within, hint)))
     return (NoneType if hint is None else hint,)
 
 

@@ -80,7 +80,7 @@ class UnionNode(Node):
         return self.wrong_type(path, problems)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:
-        for node in self.nodes:
+        for node in sorted(self.nodes, key=lambda one: type(value) not in one.object_classes):  # True is an int, too
             tried = Problems(problems.limit - len(problems))
             wire = node.write(value, path, tried)
             if wire is not MISSING:

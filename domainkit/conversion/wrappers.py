@@ -386,6 +386,7 @@ class RecursiveAlias(ByHand, Delegate):
         self.expected: str = str(alias)
         self.levels: float = math.inf
         self.same: bool = False
+        self.shape: Any = Any
         self.met: bool = False
         """Whether the alias was found inside of itself."""
 
