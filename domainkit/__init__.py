@@ -44,7 +44,7 @@ from domainkit.messages import (
     MessageHeader,
     MessageInfo,
 )
-from domainkit.values import FieldSerializer, Uuid, ValueObject
+from domainkit.values import FieldSerializer, Uuid, ValueObject, parse
 
 if typing.TYPE_CHECKING:
     from domainkit.causation import caused, handling
@@ -118,5 +118,5 @@ __all__ = [
     "ProblemDetails", "Repository", "Subscriber", "Tagged", "UnknownError", "UnknownMessage", "UnsupportedTypeError",
     "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid", "ValueObject", "ValueObjectSerializer",
     "async_pipeline", "caused", "collect", "collect_async", "configure_converter", "fold", "handling", "http_error_for",
-    "make_converter", "pipeline", "problem_details", "recover", "tap", "use_case",
+    "make_converter", "parse", "pipeline", "problem_details", "recover", "tap", "use_case",
 ]  # fmt: skip  # one list, as it is read

@@ -305,20 +305,12 @@ class NotAllowed(DomainError):
     """The caller may not do this."""
 
 
-class InvalidValueObject(DomainError, ValueError):
-    """A value that a value object refuses. Its text gives the class and the reason, and never the value."""
-
-
-class InvalidUuid(InvalidValueObject):
-    """A value that is no UUID."""
-
-
 @frozen
 class Problem:
-    """One thing that is wrong with a message.
+    """One thing that is wrong with a message, or with data for a value object.
 
     Args:
-        path: where, as a JSONPath from the envelope's root (RFC 9535), such as `$.data.attributes.lines[3].sku`.
+        path: where, as a JSONPath from the root of the data (RFC 9535), such as `$.data.attributes.lines[3].sku`.
         expected: what belongs there, in words.
         code: what is wrong, for programs: `missing`, `type`, `value`, `json`, `limit`, `unknown`, `duplicate`.
     """
@@ -329,6 +321,21 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: expected {self.expected} ({self.code})"
+
+
+@frozen(kw_only=True, repr=False)
+class InvalidValueObject(DomainError, ValueError):
+    """A value that a value object refuses. Its text gives the class and the reason, and never the value.
+
+    Args:
+        problems: each thing that is wrong, with its path, if `parse` read a value object of several fields.
+    """
+
+    problems: tuple[Problem, ...] = ()
+
+
+class InvalidUuid(InvalidValueObject):
+    """A value that is no UUID."""
 
 
 _SHOWN_PROBLEMS = 5

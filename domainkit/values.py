@@ -30,6 +30,7 @@ from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
 T_co = TypeVar("T_co", covariant=True)
 E_co = TypeVar("E_co", covariant=True, default=Never)
 E = TypeVar("E")
+T = TypeVar("T")
 V = TypeVar("V", bound="ValueObject[object, object]")
 InvalidT = TypeVar("InvalidT", bound=InvalidValueObject)
 
@@ -415,3 +416,49 @@ class Uuid(ValueObject[UUID]):
 _VERSION_MASK = ~(0xF << 76 | 0x3 << 62) & ((1 << 128) - 1)
 _VERSION_4 = 0x4 << 76 | 0x2 << 62
 _VERSION_7 = 0x7 << 76 | 0x2 << 62
+
+
+def parse(cls: type[T], raw: object) -> Result[T, InvalidValueObject]:
+    """Return a Success with the object of `cls` that raw data stands for, or a Failure that lists all that is wrong.
+
+    It is for value objects of several fields: frozen attrs classes. Each field takes the form that it has in JSON, or
+    an object of its type. Nothing is coerced, and keys that no field has are ignored, as in messages.
+
+    >>> from decimal import Decimal
+    >>> @frozen
+    ... class Money:
+    ...     amount: Decimal
+    ...     currency: str = "EUR"
+    >>> parse(Money, {"amount": "12.50"})
+    <Success: Money(amount=Decimal('12.50'), currency='EUR')>
+    >>> for problem in parse(Money, {"amount": 12.5, "currency": None}).failure().problems:
+    ...     print(problem)
+    $.amount: expected a decimal number as text, such as "12.50" (type)
+    $.currency: expected str (type)
+
+    Args:
+        cls: the class, a generic one with its arguments.
+        raw: a mapping of raw values, or an object of the class.
+
+    Returns:
+        A Failure has `problems` with a path each, and never a value. The sentence of a validator is told, unless it
+        repeats a part of a value.
+
+    Raises:
+        UnsupportedTypeError: a field of the class has a type without a wire form.
+    """
+    # what converts takes longer to import than the whole model, which can do without
+    from domainkit.conversion.derive import Derivation  # noqa: PLC0415
+    from domainkit.conversion.nodes import MISSING, Problems  # noqa: PLC0415
+
+    name = describe(cls)
+    problems, made = Problems(native=True), MISSING
+    node = Derivation().node(cls, name)
+    try:
+        made = node.read(raw, "$", problems)
+    except RecursionError:
+        problems.add("$", "fewer objects inside one another than the interpreter has room for", "limit")
+    if not problems:
+        return Success(made)  # type: ignore[arg-type]  # what the node of the class has made
+    info = {"message": f"{name}: {'; '.join(map(str, problems))}"}
+    return Failure(InvalidValueObject(additional_info=info, problems=tuple(problems)))

@@ -102,6 +102,7 @@ PUBLIC_NAMES = [
     "handling",
     "http_error_for",
     "make_converter",
+    "parse",
     "pipeline",
     "problem_details",
     "recover",

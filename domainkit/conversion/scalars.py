@@ -42,6 +42,7 @@ class Scalar(Node):
         schema: its JSON Schema.
         samples: makes a strategy of the module `hypothesis.strategies`.
         load: makes the object of text, if msgspec doesn't; it raises for any other text.
+        dump: makes the text of an object, if msgspec doesn't.
         guard: a condition over `{v}`, besides that on the class, which is true for what can be read back.
         refusal: the same for the way that explains: what is expected instead, or None.
         rebuild: makes a plain value of an instance of a subclass, since the encoder takes plain ones.
@@ -59,6 +60,7 @@ class Scalar(Node):
         samples: Callable[[Any], Any],  # Any: hypothesis' own, which is an extra
         measured: str = "",
         load: Function | None = None,
+        dump: Function | None = None,
         guard: str = "",
         refusal: Function = _NO_REFUSAL,
         rebuild: Function | None = None,
@@ -70,11 +72,12 @@ class Scalar(Node):
             wire, expected, frozenset(kinds.split()), wire_classes=(wire,), object_classes=(cls,), same=load is None
         )
         self.cls: type = cls
-        self.sure: bool = sure
+        self.sure: bool = sure and dump is None
         self.measured: str = measured
-        self.plain: Function | bool | None = True if sure and not guard else None
+        self.plain: Function | bool | None = True if self.sure and not guard else None
         self._schema, self._samples = schema, samples
-        self._load, self._guard, self._refusal, self._rebuild = load, guard, refusal, rebuild
+        self._load, self._dump = load, dump
+        self._guard, self._refusal, self._rebuild = guard, refusal, rebuild
         self._excluded = excluded
 
     def load_lines(self, code: Code, wire: str) -> str:
@@ -86,7 +89,7 @@ class Scalar(Node):
             code.names.update(_GUARD_NAMES)
             condition += f" and ({self._guard.format(v=value)})"
         refuse_unless(code, condition)
-        return value
+        return value if self._dump is None else f"{code.name(self._dump, 'dump')}({value})"
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if type(data) is not self._wire or not self.same:
@@ -117,7 +120,7 @@ class Scalar(Node):
         if plain is MISSING:
             return self.wrong_type(path, problems)
         sound = self._sound(plain, path, problems)
-        return sound if sound is MISSING else msgspec.to_builtins(sound)
+        return sound if sound is MISSING else (self._dump or msgspec.to_builtins)(sound)
 
     def as_plain(self, value: object) -> Any:
         """Return `value` as an instance of exactly this class; MISSING if it is something else."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from attrs import evolve, frozen
 from returns.result import Result
 
-from domainkit import DomainError, FieldSerializer, InvalidUuid, InvalidValueObject, Uuid, ValueObject, fold
+from domainkit import DomainError, FieldSerializer, InvalidUuid, InvalidValueObject, Uuid, ValueObject, fold, parse
 
 from board import Note, Priority, TaskId, Title, UserId
 
@@ -88,6 +88,8 @@ assert_type(TaskId.parse("no id"), Result[TaskId, InvalidUuid])
 assert_type(TaskId(UUID(int=1)).value, UUID)
 assert_type(UserId.v4().to_uuid(), UUID)
 assert_type(str(Uuid.v4()), str)
+assert_type(parse(Money, {"amount": 3, "currency": "EUR"}), Result[Money, InvalidValueObject])
+assert_type(parse(Title, "Buy milk"), Result[Title, InvalidValueObject])
 
 anything: Uuid = TaskId.v4()
 by_id: dict[Uuid, str] = {TaskId.v4(): "a task", UserId.v4(): "a user"}

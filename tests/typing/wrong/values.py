@@ -6,7 +6,7 @@ from attrs import evolve, frozen
 from board import Note, Priority, Task, TaskId, Title, UserId
 from returns.result import Result
 
-from domainkit import DomainError, InvalidUuid, InvalidValueObject, Uuid, ValueObject
+from domainkit import DomainError, InvalidUuid, InvalidValueObject, Uuid, ValueObject, parse
 
 
 def close(task_id: TaskId) -> None: ...
@@ -68,5 +68,6 @@ class Money:
 
 
 Money(5)  # wrong: an int is no Priority
+title: Title = parse(Money, {}).unwrap()  # wrong: what is parsed is Money
 Money(Priority(5)).amount = Priority(6)  # wrong: frozen
 Task(Title("Buy milk")).title = Title("Buy bread")  # wrong: frozen
