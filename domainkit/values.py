@@ -245,7 +245,10 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
 
 def _with_arguments(cls: type[ValueObject[object, object]], arguments: object) -> object:
     alias = super(ValueObject, cls).__class_getitem__(arguments)  # type: ignore[misc]  # that of Generic, unknown to typeshed
-    return _CheckedAlias(alias.__origin__, alias.__args__)
+    kept = vars(alias)  # typing keeps the alias
+    if "_checked" not in kept:
+        kept["_checked"] = _CheckedAlias(alias.__origin__, alias.__args__)
+    return kept["_checked"]
 
 
 # set here, so that type checkers see a generic class as any other
@@ -287,7 +290,10 @@ def _told(cls: type, error: Exception, *values: object) -> str:
 def _checked(alias: object, make: Callable[..., V], *args: object, **kwargs: object) -> V:
     """Return what `make` returns, a value object, if it wraps what the arguments of its generic class ask for."""
     cls: type[ValueObject[object, object]] = get_origin(alias)  # type: ignore[assignment]  # the class that was given arguments
-    hint = type_of(cls, "value", dict(zip(parameters_of(cls), get_args(alias), strict=False)))
+    kept = vars(alias)
+    if "_hint" not in kept:
+        kept["_hint"] = type_of(cls, "value", dict(zip(parameters_of(cls), get_args(alias), strict=False)))
+    hint = kept["_hint"]
     given = (*args, *kwargs.values())
     if given and _is_set_as_given(cls, attrs.fields(cls).value):
         cls._require(given[0], hint)

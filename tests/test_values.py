@@ -754,6 +754,7 @@ class TestGeneric:
 
         assert "Names[0]: expected Note, got str" == refused(Names.parse(("a",))).rpartition(".")[2]
         assert "test_values.NonEmpty[test_values.Note]" == repr(NonEmpty[Note]).replace("tests.", "")
+        assert NonEmpty[Note] is NonEmpty[Note]
         assert NonEmpty[Note] == of(of(NonEmpty, T), Note) != NonEmpty[Memo]
         assert NonEmpty[Note] == pickle.loads(pickle.dumps(NonEmpty[Note])) == copy.copy(NonEmpty[Note])
         assert (NonEmpty, (Note,)) == (get_origin(NonEmpty[Note]), get_args(NonEmpty[Note]))

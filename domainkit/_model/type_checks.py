@@ -64,6 +64,8 @@ def misfit(value: object, hint: object, path: str = "") -> str | None:
     >>> misfit(("a", 5), tuple[str, ...], "Names")
     'Names[1]: expected str, got int'
     """
+    if type(value) is hint:
+        return None
     found = [_misfit_of_one(value, member, path) for member in members(hint)]
     if None in found:
         return None
