@@ -15,7 +15,7 @@ from cattrs import BaseValidationError, Converter, transform_error
 from domainkit._model.type_checks import describe
 from domainkit.aggregates import AnyId, IdentifiedBy
 from domainkit.conversion.classes import AttrsNode
-from domainkit.conversion.converters import MisfitError
+from domainkit.conversion.converters import Expected
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.nodes import Node, Problems
 from domainkit.errors import CriticalError, Problem
@@ -200,10 +200,10 @@ def _problems(error: Exception) -> tuple[Problem, ...]:
     return tuple(Problem(path.removeprefix(" @ "), expected, code) for code, expected, path in found)
 
 
-def _described(error: BaseException, hint: type | None) -> str:
+def _described(error: BaseException, hint: object) -> str:
     code, expected = "value", "a value that the class takes"
-    if isinstance(error, MisfitError):
-        code, expected = error.problem.code, error.problem.expected
-    elif hint not in (None, Any):
+    if isinstance(hint, Expected):
+        code, expected = hint.problem.code, str(hint)
+    elif hint is not None:
         code, expected = "missing" if isinstance(error, KeyError) else "value", describe(hint)
     return f"{code}{_BETWEEN}{expected}{_BETWEEN}"

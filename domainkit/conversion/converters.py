@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, get_origin
+from typing import Any, Self, get_origin
 
 import attrs
 from cattrs import ClassValidationError, Converter, IterableValidationError, UnstructureStrategy
@@ -15,7 +15,7 @@ from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSerializer
 from domainkit.conversion.hooks import hint_in, reads_itself, writes_itself
-from domainkit.conversion.nodes import MISSING, Node, Problems
+from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind
 from domainkit.conversion.scalars import SCALARS
 from domainkit.conversion.wrappers import DynamicNode
 from domainkit.errors import DomainError, Problem
@@ -179,46 +179,62 @@ def _reading_scalar(cls: Any, converter: Converter) -> Hook:
 
 _STEP = re.compile(r"\.([^.\[]+)|\[(key )?([0-9*]+)\]")
 _Step = tuple[str, str, str]  # the name of a field; or whether it is a key, and the place of the item
-_Found = tuple[list[_Step], Exception]  # the steps from here to the problem, and its error
+_Found = tuple[list[_Step], "Expected", Exception]  # the steps to the problem, what belongs there, and its error
 
 
-class MisfitError(ValueError):
-    """Data that a hook of this library refused; the text holds none of it.
+class Expected(str):
+    """The words for what belongs somewhere: cattrs shows them as the type of an error.
 
     Args:
-        problem: what is wrong.
+        problem: what is wrong there.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(f"expected {problem.expected}" + (", and found nothing" if problem.code == "missing" else ""))
-        self.problem: Problem = problem
+    __slots__ = ("problem",)
+
+    problem: Problem
+
+    def __new__(cls, problem: Problem) -> Self:
+        made = super().__new__(cls, problem.expected)
+        made.problem = problem
+        return made
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _structure_error(hint: object, data: object, problems: Problems, *, detailed: bool) -> Exception:
     """Return the error for data that has these problems."""
     found: list[_Found] = []
     for number, problem in enumerate(problems):
-        error, cause = MisfitError(problem), problems.causes.get(number)
+        steps, cause = _STEP.findall(problem.path), problems.causes.get(number)
+        kind = "nothing" if problem.code == "missing" else f"this {json_kind(_followed(data, steps))}"
+        error: Exception = ValueError(f"expected {problem.expected}, not {kind}")
         error.__cause__ = cause
-        root = problem.path == "$" and isinstance(cause, DomainError)
-        found.append((_STEP.findall(problem.path), cause if root and cause is not None else error))
-    return _grouped(describe(hint), hint, data, found) if detailed else found[0][1]
+        root = not steps and isinstance(cause, DomainError)
+        found.append((steps, Expected(problem), cause if root and cause is not None else error))
+    return _grouped(describe(hint), hint, data, found) if detailed else found[0][2]
+
+
+def _followed(data: object, steps: list[_Step]) -> object:
+    for step in steps:
+        _, data = _at(data, step)
+    return data
 
 
 def _grouped(name: str, hint: object, data: object, found: list[_Found]) -> Exception:
     """Return the problems as groups of cattrs, one inside another along their paths."""
     if not found[0][0]:
-        return found[0][1]
+        return found[0][2]
     by_step: dict[_Step, list[_Found]] = {}
-    for (step, *rest), error in found:
-        by_step.setdefault(step, []).append((rest, error))
+    for (step, *rest), expected, error in found:
+        by_step.setdefault(step, []).append((rest, expected, error))
     errors = []
     for step, inner in by_step.items():
         place, item = _at(data, step)
-        error = _grouped(name, hint, item, inner)
+        made = _grouped(name, hint, item, inner)
         note = AttributeValidationNote if step[0] else IterableValidationNote
-        error.add_note(note(f"Structuring {name}", place, Any))  # type: ignore[arg-type]  # any key has a place
-        errors.append(error)
+        made.add_note(note(f"Structuring {name}", place, inner[0][1]))  # type: ignore[arg-type]  # any key has a place, and a type is words here
+        errors.append(made)
     group: Any = ClassValidationError if found[0][0][0][0] else IterableValidationError
     return group(f"While structuring {name}", errors, hint)  # type: ignore[no-any-return]  # cattrs' constructor has no types
 

@@ -344,9 +344,9 @@ def test_errors_have_the_paths_of_cattrs() -> None:
         UNWRAPPED.structure({"a": [{"sku": 5, "quantity": 1, "price": "x"}], "b": "no"}, hint)  # type: ignore[type-abstract]  # cattrs takes it
     found = transform_error(caught.value, format_exception=lambda error, _: str(error))
     assert [
-        "expected Sku (str) @ $['a'][0].sku",
-        "expected Price (a decimal number as text, such as \"12.50\") @ $['a'][0].price",
-        "expected an array of Line @ $['b']",
+        "expected Sku (str), not this int @ $['a'][0].sku",
+        "expected Price (a decimal number as text, such as \"12.50\"), not this str @ $['a'][0].price",
+        "expected an array of Line, not this str @ $['b']",
     ] == found
 
 
@@ -381,7 +381,7 @@ def test_aggregates() -> None:
         with pytest.raises(BaseValidationError) as caught:
             UNWRAPPED.structure({name: value for name, value in builtins.items() if name != key}, Task)
         (problem,) = transform_error(caught.value, format_exception=lambda error, _: str(error))
-        assert problem.endswith(f", and found nothing @ $.{key}")
+        assert problem.endswith(f", not nothing @ $.{key}")
     with pytest.raises(ValueError, match="expected Task"):
         UNWRAPPED.structure([], Task)
 
