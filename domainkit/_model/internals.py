@@ -1,9 +1,9 @@
-"""What this package knows of attrs and typing beyond their documentation, with the versions that have it.
+"""What this package knows of other libraries beyond their documentation, with the versions that have it.
 
-What is about attrs was seen in 24.3 to 26.1.
+What is about attrs was seen in 24.3 to 26.1, about cattrs in 25.2 to 26.2, about returns in 0.25 to 0.27.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Generic, Protocol, TypeGuard, TypeVar
 
 import attrs
@@ -66,3 +66,47 @@ def is_written_by_attrs(cls: type, name: str) -> bool:
 def caches_hash(cls: type) -> bool:
     """Check if the objects of a class keep their hash, so that who makes one has to set CACHED_HASH."""
     return CACHED_HASH in getattr(getattr(cls.__hash__, "__code__", None), "co_names", ())
+
+
+def flattened(validator: Any) -> tuple[Any, ...]:
+    """Return the validators that attrs joined into one; none for None."""
+    if validator is None:
+        return ()
+    return validator._validators if isinstance(validator, AND) else (validator,)
+
+
+def options_of(validator: Any) -> Any:
+    """Return what `in_(options)` was given: attrs makes a tuple of a set, in an order that changes."""
+    return validator._original_options
+
+
+INNER_VALUE: Final = "_inner_value"
+"""The slot of a Success or a Failure of returns, which `case Success(value)` reads."""
+
+
+# A converter of cattrs looks for a hook by class first, then by predicate, the last one registered first. It has no
+# public way to ask who registered one.
+
+
+def dispatches(converter: Any) -> tuple[Any, Any]:
+    """Return what finds the structure hooks of a converter, and its unstructure hooks."""
+    return converter._structure_func, converter._unstructure_func
+
+
+def hooks_by_class(dispatch: Any) -> Mapping[type, Any]:
+    """Return the hooks that are registered for classes; `object` stands for none."""
+    found: Mapping[type, Any] = dispatch._single_dispatch.registry
+    return found
+
+
+def hooks_by_predicate(dispatch: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each predicate with its hook or hook factory, in the order in which they are asked."""
+    yield from ((predicate, hook) for predicate, hook, *_ in dispatch._function_dispatch._handler_pairs)
+
+
+def has_union_hook(converter: Any, hint: object) -> bool:
+    """Check if a structure hook was registered for just this union; a type that has no hash is none."""
+    try:
+        return hint in converter._union_struct_registry
+    except TypeError:
+        return False

@@ -10,11 +10,12 @@ from cattrs import ClassValidationError, Converter, IterableValidationError, Uns
 from cattrs.errors import AttributeValidationNote, IterableValidationNote
 
 from domainkit._model.immutability import Frozen
+from domainkit._model.internals import has_union_hook
 from domainkit._model.type_checks import describe, members
 from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSerializer
-from domainkit.conversion.hooks import hint_in, reads_itself, writes_itself
+from domainkit.conversion.hooks import reads_itself, writes_itself
 from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind
 from domainkit.conversion.scalars import SCALARS
 from domainkit.conversion.wrappers import DynamicNode
@@ -112,7 +113,7 @@ class _Carried:
         self._converter, self._keep, self._reads = converter, keep, reads
 
     def __call__(self, hint: object) -> bool:
-        if self._reads and hint_in(self._converter._union_struct_registry, hint):  # a user's hook for this union
+        if self._reads and has_union_hook(self._converter, hint):
             return False
         try:
             return not isinstance(_node(hint, self._converter, self._keep), DynamicNode)

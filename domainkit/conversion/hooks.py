@@ -1,7 +1,4 @@
-"""Which hooks of a cattrs converter are its user's own, and neither those of cattrs nor of this library.
-
-cattrs has no public way to ask who registered a hook: the private names below are the same in 24.1 to 26.2.
-"""
+"""Which hooks of a cattrs converter are its user's own, and neither those of cattrs nor of this library."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +7,7 @@ from cattrs import BaseConverter
 from cattrs.errors import StructureHandlerNotFoundError
 from cattrs.fns import identity, raise_error
 
+from domainkit._model.internals import dispatches, has_union_hook, hooks_by_class, hooks_by_predicate
 from domainkit.conversion.scalars import SCALARS
 
 Hook = Callable[..., Any]  # Any: what it takes and returns is known at run time only
@@ -26,30 +24,22 @@ def own_hooks(converter: BaseConverter, hint: object) -> tuple[Hook | None, Hook
     Returns:
         Functions from data to the object, and from the object to data.
     """
-    reads = _is_own(converter._structure_func, hint) or hint_in(converter._union_struct_registry, hint)
-    writes = _is_own(converter._unstructure_func, hint)
+    structure, unstructure = dispatches(converter)
+    reads, writes = _is_own(structure, hint) or has_union_hook(converter, hint), _is_own(unstructure, hint)
     return (
         (lambda data: converter.structure(data, hint)) if reads else None,  # type: ignore[arg-type]  # cattrs takes any type
         (lambda value: converter.unstructure(value, hint)) if writes else None,
     )
 
 
-def hint_in(registry: Any, hint: object) -> bool:
-    """Tell whether a union is a key of a converter's own registry; a type that has no hash is none."""
-    try:
-        return hint in registry
-    except TypeError:
-        return False
-
-
 def _is_own(dispatch: Any, hint: object) -> bool:
     """Tell whether the hook that a dispatch finds for a type is a user's, in the order in which it looks."""
     if isinstance(hint, type):
-        registered = dispatch._single_dispatch.registry
-        base: object = next((base for base in hint.__mro__ if base in registered), object)
+        registered = hooks_by_class(dispatch)
+        base: type = next((base for base in hint.__mro__ if base in registered), object)
         if base is not object:
             return _is_users(registered[base]) and (base is hint or base not in SCALARS)
-    for predicate, hook, *_ in dispatch._function_dispatch._handler_pairs:
+    for predicate, hook in hooks_by_predicate(dispatch):
         if getattr(predicate, "is_domainkits", False):
             return False  # it takes what can be carried: later than a hook before it, and earlier than one after it
         if _holds(predicate, hint):

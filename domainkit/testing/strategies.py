@@ -16,7 +16,7 @@ except ImportError as _error:
     ) from _error
 from hypothesis.strategies._internal.types import _global_type_lookup as _registered  # it has no public name
 
-from domainkit._model.validators import flattened
+from domainkit._model.internals import flattened
 from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.derive import Derivation, UnsupportedTypeError
 from domainkit.conversion.nodes import Node
