@@ -6,6 +6,7 @@ and the wheel is for every machine.
 
 import os
 import platform
+
 from setuptools import Extension, setup
 
 SOURCE = "domainkit/_speedups/fast.c"
