@@ -1,4 +1,4 @@
-"""What this package knows of attrs and typing beyond their documentation, with the versions that have it.
+"""What this package knows of attrs, returns and typing beyond their documentation, with the versions that have it.
 
 What is about attrs was seen in 24.3 to 26.1.
 """
@@ -33,11 +33,17 @@ CACHED_HASH: Final = "_attrs_cached_hash"
 """Where an object keeps its hash with `cache_hash=True`: None until it is asked for. A constructor has to set it."""
 
 AND: Final[Any] = type(attrs.validators.and_())
-NUMBER: Final[type] = type(attrs.validators.ge(0))
+NUMBER: Final[Any] = type(attrs.validators.ge(0))
 MIN_LENGTH: Final[type] = type(attrs.validators.min_len(0))
 MAX_LENGTH: Final[type] = type(attrs.validators.max_len(0))
 PATTERN: Final[Any] = type(attrs.validators.matches_re(""))
-"""The classes of validators; attrs has no types for what they hold, which validators.py reads."""
+OPTIONS: Final[type] = type(attrs.validators.in_(()))
+OPTIONAL: Final[type] = type(attrs.validators.optional(attrs.validators.ge(0)))
+EACH: Final[type] = type(attrs.validators.deep_iterable(attrs.validators.ge(0)))
+"""The classes of validators; attrs has no types for what they hold."""
+
+SUCCESS_VALUE: Final = "_inner_value"
+"""The slot of what a `Success` holds, which `case Success(value)` reads: in returns 0.25 to 0.30."""
 
 
 def is_decorated(cls: type) -> bool:
@@ -66,3 +72,13 @@ def is_written_by_attrs(cls: type, name: str) -> bool:
 def caches_hash(cls: type) -> bool:
     """Check if the objects of a class keep their hash, so that who makes one has to set CACHED_HASH."""
     return CACHED_HASH in getattr(getattr(cls.__hash__, "__code__", None), "co_names", ())
+
+
+def parts_of(validator: Any) -> tuple[Any, ...]:  # Any: attrs has no type for a validator that it knows more of
+    """Return the validators that attrs joined into one."""
+    return tuple(validator._validators)
+
+
+def options_of(validator: Any) -> object:  # Any: as above
+    """Return what `in_` was given; of a set attrs keeps a tuple besides, in an order that changes."""
+    return validator._original_options

@@ -21,6 +21,7 @@ from domainkit._model.immutability import (
     require_decorated,
     undecorated_error,
 )
+from domainkit._model.internals import is_decorated
 from domainkit._model.mapping import FrozenMapping
 from domainkit._model.type_checks import describe, members
 from domainkit._model.wrapper import FieldSerializer, Wrapper
@@ -390,7 +391,7 @@ def _refuse_undecorated(cls: type) -> None:
     if issubclass(cls, Frozen):
         return require_decorated(cls)
     for base in cls.__mro__:
-        for name in own_annotations(base) if attrs.has(base) and "__attrs_attrs__" not in base.__dict__ else ():
+        for name in own_annotations(base) if attrs.has(base) and not is_decorated(base) else ():
             raise undecorated_error(base, name)
     return None
 
