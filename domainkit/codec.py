@@ -11,7 +11,7 @@ from attrs.validators import ge, instance_of
 from cattrs import Converter
 from returns.result import Failure, Result, Success
 
-from domainkit._model.internals import INNER_VALUE
+from domainkit._model.internals import SUCCESS_VALUE
 from domainkit._model.mapping import freeze_json
 from domainkit._speedups.slots import maker
 from domainkit.conversion.classes import Options
@@ -83,7 +83,7 @@ class _Route:
     upcasters: tuple[Upcaster, ...]
 
 
-_make_success: Callable[[Message], Success[Message]] = maker(Success, INNER_VALUE)
+_make_success: Callable[[Message], Success[Message]] = maker(Success, SUCCESS_VALUE)
 """Returns what Success does, without the two calls of its constructor."""
 
 _START = len('{"data":{"id":"3a4d78aa-6870-41cb-aa14-964831511d86"')

@@ -15,11 +15,11 @@ from typing_extensions import TypeVar
 from domainkit._model.annotations import parameters_of, type_arguments, type_of
 from domainkit._model.constructors import HOOKS, checking, freezing
 from domainkit._model.immutability import install
-from domainkit._model.internals import alias_class, caches_hash, flattened
+from domainkit._model.internals import alias_class, caches_hash
 from domainkit._model.mutable_types import holds_mapping, refuse_mutable
 from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import describe, exact_classes, members, misfit
-from domainkit._model.validators import predicate
+from domainkit._model.validators import flattened, predicate
 from domainkit._model.wrapper import VALUE as VALUE
 from domainkit._model.wrapper import FieldSerializer as FieldSerializer
 from domainkit._model.wrapper import Wrapper

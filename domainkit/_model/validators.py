@@ -4,10 +4,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from domainkit._model.internals import MAX_LENGTH, MIN_LENGTH, NUMBER, PATTERN
+from domainkit._model.internals import AND, MAX_LENGTH, MIN_LENGTH, NUMBER, PATTERN, parts_of
 
 Name = Callable[[object, str], str]
 """Gives an object a name in the function that is generated, from a stem."""
+
+
+def flattened(validator: Any) -> tuple[Any, ...]:  # Any: attrs has no type for a validator that it knows more of
+    """Return the validators that attrs joined into one; none for None."""
+    if validator is None:
+        return ()
+    return parts_of(validator) if isinstance(validator, AND) else (validator,)
 
 
 def condition(validator: Any, value: str, name: Name) -> str | None:  # Any: as above

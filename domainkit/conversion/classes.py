@@ -8,6 +8,7 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from domainkit._model.rules import broken_rules
 from domainkit._model.wrapper import VALUE
 from domainkit._speedups.slots import Slot, taker
 from domainkit.conversion.code import Code, Function
@@ -193,7 +194,17 @@ class AttrsNode(Node):
                 problems.add(f"{path}.{key}", node.expected, "missing")
         if self.options.forbid_unknown and not data.keys() <= self._keys:
             problems.add(path, f"the keys of {self.expected} alone", "unknown")
-        return values if len(problems) == before and not (before and problems.full) else None
+        if len(problems) == before and not (before and problems.full):
+            return values
+        self._note_broken_rules({key: value for key, value in values.items() if value is not MISSING}, path, problems)
+        return None
+
+    def _note_broken_rules(self, values: Mapping[str, Any], path: str, problems: Problems) -> bool:
+        """Note each field whose own validator refuses its value; return whether there is one."""
+        broken = tuple(broken_rules(self.cls, values))
+        for field, error in broken:
+            refused_by(self.cls, error, tuple(values.values()), f"{path}.{field.alias}", problems)
+        return bool(broken)
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if problems.native and type(data) is self.cls:
@@ -211,6 +222,8 @@ class AttrsNode(Node):
         try:
             return self.cls(**values)
         except Exception as error:  # whatever a validator raises is a refusal of these values
+            if self._note_broken_rules(values, path, problems):
+                return MISSING
             return refused_by(self.cls, error, tuple(values.values()), path, problems)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:

@@ -9,9 +9,19 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
-from attrs import validators as known
 
-from domainkit._model.internals import flattened, options_of
+from domainkit._model.internals import (
+    AND,
+    EACH,
+    MAX_LENGTH,
+    MIN_LENGTH,
+    NUMBER,
+    OPTIONAL,
+    OPTIONS,
+    PATTERN,
+    options_of,
+    parts_of,
+)
 from domainkit.conversion.collections import FrozensetNode, VariadicTupleNode
 from domainkit.conversion.nodes import MISSING, Node, Problems, Schema
 from domainkit.conversion.regex import ecma_pattern
@@ -111,18 +121,18 @@ def _each(validator: Validator, node: Node) -> Iterator[Schema]:
 
 
 _TRANSLATIONS: Final[Mapping[type, Callable[[Validator, Node], Iterable[Schema]]]] = MappingProxyType(
-    {  # attrs shows the parts of and_ nowhere else
-        type(known.and_()): lambda both, node: chain.from_iterable(keywords_of(one, node) for one in flattened(both)),
-        type(known.optional(known.ge(0))): _optional,
-        type(known.min_len(0)): lambda least, node: [_length("min", least.min_length, _shapes(node))],
-        type(known.max_len(0)): lambda most, node: [_length("max", most.max_length, _shapes(node))],
-        type(known.ge(0)): _bound,
-        type(known.matches_re("")): _matches,
-        type(known.in_(())): _in,
-        type(known.deep_iterable(known.ge(0))): _each,
+    {
+        AND: lambda both, node: chain.from_iterable(keywords_of(one, node) for one in parts_of(both)),
+        OPTIONAL: _optional,
+        MIN_LENGTH: lambda least, node: [_length("min", least.min_length, _shapes(node))],
+        MAX_LENGTH: lambda most, node: [_length("max", most.max_length, _shapes(node))],
+        NUMBER: _bound,
+        PATTERN: _matches,
+        OPTIONS: _in,
+        EACH: _each,
     }
 )
-"""By the classes of attrs' own validators, which it gives no public names."""
+"""By the classes of attrs' own validators."""
 
 
 def _members(node: Node, *, of_wire: bool = False) -> tuple[Node, ...]:

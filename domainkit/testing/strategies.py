@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar, get_origin
 
 import attrs
-from attrs import validators as known
 
 try:
     from hypothesis import strategies as st
@@ -16,7 +15,8 @@ except ImportError as _error:
     ) from _error
 from hypothesis.strategies._internal.types import _global_type_lookup as _registered  # it has no public name
 
-from domainkit._model.internals import flattened
+from domainkit._model.internals import MAX_LENGTH, MIN_LENGTH, NUMBER, OPTIONS, PATTERN
+from domainkit._model.validators import flattened
 from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.derive import Derivation, UnsupportedTypeError
 from domainkit.conversion.nodes import Node
@@ -138,26 +138,19 @@ class _Samples:
         return self.of(node) if shaped is None else shaped
 
 
-_IN: type = type(known.in_(()))
-_PATTERN: type = type(known.matches_re(""))
-_LEAST: type = type(known.min_len(0))
-_MOST: type = type(known.max_len(0))
-_BOUND: Any = type(known.ge(0))  # Any: attrs types none of these classes
-
-
 def _shaped(node: Node, rules: tuple[Any, ...]) -> Strategy | None:
     """Return a strategy that the validators of attrs shape, by their classes; None if they say nothing of this type."""
     validators = {type(rule): rule for rule in rules}
-    if _IN in validators:
-        return st.sampled_from(sorted(validators[_IN].options, key=repr))
-    if node is SCALARS[str] and _PATTERN in validators:
-        return st.from_regex(validators[_PATTERN].pattern, fullmatch=True)
-    if node in (SCALARS[str], SCALARS[bytes]) and (_LEAST in validators or _MOST in validators):
-        least = getattr(validators.get(_LEAST), "min_length", 0)
-        most = getattr(validators.get(_MOST), "max_length", None)
+    if OPTIONS in validators:
+        return st.sampled_from(sorted(validators[OPTIONS].options, key=repr))
+    if node is SCALARS[str] and PATTERN in validators:
+        return st.from_regex(validators[PATTERN].pattern, fullmatch=True)
+    if node in (SCALARS[str], SCALARS[bytes]) and (MIN_LENGTH in validators or MAX_LENGTH in validators):
+        least = getattr(validators.get(MIN_LENGTH), "min_length", 0)
+        most = getattr(validators.get(MAX_LENGTH), "max_length", None)
         text = st.text(st.characters(exclude_categories=["Cs"]), min_size=least, max_size=most)
         return text if node is SCALARS[str] else st.binary(min_size=least, max_size=most)
-    return _numbers(node, {rule.compare_op: rule.bound for rule in rules if type(rule) is _BOUND})
+    return _numbers(node, {rule.compare_op: rule.bound for rule in rules if type(rule) is NUMBER})
 
 
 def _numbers(node: Node, bounds: Mapping[str, Any]) -> Strategy | None:

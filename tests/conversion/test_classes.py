@@ -216,7 +216,8 @@ def test_the_sentence_of_a_rule_is_in_the_problem() -> None:
     problems = refused(holder(PostInit), {"number": -1})
     assert [(PATH, f"a valid PostInit: {SECRET}", "value")] == [(p.path, p.expected, p.code) for p in problems]
     problems = refused(holder(Telling), {"name": "opensesame"})
-    assert [(PATH, "a valid Telling (ValueError)", "value")] == [(p.path, p.expected, p.code) for p in problems]
+    found = [(p.path, p.expected, p.code) for p in problems]
+    assert [(f"{PATH}.name", "a valid Telling (ValueError)", "value")] == found
 
 
 def _tells(_: object, __: object, name: str) -> None:
@@ -290,12 +291,12 @@ def test_what_all_validators_allow_is_read(more: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("more", BAD)
 def test_what_a_validator_refuses_is_refused(more: dict[str, Any]) -> None:
-    """Every validator runs on decoding."""
+    """Every validator runs on decoding; the problem has the path of its field."""
     wire = {"least": 1, "most": 2, **more}
     with pytest.raises((ValueError, TypeError)):
         Validated(**wire)
     problems = refused(holder(Validated), wire)
-    assert [(PATH, "value")] == [(problem.path, problem.code) for problem in problems]
+    assert [(f"{PATH}.{[*more][-1]}", "value")] == [(problem.path, problem.code) for problem in problems]
 
 
 @frozen
@@ -305,14 +306,15 @@ class Checked(DomainEvent):
 
 
 def test_validators_of_a_message_run_on_decoding() -> None:
-    """What the validator of a payload's field refuses is refused, with the path of the attributes."""
+    """What the validator of a payload's field refuses is refused, with the path of that field."""
     event = Checked(1)
     cases = (('"number":1', '"number":-1', "'number' must be >= 0"), ('"low":0', '"low":1', SECRET))
     for old, new, reason in cases:
         raw = event.json().replace(old, new)
         assert isinstance(wire_of(Checked).decode(raw.encode()), Exception)
         problems = problems_of(lambda raw=raw: Checked.from_json(raw))
-        assert [("$.data.attributes", f"a valid Checked: {reason}", "value")] == [
+        path = f"$.data.attributes.{old[1:-3]}"
+        assert [(path, f"a valid Checked: {reason}", "value")] == [
             (problem.path, problem.expected, problem.code) for problem in problems
         ]
 
