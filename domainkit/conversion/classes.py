@@ -79,6 +79,7 @@ class AttrsNode(Node):
         self.parts: tuple[Part, ...] = tuple(sorted(parts, key=lambda part: not part.required))  # as structs ask
         self._fields = tuple((part.key, part.node, part.required) for part in self.parts)
         self._keys = frozenset(part.key for part in parts)
+        self._has_rules = any(part.attribute.validator is not None for part in parts)
         self.levels: float = 1 + max((part.node.levels for part in parts), default=0)
 
     @cached_property
@@ -201,7 +202,7 @@ class AttrsNode(Node):
 
     def _note_broken_rules(self, values: Mapping[str, Any], path: str, problems: Problems) -> bool:
         """Note each field whose own validator refuses its value; return whether there is one."""
-        broken = tuple(broken_rules(self.cls, values))
+        broken = tuple(broken_rules(self.cls, values)) if self._has_rules else ()
         for field, error in broken:
             refused_by(self.cls, error, tuple(values.values()), f"{path}.{field.alias}", problems)
         return bool(broken)

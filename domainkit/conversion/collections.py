@@ -61,10 +61,10 @@ class _ArrayNode(Node):
         taken = (list, tuple, *self.object_classes) if problems.native else (list, tuple)
         if type(data) not in taken and not isinstance(data, list | tuple):
             return self.wrong_type(path, problems)
-        items = []
+        items, read = [], self.item.read
         for index, entry in enumerate(data):
-            items.append(self.item.read(entry, f"{path}[{index}]", problems))
-            if problems.full:
+            items.append(read(entry, f"{path}[{index}]", problems))
+            if len(problems) >= problems.limit:
                 break
         return MISSING if _complete(items) is MISSING else self._made(items, path, problems)
 
