@@ -3,18 +3,21 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
+from inspect import iscoroutine
+from typing import Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, overload
 
 from returns.primitives.exceptions import UnwrapFailedError
 from returns.result import Failure, Result, Success
 
 from domainkit.errors import CriticalError, UnknownError
 from domainkit.handlers import is_async
+from domainkit.messages import DomainEvent, Message
 from domainkit.ports import E_co, Notifier, NotifierExceptionMessage, NotifierMessage, P, T_co
 from domainkit.results import AnyCoroutine, name_of
 
 AnyFailure: TypeAlias = Failure[Any]  # Any: an error that the type of the use case names, or an UnknownError
 _LONGEST_CHAIN = 10
+_DONE: Result[None, Never] = Success(None)
 
 
 class Guard:
@@ -41,6 +44,8 @@ class Guard:
         if isinstance(outcome, Failure):
             self._notify(outcome.failure())
             return outcome
+        if iscoroutine(outcome):
+            outcome.close()  # of a plain function: nobody awaits it here, and that is a bug
         return self.raised(TypeError(f"{self.executor} must return a Result, not a {type(outcome).__qualname__}"))
 
     def raised(self, error: Exception) -> AnyFailure:
@@ -65,6 +70,15 @@ class Guard:
                 notifier.publish(NotifierMessage(title, error.detail()))
         except Exception as failure:  # a notifier that is down must not change the outcome
             _log_error("the notifier of %s failed:\n%s", self.executor, places_of(failure))
+
+
+def outcome_of(function: object, message: Message, answer: object) -> Result[object, object]:
+    """Return what a handler's answer means: None of a subscriber is a Success, None of a command's handler is a bug."""
+    if type(answer) is Success:
+        return answer
+    if answer is None and isinstance(message, DomainEvent):
+        return _DONE
+    return Guard(name_of(function)).returned(answer)
 
 
 def _log_error(text: str, *arguments: str) -> None:
