@@ -68,19 +68,19 @@ class _Bus(Stamping):
     def _note(self, call: Delivery, outcome: Result[object, object], failed: list[str]) -> None:
         """Remember a call that succeeded; add another to those that failed."""
         message, function, number = call
-        state = self._state
-        if type(outcome) is not Success:
+        if isinstance(outcome, Failure):
             kind = type(outcome.failure()).__qualname__
             failed.append(f"{name_of(function)} ({type(message).__qualname__} {message.header.id}, {kind})")
-        elif state.remember:
-            with state.lock:
-                state.done[message.header.id, number] = None
-                if len(state.done) > state.remember:
-                    del state.done[next(iter(state.done))]
+            return
+        state = self._state
+        with state.lock:
+            state.done[message.header.id, number] = None
+            if len(state.done) > state.remember:
+                del state.done[next(iter(state.done))]
 
-    def _result(self, failed: list[str]) -> Result[None, BusCannotPublish]:
-        """Return how calls ended. The bus is there: a relay counts a failure against the message."""
-        return cannot_publish(f"{self._failure}: {'; '.join(failed)}", kind=MessageRefused) if failed else _DONE
+    def _refused(self, failed: list[str]) -> Failure[BusCannotPublish]:
+        """Return the Failure for calls that failed. The bus is there: a relay counts it against the message."""
+        return cannot_publish(f"{self._failure}: {'; '.join(failed)}", kind=MessageRefused)
 
 
 class _Caller(_Bus):
@@ -92,8 +92,10 @@ class _Caller(_Bus):
             return cannot_publish("the bus is closed")
         failed: list[str] = []
         for call in planned:
-            self._note(call, _called(*call), failed)
-        return self._result(failed)
+            outcome = _called(*call)
+            if type(outcome) is not Success or self._state.remember:
+                self._note(call, outcome, failed)
+        return self._refused(failed) if failed else _DONE
 
     def close(self) -> None:
         """Refuse messages from now on."""
@@ -109,8 +111,10 @@ class _Awaiter(_Bus):
             return cannot_publish("the bus is closed")
         failed: list[str] = []
         for call in planned:
-            self._note(call, await _awaited(*call), failed)
-        return self._result(failed)
+            outcome = await _awaited(*call)
+            if type(outcome) is not Success or self._state.remember:
+                self._note(call, outcome, failed)
+        return self._refused(failed) if failed else _DONE
 
     async def close(self) -> None:
         """Refuse messages from now on."""
@@ -254,7 +258,7 @@ class _CommandBus(_Bus):
         """The commands that were dispatched, the oldest first."""
         return tuple(command for command in self._state.messages if isinstance(command, Command))
 
-    def _refused(self, command: AnyCommand) -> Failure[BusCannotPublish] | None:
+    def _without_handler(self, command: AnyCommand) -> Failure[BusCannotPublish] | None:
         if type(command_for(self, command)) in self._handlers or not self._handlers or not self._state.open:
             return None
         return cannot_publish(f"no handler for {type(command).__qualname__}", kind=MessageRefused)
@@ -294,7 +298,7 @@ class InmemoryCommandBus(_Caller, _CommandBus, CommandBus):
 
     def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and call its handler; a Failure if it failed, or there is none among several."""
-        refused = self._refused(command)
+        refused = self._without_handler(command)
         return self._run(self._planned(command)) if refused is None else refused
 
 
@@ -320,5 +324,5 @@ class AsyncInmemoryCommandBus(_Awaiter, _CommandBus, AsyncCommandBus):
 
     async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and await its handler; a Failure where it failed, or where several have none for it."""
-        refused = self._refused(command)
+        refused = self._without_handler(command)
         return await self._run(self._planned(command)) if refused is None else refused
