@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from inspect import isawaitable
-from typing import Any, Generic, Never, Protocol, TypeAlias
+from typing import Any, Final, Generic, Never, Protocol, TypeAlias
 
 from returns.result import Failure, Result
 from typing_extensions import TypeVar
@@ -73,13 +73,10 @@ class Mediator(Generic[X_co]):
     """
 
     def __init__(self: "Mediator[Never]", *handlers: SyncHandler) -> None:
-        self._handlers: Mapping[type, SyncHandler] = by_type(handlers, Handler)
-        self._proceed: Callable[[AnyCommand], Answer] = self._handle
-
-    @property
-    def handlers(self) -> tuple[SyncHandler, ...]:
+        self._by_type: Mapping[type, SyncHandler] = by_type(handlers, Handler)
+        self.handlers: Final = handlers
         """The handlers, in the order in which they were given."""
-        return tuple(self._handlers.values())
+        self._proceed: Callable[[AnyCommand], Answer] = self._handle
 
     def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
         """Return what the handler of the command's class returns; a Failure with CommandNotHandled if there is none.
@@ -114,18 +111,15 @@ class Mediator(Generic[X_co]):
         >>> Mediator().checked_by(lambda command: Failure(NotAllowed())).send(Command())
         <Failure: NotAllowed>
         """
-        inner = self._proceed
 
-        def proceed(command: AnyCommand) -> Answer:
+        def checking(command: Command[R, E], proceed: Callable[[Command[R, E]], Answer]) -> Answer:
             checked = check(command)
-            return checked if isinstance(checked, Failure) else inner(command)
+            return checked if isinstance(checked, Failure) else proceed(command)
 
-        made: Mediator[X_co | X] = copy(self)
-        made._proceed = proceed
-        return made
+        return self.within(checking)
 
     def _handle(self, command: AnyCommand) -> Answer:
-        handler = self._handlers.get(type(command))
+        handler = self._by_type.get(type(command))
         if handler is None:
             return not_handled(command)
         token = HANDLED.set(command)
@@ -154,13 +148,10 @@ class AsyncMediator(Generic[X_co]):
     """
 
     def __init__(self: "AsyncMediator[Never]", *handlers: AnyHandler) -> None:
-        self._handlers: Mapping[type, AnyHandler] = by_type(handlers, Handler, AsyncHandler)
-        self._proceed: Callable[[AnyCommand], Awaitable[Answer]] = self._handle
-
-    @property
-    def handlers(self) -> tuple[AnyHandler, ...]:
+        self._by_type: Mapping[type, AnyHandler] = by_type(handlers, Handler, AsyncHandler)
+        self.handlers: Final = handlers
         """The handlers, in the order in which they were given."""
-        return tuple(self._handlers.values())
+        self._proceed: Callable[[AnyCommand], Awaitable[Answer]] = self._handle
 
     async def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
         """Return what the handler of the command's class returns; see `Mediator.send`."""
@@ -176,19 +167,16 @@ class AsyncMediator(Generic[X_co]):
         self, check: Callable[[AnyCommand], Result[None, X] | Awaitable[Result[None, X]]]
     ) -> "AsyncMediator[X_co | X]":
         """Return a mediator that asks `check` before all that this one does; its Failure is the answer then."""
-        inner = self._proceed
 
-        async def proceed(command: AnyCommand) -> Answer:
+        async def checking(command: Command[R, E], proceed: Callable[[Command[R, E]], Awaitable[Answer]]) -> Answer:
             asked = check(command)
             checked = await asked if isawaitable(asked) else asked
-            return checked if isinstance(checked, Failure) else await inner(command)
+            return checked if isinstance(checked, Failure) else await proceed(command)
 
-        made: AsyncMediator[X_co | X] = copy(self)
-        made._proceed = proceed
-        return made
+        return self.within(checking)
 
     async def _handle(self, command: AnyCommand) -> Answer:
-        handler = self._handlers.get(type(command))
+        handler = self._by_type.get(type(command))
         if handler is None:
             return not_handled(command)
         token = HANDLED.set(command)

@@ -1,7 +1,7 @@
 """Use cases: what the application does, as functions that return a Result and never raise."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from inspect import iscoroutine
 from typing import Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, overload
@@ -15,7 +15,8 @@ from domainkit.messages import DomainEvent, Message
 from domainkit.ports import E_co, Notifier, NotifierExceptionMessage, NotifierMessage, P, T_co
 from domainkit.results import AnyCoroutine, name_of
 
-AnyFailure: TypeAlias = Failure[Any]  # Any: an error that the type of the use case names, or an UnknownError
+AnyResult: TypeAlias = Result[Any, Any]  # Any: what the type of the use case names, or an UnknownError
+AnyFailure: TypeAlias = Failure[Any]  # Any: as in AnyResult
 _LONGEST_CHAIN = 10
 _DONE: Result[None, Never] = Success(None)
 
@@ -38,6 +39,22 @@ class Guard:
     def __init__(self, executor: str, owner: object = None) -> None:
         self.executor: str = executor
         self._owner = owner
+
+    def run(self, function: Callable[..., object], *args: object, **kwargs: object) -> AnyResult:
+        """Return what the function returns: a Success as it is, anything else as `returned` and `raised` make it."""
+        try:
+            outcome = function(*args, **kwargs)
+        except Exception as error:
+            return self.raised(error)
+        return outcome if type(outcome) is Success else self.returned(outcome)
+
+    async def run_async(self, function: Callable[..., Awaitable[object]], *args: object, **kwargs: object) -> AnyResult:
+        """Return what the coroutine function returns, as `run` does."""
+        try:
+            outcome = await function(*args, **kwargs)
+        except Exception as error:
+            return self.raised(error)
+        return outcome if type(outcome) is Success else self.returned(outcome)
 
     def returned(self, outcome: object) -> AnyFailure:
         """Return the Failure that the function returned; for what is neither that nor a Success, an UnknownError."""
@@ -104,13 +121,10 @@ def _places_of_one(error: BaseException) -> str:
     frames = StackSummary.from_list(
         [(frame.f_code.co_filename, line, frame.f_code.co_qualname, "") for frame, line in walk_tb(error.__traceback__)]
     )
-    text = f"Traceback (most recent call last):\n{''.join(frames.format())}{_name_of_class(error)}"
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
     parts = error.exceptions[:_LONGEST_CHAIN] if isinstance(error, BaseExceptionGroup) else ()
-    return "\n\n".join([text, *(indent(f"of {_name_of_class(error)}:\n{places_of(part)}", "  ") for part in parts)])
-
-
-def _name_of_class(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"
+    inner = [indent(f"of {name}:\n{places_of(part)}", "  ") for part in parts]
+    return "\n\n".join([f"Traceback (most recent call last):\n{''.join(frames.format())}{name}", *inner])
 
 
 class UseCase(ABC, Generic[P, T_co, E_co]):
@@ -147,11 +161,7 @@ class UseCase(ABC, Generic[P, T_co, E_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
-        try:
-            outcome = self.execute(*args, **kwargs)
-        except Exception as error:
-            return _guard(self).raised(error)
-        return outcome if type(outcome) is Success else _guard(self).returned(outcome)
+        return Guard(type(self).__qualname__, self).run(self.execute, *args, **kwargs)
 
 
 class AsyncUseCase(ABC, Generic[P, T_co, E_co]):
@@ -175,15 +185,7 @@ class AsyncUseCase(ABC, Generic[P, T_co, E_co]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
-        try:
-            outcome = await self.execute(*args, **kwargs)
-        except Exception as error:
-            return _guard(self).raised(error)
-        return outcome if type(outcome) is Success else _guard(self).returned(outcome)
-
-
-def _guard(use_case: object) -> Guard:
-    return Guard(type(use_case).__qualname__, use_case)
+        return await Guard(type(self).__qualname__, self).run_async(self.execute, *args, **kwargs)
 
 
 FP = ParamSpec("FP")
@@ -212,18 +214,10 @@ def use_case(function: Callable[..., Any], /) -> Callable[..., object]:  # Any: 
 
     @wraps(function)
     def guarded(*args: object, **kwargs: object) -> object:
-        try:
-            outcome = function(*args, **kwargs)
-        except Exception as error:
-            return guard.raised(error)
-        return outcome if type(outcome) is Success else guard.returned(outcome)
+        return guard.run(function, *args, **kwargs)
 
     @wraps(function)
     async def guarded_async(*args: object, **kwargs: object) -> object:
-        try:
-            outcome = await function(*args, **kwargs)
-        except Exception as error:
-            return guard.raised(error)
-        return outcome if type(outcome) is Success else guard.returned(outcome)
+        return await guard.run_async(function, *args, **kwargs)
 
     return guarded_async if is_async(function) else guarded

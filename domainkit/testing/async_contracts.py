@@ -13,6 +13,7 @@ from domainkit.ports import (
     AsyncCommandBus,
     AsyncCrudRepository,
     AsyncDomainEventBus,
+    AsyncMessageBus,
     AsyncNotifier,
     CommandBus,
     CrudRepository,
@@ -25,6 +26,8 @@ from domainkit.testing.messaging_contracts import CommandBusContract, DomainEven
 from domainkit.testing.samples import SampleTask, SampleTaskId
 
 T = TypeVar("T")
+PortT = TypeVar("PortT")
+AsyncBusT = TypeVar("AsyncBusT", bound=AsyncMessageBus)
 EventBusT = TypeVar("EventBusT", bound=AsyncDomainEventBus)
 CommandBusT = TypeVar("CommandBusT", bound=AsyncCommandBus)
 NotifierT = TypeVar("NotifierT", bound=AsyncNotifier)
@@ -89,7 +92,30 @@ class AsyncCrudRepositoryContract(CrudRepositoryContract):
         return made
 
 
-class AsyncDomainEventBusContract(DomainEventBusContract[DomainEventBus], Generic[EventBusT]):
+class _AsyncBusContract(ABC, Generic[PortT, AsyncBusT]):
+    """The part that the contracts of both async buses have."""
+
+    @abstractmethod
+    async def make_async_bus(self) -> AsyncBusT:
+        """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
+
+    @abstractmethod
+    def received_by(self, bus: AsyncBusT, /) -> Sequence[DomainEvent | AnyCommand]:
+        """Return the messages that arrived where `bus` hands them over, the oldest first; also after `close`."""
+
+    def make_bus(self) -> PortT:
+        """Return the async bus behind a facade that waits."""
+        made: PortT = _Waiting.made(self.make_async_bus())
+        return made
+
+    def received(self, bus: PortT) -> Sequence[DomainEvent | AnyCommand]:
+        """Return what arrived."""
+        return self.received_by(vars(bus)["inner"])
+
+
+class AsyncDomainEventBusContract(
+    _AsyncBusContract[DomainEventBus, EventBusT], DomainEventBusContract[DomainEventBus], Generic[EventBusT]
+):
     """The promises of an AsyncDomainEventBus: all those of a DomainEventBus.
 
     >>> from domainkit import AsyncInmemoryDomainEventBus
@@ -101,25 +127,10 @@ class AsyncDomainEventBusContract(DomainEventBusContract[DomainEventBus], Generi
     >>> TestAsyncInmemoryDomainEventBus().test_a_message_arrives()
     """
 
-    @abstractmethod
-    async def make_async_bus(self) -> EventBusT:
-        """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
 
-    @abstractmethod
-    def received_by(self, bus: EventBusT, /) -> Sequence[DomainEvent]:
-        """Return the events that a subscriber to all of them got through this bus, the oldest first."""
-
-    def make_bus(self) -> DomainEventBus:
-        """Return the async bus behind a facade that waits."""
-        made: DomainEventBus = _Waiting.made(self.make_async_bus())
-        return made
-
-    def received(self, bus: DomainEventBus) -> Sequence[DomainEvent]:
-        """Return what arrived."""
-        return self.received_by(vars(bus)["inner"])
-
-
-class AsyncCommandBusContract(CommandBusContract[CommandBus], Generic[CommandBusT]):
+class AsyncCommandBusContract(
+    _AsyncBusContract[CommandBus, CommandBusT], CommandBusContract[CommandBus], Generic[CommandBusT]
+):
     """The promises of an AsyncCommandBus: all those of a CommandBus.
 
     >>> from domainkit import AsyncInmemoryCommandBus, Command
@@ -130,23 +141,6 @@ class AsyncCommandBusContract(CommandBusContract[CommandBus], Generic[CommandBus
     ...         return bus.dispatched
     >>> TestAsyncInmemoryCommandBus().test_a_message_arrives()
     """
-
-    @abstractmethod
-    async def make_async_bus(self) -> CommandBusT:
-        """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
-
-    @abstractmethod
-    def received_by(self, bus: CommandBusT, /) -> Sequence[AnyCommand]:
-        """Return the commands that the handler got through this bus, the oldest first."""
-
-    def make_bus(self) -> CommandBus:
-        """Return the async bus behind a facade that waits."""
-        made: CommandBus = _Waiting.made(self.make_async_bus())
-        return made
-
-    def received(self, bus: CommandBus) -> Sequence[AnyCommand]:
-        """Return what arrived."""
-        return self.received_by(vars(bus)["inner"])
 
 
 class AsyncNotifierContract(NotifierContract[Notifier], ABC, Generic[NotifierT]):

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NoReturn, NotRequired, Protocol, TypedDict, TypeVar
 
@@ -169,19 +170,11 @@ def exception_handlers(
         FailureError: answer_failure,
         HTTPException: _answer_http,
     }
-    invalid = _request_validation_error()
-    if invalid is not None:
-        handlers[invalid] = _answer_invalid
+    with suppress(ImportError):  # the extra doesn't ask for FastAPI
+        from fastapi.exceptions import RequestValidationError  # noqa: PLC0415  # as above
+
+        handlers[RequestValidationError] = _answer_invalid
     return {**handlers, Exception: answer_bug}
-
-
-def _request_validation_error() -> type[Exception] | None:
-    """Return what FastAPI raises for an invalid request; None if it isn't installed."""
-    try:
-        from fastapi.exceptions import RequestValidationError  # noqa: PLC0415  # the extra doesn't ask for FastAPI
-    except ImportError:
-        return None
-    return RequestValidationError
 
 
 async def _answer_http(_: Request, error: HTTPException) -> Response:
