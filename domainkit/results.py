@@ -125,7 +125,8 @@ def pipeline(*steps: AnyStep) -> AnyStep:
     Raises:
         TypeError: there is no step; or, when it runs, a step returned no Result.
     """
-    _require_steps("pipeline", steps)
+    if not steps:
+        raise TypeError("pipeline needs at least one step: a function of one argument that returns a Result")
     *before, last = steps
 
     def run(value: object) -> Result[object, object]:
@@ -216,7 +217,8 @@ def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]
     Raises:
         TypeError: there is no step; or, when it runs, a step returned no Result.
     """
-    _require_steps("async_pipeline", steps)
+    if not steps:
+        raise TypeError("async_pipeline needs at least one step: a function of one argument that returns a Result")
     *before, last = steps
 
     async def run(value: object) -> Result[object, object]:
@@ -231,11 +233,6 @@ def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]
         return result if type(result) is Success else _ended_by(last, result)
 
     return run
-
-
-def _require_steps(name: str, steps: tuple[object, ...]) -> None:
-    if not steps:
-        raise TypeError(f"{name} needs at least one step: a function of one argument that returns a Result")
 
 
 def _ended_by(step: object, result: object) -> Failure[object]:

@@ -1,10 +1,10 @@
 """Buses in memory. They plan the calls for a message first; the sync ones make them, the async ones await them too."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from inspect import isawaitable
 from threading import Lock
-from typing import Any, Final, Never, TypeAlias
+from typing import Any, Final, Generic, Never, TypeAlias, TypeVar
 
 from attrs import define, field
 from returns.result import Failure, Result, Success
@@ -34,6 +34,9 @@ from domainkit.ports import (
 )
 from domainkit.results import name_of
 from domainkit.use_cases import Guard, outcome_of
+
+SubscriberT = TypeVar("SubscriberT", bound=AnySubscriber)
+HandlerT = TypeVar("HandlerT", bound=AnyHandler)
 
 AnyFunction: TypeAlias = Callable[[Any], object]  # Any: a message of whatever class
 Delivery: TypeAlias = tuple[Message, AnyFunction, int]
@@ -147,15 +150,14 @@ async def _awaited(message: Message, function: AnyFunction, _: int) -> Result[ob
     return outcome_of(function, message, answer)
 
 
-class _EventBus(_Bus):
+class _EventBus(_Bus, Generic[SubscriberT]):
     _failure = "subscribers that failed"
+    _kinds: tuple[type, ...]
 
-    def __init__(
-        self, subscribers: tuple[AnySubscriber, ...], kinds: tuple[type, ...], keep: int | None, remember: int
-    ) -> None:
+    def __init__(self, *subscribers: SubscriberT, keep: int | None = _KEPT, remember: int = 0) -> None:
         super().__init__(keep, remember)
         for one in subscribers:
-            if not isinstance(one, kinds):
+            if not isinstance(one, self._kinds):
                 later = isinstance(one, AsyncSubscriber)
                 what = "an AsyncInmemoryDomainEventBus awaits it" if later else "use handled_by"
                 raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}: {what}")
@@ -179,7 +181,7 @@ class _EventBus(_Bus):
                     yield sent, function, number
 
 
-class InmemoryDomainEventBus(_Caller, _EventBus, DomainEventBus):
+class InmemoryDomainEventBus(_Caller, _EventBus[SyncSubscriber], DomainEventBus):
     """Hands events to functions in the same thread, before `publish` returns.
 
     Events are handed over in their order; the subscribers of one event are called in the order in which they were
@@ -208,15 +210,14 @@ class InmemoryDomainEventBus(_Caller, _EventBus, DomainEventBus):
             AsyncInmemoryDomainEventBus.
     """
 
-    def __init__(self, *subscribers: SyncSubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
-        super().__init__(subscribers, (Subscriber,), keep, remember)
+    _kinds = (Subscriber,)
 
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and call their subscribers."""
         return self._run(self._planned(events_for(self, events)))
 
 
-class AsyncInmemoryDomainEventBus(_Awaiter, _EventBus, AsyncDomainEventBus):
+class AsyncInmemoryDomainEventBus(_Awaiter, _EventBus[AnySubscriber], AsyncDomainEventBus):
     """The async twin of InmemoryDomainEventBus: its subscribers may be coroutine functions, or plain ones.
 
     They are awaited one after the other, in the same order; what runs beside it is what else the caller has started.
@@ -236,21 +237,21 @@ class AsyncInmemoryDomainEventBus(_Awaiter, _EventBus, AsyncDomainEventBus):
         TypeError: one of them is not a subscriber.
     """
 
-    def __init__(self, *subscribers: AnySubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
-        super().__init__(subscribers, (Subscriber, AsyncSubscriber), keep, remember)
+    _kinds = (Subscriber, AsyncSubscriber)
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and await their subscribers."""
         return await self._run(self._planned(events_for(self, events)))
 
 
-class _CommandBus(_Bus):
+class _CommandBus(_Bus, Generic[HandlerT]):
     _failure = "the handler failed"
+    _kinds: tuple[type, ...]
 
-    def __init__(self, handlers: Mapping[type, AnyHandler], keep: int | None, remember: int) -> None:
+    def __init__(self, *handlers: HandlerT, keep: int | None = _KEPT, remember: int = 0) -> None:
         super().__init__(keep, remember)
-        self._handlers = handlers
-        self.handlers: Final = tuple(handlers.values())
+        self._by_type = by_type(handlers, *self._kinds)
+        self.handlers: Final = handlers
         """The handlers, in the order in which they were given."""
 
     @property
@@ -259,7 +260,7 @@ class _CommandBus(_Bus):
         return tuple(command for command in self._state.messages if isinstance(command, Command))
 
     def _without_handler(self, command: AnyCommand) -> Failure[BusCannotPublish] | None:
-        if type(command_for(self, command)) in self._handlers or not self._handlers or not self._state.open:
+        if type(command_for(self, command)) in self._by_type or not self.handlers or not self._state.open:
             return None
         return cannot_publish(f"no handler for {type(command).__qualname__}", kind=MessageRefused)
 
@@ -267,12 +268,12 @@ class _CommandBus(_Bus):
         """Record the command, and yield the call to make for it."""
         sent = self._stamped(command)
         self._state.messages.append(sent)
-        handler = self._handlers.get(type(command))
+        handler = self._by_type.get(type(command))
         if handler is not None and (sent.header.id, 0) not in self._state.done:
             yield sent, handler.function, 0
 
 
-class InmemoryCommandBus(_Caller, _CommandBus, CommandBus):
+class InmemoryCommandBus(_Caller, _CommandBus[SyncHandler], CommandBus):
     """Hands a command to its handler in the same thread, before `dispatch` returns. Without handlers it only records.
 
     >>> class Ping(Command): ...
@@ -293,8 +294,7 @@ class InmemoryCommandBus(_Caller, _CommandBus, CommandBus):
             function belongs into an AsyncInmemoryCommandBus.
     """
 
-    def __init__(self, *handlers: SyncHandler, keep: int | None = _KEPT, remember: int = 0) -> None:
-        super().__init__(by_type(handlers, Handler), keep, remember)
+    _kinds = (Handler,)
 
     def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and call its handler; a Failure if it failed, or there is none among several."""
@@ -302,7 +302,7 @@ class InmemoryCommandBus(_Caller, _CommandBus, CommandBus):
         return self._run(self._planned(command)) if refused is None else refused
 
 
-class AsyncInmemoryCommandBus(_Awaiter, _CommandBus, AsyncCommandBus):
+class AsyncInmemoryCommandBus(_Awaiter, _CommandBus[AnyHandler], AsyncCommandBus):
     """The async twin of InmemoryCommandBus: its handlers may be coroutine functions, or plain ones.
 
     >>> import asyncio
@@ -319,8 +319,7 @@ class AsyncInmemoryCommandBus(_Awaiter, _CommandBus, AsyncCommandBus):
         TypeError: two handlers are bound to one class, or one of them is not a handler.
     """
 
-    def __init__(self, *handlers: AnyHandler, keep: int | None = _KEPT, remember: int = 0) -> None:
-        super().__init__(by_type(handlers, Handler, AsyncHandler), keep, remember)
+    _kinds = (Handler, AsyncHandler)
 
     async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and await its handler; a Failure where it failed, or where several have none for it."""

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NoReturn, NotRequired, Protocol, TypedDict, TypeVar
+from typing import Any, Final, NotRequired, Protocol, TypedDict, TypeVar
 
-from returns.result import Result
+from returns.result import Failure, Result
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -93,11 +93,9 @@ def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) ->
     Raises:
         FailureError: the result is a Failure.
     """
-
-    def refuse(error: object) -> NoReturn:
-        raise FailureError(_exception(error), error_map)
-
-    return fold(result, lambda value: value, refuse)
+    if isinstance(result, Failure):
+        raise FailureError(_exception(result.failure()), error_map)
+    return result.unwrap()
 
 
 def response_of(
