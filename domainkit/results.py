@@ -340,8 +340,7 @@ def recover(
     """
 
     def recovered(value: A) -> Result[T | U, E2]:
-        result = step(value)
-        return handler(result.failure()) if isinstance(result, Failure) else Success(result.unwrap())
+        return fold(step(value), Success, handler)
 
     return recovered
 

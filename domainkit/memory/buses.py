@@ -61,7 +61,10 @@ class _State:
 
 
 class _Bus(Stamping):
-    """The part that all buses have."""
+    """The part that all buses have.
+
+    They answer for functions that failed with MessageRefused: a relay counts that against the message.
+    """
 
     _failure: str
 
@@ -81,10 +84,6 @@ class _Bus(Stamping):
             if len(state.done) > state.remember:
                 del state.done[next(iter(state.done))]
 
-    def _refused(self, failed: list[str]) -> Failure[BusCannotPublish]:
-        """Return the Failure for calls that failed. The bus is there: a relay counts it against the message."""
-        return cannot_publish(f"{self._failure}: {'; '.join(failed)}", kind=MessageRefused)
-
 
 class _Caller(_Bus):
     """A bus that calls functions in the thread of its caller."""
@@ -98,7 +97,7 @@ class _Caller(_Bus):
             outcome = _called(*call)
             if type(outcome) is not Success or self._state.remember:
                 self._note(call, outcome, failed)
-        return self._refused(failed) if failed else _DONE
+        return cannot_publish(f"{self._failure}: {'; '.join(failed)}", kind=MessageRefused) if failed else _DONE
 
     def close(self) -> None:
         """Refuse messages from now on."""
@@ -117,7 +116,7 @@ class _Awaiter(_Bus):
             outcome = await _awaited(*call)
             if type(outcome) is not Success or self._state.remember:
                 self._note(call, outcome, failed)
-        return self._refused(failed) if failed else _DONE
+        return cannot_publish(f"{self._failure}: {'; '.join(failed)}", kind=MessageRefused) if failed else _DONE
 
     async def close(self) -> None:
         """Refuse messages from now on."""

@@ -88,7 +88,7 @@ class ConsumedQueue:
     channel: UnderlyingChannel
     over: asyncio.Event
     workers: list[asyncio.Task[None]] = field(factory=list)
-    _tag: str = ""
+    tag: str = ""
     _pending: asyncio.Queue[AbstractIncomingMessage | None] = field(factory=asyncio.Queue)
 
     @classmethod
@@ -109,11 +109,7 @@ class ConsumedQueue:
         for _ in range(self.rules.concurrency):
             self.workers.append(asyncio.create_task(self._work()))
             self.workers[-1].add_done_callback(lambda _: self.over.set())
-        self._tag = await self.queue.consume(self._pending.put)
-
-    async def cancel(self) -> None:
-        """Ask the broker for no more."""
-        await self.queue.cancel(self._tag)
+        self.tag = await self.queue.consume(self._pending.put)
 
     def end(self) -> None:
         """Let the workers end after what they have in hand; what waits for them goes back to the broker."""

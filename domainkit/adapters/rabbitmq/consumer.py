@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, pause, place, seconds
 from domainkit.adapters.rabbitmq._handling import Backoff, Bound, ConsumedQueue, Rules, Subscription
@@ -90,6 +90,8 @@ class RabbitMqConsumer:
             raise ValueError("RabbitMqConsumer: concurrency must be 1 or more, and prefetch as much or more")
         self._url = checked_url(url, "RabbitMqConsumer")
         self._subscriptions = _subscriptions_of(topology, codec, subscribers, handlers)
+        self.queues: Final = tuple(one.queue for one in self._subscriptions)
+        """The queues that it consumes."""
         within = seconds(timeout, "RabbitMqConsumer", "timeout")
         self._rules = Rules(topology, codec, prefetch, concurrency, backoff, within)
         self._stop_within = seconds(stop_within, "RabbitMqConsumer", "stop_within")
@@ -101,11 +103,6 @@ class RabbitMqConsumer:
 
     def __repr__(self) -> str:
         return f"RabbitMqConsumer({place(self._url)}, {', '.join(self.queues)})"
-
-    @property
-    def queues(self) -> tuple[str, ...]:
-        """The queues that it consumes."""
-        return tuple(one.queue for one in self._subscriptions)
 
     async def __aenter__(self) -> Self:
         """Start, and wait until all queues are consumed: as long as the broker is away.
@@ -193,7 +190,7 @@ class RabbitMqConsumer:
             with suppress(*LOST):  # of a broker that hangs: it is asked for no more by the end of the connection
                 async with asyncio.timeout(min(self._stop_within, _CONNECTING)):
                     for one in consumed:
-                        await one.cancel()
+                        await one.queue.cancel(one.tag)
         over.set()
         for one in consumed:
             one.end()
