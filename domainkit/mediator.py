@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from inspect import isawaitable
-from typing import Any, Final, Generic, Never, Protocol, TypeAlias
+from typing import Final, Generic, Never, Protocol
 
 from returns.result import Failure, Result
 from typing_extensions import TypeVar
@@ -12,7 +12,7 @@ from domainkit.causation import HANDLED
 from domainkit.errors import DomainError
 from domainkit.handlers import AnyHandler, AsyncHandler, Handler, SyncHandler
 from domainkit.messages import AnyCommand, Command
-from domainkit.results import name_of
+from domainkit.results import AnyResult, name_of
 
 R = TypeVar("R")
 E = TypeVar("E")
@@ -20,8 +20,6 @@ X = TypeVar("X")
 X_co = TypeVar("X_co", covariant=True, default=Never)
 
 BoundT = TypeVar("BoundT", bound=AnyHandler)
-
-Answer: TypeAlias = Result[Any, Any]  # Any: what a command answers is known to its class, and to `send`
 
 
 class CommandNotHandled(DomainError):
@@ -76,7 +74,7 @@ class Mediator(Generic[X_co]):
         self._by_type: Mapping[type, SyncHandler] = by_type(handlers, Handler)
         self.handlers: Final = handlers
         """The handlers, in the order in which they were given."""
-        self._proceed: Callable[[AnyCommand], Answer] = self._handle
+        self._proceed: Callable[[AnyCommand], AnyResult] = self._handle
 
     def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
         """Return what the handler of the command's class returns; a Failure with CommandNotHandled if there is none.
@@ -112,13 +110,13 @@ class Mediator(Generic[X_co]):
         <Failure: NotAllowed>
         """
 
-        def checking(command: Command[R, E], proceed: Callable[[Command[R, E]], Answer]) -> Answer:
+        def checking(command: Command[R, E], proceed: Callable[[Command[R, E]], AnyResult]) -> AnyResult:
             checked = check(command)
             return checked if isinstance(checked, Failure) else proceed(command)
 
         return self.within(checking)
 
-    def _handle(self, command: AnyCommand) -> Answer:
+    def _handle(self, command: AnyCommand) -> AnyResult:
         handler = self._by_type.get(type(command))
         if handler is None:
             return not_handled(command)
@@ -151,7 +149,7 @@ class AsyncMediator(Generic[X_co]):
         self._by_type: Mapping[type, AnyHandler] = by_type(handlers, Handler, AsyncHandler)
         self.handlers: Final = handlers
         """The handlers, in the order in which they were given."""
-        self._proceed: Callable[[AnyCommand], Awaitable[Answer]] = self._handle
+        self._proceed: Callable[[AnyCommand], Awaitable[AnyResult]] = self._handle
 
     async def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
         """Return what the handler of the command's class returns; see `Mediator.send`."""
@@ -168,14 +166,16 @@ class AsyncMediator(Generic[X_co]):
     ) -> "AsyncMediator[X_co | X]":
         """Return a mediator that asks `check` before all that this one does; its Failure is the answer then."""
 
-        async def checking(command: Command[R, E], proceed: Callable[[Command[R, E]], Awaitable[Answer]]) -> Answer:
+        async def checking(
+            command: Command[R, E], proceed: Callable[[Command[R, E]], Awaitable[AnyResult]]
+        ) -> AnyResult:
             asked = check(command)
             checked = await asked if isawaitable(asked) else asked
             return checked if isinstance(checked, Failure) else await proceed(command)
 
         return self.within(checking)
 
-    async def _handle(self, command: AnyCommand) -> Answer:
+    async def _handle(self, command: AnyCommand) -> AnyResult:
         handler = self._by_type.get(type(command))
         if handler is None:
             return not_handled(command)

@@ -50,7 +50,8 @@ Step: TypeAlias = Callable[[T], Result[U, E]]
 AnyCoroutine: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its event loop, and gets back
 AsyncStep: TypeAlias = Callable[[T], Coroutine[None, None, Result[U, E]]]
 MixedStep: TypeAlias = Callable[[T], Result[U, E] | Awaitable[Result[U, E]]]
-AnyStep: TypeAlias = Callable[[Any], Result[Any, Any]]  # Any: what a step takes and gives, the overloads say
+AnyResult: TypeAlias = Result[Any, Any]  # Any: the types are known to the signature around the code that has one
+AnyStep: TypeAlias = Callable[[Any], AnyResult]  # Any: what a step takes, the overloads say
 
 
 # an overload for each number of steps, several parameters a line

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from inspect import iscoroutine
-from typing import Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Never, ParamSpec, TypeVar, overload
 
 from returns.primitives.exceptions import UnwrapFailedError
 from returns.result import Failure, Result, Success
@@ -13,10 +13,8 @@ from domainkit.errors import CriticalError, UnknownError
 from domainkit.handlers import is_async
 from domainkit.messages import DomainEvent, Message
 from domainkit.ports import E_co, Notifier, NotifierExceptionMessage, NotifierMessage, P, T_co
-from domainkit.results import AnyCoroutine, name_of
+from domainkit.results import AnyCoroutine, AnyResult, name_of
 
-AnyResult: TypeAlias = Result[Any, Any]  # Any: what the type of the use case names, or an UnknownError
-AnyFailure: TypeAlias = Failure[Any]  # Any: as in AnyResult
 _LONGEST_CHAIN = 10
 _DONE: Result[None, Never] = Success(None)
 
@@ -56,7 +54,7 @@ class Guard:
             return self.raised(error)
         return outcome if type(outcome) is Success else self.returned(outcome)
 
-    def returned(self, outcome: object) -> AnyFailure:
+    def returned(self, outcome: object) -> AnyResult:
         """Return the Failure that the function returned; for what is neither that nor a Success, an UnknownError."""
         if isinstance(outcome, Failure):
             self._notify(outcome.failure())
@@ -65,7 +63,7 @@ class Guard:
             outcome.close()  # of a plain function: nobody awaits it here, and that is a bug
         return self.raised(TypeError(f"{self.executor} must return a Result, not a {type(outcome).__qualname__}"))
 
-    def raised(self, error: Exception) -> AnyFailure:
+    def raised(self, error: Exception) -> AnyResult:
         """Return the Failure for what was raised: the one that `unwrap` met, or an UnknownError."""
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
             return self.returned(error.halted_container)

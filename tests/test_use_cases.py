@@ -617,6 +617,16 @@ def test_arguments_reach_the_decorated_function() -> None:
     assert Success(4) == asyncio.run(use_case(create_later)("abc", done=True))
 
 
+@every_kind
+def test_a_coroutine_that_nobody_awaits_is_a_bug(run: Guarded) -> None:
+    """A coroutine in place of a Result is an UnknownError, and is closed: Python has no warning to give."""
+
+    async def forgotten() -> Result[int, Duplicate]:
+        return Success(1)
+
+    assert isinstance(run(forgotten).failure(), UnknownError)
+
+
 def test_a_coroutine_function_stays_one() -> None:
     """Under the guard a coroutine function is a coroutine function, and a plain one plain; so are partials of them."""
 
