@@ -29,11 +29,7 @@ class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
     """
 
     def __init__(
-        self,
-        codec: MessageCodec,
-        *,
-        events: AsyncDomainEventBus | None = None,
-        commands: AsyncCommandBus | None = None,
+        self, codec: MessageCodec, *, events: AsyncDomainEventBus | None = None, commands: AsyncCommandBus | None = None
     ) -> None:
         self._codec = codec
         self._events = events

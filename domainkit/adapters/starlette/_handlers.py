@@ -13,14 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from domainkit._model.reasons import repeats
 from domainkit.errors import DomainError, UnknownError
-from domainkit.http import (
-    DEFAULT_HTTP_ERROR_MAP,
-    ErrorMap,
-    ProblemDetails,
-    http_error_of,
-    problem_details,
-    title_of,
-)
+from domainkit.http import DEFAULT_HTTP_ERROR_MAP, ErrorMap, ProblemDetails, http_error_of, problem_details, title_of
 from domainkit.results import AnyCoroutine, fold
 
 T = TypeVar("T")
@@ -99,10 +92,7 @@ def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) ->
 
 
 def response_of(
-    result: Result[T, object],
-    on_success: Callable[[T], Response],
-    *,
-    error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP,
+    result: Result[T, object], on_success: Callable[[T], Response], *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP
 ) -> Response:
     """Return the response for a Result: what `on_success` makes of the value, or the problem document of the error.
 
