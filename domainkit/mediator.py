@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from domainkit.causation import HANDLED
 from domainkit.errors import DomainError
-from domainkit.handlers import AnyHandler, AsyncHandler, Handler, SyncHandler
+from domainkit.handlers import AnyHandler, AsyncHandler, AsyncSubscriber, Handler, SyncHandler
 from domainkit.messages import AnyCommand, Command
 from domainkit.results import AnyResult, name_of
 
@@ -199,14 +199,19 @@ def by_type(handlers: tuple[BoundT, ...], *kinds: type) -> dict[type, BoundT]:
     """
     found: dict[type, BoundT] = {}
     for handler in handlers:
-        if not isinstance(handler, kinds):
-            what = f"a {type(handler).__qualname__}"
-            if isinstance(handler, AsyncHandler):
-                name = name_of(handler.function)
-                what = f"the coroutine function {name}: an AsyncMediator or an async bus awaits it"
-            raise TypeError(f"expected a handler made by handled_by, not {what}")
+        require_bound(handler, kinds, "handler")
         if handler.message_type in found:
             first, second = name_of(found[handler.message_type].function), name_of(handler.function)
             raise TypeError(f"two handlers for {handler.message_type.__qualname__}: {first} and {second}; keep one")
         found[handler.message_type] = handler
     return found
+
+
+def require_bound(given: object, kinds: tuple[type, ...], what: str) -> None:
+    """Raise TypeError unless `given` was made by `handled_by`, and is of one of the `kinds`."""
+    if isinstance(given, kinds):
+        return
+    found = f"a {type(given).__qualname__}"
+    if isinstance(given, AsyncHandler | AsyncSubscriber):
+        found = f"the coroutine function {name_of(given.function)}: the async twin of this class awaits it"
+    raise TypeError(f"expected a {what} made by handled_by, not {found}")

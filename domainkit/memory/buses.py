@@ -21,7 +21,7 @@ from domainkit.handlers import (
     SyncHandler,
     SyncSubscriber,
 )
-from domainkit.mediator import by_type
+from domainkit.mediator import by_type, require_bound
 from domainkit.messages import AnyCommand, Command, DomainEvent, Message
 from domainkit.ports import (
     AsyncCommandBus,
@@ -156,10 +156,7 @@ class _EventBus(_Bus, Generic[SubscriberT]):
     def __init__(self, *subscribers: SubscriberT, keep: int | None = _KEPT, remember: int = 0) -> None:
         super().__init__(keep, remember)
         for one in subscribers:
-            if not isinstance(one, self._kinds):
-                later = isinstance(one, AsyncSubscriber)
-                what = "an AsyncInmemoryDomainEventBus awaits it" if later else "use handled_by"
-                raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}: {what}")
+            require_bound(one, self._kinds, "subscriber")
         self.subscribers: Final = subscribers
         """The subscribers, in the order in which they are called."""
         self._calls = tuple((one.message_type, one.function, number) for number, one in enumerate(subscribers))

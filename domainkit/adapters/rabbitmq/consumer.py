@@ -13,7 +13,7 @@ from domainkit.adapters.rabbitmq._handling import Backoff, Bound, ConsumedQueue,
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name, declare_exchanges
 from domainkit.codec import MessageCodec
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSubscriber, Handler, Subscriber
-from domainkit.mediator import by_type
+from domainkit.mediator import by_type, require_bound
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
@@ -233,10 +233,7 @@ def _subscriptions_of(
 def _check_distinct(name: str, functions: tuple[AnySubscriber, ...]) -> None:
     """Check that functions that share a queue are bound to events that none of the others gets."""
     for number, one in enumerate(functions):
-        if not isinstance(one, Subscriber | AsyncSubscriber):
-            raise TypeError(
-                f"subscriber {name!r}: expected what handled_by of an event returns, not a {type(one).__qualname__}"
-            )
+        require_bound(one, (Subscriber, AsyncSubscriber), f"subscriber {name!r}")
         for other in (other.message_type for other in functions[:number]):
             if issubclass(one.message_type, other) or issubclass(other, one.message_type):
                 raise TypeError(
