@@ -1,7 +1,7 @@
 """Use cases: what the application does, as functions that return a Result and never raise."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from inspect import iscoroutine
 from typing import Any, Generic, Never, ParamSpec, TypeVar, overload
@@ -38,22 +38,6 @@ class Guard:
         self.executor: str = executor
         self._owner = owner
 
-    def run(self, function: Callable[..., object], *args: object, **kwargs: object) -> AnyResult:
-        """Return what the function returns: a Success as it is, anything else as `returned` and `raised` make it."""
-        try:
-            outcome = function(*args, **kwargs)
-        except Exception as error:
-            return self.raised(error)
-        return outcome if type(outcome) is Success else self.returned(outcome)
-
-    async def run_async(self, function: Callable[..., Awaitable[object]], *args: object, **kwargs: object) -> AnyResult:
-        """Return what the coroutine function returns, as `run` does."""
-        try:
-            outcome = await function(*args, **kwargs)
-        except Exception as error:
-            return self.raised(error)
-        return outcome if type(outcome) is Success else self.returned(outcome)
-
     def returned(self, outcome: object) -> AnyResult:
         """Return the Failure that the function returned; for what is neither that nor a Success, an UnknownError."""
         if isinstance(outcome, Failure):
@@ -85,6 +69,33 @@ class Guard:
                 notifier.publish(NotifierMessage(title, error.detail()))
         except Exception as failure:  # a notifier that is down must not change the outcome
             _log_error("the notifier of %s failed:\n%s", self.executor, places_of(failure))
+
+
+def _run(
+    guarded: object, function: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> AnyResult:
+    """Return what the function returns: a Success as it is, anything else as the guard of `guarded` makes it."""
+    try:
+        outcome = function(*args, **kwargs)
+    except Exception as error:
+        return _guard(guarded).raised(error)
+    return outcome if type(outcome) is Success else _guard(guarded).returned(outcome)
+
+
+async def _run_async(
+    guarded: object, function: Callable[..., Awaitable[object]], args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> AnyResult:
+    """Return what the coroutine function returns, as `_run` does."""
+    try:
+        outcome = await function(*args, **kwargs)
+    except Exception as error:
+        return _guard(guarded).raised(error)
+    return outcome if type(outcome) is Success else _guard(guarded).returned(outcome)
+
+
+def _guard(guarded: object) -> Guard:
+    """Return a guard as it is; for a use case one that is made when there is something to report."""
+    return guarded if isinstance(guarded, Guard) else Guard(type(guarded).__qualname__, guarded)
 
 
 def outcome_of(function: object, message: Message, answer: object) -> Result[object, object]:
@@ -159,7 +170,7 @@ class UseCase(ABC, Generic[P, T_co, E_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
-        return Guard(type(self).__qualname__, self).run(self.execute, *args, **kwargs)
+        return _run(self, self.execute, args, kwargs)
 
 
 class AsyncUseCase(ABC, Generic[P, T_co, E_co]):
@@ -183,7 +194,7 @@ class AsyncUseCase(ABC, Generic[P, T_co, E_co]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
-        return await Guard(type(self).__qualname__, self).run_async(self.execute, *args, **kwargs)
+        return await _run_async(self, self.execute, args, kwargs)
 
 
 FP = ParamSpec("FP")
@@ -212,10 +223,10 @@ def use_case(function: Callable[..., Any], /) -> Callable[..., object]:  # Any: 
 
     @wraps(function)
     def guarded(*args: object, **kwargs: object) -> object:
-        return guard.run(function, *args, **kwargs)
+        return _run(guard, function, args, kwargs)
 
     @wraps(function)
     async def guarded_async(*args: object, **kwargs: object) -> object:
-        return await guard.run_async(function, *args, **kwargs)
+        return await _run_async(guard, function, args, kwargs)
 
     return guarded_async if is_async(function) else guarded

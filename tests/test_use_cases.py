@@ -617,6 +617,13 @@ def test_arguments_reach_the_decorated_function() -> None:
     assert Success(4) == asyncio.run(use_case(create_later)("abc", done=True))
 
 
+def test_a_use_case_under_use_case_tells_its_notifier_once() -> None:
+    """The guard of `use_case` around a use case has no notifier of its own: that of the use case is told once."""
+    notifier = InmemoryNotifier()
+    assert isinstance(use_case(Inner(notifier))().failure(), UnknownError)
+    assert 1 == len(notifier.messages)
+
+
 @every_kind
 def test_a_coroutine_that_nobody_awaits_is_a_bug(run: Guarded) -> None:
     """A coroutine in place of a Result is an UnknownError, and is closed: Python has no warning to give."""
