@@ -1,12 +1,15 @@
 """The message being handled right here, so that the messages that its handler sends know what caused them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
+from types import MappingProxyType
+from typing import Self
 
 from typing_extensions import TypeVar
 
-from domainkit.messages import Message
+from domainkit.messages import JsonValue, Message, MessageHeader
 
 M = TypeVar("M", bound=Message)
 
@@ -46,3 +49,18 @@ def caused(message: M) -> M:
     if cause is None or "causation_id" in message.header.meta:
         return message
     return message.caused_by(cause)
+
+
+class Stamping:
+    """The part of a bus that says on each message where it comes from: the meta of `with_meta`, and its cause."""
+
+    _meta: Mapping[str, JsonValue] = MappingProxyType({})
+
+    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
+        """Return a bus that merges `meta` into the meta of every message; what this one has it shares, `close` too."""
+        made = copy(self)
+        made._meta = MessageHeader(meta={**self._meta, **meta}).meta
+        return made
+
+    def _stamped(self, message: M) -> M:
+        return caused(message.add_meta(self._meta) if self._meta else message)

@@ -50,11 +50,6 @@ def _read_only(info: Mapping[str, object] | None) -> Mapping[str, object] | None
     )
 
 
-def _hashable(value: object) -> object:
-    """Return what stands for `value` in a hash: the keys of a mapping, since its values may have no hash."""
-    return frozenset(value) if isinstance(value, FrozenMapping) else value
-
-
 @frozen(kw_only=True, repr=False, order=False)
 class DomainError(Frozen, Exception):
     """An expected outcome of the domain, as a value: put it in a `Failure`, or raise it.
@@ -101,8 +96,7 @@ class DomainError(Frozen, Exception):
     def __str__(self) -> str:
         return self.detail()
 
-    def __repr__(self) -> str:
-        return self.detail()
+    __repr__ = __str__
 
     def __attrs_init__(self, *_: object, **__: object) -> None:
         """Refuse what an own constructor calls where no decorator of attrs has made it."""
@@ -118,7 +112,9 @@ class DomainError(Frozen, Exception):
         return self._content() == other._content()
 
     def __hash__(self) -> int:
-        return hash((type(self), *map(_hashable, self._content())))
+        # of a mapping its keys alone: its values may have no hash
+        parts = (frozenset(one) if isinstance(one, FrozenMapping) else one for one in self._content())
+        return hash((type(self), *parts))
 
     def __reduce__(self) -> tuple[object, ...]:
         names = (attribute.name for attribute in attrs.fields(type(self)))
@@ -193,25 +189,19 @@ class UnknownError(DomainError):
         ...     UnknownError.from_exception(error, executor="TaskCreator").detail()
         "UnknownError [{'exception': 'KeyError', 'executor': 'TaskCreator'}]"
         """
-        kind = type(exception)
-        filename, lineno = _raised_at(exception)
+        kind, trace = type(exception), exception.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
         info = {"exception": kind.__qualname__} | ({"executor": executor} if executor else {})
         error = cls(
             additional_info=info,
             exception_type=f"{kind.__module__}.{kind.__qualname__}",
             executor=executor,
-            filename=filename,
-            lineno=lineno,
+            filename=None if trace is None else trace.tb_frame.f_code.co_filename,
+            lineno=None if trace is None else trace.tb_lineno,
         )
         error.__cause__ = exception
         return error
-
-
-def _raised_at(exception: BaseException) -> tuple[str | None, int | None]:
-    trace = exception.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else (None, None)
 
 
 class NotFound(DomainError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NotRequired, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from attrs import field, frozen
 from attrs.validators import ge, instance_of, le
@@ -60,24 +60,17 @@ class HttpError:
 ErrorMap = Mapping[type[DomainError], HttpError]
 """HttpErrors by class of domain errors; a subclass has that of its base, unless it has one itself."""
 
+_BY_STATUS: Final = (
+    (500, (DomainError, InvalidValueObject)),
+    (404, (NotFound, AggregateNotFoundError, AggregatesNotFoundError, ClientNotFound, UserNotFound)),
+    (409, (AlreadyExists, AggregateAlreadyExistError, ClientAlreadyExists, UserAlreadyExists)),
+    (409, (AggregateVersionConflictError,)),
+    (422, (InvalidUuid, InvalidMessage)),
+    (403, (NotAllowed,)),
+)
+
 DEFAULT_HTTP_ERROR_MAP: ErrorMap = MappingProxyType(
-    {
-        DomainError: HttpError(status_code=500),
-        NotFound: HttpError(status_code=404),
-        AlreadyExists: HttpError(status_code=409),
-        AggregateNotFoundError: HttpError(status_code=404),
-        AggregatesNotFoundError: HttpError(status_code=404),
-        AggregateAlreadyExistError: HttpError(status_code=409),
-        ClientNotFound: HttpError(status_code=404),
-        ClientAlreadyExists: HttpError(status_code=409),
-        UserNotFound: HttpError(status_code=404),
-        UserAlreadyExists: HttpError(status_code=409),
-        InvalidUuid: HttpError(status_code=422),
-        InvalidValueObject: HttpError(status_code=500),
-        AggregateVersionConflictError: HttpError(status_code=409),
-        InvalidMessage: HttpError(status_code=422),
-        NotAllowed: HttpError(status_code=403),
-    }
+    {cls: HttpError(status_code=status) for status, classes in _BY_STATUS for cls in classes}
 )
 """The statuses that petisco gives its errors, and those of the errors that this library adds."""
 
@@ -146,12 +139,7 @@ def problem_details(
     status = found.status_code
     if status >= _INTERNAL or not isinstance(error, DomainError):
         return {"type": "about:blank", "title": title_of(status), "status": status}
-    body: ProblemDetails = {
-        "type": type_uri,
-        "title": title_of(status),
-        "status": status,
-        "detail": found.detail,
-    }
+    body: ProblemDetails = {"type": type_uri, "title": title_of(status), "status": status, "detail": found.detail}
     if found.detail == DEFAULT_HTTP_ERROR_DETAIL:
         message = (error.additional_info or {}).get("message")
         body["detail"] = message if isinstance(message, str) else error.detail()

@@ -3,16 +3,16 @@
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from inspect import isawaitable
-from typing import Any, Generic, Never, Protocol, TypeAlias
+from typing import Final, Generic, Never, Protocol
 
 from returns.result import Failure, Result
 from typing_extensions import TypeVar
 
 from domainkit.causation import HANDLED
 from domainkit.errors import DomainError
-from domainkit.handlers import AnyHandler, AsyncHandler, Handler, SyncHandler
+from domainkit.handlers import AnyHandler, AsyncHandler, AsyncSubscriber, Handler, SyncHandler
 from domainkit.messages import AnyCommand, Command
-from domainkit.results import name_of
+from domainkit.results import AnyResult, name_of
 
 R = TypeVar("R")
 E = TypeVar("E")
@@ -20,8 +20,6 @@ X = TypeVar("X")
 X_co = TypeVar("X_co", covariant=True, default=Never)
 
 BoundT = TypeVar("BoundT", bound=AnyHandler)
-
-Answer: TypeAlias = Result[Any, Any]  # Any: what a command answers is known to its class, and to `send`
 
 
 class CommandNotHandled(DomainError):
@@ -73,13 +71,10 @@ class Mediator(Generic[X_co]):
     """
 
     def __init__(self: "Mediator[Never]", *handlers: SyncHandler) -> None:
-        self._handlers: Mapping[type, SyncHandler] = by_type(handlers, Handler)
-        self._proceed: Callable[[AnyCommand], Answer] = self._handle
-
-    @property
-    def handlers(self) -> tuple[SyncHandler, ...]:
+        self._by_type: Mapping[type, SyncHandler] = by_type(handlers, Handler)
+        self.handlers: Final = handlers
         """The handlers, in the order in which they were given."""
-        return tuple(self._handlers.values())
+        self._proceed: Callable[[AnyCommand], AnyResult] = self._handle
 
     def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
         """Return what the handler of the command's class returns; a Failure with CommandNotHandled if there is none.
@@ -114,18 +109,15 @@ class Mediator(Generic[X_co]):
         >>> Mediator().checked_by(lambda command: Failure(NotAllowed())).send(Command())
         <Failure: NotAllowed>
         """
-        inner = self._proceed
 
-        def proceed(command: AnyCommand) -> Answer:
+        def checking(command: Command[R, E], proceed: Callable[[Command[R, E]], AnyResult]) -> AnyResult:
             checked = check(command)
-            return checked if isinstance(checked, Failure) else inner(command)
+            return checked if isinstance(checked, Failure) else proceed(command)
 
-        made: Mediator[X_co | X] = copy(self)
-        made._proceed = proceed
-        return made
+        return self.within(checking)
 
-    def _handle(self, command: AnyCommand) -> Answer:
-        handler = self._handlers.get(type(command))
+    def _handle(self, command: AnyCommand) -> AnyResult:
+        handler = self._by_type.get(type(command))
         if handler is None:
             return not_handled(command)
         token = HANDLED.set(command)
@@ -154,13 +146,10 @@ class AsyncMediator(Generic[X_co]):
     """
 
     def __init__(self: "AsyncMediator[Never]", *handlers: AnyHandler) -> None:
-        self._handlers: Mapping[type, AnyHandler] = by_type(handlers, Handler, AsyncHandler)
-        self._proceed: Callable[[AnyCommand], Awaitable[Answer]] = self._handle
-
-    @property
-    def handlers(self) -> tuple[AnyHandler, ...]:
+        self._by_type: Mapping[type, AnyHandler] = by_type(handlers, Handler, AsyncHandler)
+        self.handlers: Final = handlers
         """The handlers, in the order in which they were given."""
-        return tuple(self._handlers.values())
+        self._proceed: Callable[[AnyCommand], Awaitable[AnyResult]] = self._handle
 
     async def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
         """Return what the handler of the command's class returns; see `Mediator.send`."""
@@ -176,19 +165,18 @@ class AsyncMediator(Generic[X_co]):
         self, check: Callable[[AnyCommand], Result[None, X] | Awaitable[Result[None, X]]]
     ) -> "AsyncMediator[X_co | X]":
         """Return a mediator that asks `check` before all that this one does; its Failure is the answer then."""
-        inner = self._proceed
 
-        async def proceed(command: AnyCommand) -> Answer:
+        async def checking(
+            command: Command[R, E], proceed: Callable[[Command[R, E]], Awaitable[AnyResult]]
+        ) -> AnyResult:
             asked = check(command)
             checked = await asked if isawaitable(asked) else asked
-            return checked if isinstance(checked, Failure) else await inner(command)
+            return checked if isinstance(checked, Failure) else await proceed(command)
 
-        made: AsyncMediator[X_co | X] = copy(self)
-        made._proceed = proceed
-        return made
+        return self.within(checking)
 
-    async def _handle(self, command: AnyCommand) -> Answer:
-        handler = self._handlers.get(type(command))
+    async def _handle(self, command: AnyCommand) -> AnyResult:
+        handler = self._by_type.get(type(command))
         if handler is None:
             return not_handled(command)
         token = HANDLED.set(command)
@@ -211,14 +199,19 @@ def by_type(handlers: tuple[BoundT, ...], *kinds: type) -> dict[type, BoundT]:
     """
     found: dict[type, BoundT] = {}
     for handler in handlers:
-        if not isinstance(handler, kinds):
-            what = f"a {type(handler).__qualname__}"
-            if isinstance(handler, AsyncHandler):
-                name = name_of(handler.function)
-                what = f"the coroutine function {name}: an AsyncMediator or an async bus awaits it"
-            raise TypeError(f"expected a handler made by handled_by, not {what}")
+        require_bound(handler, kinds, "handler")
         if handler.message_type in found:
             first, second = name_of(found[handler.message_type].function), name_of(handler.function)
             raise TypeError(f"two handlers for {handler.message_type.__qualname__}: {first} and {second}; keep one")
         found[handler.message_type] = handler
     return found
+
+
+def require_bound(given: object, kinds: tuple[type, ...], what: str) -> None:
+    """Raise TypeError unless `given` was made by `handled_by`, and is of one of the `kinds`."""
+    if isinstance(given, kinds):
+        return
+    found = f"a {type(given).__qualname__}"
+    if isinstance(given, AsyncHandler | AsyncSubscriber):
+        found = f"the coroutine function {name_of(given.function)}: the async twin of this class awaits it"
+    raise TypeError(f"expected a {what} made by handled_by, not {found}")

@@ -191,10 +191,14 @@ class AsyncCommandBus(AsyncMessageBus):
 
 def events_for(bus: object, events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
     """Return the events that a bus was given; TypeError if something else is among them."""
-    several, bus_name = tuple(events) if isinstance(events, Iterable) else (events,), type(bus).__qualname__
+    if isinstance(events, DomainEvent):
+        return (events,)
+    several = tuple(events) if isinstance(events, Iterable) else (events,)
     for event in several:
         if not isinstance(event, DomainEvent):
-            raise TypeError(f"{bus_name}.publish: expected domain events, not a {type(event).__qualname__}")
+            raise TypeError(
+                f"{type(bus).__qualname__}.publish: expected domain events, not a {type(event).__qualname__}"
+            )
     return several
 
 
@@ -205,9 +209,12 @@ def command_for(bus: object, command: object) -> AnyCommand:
     return command
 
 
-def cannot_publish(reason: str) -> Failure[BusCannotPublish]:
-    """Return the Failure of a bus that took nothing."""
-    return Failure(BusCannotPublish(additional_info={"message": reason}))
+def cannot_publish(
+    reason: str, *, message_id: Uuid | None = None, kind: type[BusCannotPublish] = BusCannotPublish
+) -> Failure[BusCannotPublish]:
+    """Return the Failure of a bus or publisher that did not hand over a message."""
+    about = None if message_id is None else str(message_id)
+    return Failure(kind(uuid_value=about, additional_info={"message": reason}))
 
 
 def _read_only(meta: Mapping[str, object] | None) -> Mapping[str, object]:

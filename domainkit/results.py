@@ -50,7 +50,8 @@ Step: TypeAlias = Callable[[T], Result[U, E]]
 AnyCoroutine: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its event loop, and gets back
 AsyncStep: TypeAlias = Callable[[T], Coroutine[None, None, Result[U, E]]]
 MixedStep: TypeAlias = Callable[[T], Result[U, E] | Awaitable[Result[U, E]]]
-AnyStep: TypeAlias = Callable[[Any], Result[Any, Any]]  # Any: what a step takes and gives, the overloads say
+AnyResult: TypeAlias = Result[Any, Any]  # Any: the types are known to the signature around the code that has one
+AnyStep: TypeAlias = Callable[[Any], AnyResult]  # Any: what a step takes, the overloads say
 
 
 # an overload for each number of steps, several parameters a line
@@ -125,7 +126,8 @@ def pipeline(*steps: AnyStep) -> AnyStep:
     Raises:
         TypeError: there is no step; or, when it runs, a step returned no Result.
     """
-    _require_steps("pipeline", steps)
+    if not steps:
+        raise TypeError("pipeline needs at least one step: a function of one argument that returns a Result")
     *before, last = steps
 
     def run(value: object) -> Result[object, object]:
@@ -216,7 +218,8 @@ def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]
     Raises:
         TypeError: there is no step; or, when it runs, a step returned no Result.
     """
-    _require_steps("async_pipeline", steps)
+    if not steps:
+        raise TypeError("async_pipeline needs at least one step: a function of one argument that returns a Result")
     *before, last = steps
 
     async def run(value: object) -> Result[object, object]:
@@ -231,11 +234,6 @@ def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]
         return result if type(result) is Success else _ended_by(last, result)
 
     return run
-
-
-def _require_steps(name: str, steps: tuple[object, ...]) -> None:
-    if not steps:
-        raise TypeError(f"{name} needs at least one step: a function of one argument that returns a Result")
 
 
 def _ended_by(step: object, result: object) -> Failure[object]:
@@ -343,8 +341,7 @@ def recover(
     """
 
     def recovered(value: A) -> Result[T | U, E2]:
-        result = step(value)
-        return handler(result.failure()) if isinstance(result, Failure) else Success(result.unwrap())
+        return fold(step(value), Success, handler)
 
     return recovered
 

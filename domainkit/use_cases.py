@@ -1,20 +1,22 @@
 """Use cases: what the application does, as functions that return a Result and never raise."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
+from inspect import iscoroutine
+from typing import Any, Generic, Never, ParamSpec, TypeVar, overload
 
 from returns.primitives.exceptions import UnwrapFailedError
 from returns.result import Failure, Result, Success
 
 from domainkit.errors import CriticalError, UnknownError
 from domainkit.handlers import is_async
+from domainkit.messages import DomainEvent, Message
 from domainkit.ports import E_co, Notifier, NotifierExceptionMessage, NotifierMessage, P, T_co
-from domainkit.results import AnyCoroutine, name_of
+from domainkit.results import AnyCoroutine, AnyResult, name_of
 
-AnyFailure: TypeAlias = Failure[Any]  # Any: an error that the type of the use case names, or an UnknownError
 _LONGEST_CHAIN = 10
+_DONE: Result[None, Never] = Success(None)
 
 
 class Guard:
@@ -36,14 +38,16 @@ class Guard:
         self.executor: str = executor
         self._owner = owner
 
-    def returned(self, outcome: object) -> AnyFailure:
+    def returned(self, outcome: object) -> AnyResult:
         """Return the Failure that the function returned; for what is neither that nor a Success, an UnknownError."""
         if isinstance(outcome, Failure):
             self._notify(outcome.failure())
             return outcome
+        if iscoroutine(outcome):
+            outcome.close()  # of a plain function: nobody awaits it here, and that is a bug
         return self.raised(TypeError(f"{self.executor} must return a Result, not a {type(outcome).__qualname__}"))
 
-    def raised(self, error: Exception) -> AnyFailure:
+    def raised(self, error: Exception) -> AnyResult:
         """Return the Failure for what was raised: the one that `unwrap` met, or an UnknownError."""
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
             return self.returned(error.halted_container)
@@ -65,6 +69,42 @@ class Guard:
                 notifier.publish(NotifierMessage(title, error.detail()))
         except Exception as failure:  # a notifier that is down must not change the outcome
             _log_error("the notifier of %s failed:\n%s", self.executor, places_of(failure))
+
+
+def _run(
+    guarded: object, function: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> AnyResult:
+    """Return what the function returns: a Success as it is, anything else as the guard of `guarded` makes it."""
+    try:
+        outcome = function(*args, **kwargs)
+    except Exception as error:
+        return _guard(guarded).raised(error)
+    return outcome if type(outcome) is Success else _guard(guarded).returned(outcome)
+
+
+async def _run_async(
+    guarded: object, function: Callable[..., Awaitable[object]], args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> AnyResult:
+    """Return what the coroutine function returns, as `_run` does."""
+    try:
+        outcome = await function(*args, **kwargs)
+    except Exception as error:
+        return _guard(guarded).raised(error)
+    return outcome if type(outcome) is Success else _guard(guarded).returned(outcome)
+
+
+def _guard(guarded: object) -> Guard:
+    """Return a guard as it is; for a use case one that is made when there is something to report."""
+    return guarded if isinstance(guarded, Guard) else Guard(type(guarded).__qualname__, guarded)
+
+
+def outcome_of(function: object, message: Message, answer: object) -> Result[object, object]:
+    """Return what a handler's answer means: None of a subscriber is a Success, None of a command's handler is a bug."""
+    if type(answer) is Success:
+        return answer
+    if answer is None and isinstance(message, DomainEvent):
+        return _DONE
+    return Guard(name_of(function)).returned(answer)
 
 
 def _log_error(text: str, *arguments: str) -> None:
@@ -90,13 +130,10 @@ def _places_of_one(error: BaseException) -> str:
     frames = StackSummary.from_list(
         [(frame.f_code.co_filename, line, frame.f_code.co_qualname, "") for frame, line in walk_tb(error.__traceback__)]
     )
-    text = f"Traceback (most recent call last):\n{''.join(frames.format())}{_name_of_class(error)}"
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
     parts = error.exceptions[:_LONGEST_CHAIN] if isinstance(error, BaseExceptionGroup) else ()
-    return "\n\n".join([text, *(indent(f"of {_name_of_class(error)}:\n{places_of(part)}", "  ") for part in parts)])
-
-
-def _name_of_class(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"
+    inner = [indent(f"of {name}:\n{places_of(part)}", "  ") for part in parts]
+    return "\n\n".join([f"Traceback (most recent call last):\n{''.join(frames.format())}{name}", *inner])
 
 
 class UseCase(ABC, Generic[P, T_co, E_co]):
@@ -133,11 +170,7 @@ class UseCase(ABC, Generic[P, T_co, E_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
-        try:
-            outcome = self.execute(*args, **kwargs)
-        except Exception as error:
-            return _guard(self).raised(error)
-        return outcome if type(outcome) is Success else _guard(self).returned(outcome)
+        return _run(self, self.execute, args, kwargs)
 
 
 class AsyncUseCase(ABC, Generic[P, T_co, E_co]):
@@ -161,15 +194,7 @@ class AsyncUseCase(ABC, Generic[P, T_co, E_co]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
-        try:
-            outcome = await self.execute(*args, **kwargs)
-        except Exception as error:
-            return _guard(self).raised(error)
-        return outcome if type(outcome) is Success else _guard(self).returned(outcome)
-
-
-def _guard(use_case: object) -> Guard:
-    return Guard(type(use_case).__qualname__, use_case)
+        return await _run_async(self, self.execute, args, kwargs)
 
 
 FP = ParamSpec("FP")
@@ -198,18 +223,10 @@ def use_case(function: Callable[..., Any], /) -> Callable[..., object]:  # Any: 
 
     @wraps(function)
     def guarded(*args: object, **kwargs: object) -> object:
-        try:
-            outcome = function(*args, **kwargs)
-        except Exception as error:
-            return guard.raised(error)
-        return outcome if type(outcome) is Success else guard.returned(outcome)
+        return _run(guard, function, args, kwargs)
 
     @wraps(function)
     async def guarded_async(*args: object, **kwargs: object) -> object:
-        try:
-            outcome = await function(*args, **kwargs)
-        except Exception as error:
-            return guard.raised(error)
-        return outcome if type(outcome) is Success else guard.returned(outcome)
+        return await _run_async(guard, function, args, kwargs)
 
     return guarded_async if is_async(function) else guarded

@@ -617,6 +617,23 @@ def test_arguments_reach_the_decorated_function() -> None:
     assert Success(4) == asyncio.run(use_case(create_later)("abc", done=True))
 
 
+def test_a_use_case_under_use_case_tells_its_notifier_once() -> None:
+    """The guard of `use_case` around a use case has no notifier of its own: that of the use case is told once."""
+    notifier = InmemoryNotifier()
+    assert isinstance(use_case(Inner(notifier))().failure(), UnknownError)
+    assert 1 == len(notifier.messages)
+
+
+@every_kind
+def test_a_coroutine_that_nobody_awaits_is_a_bug(run: Guarded) -> None:
+    """A coroutine in place of a Result is an UnknownError, and is closed: Python has no warning to give."""
+
+    async def forgotten() -> Result[int, Duplicate]:
+        return Success(1)
+
+    assert isinstance(run(forgotten).failure(), UnknownError)
+
+
 def test_a_coroutine_function_stays_one() -> None:
     """Under the guard a coroutine function is a coroutine function, and a plain one plain; so are partials of them."""
 

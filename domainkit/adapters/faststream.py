@@ -29,6 +29,7 @@ from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, Handler
 from domainkit.memory import AsyncInmemoryCommandBus, AsyncInmemoryDomainEventBus
 from domainkit.messages import Command, DomainEvent
+from domainkit.ports import cannot_publish
 
 try:
     from faststream import AckPolicy, Context
@@ -51,7 +52,6 @@ Broker: TypeAlias = "KafkaBroker | NatsBroker | RedisBroker"
 
 _logger = logging.getLogger("domainkit.faststream")
 
-_DONE: Result[None, Never] = Success(None)
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 _REFUSALS = frozenset(
     {
@@ -135,7 +135,7 @@ class FastStreamPublisher(AsyncMessagePublisher):
         except Exception as error:  # every client has errors of its own, and they may hold an address with a password
             kind = MessageRefused if type(error).__name__ in _REFUSALS else BusCannotPublish
             return _failed(kind, message, f"the broker did not take it ({type(error).__qualname__})")
-        return _DONE
+        return Success(None)
 
     async def _send(self, message: OutgoingMessage) -> None:
         body, headers, own_id, where = message.body, _headers(message), str(message.id), self._destination(message)
@@ -190,7 +190,7 @@ def _headers(message: OutgoingMessage) -> dict[str, str]:
 
 def _failed(kind: type[BusCannotPublish], message: OutgoingMessage, reason: str) -> Failure[BusCannotPublish]:
     _logger.warning("%s %s (%d bytes) not published: %s", message.info.name, message.id, len(message.body), reason)
-    return Failure(kind(uuid_value=str(message.id), additional_info={"message": reason}))
+    return cannot_publish(reason, message_id=message.id, kind=kind)
 
 
 AnyBound: TypeAlias = AnySubscriber | AnyHandler
@@ -235,12 +235,11 @@ def subscribe(
     """
     if subscriber.ack_policy is not AckPolicy.MANUAL:
         raise ValueError("subscribe: the subscriber needs ack_policy=AckPolicy.MANUAL; else a message may be lost")
-    subscriber(_Consumer(codec, handlers, pause.total_seconds()).consume, decoder=_body_of)
 
+    async def undecoded(message: Incoming) -> bytes:
+        return message.body  # FastStream would parse it before the codec does, and fail for ever where it can't
 
-async def _body_of(message: Incoming) -> bytes:
-    """Return the bytes: FastStream would parse them before the codec does, and fail for ever where it can't."""
-    return message.body
+    subscriber(_Consumer(codec, handlers, pause.total_seconds()).consume, decoder=undecoded)
 
 
 class _Consumer:

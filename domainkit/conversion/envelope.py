@@ -206,9 +206,9 @@ class MessageWire(Generic[M, H]):
         return attempt(read, DEFAULT_LIMITS)
 
     def _of_envelope(self, found: Envelope | None, problems: Problems, failed: Exception | None = None) -> M | None:
-        if found is None or found.info is None:
+        if found is None:
             return None
-        if found.info != self.info:
+        if found.info is not None and found.info != self.info:
             problems.add("$.data", f"a {self.info}", "unknown")
             return None
         return self.read(found, problems, failed)
@@ -219,7 +219,7 @@ class MessageWire(Generic[M, H]):
         `failed` is what `decode` met in the same message: what it found inside of the attributes it would find again,
         unless that is an unknown key.
         """
-        whole = found.id is not None and found.occurred_on is not None
+        whole = found.info is not None and found.id is not None and found.occurred_on is not None
         header = self.header(found.id, found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # as just seen
         again = "`$.data.attributes" not in str(failed) or "unknown field" in str(failed)
         if header is not None and again and isinstance(found.attributes, msgspec.Raw):

@@ -92,9 +92,9 @@ class Scalar(Node):
         return value if self._dump is None else f"{code.name(self._dump, 'dump')}({value})"
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
-        if type(data) is not self._wire or not self.same:
-            if json_kind(data) not in self.kinds:
-                return self._native(data, path, problems)
+        if json_kind(data) not in self.kinds:
+            return self._native(data, path, problems)
+        if type(data) is not self.cls:
             try:
                 data = self.parse(data)
             except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
@@ -113,6 +113,8 @@ class Scalar(Node):
 
     def parse(self, data: Any) -> Any:
         """Return the object for data of a right kind; it raises what the parser raises."""
+        if isinstance(data, self.cls):  # text of a subclass
+            return self.as_plain(data)
         return msgspec.convert(data, self.wire) if self._load is None else self._load(data)
 
     def write(self, value: object, path: str, problems: Problems) -> Any:

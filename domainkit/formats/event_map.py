@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from domainkit._model.mapping import FrozenMapping
 from domainkit.mediator import AsyncMediator, Mediator
@@ -150,13 +150,13 @@ def event_map(*wirings: Wiring, causes: Mapping[type[M], Iterable[type[DomainEve
     return EventMap(tuple(drawing.nodes.values()), tuple(drawing.edges))
 
 
+@define
 class _Drawing:
     """Nodes and edges while they are found, each once and in order."""
 
-    def __init__(self) -> None:
-        self.nodes: dict[object, Node] = {}
-        self.edges: dict[tuple[str, str], None] = {}
-        self._handlers: dict[type, list[str]] = {}
+    nodes: dict[object, Node] = field(factory=dict)
+    edges: dict[tuple[str, str], None] = field(factory=dict)
+    _handlers: dict[type, list[str]] = field(factory=dict)
 
     def handler(self, cls: type[Message], function: object) -> None:
         start, end = self._message(cls), self._node((cls, function), name_of(function), "handler")

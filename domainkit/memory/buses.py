@@ -1,15 +1,15 @@
 """Buses in memory. They plan the calls for a message first; the sync ones make them, the async ones await them too."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
-from inspect import isawaitable, iscoroutine
+from collections.abc import Callable, Iterable, Iterator
+from inspect import isawaitable
 from threading import Lock
-from typing import Any, Never, Self, TypeAlias
+from typing import Any, Final, Generic, Never, TypeAlias, TypeVar
 
+from attrs import define, field
 from returns.result import Failure, Result, Success
 
-from domainkit.causation import HANDLED, caused
+from domainkit.causation import HANDLED, Stamping
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.handlers import (
     AnyHandler,
@@ -21,8 +21,8 @@ from domainkit.handlers import (
     SyncHandler,
     SyncSubscriber,
 )
-from domainkit.mediator import by_type
-from domainkit.messages import AnyCommand, Command, DomainEvent, JsonValue, M, Message, MessageHeader
+from domainkit.mediator import by_type, require_bound
+from domainkit.messages import AnyCommand, Command, DomainEvent, Message
 from domainkit.ports import (
     AsyncCommandBus,
     AsyncDomainEventBus,
@@ -33,101 +33,133 @@ from domainkit.ports import (
     events_for,
 )
 from domainkit.results import name_of
-from domainkit.use_cases import Guard
+from domainkit.use_cases import Guard, outcome_of
+
+SubscriberT = TypeVar("SubscriberT", bound=AnySubscriber)
+HandlerT = TypeVar("HandlerT", bound=AnyHandler)
 
 AnyFunction: TypeAlias = Callable[[Any], object]  # Any: a message of whatever class
 Delivery: TypeAlias = tuple[Message, AnyFunction, int]
 """A call to make: a message, a function, and the function's number among those of the bus."""
 
-Outcome: TypeAlias = Result[object, object]
 _KEPT = 10_000
-_SUBSCRIBERS, _HANDLER = "subscribers that failed", "the handler failed"
 _DONE: Result[None, Never] = Success(None)
 
 
+@define
 class _State:
     """The state that a bus shares with the copies that `with_meta` made of it: the record, and if it is open.
 
     `done` has the pairs of message id and handler that succeeded lately, the newest `remember` of them in their order.
     """
 
-    def __init__(self, keep: int | None, remember: int) -> None:
-        self.messages: deque[Message] = deque(maxlen=keep)
-        self.open = True
-        self.remember = remember
-        self.done: dict[object, None] = {}
-        self._lock = Lock()
-
-    def add_done(self, key: object) -> None:
-        with self._lock:
-            self.done[key] = None
-            if len(self.done) > self.remember:
-                del self.done[next(iter(self.done))]
+    messages: deque[Message]
+    remember: int
+    open: bool = True
+    done: dict[object, None] = field(factory=dict)
+    lock: Lock = field(factory=Lock)
 
 
-class _Bus:
-    """The part that all buses have."""
+class _Bus(Stamping):
+    """The part that all buses have.
+
+    They answer for functions that failed with MessageRefused: a relay counts that against the message.
+    """
+
+    _failure: str
 
     def __init__(self, keep: int | None, remember: int) -> None:
-        self._state = _State(keep, remember)
-        self._meta: Mapping[str, JsonValue] = {}
+        self._state = _State(deque(maxlen=keep), remember)
 
-    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
-        """Return a bus that merges `meta` into the meta of every message; both share handlers, record and `close`."""
-        made = copy(self)
-        made._meta = MessageHeader(meta={**self._meta, **meta}).meta
-        return made
+    def _note(self, call: Delivery, outcome: Result[object, object], failed: list[str]) -> None:
+        """Remember a call that succeeded; add another to those that failed."""
+        message, function, number = call
+        if isinstance(outcome, Failure):
+            kind = type(outcome.failure()).__qualname__
+            failed.append(f"{name_of(function)} ({type(message).__qualname__} {message.header.id}, {kind})")
+            return
+        state = self._state
+        with state.lock:
+            state.done[message.header.id, number] = None
+            if len(state.done) > state.remember:
+                del state.done[next(iter(state.done))]
 
-    def _taken(self, message: M) -> M:
-        """Return the message as it is handed over, with the bus's meta and its cause, and record it."""
-        sent = caused(message.add_meta(self._meta) if self._meta else message)
-        self._state.messages.append(sent)
-        return sent
 
-    def _run(self, planned: Iterable[Delivery], failure: str) -> Result[None, BusCannotPublish]:
+class _Caller(_Bus):
+    """A bus that calls functions in the thread of its caller."""
+
+    def _run(self, planned: Iterable[Delivery]) -> Result[None, BusCannotPublish]:
         """Make the calls, and return how they ended."""
         if not self._state.open:
             return cannot_publish("the bus is closed")
         failed: list[str] = []
-        for message, function, number in planned:
-            outcome = _call(function, message)
-            if type(outcome) is not Success:
-                failed.append(_failed(message, function, outcome))
-            elif self._state.remember:
-                self._state.add_done((message.header.id, number))
-        return _DONE if not failed else _not_taken(f"{failure}: {'; '.join(failed)}")
+        for call in planned:
+            outcome = _called(*call)
+            if type(outcome) is not Success or self._state.remember:
+                self._note(call, outcome, failed)
+        return cannot_publish(f"{self._failure}: {'; '.join(failed)}", kind=MessageRefused) if failed else _DONE
 
-    async def _run_async(self, planned: Iterable[Delivery], failure: str) -> Result[None, BusCannotPublish]:
+    def close(self) -> None:
+        """Refuse messages from now on."""
+        self._state.open = False
+
+
+class _Awaiter(_Bus):
+    """A bus that calls functions, and awaits what is to be awaited."""
+
+    async def _run(self, planned: Iterable[Delivery]) -> Result[None, BusCannotPublish]:
         """Make the calls, await them, and return how they ended."""
         if not self._state.open:
             return cannot_publish("the bus is closed")
         failed: list[str] = []
-        for message, function, number in planned:
-            outcome = await _call_async(function, message)
-            if type(outcome) is not Success:
-                failed.append(_failed(message, function, outcome))
-            elif self._state.remember:
-                self._state.add_done((message.header.id, number))
-        return _DONE if not failed else _not_taken(f"{failure}: {'; '.join(failed)}")
+        for call in planned:
+            outcome = await _awaited(*call)
+            if type(outcome) is not Success or self._state.remember:
+                self._note(call, outcome, failed)
+        return cannot_publish(f"{self._failure}: {'; '.join(failed)}", kind=MessageRefused) if failed else _DONE
+
+    async def close(self) -> None:
+        """Refuse messages from now on."""
+        self._state.open = False
 
 
-class _EventBus(_Bus):
-    def __init__(
-        self, subscribers: tuple[AnySubscriber, ...], kinds: tuple[type, ...], keep: int | None, remember: int
-    ) -> None:
+def _called(message: Message, function: AnyFunction, _: int) -> Result[object, object]:
+    """Call a handler, and return what its answer means; an exception is logged without its text, and a Failure."""
+    token = HANDLED.set(message)
+    try:
+        answer = function(message)
+    except Exception as error:
+        return Guard(name_of(function)).raised(error)
+    finally:
+        HANDLED.reset(token)
+    return outcome_of(function, message, answer)
+
+
+async def _awaited(message: Message, function: AnyFunction, _: int) -> Result[object, object]:
+    """Call and await a handler, which may be a plain function."""
+    token = HANDLED.set(message)
+    try:
+        answer = function(message)
+        if isawaitable(answer):
+            answer = await answer
+    except Exception as error:
+        return Guard(name_of(function)).raised(error)
+    finally:
+        HANDLED.reset(token)
+    return outcome_of(function, message, answer)
+
+
+class _EventBus(_Bus, Generic[SubscriberT]):
+    _failure = "subscribers that failed"
+    _kinds: tuple[type, ...]
+
+    def __init__(self, *subscribers: SubscriberT, keep: int | None = _KEPT, remember: int = 0) -> None:
         super().__init__(keep, remember)
         for one in subscribers:
-            if not isinstance(one, kinds):
-                later = isinstance(one, AsyncSubscriber)
-                what = "an AsyncInmemoryDomainEventBus awaits it" if later else "use handled_by"
-                raise TypeError(f"expected a subscriber made by handled_by, not a {type(one).__qualname__}: {what}")
-        self._subscribers = subscribers
-        self._calls = tuple((one.message_type, one.function, number) for number, one in enumerate(subscribers))
-
-    @property
-    def subscribers(self) -> tuple[AnySubscriber, ...]:
+            require_bound(one, self._kinds, "subscriber")
+        self.subscribers: Final = subscribers
         """The subscribers, in the order in which they are called."""
-        return self._subscribers
+        self._calls = tuple((one.message_type, one.function, number) for number, one in enumerate(subscribers))
 
     @property
     def published(self) -> tuple[DomainEvent, ...]:
@@ -136,15 +168,16 @@ class _EventBus(_Bus):
 
     def _planned(self, events: tuple[DomainEvent, ...]) -> Iterator[Delivery]:
         """Record each event in its turn, and yield the calls to make for it."""
-        done = self._state.done
+        state = self._state
         for event in events:
-            sent = self._taken(event)
+            sent = self._stamped(event)
+            state.messages.append(sent)
             for message_type, function, number in self._calls:
-                if isinstance(sent, message_type) and not (done and (sent.header.id, number) in done):
+                if isinstance(sent, message_type) and not (state.done and (sent.header.id, number) in state.done):
                     yield sent, function, number
 
 
-class InmemoryDomainEventBus(_EventBus, DomainEventBus):
+class InmemoryDomainEventBus(_Caller, _EventBus[SyncSubscriber], DomainEventBus):
     """Hands events to functions in the same thread, before `publish` returns.
 
     Events are handed over in their order; the subscribers of one event are called in the order in which they were
@@ -173,20 +206,14 @@ class InmemoryDomainEventBus(_EventBus, DomainEventBus):
             AsyncInmemoryDomainEventBus.
     """
 
-    def __init__(self, *subscribers: SyncSubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
-        super().__init__(subscribers, (Subscriber,), keep, remember)
+    _kinds = (Subscriber,)
 
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and call their subscribers."""
-        published = (events,) if isinstance(events, DomainEvent) else events_for(self, events)
-        return self._run(self._planned(published), _SUBSCRIBERS)
-
-    def close(self) -> None:
-        """Refuse events from now on."""
-        self._state.open = False
+        return self._run(self._planned(events_for(self, events)))
 
 
-class AsyncInmemoryDomainEventBus(_EventBus, AsyncDomainEventBus):
+class AsyncInmemoryDomainEventBus(_Awaiter, _EventBus[AnySubscriber], AsyncDomainEventBus):
     """The async twin of InmemoryDomainEventBus: its subscribers may be coroutine functions, or plain ones.
 
     They are awaited one after the other, in the same order; what runs beside it is what else the caller has started.
@@ -206,48 +233,43 @@ class AsyncInmemoryDomainEventBus(_EventBus, AsyncDomainEventBus):
         TypeError: one of them is not a subscriber.
     """
 
-    def __init__(self, *subscribers: AnySubscriber, keep: int | None = _KEPT, remember: int = 0) -> None:
-        super().__init__(subscribers, (Subscriber, AsyncSubscriber), keep, remember)
+    _kinds = (Subscriber, AsyncSubscriber)
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and await their subscribers."""
-        published = (events,) if isinstance(events, DomainEvent) else events_for(self, events)
-        return await self._run_async(self._planned(published), _SUBSCRIBERS)
-
-    async def close(self) -> None:
-        """Refuse events from now on."""
-        self._state.open = False
+        return await self._run(self._planned(events_for(self, events)))
 
 
-class _CommandBus(_Bus):
-    def __init__(self, handlers: Mapping[type, AnyHandler], keep: int | None, remember: int) -> None:
+class _CommandBus(_Bus, Generic[HandlerT]):
+    _failure = "the handler failed"
+    _kinds: tuple[type, ...]
+
+    def __init__(self, *handlers: HandlerT, keep: int | None = _KEPT, remember: int = 0) -> None:
         super().__init__(keep, remember)
-        self._handlers = handlers
-
-    @property
-    def handlers(self) -> tuple[AnyHandler, ...]:
+        self._by_type = by_type(handlers, *self._kinds)
+        self.handlers: Final = handlers
         """The handlers, in the order in which they were given."""
-        return tuple(self._handlers.values())
 
     @property
     def dispatched(self) -> tuple[AnyCommand, ...]:
         """The commands that were dispatched, the oldest first."""
         return tuple(command for command in self._state.messages if isinstance(command, Command))
 
-    def _refused(self, command: AnyCommand) -> Failure[BusCannotPublish] | None:
-        if type(command_for(self, command)) in self._handlers or not self._handlers or not self._state.open:
+    def _without_handler(self, command: AnyCommand) -> Failure[BusCannotPublish] | None:
+        if type(command_for(self, command)) in self._by_type or not self.handlers or not self._state.open:
             return None
-        return _not_taken(f"no handler for {type(command).__qualname__}")
+        return cannot_publish(f"no handler for {type(command).__qualname__}", kind=MessageRefused)
 
     def _planned(self, command: AnyCommand) -> Iterator[Delivery]:
         """Record the command, and yield the call to make for it."""
-        sent = self._taken(command)
-        handler = self._handlers.get(type(command))
+        sent = self._stamped(command)
+        self._state.messages.append(sent)
+        handler = self._by_type.get(type(command))
         if handler is not None and (sent.header.id, 0) not in self._state.done:
             yield sent, handler.function, 0
 
 
-class InmemoryCommandBus(_CommandBus, CommandBus):
+class InmemoryCommandBus(_Caller, _CommandBus[SyncHandler], CommandBus):
     """Hands a command to its handler in the same thread, before `dispatch` returns. Without handlers it only records.
 
     >>> class Ping(Command): ...
@@ -268,20 +290,15 @@ class InmemoryCommandBus(_CommandBus, CommandBus):
             function belongs into an AsyncInmemoryCommandBus.
     """
 
-    def __init__(self, *handlers: SyncHandler, keep: int | None = _KEPT, remember: int = 0) -> None:
-        super().__init__(by_type(handlers, Handler), keep, remember)
+    _kinds = (Handler,)
 
     def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and call its handler; a Failure if it failed, or there is none among several."""
-        refused = self._refused(command)
-        return self._run(self._planned(command), _HANDLER) if refused is None else refused
-
-    def close(self) -> None:
-        """Refuse commands from now on."""
-        self._state.open = False
+        refused = self._without_handler(command)
+        return self._run(self._planned(command)) if refused is None else refused
 
 
-class AsyncInmemoryCommandBus(_CommandBus, AsyncCommandBus):
+class AsyncInmemoryCommandBus(_Awaiter, _CommandBus[AnyHandler], AsyncCommandBus):
     """The async twin of InmemoryCommandBus: its handlers may be coroutine functions, or plain ones.
 
     >>> import asyncio
@@ -298,58 +315,9 @@ class AsyncInmemoryCommandBus(_CommandBus, AsyncCommandBus):
         TypeError: two handlers are bound to one class, or one of them is not a handler.
     """
 
-    def __init__(self, *handlers: AnyHandler, keep: int | None = _KEPT, remember: int = 0) -> None:
-        super().__init__(by_type(handlers, Handler, AsyncHandler), keep, remember)
+    _kinds = (Handler, AsyncHandler)
 
     async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Dispatch a command, and await its handler; a Failure where it failed, or where several have none for it."""
-        refused = self._refused(command)
-        return await self._run_async(self._planned(command), _HANDLER) if refused is None else refused
-
-    async def close(self) -> None:
-        """Refuse commands from now on."""
-        self._state.open = False
-
-
-def _call(function: AnyFunction, message: Message) -> Outcome:
-    """Call a handler, and return its Result; an exception is logged without its text, and a Failure."""
-    token = HANDLED.set(message)
-    try:
-        answer = function(message)
-    except Exception as error:
-        return Guard(name_of(function)).raised(error)
-    finally:
-        HANDLED.reset(token)
-    return answer if type(answer) is Success else _outcome(function, message, answer)
-
-
-async def _call_async(function: AnyFunction, message: Message) -> Outcome:
-    token = HANDLED.set(message)
-    try:
-        answer = function(message)
-        if isawaitable(answer):
-            answer = await answer
-    except Exception as error:
-        return Guard(name_of(function)).raised(error)
-    finally:
-        HANDLED.reset(token)
-    return answer if type(answer) is Success else _outcome(function, message, answer)
-
-
-def _outcome(function: AnyFunction, message: Message, answer: object) -> Outcome:
-    """Return what an answer means: nothing from a subscriber is a Success, nothing from a handler is a bug."""
-    if answer is None and isinstance(message, DomainEvent):
-        return _DONE
-    if iscoroutine(answer):
-        answer.close()  # of a plain function that returns a coroutine: nobody awaits it here, and that is a bug
-    return Guard(name_of(function)).returned(answer)
-
-
-def _failed(message: Message, function: object, outcome: Outcome) -> str:
-    kind = type(outcome.failure()).__qualname__
-    return f"{name_of(function)} ({type(message).__qualname__} {message.header.id}, {kind})"
-
-
-def _not_taken(reason: str) -> Failure[BusCannotPublish]:
-    """Return the Failure of a bus that is there: a relay counts it against the message."""
-    return Failure(MessageRefused(additional_info={"message": reason}))
+        refused = self._without_handler(command)
+        return await self._run(self._planned(command)) if refused is None else refused

@@ -30,15 +30,7 @@ class LoggingNotifier(Notifier):
         self._logger.error("%s", " | ".join(str(part) for part in parts if part is not None))
 
 
-class InmemoryNotifier(Notifier):
-    """Keeps what it is told, for a test to look at.
-
-    >>> notifier = InmemoryNotifier()
-    >>> notifier.publish(NotifierMessage("Import finished"))
-    >>> notifier.messages
-    (NotifierMessage(title='Import finished', message=None, meta={}, link=None),)
-    """
-
+class _Kept:
     def __init__(self) -> None:
         self._messages: list[NotifierMessage | NotifierExceptionMessage] = []
 
@@ -46,6 +38,16 @@ class InmemoryNotifier(Notifier):
     def messages(self) -> tuple[NotifierMessage | NotifierExceptionMessage, ...]:
         """All messages, the oldest first."""
         return tuple(self._messages)
+
+
+class InmemoryNotifier(_Kept, Notifier):
+    """Keeps what it is told, for a test to look at.
+
+    >>> notifier = InmemoryNotifier()
+    >>> notifier.publish(NotifierMessage("Import finished"))
+    >>> notifier.messages
+    (NotifierMessage(title='Import finished', message=None, meta={}, link=None),)
+    """
 
     def publish(self, message: NotifierMessage) -> None:
         """Keep a message."""
@@ -56,7 +58,7 @@ class InmemoryNotifier(Notifier):
         self._messages.append(message)
 
 
-class AsyncInmemoryNotifier(AsyncNotifier):
+class AsyncInmemoryNotifier(_Kept, AsyncNotifier):
     """The async twin of InmemoryNotifier.
 
     >>> import asyncio
@@ -66,18 +68,10 @@ class AsyncInmemoryNotifier(AsyncNotifier):
     1
     """
 
-    def __init__(self) -> None:
-        self._inner = InmemoryNotifier()
-
-    @property
-    def messages(self) -> tuple[NotifierMessage | NotifierExceptionMessage, ...]:
-        """All messages, the oldest first."""
-        return self._inner.messages
-
     async def publish(self, message: NotifierMessage) -> None:
         """Keep a message."""
-        self._inner.publish(message)
+        self._messages.append(message)
 
     async def publish_exception(self, message: NotifierExceptionMessage) -> None:
         """Keep a message about an exception."""
-        self._inner.publish_exception(message)
+        self._messages.append(message)

@@ -6,7 +6,7 @@ from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.messages import Command, DomainEvent
-from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus
+from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, cannot_publish
 
 
 class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
@@ -29,11 +29,7 @@ class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
     """
 
     def __init__(
-        self,
-        codec: MessageCodec,
-        *,
-        events: AsyncDomainEventBus | None = None,
-        commands: AsyncCommandBus | None = None,
+        self, codec: MessageCodec, *, events: AsyncDomainEventBus | None = None, commands: AsyncCommandBus | None = None
     ) -> None:
         self._codec = codec
         self._events = events
@@ -47,21 +43,18 @@ class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
         another BusCannotPublish where the bus, or this publisher, is closed.
         """
         if not self._open:
-            return Failure(BusCannotPublish(additional_info={"message": "the publisher is closed"}))
+            return cannot_publish("the publisher is closed")
         decoded = self._codec.decode(message.body)
         if isinstance(decoded, Failure):
-            return _refused(message, "it can't be decoded")
+            return cannot_publish("it can't be decoded", message_id=message.id, kind=MessageRefused)
         found = decoded.unwrap()
         if isinstance(found, DomainEvent) and self._events is not None:
             return await self._events.publish(found)
         if isinstance(found, Command) and self._commands is not None:
             return await self._commands.dispatch(found)
-        return _refused(message, f"there is no bus for a {message.info.kind}")
+        reason = f"there is no bus for a {message.info.kind}"
+        return cannot_publish(reason, message_id=message.id, kind=MessageRefused)
 
     async def close(self) -> None:
         """Refuse messages from now on; the buses stay open."""
         self._open = False
-
-
-def _refused(message: OutgoingMessage, reason: str) -> Failure[MessageRefused]:
-    return Failure(MessageRefused(uuid_value=str(message.id), additional_info={"message": reason}))

@@ -3,19 +3,12 @@
 import asyncio
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from inspect import iscoroutine
 from threading import Thread
-from typing import Generic, Never, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
-from returns.result import Result
-
-from domainkit.errors import (
-    AggregateAlreadyExistError,
-    AggregateNotFoundError,
-    AggregateVersionConflictError,
-    BusCannotPublish,
-)
-from domainkit.messages import AnyCommand, DomainEvent, JsonValue
+from domainkit.messages import AnyCommand, DomainEvent
 from domainkit.ports import (
     AsyncCommandBus,
     AsyncCrudRepository,
@@ -25,10 +18,7 @@ from domainkit.ports import (
     CommandBus,
     CrudRepository,
     DomainEventBus,
-    MessageBus,
     Notifier,
-    NotifierExceptionMessage,
-    NotifierMessage,
 )
 from domainkit.results import AnyCoroutine
 from domainkit.testing.contracts import CrudRepositoryContract
@@ -36,58 +26,47 @@ from domainkit.testing.messaging_contracts import CommandBusContract, DomainEven
 from domainkit.testing.samples import SampleTask, SampleTaskId
 
 T = TypeVar("T")
-BusT = TypeVar("BusT", bound=AsyncMessageBus)
+PortT = TypeVar("PortT")
+AsyncBusT = TypeVar("AsyncBusT", bound=AsyncMessageBus)
 EventBusT = TypeVar("EventBusT", bound=AsyncDomainEventBus)
 CommandBusT = TypeVar("CommandBusT", bound=AsyncCommandBus)
 NotifierT = TypeVar("NotifierT", bound=AsyncNotifier)
-
-Tasks = AsyncCrudRepository[SampleTask, SampleTaskId]
 
 
 class _Loop:
     """An event loop in a thread of its own, which ends when nobody has this object any more."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        Thread(target=_serve, args=(self._loop,), daemon=True).start()
-        weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
+        self._loop = loop = asyncio.new_event_loop()
+
+        def serve() -> None:
+            loop.run_forever()
+            loop.close()
+
+        Thread(target=serve, daemon=True).start()
+        weakref.finalize(self, loop.call_soon_threadsafe, loop.stop)
 
     def run(self, awaited: AnyCoroutine[T]) -> T:
         return asyncio.run_coroutine_threadsafe(awaited, self._loop).result()
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    loop.run_forever()
-    loop.close()
+class _Waiting:
+    """A port in place of its async twin `inner`: each call waits, and a bus that `with_meta` gives waits too."""
 
+    def __init__(self, inner: object, loop: _Loop) -> None:
+        self.inner, self._loop = inner, loop
 
-class BlockingCrudRepository(CrudRepository[SampleTask, SampleTaskId]):
-    """An async repository as a sync one: each call waits."""
+    @classmethod
+    def made(cls, making: AnyCoroutine[object]) -> Any:  # Any: the contracts say which port it is
+        loop = _Loop()
+        return cls(loop.run(making), loop)
 
-    def __init__(self, inner: Tasks, loop: _Loop) -> None:
-        self._inner, self._loop = inner, loop
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def call(*given: object) -> object:
+            answer = getattr(self.inner, name)(*given)
+            return self._loop.run(answer) if iscoroutine(answer) else type(self)(answer, self._loop)
 
-    def save(self, aggregate: SampleTask) -> Result[SampleTask, AggregateAlreadyExistError]:
-        """Wait for `save`."""
-        return self._loop.run(self._inner.save(aggregate))
-
-    def retrieve(self, aggregate_id: SampleTaskId) -> Result[SampleTask, AggregateNotFoundError]:
-        """Wait for `retrieve`."""
-        return self._loop.run(self._inner.retrieve(aggregate_id))
-
-    def update(
-        self, aggregate: SampleTask
-    ) -> Result[SampleTask, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Wait for `update`."""
-        return self._loop.run(self._inner.update(aggregate))
-
-    def remove(self, aggregate_id: SampleTaskId) -> Result[None, AggregateNotFoundError]:
-        """Wait for `remove`."""
-        return self._loop.run(self._inner.remove(aggregate_id))
-
-    def retrieve_all(self) -> Result[tuple[SampleTask, ...], Never]:
-        """Wait for `retrieve_all`."""
-        return self._loop.run(self._inner.retrieve_all())
+        return call
 
 
 class AsyncCrudRepositoryContract(CrudRepositoryContract):
@@ -101,7 +80,7 @@ class AsyncCrudRepositoryContract(CrudRepositoryContract):
     """
 
     @abstractmethod
-    async def make_async_repository(self) -> Tasks:
+    async def make_async_repository(self) -> AsyncCrudRepository[SampleTask, SampleTaskId]:
         """Return a new, empty repository that shares nothing with the ones made before.
 
         It is awaited in the event loop in which the repository is used.
@@ -109,32 +88,34 @@ class AsyncCrudRepositoryContract(CrudRepositoryContract):
 
     def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
         """Return the async repository behind a facade that waits."""
-        loop = _Loop()
-        return BlockingCrudRepository(loop.run(self.make_async_repository()), loop)
+        made: CrudRepository[SampleTask, SampleTaskId] = _Waiting.made(self.make_async_repository())
+        return made
 
 
-class _BlockingBus(MessageBus, Generic[BusT]):
-    def __init__(self, inner: BusT, loop: _Loop) -> None:
-        self.inner, self._loop = inner, loop
+class _AsyncBusContract(ABC, Generic[PortT, AsyncBusT]):
+    """The part that the contracts of both async buses have."""
 
-    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
-        """Return the facade of the bus that `with_meta` gives."""
-        return type(self)(self.inner.with_meta(meta), self._loop)
+    @abstractmethod
+    async def make_async_bus(self) -> AsyncBusT:
+        """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
 
-    def close(self) -> None:
-        """Wait for `close`."""
-        self._loop.run(self.inner.close())
+    @abstractmethod
+    def received_by(self, bus: AsyncBusT, /) -> Sequence[DomainEvent | AnyCommand]:
+        """Return the messages that arrived where `bus` hands them over, the oldest first; also after `close`."""
+
+    def make_bus(self) -> PortT:
+        """Return the async bus behind a facade that waits."""
+        made: PortT = _Waiting.made(self.make_async_bus())
+        return made
+
+    def received(self, bus: PortT) -> Sequence[DomainEvent | AnyCommand]:
+        """Return what arrived."""
+        return self.received_by(vars(bus)["inner"])
 
 
-class BlockingDomainEventBus(_BlockingBus[EventBusT], DomainEventBus, Generic[EventBusT]):
-    """An async bus as a sync one: each call waits."""
-
-    def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
-        """Wait for `publish`."""
-        return self._loop.run(self.inner.publish(events))
-
-
-class AsyncDomainEventBusContract(DomainEventBusContract[BlockingDomainEventBus[EventBusT]], Generic[EventBusT]):
+class AsyncDomainEventBusContract(
+    _AsyncBusContract[DomainEventBus, EventBusT], DomainEventBusContract[DomainEventBus], Generic[EventBusT]
+):
     """The promises of an AsyncDomainEventBus: all those of a DomainEventBus.
 
     >>> from domainkit import AsyncInmemoryDomainEventBus
@@ -146,33 +127,10 @@ class AsyncDomainEventBusContract(DomainEventBusContract[BlockingDomainEventBus[
     >>> TestAsyncInmemoryDomainEventBus().test_a_message_arrives()
     """
 
-    @abstractmethod
-    async def make_async_bus(self) -> EventBusT:
-        """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
 
-    @abstractmethod
-    def received_by(self, bus: EventBusT, /) -> Sequence[DomainEvent]:
-        """Return the events that a subscriber to all of them got through this bus, the oldest first."""
-
-    def make_bus(self) -> BlockingDomainEventBus[EventBusT]:
-        """Return the async bus behind a facade that waits."""
-        loop = _Loop()
-        return BlockingDomainEventBus(loop.run(self.make_async_bus()), loop)
-
-    def received(self, bus: BlockingDomainEventBus[EventBusT]) -> Sequence[DomainEvent]:
-        """Return what arrived."""
-        return self.received_by(bus.inner)
-
-
-class BlockingCommandBus(_BlockingBus[CommandBusT], CommandBus, Generic[CommandBusT]):
-    """An async bus as a sync one: each call waits."""
-
-    def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
-        """Wait for `dispatch`."""
-        return self._loop.run(self.inner.dispatch(command))
-
-
-class AsyncCommandBusContract(CommandBusContract[BlockingCommandBus[CommandBusT]], Generic[CommandBusT]):
+class AsyncCommandBusContract(
+    _AsyncBusContract[CommandBus, CommandBusT], CommandBusContract[CommandBus], Generic[CommandBusT]
+):
     """The promises of an AsyncCommandBus: all those of a CommandBus.
 
     >>> from domainkit import AsyncInmemoryCommandBus, Command
@@ -184,43 +142,11 @@ class AsyncCommandBusContract(CommandBusContract[BlockingCommandBus[CommandBusT]
     >>> TestAsyncInmemoryCommandBus().test_a_message_arrives()
     """
 
-    @abstractmethod
-    async def make_async_bus(self) -> CommandBusT:
-        """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
 
-    @abstractmethod
-    def received_by(self, bus: CommandBusT, /) -> Sequence[AnyCommand]:
-        """Return the commands that the handler got through this bus, the oldest first."""
-
-    def make_bus(self) -> BlockingCommandBus[CommandBusT]:
-        """Return the async bus behind a facade that waits."""
-        loop = _Loop()
-        return BlockingCommandBus(loop.run(self.make_async_bus()), loop)
-
-    def received(self, bus: BlockingCommandBus[CommandBusT]) -> Sequence[AnyCommand]:
-        """Return what arrived."""
-        return self.received_by(bus.inner)
-
-
-class BlockingNotifier(Notifier, Generic[NotifierT]):
-    """An async notifier as a sync one: each call waits."""
-
-    def __init__(self, inner: NotifierT, loop: _Loop) -> None:
-        self.inner, self._loop = inner, loop
-
-    def publish(self, message: NotifierMessage) -> None:
-        """Wait for `publish`."""
-        self._loop.run(self.inner.publish(message))
-
-    def publish_exception(self, message: NotifierExceptionMessage) -> None:
-        """Wait for `publish_exception`."""
-        self._loop.run(self.inner.publish_exception(message))
-
-
-class AsyncNotifierContract(NotifierContract[BlockingNotifier[NotifierT]], ABC, Generic[NotifierT]):
+class AsyncNotifierContract(NotifierContract[Notifier], ABC, Generic[NotifierT]):
     """The promises of an AsyncNotifier: all those of a Notifier.
 
-    >>> from domainkit import AsyncNotifier, InmemoryNotifier
+    >>> from domainkit import InmemoryNotifier, NotifierExceptionMessage, NotifierMessage
     >>> class Told(AsyncNotifier):
     ...     def __init__(self) -> None:
     ...         self.inner = InmemoryNotifier()
@@ -243,11 +169,11 @@ class AsyncNotifierContract(NotifierContract[BlockingNotifier[NotifierT]], ABC, 
     def told_by(self, notifier: NotifierT, /) -> str:
         """Return all that a person was told, as text."""
 
-    def make_notifier(self) -> BlockingNotifier[NotifierT]:
+    def make_notifier(self) -> Notifier:
         """Return the async notifier behind a facade that waits."""
-        loop = _Loop()
-        return BlockingNotifier(loop.run(self.make_async_notifier()), loop)
+        made: Notifier = _Waiting.made(self.make_async_notifier())
+        return made
 
-    def told(self, notifier: BlockingNotifier[NotifierT]) -> str:
+    def told(self, notifier: Notifier) -> str:
         """Return what was told."""
-        return self.told_by(notifier.inner)
+        return self.told_by(vars(notifier)["inner"])

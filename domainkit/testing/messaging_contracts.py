@@ -10,14 +10,7 @@ from returns.result import Result
 
 from domainkit.errors import BusCannotPublish
 from domainkit.messages import AnyCommand, DomainEvent, JsonValue, Message
-from domainkit.ports import (
-    CommandBus,
-    DomainEventBus,
-    MessageBus,
-    Notifier,
-    NotifierExceptionMessage,
-    NotifierMessage,
-)
+from domainkit.ports import CommandBus, DomainEventBus, MessageBus, Notifier, NotifierExceptionMessage, NotifierMessage
 from domainkit.testing._expect import error_of, expect_arrived, expect_told, expect_type_error, value_of
 from domainkit.testing.samples import SampleCreateTask, SampleTaskCreated, SampleTaskId
 

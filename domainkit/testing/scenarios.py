@@ -29,15 +29,24 @@ class Given(Generic[S]):
 
     def when(self, action: Callable[[S], R]) -> "Then[R]":
         """Return what came of `action`, called with the subject; what it raises is raised here."""
-        before = _published(self.bus)
-        outcome = action(self.subject)
-        return Then(outcome, _published(self.bus)[len(before) :] or _recorded(self.subject, outcome))
+        before = () if self.bus is None else self.bus.published
+        return self._then(len(before), action(self.subject))
 
     async def when_async(self, action: Callable[[S], Awaitable[R]]) -> "Then[R]":
         """Return what came of the coroutine function `action`."""
-        before = _published(self.bus)
-        outcome = await action(self.subject)
-        return Then(outcome, _published(self.bus)[len(before) :] or _recorded(self.subject, outcome))
+        before = () if self.bus is None else self.bus.published
+        return self._then(len(before), await action(self.subject))
+
+    def _then(self, before: int, outcome: R) -> "Then[R]":
+        """Return the outcome with the events published since `before`; without any, those that were recorded."""
+        events = () if self.bus is None else self.bus.published[before:]
+        value = outcome.unwrap() if isinstance(outcome, Success) else outcome
+        if not events and isinstance(value, AggregateRoot):
+            had = self.subject.domain_events if isinstance(self.subject, AggregateRoot) else ()
+            events = value.domain_events
+            if events[: len(had)] == had:
+                events = events[len(had) :]
+        return Then(outcome, events)
 
 
 def given(subject: S, *, bus: Bus | None = None) -> Given[S]:
@@ -116,19 +125,6 @@ class Then(Generic[R]):
     def then_caused_by(self, message: Message) -> "Then[R]":
         """Expect that every event names this message as its cause."""
         return self.then_meta(causation_id=str(message.header.id))
-
-
-def _published(bus: Bus | None) -> tuple[DomainEvent, ...]:
-    return () if bus is None else bus.published
-
-
-def _recorded(subject: object, outcome: object) -> tuple[DomainEvent, ...]:
-    value = outcome.unwrap() if isinstance(outcome, Success) else outcome
-    if not isinstance(value, AggregateRoot):
-        return ()
-    had = subject.domain_events if isinstance(subject, AggregateRoot) else ()
-    events = value.domain_events
-    return events[len(had) :] if events[: len(had)] == had else events
 
 
 def _value(outcome: object) -> object:

@@ -50,7 +50,7 @@ def test_moments_that_are_read(text: str, moment: datetime) -> None:
     data["data"]["occurred_on"] = text
     raw = json.dumps(data)
     for made in (Plain.from_dict(data), Plain.from_json(raw), wire_of(Plain).decode(raw.encode())):
-        assert made is not None
+        assert isinstance(made, Plain)
         assert moment == made.header.occurred_on
 
 

@@ -3,7 +3,8 @@
 import pytest
 from every_kind import Title
 
-from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind, loader
+from domainkit.conversion.nodes import MISSING, Problems, json_kind
+from domainkit.conversion.scalars import SCALARS
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_problems_are_counted_up_to_the_limit() -> None:
     assert Problems(0).full
 
 
-def test_a_node_without_a_loader_loads_the_value_itself() -> None:
-    """Where wire and object are the same, the loader hands it on."""
-    value = object()
-    assert value is loader(Node())(value)
+def test_where_wire_and_object_are_the_same_nothing_is_made() -> None:
+    """The loader of text hands it on."""
+    text = "x" * 100
+    assert text is SCALARS[str].load(text)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domainkit.conversion.regex import ecma_pattern, whole
+from domainkit.conversion.regex import ecma_pattern
+from domainkit.conversion.scalars import whole
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from domainkit import DomainError, InvalidValueObject, MessageCodec, NotAllowed, ValueObject, make_converter
 from domainkit.conversion.nodes import Problems
-from domainkit.conversion.wrappers import HookNode, by_class
+from domainkit.conversion.wrappers import HookNode
 from domainkit.messages import wire_of
 
 SECRET = "hunter2-secret"
@@ -41,14 +41,14 @@ class Password(ValueObject[str]):
 @pytest.mark.parametrize(
     ("start", "expected"),
     [
-        ("library", "a valid Password of 21 characters"),
+        ("library", "a valid Password: Password of 21 characters"),
         ("domain", "a valid Password (Refusal)"),
-        ("bare", "a valid Password (NotAllowed)"),
+        ("bare", "a valid Password: NotAllowed"),
         ("other", "a valid Password: a validator refused the value (RuntimeError)"),
     ],
 )
 def test_a_refusal_by_a_validator_never_shows_the_value(start: str, expected: str) -> None:
-    """The problem says what the class expects: in the words of this library's own errors, else by the error's class."""
+    """The problem has the reason that an error gives, or the name of its class; not a text that repeats the value."""
     problems = refused(holder(Password), start + SECRET)
     assert SECRET not in str(problems)
     assert [(PATH, "value")] == [(problem.path, problem.code) for problem in problems]
@@ -194,12 +194,6 @@ def test_no_more_problems_than_the_limit_in_a_union() -> None:
     assert 3 == len(problems)
 
 
-def test_a_wire_value_of_no_member_has_no_loader() -> None:
-    """A union loads what its members decode; anything else would be a bug, and is an error at once."""
-    with pytest.raises(StopIteration):
-        by_class(())(5)
-
-
 CONSTRAINED = [
     (Annotated[int, Meta(ge=1, le=3)], 3, 0),
     (Annotated[int, Meta(multiple_of=5)], 10, 11),
@@ -229,11 +223,11 @@ def test_a_constraint_is_looked_at_after_the_type() -> None:
     assert ["value"] == [problem.code for problem in unwritable(holder(Annotated[str, Meta(min_length=1)]), "\ud800")]
 
 
-def test_a_meta_that_describes_costs_and_refuses_nothing() -> None:
+def test_a_meta_that_describes_refuses_nothing() -> None:
     """Title, description and examples are for the schema alone, beside a class too."""
     hint = Annotated[Chain, Meta(description="a chain", examples=[])]
     rewritten(Chain(1), hint)
-    assert "type({v}) is int" == wire_of(holder(Annotated[int, Meta(title="n")])).node.parts[0].node.guard
+    rewritten(10**30, Annotated[int, Meta(title="n")])
 
 
 @frozen
@@ -327,4 +321,4 @@ def test_a_value_of_another_class_does_not_reach_a_hook() -> None:
 
 def test_a_hook_node_reads_any_kind() -> None:
     """Nothing is known of what a hook reads."""
-    assert 7 == len(HookNode(Quantity, Quantity, lambda value: value).kinds)
+    assert 7 == len(HookNode(Quantity, (Quantity, lambda value: value)).kinds)

@@ -114,9 +114,9 @@ BUGS = (
     ),
     Bug(
         "a command without result has failed",
-        "adapters/rabbitmq/_handling.py",
-        "outcome is None and isinstance(message, DomainEvent)",
-        "outcome is None",
+        "use_cases.py",
+        "answer is None and isinstance(message, DomainEvent)",
+        "answer is None",
         "tests/adapters/rabbitmq/test_consumer.py::test_a_command_without_result_has_failed",
     ),
     Bug(

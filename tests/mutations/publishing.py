@@ -102,23 +102,23 @@ BUGS = (
     Bug(
         "no event is published where one can not be encoded",
         "adapters/rabbitmq/buses.py",
-        "                return Failure(MessageRefused(uuid_value=",
-        "                continue\n                return Failure(MessageRefused(uuid_value=",
+        "                return cannot_publish(",
+        "                continue\n                return cannot_publish(",
         "tests/adapters/rabbitmq/test_buses.py::test_no_event_is_published_where_one_can_not_be_encoded",
     ),
     Bug(
         "a refused event is a failure of the bus",
         "adapters/rabbitmq/buses.py",
-        "return Failure(failures[0]) if failures else _DONE",
-        "return _DONE",
+        "return Failure(failures[0]) if failures else Success(None)",
+        "return Success(None)",
         "tests/adapters/rabbitmq/test_buses.py::test_what_nobody_is_bound_for_is_a_failure",
         quick=True,
     ),
     Bug(
         "published messages have their cause",
         "adapters/rabbitmq/buses.py",
-        "stamped = caused(",
-        "stamped = (",
+        "self._stamped(message)",
+        "message",
         "tests/adapters/rabbitmq/test_buses.py::test_messages_have_the_one_being_handled_as_their_cause",
     ),
     Bug(
@@ -157,8 +157,8 @@ BUGS = (
     Bug(
         "the other events of a failure are with the broker",
         "adapters/rabbitmq/buses.py",
-        "return Failure(failures[0]) if failures else _DONE",
-        "return _DONE",
+        "return Failure(failures[0]) if failures else Success(None)",
+        "return Success(None)",
         "tests/adapters/rabbitmq/test_buses.py::test_a_failure_leaves_the_others_with_the_broker",
     ),
     Bug(

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from datetime import timedelta
-from inspect import iscoroutine
 from typing import Self, TypeAlias
 
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
@@ -20,9 +19,9 @@ from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, declare_queue
 from domainkit.causation import handling
 from domainkit.codec import MessageCodec
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSubscriber
-from domainkit.messages import DomainEvent, Message
+from domainkit.messages import Message
 from domainkit.results import name_of
-from domainkit.use_cases import Guard
+from domainkit.use_cases import Guard, outcome_of
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
@@ -89,7 +88,7 @@ class ConsumedQueue:
     channel: UnderlyingChannel
     over: asyncio.Event
     workers: list[asyncio.Task[None]] = field(factory=list)
-    _tag: str = ""
+    tag: str = ""
     _pending: asyncio.Queue[AbstractIncomingMessage | None] = field(factory=asyncio.Queue)
 
     @classmethod
@@ -110,11 +109,7 @@ class ConsumedQueue:
         for _ in range(self.rules.concurrency):
             self.workers.append(asyncio.create_task(self._work()))
             self.workers[-1].add_done_callback(lambda _: self.over.set())
-        self._tag = await self.queue.consume(self._pending.put)
-
-    async def cancel(self) -> None:
-        """Ask the broker for no more."""
-        await self.queue.cancel(self._tag)
+        self.tag = await self.queue.consume(self._pending.put)
 
     def end(self) -> None:
         """Let the workers end after what they have in hand; what waits for them goes back to the broker."""
@@ -201,24 +196,18 @@ def _writable(value: FieldValue) -> FieldValue:
 async def called(bound: Bound, message: Message, within: float) -> Result[object, object]:
     """Call a function with a message, and return its Result; an exception is logged without its text, and a Failure."""
     guard = Guard(name_of(bound.function))
-    outcome: object
+    answer: object
     try:
         with handling(message):
             if isinstance(bound, AsyncHandler | AsyncSubscriber):
                 async with asyncio.timeout(within):
-                    outcome = await bound.function(message)
+                    answer = await bound.function(message)
             else:
-                outcome = await asyncio.to_thread(bound.function, message)
+                answer = await asyncio.to_thread(bound.function, message)
     except Exception as error:
         return guard.raised(error)
     except asyncio.CancelledError:
         if is_cancelled():
             raise
         return guard.raised(RuntimeError("the handler was cancelled by itself"))
-    if isinstance(outcome, Success):
-        return outcome
-    if outcome is None and isinstance(message, DomainEvent):
-        return Success(None)
-    if iscoroutine(outcome):
-        outcome.close()  # of a plain function: nobody awaits it here, and that is a bug
-    return guard.returned(outcome)
+    return outcome_of(bound.function, message, answer)

@@ -1,34 +1,23 @@
 """Buses over a publisher: what a use case hands over is encoded, and is with the broker when they answer."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from copy import copy
-from typing import Never, Self
+from collections.abc import Iterable
 
 from returns.result import Failure, Result, Success
 
-from domainkit.causation import caused
+from domainkit.causation import Stamping
 from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, InvalidMessage, MessageRefused
-from domainkit.messages import AnyCommand, DomainEvent, JsonValue, Message, MessageHeader
+from domainkit.messages import AnyCommand, DomainEvent, Message
 from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, cannot_publish, command_for, events_for
 
-_DONE: Result[None, Never] = Success(None)
 
-
-class _Bus:
+class _Bus(Stamping):
     def __init__(self, codec: MessageCodec, publisher: AsyncMessagePublisher) -> None:
         self._codec = codec
         self._publisher = publisher
         self._closed = asyncio.Event()
-        self._meta: Mapping[str, JsonValue] = {}
-
-    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
-        """Return a bus that merges `meta` into the meta of every message; both share the publisher and `close`."""
-        made = copy(self)
-        made._meta = MessageHeader(meta={**self._meta, **meta}).meta
-        return made
 
     async def close(self) -> None:
         """Refuse messages from now on. The publisher stays open: whoever made it closes it."""
@@ -40,18 +29,17 @@ class _Bus:
             return cannot_publish("the bus is closed")
         encoded: list[OutgoingMessage] = []
         for message in messages:
-            stamped = caused(message.add_meta(self._meta) if self._meta else message)
             try:
-                encoded.append(OutgoingMessage.of(stamped, self._codec))
+                encoded.append(OutgoingMessage.of(self._stamped(message), self._codec))
             except InvalidMessage as error:
-                info = {"message": f"{type(message).__qualname__} can't be encoded: {error.detail()}"}
-                return Failure(MessageRefused(uuid_value=str(message.header.id), additional_info=info))
+                reason = f"{type(message).__qualname__} can't be encoded: {error.detail()}"
+                return cannot_publish(reason, message_id=message.header.id, kind=MessageRefused)
         results = await asyncio.gather(*map(self._publisher.publish, encoded))
         failures = [result.failure() for result in results if isinstance(result, Failure)]
         if len(failures) > 1:  # one that names them all
             kind = MessageRefused if all(isinstance(one, MessageRefused) for one in failures) else BusCannotPublish
             failures = [kind(additional_info={"message": "; ".join(one.detail() for one in failures)})]
-        return Failure(failures[0]) if failures else _DONE
+        return Failure(failures[0]) if failures else Success(None)
 
 
 class RabbitMqDomainEventBus(_Bus, AsyncDomainEventBus):

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, pause, place, seconds
 from domainkit.adapters.rabbitmq._handling import Backoff, Bound, ConsumedQueue, Rules, Subscription
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name, declare_exchanges
 from domainkit.codec import MessageCodec
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSubscriber, Handler, Subscriber
-from domainkit.mediator import by_type
+from domainkit.mediator import by_type, require_bound
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
@@ -90,6 +90,8 @@ class RabbitMqConsumer:
             raise ValueError("RabbitMqConsumer: concurrency must be 1 or more, and prefetch as much or more")
         self._url = checked_url(url, "RabbitMqConsumer")
         self._subscriptions = _subscriptions_of(topology, codec, subscribers, handlers)
+        self.queues: Final = tuple(one.queue for one in self._subscriptions)
+        """The queues that it consumes."""
         within = seconds(timeout, "RabbitMqConsumer", "timeout")
         self._rules = Rules(topology, codec, prefetch, concurrency, backoff, within)
         self._stop_within = seconds(stop_within, "RabbitMqConsumer", "stop_within")
@@ -101,11 +103,6 @@ class RabbitMqConsumer:
 
     def __repr__(self) -> str:
         return f"RabbitMqConsumer({place(self._url)}, {', '.join(self.queues)})"
-
-    @property
-    def queues(self) -> tuple[str, ...]:
-        """The queues that it consumes."""
-        return tuple(one.queue for one in self._subscriptions)
 
     async def __aenter__(self) -> Self:
         """Start, and wait until all queues are consumed: as long as the broker is away.
@@ -193,7 +190,7 @@ class RabbitMqConsumer:
             with suppress(*LOST):  # of a broker that hangs: it is asked for no more by the end of the connection
                 async with asyncio.timeout(min(self._stop_within, _CONNECTING)):
                     for one in consumed:
-                        await one.cancel()
+                        await one.queue.cancel(one.tag)
         over.set()
         for one in consumed:
             one.end()
@@ -236,10 +233,7 @@ def _subscriptions_of(
 def _check_distinct(name: str, functions: tuple[AnySubscriber, ...]) -> None:
     """Check that functions that share a queue are bound to events that none of the others gets."""
     for number, one in enumerate(functions):
-        if not isinstance(one, Subscriber | AsyncSubscriber):
-            raise TypeError(
-                f"subscriber {name!r}: expected what handled_by of an event returns, not a {type(one).__qualname__}"
-            )
+        require_bound(one, (Subscriber, AsyncSubscriber), f"subscriber {name!r}")
         for other in (other.message_type for other in functions[:number]):
             if issubclass(one.message_type, other) or issubclass(other, one.message_type):
                 raise TypeError(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Never, Self
+from typing import Self
 
 from aio_pika import DeliveryMode, ExchangeType, connect
 from aio_pika.abc import AbstractConnection
@@ -16,10 +16,10 @@ from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, i
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, MessageRefused
+from domainkit.ports import cannot_publish
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
-_DONE: Result[None, Never] = Success(None)
 _NOT_SENT: tuple[type[BaseException], ...] = (*LOST, asyncio.CancelledError)
 _LONGEST_KEY = 255
 """Bytes of a routing key: a short string of AMQP 0-9-1, section 4.2.5.3."""
@@ -91,7 +91,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
             return self._answered(message, key, error)
-        return _DONE
+        return Success(None)
 
     async def close(self) -> None:
         """Close the connection. Messages are refused from now on; those on their way are a Failure."""
@@ -182,12 +182,12 @@ class RabbitMqPublisher(AsyncMessagePublisher):
             self._away = True
             _logger.warning("no message is published to %s: %s", self._topology.exchange, why)
         _logger.debug("%s %s (%d bytes) not published: %s", message.info.name, message.id, len(message.body), why)
-        return Failure(BusCannotPublish(uuid_value=str(message.id), additional_info={"message": why}))
+        return cannot_publish(why, message_id=message.id)
 
     def _refused(self, message: OutgoingMessage, reason: str) -> Failure[BusCannotPublish]:
         why = f"{self._topology.exchange}: {reason}"
         _logger.warning("%s %s (%d bytes) refused: %s", message.info.name, message.id, len(message.body), why)
-        return Failure(MessageRefused(uuid_value=str(message.id), additional_info={"message": why}))
+        return cannot_publish(why, message_id=message.id, kind=MessageRefused)
 
 
 def _properties(message: OutgoingMessage) -> Basic.Properties:

@@ -111,9 +111,8 @@ async def declare_exchanges(channel: AbstractChannel, topology: RabbitMqTopology
     Raises:
         QueueClashError: one of them is there, and is another.
     """
-    await _declared(channel.declare_exchange(topology.exchange, ExchangeType.TOPIC, durable=True), topology.exchange)
-    name = topology.dead_letter_exchange
-    await _declared(channel.declare_exchange(name, ExchangeType.DIRECT, durable=True), name)
+    for name, kind in ((topology.exchange, ExchangeType.TOPIC), (topology.dead_letter_exchange, ExchangeType.DIRECT)):
+        await _declared(channel.declare_exchange(name, kind, durable=True), name)
 
 
 async def declare_queue(

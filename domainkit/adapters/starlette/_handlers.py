@@ -2,24 +2,18 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NoReturn, NotRequired, Protocol, TypedDict, TypeVar
+from typing import Any, Final, NotRequired, Protocol, TypedDict, TypeVar
 
-from returns.result import Result
+from returns.result import Failure, Result
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from domainkit._model.reasons import repeats
 from domainkit.errors import DomainError, UnknownError
-from domainkit.http import (
-    DEFAULT_HTTP_ERROR_MAP,
-    ErrorMap,
-    ProblemDetails,
-    http_error_of,
-    problem_details,
-    title_of,
-)
+from domainkit.http import DEFAULT_HTTP_ERROR_MAP, ErrorMap, ProblemDetails, http_error_of, problem_details, title_of
 from domainkit.results import AnyCoroutine, fold
 
 T = TypeVar("T")
@@ -92,18 +86,13 @@ def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) ->
     Raises:
         FailureError: the result is a Failure.
     """
-
-    def refuse(error: object) -> NoReturn:
-        raise FailureError(_exception(error), error_map)
-
-    return fold(result, lambda value: value, refuse)
+    if isinstance(result, Failure):
+        raise FailureError(_exception(result.failure()), error_map)
+    return result.unwrap()
 
 
 def response_of(
-    result: Result[T, object],
-    on_success: Callable[[T], Response],
-    *,
-    error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP,
+    result: Result[T, object], on_success: Callable[[T], Response], *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP
 ) -> Response:
     """Return the response for a Result: what `on_success` makes of the value, or the problem document of the error.
 
@@ -169,19 +158,11 @@ def exception_handlers(
         FailureError: answer_failure,
         HTTPException: _answer_http,
     }
-    invalid = _request_validation_error()
-    if invalid is not None:
-        handlers[invalid] = _answer_invalid
+    with suppress(ImportError):  # the extra doesn't ask for FastAPI
+        from fastapi.exceptions import RequestValidationError  # noqa: PLC0415  # as above
+
+        handlers[RequestValidationError] = _answer_invalid
     return {**handlers, Exception: answer_bug}
-
-
-def _request_validation_error() -> type[Exception] | None:
-    """Return what FastAPI raises for an invalid request; None if it isn't installed."""
-    try:
-        from fastapi.exceptions import RequestValidationError  # noqa: PLC0415  # the extra doesn't ask for FastAPI
-    except ImportError:
-        return None
-    return RequestValidationError
 
 
 async def _answer_http(_: Request, error: HTTPException) -> Response:

@@ -48,9 +48,11 @@ def openapi_responses(
         reasons |= {400: ["The body can't be read."], INVALID: ["The request isn't valid."]}
     for error_type in (one for source in declared for one in _errors_of(source)):
         found = http_error_of(error_type, error_map=error_map)
-        reason = _described(error_type, found.detail) if found.status_code < INTERNAL else ""
-        known = reasons.setdefault(found.status_code, [])
-        known.extend([reason] if reason and reason not in known else [])
+        detail, known = found.detail, reasons.setdefault(found.status_code, [])
+        if detail == DEFAULT_HTTP_ERROR_DETAIL:
+            detail = summary_of(error_type) or error_type.__name__
+        if found.status_code < INTERNAL and detail and detail not in known:
+            known.append(detail)
         for name in found.headers or ():
             headers.setdefault(found.status_code, {})[name] = {"schema": {"type": "string"}}
     return {status: _response(status, reasons[status], headers.get(status)) for status in sorted(reasons)}
@@ -60,10 +62,6 @@ def _errors_of(source: object) -> tuple[type[BaseException], ...]:
     if isinstance(source, type) and issubclass(source, BaseException):
         return (source,)
     return declared_errors(source)
-
-
-def _described(error_type: type[BaseException], detail: str) -> str:
-    return summary_of(error_type) or error_type.__name__ if detail == DEFAULT_HTTP_ERROR_DETAIL else detail
 
 
 def _response(status: int, reasons: Sequence[str], headers: Mapping[str, object] | None) -> Documented:

@@ -622,9 +622,9 @@ def test_what_can_not_be_bound_is_refused() -> None:
 
     with pytest.raises(TypeError, match="nothing to consume"):
         make()
-    with pytest.raises(TypeError, match="'a': expected what handled_by of an event returns, not a function"):
+    with pytest.raises(TypeError, match="expected a subscriber 'a' made by handled_by, not a function"):
         make(subscribers={"a": [test_what_can_not_be_bound_is_refused]})
-    with pytest.raises(TypeError, match="'a': expected what handled_by of an event returns, not a Handler"):
+    with pytest.raises(TypeError, match="expected a subscriber 'a' made by handled_by, not a Handler"):
         make(subscribers={"a": [create]})
     with pytest.raises(TypeError, match="TaskRenamed: the codec wasn't given"):
         make(MessageCodec(TaskCreated), subscribers={"a": [created, renamed]})
