@@ -111,7 +111,12 @@ async def release_parked(
         message_id: of the message, where it shall be one.
         key: of the messages, where they shall be those of one key.
     """
-    return await _changed(engine, _parked(table, message_id, key).values(**_FRESH))
+    parked = update(table).where(*_is_parked(table))
+    if message_id is not None:
+        parked = parked.where(table.c.message_id == message_id.value)
+    if key is not None:
+        parked = parked.where(table.c.ordering_key == key)
+    return await _changed(engine, parked.values(**_FRESH))
 
 
 async def discard_parked(engine: AsyncEngine, table: Table, *, message_id: Uuid) -> int:
@@ -127,7 +132,8 @@ async def discard_parked(engine: AsyncEngine, table: Table, *, message_id: Uuid)
     """
     dialect = Dialect(engine.dialect.name)
     reason = literal("discarded: ") + func.coalesce(table.c.reason, "")
-    return await _changed(engine, _parked(table, message_id, None).values(sent_at=dialect.now(), reason=reason))
+    parked = update(table).where(*_is_parked(table), table.c.message_id == message_id.value)
+    return await _changed(engine, parked.values(sent_at=dialect.now(), reason=reason))
 
 
 async def replay_sent(
@@ -198,13 +204,6 @@ async def _oldest_parked(connection: AsyncConnection, table: Table) -> ParkedMes
 
 def _is_parked(table: Table) -> tuple[ColumnElement[bool], ...]:
     return table.c.sent_at.is_(None), table.c.parked_at.is_not(None)
-
-
-def _parked(table: Table, message_id: Uuid | None, key: str | None) -> Update:
-    parked = update(table).where(*_is_parked(table))
-    if message_id is not None:
-        parked = parked.where(table.c.message_id == message_id.value)
-    return parked if key is None else parked.where(table.c.ordering_key == key)
 
 
 async def _changed(engine: AsyncEngine, statement: Update) -> int:
