@@ -1,4 +1,4 @@
-"""What an operator asks the command `relay` instead of sending."""
+"""The questions and orders that an operator has for the command `relay`, instead of sending."""
 
 import argparse
 import asyncio

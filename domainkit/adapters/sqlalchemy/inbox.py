@@ -1,4 +1,4 @@
-"""Which handler has handled which message: stored in the transaction of what the handler did, so that it is done once.
+"""The messages that each handler has handled: stored in the transaction of what it did, so that it is done once.
 
 See Richardson, Microservices Patterns (2018), Handling duplicate messages; Hohpe and Woolf, Enterprise Integration
 Patterns (2003), Idempotent Receiver.

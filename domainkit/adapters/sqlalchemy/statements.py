@@ -65,7 +65,7 @@ KEY, EXPECTED = "key_", "expected_"
 
 
 class Statements:
-    """What is sent to the database for one table.
+    """The statements that are sent to the database for one table.
 
     Args:
         table: has `id`, a `sqlalchemy.Uuid` that is unique, and `version`.

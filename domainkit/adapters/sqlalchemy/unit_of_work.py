@@ -144,7 +144,7 @@ class _RolledBackError(Exception):
 
 
 _PENDING = Failure(OutcomeUnknownError())
-"""What is known before the step has answered."""
+"""The answer until the step has given its own."""
 
 
 class UnitOfWork:

@@ -1,4 +1,4 @@
-"""What a relay may send next: SQL that finds it, and leases it.
+"""The rows that a relay may send next: SQL that finds and leases them.
 
 A row is open when it is unsent, not parked, and no lease and no time to wait is running. The unsent rows of a key are a
 chain; its links are the first rows up to the first that isn't open. Only links are claimed, and only together with all
@@ -32,7 +32,7 @@ _SHARE = 4
 """The part of a batch that one key takes at most, as its divisor: others get their turn beside a busy key."""
 
 _SLICE = 1_000
-"""How many keys one claim looks through at most: the next goes on where it ended."""
+"""The most keys that one claim looks through: the next goes on after them."""
 
 _LAST = 2**63 - 1
 _PLANNING = sa.text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
@@ -63,7 +63,7 @@ class Claim:
 
 
 class Dialect:
-    """What SQLite and PostgreSQL say in different words, and whose clock the leases go by.
+    """The SQL in which SQLite and PostgreSQL differ, and the clock that the leases go by.
 
     That of PostgreSQL, so that the clocks of the relays' machines don't matter; SQLite has one machine, and Python's.
     """

@@ -1,4 +1,4 @@
-"""What an operator asks of an outbox, and does to it: where it stands, what is parked, another try, giving up."""
+"""The operations of an outbox: its status, what is parked, another try, giving up."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,7 +16,7 @@ from domainkit.values import Uuid
 _FRESH: Mapping[str, object] = MappingProxyType(
     {"attempts": 0, "not_before": None, "leased_by": None, "leased_until": None, "parked_at": None, "reason": None}
 )
-"""What the columns are of a message that was never tried."""
+"""The columns of a message that was never tried."""
 
 
 @frozen
@@ -42,7 +42,7 @@ class ParkedMessage:
 
 @frozen
 class OutboxStatus:
-    """Where an outbox stands: messages by what they wait for, each in one of the counts.
+    """The status of an outbox: messages by what they wait for, each in one of the counts.
 
     Args:
         waiting: to be sent as soon as a relay comes to them, and those before them in their key are sent.
@@ -70,7 +70,7 @@ class OutboxStatus:
 
     @property
     def unsent(self) -> int:
-        """How many messages are yet to be sent, the parked ones among them."""
+        """The number of messages that are yet to be sent, the parked ones among them."""
         return self.waiting + self.held_back + self.leased + self.backing_off + self.parked
 
 

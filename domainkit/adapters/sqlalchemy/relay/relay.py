@@ -23,7 +23,7 @@ from domainkit.delivery import AsyncMessagePublisher
 _logger = logging.getLogger("domainkit.relay")
 
 _PROBE = 10
-"""How many messages are tried after the broker was away."""
+"""The number of messages that are tried after the broker was away."""
 
 _CLEANING = 60.0
 """Seconds between two looks for rows to delete."""

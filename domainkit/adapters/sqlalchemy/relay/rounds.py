@@ -1,4 +1,4 @@
-"""What a relay has claimed, on its way to the broker."""
+"""The rows that a relay has claimed, on their way to the broker."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from domainkit.use_cases import places_of
 _logger = logging.getLogger("domainkit.relay")
 
 OUTAGES: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
-"""What is raised while the database is away."""
+"""The exceptions that are raised while the database is away."""
 
 _OFTEN = 0.1
 """Seconds after which what was sent is marked, though the round goes on: a busy key doesn't hold back the others."""
@@ -35,7 +35,7 @@ _SPARE = 0.1
 
 @frozen
 class RelayRound:
-    """What a relay has done, as counts of messages.
+    """The work that a relay has done, as counts of messages.
 
     Args:
         claimed: taken in hand.
@@ -62,7 +62,7 @@ class RelayRound:
 
 @define
 class Means:
-    """What the rounds of a relay work with, and what they look at before they send a message."""
+    """The means that all rounds of a relay share, and the state that they look at before they send a message."""
 
     store: RelayStore
     publisher: AsyncMessagePublisher

@@ -22,12 +22,12 @@ from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claims, Dialect
 
 _FREE = MappingProxyType({"leased_by": None, "leased_until": None})
 _CLEANED = 1_000
-"""How many rows one transaction deletes at most, so that nobody waits long."""
+"""The most rows that one transaction deletes, so that nobody waits long."""
 
 
 @frozen
 class Outcome:
-    """What became of a row: the count of RelayRound that it is in, the name of an error, and how long to wait."""
+    """The outcome of a row: the count of RelayRound that it goes into, the name of an error, and how long to wait."""
 
     kind: Literal["sent", "failed", "parked", "left"]
     reason: str | None = None
@@ -66,7 +66,7 @@ class RelayStore:
             return Claim(token, await self._claims.claim(connection, token, limit, thorough=thorough), ends)
 
     async def write(self, token: str, outcomes: Mapping[int, Outcome]) -> None:
-        """Write down what became of rows, by their positions: all that is known before others of a key are free."""
+        """Write down what became of rows, by their positions, in one transaction."""
         sent = [position for position, outcome in outcomes.items() if outcome.kind == "sent"]
         async with self._engine.begin() as connection:
             if sent:

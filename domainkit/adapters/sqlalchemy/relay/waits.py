@@ -1,4 +1,4 @@
-"""How long a relay waits before it tries something again."""
+"""The waits of a relay before it tries something again."""
 
 import logging
 import random
@@ -11,7 +11,7 @@ _logger = logging.getLogger("domainkit.relay")
 
 @frozen
 class Backoff:
-    """How long something that failed waits until it is tried again: `first`, times `factor` each time, up to `longest`.
+    """The wait until something that failed is tried again: `first`, times `factor` each time, up to `longest`.
 
     A random part is taken off, up to half, so that many that failed together don't come back together.
 
@@ -55,7 +55,7 @@ OUTAGE = Backoff(timedelta(milliseconds=200), longest=timedelta(seconds=15))
 
 @define
 class Outage:
-    """The tries that failed since something is away; logged when that begins and ends."""
+    """An outage: the number of tries that failed since it began; logged when it begins and ends."""
 
     name: str
     failures: int = 0
