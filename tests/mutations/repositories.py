@@ -31,8 +31,8 @@ BUGS = (
     Bug(
         "what is refused stores no events",
         "adapters/sqlalchemy/statements.py",
-        "self.delete_version: sa.Delete = sa.delete(table).where(self_id, as_expected)",
-        "self.delete_version: sa.Delete = sa.delete(table).where(self_id)",
+        "self.delete_version: sa.Executable = sa.delete(table).where(self_id, as_expected)",
+        "self.delete_version: sa.Executable = sa.delete(table).where(self_id)",
         "tests/adapters/sqlalchemy/test_repositories.py::test_what_is_refused_stores_no_events",
         quick=True,
     ),

@@ -89,11 +89,11 @@ class Statements:
         self.insert: Prepared = Prepared(insert_new(table, dialect, table.c.id), state if columns else ())
         update = sa.update(table).where(self_id, as_expected)
         self.update: Prepared = Prepared(update, (*state, KEY, EXPECTED) if columns else ())
-        self.delete: sa.Delete = sa.delete(table).where(self_id)
-        self.delete_version: sa.Delete = sa.delete(table).where(self_id, as_expected)
-        self.version: sa.Select[Any] = sa.select(table.c.version).where(self_id)
-        self.one: sa.Select[Any] = sa.select(table).where(self_id)
-        self.all: sa.Select[Any] = sa.select(table).order_by(table.c.position if order_by is None else order_by)
+        self.delete: sa.Executable = sa.delete(table).where(self_id)
+        self.delete_version: sa.Executable = sa.delete(table).where(self_id, as_expected)
+        self.version: sa.Executable = sa.select(table.c.version).where(self_id)
+        self.one: sa.Executable = sa.select(table).where(self_id)
+        self.all: sa.Executable = sa.select(table).order_by(table.c.position if order_by is None else order_by)
 
 
 def insert_new(table: sa.Table, dialect: str, *key: sa.Column[Any]) -> sa.Insert:  # Any: columns of any type

@@ -338,11 +338,12 @@ class AsyncUnitOfWork:
         async def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError]:
             result: Result[T, E | OutcomeUnknownError] = _PENDING
             try:
-                with suppress(_RolledBackError):
-                    async with self.begin():
-                        result = await step(*args, **kwargs)
-                        if isinstance(result, Failure):
-                            raise _RolledBackError
+                async with self.begin():
+                    result = await step(*args, **kwargs)
+                    if isinstance(result, Failure):
+                        raise _RolledBackError
+            except _RolledBackError:
+                pass
             except OutcomeUnknownError as error:
                 result = Failure(error)
             return result
