@@ -1,4 +1,4 @@
-"""What the commands share: their errors, and what an argument says: objects, times, ids."""
+"""The common part of the commands: their errors, and arguments that name objects, times and ids."""
 
 import argparse
 import re
@@ -14,7 +14,7 @@ from domainkit.errors import InvalidUuid
 from domainkit.values import Uuid
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""What a command is added to."""
+"""The group of an argument parser that commands are added to."""
 
 
 BROKER = "DOMAINKIT_BROKER_URL"

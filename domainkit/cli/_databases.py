@@ -11,7 +11,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Program
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters import missing_extra
-from domainkit.adapters.sqlalchemy import engines, make_async_engine, outbox_table
+from domainkit.adapters.sqlalchemy import make_async_engine, outbox_table
+from domainkit.adapters.sqlalchemy.engines import async_url
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError
 
 _LAST_WORD = 0.1
@@ -21,28 +22,20 @@ then, it would print a traceback."""
 _EXTRAS = MappingProxyType({"aiosqlite": "sql", "psycopg": "postgres"})
 
 
-def async_url(text: str) -> URL:
-    """Return the URL of a database, with its async driver.
-
-    >>> async_url("postgresql://ada:hush@db/tasks")
-    postgresql+psycopg://ada:***@db/tasks
+@asynccontextmanager
+async def opened(options: argparse.Namespace) -> AsyncIterator[tuple[AsyncEngine, Table]]:
+    """Yield an engine for the database that is named, and the outbox in it.
 
     Raises:
         WrongArgumentError: it is none of SQLite or PostgreSQL.
+        ImportError: its driver isn't installed.
     """
     try:
-        url = engines.async_url(text)
+        url = async_url(options.database)
     except (ArgumentError, ValueError):
         url = URL.create("none")
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise WrongArgumentError("--database: expected a URL such as sqlite:///tasks.db or postgresql://me@host/tasks")
-    return url
-
-
-@asynccontextmanager
-async def opened(options: argparse.Namespace) -> AsyncIterator[tuple[AsyncEngine, Table]]:
-    """Yield an engine for the database that is named, and the outbox in it."""
-    url = async_url(options.database)
     table = outbox_table(MetaData(), options.table, schema=options.schema)
     try:
         engine = make_async_engine(url)

@@ -1,4 +1,4 @@
-"""What an operator asks the command `relay` instead of sending."""
+"""The questions and orders that an operator has for the command `relay`, instead of sending."""
 
 import argparse
 import asyncio
@@ -24,17 +24,17 @@ def is_asked_for(options: argparse.Namespace) -> bool:
 
 def run(options: argparse.Namespace) -> int:
     """Do it, print what came of it, and return the exit status."""
-    print(asyncio.run(_answer(options)))  # noqa: T201  (a command line prints)
+
+    async def answer() -> str:
+        async with opened(options) as (engine, table):
+            await check(engine, table)
+            if not options.status:
+                return await _changed(options, engine, table)
+            status = await outbox_status(engine, table)
+            return as_json(status) if options.json else as_text(status, table.fullname)
+
+    print(asyncio.run(answer()))  # noqa: T201  (a command line prints)
     return 0
-
-
-async def _answer(options: argparse.Namespace) -> str:
-    async with opened(options) as (engine, table):
-        await check(engine, table)
-        if not options.status:
-            return await _changed(options, engine, table)
-        status = await outbox_status(engine, table)
-        return as_json(status) if options.json else as_text(status, table.fullname)
 
 
 async def _changed(options: argparse.Namespace, engine: AsyncEngine, table: Table) -> str:
@@ -55,13 +55,8 @@ async def _changed(options: argparse.Namespace, engine: AsyncEngine, table: Tabl
 
 def as_json(status: OutboxStatus) -> str:
     """Return a status for programs: the names are those of OutboxStatus."""
-
-    def plain(_: object, __: object, value: object) -> object:
-        if isinstance(value, datetime):
-            return value.isoformat()
-        return str(value) if isinstance(value, Uuid) else value
-
-    return json.dumps(attrs.asdict(status, recurse=True, value_serializer=plain), sort_keys=True)
+    plain = attrs.asdict(status, value_serializer=lambda _, __, value: str(value) if isinstance(value, Uuid) else value)
+    return json.dumps(plain, default=datetime.isoformat, sort_keys=True)
 
 
 def as_text(status: OutboxStatus, name: str) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domainkit.adapters.sqlalchemy import Relay, RelayRound
 from domainkit.adapters.sqlalchemy.relay.operations import backlog
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError, object_named
-from domainkit.cli._databases import async_url, check, failure_of, opened
+from domainkit.cli._databases import check, failure_of, opened
 from domainkit.delivery import AsyncMessagePublisher
 
 _logger = logging.getLogger("domainkit.relay")
@@ -27,7 +27,6 @@ _PROGRESS = 5.0
 def run(options: argparse.Namespace) -> int:
     """Run the command, and return its exit status."""
     make_publisher = _publisher(options)
-    async_url(options.database)  # an argument that is wrong is an error before anything begins
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("domainkit").setLevel(logging.INFO)
     return asyncio.run(_relay(options, make_publisher))
@@ -54,23 +53,20 @@ def _publisher(options: argparse.Namespace) -> Callable[[], object]:
 
 
 async def _relay(options: argparse.Namespace, make_publisher: Callable[[], object]) -> int:
-    made = make_publisher()
-    publisher = await made if isawaitable(made) else made
-    if not isinstance(publisher, AsyncMessagePublisher):
-        raise WrongArgumentError(
-            f"{options.publisher}: expected an AsyncMessagePublisher, or a function that returns one"
-        )
-    names = ("batch", "concurrency", "lease", "poll", "max_attempts", "retention")
-    settings = {name: getattr(options, name) for name in names}
-    try:
-        async with opened(options) as (engine, table):
+    settings = ("batch", "concurrency", "lease", "poll", "max_attempts", "retention")
+    async with opened(options) as (engine, table):
+        made = make_publisher()
+        publisher = await made if isawaitable(made) else made
+        if not isinstance(publisher, AsyncMessagePublisher):
+            wanted = "an AsyncMessagePublisher, or a function that returns one"
+            raise WrongArgumentError(f"{options.publisher}: expected {wanted}")
+        try:
             if not options.wait:
                 await check(engine, table)
-            return await _run_until_stopped(
-                Relay(engine, table, publisher, **settings), engine, table, once=options.once
-            )
-    finally:
-        await publisher.close()
+            relay = Relay(engine, table, publisher, **{name: getattr(options, name) for name in settings})
+            return await _run_until_stopped(relay, engine, table, once=options.once)
+        finally:
+            await publisher.close()
 
 
 async def _run_until_stopped(relay: Relay, engine: AsyncEngine, table: Table, *, once: bool) -> int:

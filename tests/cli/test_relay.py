@@ -23,9 +23,10 @@ from sqlalchemy import URL, Engine, insert, select
 
 from domainkit import AsyncMessagePublisher
 from domainkit.adapters.sqlalchemy import Relay
+from domainkit.adapters.sqlalchemy.engines import async_url
 from domainkit.cli import _relaying, main
 from domainkit.cli._arguments import moment
-from domainkit.cli._databases import async_url, failure_of
+from domainkit.cli._databases import failure_of
 from domainkit.cli._operating import _age
 
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

@@ -53,13 +53,13 @@ BUGS = (
         "of deliveries at the same time one has an effect",
         "adapters/sqlalchemy/inbox.py",
         (
-            "            if not self._marks.add(message, known_by):\n"
+            "            if not self._mark(message, known_by):\n"
             "                return Success(None)\n"
             "            return _result(handler, message, handler(message))\n"
         ),
         (
             "            outcome = _result(handler, message, handler(message))\n"
-            "            return outcome if self._marks.add(message, known_by) else Success(None)\n"
+            "            return outcome if self._mark(message, known_by) else Success(None)\n"
         ),
         "tests/adapters/sqlalchemy/test_inbox.py::test_two_deliveries_at_the_same_time",
         quick=True,
@@ -99,8 +99,8 @@ BUGS = (
     Bug(
         "what is handled in a unit of work belongs to that",
         "adapters/sqlalchemy/unit_of_work.py",
-        "return self._begun() if unit is None else _writing(unit)",
-        "return self._begun()",
+        "        if unit is None:\n            with self._begun()",
+        "        if unit is not self:\n            with self._begun()",
         "tests/adapters/sqlalchemy/test_inbox.py::test_inside_of_a_unit_of_work[postgresql]",
     ),
     Bug(
@@ -159,22 +159,22 @@ BUGS = (
     Bug(
         "marks of late are kept",
         "adapters/sqlalchemy/inbox.py",
-        "columns.handled_at < before",
-        "columns.handled_at > before",
+        "handled_at < before",
+        "handled_at > before",
         "tests/adapters/sqlalchemy/test_inbox.py::test_clean_forgets_what_is_older",
     ),
     Bug(
         "what was forgotten is handled again",
         "adapters/sqlalchemy/inbox.py",
-        "columns.handled_at < before",
-        "columns.handled_at > before",
+        "handled_at < before",
+        "handled_at > before",
         "tests/adapters/sqlalchemy/test_inbox.py::test_what_was_forgotten_is_handled_again",
     ),
     Bug(
         "marks are deleted in batches",
         "adapters/sqlalchemy/inbox.py",
-        ".order_by(columns.handled_at).limit(batch)",
-        ".order_by(columns.handled_at)",
+        ".order_by(handled_at).limit(batch)",
+        ".order_by(handled_at)",
         "tests/adapters/sqlalchemy/test_inbox.py::test_clean_deletes_in_batches",
     ),
 )

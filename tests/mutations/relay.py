@@ -104,8 +104,8 @@ BUGS = (
     Bug(
         "what waits is never deleted",
         "adapters/sqlalchemy/relay/store.py",
-        "columns.sent_at < self._dialect.after(-retention)",
-        "columns.recorded_at < self._dialect.after(-retention)",
+        "columns.sent_at < self._dialect.now(-retention)",
+        "columns.recorded_at < self._dialect.now(-retention)",
         "tests/adapters/sqlalchemy/test_relay.py::TestCleaning::test_what_was_sent_long_ago_is_deleted",
         quick=True,
     ),
@@ -119,8 +119,8 @@ BUGS = (
     Bug(
         "a message is parked after its attempts",
         "adapters/sqlalchemy/relay/rounds.py",
-        "parked = attempts >= self._means.max_attempts",
-        "parked = attempts > self._means.max_attempts",
+        "if attempts >= self._means.max_attempts:",
+        "if attempts > self._means.max_attempts:",
         "tests/adapters/sqlalchemy/test_relay.py::TestRefused::test_it_is_parked_after_its_attempts_and_holds_back_its_key_alone",
     ),
     Bug(
@@ -217,8 +217,8 @@ BUGS = (
     Bug(
         "what was sent while the database went away is marked",
         "adapters/sqlalchemy/relay/rounds.py",
-        "                self._outcomes = outcomes + self._outcomes\n",
-        "",
+        "            await self._store.write(self._token, outcomes)\n",
+        "            self._outcomes = {}\n            await self._store.write(self._token, outcomes)\n",
         "tests/adapters/sqlalchemy/test_relay_runs.py::TestOutages::test_a_database_that_comes_back",
     ),
     Bug(
@@ -252,8 +252,8 @@ BUGS = (
     Bug(
         "one message without an answer does not stop the others",
         "adapters/sqlalchemy/relay/rounds.py",
-        "        self._outcomes.deferred[row.position] = self._means.deferral",
-        "        self._outcomes.deferred[row.position] = timedelta(0)",
+        'Outcome("left", delay=self._means.deferral)',
+        'Outcome("left", delay=timedelta(0))',
         "tests/adapters/sqlalchemy/test_relay_runs.py::TestOutages::test_one_message_without_an_answer_does_not_keep_the_others",
     ),
     Bug(

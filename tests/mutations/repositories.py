@@ -31,8 +31,8 @@ BUGS = (
     Bug(
         "what is refused stores no events",
         "adapters/sqlalchemy/statements.py",
-        "self.delete_version = sa.delete(table).where(self_id, as_expected)",
-        "self.delete_version = sa.delete(table).where(self_id)",
+        "self.delete_version: sa.Executable = sa.delete(table).where(self_id, as_expected)",
+        "self.delete_version: sa.Executable = sa.delete(table).where(self_id)",
         "tests/adapters/sqlalchemy/test_repositories.py::test_what_is_refused_stores_no_events",
         quick=True,
     ),
@@ -61,8 +61,8 @@ BUGS = (
     Bug(
         "id and version stand in their columns alone",
         "states.py",
-        "frozenset({_ID, _VERSION})), (_ID, _VERSION))",
-        "frozenset({_ID})), (_ID,))",
+        "frozenset({_ID, _VERSION}))",
+        "frozenset({_ID}))",
         "tests/adapters/sqlalchemy/test_repositories.py::test_id_and_version_stand_in_their_columns_alone",
     ),
     Bug(
@@ -138,16 +138,19 @@ BUGS = (
     Bug(
         "no update is lost",
         "adapters/sqlalchemy/statements.py",
-        "Prepared(sa.update(table).where(self_id, as_expected), (*state, KEY, EXPECTED) if columns else ())",
-        "Prepared(sa.update(table).where(self_id), (*state, KEY) if columns else ())",
+        (
+            "where(self_id, as_expected)\n"
+            "        self.update: Prepared = Prepared(update, (*state, KEY, EXPECTED) if columns else ())\n"
+        ),
+        "where(self_id)\n        self.update: Prepared = Prepared(update, (*state, KEY) if columns else ())\n",
         "tests/adapters/sqlalchemy/test_contracts.py::TestWithOutbox::test_update_refuses_a_stale_aggregate",
         quick=True,
     ),
     Bug(
         "what could not be read back is not stored",
         "states.py",
-        "raise _unreadable(self._cls, _explained(self._node, aggregate) or (text,)) from None",
-        "return '{}'",
+        "            raise _unreadable(self._cls, problems)\n",
+        "            return '{}'\n",
         "tests/adapters/sqlalchemy/test_repositories.py::test_what_could_not_be_read_back_is_not_stored",
         quick=True,
     ),
@@ -170,8 +173,8 @@ BUGS = (
     Bug(
         "messages keep their order",
         "adapters/sqlalchemy/outbox.py",
-        "for message in messages]",
-        "for message in reversed(list(messages))]",
+        "        for given in messages:",
+        "        for given in reversed(list(messages)):",
         "tests/adapters/sqlalchemy/test_outbox.py::test_messages_keep_their_order",
         quick=True,
     ),

@@ -23,7 +23,7 @@ from domainkit.ports import (
 
 
 class _OutboxBus:
-    """What the four buses share."""
+    """The common part of the four buses."""
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         if unit_of_work.outbox is None:

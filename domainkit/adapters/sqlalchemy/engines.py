@@ -1,6 +1,5 @@
 """Engines of SQLAlchemy as the other parts need them."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from time import monotonic
 from types import MappingProxyType
@@ -42,7 +41,8 @@ def make_engine(url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **opt
         busy_timeout: how long a transaction on SQLite waits for the one that is writing.
         options: what `sqlalchemy.create_engine` takes.
     """
-    named = _named(url, _DRIVERS)
+    named = make_url(url)
+    named = named.set(drivername=_DRIVERS.get(named.drivername, named.drivername))
     return configure_engine(create_engine(named, **_options(named, options, QueuePool)), busy_timeout=busy_timeout)
 
 
@@ -68,12 +68,8 @@ def async_url(url: str | URL) -> URL:
     >>> async_url("postgresql://ada:hush@db/tasks")
     postgresql+psycopg://ada:***@db/tasks
     """
-    return _named(url, _ASYNC_DRIVERS)
-
-
-def _named(url: str | URL, drivers: Mapping[str, str]) -> URL:
-    parsed = make_url(url)
-    return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername))
+    named = make_url(url)
+    return named.set(drivername=_ASYNC_DRIVERS.get(named.drivername, named.drivername))
 
 
 def _options(url: URL, given: dict[str, Any], pool: type[Pool]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which handler has handled which message: stored in the transaction of what the handler did, so that it is done once.
+"""The messages that each handler has handled: stored in the transaction of what it did, so that it is done once.
 
 See Richardson, Microservices Patterns (2018), Handling duplicate messages; Hohpe and Woolf, Enterprise Integration
 Patterns (2003), Idempotent Receiver.
@@ -57,9 +57,11 @@ class Inbox:
     """
 
     def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
-        self.table = table
+        require_columns(table, inbox_table)
+        self.table: Table = table
+        self._key = (table.c.message_id, table.c.handler)
         self._unit_of_work = unit_of_work
-        self._marks = _Marks(table, unit_of_work)
+        self._named: dict[str, object] = {}
 
     @overload
     def once(
@@ -94,10 +96,10 @@ class Inbox:
         """
         if is_async(handler):
             raise TypeError(f"Inbox.once: {name_of(handler)} is a coroutine function; use an AsyncInbox")
-        known_by = self._marks.named(handler, name)
+        known_by = self._name_of(handler, name)
 
         def step(message: M) -> Result[object, object]:
-            if not self._marks.add(message, known_by):
+            if not self._mark(message, known_by):
                 return Success(None)
             return _result(handler, message, handler(message))
 
@@ -117,9 +119,36 @@ class Inbox:
             ValueError: `older_than` or `batch` isn't above 0.
         """
         before, total = _moment(older_than, batch), 0
-        while (deleted := self._marks.remove(before, batch)) == batch:
+        while (deleted := self._forget(before, batch)) == batch:
             total += deleted
         return total + deleted
+
+    def _name_of(self, handler: object, name: str | None) -> str:
+        """Return the name that marks a handler, and keep it for no other."""
+        found = full_name_of(handler) if name is None else name
+        if name is None and "<" in found:  # of <locals> and <lambda>
+            raise ValueError(
+                f"once: {found} is a lambda, or defined in a function: there may be several; give it `name=`"
+            )
+        if not found or self._named.setdefault(found, handler) != handler:
+            raise ValueError(f"once: {found!r} is empty, or the name of another handler of this inbox; give `name=`")
+        return found
+
+    def _mark(self, message: Message, name: str) -> bool:
+        """Store a mark in an open unit of work, and return if it is new."""
+        values = {"message_id": message.header.id.value, "handler": name, "handled_at": datetime.now(UTC)}
+        with self._unit_of_work.writing() as connection:
+            # If another transaction has stored the same mark it waits for the end of that, and then adds nothing
+            # unless that was rolled back: https://www.postgresql.org/docs/current/transaction-iso.html
+            statement = insert_new(self.table, connection.dialect.name, *self._key)
+            return connection.execute(statement, values).rowcount == 1
+
+    def _forget(self, before: datetime, batch: int) -> int:
+        """Delete the oldest marks, and return how many."""
+        handled_at = self.table.c.handled_at
+        oldest = select(*self._key).where(handled_at < before).order_by(handled_at).limit(batch)
+        with self._unit_of_work.writing() as connection:
+            return connection.execute(delete(self.table).where(tuple_(*self._key).in_(oldest))).rowcount
 
 
 class AsyncInbox:
@@ -131,9 +160,9 @@ class AsyncInbox:
     """
 
     def __init__(self, table: Table, unit_of_work: AsyncUnitOfWork) -> None:
-        self.table = table
+        self.table: Table = table
         self._unit_of_work = unit_of_work
-        self._marks = _Marks(table, unit_of_work.inner)
+        self._inner = Inbox(table, unit_of_work.inner)
 
     @overload
     def once(
@@ -160,10 +189,10 @@ class AsyncInbox:
             TypeError: when it runs: `handler` returned no awaitable, or no Result came of it.
             ValueError: as for Inbox.once.
         """
-        known_by = self._marks.named(handler, name)
+        known_by = self._inner._name_of(handler, name)
 
         async def step(message: M) -> Result[object, object]:
-            if not await self._unit_of_work.run(lambda: self._marks.add(message, known_by)):
+            if not await self._unit_of_work.run(lambda: self._inner._mark(message, known_by)):
                 return Success(None)
             return _result(handler, message, await handler(message))
 
@@ -180,47 +209,9 @@ class AsyncInbox:
             ValueError: `older_than` or `batch` isn't above 0.
         """
         before, total = _moment(older_than, batch), 0
-        while (deleted := await self._unit_of_work.run(lambda: self._marks.remove(before, batch))) == batch:
+        while (deleted := await self._unit_of_work.run(lambda: self._inner._forget(before, batch))) == batch:
             total += deleted
         return total + deleted
-
-
-class _Marks:
-    """What both inboxes do in an open unit of work, and the names of their handlers."""
-
-    def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
-        require_columns(table, inbox_table)
-        self._table = table
-        self._key = (table.c.message_id, table.c.handler)
-        self._unit_of_work = unit_of_work
-        self._named: dict[str, object] = {}
-
-    def named(self, handler: object, name: str | None) -> str:
-        """Return the name that marks a handler, and keep it for no other."""
-        found = full_name_of(handler) if name is None else name
-        if name is None and "<" in found:  # of <locals> and <lambda>
-            raise ValueError(
-                f"once: {found} is a lambda, or defined in a function: there may be several; give it `name=`"
-            )
-        if not found or self._named.setdefault(found, handler) != handler:
-            raise ValueError(f"once: {found!r} is empty, or the name of another handler of this inbox; give `name=`")
-        return found
-
-    def add(self, message: Message, name: str) -> bool:
-        """Store a mark, and return if it is new."""
-        values = {"message_id": message.header.id.value, "handler": name, "handled_at": datetime.now(UTC)}
-        with self._unit_of_work.writing() as connection:
-            # If another transaction has stored the same mark it waits for the end of that, and then adds nothing
-            # unless that was rolled back: https://www.postgresql.org/docs/current/transaction-iso.html
-            statement = insert_new(self._table, connection.dialect.name, *self._key)
-            return connection.execute(statement, values).rowcount == 1
-
-    def remove(self, before: datetime, batch: int) -> int:
-        """Delete the oldest marks, and return how many."""
-        columns = self._table.c
-        oldest = select(*self._key).where(columns.handled_at < before).order_by(columns.handled_at).limit(batch)
-        with self._unit_of_work.writing() as connection:
-            return connection.execute(delete(self._table).where(tuple_(*self._key).in_(oldest))).rowcount
 
 
 def _result(handler: object, message: Message, outcome: object) -> Result[object, object]:

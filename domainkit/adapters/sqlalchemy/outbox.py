@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from sqlalchemy import Connection, Insert, Table, bindparam, exists, insert, select
+from sqlalchemy import Connection, Table, bindparam, exists, insert, select
 
 from domainkit.adapters.sqlalchemy.statements import Prepared
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
@@ -37,9 +37,13 @@ class Outbox:
         self, table: Table, codec: MessageCodec, *, meta: Callable[[], Mapping[str, JsonValue]] | None = None
     ) -> None:
         require_columns(table, outbox_table)
-        self.table = table
+        self.table: Table = table
         self._insert = Prepared(insert(table).inline(), _COLUMNS)  # nobody asks for the position
-        self._insert_once = Prepared(_insert_once(table), _COLUMNS)
+        columns = [table.c[name] for name in _COLUMNS]
+        values = select(*(bindparam(column.key, type_=column.type) for column in columns))
+        there = exists().where(table.c.message_id == bindparam("message_id"))
+        once = insert(table).from_select(columns, values.where(~there), include_defaults=False).inline()
+        self._insert_once = Prepared(once, _COLUMNS)
         self._codec = codec
         self._meta = meta
 
@@ -70,8 +74,15 @@ class Outbox:
         Raises:
             InvalidMessage: as `add` does.
         """
-        now = datetime.now(UTC)
-        return [self._row(message, key, now) for message in messages]
+        now, rows = datetime.now(UTC), list[OutboxRow]()
+        for given in messages:
+            message = caused(given if self._meta is None else given.add_meta(self._meta()))
+            body = self._codec.encode(message)  # knows the class, else it refuses
+            message_id, info = message.header.id, self._codec.wires[type(message)].info
+            row = {"message_id": message_id.value, "name": info.name, "version": info.version, "kind": info.kind}
+            ordering_key = str(message_id) if key is None else key
+            rows.append(row | {"ordering_key": ordering_key, "body": body, "recorded_at": now})
+        return rows
 
     def store(self, connection: Connection, rows: Sequence[OutboxRow], *, once: bool = False) -> None:
         """Store what `rows` returned, in its order, in the open transaction of a connection.
@@ -83,24 +94,3 @@ class Outbox:
         """
         if rows:
             (self._insert_once if once else self._insert).run(connection, rows)
-
-    def _row(self, message: Message, key: str | None, now: datetime) -> OutboxRow:
-        message = caused(message if self._meta is None else message.add_meta(self._meta()))
-        body = self._codec.encode(message)  # knows the class, else it refuses
-        message_id, info = message.header.id, self._codec.wires[type(message)].info
-        return {
-            "message_id": message_id.value,
-            "name": info.name,
-            "version": info.version,
-            "kind": info.kind,
-            "ordering_key": str(message_id) if key is None else key,
-            "body": body,
-            "recorded_at": now,
-        }
-
-
-def _insert_once(table: Table) -> Insert:
-    columns = [table.c[name] for name in _COLUMNS]
-    values = select(*(bindparam(column.key, type_=column.type) for column in columns))
-    there = exists().where(table.c.message_id == bindparam("message_id"))
-    return insert(table).from_select(columns, values.where(~there), include_defaults=False).inline()

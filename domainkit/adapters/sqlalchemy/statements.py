@@ -65,7 +65,7 @@ KEY, EXPECTED = "key_", "expected_"
 
 
 class Statements:
-    """What is sent to the database for one table.
+    """The statements that are sent to the database for one table.
 
     Args:
         table: has `id`, a `sqlalchemy.Uuid` that is unique, and `version`.
@@ -86,13 +86,14 @@ class Statements:
         self_id = table.c.id == sa.bindparam(KEY, type_=table.c.id.type)
         as_expected = table.c.version == sa.bindparam(EXPECTED, type_=table.c.version.type)
         state = ("id", "version", *sorted(columns))
-        self.insert = Prepared(insert_new(table, dialect, table.c.id), state if columns else ())
-        self.update = Prepared(sa.update(table).where(self_id, as_expected), (*state, KEY, EXPECTED) if columns else ())
-        self.delete = sa.delete(table).where(self_id)
-        self.delete_version = sa.delete(table).where(self_id, as_expected)
-        self.version = sa.select(table.c.version).where(self_id)
-        self.one = sa.select(table).where(self_id)
-        self.all = sa.select(table).order_by(table.c.position if order_by is None else order_by)
+        self.insert: Prepared = Prepared(insert_new(table, dialect, table.c.id), state if columns else ())
+        update = sa.update(table).where(self_id, as_expected)
+        self.update: Prepared = Prepared(update, (*state, KEY, EXPECTED) if columns else ())
+        self.delete: sa.Executable = sa.delete(table).where(self_id)
+        self.delete_version: sa.Executable = sa.delete(table).where(self_id, as_expected)
+        self.version: sa.Executable = sa.select(table.c.version).where(self_id)
+        self.one: sa.Executable = sa.select(table).where(self_id)
+        self.all: sa.Executable = sa.select(table).order_by(table.c.position if order_by is None else order_by)
 
 
 def insert_new(table: sa.Table, dialect: str, *key: sa.Column[Any]) -> sa.Insert:  # Any: columns of any type
@@ -115,11 +116,7 @@ def _check(table: sa.Table, wanted: set[str]) -> None:
     kind = table.c.id.type
     if not (isinstance(kind, sa.Uuid) and kind.as_uuid):
         raise ValueError(f"table {table.name!r}: the column id must have the type sqlalchemy.Uuid(), not {kind!r}")
-    unique = [
-        one.columns.keys()
-        for one in table.constraints
-        if isinstance(one, sa.PrimaryKeyConstraint | sa.UniqueConstraint)
-    ]
-    unique += [index.columns.keys() for index in table.indexes if index.unique]
-    if ["id"] not in unique:
+    keys = [one for one in table.constraints if isinstance(one, sa.PrimaryKeyConstraint | sa.UniqueConstraint)]
+    unique = [*keys, *(index for index in table.indexes if index.unique)]
+    if all(one.columns.keys() != ["id"] for one in unique):
         raise ValueError(f"table {table.name!r}: the column id must be unique, alone: make it so, or the primary key")

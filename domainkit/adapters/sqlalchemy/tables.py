@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _POSITION = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A number that the database counts up: SQLite does so for the type INTEGER alone."""
@@ -13,8 +14,8 @@ _POSITION = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 class UtcDateTime(TypeDecorator[datetime]):
     """Points in time: with a time zone where the database has such a type, else in UTC without one."""
 
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = sa.DateTime(timezone=True)  # Any: as SQLAlchemy says it
+    cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         """Return what is stored."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from sqlite3 import SQLITE_BUSY, SQLITE_CONSTRAINT, SQLITE_FULL, SQLITE_LOCKED, SQLITE_READONLY
 from threading import get_ident
@@ -59,17 +59,17 @@ class Unit:
 
         PostgreSQL would answer COMMIT with ROLLBACK, which drivers take for a success.
         """
-        if self.broken_by is not None:
-            raise RuntimeError(
-                f"this unit of work can't be committed: a write in it failed with {type(self.broken_by).__qualname__}. "
-                "Where that is expected, begin a nested unit of work around the write, which is rolled back alone"
-            ) from self.broken_by
         info = getattr(self.connection.connection.driver_connection, "info", None)
-        if getattr(info, "transaction_status", None) == _ABORTED:
-            raise RuntimeError(
-                "this unit of work can't be committed: a statement in it failed, and the exception was caught. Where "
-                "that is expected, begin a nested unit of work around the statement, which is rolled back alone"
-            )
+        if self.broken_by is not None:
+            failed = f"a write in it failed with {type(self.broken_by).__qualname__}"
+        elif getattr(info, "transaction_status", None) == _ABORTED:
+            failed = "a statement in it failed, and the exception was caught"
+        else:
+            return
+        raise RuntimeError(
+            f"this unit of work can't be committed: {failed}; if that is expected, begin a nested unit of work around "
+            "it, which is rolled back alone"
+        ) from self.broken_by
 
 
 _NONE: Mapping[object, Unit] = MappingProxyType({})
@@ -113,16 +113,6 @@ def _entered(owner: object, connection: Connection, outer: AsyncConnection | Non
     unit.check_whole()
 
 
-@contextmanager
-def _writing(unit: Unit) -> Iterator[Connection]:
-    """Yield the unit's connection; after an exception the unit can't be committed any more."""
-    try:
-        yield unit.connection
-    except BaseException as error:
-        unit.broken_by = error
-        raise
-
-
 def take_back(connection: Connection, error: BaseException) -> None:
     """Take a failed commit back; raise OutcomeUnknownError where it may have been stored.
 
@@ -153,13 +143,8 @@ class _RolledBackError(Exception):
     """Rolls a unit of work back because its step returned a Failure."""
 
 
-def _undo_failure(result: Result[object, object]) -> None:
-    if isinstance(result, Failure):
-        raise _RolledBackError
-
-
 _PENDING = Failure(OutcomeUnknownError())
-"""What is known before the step has answered."""
+"""The answer until the step has given its own."""
 
 
 class UnitOfWork:
@@ -176,12 +161,9 @@ class UnitOfWork:
 
     def __init__(self, engine: Engine, *, outbox: Outbox | None = None) -> None:
         self._engine = engine
-        self.outbox = outbox
-
-    @property
-    def dialect(self) -> str:
+        self.dialect: str = engine.dialect.name
         """The name that SQLAlchemy has for the database, such as `sqlite`."""
-        return self._engine.dialect.name
+        self.outbox: Outbox | None = outbox
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -231,13 +213,22 @@ class UnitOfWork:
         with connection.begin_nested(), _entered(self, connection):
             yield connection
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """Return a context for repositories of your own: the connection of the open unit of work, or a new one.
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield the connection of the open unit of work, or of a new one: for repositories of your own.
 
         An exception leaves the open unit of work unable to commit, even where it is caught.
         """
         unit = current(self)
-        return self._begun() if unit is None else _writing(unit)
+        if unit is None:
+            with self._begun() as connection:
+                yield connection
+            return
+        try:
+            yield unit.connection
+        except BaseException as error:
+            unit.broken_by = error
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -265,7 +256,8 @@ class UnitOfWork:
             try:
                 with suppress(_RolledBackError), self.begin():
                     result = step(*args, **kwargs)
-                    _undo_failure(result)
+                    if isinstance(result, Failure):
+                        raise _RolledBackError
             except OutcomeUnknownError as error:
                 result = Failure(error)
             return result
@@ -289,7 +281,8 @@ class AsyncUnitOfWork:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction for the `async with` block; see UnitOfWork.begin."""
-        outer = self._current()
+        unit = current(self.inner)
+        outer = None if unit is None else unit.outer
         async with self._begun(read_only=False) if outer is None else self.joining(outer) as connection:
             yield connection
 
@@ -327,9 +320,9 @@ class AsyncUnitOfWork:
             work: a function that uses `inner`, or repositories made with it.
             read_only: whether it stores nothing: one of its own waits for no writer then.
         """
-        outer = self._current()
-        if outer is not None:
-            return await outer.run_sync(lambda _: work())
+        unit = current(self.inner)
+        if unit is not None and unit.outer is not None:
+            return await unit.outer.run_sync(lambda _: work())
         async with self._begun(read_only=read_only) as connection:
             return await connection.run_sync(lambda _: work())
 
@@ -347,7 +340,8 @@ class AsyncUnitOfWork:
             try:
                 async with self.begin():
                     result = await step(*args, **kwargs)
-                    _undo_failure(result)
+                    if isinstance(result, Failure):
+                        raise _RolledBackError
             except _RolledBackError:
                 pass
             except OutcomeUnknownError as error:
@@ -355,7 +349,3 @@ class AsyncUnitOfWork:
             return result
 
         return run
-
-    def _current(self) -> AsyncConnection | None:
-        unit = current(self.inner)
-        return None if unit is None else unit.outer

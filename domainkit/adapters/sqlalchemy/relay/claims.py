@@ -1,4 +1,4 @@
-"""What a relay may send next: SQL that finds it, and leases it.
+"""The rows that a relay may send next: SQL that finds and leases them.
 
 A row is open when it is unsent, not parked, and no lease and no time to wait is running. The unsent rows of a key are a
 chain; its links are the first rows up to the first that isn't open. Only links are claimed, and only together with all
@@ -13,7 +13,6 @@ See https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMI
 https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE (SKIP LOCKED).
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -33,7 +32,7 @@ _SHARE = 4
 """The part of a batch that one key takes at most, as its divisor: others get their turn beside a busy key."""
 
 _SLICE = 1_000
-"""How many keys one claim looks through at most: the next goes on where it ended."""
+"""The most keys that one claim looks through: the next goes on after them."""
 
 _LAST = 2**63 - 1
 _PLANNING = sa.text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
@@ -64,7 +63,7 @@ class Claim:
 
 
 class Dialect:
-    """What SQLite and PostgreSQL say in different words, and whose clock the leases go by.
+    """The SQL in which SQLite and PostgreSQL differ, and the clock that the leases go by.
 
     That of PostgreSQL, so that the clocks of the relays' machines don't matter; SQLite has one machine, and Python's.
     """
@@ -72,18 +71,14 @@ class Dialect:
     def __init__(self, name: str) -> None:
         if name not in {"sqlite", "postgresql"}:
             raise ValueError(f"the outbox is in SQLite or PostgreSQL; {name} is not supported")
-        self.is_postgresql = name == "postgresql"
+        self.is_postgresql: bool = name == "postgresql"
 
-    def now(self) -> sa.ColumnElement[datetime]:
-        """Return the time at which a statement runs."""
-        return self.after(timedelta(0))
-
-    def after(self, delay: timedelta) -> sa.ColumnElement[datetime]:
-        """Return the time at which a statement runs, and some time more; the delay may be negative."""
+    def now(self, plus: timedelta = timedelta(0)) -> sa.ColumnElement[datetime]:
+        """Return the time at which a statement runs, and some time more, which may be negative."""
         if not self.is_postgresql:
-            return sa.bindparam(None, callable_=lambda: datetime.now(UTC) + delay, type_=UtcDateTime())
+            return sa.bindparam(None, callable_=lambda: datetime.now(UTC) + plus, type_=UtcDateTime())
         clock = sa.func.clock_timestamp()
-        return sa.type_coerce(clock + sa.literal(delay, sa.Interval()) if delay else clock, UtcDateTime())
+        return sa.type_coerce(clock + sa.literal(plus, sa.Interval()) if plus else clock, UtcDateTime())
 
     def among(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """Return whether a column is one of the values of the parameter `name`: one statement for any number."""
@@ -133,7 +128,7 @@ class Claims:
         self._lease = (
             sa.update(table)
             .where(dialect.among(table.c.position, "positions"))
-            .values(leased_by=sa.bindparam("token"), leased_until=dialect.after(lease))
+            .values(leased_by=sa.bindparam("token"), leased_until=dialect.now(lease))
         )
 
     async def claim(self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool) -> Chains:
@@ -177,25 +172,20 @@ class Claims:
     async def _leased(
         self, connection: AsyncConnection, token: str, statement: sa.Executable, given: dict[str, object]
     ) -> Chains:
-        chains = _chained((await connection.execute(statement, given)).all())
+        """Lease the links that a statement finds, without those that come after one which another relay has."""
+        chains: dict[str, list[Claimed]] = {}
+        for row in await connection.execute(statement, given):
+            info = MessageInfo(row.name, row.version, row.kind)
+            message = OutgoingMessage(Uuid.from_uuid(row.message_id), info, row.body, row.ordering_key)
+            claimed = Claimed(row.position, row.attempts, message)
+            if row.previous is None:
+                chains[row.ordering_key] = [claimed]
+            elif (chain := chains.get(row.ordering_key)) and chain[-1].position == row.previous:
+                chain.append(claimed)
         if chains:
-            positions = [row.position for chain in chains for row in chain]
+            positions = [row.position for chain in chains.values() for row in chain]
             await connection.execute(self._lease, {"positions": positions, "token": token})
-        return chains
-
-
-def _chained(found: "Sequence[sa.Row[Any]]") -> Chains:  # Any: columns of all types
-    """Return the rows by key, without those that come after one which another relay has."""
-    chains: dict[str, list[Claimed]] = {}
-    for row in found:
-        info = MessageInfo(row.name, row.version, row.kind)
-        message = OutgoingMessage(Uuid.from_uuid(row.message_id), info, row.body, row.ordering_key)
-        claimed = Claimed(row.position, row.attempts, message)
-        if row.previous is None:
-            chains[row.ordering_key] = [claimed]
-        elif (chain := chains.get(row.ordering_key)) and chain[-1].position == row.previous:
-            chain.append(claimed)
-    return list(chains.values())
+        return list(chains.values())
 
 
 def _rows_of_keys(table: sa.Table, dialect: Dialect) -> sa.Subquery:

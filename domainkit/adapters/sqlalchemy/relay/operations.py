@@ -1,4 +1,4 @@
-"""What an operator asks of an outbox, and does to it: where it stands, what is parked, another try, giving up."""
+"""The operations of an outbox: its status, what is parked, another try, giving up."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,7 +16,7 @@ from domainkit.values import Uuid
 _FRESH: Mapping[str, object] = MappingProxyType(
     {"attempts": 0, "not_before": None, "leased_by": None, "leased_until": None, "parked_at": None, "reason": None}
 )
-"""What the columns are of a message that was never tried."""
+"""The columns of a message that was never tried."""
 
 
 @frozen
@@ -42,7 +42,7 @@ class ParkedMessage:
 
 @frozen
 class OutboxStatus:
-    """Where an outbox stands: messages by what they wait for, each in one of the counts.
+    """The status of an outbox: messages by what they wait for, each in one of the counts.
 
     Args:
         waiting: to be sent as soon as a relay comes to them, and those before them in their key are sent.
@@ -70,7 +70,7 @@ class OutboxStatus:
 
     @property
     def unsent(self) -> int:
-        """How many messages are yet to be sent, the parked ones among them."""
+        """The number of messages that are yet to be sent, the parked ones among them."""
         return self.waiting + self.held_back + self.leased + self.backing_off + self.parked
 
 
@@ -111,7 +111,12 @@ async def release_parked(
         message_id: of the message, where it shall be one.
         key: of the messages, where they shall be those of one key.
     """
-    return await _changed(engine, _parked(table, message_id, key).values(**_FRESH))
+    parked = update(table).where(*_is_parked(table))
+    if message_id is not None:
+        parked = parked.where(table.c.message_id == message_id.value)
+    if key is not None:
+        parked = parked.where(table.c.ordering_key == key)
+    return await _changed(engine, parked.values(**_FRESH))
 
 
 async def discard_parked(engine: AsyncEngine, table: Table, *, message_id: Uuid) -> int:
@@ -127,7 +132,8 @@ async def discard_parked(engine: AsyncEngine, table: Table, *, message_id: Uuid)
     """
     dialect = Dialect(engine.dialect.name)
     reason = literal("discarded: ") + func.coalesce(table.c.reason, "")
-    return await _changed(engine, _parked(table, message_id, None).values(sent_at=dialect.now(), reason=reason))
+    parked = update(table).where(*_is_parked(table), table.c.message_id == message_id.value)
+    return await _changed(engine, parked.values(sent_at=dialect.now(), reason=reason))
 
 
 async def replay_sent(
@@ -198,13 +204,6 @@ async def _oldest_parked(connection: AsyncConnection, table: Table) -> ParkedMes
 
 def _is_parked(table: Table) -> tuple[ColumnElement[bool], ...]:
     return table.c.sent_at.is_(None), table.c.parked_at.is_not(None)
-
-
-def _parked(table: Table, message_id: Uuid | None, key: str | None) -> Update:
-    parked = update(table).where(*_is_parked(table))
-    if message_id is not None:
-        parked = parked.where(table.c.message_id == message_id.value)
-    return parked if key is None else parked.where(table.c.ordering_key == key)
 
 
 async def _changed(engine: AsyncEngine, statement: Update) -> int:

@@ -16,14 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters.sqlalchemy.relay.rounds import OUTAGES, Means, RelayRound, Round
 from domainkit.adapters.sqlalchemy.relay.store import RelayStore
-from domainkit.adapters.sqlalchemy.relay.waits import Backoff, Outage
+from domainkit.adapters.sqlalchemy.relay.waits import OUTAGE, Backoff, Outage
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.delivery import AsyncMessagePublisher
 
 _logger = logging.getLogger("domainkit.relay")
 
 _PROBE = 10
-"""How many messages are tried after the broker was away."""
+"""The number of messages that are tried after the broker was away."""
 
 _CLEANING = 60.0
 """Seconds between two looks for rows to delete."""
@@ -155,26 +155,29 @@ class Relay:
             return paused
         if self._means.away and not self._rounds:
             self._means.away, self._idle = False, True
-            return self._pause(self._broker.failed())
-        if self._means.away or self._means.in_hand > self._means.few:
+            paused = self._broker.failed()
+        elif self._means.away or self._means.in_hand > self._means.few:
             return self._poll.total_seconds()
-        try:
-            return await self._begin()
-        except OUTAGES as error:
-            if self._until_idle:
-                raise
-            return self._pause(self._database.failed(type(error).__qualname__))
+        else:
+            try:
+                return await self._begin()
+            except OUTAGES as error:
+                if self._until_idle:
+                    raise
+                paused = self._database.failed(type(error).__qualname__)
+        self._paused_until = monotonic() + paused
+        return paused
 
     async def _begin(self) -> float:
         """Begin a round; return 0 where more is waiting."""
         probing = self._broker.failures > 0
         limit = min(_PROBE, self._batch) if probing else self._batch
-        self._means.deferral = self._broker.longest_next
+        self._means.deferral = OUTAGE.most(self._broker.failures + 1)
         alone = not self._rounds  # what these have in hand may be back by the time that nothing else was found
         if monotonic() >= self._cleaned + _CLEANING:
             self.total += RelayRound(deleted=await self._clean())
         claim = await self._store.claim(limit, thorough=self._until_idle)
-        self._database.over()
+        self._database.answered()
         if not claim.chains:
             self._idle = alone
             return self._poll.total_seconds()
@@ -183,10 +186,6 @@ class Relay:
         self._rounds[task] = round_
         task.add_done_callback(self._ended)
         return 0.0 if round_.counts.claimed == limit and not probing else self._poll.total_seconds()
-
-    def _pause(self, seconds: float) -> float:
-        self._paused_until = monotonic() + seconds
-        return seconds
 
     async def _rest(self, seconds: float) -> None:
         if not (self._until_idle and self._idle):
@@ -204,7 +203,7 @@ class Relay:
                 break
             except OUTAGES as error:
                 await asyncio.sleep(self._database.failed(type(error).__qualname__))
-        self._database.over()
+        self._database.answered()
         counts = round_.counts
         self.total += counts
         if counts.sent or counts.failed or counts.parked:
@@ -224,18 +223,17 @@ class Relay:
         return deleted
 
     async def _finish(self) -> None:
-        """Let the rounds end; cut short what takes too long."""
+        """Let the rounds end; cut short what takes too long: the broker first, then the database."""
         self._means.stopping = True
-        await self._ending()
+        seconds = self._grace.total_seconds()
+        if self._rounds:
+            await asyncio.wait(self._rounds, timeout=seconds)
         for round_ in self._rounds.values():
             round_.cut()
-        await self._ending()  # it is for the database now
+        if self._rounds:
+            await asyncio.wait(self._rounds, timeout=seconds)
         for task in self._rounds:
             task.cancel()
-
-    async def _ending(self) -> None:
-        if self._rounds:
-            await asyncio.wait(self._rounds, timeout=self._grace.total_seconds())
 
 
 def _check(**options: int | timedelta | None) -> None:

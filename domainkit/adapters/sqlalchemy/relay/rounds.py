@@ -1,4 +1,4 @@
-"""What a relay has claimed, on its way to the broker."""
+"""The rows that a relay has claimed, on their way to the broker."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from returns.result import Failure, Success
 from sqlalchemy.exc import SQLAlchemyError
 
 from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claimed
-from domainkit.adapters.sqlalchemy.relay.store import Failed, Outcomes, RelayStore
+from domainkit.adapters.sqlalchemy.relay.store import Outcome, RelayStore
 from domainkit.adapters.sqlalchemy.relay.waits import Backoff
 from domainkit.delivery import AsyncMessagePublisher
 from domainkit.errors import BusCannotPublish, MessageRefused
@@ -22,10 +22,12 @@ from domainkit.use_cases import places_of
 _logger = logging.getLogger("domainkit.relay")
 
 OUTAGES: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
-"""What is raised while the database is away."""
+"""The exceptions that are raised while the database is away."""
 
 _OFTEN = 0.1
 """Seconds after which what was sent is marked, though the round goes on: a busy key doesn't hold back the others."""
+
+_SENT = Outcome("sent")
 
 _SPARE = 0.1
 """The part of a lease in which nothing new is begun: it is for what is on its way."""
@@ -33,7 +35,7 @@ _SPARE = 0.1
 
 @frozen
 class RelayRound:
-    """What a relay has done, as counts of messages.
+    """The work that a relay has done, as counts of messages.
 
     Args:
         claimed: taken in hand.
@@ -60,7 +62,7 @@ class RelayRound:
 
 @define
 class Means:
-    """What the rounds of a relay work with, and what they look at before they send a message."""
+    """The means that all rounds of a relay share, and the state that they look at before they send a message."""
 
     store: RelayStore
     publisher: AsyncMessagePublisher
@@ -89,10 +91,10 @@ class Round:
         self._means, self._store = means, means.store
         self._unsettled = {row.position for chain in claim.chains for row in chain}
         self._untouched = len(self._unsettled)
-        self._outcomes = Outcomes()
+        self._outcomes: dict[int, Outcome] = {}  # what is not written down yet
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
-        self.counts = RelayRound(claimed=self._untouched)
+        self.counts: RelayRound = RelayRound(claimed=self._untouched)
         self._means.in_hand += self._untouched
 
     async def publish(self) -> None:
@@ -129,15 +131,15 @@ class Round:
 
     async def _write(self) -> None:
         async with self._lock:
-            outcomes, self._outcomes = self._outcomes, Outcomes()
-            try:
-                await self._store.write(self._token, outcomes)
-            except BaseException:
-                self._outcomes = outcomes + self._outcomes
-                raise
-            self._unsettled.difference_update(outcomes.positions())
-            parked, sent = sum(one.parked for one in outcomes.failed), len(outcomes.sent)
-            failed, left = len(outcomes.failed) - parked, len(outcomes.deferred)
+            outcomes = dict(self._outcomes)
+            if not outcomes:
+                return
+            await self._store.write(self._token, outcomes)
+            for position in outcomes:
+                del self._outcomes[position]
+            self._unsettled -= outcomes.keys()
+            kinds: list[str] = [outcome.kind for outcome in outcomes.values()]
+            sent, failed, parked, left = map(kinds.count, ("sent", "failed", "parked", "left"))
             self.counts += RelayRound(sent=sent, failed=failed, parked=parked, left=left)
 
     async def _send(self, chain: Iterable[Claimed]) -> None:
@@ -158,42 +160,38 @@ class Round:
         try:
             async with limit:
                 result = await self._means.publisher.publish(row.message)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
+                raise
             if isinstance(error, TimeoutError) and limit.expired():
                 return self._away(row, "no answer while the lease lasted")
-            return self._raised(row, error)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling() > 0:
-                raise
-            return self._raised(row, error)
+            # its text may have secrets, so its places are all that is logged
+            _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))  # noqa: TRY400
+            return self._refused(row, type(error).__qualname__)
         if isinstance(result, Success):
-            self._outcomes.sent.append(row.position)
+            self._outcomes[row.position] = _SENT
             return True
         failure: object = result.failure() if isinstance(result, Failure) else result
         if isinstance(failure, MessageRefused) or not isinstance(failure, BusCannotPublish):
             return self._refused(row, type(failure).__qualname__)
         return self._away(row, type(failure).__qualname__)
 
-    def _raised(self, row: Claimed, error: BaseException) -> bool:
-        _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))
-        return self._refused(row, type(error).__qualname__)
-
     def _refused(self, row: Claimed, reason: str) -> bool:
         attempts = row.attempts + 1
-        parked = attempts >= self._means.max_attempts
-        if parked:
+        if attempts >= self._means.max_attempts:
             _logger.error("%s is parked after %d attempts: %s", _named(row), attempts, reason)
+            self._outcomes[row.position] = Outcome("parked", reason)
         else:
             _logger.warning("%s failed (attempt %d): %s", _named(row), attempts, reason)
-        self._outcomes.failed.append(Failed(row.position, reason, self._means.backoff.delay(attempts), parked))
+            self._outcomes[row.position] = Outcome("failed", reason, self._means.backoff.delay(attempts))
         return False
 
     def _away(self, row: Claimed, reason: str) -> bool:
         _logger.debug("%s: the broker is away: %s", _named(row), reason)
         self._means.away = True
         self.counts += RelayRound(away=True)
-        self._outcomes.deferred[row.position] = self._means.deferral  # others may be tried before it
+        self._outcomes[row.position] = Outcome("left", delay=self._means.deferral)  # others may be tried before it
         return False
 
     def _left(self) -> float:
@@ -206,13 +204,10 @@ class Round:
             async with self._lock:
                 if self._left() < lease / 2:
                     with suppress(*OUTAGES):
-                        await self._renew(lease)
+                        now = monotonic()
+                        whole = await self._store.renew(self._token) == len(self._unsettled)
+                        self._ends = now + lease if whole else now  # some is another's: leave all of it alone
         return self._left() > lease * _SPARE
-
-    async def _renew(self, lease: float) -> None:
-        now = monotonic()
-        whole = await self._store.renew(self._token) == len(self._unsettled)
-        self._ends = now + lease if whole else now  # another relay has some of it: leave all of it alone
 
 
 def _named(row: Claimed) -> str:

@@ -4,15 +4,17 @@ Every statement that writes holds only for rows that are still leased by the one
 another relay may have sent them, and knows better.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from itertools import count
 from os import getpid
 from socket import gethostname
 from time import monotonic
 from types import MappingProxyType
+from typing import Literal
 from uuid import uuid4
 
-from attrs import define, field, frozen
+from attrs import frozen
 from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,33 +22,16 @@ from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claims, Dialect
 
 _FREE = MappingProxyType({"leased_by": None, "leased_until": None})
 _CLEANED = 1_000
-"""How many rows one transaction deletes at most, so that nobody waits long."""
+"""The most rows that one transaction deletes, so that nobody waits long."""
 
 
 @frozen
-class Failed:
-    """A message that was refused: when it may be tried again, or that it is parked, and the name of the error."""
+class Outcome:
+    """The outcome of a row: the count of RelayRound that it goes into, the name of an error, and how long to wait."""
 
-    position: int
-    reason: str
-    delay: timedelta
-    parked: bool
-
-
-@define
-class Outcomes:
-    """What is not written down yet."""
-
-    sent: list[int] = field(factory=list)
-    failed: list[Failed] = field(factory=list)
-    deferred: dict[int, timedelta] = field(factory=dict)
-
-    def __add__(self, later: "Outcomes") -> "Outcomes":
-        return Outcomes(self.sent + later.sent, self.failed + later.failed, self.deferred | later.deferred)
-
-    def positions(self) -> tuple[int, ...]:
-        """Return the rows that it is about."""
-        return (*self.sent, *(one.position for one in self.failed), *self.deferred)
+    kind: Literal["sent", "failed", "parked", "left"]
+    reason: str | None = None
+    delay: timedelta = timedelta(0)
 
 
 class RelayStore:
@@ -60,7 +45,8 @@ class RelayStore:
     """
 
     def __init__(self, engine: AsyncEngine, table: Table, *, batch: int, lease: timedelta) -> None:
-        self._table, self._dialect, self.lease = table, Dialect(engine.dialect.name), lease
+        self.lease: timedelta = lease
+        self._table, self._dialect = table, Dialect(engine.dialect.name)
         dialect = self._dialect
         # the claims are thought through for it, and the engine may have been made for another
         self._engine = engine.execution_options(isolation_level="READ COMMITTED") if dialect.is_postgresql else engine
@@ -71,7 +57,7 @@ class RelayStore:
         self._one = mine.where(table.c.position == bindparam("one")).values(**_FREE)
         self._sent = some.values(sent_at=dialect.now(), reason=None, not_before=None, **_FREE)
         self._free = some.values(**_FREE)
-        self._renew = mine.values(leased_until=dialect.after(lease))
+        self._renew = mine.values(leased_until=dialect.now(lease))
 
     async def claim(self, limit: int, *, thorough: bool) -> Claim:
         """Lease rows: up to `limit`; with `thorough` it is sure that there are none if it finds none."""
@@ -79,21 +65,20 @@ class RelayStore:
         async with self._engine.begin() as connection:
             return Claim(token, await self._claims.claim(connection, token, limit, thorough=thorough), ends)
 
-    async def write(self, token: str, outcomes: Outcomes) -> None:
-        """Write down what became of rows: one that holds back its key before those behind it are free."""
-        if not outcomes.positions():
-            return
-        later = self._dialect.after
+    async def write(self, token: str, outcomes: Mapping[int, Outcome]) -> None:
+        """Write down what became of rows, by their positions, in one transaction."""
+        sent = [position for position, outcome in outcomes.items() if outcome.kind == "sent"]
         async with self._engine.begin() as connection:
-            if outcomes.sent:
-                await connection.execute(self._sent, {"token": token, "positions": outcomes.sent})
-            for failed in outcomes.failed:
-                until = {"parked_at": self._dialect.now()} if failed.parked else {"not_before": later(failed.delay)}
-                tried = self._one.values(attempts=self._table.c.attempts + 1, reason=failed.reason, **until)
-                await connection.execute(tried, {"token": token, "one": failed.position})
-            for position, delay in outcomes.deferred.items():
-                deferred = self._one.values(not_before=later(delay))
-                await connection.execute(deferred, {"token": token, "one": position})
+            if sent:
+                await connection.execute(self._sent, {"token": token, "positions": sent})
+            for position, outcome in outcomes.items():
+                if outcome.kind == "sent":
+                    continue
+                until = self._dialect.now(outcome.delay)
+                changed = self._one.values(**{"parked_at" if outcome.kind == "parked" else "not_before": until})
+                if outcome.kind != "left":
+                    changed = changed.values(attempts=self._table.c.attempts + 1, reason=outcome.reason)
+                await connection.execute(changed, {"token": token, "one": position})
 
     async def free(self, token: str, positions: list[int]) -> None:
         """Give rows back: any relay may claim them at once."""
@@ -108,7 +93,7 @@ class RelayStore:
     async def clean(self, retention: timedelta) -> tuple[int, bool]:
         """Delete some rows that were sent long ago; return how many, and if there may be more."""
         columns = self._table.c
-        old = select(columns.position).where(columns.sent_at < self._dialect.after(-retention))
+        old = select(columns.position).where(columns.sent_at < self._dialect.now(-retention))
         some = old.order_by(columns.sent_at).limit(_CLEANED).with_for_update(skip_locked=True)
         async with self._engine.begin() as connection:
             deleted = (await connection.execute(delete(self._table).where(columns.position.in_(some)))).rowcount

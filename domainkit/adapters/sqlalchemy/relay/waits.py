@@ -1,17 +1,17 @@
-"""How long a relay waits before it tries something again."""
+"""The waits of a relay before it tries something again."""
 
 import logging
 import random
 from datetime import timedelta
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 _logger = logging.getLogger("domainkit.relay")
 
 
 @frozen
 class Backoff:
-    """How long something that failed waits until it is tried again: `first`, times `factor` each time, up to `longest`.
+    """The wait until something that failed is tried again: `first`, times `factor` each time, up to `longest`.
 
     A random part is taken off, up to half, so that many that failed together don't come back together.
 
@@ -50,36 +50,25 @@ class Backoff:
         return self.most(failures) * random.uniform(0.5, 1)  # noqa: S311  (it is no secret)
 
 
-_OUTAGE = Backoff(timedelta(milliseconds=200), longest=timedelta(seconds=15))
+OUTAGE = Backoff(timedelta(milliseconds=200), longest=timedelta(seconds=15))
 
 
+@define
 class Outage:
-    """Whether something is away, since how many tries; logged when that changes."""
+    """An outage: the number of tries that failed since it began; logged when it begins and ends."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self.failures = 0
-
-    @property
-    def longest_next(self) -> timedelta:
-        """The longest wait after one failure more."""
-        return _OUTAGE.most(self.failures + 1)
+    name: str
+    failures: int = 0
 
     def failed(self, reason: str = "") -> float:
         """Count a failure, and return for how many seconds to wait."""
         self.failures += 1
         if self.failures == 1:
-            _logger.warning("%s is away%s; trying again", self._name, f" ({reason})" if reason else "")
-        return _OUTAGE.delay(self.failures).total_seconds()
+            _logger.warning("%s is away%s; trying again", self.name, f" ({reason})" if reason else "")
+        return OUTAGE.delay(self.failures).total_seconds()
 
-    def answered(self, *, over: bool) -> None:
-        """Take note that it gave an answer; where another part of it didn't, the waits begin anew."""
-        if over:
-            self.over()
-        self.failures = min(self.failures, 1)
-
-    def over(self) -> None:
-        """Take note that it is there."""
-        if self.failures:
-            _logger.warning("%s is back", self._name)
-        self.failures = 0
+    def answered(self, *, over: bool = True) -> None:
+        """Take note that it gave an answer; if another part of it didn't, it isn't over, and the waits begin anew."""
+        if over and self.failures:
+            _logger.warning("%s is back", self.name)
+        self.failures = 0 if over else min(self.failures, 1)
