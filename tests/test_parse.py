@@ -54,6 +54,9 @@ class Pair(Generic[T]):
     right: T
 
 
+class Many(ValueObject[tuple[T, ...]]): ...
+
+
 @frozen
 class Tree:
     children: "tuple[Tree, ...]" = ()
@@ -103,6 +106,11 @@ def test_generic_classes_with_their_arguments_and_value_objects() -> None:
     pair: Any = Pair[int]
     assert Success(Pair(1, 2)) == parse(pair, {"left": 1, "right": 2})
     assert [("$.right", "type")] == problems(pair, {"left": 1, "right": "2"})
+    assert Success(Pair(1, 2)) == parse(pair, Pair(1, 2))
+    assert [("$.right", "type")] == problems(pair, Pair(1, "2"))
+    many: Any = Many[int]
+    assert Success(Many((1,))) == parse(many, Many((1,)))
+    assert [("$[0]", "type")] == problems(many, Many(("1",)))
     assert Success(Sku("a")) == parse(Sku, "a")
     assert isinstance(parse(OrderId, "no id"), Failure)
 

@@ -14,7 +14,7 @@ from domainkit._speedups.slots import Slot, taker
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.making import add_checks, add_object, constructs_itself
 from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, refuse_unless
-from domainkit.conversion.wrappers import ValueObjectNode, refused_by
+from domainkit.conversion.wrappers import ValueObjectNode, as_it_is, refused_by
 
 
 @frozen(kw_only=True)
@@ -209,8 +209,8 @@ class AttrsNode(Node):
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if problems.native and type(data) is self.cls:
-            return data
-        if self.levels == 1 and not problems.native:
+            return as_it_is(self, self.hint, data, path, problems)
+        if self.levels == 1 and problems.parsed:
             try:
                 return self.load(msgspec.convert(data, self.struct))
             except Exception:  # noqa: S110  # a small object is mostly right: only the others are looked at in detail

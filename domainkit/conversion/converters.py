@@ -12,6 +12,7 @@ from cattrs.errors import AttributeValidationNote, IterableValidationNote
 from domainkit._model.immutability import Frozen
 from domainkit._model.internals import has_union_hook
 from domainkit._model.type_checks import describe, members
+from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSerializer
@@ -244,7 +245,8 @@ def _at(data: Any, step: _Step) -> tuple[object, object]:
     """Return what cattrs calls the place of a step, and the data there."""
     name, is_key, index = step
     if name:
-        return name, data.get(name) if isinstance(data, Mapping) else None
+        return name, data.get(name) if isinstance(data, Mapping) else getattr(data, name, None)
+    data = data.value if isinstance(data, Wrapper) else data
     pairs = list(data.items() if isinstance(data, Mapping) else enumerate(data))
     place, item = pairs[int(index)]
     return place, place if is_key else item

@@ -228,6 +228,7 @@ class MessageWire(Generic[M, H]):
             except Exception:  # noqa: S110  # as in decode
                 pass
         attributes = found.builtins(problems, parsed_to_explain)
+        problems.parsed = isinstance(found.attributes, msgspec.Raw)
         values = None if attributes is MISSING else self.node.read_fields(attributes, "$.data.attributes", problems)
         if problems or values is None:
             return None

@@ -53,6 +53,8 @@ class Problems(list[Problem]):
         super().__init__()
         self.limit = limit
         self.native = native
+        self.parsed = False
+        """Whether the data came out of a JSON parser just now, and not from a caller: no NaN, no object."""
         self.causes: dict[int, Exception] = {}
         """The exception behind a problem, by the problem's place in the list, if there is one."""
 
@@ -185,7 +187,7 @@ class Node:
         """Add the lines that look at the object `value`, and return the expression of its wire value."""
         return f"{code.name(self.dump, 'dump')}({value})"
 
-    @property
+    @cached_property
     def take(self) -> Function | None:
         """A function in C that does what `dump` does; None if there is none."""
         return None

@@ -177,7 +177,7 @@ def _float_refusal(value: float) -> str | None:
 
 def _text_refusal(value: str) -> str | None:
     try:
-        value.isascii() or value.encode()
+        value.encode()
     except UnicodeEncodeError:
         return "text without lone surrogates"
     return None

@@ -164,7 +164,9 @@ class TaggedNode(Node):
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if problems.native and type(data) in self.object_classes:
-            return data
+            return next(node for node in self.nodes.values() if type(data) in node.object_classes).read(
+                data, path, problems
+            )
         if not isinstance(data, Mapping):
             return self.wrong_type(path, problems)
         tag, names = data.get(self.key, MISSING), f"one of {', '.join(self.nodes)}"

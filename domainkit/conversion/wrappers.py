@@ -40,6 +40,15 @@ def refused_by(cls: type, error: Exception, seen: tuple[object, ...], path: str,
     return problems.add(path, f"a valid {text}", "value", error)
 
 
+def as_it_is(node: Node, hint: object, value: object, path: str, problems: Problems) -> Any:
+    """Return an object of the class of a node; MISSING if its arguments refuse what it holds.
+
+    A constructor looks at everything but the arguments, which an object doesn't know: `Box(5)` may be no `Box[str]`.
+    """
+    generic = get_origin(hint) is not None
+    return MISSING if generic and node.write(value, path, problems) is MISSING else value
+
+
 class ValueObjectNode(Node):
     """A value object, written as what it wraps."""
 
@@ -81,7 +90,7 @@ class ValueObjectNode(Node):
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if problems.native and type(data) is self.cls:
-            return data
+            return as_it_is(self, self.hint, data, path, problems)
         before = len(problems)
         value = self.inner.read(data, path, problems)
         if value is not MISSING:
@@ -121,7 +130,7 @@ class KeptNode(ByHand):
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if problems.native and type(data) is self.node.cls:
-            return data
+            return self.node.read(data, path, problems)
         if not isinstance(data, Mapping) or "value" not in data:
             return self.wrong_type(path, problems)
         return self.node.read(data["value"], path, problems)

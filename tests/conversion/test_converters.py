@@ -500,6 +500,20 @@ def test_generic_classes_and_names_that_cannot_be_found() -> None:
         UNWRAPPED.structure({"lost": 1}, Unknown)
 
 
+class Words(ValueObject[tuple[T, ...]]): ...
+
+
+def test_objects_of_generic_classes_are_checked_with_their_arguments() -> None:
+    """An object doesn't know its arguments: what it holds is looked at, and the error shows where."""
+    for made, hint in [(Box("a"), Box[int]), (Words(("a",)), Words[int]), ({"value": Words(("a",))}, Box[Words[int]])]:
+        with pytest.raises(Exception, match="While structuring") as caught:
+            UNWRAPPED.structure(made, hint)
+        (problem,) = transform_error(caught.value, format_exception=lambda error, _: str(error))
+        assert problem.startswith("expected int, not this str @ $")
+    box = Box(1)
+    assert box is UNWRAPPED.structure(box, Box[int])
+
+
 def test_unions_of_plain_classes_and_literals_of_others_stay_with_cattrs() -> None:
     """What cattrs does well is left to it: classes told apart by their fields, Literals of enums."""
     assert Card("1") == UNWRAPPED.structure({"number": "1"}, Card | Transfer)  # type: ignore[arg-type]  # cattrs takes it
