@@ -135,7 +135,7 @@ def pipeline(*steps: AnyStep) -> AnyStep:
             result = step(value)
             if type(result) is not Success:
                 return _ended_by(step, result)
-            value = result._inner_value  # the attribute that `case Success(value)` reads
+            value = result.unwrap()
         result = last(value)
         return result if type(result) is Success else _ended_by(last, result)
 
@@ -228,7 +228,7 @@ def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]
             result = await made if isawaitable(made) else made
             if type(result) is not Success:
                 return _ended_by(step, result)
-            value = result._inner_value  # the attribute that `case Success(value)` reads
+            value = result.unwrap()
         made = last(value)
         result = await made if isawaitable(made) else made
         return result if type(result) is Success else _ended_by(last, result)

@@ -14,7 +14,6 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),  # the tree of domain errors
     ("conversion",),  # objects to builtins and JSON, and back
     ("values",),  # ValueObject, Uuid
-    ("_wires",),  # one class of messages, from the wire
     ("handlers",),  # functions bound to a class of messages
     ("messages",),  # DomainEvent, Command
     ("causation",),  # which message is being handled: in a context variable, which is no state of the process
@@ -121,6 +120,39 @@ def test_adapters_never_import_each_other() -> None:
 def _adapter(module: str) -> str | None:
     parts = module.split(".")
     return parts[2] if parts[1:2] == ["adapters"] and len(parts) > 2 else None
+
+
+def _own_private_names() -> set[str]:
+    """Return each private name that the package itself gives to a function, an attribute or a field."""
+    names = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.attr if isinstance(node, ast.Attribute) else node.id)
+    return {name for name in names if name.startswith("_")}
+
+
+INTERNALS = ROOT / "_model" / "internals.py"
+
+
+def test_private_parts_of_other_libraries_are_in_one_file() -> None:
+    """What a new version of attrs, cattrs or returns may change without a word stands in one place."""
+    own = _own_private_names()
+    foreign = {
+        (path, node.attr)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__")
+        if node.attr not in own
+    }
+    assert {INTERNALS} == {path for path, _ in foreign}
+
+
+def test_the_order_names_no_file_that_is_gone() -> None:
+    """Each place is one of a module, a package or the part in C."""
+    assert RANKS.keys() - {"_fast"} == {layer_of(module) for module in MODULES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
