@@ -15,6 +15,7 @@ from domainkit._model.immutability import Frozen, copy_with, require_decorated
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
 from domainkit._model.mapping import FrozenMapping
+from domainkit._model.type_checks import describe
 from domainkit._speedups.slots import maker
 from domainkit.errors import DomainError
 from domainkit.handlers import AsyncHandler, AsyncSubscriber, Handler, Subscriber, is_async
@@ -262,10 +263,11 @@ def wire_of(message_type: type[M]) -> "MessageWire[M, MessageHeader]":
 
     Raises TypeError if the class isn't decorated, or has a field that can't be carried.
     """
+    if get_origin(message_type) is not None:  # what is kept on an alias is kept on its class
+        return new_wire(message_type)
     wire: MessageWire[M, MessageHeader] | None = getattr(message_type, "__dict__", {}).get("_domainkit_wire")
-    if wire is None or get_origin(message_type) is not None:
+    if wire is None:
         wire = new_wire(message_type)
-    if get_origin(message_type) is None:
         message_type._domainkit_wire = wire  # type: ignore[attr-defined]  # kept on the class that it belongs to
     return wire
 
@@ -273,10 +275,12 @@ def wire_of(message_type: type[M]) -> "MessageWire[M, MessageHeader]":
 def new_wire(message_type: type[M], derivation: "Derivation | None" = None) -> "MessageWire[M, MessageHeader]":
     """Return a wire type of a message class, or of one with its arguments, such as `ItemAdded[int]`."""
     # what converts takes longer to import than the whole model, which can do without
-    from domainkit.conversion.derive import Derivation  # noqa: PLC0415
+    from domainkit.conversion.derive import Derivation, is_message  # noqa: PLC0415
     from domainkit.conversion.envelope import MessageWire  # noqa: PLC0415
 
     cls: type[M] = get_origin(message_type) or message_type
+    if not is_message(cls):
+        raise TypeError(f"{describe(message_type)}: expected a class of messages, such as a subclass of DomainEvent")
     require_decorated(cls)
     derivation = Derivation() if derivation is None else derivation
     return MessageWire(cls, message_type, cls.info(), _decoded_header, derivation)

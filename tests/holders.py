@@ -2,10 +2,12 @@
 
 import json
 import re
+import sys
 from types import new_class
 from typing import Any
 
 from attrs import frozen
+from typing_extensions import TypeAliasType
 
 from domainkit import DomainEvent, InvalidMessage, Problem, ValueObject
 from domainkit.messages import wire_of
@@ -16,6 +18,18 @@ PATH = "$.data.attributes.field"
 def holder(hint: object, name: str = "Holder") -> Any:
     """Return a class of events with one field, `field`, of the type `hint`."""
     return frozen(type(name, (DomainEvent,), {"__annotations__": {"field": hint}, "__module__": __name__}))
+
+
+def alias(name: str, source: str, *parameters: Any, **names: object) -> Any:
+    """Return the alias `type name[parameters] = source` (PEP 695), which may hold itself."""
+    names |= {str(parameter).removeprefix("~"): parameter for parameter in parameters}
+    if sys.version_info >= (3, 12):
+        declared = f"[{', '.join(str(parameter).removeprefix('~') for parameter in parameters)}]" if parameters else ""
+        exec(f"type {name}{declared} = {source}", names)
+        return names[name]
+    names[name] = TypeAliasType(name, None, type_params=parameters)
+    object.__setattr__(names[name], "__value__", eval(source, names))  # before Python 3.12 it is read at once
+    return names[name]
 
 
 def wrapper(hint: Any, name: str = "Wrapper") -> Any:

@@ -108,40 +108,42 @@ class MessageWire(Generic[M, H]):
         a class of one text it looks like this (names shortened):
 
             def encode(value):
+                header = value.header
+                meta = header.meta
                 try:
                     if not (type(value) is cls):
                         raise Refused
                     v = value.text
                     if not (type(v) is str):
                         raise Refused
-                    header = value.header
                     moment = write(header.occurred_on)
                     if len(moment) != 29:
                         raise Refused
                     data = join((start, write(header.id.value), middle, moment.replace(b"T", b" ")[:27],
-                                 before_attributes, write(struct(v)), before_meta, write(header.meta), end))
+                                 before_attributes, write(struct(v)), before_meta, write(meta) if meta else b"{}", end))
                 except Exception:
                     data = explained(value)
-                if len(data) > 1048576 or value.header.meta:
+                if meta or len(data) > 1048576:
                     check(data, limits)
                 return data
         """
         code = Code()
         code.names |= {"write": _write, "join": b"".join, "explained": self._explained, "Refused": Refused}
         code.names |= {"check": _check, "limits": limits}
+        code.add("header = value.header", "meta = header.meta")
         with code.block("try:"):
             attributes = self.node.struct_of(code, "value")
-            code.add("header = value.header", "moment = write(header.occurred_on)")
+            code.add("moment = write(header.occurred_on)")
             code.add(f"if len(moment) != {_QUOTED_LENGTH}:", "    raise Refused")  # microseconds of zero are left out
             start, middle, before_attributes, before_meta, end = map(repr, _pieces(self.info))
             code.add(
                 f"data = join(({start}, write(header.id.value), {middle}, moment.replace(b'T', b' ')[:{_MOMENT_END}], "
-                f"{before_attributes}, write({attributes}), {before_meta}, write(header.meta), {end}))"
+                f"{before_attributes}, write({attributes}), {before_meta}, write(meta) if meta else b'{{}}', {end}))"
             )
         with code.block("except Exception:"):  # Refused, the encoder's, or what a user's own hook raises
             code.add("data = explained(value)")
         most = min(limits.max_string, limits.max_bytes)
-        may_be_over = "True" if self.levels > limits.max_depth else f"len(data) > {most} or value.header.meta"
+        may_be_over = "True" if self.levels > limits.max_depth else f"meta or len(data) > {most}"
         code.add(f"if {may_be_over}:", "    check(data, limits)", "return data")
         return code.function("encode", "value", about=str(self.info))
 

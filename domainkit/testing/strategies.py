@@ -21,7 +21,7 @@ from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.derive import Derivation, UnsupportedTypeError
 from domainkit.conversion.nodes import Node
 from domainkit.conversion.scalars import SCALARS, Scalar
-from domainkit.conversion.wrappers import HookNode
+from domainkit.conversion.wrappers import HookNode, RecursiveAlias
 from domainkit.messages import Message, MessageHeader
 from domainkit.values import Uuid
 
@@ -107,7 +107,7 @@ class _Samples:
             return st.from_type(hint)
         if isinstance(node, HookNode) and isinstance(hint, type) and issubclass(hint, Message):
             return instances(hint)
-        if not isinstance(node, AttrsNode):
+        if not isinstance(node, AttrsNode | RecursiveAlias):
             return node.samples(self)  # type: ignore[no-any-return]  # nodes know no hypothesis
         if hint not in self._known:
             self._known[hint] = st.deferred(lambda: made)

@@ -147,6 +147,12 @@ _PENDING = Failure(OutcomeUnknownError())
 """The answer until the step has given its own."""
 
 
+def _undo_failure(result: object) -> None:
+    """Leave the unit of work by an exception, so that it rolls back, where a step failed."""
+    if isinstance(result, Failure):
+        raise _RolledBackError
+
+
 class UnitOfWork:
     """Transactions that repositories and the outbox share: all of what is done in one is stored, or nothing.
 
@@ -256,8 +262,7 @@ class UnitOfWork:
             try:
                 with suppress(_RolledBackError), self.begin():
                     result = step(*args, **kwargs)
-                    if isinstance(result, Failure):
-                        raise _RolledBackError
+                    _undo_failure(result)
             except OutcomeUnknownError as error:
                 result = Failure(error)
             return result
@@ -340,8 +345,7 @@ class AsyncUnitOfWork:
             try:
                 async with self.begin():
                     result = await step(*args, **kwargs)
-                    if isinstance(result, Failure):
-                        raise _RolledBackError
+                    _undo_failure(result)
             except _RolledBackError:
                 pass
             except OutcomeUnknownError as error:
