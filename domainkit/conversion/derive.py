@@ -309,7 +309,7 @@ class Derivation:
             return self._message(cls, where)
         if not attrs.has(cls) or issubclass(cls, Wrapper):
             raise UnsupportedTypeError(
-                f"{where}: {cls.__qualname__} can't have a tag; a tagged union has @attrs.frozen classes"
+                f"{where}: {describe(hint)} can't have a tag; a tagged union has @attrs.frozen classes"
             )
         hooked = self._hooked(hint, where)
         if hooked is not None:

@@ -279,3 +279,21 @@ class TestScenarios:
             then.then_failure(NotDone(uuid_value="2"))
         with pytest.raises(AssertionError, match="got no event"):
             then.then_meta(tenant="home")
+
+
+@frozen
+class Reported(DomainEvent):
+    what: Finished
+    count: int = 0
+
+
+class TestStrategiesOfMessages:
+    @given(instances(Reported))
+    def test_a_message_inside_of_another_class(self, reported: Reported) -> None:
+        """A field of a message class has messages, with headers of their own."""
+        assert isinstance(reported.what, Finished)
+
+    def test_a_field_that_the_class_does_not_have(self) -> None:
+        """A strategy for a field that isn't there is a mistake, and is named."""
+        with pytest.raises(TypeError, match="instances: Finished has no field notes; take that out"):
+            instances(Finished, notes=st.just(""))

@@ -1,0 +1,227 @@
+"""What is rare on its way in or out: deep data, hooks inside of tagged unions, steps of floats, options of cattrs."""
+
+import json
+from typing import Annotated, Any, Generic, TypeVar
+
+import pytest
+from attrs import frozen
+from cattrs import Converter, UnstructureStrategy
+from holders import PATH, envelope, holder, read, refused, unwritable
+from jsonschema import Draft202012Validator
+from msgspec import Meta
+
+from domainkit import (
+    DomainEvent,
+    InvalidMessage,
+    Limits,
+    MessageCodec,
+    Tagged,
+    UnsupportedTypeError,
+    ValueObject,
+    configure_converter,
+    make_converter,
+    parse,
+)
+from domainkit.conversion.hooks import knows, own_hooks
+from domainkit.formats import codec_schema, message_schema
+
+T = TypeVar("T")
+
+
+@frozen
+class Chain:
+    next: "Chain | None" = None
+
+
+def chain(links: int) -> Chain:
+    """Return a chain of so many links."""
+    made = Chain()
+    for _ in range(links):
+        made = Chain(made)
+    return made
+
+
+def test_a_stack_that_is_too_short_is_a_problem_of_the_message() -> None:
+    """Objects inside one another without measure are refused by a Failure or an InvalidMessage, and not by Python."""
+    cls = holder(Chain)
+    with pytest.raises(InvalidMessage) as caught:
+        cls(chain(3000)).json()
+    assert [("$.data.attributes", "limit")] == [(problem.path, problem.code) for problem in caught.value.problems]
+    wire: dict[str, object] = {"next": 5}
+    for _ in range(900):
+        wire = {"next": wire}
+    data = envelope(cls, wire)
+    (problem,) = MessageCodec(cls, limits=Limits(max_depth=10_000)).decode_dict(data).failure().problems
+    assert "limit" == problem.code
+
+
+def test_what_no_reader_takes_is_not_written() -> None:
+    """A message over the limits of its codec is refused with the code that the reader has for it."""
+    cls = holder(str)
+    codec = MessageCodec(cls, limits=Limits(max_string=30))
+    with pytest.raises(InvalidMessage) as caught:
+        codec.encode(cls("x" * 31))
+    assert "limit" in [problem.code for problem in caught.value.problems]
+
+
+CENTS = Annotated[float, Meta(multiple_of=0.01, title="cents")]
+
+
+def test_steps_of_floats_are_counted_in_decimal_digits() -> None:
+    """1.1 is a multiple of 0.01, whatever it is in binary; a float or an int may stand for it."""
+    cls = holder(CENTS)
+    for value in (1.1, 0.29, 5, -0.07):
+        assert value == read(cls, value)
+    assert [(PATH, "value")] == [(problem.path, problem.code) for problem in refused(cls, 1.101)]
+    assert [(PATH, "value")] == [(problem.path, problem.code) for problem in unwritable(cls, 0.005)]
+    schema: Any = message_schema(cls)
+    field = schema["properties"]["data"]["properties"]["attributes"]["properties"]["field"]
+    assert 0.01 == field["multipleOf"]
+
+
+class Money:
+    """A class of somebody else."""
+
+    def __init__(self, cents: int) -> None:
+        self.cents = cents
+
+
+@frozen
+class Cash:
+    money: int
+
+
+@frozen
+class Card:
+    number: str
+
+
+class Sku(ValueObject[str]): ...
+
+
+Payment = Annotated[Cash | Card | None, Tagged("kind", cash=Cash, card=Card)]
+
+
+@frozen
+class Paid(DomainEvent):
+    by: Payment
+
+
+def _paid_codec(write: Any) -> MessageCodec:
+    converter = make_converter()
+    converter.register_structure_hook(Cash, lambda data, _: Cash(int(data["cents"])))
+    converter.register_unstructure_hook(Cash, write)
+    return MessageCodec(Paid, converter=converter)
+
+
+def test_hooks_of_members_of_a_tagged_union() -> None:
+    """The tag stands beside what the hook writes, and the schema asks for it."""
+    codec = _paid_codec(lambda cash: {"cents": str(cash.money)})
+    for paid in (Paid(Cash(5)), Paid(Card("1")), Paid(None)):
+        raw = codec.encode(paid)
+        assert paid == codec.decode(raw).unwrap()
+        Draft202012Validator(codec_schema(codec)).validate(json.loads(raw))
+    assert b'{"kind":"cash","cents":"5"}' in codec.encode(Paid(Cash(5)))
+    wrong = codec.encode(Paid(Cash(5))).replace(b"cash", b"cosh")
+    assert [("$.data.attributes.by.kind", "value")] == [
+        (problem.path, problem.code) for problem in codec.decode(wrong).failure().problems
+    ]
+
+
+@pytest.mark.parametrize("written", [5, {"kind": "mine"}], ids=["no object", "a tag"])
+def test_a_hook_that_leaves_no_place_for_the_tag(written: object) -> None:
+    """What it writes has to be an object without the key of the tag."""
+    with pytest.raises(InvalidMessage, match=r"\.by: expected an object without the key 'kind', for a tag"):
+        _paid_codec(lambda _: written).encode(Paid(Cash(5)))
+
+
+@frozen
+class Sheet:
+    by: Payment
+    sku: Sku | None = None
+
+
+def test_objects_in_place_of_their_wire_form() -> None:
+    """Where objects are taken, those in tagged unions and kept value objects are as well."""
+    assert Sheet(Card("1")) == parse(Sheet, {"by": Card("1")}).unwrap()
+    kept = make_converter(unwrap_value_objects=False)
+    assert Sheet(Card("1"), Sku("a")) == kept.structure({"by": Card("1"), "sku": Sku("a")}, Sheet)
+
+
+@frozen
+class Optional:
+    first: int = 1
+    second: tuple[int, ...] = ()
+
+
+def test_defaults_may_be_left_out() -> None:
+    """`omit_if_default` is an option of cattrs."""
+    converter = Converter(omit_if_default=True)
+    configure_converter(converter)
+    assert {} == converter.unstructure(Optional())
+    assert {"second": [2]} == converter.unstructure(Optional(1, (2,)))
+    assert {"first": 3} == converter.unstructure(Optional(3))
+
+
+@pytest.mark.parametrize(
+    "converter",
+    [Converter(unstruct_strat=UnstructureStrategy.AS_TUPLE), Converter(type_overrides={int: None})],  # type: ignore[dict-item]  # any will do
+    ids=["tuples", "overrides"],
+)
+def test_options_that_would_not_count_are_refused(converter: Converter) -> None:
+    """A converter that writes tuples, or renames by type, can't be configured."""
+    with pytest.raises(TypeError, match="expected a converter that writes dicts, without type_overrides"):
+        configure_converter(converter)
+
+
+def test_types_without_a_hash_have_no_hook_of_their_own() -> None:
+    """Cattrs finds hooks by hash."""
+    hint: Any = Annotated[int, {}]
+    assert (None, None) == own_hooks(make_converter(), hint)
+
+
+def test_a_hook_that_asks_for_itself_is_known() -> None:
+    """A factory of the user's may ask the converter for the very type that it makes a hook for."""
+    converter = Converter()
+    converter.register_structure_hook_factory(lambda cls: cls is Money, converter.get_structure_hook)
+    assert knows(converter, Money)
+    assert not knows(Converter(), Money)
+
+
+@frozen
+class Noted:
+    note: str
+    money: Money
+
+
+def test_a_hook_that_only_writes_is_refused() -> None:
+    """Nothing could read it back; the remedy is named."""
+    converter = make_converter()
+    converter.register_unstructure_hook(Money, lambda money: money.cents)
+    with pytest.raises(UnsupportedTypeError, match="has a hook of the user's that writes, and none that reads"):
+        MessageCodec(holder(Money), converter=converter)
+
+
+def test_a_hook_that_only_reads() -> None:
+    """A converter writes what it reads by the class of the value."""
+    converter = Converter()
+    configure_converter(converter)
+    converter.register_structure_hook(Money, lambda data, _: Money(data))
+    found = converter.structure({"note": "a", "money": 5}, Noted)
+    assert 5 == found.money.cents
+    assert found.money is converter.unstructure(found)["money"]
+
+
+@frozen
+class Box(Generic[T]):
+    item: T
+
+
+def test_a_type_variable_in_a_converter() -> None:
+    """A generic class without its argument is written by the values, and read where the argument is named."""
+    converter = make_converter()
+    assert {"item": "a"} == converter.unstructure(Box(Sku("a")))
+    with pytest.raises(Exception, match="While structuring") as caught:
+        converter.structure({"item": "a"}, Box)
+    assert "name the generic class with its argument" in str(caught.value.exceptions[0])  # type: ignore[attr-defined]  # a group
+    assert Box(Sku("a")) == converter.structure({"item": "a"}, Box[Sku])
