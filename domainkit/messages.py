@@ -277,12 +277,18 @@ def new_wire(message_type: type[M], derivation: "Derivation | None" = None) -> "
     # what converts takes longer to import than the whole model, which can do without
     from domainkit.conversion.derive import Derivation, is_message  # noqa: PLC0415
     from domainkit.conversion.envelope import MessageWire  # noqa: PLC0415
+    from domainkit.conversion.hooks import own_hooks  # noqa: PLC0415
 
     cls: type[M] = get_origin(message_type) or message_type
     if not is_message(cls):
         raise TypeError(f"{describe(message_type)}: expected a class of messages, such as a subclass of DomainEvent")
     require_decorated(cls)
     derivation = Derivation() if derivation is None else derivation
+    if derivation.converter is not None and any(own_hooks(derivation.converter, cls)):
+        raise TypeError(
+            f"{cls.__qualname__}: the converter has a hook for this class of messages, whose form is the envelope's; "
+            "register hooks for the classes of its fields"
+        )
     return MessageWire(cls, message_type, cls.info(), _decoded_header, derivation)
 
 

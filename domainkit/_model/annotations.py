@@ -196,6 +196,16 @@ def _argument_for(parameter: TypeVar, arguments: Mapping[TypeVar, object]) -> ob
     return substitute(parameter.__default__, arguments)  # type: ignore[attr-defined]  # PEP 696
 
 
+def _value_of(alias: Any) -> object:  # Any: as below
+    """Return what an alias stands for; a name in quotes, such as that of the alias itself, is one of its module."""
+    if not _is_open(alias.__value__):
+        return alias.__value__
+    module = sys.modules.get(alias.__module__)
+    names = {part.__name__: part for part in (alias, *alias.__type_params__)}
+    holder = type("Holder", (), {"__annotations__": {"value": alias.__value__}})
+    return get_type_hints(holder, vars(module) if module else {}, names, include_extras=True)["value"]
+
+
 def is_alias(hint: object) -> bool:
     """Tell whether a type is an alias that was made by `type X = ...` (PEP 695), or one with arguments."""
     return isinstance(get_origin(hint) or hint, _ALIAS_TYPES)
@@ -212,6 +222,6 @@ def unaliased(hint: object) -> object:
         if hint in met:
             raise TypeError(f"the alias {hint} stands for itself; let it name a type")
         met.append(hint)
-        hint = substitute(alias.__value__, dict(zip(alias.__type_params__, get_args(hint), strict=False)))
+        hint = substitute(_value_of(alias), dict(zip(alias.__type_params__, get_args(hint), strict=False)))
         alias = get_origin(hint) or hint
     return _at_a_real_clock(hint)

@@ -5,7 +5,9 @@ from datetime import date, datetime
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union, get_args, get_origin
 
-from domainkit._model.annotations import unaliased
+import attrs
+
+from domainkit._model.annotations import parameters_of, type_of, unaliased
 
 _NOT_FOR: Mapping[type, type] = MappingProxyType({int: bool, float: bool, complex: bool, date: datetime})
 """Subclasses whose instances are no values of the class: True is no number, and a moment is no day."""
@@ -87,7 +89,21 @@ def _misfit_of_one(value: object, hint: object, path: str) -> str | None:
     else:
         cls = origin or hint
         fitting = isinstance(cls, type) and origin not in (tuple, frozenset, Mapping) and _is_instance(value, cls)
+        if fitting and origin is not None and attrs.has(origin):
+            return _misfit_of_arguments(value, origin, inner, path)
     return None if fitting else ""
+
+
+def _misfit_of_arguments(value: object, cls: type, inner: tuple[object, ...], path: str) -> str | None:
+    """Return where an object of a generic class holds what its arguments don't admit, such as text in a `Box[int]`."""
+    arguments = dict(zip(parameters_of(cls), inner, strict=False))
+    for attribute in attrs.fields(cls):
+        hint = type_of(cls, attribute.name, arguments)
+        if hint != type_of(cls, attribute.name):
+            found = misfit(getattr(value, attribute.name), hint, f"{path}.{attribute.name}")
+            if found is not None:
+                return found
+    return None
 
 
 def _misfit_inside(value: Any, inner: tuple[object, ...], path: str) -> str | None:  # Any: one of the three collections

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Union
+from typing import Any, Union, get_origin
 
 import attrs
 import msgspec
@@ -12,9 +12,9 @@ from domainkit._model.rules import broken_rules
 from domainkit._model.wrapper import VALUE
 from domainkit._speedups.slots import Slot, taker
 from domainkit.conversion.code import Code, Function
-from domainkit.conversion.making import add_checks, add_object, constructs_itself
+from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, keeps
 from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, refuse_unless
-from domainkit.conversion.wrappers import ValueObjectNode, as_it_is, refused_by
+from domainkit.conversion.wrappers import ValueObjectNode, refused_by
 
 
 @frozen(kw_only=True)
@@ -178,6 +178,7 @@ class AttrsNode(Node):
         for part in self.parts:
             variable = code.variable("v")
             code.add(f"{variable} = {value}.{part.attribute.name}")
+            add_kept(code, part.attribute, value, variable)
             arguments.append(part.node.dump_lines(code, variable))
         return f"{code.name(self.struct, 'struct')}({', '.join(arguments)})"
 
@@ -209,7 +210,8 @@ class AttrsNode(Node):
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if problems.native and type(data) is self.cls:
-            return as_it_is(self, self.hint, data, path, problems)
+            checked = get_origin(self.hint) is not None or not self.options.lenient  # where hooks of cattrs have no say
+            return MISSING if checked and self.write(data, path, problems) is MISSING else data
         if self.levels == 1 and problems.parsed:
             try:
                 return self.load(msgspec.convert(data, self.struct))
@@ -235,6 +237,8 @@ class AttrsNode(Node):
             held = getattr(value, part.attribute.name)
             if not (self.options.omit_default and not part.required and held == part.default_for(self.cls)()):
                 made[part.key] = part.node.write(held, f"{path}.{part.key}", problems)
+                if (kept := keeps(part.attribute)) is not None and not kept(value, held):
+                    made[part.key] = problems.add(f"{path}.{part.key}", KEPT, "value")
         return MISSING if any(wire is MISSING for wire in made.values()) else made
 
     def schema(self, schemas: Schemas) -> Schema:
@@ -253,6 +257,9 @@ def _taken(cls: type, part: Part) -> tuple[Slot, type, Function | bool | None] |
     """Return how the part in C takes the value of a field; None if it can't."""
     node, slot = part.node, getattr(cls, part.attribute.name, None)
     inner = node.inner if isinstance(node, ValueObjectNode) else node
-    if not isinstance(slot, Slot) or inner.plain is None or (inner is node and inner.plain is not True):
+    converted = part.attribute.converter is not None
+    if isinstance(node, ValueObjectNode):
+        converted = converted or attrs.fields(node.cls).value.converter is not None
+    if converted or not isinstance(slot, Slot) or inner.plain is None or (inner is node and inner.plain is not True):
         return None
     return slot, node.object_classes[0], None if inner is node else inner.plain

@@ -11,6 +11,7 @@ from cattrs.errors import AttributeValidationNote, IterableValidationNote
 
 from domainkit._model.immutability import Frozen
 from domainkit._model.internals import has_union_hook
+from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import describe, members
 from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.classes import Options
@@ -209,9 +210,11 @@ def _structure_error(hint: object, data: object, problems: Problems, *, detailed
     found: list[_Found] = []
     for number, problem in enumerate(problems):
         steps, cause = _STEP.findall(problem.path), problems.causes.get(number)
-        kind = "nothing" if problem.code == "missing" else f"this {json_kind(_followed(data, steps))}"
+        value = _followed(data, steps)
+        kind = "nothing" if problem.code == "missing" else f"this {json_kind(value)}"
         error: Exception = ValueError(f"expected {problem.expected}, not {kind}")
-        error.__cause__ = cause
+        if cause is not None and reason_of(cause, value, data) is not None:  # a traceback shows it
+            error.__cause__ = cause
         root = not steps and isinstance(cause, DomainError)
         found.append((steps, Expected(problem), cause if root and cause is not None else error))
     return _grouped(describe(hint), hint, data, found) if detailed else found[0][2]

@@ -23,7 +23,7 @@ from domainkit._model.immutability import (
 )
 from domainkit._model.internals import is_decorated
 from domainkit._model.mapping import FrozenMapping
-from domainkit._model.type_checks import describe, members
+from domainkit._model.type_checks import bare, describe, members
 from domainkit._model.wrapper import FieldSerializer, Wrapper
 from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
@@ -99,8 +99,13 @@ class Derivation:
         if structure is None or unstructure is None or cls is None:
             derived = self._fallback(hint, where, needed=structure is None)
         if derived is None and unstructure is None:
+            if not self.options.lenient:
+                raise UnsupportedTypeError(
+                    f"{where}: {describe(hint)} has a hook of the user's that reads, and none that writes; register one"
+                )
             unstructure = self.converter.unstructure  # by the class of the value
         classes = derived.object_classes if derived else () if cls is None else (cls,)
+        classes = (float, int) if cls is float else classes  # PEP 484: an int is a float
         hooks = (structure, unstructure)
         return HookNode(hint, hooks, derived=derived, classes=classes, json=not self.options.lenient)
 
@@ -117,6 +122,8 @@ class Derivation:
 
     def _is_left_to_others(self, hint: object) -> bool:
         """Tell whether cattrs converts a type that has no wire form, or a strategy makes it."""
+        if any(isinstance(extra, Tagged | msgspec.Meta) for extra in getattr(hint, "__metadata__", ())):
+            return False
         some = [member for member in members(hint) if member is not NoneType]
         plain = [
             attrs.has(cls) and not issubclass(cls, Frozen)
@@ -167,15 +174,14 @@ class Derivation:
 
     def _dynamic(self, hint: object) -> Node:
         missing = "a known type: name the generic class with its argument, such as Box[str]"
-        convert = _refuse_dynamic if self.converter is None else self.converter.unstructure
+        convert: Any = getattr(self.converter, "unstructure", None)  # what makes examples writes none
         return DynamicNode(hint, convert, missing if isinstance(hint, TypeVar) else None)
 
     def _alias(self, hint: object, where: str) -> Node:
         """Return the node of what an alias stands for; an alias that holds itself is a node of its own."""
         if hint in self._aliases:
-            self._aliases[hint].met = True
-            return self._aliases[hint]
-        alias = self._aliases[hint] = RecursiveAlias(hint, where)
+            return self._met_again(self._aliases[hint], where)
+        alias = self._aliases[hint] = RecursiveAlias(hint)
         try:
             target = self.node(unaliased(hint), where)
         finally:
@@ -184,6 +190,32 @@ class Derivation:
             return target
         alias.target = target
         return alias
+
+    def _met_again(self, alias: RecursiveAlias, where: str) -> Node:
+        """Return the node of an alias inside of itself, with the kinds and classes that it will have."""
+        if not alias.met:
+            alias.met = True
+            try:
+                outlines = [self._outline(member, where) for member in members(alias.hint)]
+            except UnsupportedTypeError:
+                raise
+            except TypeError as error:  # it is a member of itself
+                raise UnsupportedTypeError(f"{where}: {error}") from error
+            alias.kinds = frozenset().union(*(node.kinds for node in outlines))
+            alias.object_classes = tuple(cls for node in outlines for cls in node.object_classes)
+        return alias
+
+    def _outline(self, hint: object, where: str) -> Node:
+        """Return a node of the kinds and classes of a type that is no union, whatever is inside of it."""
+        plain: Any = bare(hint)
+        cls = get_origin(plain) or plain
+        if cls in _COLLECTIONS:
+            inner = (str, int) if issubclass(cls, Mapping) else (int, ...) if cls is tuple else (int,)
+            return self._collection(cls, inner, where)
+        hooked = self._hooked(hint, where)
+        if hooked is None and attrs.has(cls) and not issubclass(cls, Wrapper):
+            return StandIn(cls, "")
+        return hooked or self.node(hint, where)
 
     def _annotated(self, hint: object, where: str) -> Node:
         base, *extras = get_args(hint)
@@ -246,14 +278,10 @@ class Derivation:
         where = f"{cls.__qualname__}.{name}"
         derivation = self._unwrapping if name in _serialized(cls) else self
         try:
-            hint = type_of(cls, name, arguments)
-        except NameError as error:  # an annotation that can't be resolved
+            return derivation.node(type_of(cls, name, arguments), where)
+        except NameError as error:  # an annotation that can't be resolved, or a name in an alias
             if self.options.lenient and getattr(attrs.fields(cls), name).type is None:
                 return self._dynamic(Any)  # there is no annotation
-            raise _unresolved(where, error) from error
-        try:
-            return derivation.node(hint, where)
-        except NameError as error:  # in an alias
             raise _unresolved(where, error) from error
 
     def attrs_node(self, cls: type, hint: object, *, tag: tuple[str, str] | None = None) -> AttrsNode:
@@ -325,6 +353,10 @@ class Derivation:
 
     def _union(self, found: tuple[object, ...], where: str) -> Node:
         nodes = tuple(self.node(member, where) for member in found)
+        if any(NoneType in node.object_classes and node is not SCALARS[NoneType] for node in nodes):
+            nodes = tuple(node for node in nodes if node is not SCALARS[NoneType])  # an alias has it already
+        if len(nodes) == 1:
+            return nodes[0]
         for one, other in combinations(nodes, 2):
             both = _shared_kinds(one, other)
             if both:
@@ -405,10 +437,6 @@ def _refuse_undecorated(cls: type) -> None:
         for name in own_annotations(base) if attrs.has(base) and not is_decorated(base) else ():
             raise undecorated_error(base, name)
     return None
-
-
-def _refuse_dynamic(_: object) -> object:
-    raise TypeError("a value of an unknown type")
 
 
 def _constrained(node: Node, constraints: list[msgspec.Meta], where: str) -> Node:

@@ -165,8 +165,6 @@ class MessageWire(Generic[M, H]):
                 return _assembled(self.info, message.header, attributes)  # type: ignore[attr-defined]  # every message has it
         except RecursionError:
             problems.add("$.data.attributes", _FEWER_LEVELS, "limit")
-        except (TypeError, ValueError):  # the attributes were looked at: the meta is left
-            problems.add("$.data.meta", "JSON values, without lone surrogates or integers of over 4300 digits", "value")
         raise refusal(problems) from None
 
     # to a message

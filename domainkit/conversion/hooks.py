@@ -1,6 +1,7 @@
 """Which hooks of a cattrs converter are its user's own, and neither those of cattrs nor of this library."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from cattrs import BaseConverter
@@ -38,7 +39,8 @@ def _is_own(dispatch: Any, hint: object) -> bool:
         registered = hooks_by_class(dispatch)
         base: type = next((base for base in hint.__mro__ if base in registered), object)
         if base is not object:
-            return _is_users(registered[base]) and (base is hint or base not in SCALARS)
+            stock = base is Path and registered[base] is str
+            return not stock and _is_users(registered[base]) and (base is hint or base not in SCALARS)
     for predicate, hook in hooks_by_predicate(dispatch):
         if getattr(predicate, "is_domainkits", False):
             return False  # it takes what can be carried: later than a hook before it, and earlier than one after it
@@ -48,8 +50,11 @@ def _is_own(dispatch: Any, hint: object) -> bool:
 
 
 def _is_users(hook: Hook) -> bool:
-    plain = isinstance(hook, type)  # as cattrs has it for paths
-    return not plain and (getattr(hook, "__module__", None) or "").partition(".")[0] not in _OURS_AND_STOCK
+    """Tell whether a user registered a hook, or had one of the strategies of cattrs do it."""
+    module = getattr(hook, "__module__", None) or ""
+    if module.startswith("cattrs.strategies."):
+        return not hook.__qualname__.startswith("configure_union_passthrough")  # that converters for a format come with
+    return module.partition(".")[0] not in _OURS_AND_STOCK
 
 
 def _holds(predicate: Hook, hint: object) -> bool:

@@ -1,6 +1,6 @@
 """Lines that make an object by setting its slots, as its constructor would, without the call."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MemberDescriptorType
 from typing import Any
 
@@ -31,6 +31,38 @@ def constructs_itself(cls: type) -> bool:
         and isinstance(getattr(cls, attribute.name, None), MemberDescriptorType)
         for attribute in attrs.fields(cls)
     )
+
+
+def keeps(attribute: "attrs.Attribute[Any]") -> Callable[[object, object], bool] | None:
+    """Return the check that the converter of a field leaves a value of an object as it is; None without a converter.
+
+    Who reads the value hands it to the constructor, which converts it once more: euros would become cents twice.
+    """
+    converter: Any = attribute.converter
+    if converter is None:
+        return None
+    convert, takes = converter, (False, False)
+    if isinstance(attribute.converter, attrs.Converter):
+        convert, takes = converter.converter, (converter.takes_self, converter.takes_field)
+
+    def kept(owner: object, value: object) -> bool:
+        more = [extra for extra, taken in zip((owner, attribute), takes, strict=True) if taken]
+        try:
+            return bool(convert(value, *more) == value)
+        except Exception:  # whatever a converter raises for what it has made itself
+            return False
+
+    return kept
+
+
+KEPT = "a value that the converter of the field leaves as it is, since reading converts it again"
+
+
+def add_kept(code: Code, attribute: "attrs.Attribute[Any]", owner: str, value: str) -> None:
+    """Add the lines that refuse a value which the converter of its field would change when it is read."""
+    kept = keeps(attribute)
+    if kept is not None:
+        code.add(f"if not {code.name(kept, 'kept')}({owner}, {value}):", f"    raise {code.name(Refused, 'Refused')}")
 
 
 def add_object(code: Code, cls: type, values: Mapping[str, str]) -> str:

@@ -286,11 +286,6 @@ class ByHand(Node):
         """Any JSON."""
         return Any
 
-    @property
-    def wire_classes(self) -> tuple[type, ...]:
-        """Nothing: they may be any."""
-        return ()
-
     def load_lines(self, code: Code, wire: str) -> str:
         return Node.load_lines(self, code, wire)  # also beside another base
 

@@ -15,7 +15,7 @@ from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import bare, describe
 from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.code import Code, Function
-from domainkit.conversion.making import add_checks, add_object, constructs_itself
+from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, keeps
 from domainkit.conversion.nodes import (
     ANY_KIND,
     MISSING,
@@ -26,7 +26,6 @@ from domainkit.conversion.nodes import (
     Samples,
     Schema,
     Schemas,
-    UnsupportedTypeError,
     refuse_unless,
 )
 from domainkit.conversion.scalars import Scalar
@@ -38,15 +37,6 @@ def refused_by(cls: type, error: Exception, seen: tuple[object, ...], path: str,
     name, reason = cls.__qualname__, reason_of(error, *seen)
     text = f"{name} ({type(error).__qualname__})" if reason is None else f"{name}: {reason.removeprefix(f'{name}: ')}"
     return problems.add(path, f"a valid {text}", "value", error)
-
-
-def as_it_is(node: Node, hint: object, value: object, path: str, problems: Problems) -> Any:
-    """Return an object of the class of a node; MISSING if its arguments refuse what it holds.
-
-    A constructor looks at everything but the arguments, which an object doesn't know: `Box(5)` may be no `Box[str]`.
-    """
-    generic = get_origin(hint) is not None
-    return MISSING if generic and node.write(value, path, problems) is MISSING else value
 
 
 class ValueObjectNode(Node):
@@ -83,14 +73,18 @@ class ValueObjectNode(Node):
 
     def dump_lines(self, code: Code, value: str) -> str:
         refuse_unless(code, f"type({value}) is {code.name(self.cls, 'cls')}")
-        if isinstance(self.inner, Scalar) and self.inner.sure:  # its constructor has checked the rest
+        converted = attrs.fields(self.cls).value.converter is not None
+        if isinstance(self.inner, Scalar) and self.inner.sure and not converted:  # its constructor has checked the rest
             return f"{value}.value"
-        code.add(f"{value} = {value}.value")
-        return self.inner.dump_lines(code, value)
+        inner = code.variable("inner")
+        code.add(f"{inner} = {value}.value")
+        add_kept(code, attrs.fields(self.cls).value, value, inner)
+        return self.inner.dump_lines(code, inner)
 
     def read(self, data: object, path: str, problems: Problems) -> Any:
         if problems.native and type(data) is self.cls:
-            return as_it_is(self, self.hint, data, path, problems)
+            checked = get_origin(self.hint) is not None  # its constructor has looked at the rest
+            return MISSING if checked and self.write(data, path, problems) is MISSING else data
         before = len(problems)
         value = self.inner.read(data, path, problems)
         if value is not MISSING:
@@ -106,6 +100,9 @@ class ValueObjectNode(Node):
     def write(self, value: object, path: str, problems: Problems) -> Any:
         if type(value) is not self.cls:
             return problems.add(path, self.cls.__qualname__, "type")
+        kept = keeps(attrs.fields(self.cls).value)
+        if kept is not None and not kept(value, value.value):
+            return problems.add(path, KEPT, "value")
         return self.inner.write(value.value, path, problems)
 
     def schema(self, schemas: Schemas) -> Schema:
@@ -323,9 +320,6 @@ class DynamicNode(ByHand):
     def write(self, value: object, path: str, problems: Problems) -> Any:  # noqa: ARG002  # it raises what it raises
         return self._convert(value)
 
-    def schema(self, schemas: Schemas) -> Schema:  # noqa: ARG002  # anything
-        return {}
-
     def samples(self, samples: Samples) -> Any:
         return samples.st.from_type(self.hint)
 
@@ -389,25 +383,16 @@ class StandIn(Delegate):
 class RecursiveAlias(ByHand, Delegate):
     """An alias that holds itself, such as `type Json = str | tuple[Json, ...]`: any JSON for msgspec."""
 
-    def __init__(self, alias: object, where: str) -> None:
+    def __init__(self, alias: object) -> None:
         self.hint: object = alias
-        self._where = where
         self.expected: str = str(alias)
         self.levels: float = math.inf
         self.same: bool = False
         self.shape: Any = Any
         self.met: bool = False
         """Whether the alias was found inside of itself."""
-
-    def __getattr__(self, name: str) -> Any:
-        """Return `kinds` and `object_classes` of what the alias stands for."""
-        if name not in {"kinds", "object_classes"}:
-            raise AttributeError(name)
-        if "target" not in vars(self):
-            raise UnsupportedTypeError(
-                f"{self._where}: the alias {self.expected} is a member of itself; put it into a tuple"
-            )
-        return getattr(self.target, name)
+        self.kinds: frozenset[str] = ANY_KIND
+        self.object_classes: tuple[type, ...] = ()
 
     def schema(self, schemas: Schemas) -> Schema:
         return schemas.named(self.hint, lambda: schemas.schema(self.target))

@@ -45,14 +45,8 @@ def host_class() -> Any:
 
 def seen_class(host: Any) -> Any:
     """Return an event with fields of the new scalar."""
-
-    class Seen(DomainEvent):
-        address: IPv4Address
-        host: Any
-        all: tuple[IPv4Address, ...] = ()
-
-    Seen.__annotations__["host"] = host
-    return frozen(Seen)
+    hints = {"address": IPv4Address, "host": host, "all": tuple[IPv4Address, ...]}
+    return frozen(type("Seen", (DomainEvent,), {"__annotations__": hints, "__module__": __name__, "all": ()}))
 
 
 def test_messages_carry_it() -> None:

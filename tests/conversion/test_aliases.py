@@ -1,12 +1,14 @@
 """Aliases that hold themselves (PEP 695), and generic classes with ever new arguments, on every way in and out."""
 
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar, Union
 
 import pytest
 from attrs import frozen
 from holders import alias, holder, rewritten
 from hypothesis import given
 from jsonschema import Draft202012Validator
+from typing_extensions import TypeAliasType
 
 from domainkit import DomainEvent, MessageCodec, UnsupportedTypeError, make_converter
 from domainkit.formats import message_schema
@@ -17,13 +19,29 @@ T = TypeVar("T")
 Json = alias("Json", "int | str | tuple[Json, ...]")
 Pairs = alias("Pairs", "tuple[T, Pairs[T]] | None", T)
 
+Tree = alias("Tree", "tuple[int | Tree, ...]")
+Doc = alias("Doc", "int | None | Mapping[str, Doc | None]", Mapping=Mapping)
+Quoted = TypeAliasType("Quoted", Union[str, "tuple[Quoted, ...]"])
+
+
+@frozen
+class Link:
+    to: "Links" = ()
+
+
+Links = TypeAliasType("Links", "tuple[Link | int | None, ...]")
+
 CARRIED: list[tuple[Any, Any, Any]] = [
     (Json, (1, ("a", (2,)), ()), [1, ["a", [2]], []]),
     (Pairs[int], (1, (2, None)), [1, [2, None]]),
+    (Tree, (1, (2, ())), [1, [2, []]]),
+    (Doc, {"a": {"b": 1}, "c": None}, {"a": {"b": 1}, "c": None}),
+    (Links, (Link((Link(), 5)), 6), [{"to": [{"to": []}, 5]}, 6]),
+    (Quoted, ("a", ("b", ())), ["a", ["b", []]]),
 ]
 
 
-@pytest.mark.parametrize(("hint", "value", "wire"), CARRIED, ids=["json", "pairs"])
+@pytest.mark.parametrize(("hint", "value", "wire"), CARRIED, ids=["json", "pairs", "tree", "doc", "links", "quoted"])
 def test_an_alias_that_holds_itself(hint: Any, value: object, wire: object) -> None:
     """Messages, converters and schemas have the same form of it."""
     assert wire == rewritten(value, hint)

@@ -1,16 +1,24 @@
 """What is rare on its way in or out: deep data, hooks inside of tagged unions, steps of floats, options of cattrs."""
 
 import json
+import traceback
+from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
+import attrs
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 from cattrs import Converter, UnstructureStrategy
-from holders import PATH, envelope, holder, read, refused, unwritable
+from cattrs.strategies import configure_tagged_union, include_subclasses
+from holders import PATH, envelope, holder, read, refused, rewritten, unwritable
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from msgspec import Meta
 
 from domainkit import (
+    Command,
     DomainEvent,
     InvalidMessage,
     Limits,
@@ -22,10 +30,11 @@ from domainkit import (
     make_converter,
     parse,
 )
+from domainkit.conversion.classes import Options
+from domainkit.conversion.derive import Derivation
 from domainkit.conversion.hooks import knows, own_hooks
 from domainkit.formats import codec_schema, message_schema
-
-T = TypeVar("T")
+from domainkit.testing.strategies import instances
 
 
 @frozen
@@ -84,6 +93,39 @@ class Money:
 
     def __init__(self, cents: int) -> None:
         self.cents = cents
+
+
+@frozen
+class Animal:
+    name: str
+
+
+@frozen
+class Dog(Animal):
+    bark: int
+
+
+@frozen
+class Cat:
+    lives: int
+
+
+@frozen
+class Zoo:
+    pet: Animal
+
+
+@frozen
+class Labelled:
+    kind: str
+
+
+T = TypeVar("T")
+
+
+@frozen
+class Box(Generic[T]):
+    item: T
 
 
 @frozen
@@ -212,11 +254,6 @@ def test_a_hook_that_only_reads() -> None:
     assert found.money is converter.unstructure(found)["money"]
 
 
-@frozen
-class Box(Generic[T]):
-    item: T
-
-
 def test_a_type_variable_in_a_converter() -> None:
     """A generic class without its argument is written by the values, and read where the argument is named."""
     converter = make_converter()
@@ -225,3 +262,173 @@ def test_a_type_variable_in_a_converter() -> None:
         converter.structure({"item": "a"}, Box)
     assert "name the generic class with its argument" in str(caught.value.exceptions[0])  # type: ignore[attr-defined]  # a group
     assert Box(Sku("a")) == converter.structure({"item": "a"}, Box[Sku])
+
+
+def test_hooks_of_the_strategies_of_cattrs_count_everywhere() -> None:
+    """Who asks a strategy of cattrs for hooks has registered them: for a union with tags, and for subclasses."""
+    pets = Animal | Cat
+    converter = make_converter()
+    configure_tagged_union(pets, converter)
+    cls = holder(pets)
+    codec = MessageCodec(cls, converter=converter)
+    assert cls(Cat(9)).field == codec.decode(codec.encode(cls(Cat(9)))).unwrap().field  # type: ignore[attr-defined]  # made on the fly
+    assert b'"_type":"Cat"' in codec.encode(cls(Cat(9)))
+    assert [{"lives": 9, "_type": "Cat"}] == converter.unstructure((Cat(9),), tuple[pets, ...])
+
+    converter = make_converter()
+    include_subclasses(Animal, converter)
+    zoo = Zoo(Dog("rex", 3))
+    assert {"pet": {"name": "rex", "bark": 3}} == converter.unstructure(zoo)
+    assert zoo == converter.structure({"pet": {"name": "rex", "bark": 3}}, Zoo)
+
+
+def test_a_class_may_be_a_hook() -> None:
+    """`float` writes a Decimal as a number, wherever one stands."""
+    converter = make_converter()
+    converter.register_unstructure_hook(Decimal, float)
+    converter.register_structure_hook(Decimal, lambda data, _: Decimal(str(data)))
+    assert [1.5] == converter.unstructure((Decimal("1.5"),), tuple[Decimal, ...])
+    cls = holder(Decimal)
+    assert b'"field":1.5' in MessageCodec(cls, converter=converter).encode(cls(Decimal("1.5")))
+
+
+def test_an_int_for_a_float_with_a_hook() -> None:
+    """A hook for float gets it too."""
+    converter = make_converter()
+    converter.register_unstructure_hook(float, repr)
+    converter.register_structure_hook(float, lambda data, _: float(data))
+    cls = holder(float)
+    assert b'"field":"1"' in MessageCodec(cls, converter=converter).encode(cls(1))
+
+
+def test_a_hook_for_a_message_class_is_refused() -> None:
+    """The envelope is the same for all."""
+    converter = make_converter()
+    converter.register_unstructure_hook(Paid, lambda _: {})
+    with pytest.raises(TypeError, match=r"^Paid: the converter has a hook for this class of messages"):
+        MessageCodec(Paid, converter=converter)
+
+
+def test_a_hook_that_only_reads_is_refused_in_a_codec() -> None:
+    """Nothing could write it."""
+    converter = make_converter()
+    converter.register_structure_hook(Money, lambda data, _: Money(data))
+    with pytest.raises(UnsupportedTypeError, match="has a hook of the user's that reads, and none that writes"):
+        MessageCodec(holder(Money), converter=converter)
+
+
+class Same(Command[None, Exception]): ...
+
+
+@pytest.mark.parametrize(
+    ("hint", "text"),
+    [
+        (Annotated[Card | Labelled, Tagged("kind", card=Card, labelled=Labelled)], "call the tag another name"),
+        (Annotated[Box[int] | Box[str], Tagged("kind", a=Box[int], b=Box[str])], "has a class twice"),
+        (Annotated[Card | Same, Tagged("kind", card=Card, same=Same)], "hold its id"),
+        (Annotated[Decimal, Meta(ge=1)], "Meta"),
+    ],
+    ids=["field", "twice", "message", "bounds"],
+)
+def test_what_a_message_refuses_a_converter_refuses_too(hint: Any, text: str) -> None:
+    """A tag or a bound that can't be kept is not left out without a word."""
+    with pytest.raises(UnsupportedTypeError, match=text):
+        MessageCodec(holder(hint))
+    plain = frozen(type("Plain", (), {"__annotations__": {"field": hint}}))
+    if text != "hold its id":  # a converter writes the whole message
+        with pytest.raises(UnsupportedTypeError, match=text):
+            make_converter().get_structure_hook(plain)
+
+
+def _cents(euros: int) -> int:
+    return euros * 100
+
+
+@frozen
+class Cents(ValueObject[int]):
+    value: int = field(converter=_cents)
+
+
+@frozen
+class Item:
+    cents: int = field(converter=_cents)
+    on: date = field(converter=attrs.Converter(lambda text, _: date.fromisoformat(text), takes_self=True))  # type: ignore[misc]  # a lambda has no types
+    tags: tuple[str, ...] = field(default=(), converter=tuple)
+
+
+def test_a_converter_that_changes_its_own_values_is_refused_when_written() -> None:
+    """Whoever reads a value hands it to the constructor, which converts it again: cents would be taken for euros."""
+    paths = ["cents", "on"]
+    assert [f"{PATH}.{path}" for path in paths] == [
+        problem.path for problem in unwritable(holder(Item), Item(5, "2020-01-01"))
+    ]
+    (problem,) = unwritable(holder(Cents), Cents(5))
+    assert (PATH, "value") == (problem.path, problem.code)
+    assert "the converter of the field" in problem.expected
+
+
+def _strong(_: object, __: object, value: str) -> None:
+    raise ValueError(f"{value} is too weak")
+
+
+@frozen
+class Login:
+    password: str = field(validator=_strong)
+
+
+def test_a_traceback_repeats_no_value() -> None:
+    """An error that does isn't the cause of what a converter raises."""
+    secret = "correct-horse"
+    with pytest.raises(Exception, match="Login") as caught:
+        make_converter().structure({"password": secret}, Login)
+    assert not any(secret in line for line in traceback.format_exception(caught.value))
+
+
+@frozen
+class Outer:
+    box: Box[int]
+
+
+class Boxed(ValueObject[Box[int]]): ...
+
+
+def test_arguments_of_generic_classes_count_inside_of_objects() -> None:
+    """An object that holds text is no `Box[int]`: to the constructor of a value object, and to `parse`."""
+    wrong: Any = Box("a")
+    assert "Boxed.item: expected int, got str" in str(Boxed.parse(wrong).failure())
+    assert Boxed(Box(5)) == Boxed.parse(Box(5)).unwrap()
+    assert ["$.box.item"] == [problem.path for problem in parse(Outer, Outer(wrong)).failure().problems]
+
+
+def test_types_that_only_cattrs_knows() -> None:
+    """In a converter, classes and unions that have no wire form are left to cattrs, and so is what has no type."""
+    converter = make_converter()
+    loose = attrs.make_class("Loose", ["x"], frozen=True)
+    assert {"x": 5} == converter.unstructure(loose(5))
+    assert loose(5) == converter.structure({"x": 5}, loose)
+    plain = frozen(type("Plain", (), {"__annotations__": {"of": Cash | Card}}))
+    assert plain(Card("1")) == converter.structure({"of": {"number": "1"}}, plain)
+    odd = frozen(type("Odd", (), {"__annotations__": {"of": complex}}))
+    outer = frozen(type("Outer", (), {"__annotations__": {"odd": odd}}))
+    with pytest.raises(UnsupportedTypeError, match=r"^Odd\.of: complex has no wire form"):
+        converter.structure({"odd": {"of": 1}}, outer)
+
+
+def test_a_type_too_deep_to_look_at_is_refused() -> None:
+    """A tuple of tuples without measure."""
+    hint: Any = int
+    for _ in range(400):
+        hint = tuple[hint, ...]
+    with pytest.raises(TypeError, match="itself"):
+        Derivation(Options(lenient=True)).node(hint, "here")
+
+
+def test_a_tuple_of_nothing() -> None:
+    """None may stand in a tuple."""
+    assert [None, None] == rewritten((None, None), tuple[None, ...])
+
+
+@given(instances(frozen(type("Odd", (), {"__annotations__": {"what": complex, "host": object}})), host=st.none()))
+def test_examples_of_types_that_hypothesis_knows(made: Any) -> None:
+    """A strategy takes what hypothesis has for a class without a wire form."""
+    assert isinstance(made.what, complex)

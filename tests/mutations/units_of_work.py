@@ -139,8 +139,8 @@ BUGS = (
     Bug(
         "a Failure takes back what was done before it",
         "adapters/sqlalchemy/unit_of_work.py",
-        "result = step(*args, **kwargs)\n                    if isinstance(result, Failure):\n",
-        "result = step(*args, **kwargs)\n                    if isinstance(result, bool):\n",
+        "    if isinstance(result, Failure):\n        raise _RolledBackError\n",
+        "    if isinstance(result, bool):\n        raise _RolledBackError\n",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_failure_takes_all_back",
         quick=True,
     ),
