@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import le
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 from every_kind import Title
@@ -69,3 +70,17 @@ def test_an_error_of_a_hook_has_its_path() -> None:
         (problem.path, problem.code) for problem in caught.value.problems
     )
     assert "cent" not in str(caught.value)
+
+
+@frozen
+class Limited(AggregateRoot[PageId]):
+    count: int = field(validator=le(5))
+
+
+def test_what_a_constructor_refuses_is_told_of_the_whole() -> None:
+    """Cattrs doesn't know of which field a validator spoke."""
+    converter = make_converter()
+    converter.register_structure_hook(Limited, make_dict_structure_fn(Limited, converter))
+    with pytest.raises(StoredStateError) as caught:
+        state_form(Limited, converter).read('{"count":6}', PageId.v4(), 1)
+    assert [("$", "value")] == [(problem.path, problem.code) for problem in caught.value.problems]

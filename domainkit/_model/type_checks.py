@@ -97,13 +97,13 @@ def _misfit_of_one(value: object, hint: object, path: str) -> str | None:
 def _misfit_of_arguments(value: object, cls: type, inner: tuple[object, ...], path: str) -> str | None:
     """Return where an object of a generic class holds what its arguments don't admit, such as text in a `Box[int]`."""
     arguments = dict(zip(parameters_of(cls), inner, strict=False))
-    for attribute in attrs.fields(cls):
-        hint = type_of(cls, attribute.name, arguments)
-        if hint != type_of(cls, attribute.name):
-            found = misfit(getattr(value, attribute.name), hint, f"{path}.{attribute.name}")
-            if found is not None:
-                return found
-    return None
+    hints = {attribute.name: type_of(cls, attribute.name, arguments) for attribute in attrs.fields(cls)}
+    found = (
+        misfit(getattr(value, name), hint, f"{path}.{name}")
+        for name, hint in hints.items()
+        if hint != type_of(cls, name)  # the constructor of its class has seen to the rest
+    )
+    return next(filter(None, found), None)
 
 
 def _misfit_inside(value: Any, inner: tuple[object, ...], path: str) -> str | None:  # Any: one of the three collections

@@ -124,7 +124,10 @@ class Derivation:
         """Tell whether cattrs converts a type that has no wire form, or a strategy makes it."""
         if any(isinstance(extra, Tagged | msgspec.Meta) for extra in getattr(hint, "__metadata__", ())):
             return False
-        some = [member for member in members(hint) if member is not NoneType]
+        try:
+            some = [member for member in members(hint) if member is not NoneType]
+        except TypeError:  # an alias that is a member of itself
+            return False
         plain = [
             attrs.has(cls) and not issubclass(cls, Frozen)
             for member in some
@@ -134,7 +137,7 @@ class Derivation:
             return self.converter is not None and len(plain) == len(some) and all(plain)  # told apart by their fields
         if any(plain) or any(isinstance(one, type) and issubclass(one, Frozen) for one in some):
             return False
-        return isinstance(hint, type) if self.converter is None else knows(self.converter, hint)
+        return isinstance(hint, type) and hint is not Any if self.converter is None else knows(self.converter, hint)
 
     def _foreign(self, hint: object) -> Node:
         convert: Any = self.converter
@@ -167,15 +170,13 @@ class Derivation:
             return SCALARS[NoneType]
         if isinstance(cls, type) and cls is not object:
             return self._class(cls, hint, where)
-        known_later = isinstance(hint, TypeVar) and self.converter is not None
-        if self.options.lenient and (known_later or hint in (Any, object)):
-            return self._dynamic(hint)
+        if self.options.lenient and self.converter is not None and (isinstance(hint, TypeVar) or hint in (Any, object)):
+            return self._dynamic(hint, self.converter)
         raise _open(hint, where) if isinstance(hint, TypeVar) else _unsupported(hint, where)
 
-    def _dynamic(self, hint: object) -> Node:
+    def _dynamic(self, hint: object, converter: BaseConverter) -> Node:
         missing = "a known type: name the generic class with its argument, such as Box[str]"
-        convert: Any = getattr(self.converter, "unstructure", None)  # what makes examples writes none
-        return DynamicNode(hint, convert, missing if isinstance(hint, TypeVar) else None)
+        return DynamicNode(hint, converter.unstructure, missing if isinstance(hint, TypeVar) else None)
 
     def _alias(self, hint: object, where: str) -> Node:
         """Return the node of what an alias stands for; an alias that holds itself is a node of its own."""
@@ -196,11 +197,10 @@ class Derivation:
         if not alias.met:
             alias.met = True
             try:
-                outlines = [self._outline(member, where) for member in members(alias.hint)]
-            except UnsupportedTypeError:
-                raise
+                found = members(alias.hint)
             except TypeError as error:  # it is a member of itself
                 raise UnsupportedTypeError(f"{where}: {error}") from error
+            outlines = [self._outline(member, where) for member in found]
             alias.kinds = frozenset().union(*(node.kinds for node in outlines))
             alias.object_classes = tuple(cls for node in outlines for cls in node.object_classes)
         return alias
@@ -214,7 +214,7 @@ class Derivation:
             return self._collection(cls, inner, where)
         hooked = self._hooked(hint, where)
         if hooked is None and attrs.has(cls) and not issubclass(cls, Wrapper):
-            return StandIn(cls, "")
+            return StandIn(cls, "_")
         return hooked or self.node(hint, where)
 
     def _annotated(self, hint: object, where: str) -> Node:
@@ -280,8 +280,8 @@ class Derivation:
         try:
             return derivation.node(type_of(cls, name, arguments), where)
         except NameError as error:  # an annotation that can't be resolved, or a name in an alias
-            if self.options.lenient and getattr(attrs.fields(cls), name).type is None:
-                return self._dynamic(Any)  # there is no annotation
+            if self.converter is not None and self.options.lenient and getattr(attrs.fields(cls), name).type is None:
+                return self._dynamic(Any, self.converter)  # there is no annotation
             raise _unresolved(where, error) from error
 
     def attrs_node(self, cls: type, hint: object, *, tag: tuple[str, str] | None = None) -> AttrsNode:

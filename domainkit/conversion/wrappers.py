@@ -320,9 +320,6 @@ class DynamicNode(ByHand):
     def write(self, value: object, path: str, problems: Problems) -> Any:  # noqa: ARG002  # it raises what it raises
         return self._convert(value)
 
-    def samples(self, samples: Samples) -> Any:
-        return samples.st.from_type(self.hint)
-
 
 class Delegate(Node):
     """A node that stands for another, `target`, which is known later."""

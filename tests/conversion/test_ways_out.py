@@ -11,7 +11,7 @@ import pytest
 from attrs import field, frozen
 from cattrs import Converter, UnstructureStrategy
 from cattrs.strategies import configure_tagged_union, include_subclasses
-from holders import PATH, envelope, holder, read, refused, rewritten, unwritable
+from holders import PATH, alias, envelope, holder, read, refused, rewritten, unwritable
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -244,6 +244,17 @@ def test_a_hook_that_only_writes_is_refused() -> None:
         MessageCodec(holder(Money), converter=converter)
 
 
+def test_a_hook_that_only_reads_a_class_with_a_form() -> None:
+    """What it doesn't say stays as it is."""
+    converter = make_converter()
+    converter.register_structure_hook(Card, lambda data, _: Card(data["number"].strip()))
+    cls = holder(Card)
+    codec = MessageCodec(cls, converter=converter)
+    raw = codec.encode(cls(Card("1")))
+    assert b'"field":{"number":"1"}' in raw
+    assert Card("1") == codec.decode(raw.replace(b'"1"', b'" 1 "')).unwrap().field  # type: ignore[attr-defined]  # made on the fly
+
+
 def test_a_hook_that_only_reads() -> None:
     """A converter writes what it reads by the class of the value."""
     converter = Converter()
@@ -408,6 +419,9 @@ def test_types_that_only_cattrs_knows() -> None:
     assert loose(5) == converter.structure({"x": 5}, loose)
     plain = frozen(type("Plain", (), {"__annotations__": {"of": Cash | Card}}))
     assert plain(Card("1")) == converter.structure({"of": {"number": "1"}}, plain)
+    ring = frozen(type("Ring", (), {"__annotations__": {"of": alias("Ring", "int | Ring")}}))
+    with pytest.raises(UnsupportedTypeError, match=r"^Ring\.of: .* is a member of itself"):
+        converter.get_structure_hook(ring)
     odd = frozen(type("Odd", (), {"__annotations__": {"of": complex}}))
     outer = frozen(type("Outer", (), {"__annotations__": {"odd": odd}}))
     with pytest.raises(UnsupportedTypeError, match=r"^Odd\.of: complex has no wire form"):
@@ -428,7 +442,22 @@ def test_a_tuple_of_nothing() -> None:
     assert [None, None] == rewritten((None, None), tuple[None, ...])
 
 
-@given(instances(frozen(type("Odd", (), {"__annotations__": {"what": complex, "host": object}})), host=st.none()))
+STRANGE = frozen(type("Odd", (), {"__annotations__": {"what": complex, "money": Money, "host": Any}}))
+
+
+@given(instances(STRANGE, host=st.none()))
 def test_examples_of_types_that_hypothesis_knows(made: Any) -> None:
     """A strategy takes what hypothesis has for a class without a wire form."""
     assert isinstance(made.what, complex)
+    assert isinstance(made.money, Money)
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [frozen(type("Odd", (), {"__annotations__": {"x": Any}})), attrs.make_class("Odd", ["x"], frozen=True)],
+    ids=["any", "nothing"],
+)
+def test_no_examples_of_anything(cls: type) -> None:
+    """Where nothing is known of a field, a strategy for it has to be passed."""
+    with pytest.raises(TypeError, match=r"^Odd\.x: .*; or pass a strategy for the field, by its name"):
+        instances(cls)
