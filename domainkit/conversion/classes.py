@@ -13,7 +13,7 @@ from domainkit._model.wrapper import VALUE
 from domainkit._speedups.slots import Slot, taker
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, keeps
-from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, refuse_unless
+from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.wrappers import ValueObjectNode, refused_by
 
 
@@ -208,7 +208,7 @@ class AttrsNode(Node):
             refused_by(self.cls, error, tuple(values.values()), f"{path}.{field.alias}", problems)
         return bool(broken)
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         if problems.native and type(data) is self.cls:
             checked = get_origin(self.hint) is not None or not self.options.lenient  # where hooks of cattrs have no say
             return MISSING if checked and self.write(data, path, problems) is MISSING else data
@@ -229,7 +229,7 @@ class AttrsNode(Node):
                 return MISSING
             return refused_by(self.cls, error, tuple(values.values()), path, problems)
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         if type(value) is not self.cls:
             return problems.add(path, self.expected, "type")
         made = {}
@@ -248,7 +248,7 @@ class AttrsNode(Node):
             self.tag or (),
         )
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         fields = {part.key: samples.constrained(part.node, part.attribute.validator) for part in self.parts}
         return samples.made(self.cls, fields)
 

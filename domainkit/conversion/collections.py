@@ -8,7 +8,7 @@ import msgspec
 
 from domainkit._model.mapping import FrozenMapping
 from domainkit.conversion.code import Code
-from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema, Schemas, refuse_unless
+from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.scalars import EnumNode, LiteralNode, whole
 from domainkit.conversion.wrappers import ConstrainedNode, ValueObjectNode
 
@@ -57,7 +57,7 @@ class _ArrayNode(Node):
             code.add(f"{items}.append({kept})")
         return items
 
-    def read(self, data: Any, path: str, problems: Problems) -> Any:
+    def read(self, data: Any, path: str, problems: Problems) -> object:
         taken = (list, tuple, *self.object_classes) if problems.native else (list, tuple)
         if type(data) not in taken and not isinstance(data, list | tuple):
             return self.wrong_type(path, problems)
@@ -68,10 +68,10 @@ class _ArrayNode(Node):
                 break
         return MISSING if _complete(items) is MISSING else self._made(items, path, problems)
 
-    def _made(self, items: list[Any], path: str, problems: Problems) -> Any:  # noqa: ARG002  # a set notes its own
+    def _made(self, items: list[Any], path: str, problems: Problems) -> object:  # noqa: ARG002  # a set notes its own
         return self._make(items)
 
-    def write(self, value: Any, path: str, problems: Problems) -> Any:
+    def write(self, value: Any, path: str, problems: Problems) -> object:
         if not issubclass(type(value), self.object_classes):
             return problems.add(path, f"{self.object_classes[0].__name__} ({self.expected})", "type")
         return _complete(
@@ -85,7 +85,7 @@ class _ArrayNode(Node):
         return {"type": "array", "items": schemas.schema(self.item)}
 
 
-def _complete(items: list[Any]) -> Any:
+def _complete(items: list[Any]) -> object:
     """Return the list, or MISSING if one of its items is."""
     return MISSING if any(item is MISSING for item in items) else items
 
@@ -97,7 +97,7 @@ class VariadicTupleNode(_ArrayNode):
         items = super().load_lines(code, wire)
         return wire if self.same else f"tuple({items})"
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.st.lists(samples.of(self.item), max_size=3).map(self._make)
 
 
@@ -116,13 +116,13 @@ class FrozensetNode(_ArrayNode):
         items = super().dump_lines(code, value)
         return f"sorted({items}, key={code.name(_json, 'json')})"
 
-    def _made(self, items: list[Any], path: str, problems: Problems) -> Any:
+    def _made(self, items: list[Any], path: str, problems: Problems) -> object:
         made = self._make(items)
         return made if len(made) == len(items) else problems.add(path, self.expected, "duplicate")
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         items = super().write(value, path, problems)
-        return items if items is MISSING else sorted(items, key=_json)
+        return sorted(items, key=_json) if isinstance(items, list) else items
 
     def _place(self, path: str, index: int) -> str:  # noqa: ARG002  # a set has no order
         return f"{path}[*]"
@@ -130,7 +130,7 @@ class FrozensetNode(_ArrayNode):
     def schema(self, schemas: Schemas) -> Schema:
         return super().schema(schemas) | {"uniqueItems": True}
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.st.frozensets(samples.of(self.item), max_size=3).map(self._make)
 
 
@@ -179,16 +179,16 @@ class FixedTupleNode(Node):
         made = [one(code, entry) for one, entry in zip(lines, entries, strict=True)]
         return f"({''.join(f'{entry}, ' for entry in made)})"
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         if not isinstance(data, list | tuple):
             return self.wrong_type(path, problems)
         if len(data) != len(self.items):
             return problems.add(path, self.expected, "value")
         pairs = enumerate(zip(self.items, data, strict=True))
         items = _complete([item.read(entry, f"{path}[{index}]", problems) for index, (item, entry) in pairs])
-        return items if items is MISSING else tuple(items)
+        return tuple(items) if isinstance(items, list) else items
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         if not isinstance(value, tuple) or len(value) != len(self.items):
             return problems.add(path, f"tuple ({self.expected})", "type")
         pairs = enumerate(zip(self.items, value, strict=True))
@@ -199,7 +199,7 @@ class FixedTupleNode(Node):
         words = ("items", "additionalItems") if schemas.draft_07 else ("prefixItems", "items")
         return {"type": "array", words[0]: items, words[1]: False, "minItems": len(items), "maxItems": len(items)}
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.st.tuples(*map(samples.of, self.items))
 
 
@@ -256,7 +256,7 @@ class MappingNode(Node):
             code.add(f"{made}[{key}] = {item}")
         return made
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         if not isinstance(data, Mapping):
             return self.wrong_type(path, problems)
         keys, items = [], []
@@ -270,7 +270,7 @@ class MappingNode(Node):
         made = self._make(zip(keys, items, strict=True))
         return made if len(made) == len(data) else problems.add(path, "keys that differ", "duplicate")
 
-    def _read_key(self, name: object, path: str, problems: Problems) -> Any:
+    def _read_key(self, name: object, path: str, problems: Problems) -> object:
         if not isinstance(name, str) and not problems.native:
             return problems.add(path, "text, as all keys in JSON", "type")
         is_number = self.key.kinds == {"int"} and isinstance(name, str) and _INTEGER.fullmatch(name)
@@ -278,7 +278,7 @@ class MappingNode(Node):
         key = self.key.read(int(name) if is_number and len(name) < 4300 else name, path, found)  # type: ignore[arg-type, call-overload]  # text, as just seen
         return problems.add(path, self.key.expected, "value") if key is MISSING else key
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         if not isinstance(value, Mapping):
             return problems.add(path, f"Mapping ({self.expected})", "type")
         made = {}
@@ -297,7 +297,7 @@ class MappingNode(Node):
             return schema | {"propertyNames": {"enum": [str(option) for option in key.options]}}
         return schema | {"propertyNames": {"pattern": whole("(?:0|-?[1-9][0-9]*)")}}
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.st.dictionaries(samples.of(self.key), samples.of(self.item), max_size=3).map(self._make)
 
 

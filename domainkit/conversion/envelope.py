@@ -370,7 +370,7 @@ def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = Fa
     )
 
 
-def _read(inner: Mapping[Any, Any], key: str, cls: type, problems: Problems) -> Any:
+def _read(inner: Mapping[object, object], key: str, cls: type, problems: Problems) -> Any:
     if key not in inner:
         problems.add(f"$.data.{key}", SCALARS[cls].expected, "missing")
         return None
@@ -378,12 +378,12 @@ def _read(inner: Mapping[Any, Any], key: str, cls: type, problems: Problems) -> 
     return None if value is MISSING else value
 
 
-def _read_info(inner: Mapping[Any, Any], problems: Problems) -> MessageInfo | None:
+def _read_info(inner: Mapping[object, object], problems: Problems) -> MessageInfo | None:
     found = [_read(inner, key, cls, problems) for key, cls in (("type", str), ("version", int), ("type_message", str))]
     return None if None in found else MessageInfo(*found)
 
 
-def _read_occurred_on(inner: Mapping[Any, Any], problems: Problems) -> datetime | None:
+def _read_occurred_on(inner: Mapping[object, object], problems: Problems) -> datetime | None:
     found = inner.get("occurred_on", MISSING)
     if not isinstance(found, str):
         problems.add("$.data.occurred_on", _OCCURRED_ON, "missing" if found is MISSING else "type")
@@ -395,7 +395,7 @@ def _read_occurred_on(inner: Mapping[Any, Any], problems: Problems) -> datetime 
         return None
 
 
-def _read_meta(inner: Mapping[Any, Any], problems: Problems) -> Mapping[str, object]:
+def _read_meta(inner: Mapping[object, object], problems: Problems) -> Mapping[str, object]:
     found = inner.get("meta")
     if found is None:
         return EMPTY

@@ -14,7 +14,7 @@ Besides, a node describes its values as a JSON Schema (`schema`) and makes examp
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import MappingProxyType, NoneType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 from attrs import frozen
@@ -26,6 +26,7 @@ from domainkit.conversion.code import Code, Function
 from domainkit.errors import Problem
 
 Schema = dict[str, Any]  # Any: a part of a JSON Schema while it is made holds JSON values
+Strategy: TypeAlias = Any  # Any: a strategy of hypothesis, which is an extra
 
 MISSING: Final = object()
 """The result of `read` and `write` for a value that has a problem."""
@@ -116,15 +117,15 @@ class Samples(Protocol):
 
     st: Any  # Any: the module hypothesis.strategies, which is an extra
 
-    def of(self, node: "Node") -> Any:  # Any: hypothesis' strategies
+    def of(self, node: "Node") -> Strategy:
         """Return the strategy of a node."""
         raise NotImplementedError
 
-    def made(self, cls: type, fields: Mapping[str, Any]) -> Any:  # Any: as above
+    def made(self, cls: type, fields: Mapping[str, Strategy]) -> Strategy:
         """Return the strategy for what the constructor makes of these fields, without what it refuses."""
         raise NotImplementedError
 
-    def constrained(self, node: "Node", rule: object) -> Any:  # Any: as above
+    def constrained(self, node: "Node", rule: object) -> Strategy:
         """Return the strategy of a node whose values meet a validator or a `msgspec.Meta`."""
         raise NotImplementedError
 
@@ -206,11 +207,11 @@ class Node:
         code.add(f"return {self.dump_lines(code, 'value')}")
         return code.function("dump", "value", about=self.expected)
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         """Return the object for builtins that came from JSON; MISSING if problems were noted."""
         raise NotImplementedError
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         """Return the builtins for any object; MISSING if problems were noted."""
         raise NotImplementedError
 
@@ -218,7 +219,7 @@ class Node:
         """Return the JSON Schema of the values."""
         raise NotImplementedError
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         """Return a hypothesis strategy for the values."""
         raise NotImplementedError
 

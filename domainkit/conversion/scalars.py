@@ -23,6 +23,7 @@ from domainkit.conversion.nodes import (
     Samples,
     Schema,
     Schemas,
+    Strategy,
     UnsupportedTypeError,
     json_kind,
     refuse_unless,
@@ -91,7 +92,7 @@ class Scalar(Node):
         refuse_unless(code, condition)
         return value if self._dump is None else f"{code.name(self._dump, 'dump')}({value})"
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         if json_kind(data) not in self.kinds:
             return self._native(data, path, problems)
         if type(data) is not self.cls:
@@ -102,12 +103,12 @@ class Scalar(Node):
         reason = self._refusal(data)
         return data if reason is None else problems.add(path, reason, "value")
 
-    def _native(self, data: object, path: str, problems: Problems) -> Any:
+    def _native(self, data: object, path: str, problems: Problems) -> object:
         """Return data that is the object already, where that is allowed."""
         value = self.as_plain(data) if problems.native else MISSING
         return self.wrong_type(path, problems) if value is MISSING else self._sound(value, path, problems)
 
-    def _sound(self, value: Any, path: str, problems: Problems) -> Any:
+    def _sound(self, value: Any, path: str, problems: Problems) -> object:
         reason = self._refusal(value)
         return value if reason is None else problems.add(path, reason, "value")
 
@@ -117,14 +118,14 @@ class Scalar(Node):
             return self.as_plain(data)
         return msgspec.convert(data, self.wire) if self._load is None else self._load(data)
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         plain = self.as_plain(value)
         if plain is MISSING:
             return self.wrong_type(path, problems)
         sound = self._sound(plain, path, problems)
         return sound if sound is MISSING else (self._dump or msgspec.to_builtins)(sound)
 
-    def as_plain(self, value: object) -> Any:
+    def as_plain(self, value: object) -> object:
         """Return `value` as an instance of exactly this class; MISSING if it is something else."""
         if type(value) is self.cls:
             return value
@@ -135,7 +136,7 @@ class Scalar(Node):
     def schema(self, schemas: Schemas) -> Schema:  # noqa: ARG002  # the same in every document
         return dict(self._schema)
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return self._samples(samples.st)
 
 
@@ -157,7 +158,7 @@ class _Float(Scalar):
     def parse(self, data: Any) -> Any:
         return data if type(data) is float else _exact_float(data)
 
-    def as_plain(self, value: object) -> Any:
+    def as_plain(self, value: object) -> object:
         return value if type(value) is int else super().as_plain(value)
 
 
@@ -411,7 +412,7 @@ class EnumNode(Scalar):
     def schema(self, schemas: Schemas) -> Schema:
         return schemas.named(self.cls, lambda: {"enum": list(self.options)})
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.st.sampled_from(list(self.cls))  # type: ignore[call-overload]  # an Enum is iterable
 
 
@@ -442,18 +443,18 @@ class LiteralNode(Node):
         refuse_unless(code, f"(type({value}), {value}) in {code.name(self._admitted, 'admitted')}")
         return value
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         if type(data) not in self.object_classes:
             return self.wrong_type(path, problems)
         return data if (type(data), data) in self._admitted else problems.add(path, self.expected, "value")
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         return self.read(value, path, problems)
 
     def schema(self, schemas: Schemas) -> Schema:  # noqa: ARG002  # the same in every document
         return {"const": self.options[0]} if len(self.options) == 1 else {"enum": list(self.options)}
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.st.sampled_from(self.options)
 
 

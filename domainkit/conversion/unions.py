@@ -1,7 +1,7 @@
 """The nodes of unions: told apart by the JSON kinds of their members, or by a tag that their author chose."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Union
+from typing import Union
 
 from attrs import field, frozen
 
@@ -15,6 +15,7 @@ from domainkit.conversion.nodes import (
     Samples,
     Schema,
     Schemas,
+    Strategy,
     json_kind,
 )
 from domainkit.conversion.wrappers import kept_kind
@@ -69,7 +70,7 @@ class UnionNode(Node):
     def dump_lines(self, code: Code, value: str) -> str:
         return _branches(code, value, [(node.object_classes, node.dump_lines) for node in self._narrow_first])
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         kind = json_kind(data)
         if kind == "object" and isinstance(data, Mapping) and data.keys() == {"value"}:
             kept = kept_kind(json_kind(data["value"]))
@@ -79,7 +80,7 @@ class UnionNode(Node):
                 return node.read(data, path, problems)
         return self.wrong_type(path, problems)
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         for node in sorted(self.nodes, key=lambda one: type(value) not in one.object_classes):  # True is an int, too
             tried = Problems(problems.limit - len(problems))
             wire = node.write(value, path, tried)
@@ -93,7 +94,7 @@ class UnionNode(Node):
     def schema(self, schemas: Schemas) -> Schema:
         return {"anyOf": [schemas.schema(member) for member in self.nodes]}
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.st.one_of(*map(samples.of, self.nodes))
 
 
@@ -162,7 +163,7 @@ class TaggedNode(Node):
     def dump_lines(self, code: Code, value: str) -> str:
         return _branches(code, value, [(node.object_classes, node.dump_lines) for node in self.nodes.values()])
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         if problems.native and type(data) in self.object_classes:
             return next(node for node in self.nodes.values() if type(data) in node.object_classes).read(
                 data, path, problems
@@ -176,7 +177,7 @@ class TaggedNode(Node):
             return problems.add(f"{path}.{self.key}", names, "value")
         return self.nodes[tag].read({key: item for key, item in data.items() if key != self.key}, path, problems)
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         for name, node in self.nodes.items():
             if isinstance(value, node.object_classes):
                 wire = node.write(value, path, problems)
@@ -192,7 +193,7 @@ class TaggedNode(Node):
     def schema(self, schemas: Schemas) -> Schema:
         return {"oneOf": [schemas.schema(member) for member in self.nodes.values()]}
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.st.one_of(*map(samples.of, self.nodes.values()))
 
 

@@ -26,6 +26,7 @@ from domainkit.conversion.nodes import (
     Samples,
     Schema,
     Schemas,
+    Strategy,
     refuse_unless,
 )
 from domainkit.conversion.scalars import Scalar
@@ -81,7 +82,7 @@ class ValueObjectNode(Node):
         add_kept(code, attrs.fields(self.cls).value, value, inner)
         return self.inner.dump_lines(code, inner)
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         if problems.native and type(data) is self.cls:
             checked = get_origin(self.hint) is not None  # its constructor has looked at the rest
             return MISSING if checked and self.write(data, path, problems) is MISSING else data
@@ -97,7 +98,7 @@ class ValueObjectNode(Node):
                 problems[index] = Problem(path, self.expected, problems[index].code)
         return MISSING
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         if type(value) is not self.cls:
             return problems.add(path, self.cls.__qualname__, "type")
         kept = keeps(attrs.fields(self.cls).value)
@@ -109,7 +110,7 @@ class ValueObjectNode(Node):
         rule = attrs.fields(self.cls).value.validator
         return schemas.named(self.hint, lambda: schemas.constrained(self.inner, rule))
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         rule = attrs.fields(self.cls).value.validator
         return samples.made(self.cls, {"value": samples.constrained(self.inner, rule)})
 
@@ -125,14 +126,14 @@ class KeptNode(ByHand):
         expected, kinds = f'{{"value": ...}} for {node.cls.__qualname__}', frozenset(map(kept_kind, node.kinds))
         super().__init__(Any, expected, kinds, object_classes=node.object_classes)
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         if problems.native and type(data) is self.node.cls:
             return self.node.read(data, path, problems)
         if not isinstance(data, Mapping) or "value" not in data:
             return self.wrong_type(path, problems)
         return self.node.read(data["value"], path, problems)
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         wire = self.node.write(value, path, problems)
         return wire if wire is MISSING else {"value": wire}
 
@@ -202,21 +203,21 @@ class ConstrainedNode(Node):
         wire = self.inner.dump_lines(code, value)
         return f"{code.name(self._checked, 'checked')}({wire})" if self._restricts else wire
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         before, value = len(problems), self.inner.read(data, path, problems)
         if value is MISSING:
             return MISSING
         wire = self.inner.write(value, path, problems) if problems.native else data  # an object is no wire value
         return value if len(problems) == before and self._admits(wire) else problems.add(path, self.expected, "value")
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         wire = self.inner.write(value, path, problems)
         return wire if wire is MISSING or self._admits(wire) else problems.add(path, self.expected, "value")
 
     def schema(self, schemas: Schemas) -> Schema:
         return schemas.constrained(self.inner, self.constraints)
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         some = samples.constrained(self.inner, self.constraints)
         return some.filter(lambda value: self.write(value, "$", Problems(1)) is not MISSING)
 
@@ -273,7 +274,7 @@ class HookNode(ByHand):
         )
         (self._structure, self._unstructure), self._derived = hooks, derived
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         if self._structure is None:
             return self._derived.read(data, path, problems)  # type: ignore[union-attr]  # there is one or the other
         try:
@@ -281,7 +282,7 @@ class HookNode(ByHand):
         except Exception as error:  # whatever the hook raises
             return problems.add(path, self.expected, "value", error)
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         if self.object_classes and not isinstance(value, self.object_classes):
             return problems.add(path, self._name, "type")
         if self._unstructure is None:
@@ -296,7 +297,7 @@ class HookNode(ByHand):
     def schema(self, schemas: Schemas) -> Schema:
         return schemas.about(self.hint)
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.st.from_type(self.hint)
 
 
@@ -314,10 +315,10 @@ class DynamicNode(ByHand):
         self.hint: object = hint
         self._convert, self._missing = convert, missing
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         return data if self._missing is None else problems.add(path, self._missing, "type")
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:  # noqa: ARG002  # it raises what it raises
+    def write(self, value: object, path: str, problems: Problems) -> object:  # noqa: ARG002  # it raises what it raises
         return self._convert(value)
 
 
@@ -326,16 +327,16 @@ class Delegate(Node):
 
     target: Node
 
-    def read(self, data: object, path: str, problems: Problems) -> Any:
+    def read(self, data: object, path: str, problems: Problems) -> object:
         return self.target.read(data, path, problems)
 
-    def write(self, value: object, path: str, problems: Problems) -> Any:
+    def write(self, value: object, path: str, problems: Problems) -> object:
         return self.target.write(value, path, problems)
 
     def schema(self, schemas: Schemas) -> Schema:
         return schemas.schema(self.target)
 
-    def samples(self, samples: Samples) -> Any:
+    def samples(self, samples: Samples) -> Strategy:
         return samples.of(self.target)
 
 
