@@ -86,7 +86,9 @@ class Derivation:
                 return self._foreign(hint)
             raise
         except RecursionError as error:  # of Python: a type that can't be described, since it has no end
-            raise UnsupportedTypeError(f"{where}: the type holds itself without an end; put it into a tuple") from error
+            raise UnsupportedTypeError(
+                f"{where}: the type holds itself without an end; put it into a field of an @attrs.frozen class"
+            ) from error
 
     def _hooked(self, hint: object, where: str) -> Node | None:
         """Return the node of a type for which a user has hooks; a way that they leave out is the derived one."""

@@ -428,6 +428,15 @@ def test_types_that_only_cattrs_knows() -> None:
         converter.structure({"odd": {"of": 1}}, outer)
 
 
+class Names(ValueObject["tuple[Names, ...]"]): ...
+
+
+def test_a_value_object_that_holds_itself_is_refused() -> None:
+    """Through an attrs class it works; the remedy says so."""
+    with pytest.raises(UnsupportedTypeError, match=r"^Names\.value: .*; put it into a field of an @attrs.frozen class"):
+        MessageCodec(holder(Names))
+
+
 def test_a_type_too_deep_to_look_at_is_refused() -> None:
     """A tuple of tuples without measure."""
     hint: Any = int
