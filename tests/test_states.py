@@ -8,18 +8,13 @@ from attrs.validators import le
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 from every_kind import Title
+from forms import Text
 
 from domainkit import AggregateRoot, Uuid, configure_converter, make_converter
 from domainkit.states import StoredStateError, state_form
 
 
 class PageId(Uuid): ...
-
-
-class Text(str):
-    """A text of another class, which the encoder itself doesn't write."""
-
-    __slots__ = ()
 
 
 class Money:

@@ -12,7 +12,7 @@ from domainkit._model.rules import broken_rules
 from domainkit._model.wrapper import VALUE
 from domainkit._speedups.slots import Slot, taker
 from domainkit.conversion.code import Code, Function
-from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, keeps
+from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, is_kept
 from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.wrappers import ValueObjectNode, refused_by
 
@@ -237,7 +237,7 @@ class AttrsNode(Node):
             held = getattr(value, part.attribute.name)
             if not (self.options.omit_default and not part.required and held == part.default_for(self.cls)()):
                 made[part.key] = part.node.write(held, f"{path}.{part.key}", problems)
-                if (kept := keeps(part.attribute)) is not None and not kept(value, held):
+                if not is_kept(part.attribute, value, held):
                     made[part.key] = problems.add(f"{path}.{part.key}", KEPT, "value")
         return MISSING if any(wire is MISSING for wire in made.values()) else made
 
@@ -259,7 +259,7 @@ def _taken(cls: type, part: Part) -> tuple[Slot, type, Function | bool | None] |
     inner = node.inner if isinstance(node, ValueObjectNode) else node
     converted = part.attribute.converter is not None
     if isinstance(node, ValueObjectNode):
-        converted = converted or attrs.fields(node.cls).value.converter is not None
+        converted = converted or node.attribute.converter is not None
     if converted or not isinstance(slot, Slot) or inner.plain is None or (inner is node and inner.plain is not True):
         return None
     return slot, node.object_classes[0], None if inner is node else inner.plain

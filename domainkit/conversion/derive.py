@@ -214,10 +214,9 @@ class Derivation:
         if cls in _COLLECTIONS:
             inner = (str, int) if issubclass(cls, Mapping) else (int, ...) if cls is tuple else (int,)
             return self._collection(cls, inner, where)
-        hooked = self._hooked(hint, where)
-        if hooked is None and attrs.has(cls) and not issubclass(cls, Wrapper):
+        if attrs.has(cls) and not issubclass(cls, Wrapper) and self._hooked(hint, where) is None:
             return StandIn(cls, "_")
-        return hooked or self.node(hint, where)
+        return self.node(hint, where)
 
     def _annotated(self, hint: object, where: str) -> Node:
         base, *extras = get_args(hint)

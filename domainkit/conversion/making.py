@@ -1,6 +1,7 @@
 """Lines that make an object by setting its slots, as its constructor would, without the call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from types import MemberDescriptorType
 from typing import Any
 
@@ -12,7 +13,7 @@ from domainkit._model.validators import condition, flattened
 from domainkit._model.wrapper import Wrapper
 from domainkit._speedups.slots import compiled_maker
 from domainkit.conversion.code import Code, Function
-from domainkit.conversion.nodes import Refused
+from domainkit.conversion.nodes import refuse_unless
 
 _MORE_THAN_SLOTS = (*HOOKS, "__attrs_init__")
 """Names in a class whose constructor does more than set its slots: hooks, or a constructor of its own."""
@@ -33,26 +34,22 @@ def constructs_itself(cls: type) -> bool:
     )
 
 
-def keeps(attribute: "attrs.Attribute[Any]") -> Callable[[object, object], bool] | None:
-    """Return the check that the converter of a field leaves a value of an object as it is; None without a converter.
+def is_kept(attribute: "attrs.Attribute[Any]", owner: object, value: object) -> bool:
+    """Tell whether the converter of a field, if it has one, leaves a value of an object as it is.
 
     Who reads the value hands it to the constructor, which converts it once more: euros would become cents twice.
     """
-    converter: Any = attribute.converter
-    if converter is None:
-        return None
-    convert, takes = converter, (False, False)
+    convert: Any = attribute.converter
+    if convert is None:
+        return True
+    more: list[object] = []
     if isinstance(attribute.converter, attrs.Converter):
-        convert, takes = converter.converter, (converter.takes_self, converter.takes_field)
-
-    def kept(owner: object, value: object) -> bool:
-        more = [extra for extra, taken in zip((owner, attribute), takes, strict=True) if taken]
-        try:
-            return bool(convert(value, *more) == value)
-        except Exception:  # whatever a converter raises for what it has made itself
-            return False
-
-    return kept
+        more = [owner] * convert.takes_self + [attribute] * convert.takes_field
+        convert = convert.converter
+    try:
+        return bool(convert(value, *more) == value)
+    except Exception:  # whatever a converter raises for what it has made itself
+        return False
 
 
 KEPT = "a value that the converter of the field leaves as it is, since reading converts it again"
@@ -60,9 +57,8 @@ KEPT = "a value that the converter of the field leaves as it is, since reading c
 
 def add_kept(code: Code, attribute: "attrs.Attribute[Any]", owner: str, value: str) -> None:
     """Add the lines that refuse a value which the converter of its field would change when it is read."""
-    kept = keeps(attribute)
-    if kept is not None:
-        code.add(f"if not {code.name(kept, 'kept')}({owner}, {value}):", f"    raise {code.name(Refused, 'Refused')}")
+    if attribute.converter is not None:
+        refuse_unless(code, f"{code.name(partial(is_kept, attribute), 'is_kept')}({owner}, {value})")
 
 
 def add_object(code: Code, cls: type, values: Mapping[str, str]) -> str:
@@ -91,4 +87,4 @@ def add_checks(code: Code, attribute: "attrs.Attribute[Any]", made: str, value: 
         if plain is None:
             code.add(f"{code.name(validator, 'check')}({made}, {code.name(attribute, 'field')}, {value})")
         else:
-            code.add(f"if not ({plain}):", f"    raise {code.name(Refused, 'Refused')}")
+            refuse_unless(code, plain)

@@ -181,13 +181,11 @@ class TaggedNode(Node):
         for name, node in self.nodes.items():
             if isinstance(value, node.object_classes):
                 wire = node.write(value, path, problems)
-                if isinstance(wire, Mapping) and self.key not in wire:
-                    return {self.key: name, **wire}
-                return (
-                    wire
-                    if wire is MISSING
-                    else problems.add(path, f"an object without the key {self.key!r}, for a tag", "type")
-                )
+                if wire is MISSING:
+                    return MISSING
+                if not isinstance(wire, Mapping) or self.key in wire:
+                    return problems.add(path, f"an object without the key {self.key!r}, for a tag", "type")
+                return {self.key: name, **wire}
         return problems.add(path, " or ".join(cls.__qualname__ for cls in self.object_classes), "type")
 
     def schema(self, schemas: Schemas) -> Schema:

@@ -15,7 +15,7 @@ from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import bare, describe
 from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.code import Code, Function
-from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, keeps
+from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, is_kept
 from domainkit.conversion.nodes import (
     ANY_KIND,
     MISSING,
@@ -47,6 +47,7 @@ class ValueObjectNode(Node):
         self.cls: type[Wrapper[Any]] = cls
         self.hint: object = hint
         self.inner: Node = inner
+        self.attribute: attrs.Attribute[Any] = attrs.fields(cls).value
         super().__init__(
             inner.wire,
             f"{cls.__qualname__} ({inner.expected})",
@@ -69,17 +70,17 @@ class ValueObjectNode(Node):
         if value is not inner:
             code.add(f"{value} = {inner}")
         made = add_object(code, self.cls, {"value": value})
-        add_checks(code, attrs.fields(self.cls).value, made, value)
+        add_checks(code, self.attribute, made, value)
         return made
 
     def dump_lines(self, code: Code, value: str) -> str:
         refuse_unless(code, f"type({value}) is {code.name(self.cls, 'cls')}")
-        converted = attrs.fields(self.cls).value.converter is not None
-        if isinstance(self.inner, Scalar) and self.inner.sure and not converted:  # its constructor has checked the rest
+        converts = self.attribute.converter is not None
+        if isinstance(self.inner, Scalar) and self.inner.sure and not converts:  # its constructor has checked the rest
             return f"{value}.value"
         inner = code.variable("inner")
         code.add(f"{inner} = {value}.value")
-        add_kept(code, attrs.fields(self.cls).value, value, inner)
+        add_kept(code, self.attribute, value, inner)
         return self.inner.dump_lines(code, inner)
 
     def read(self, data: object, path: str, problems: Problems) -> object:
@@ -101,18 +102,15 @@ class ValueObjectNode(Node):
     def write(self, value: object, path: str, problems: Problems) -> object:
         if type(value) is not self.cls:
             return problems.add(path, self.cls.__qualname__, "type")
-        kept = keeps(attrs.fields(self.cls).value)
-        if kept is not None and not kept(value, value.value):
+        if not is_kept(self.attribute, value, value.value):
             return problems.add(path, KEPT, "value")
         return self.inner.write(value.value, path, problems)
 
     def schema(self, schemas: Schemas) -> Schema:
-        rule = attrs.fields(self.cls).value.validator
-        return schemas.named(self.hint, lambda: schemas.constrained(self.inner, rule))
+        return schemas.named(self.hint, lambda: schemas.constrained(self.inner, self.attribute.validator))
 
     def samples(self, samples: Samples) -> Strategy:
-        rule = attrs.fields(self.cls).value.validator
-        return samples.made(self.cls, {"value": samples.constrained(self.inner, rule)})
+        return samples.made(self.cls, {"value": samples.constrained(self.inner, self.attribute.validator)})
 
 
 class KeptNode(ByHand):

@@ -167,7 +167,7 @@ class Round:
             if isinstance(error, TimeoutError) and limit.expired():
                 return self._away(row, "no answer while the lease lasted")
             # its text may have secrets, so its places are all that is logged
-            _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))  # noqa: TRY400
+            _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))  # noqa: TRY400  # as above
             return self._refused(row, type(error).__qualname__)
         if isinstance(result, Success):
             self._outcomes[row.position] = _SENT
