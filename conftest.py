@@ -13,7 +13,7 @@ from hypothesis import settings
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 MAY_BE_MISSING = ("Python", "group bench", "full size")
-"""What CI doesn't have: other versions of Python, the libraries that only benchmarks need, and the time for all."""
+"""Missing in CI: other versions of Python, the libraries that only benchmarks need, and the time for all."""
 
 NEEDS: Mapping[str, str] = {
     "docs/examples/task_manager_api": "fastapi",

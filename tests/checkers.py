@@ -24,11 +24,11 @@ WRONG = sorted(TYPING.glob("wrong/*.py"))
 README = ROOT / "README.md"  # what it has in `py` is wrong on purpose
 PAGES = sorted(page for page in [README, *DOCS.rglob("*.md")] if "_build" not in page.parts)
 EXAMPLES = ROOT / "build" / "examples"
-"""Where the code of the pages is put: always the same place, so that the caches of mypy know it again."""
+"""The place of the code of the pages: always the same place, so that the caches of mypy know it again."""
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 UNUSED = ("reportUnusedExpression", "reportUnusedVariable")
-"""What pyright says of nearly every line that is only there to be wrong: it must find fault with the types."""
+"""The rules of pyright for nearly every line that is only there to be wrong: it must find fault with the types."""
 
 Errors: TypeAlias = dict[Path, dict[int, str]]
 """Complaints of a checker, by file and line."""

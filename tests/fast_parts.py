@@ -119,7 +119,7 @@ REFUSED: dict[str, tuple[Call, str]] = {
     "taker: a value that is no slot": (lambda: taker(value=1), "^Point: expected a class and a rule"),
     "taker: too many": (lambda: Maker(Point, (X,) * 33, (str,) * 33, (None,) * 33, tuple, VALUE), "^Point: expected a"),
 }  # fmt: skip  # a table
-"""What is refused when a Maker is made, and a pattern of the text."""
+"""Arguments that are refused when a Maker is made, and a pattern of the text."""
 
 CALLS: dict[str, tuple[Call, object]] = {
     "made": (lambda: type(make_point("a", point)), Point),
@@ -166,7 +166,7 @@ CALLS: dict[str, tuple[Call, object]] = {
     "taker: a function that raises": (lambda: taker(function=fail)(point), ValueError),
     "taker: reduced": (lambda: taker().__reduce__(), TypeError),
 }  # fmt: skip  # a table
-"""What is done with a Maker, and what comes of it: a value, or the class of an error."""
+"""Uses of a Maker, and what comes of it: a value, or the class of an error."""
 
 WATCHED: list[object] = [
     Box, Point, VALUE, X, Y, box, point, is_short, fail, interrupt, undecided, init, construct, make_point, str, Maker,

@@ -1,4 +1,4 @@
-"""How much the long tests do: a part of it in an ordinary run, more in CI, all of it where DOMAINKIT_FULL is set."""
+"""The size of the long tests: a part of it in an ordinary run, more in CI, all of it where DOMAINKIT_FULL is set."""
 
 import os
 

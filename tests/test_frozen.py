@@ -1,4 +1,4 @@
-"""What every model class shares: frozen, decorated by its author, and free of parts that can change."""
+"""The base of every model class: frozen, decorated by its author, and free of parts that can change."""
 
 import collections
 import copy

@@ -1,1 +1,1 @@
-"""How model classes are made: annotations, type checks, immutability, constructors, parts of other libraries."""
+"""The making of model classes: annotations, type checks, immutability, constructors, parts of other libraries."""

@@ -20,7 +20,7 @@ from domainkit._model.mapping import frozen_copy
 from domainkit._speedups.slots import Init
 
 HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
-"""What attrs calls around its constructor, where a class has it."""
+"""The methods of a class that attrs calls around its constructor."""
 
 _NOT_GIVEN = object()
 
@@ -50,7 +50,7 @@ def freezing(init: Init, names: tuple[str, ...]) -> Init:
 
 
 class Checked(Protocol):
-    """What `checking` asks of a value object: errors for a value of another type, and for what a rule raised."""
+    """The part of a value object that `checking` asks: errors for a value of another type, and for what a rule raised."""
 
     @property
     def value(self) -> object: ...

@@ -1,4 +1,4 @@
-"""What every model class shares: frozen, decorated by its author, and free of parts that can change.
+"""The base of every model class: frozen, decorated by its author, and free of parts that can change.
 
 A type checker knows `@attrs.frozen` natively, so the decorator stays in the user's hands. This module notices when it
 was forgotten, and looks at the fields once they are known: at class definition, or at the first instance where an

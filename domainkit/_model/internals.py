@@ -1,4 +1,4 @@
-"""What this package knows of other libraries beyond their documentation, with the versions that have it.
+"""The knowledge of other libraries beyond their documentation, with the versions that have it.
 
 What is about attrs was seen in 24.3 to 26.1, about cattrs in 25.2 to 26.2, about returns in 0.25 to 0.27.
 """
@@ -27,10 +27,10 @@ FIELD: Final[type] = type(attrs.field())
 """The class of what `attrs.field()` returns, before a decorator has made a field of it."""
 
 FROZEN_SETATTR: Final[object] = type(attrs.validators.ge(0)).__setattr__
-"""What attrs gives to every frozen class: taken from one of its own, since to make a class takes a while."""
+"""The method that attrs gives to every frozen class: taken from one of its own, since to make a class takes a while."""
 
 CACHED_HASH: Final = "_attrs_cached_hash"
-"""Where an object keeps its hash with `cache_hash=True`: None until it is asked for. A constructor has to set it."""
+"""The slot of the hash with `cache_hash=True`: None until it is asked for. A constructor has to set it."""
 
 AND: Final[Any] = type(attrs.validators.and_())
 NUMBER: Final[Any] = type(attrs.validators.ge(0))
@@ -52,7 +52,7 @@ def is_decorated(cls: type) -> bool:
 
 
 class Factory(Protocol):
-    """What an `attrs.Factory` has."""
+    """The attributes of an `attrs.Factory`."""
 
     factory: Callable[..., object]
     takes_self: bool

@@ -147,4 +147,4 @@ _MOST_BITS = _LARGEST.bit_length()
 _REFUSALS: Mapping[type, Callable[[Any], str | None]] = MappingProxyType(  # Any: its key's
     {str: _refused_text, int: _refused_int, float: _refused_float}
 )
-"""What is the matter with a value of the class, if anything is."""
+"""The objection to a value of the class, if there is one."""

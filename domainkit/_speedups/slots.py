@@ -99,4 +99,4 @@ def taker(
 
 
 _MOST_FIELDS = 32
-"""How many values the part in C takes."""
+"""The most values that the part in C takes."""

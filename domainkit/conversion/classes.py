@@ -19,7 +19,7 @@ from domainkit.conversion.wrappers import ValueObjectNode, refused_by
 
 @frozen(kw_only=True)
 class Options:
-    """How types are derived.
+    """Options of how types are derived.
 
     Args:
         forbid_unknown: whether a key that no field has is a problem.

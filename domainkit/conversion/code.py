@@ -9,7 +9,7 @@ from typing import Any
 Function = Callable[..., Any]  # Any: from a wire value to an object or back; the types are known at run time only
 
 MOST_NAMES = 200
-"""How many names a function may have before it calls the functions of classes inside, and no longer inlines them."""
+"""The most names of a function before it calls the functions of classes inside, and no longer inlines them."""
 
 
 class Code:

@@ -31,7 +31,7 @@ Wire = MessageWire[Any, Any]  # Any: messages of all classes stand side by side 
 
 @frozen
 class _Key:
-    """What a definition is of: a type, and which of its forms."""
+    """The subject of a definition: a type, and which of its forms."""
 
     hint: object
     form: tuple[str, ...] = ()

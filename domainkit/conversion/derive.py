@@ -384,7 +384,7 @@ _FROZEN = frozenset({tuple, frozenset, collections.abc.Mapping})
 _COLLECTIONS: Final[Mapping[object, Callable[..., Any]]] = FrozenMapping(  # Any: a collection of what is in it
     {tuple: tuple, frozenset: frozenset, collections.abc.Mapping: FrozenMapping, list: list, set: set, dict: dict}
 )
-"""How to make a collection of its items, by the type that names it; those that can change are for converters alone."""
+"""The makers of collections, by the type that names each; those that can change are for converters alone."""
 
 _MOST_OPEN = 50
 

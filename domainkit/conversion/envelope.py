@@ -92,7 +92,7 @@ class MessageWire(Generic[M, H]):
         self.hint = hint
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_envelope_struct(info, self.node)).decode
         self.levels: float = 2 + self.node.levels
-        """How many objects and arrays `decode` reads inside one another, at most."""
+        """The most objects and arrays that `decode` reads inside one another, at most."""
 
     def _attributes_node(self, hint: object, derivation: Derivation) -> AttrsNode:
         node = AttrsNode(self.cls, hint, derivation.options, preset=("header",))

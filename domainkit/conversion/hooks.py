@@ -1,4 +1,4 @@
-"""Which hooks of a cattrs converter are its user's own, and neither those of cattrs nor of this library."""
+"""The hooks of a cattrs converter that are its user's own, and neither those of cattrs nor of this library."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -145,10 +145,10 @@ class Node:
     """
 
     plain: Callable[[object], object] | bool | None = None
-    """What is left to ask of an object just of its class, which is its own wire value: True for nothing; None if it
+    """The check that is left for an object just of its class, which is its own wire value: True for none; None if it
     isn't its own wire value, or that takes more than a condition."""
     measured: str = ""
-    """What bounds and lengths are about: text, base64, number, array, object, or nothing."""
+    """The subject of bounds and lengths: text, base64, number, array, object, or nothing."""
 
     def __init__(  # noqa: PLR0913  # all that is known of a type
         self,

@@ -143,11 +143,11 @@ def kept_kind(kind: str) -> str:
 
 _SIZED = frozenset({"array", "object"})
 _RESTRICTIONS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
-"""What a `msgspec.Meta` may ask of a value; the rest of it describes."""
+"""The attributes of a `msgspec.Meta` that ask something of a value; the rest of it describes."""
 
 
 class ConstrainedNode(Node):
-    """What `Annotated[X, msgspec.Meta(...)]` says: X, whose wire form meets a constraint.
+    """The node of `Annotated[X, msgspec.Meta(...)]`: X, whose wire form meets a constraint.
 
     A step of a float is counted in decimal digits here: msgspec divides in binary, where 1.1 is no multiple of 0.01.
     """

@@ -1,4 +1,4 @@
-"""What is rare on its way in or out: deep data, hooks inside of tagged unions, steps of floats, options of cattrs."""
+"""Rare ways in and out: deep data, hooks inside of tagged unions, steps of floats, options of cattrs."""
 
 import json
 import traceback

@@ -11,7 +11,7 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from yarl import URL
 
 LOST: tuple[type[BaseException], ...] = (*CONNECTION_EXCEPTIONS, asyncio.InvalidStateError)
-"""What aio-pika raises if the broker, its connection or its channel is gone; TimeoutError is among them."""
+"""The errors of aio-pika if the broker, its connection or its channel is gone; TimeoutError is among them."""
 
 
 def checked_url(url: str, owner: str) -> URL:

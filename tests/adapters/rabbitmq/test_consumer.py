@@ -676,7 +676,7 @@ async def test_what_is_buried_keeps_nothing_that_was_for_its_own_way(board: Boar
 
 
 ODD = {"latin-1": b"S" + struct.pack(">I", 4) + b"caf\xe9", "large": b"d" + struct.pack(">d", 1e300)}
-"""What other clients write into a header, and pamqp reads and doesn't write."""
+"""Values that other clients write into a header, and pamqp reads and doesn't write."""
 
 
 async def test_headers_that_only_others_can_write_stop_nothing(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
