@@ -50,7 +50,7 @@ def freezing(init: Init, names: tuple[str, ...]) -> Init:
 
 
 class Checked(Protocol):
-    """The part of a value object that `checking` asks: errors for a value of another type, and for what a rule raised."""
+    """A value object as `checking` asks it: errors for values of another type, and for what a rule raised."""
 
     @property
     def value(self) -> object: ...

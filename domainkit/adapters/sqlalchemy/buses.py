@@ -1,16 +1,15 @@
 """Buses that store what they are given in the outbox, for a relay to deliver."""
 
-from collections.abc import Callable, Iterable, Mapping
-from copy import copy
-from typing import Self
+from collections.abc import Callable, Iterable
 
 from returns.result import Failure, Result, Success
 from sqlalchemy.exc import DBAPIError
 
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork, current
+from domainkit.causation import Stamping
 from domainkit.errors import BusCannotPublish, OutcomeUnknownError
-from domainkit.messages import AnyCommand, DomainEvent, JsonValue, Message, MessageHeader
+from domainkit.messages import AnyCommand, DomainEvent, Message
 from domainkit.ports import (
     AsyncCommandBus,
     AsyncDomainEventBus,
@@ -22,22 +21,15 @@ from domainkit.ports import (
 )
 
 
-class _OutboxBus:
-    """The common part of the four buses."""
+class _OutboxBus(Stamping):
+    """The common part of the four buses; the outbox itself adds the cause, after a meta of its own."""
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         if unit_of_work.outbox is None:
             raise ValueError(f"{type(self).__name__}: give the unit of work an outbox, UnitOfWork(engine, outbox=...)")
         self._inner = unit_of_work
         self._outbox: Outbox = unit_of_work.outbox
-        self._meta: Mapping[str, JsonValue] = {}
         self._closed: list[bool] = []  # shared with the copies that with_meta makes
-
-    def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
-        """Return a bus that merges `meta` into the meta of every message; both share the outbox and `close`."""
-        made = copy(self)
-        made._meta = MessageHeader(meta={**self._meta, **meta}).meta
-        return made
 
     def _storing(self, messages: Iterable[Message]) -> Callable[[], Result[None, BusCannotPublish]]:
         """Encode messages, and return what stores them."""
