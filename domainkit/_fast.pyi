@@ -32,6 +32,6 @@ class Maker(Generic[_T]):
     @property
     def __qualname__(self) -> str: ...
     @property
-    def __annotations__(self) -> dict[str, Any]: ...  # type: ignore[override]
+    def __annotations__(self) -> dict[str, Any]: ...  # type: ignore[override]  # read-only, unlike that of object
     @property
     def __wrapped__(self) -> Init: ...

@@ -142,7 +142,7 @@ def _refused_float(number: float) -> str | None:
 
 
 _LARGEST = 10**4300
-"""What Python reads no text of, unless it is told to: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits."""
+"""No longer text is read by default: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits."""
 _MOST_BITS = _LARGEST.bit_length()
 _REFUSALS: Mapping[type, Callable[[Any], str | None]] = MappingProxyType(  # Any: its key's
     {str: _refused_text, int: _refused_int, float: _refused_float}
