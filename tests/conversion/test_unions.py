@@ -85,6 +85,14 @@ def test_an_object_of_another_class_is_not_written() -> None:
     assert [("$.data.attributes.earlier[0]", "type")] == problems_of(raised.value)
 
 
+def test_a_member_with_a_wrong_field_is_not_written() -> None:
+    """The problem has the path of the field, and not of the union alone."""
+    wrong: Any = 5
+    with pytest.raises(InvalidMessage) as raised:
+        Paid(Card(wrong)).json()
+    assert [("$.data.attributes.by.number", "type")] == problems_of(raised.value)
+
+
 def test_a_wrong_collection_inside_of_another_is_not_written() -> None:
     """A list where a tuple belongs is refused when it is written, also inside of a tuple."""
     wrong: Any = Paid(Card("1"), pair=(["1"], 1))  # type: ignore[arg-type]  # wrong on purpose
