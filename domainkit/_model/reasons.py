@@ -7,6 +7,8 @@ import attrs
 
 _LEAK = 6
 """So many characters of a value in a row are a part of it; a shorter value counts as a whole."""
+_SIGNS = re.compile(r"[\W_]+")
+_WHOLE = frozenset({str, int, float, bytes})
 _LONGEST_REASON = 500
 _LONGEST_COMPARED = 65_536
 
@@ -55,7 +57,6 @@ def repeats(text: str, *values: object) -> bool:
     What value objects, other attrs classes and collections hold is compared, and not their own names.
     """
     text, seen = text.casefold(), 0
-    signless = _letters(text)
     for value in values:
         for part in _parts(value):
             secret = str(part).casefold()
@@ -65,7 +66,7 @@ def repeats(text: str, *values: object) -> bool:
                 seen > _LONGEST_COMPARED
                 or _contains(text, secret)
                 or (isinstance(part, str) and _contains(text, repr(part).casefold()))
-                or (len(letters) >= _LEAK and _contains(signless, letters))
+                or (len(letters) >= _LEAK and _contains(_letters(text), letters))
             ):
                 return True
     return False
@@ -73,6 +74,9 @@ def repeats(text: str, *values: object) -> bool:
 
 def _parts(value: object) -> Iterator[object]:
     """Yield what a value is made of; no bool and no None, which everybody knows."""
+    if type(value) in _WHOLE:
+        yield value
+        return
     if isinstance(value, Mapping):
         inner: Iterator[object] = (part for item in value.items() for part in item)
     elif isinstance(value, list | tuple | set | frozenset):
@@ -89,7 +93,7 @@ def _parts(value: object) -> Iterator[object]:
 
 def _letters(text: str) -> str:
     """Return the text without signs: digits may be grouped, and letters set apart."""
-    return re.sub(r"[\W_]+", "", text)
+    return _SIGNS.sub("", text)
 
 
 def _contains(text: str, secret: str) -> bool:

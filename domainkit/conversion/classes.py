@@ -1,6 +1,6 @@
 """The node of an attrs class: an object with a key for each field."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any, Union, get_origin
 
@@ -12,9 +12,14 @@ from domainkit._model.rules import broken_rules
 from domainkit._model.wrapper import VALUE
 from domainkit._speedups.slots import Slot, taker
 from domainkit.conversion.code import Code, Function
+from domainkit.conversion.limits import parsed_to_explain
 from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, is_kept
 from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.wrappers import ValueObjectNode, refused_by
+
+
+_split: Callable[[bytes], dict[str, Any]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+"""Returns the JSON of each key of an object."""
 
 
 @frozen(kw_only=True)
@@ -182,15 +187,39 @@ class AttrsNode(Node):
             arguments.append(part.node.dump_lines(code, variable))
         return f"{code.name(self.struct, 'struct')}({', '.join(arguments)})"
 
-    def read_fields(self, data: object, path: str, problems: Problems) -> Mapping[str, Any] | None:
-        """Return the values by constructor name; None if problems were noted."""
+    @cached_property
+    def _decoders(self) -> tuple[tuple[str, Callable[[msgspec.Raw], Any], Function], ...]:
+        return tuple((part.key, msgspec.json.Decoder(part.node.wire).decode, part.node.load) for part in self.parts)
+
+    def read_json(self, data: bytes, path: str, problems: Problems) -> Mapping[str, Any] | None:
+        """Return what `read_fields` does, of JSON; it looks in detail only at the fields that the fast way refuses."""
+        problems.parsed, before = True, len(problems)
+        if not data.startswith(b"{"):
+            builtins = parsed_to_explain(data, problems)
+            return None if builtins is MISSING else self.read_fields(builtins, path, problems)
+        found, done = _split(data), {}
+        for key, decode, load in self._decoders:
+            if key in found:
+                try:
+                    done[key] = load(decode(found[key]))
+                except Exception:  # msgspec's, or whatever a validator raises
+                    found[key] = parsed_to_explain(bytes(found[key]), problems)
+        fields = {**found, **done}
+        return None if len(problems) > before else self.read_fields(fields, path, problems, done.keys())
+
+    def read_fields(
+        self, data: object, path: str, problems: Problems, done: Collection[str] = ()
+    ) -> Mapping[str, Any] | None:
+        """Return the values by constructor name, those of the keys `done` as they are; None if problems were noted."""
         if not isinstance(data, Mapping):
             self.wrong_type(path, problems)
             return None
         values, before = {}, len(problems)
         for key, node, required in self._fields:
             found = data.get(key, MISSING)
-            if found is not MISSING:
+            if key in done:
+                values[key] = found
+            elif found is not MISSING:
                 values[key] = node.read(found, f"{path}.{key}", problems)
             elif required:
                 problems.add(f"{path}.{key}", node.expected, "missing")

@@ -63,10 +63,10 @@ class Envelope:
     attributes: object
     meta: Mapping[str, object]
 
-    def builtins(self, problems: Problems, parse: Callable[[bytes, Problems], object] = parsed) -> object:
+    def builtins(self, problems: Problems) -> object:
         """Return the attributes as builtins; MISSING if a problem was noted."""
         raw = self.attributes
-        return parse(bytes(raw), problems) if isinstance(raw, msgspec.Raw) else raw
+        return parsed(bytes(raw), problems) if isinstance(raw, msgspec.Raw) else raw
 
 
 class MessageWire(Generic[M, H]):
@@ -216,23 +216,25 @@ class MessageWire(Generic[M, H]):
     def read(self, found: Envelope, problems: Problems, failed: Exception | None = None) -> M | None:
         """Return the message of an envelope for this class, noting every problem; None if there are some.
 
-        `failed` is what `decode` met in the same message: what it found inside of the attributes it would find again,
+        `failed` is the error of `decode` for the same message: inside of the attributes it would find the same again,
         unless that is an unknown key.
         """
         whole = found.info is not None and found.id is not None and found.occurred_on is not None
         header = self.header(found.id, found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # as just seen
-        again = "`$.data.attributes" not in str(failed) or "unknown field" in str(failed)
+        again = failed is None or (isinstance(failed, msgspec.ValidationError) and _differs_tolerantly(str(failed)))
         if header is not None and again and isinstance(found.attributes, msgspec.Raw):
             try:
                 return self._load_tolerantly(found.attributes, header)
             except Exception:  # noqa: S110  # as in decode
                 pass
-        attributes = found.builtins(problems, parsed_to_explain)
-        problems.parsed = isinstance(found.attributes, msgspec.Raw)
-        values = None if attributes is MISSING else self.node.read_fields(attributes, "$.data.attributes", problems)
+        attributes, path = found.attributes, "$.data.attributes"
+        if isinstance(attributes, msgspec.Raw):
+            values = self.node.read_json(bytes(attributes), path, problems)
+        else:
+            values = self.node.read_fields(attributes, path, problems)
         if problems or values is None:
             return None
-        made = self.node.construct({**values, "header": header}, "$.data.attributes", problems)
+        made = self.node.construct({**values, "header": header}, path, problems)
         return None if made is MISSING else made
 
     @cached_property
@@ -245,6 +247,10 @@ class MessageWire(Generic[M, H]):
         node = self._attributes_node(self.hint, derivation)
         decode, load = msgspec.json.Decoder(node.struct).decode, node.load
         return lambda raw, header: load(decode(raw), header)
+
+
+def _differs_tolerantly(failed: str) -> bool:
+    return "`$.data.attributes" not in failed or "unknown field" in failed
 
 
 _FEWER_LEVELS = "fewer objects inside one another than the interpreter has room for"
