@@ -28,10 +28,6 @@ Attributes: TypeAlias = Mapping[str, JsonValue]
 Wire: TypeAlias = MessageWire[Any, MessageHeader]  # Any: messages of all classes stand side by side in a codec
 
 
-def _next_version(upcaster: "Upcaster") -> int:
-    return upcaster.from_version + 1
-
-
 @frozen
 class Upcaster:
     """A pure function from the attributes of an old version of a message to those of a later one.
@@ -63,7 +59,7 @@ class Upcaster:
     message_type: type[Message]
     from_version: int = field(validator=[instance_of(int), ge(1)])
     function: Callable[[Attributes], Attributes]
-    to_version: int = field(default=Factory(_next_version, takes_self=True), kw_only=True)
+    to_version: int = field(default=Factory(lambda self: self.from_version + 1, takes_self=True), kw_only=True)
     from_name: str | None = field(default=None, kw_only=True)
 
     @property
@@ -189,7 +185,12 @@ class MessageCodec:
             if found is not None and not isinstance(found, Exception):
                 return _make_success(found)
             failed = found
-        return self._explained(lambda problems: self._opened(raw, problems), failed)
+
+        def read(problems: Problems) -> Envelope | None:
+            data = checked(raw, self._limits, problems)
+            return None if data is None else opened(data, problems, forbid_unknown=self._forbid_unknown)
+
+        return self._explained(read, failed)
 
     def decode_dict(self, data: Mapping[str, object]) -> Result[Message, InvalidMessage]:
         """Return what `decode` does, for a wire form that is builtins already.
@@ -205,10 +206,6 @@ class MessageCodec:
             return read_envelope(data, problems, forbid_unknown=self._forbid_unknown) if safe else None
 
         return self._explained(read)
-
-    def _opened(self, raw: bytes | str, problems: Problems) -> Envelope | None:
-        data = checked(raw, self._limits, problems)
-        return None if data is None else opened(data, problems, forbid_unknown=self._forbid_unknown)
 
     def _explained(
         self, read: Callable[[Problems], Envelope | None], failed: Exception | None = None

@@ -121,7 +121,7 @@ def type_arguments(cls: type, base: type) -> dict[TypeVar, object]:
     """Return what `cls` gives for the type parameters of its base `base`; a defaulted parameter gives its default."""
     if cls is base:
         return {}
-    for alias in _generic_bases(cls):
+    for alias in cls.__dict__.get("__orig_bases__", cls.__bases__):
         origin = get_origin(alias) or alias
         if not (isinstance(origin, type) and issubclass(origin, base)):
             continue
@@ -142,11 +142,6 @@ def _looked_up(cls: type, argument: object) -> object:
         return _resolve(cls, "base", argument)
     except UnresolvedAnnotationError:
         return argument
-
-
-def _generic_bases(cls: type) -> tuple[object, ...]:
-    declared: tuple[object, ...] = cls.__dict__.get("__orig_bases__", cls.__bases__)
-    return declared
 
 
 def parameters_of(cls: object) -> tuple[TypeVar, ...]:

@@ -7,7 +7,7 @@ annotation names something that is defined further down.
 
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 import attrs
 
@@ -51,7 +51,10 @@ class Frozen:
         for name in fields:
             _refuse_taken(cls, name)
         if "__init__" in cls.__dict__ and not cls._own_constructor:
-            _refuse_constructor(cls)
+            raise TypeError(
+                f"{cls.__qualname__}.__init__: a constructor is never overridden, since decoding calls it with the "
+                "fields; write a named constructor instead, such as `@classmethod def create(cls, ...)`"
+            )
         if fields or _own_hooks(cls):
             cls._undecorated = True  # until a decorator of attrs sees it
             _guard_constructor_above(cls)
@@ -131,13 +134,6 @@ def _is_machinery(base: type, name: str) -> bool:
     """Tell whether `name` is a method or a private name of a class of this library."""
     ours = base.__module__.partition(".")[0] == __name__.partition(".")[0]
     return ours and name in base.__dict__ and name not in own_annotations(base)
-
-
-def _refuse_constructor(cls: type) -> NoReturn:
-    raise TypeError(
-        f"{cls.__qualname__}.__init__: a constructor is never overridden, since decoding calls it with the fields; "
-        "write a named constructor instead, such as `@classmethod def create(cls, ...)`"
-    )
 
 
 def _guard_constructor_above(cls: type[Frozen]) -> None:

@@ -29,26 +29,16 @@ def reason_of(error: Exception, *values: object) -> str | None:
         values: all that it may have seen.
     """
     try:
-        text = _text_of(error)
+        said = (getattr(error, "additional_info", None) or {}).get("message")  # of a DomainError
+        if said is None and not hasattr(error, "additional_info"):
+            said = next(iter(error.args), None)
+        text = type(error).__qualname__ if said is None else str(said)
         for value in values:
-            text = _without_tail(text, value)
+            for tail in (f": {value}", f" ({value!r} doesn't)", f" (got {value!r})"):  # as the validators of attrs do
+                text = text.removesuffix(tail)
         return None if repeats(text[: _LONGEST_REASON + _LEAK], *values) else text[:_LONGEST_REASON]
     except Exception:  # a value that can't be written as text, such as an int of 5,000 digits
         return None
-
-
-def _text_of(error: Exception) -> str:
-    said = (getattr(error, "additional_info", None) or {}).get("message")  # of a DomainError, whose module has this one
-    if said is None and not hasattr(error, "additional_info"):
-        said = next(iter(error.args), None)
-    return type(error).__qualname__ if said is None else str(said)
-
-
-def _without_tail(text: str, value: object) -> str:
-    """Return the text without the value at its end, where the validators of attrs put it."""
-    for tail in (f": {value}", f" ({value!r} doesn't)", f" (got {value!r})"):
-        text = text.removesuffix(tail)
-    return text
 
 
 def repeats(text: str, *values: object) -> bool:

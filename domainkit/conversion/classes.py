@@ -17,7 +17,6 @@ from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, 
 from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.wrappers import ValueObjectNode, refused_by
 
-
 _split: Callable[[bytes], dict[str, Any]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 """Returns the JSON of each key of an object."""
 

@@ -121,12 +121,8 @@ class _Carried:
             return not isinstance(_node(hint, self._converter, self._keep), DynamicNode)
         except TypeError:
             some = [get_origin(member) or member for member in members(hint)]
-            ours = attrs.has if len(some) == 1 else _is_model  # cattrs tells unions of plain classes by their fields
-            return any(isinstance(cls, type) and ours(cls) for cls in some)
-
-
-def _is_model(cls: type) -> bool:
-    return issubclass(cls, Frozen)
+            one = len(some) == 1  # cattrs tells unions of plain classes by their fields
+            return any(isinstance(cls, type) and (attrs.has(cls) if one else issubclass(cls, Frozen)) for cls in some)
 
 
 def _reading(node: Node, hint: object, converter: Converter) -> Hook:
@@ -210,7 +206,9 @@ def _structure_error(hint: object, data: object, problems: Problems, *, detailed
     found: list[_Found] = []
     for number, problem in enumerate(problems):
         steps, cause = _STEP.findall(problem.path), problems.causes.get(number)
-        value = _followed(data, steps)
+        value = data
+        for step in steps:
+            _, value = _at(value, step)
         kind = "nothing" if problem.code == "missing" else f"this {json_kind(value)}"
         error: Exception = ValueError(f"expected {problem.expected}, not {kind}")
         if cause is not None and reason_of(cause, value, data) is not None:  # a traceback shows it
@@ -218,12 +216,6 @@ def _structure_error(hint: object, data: object, problems: Problems, *, detailed
         root = not steps and isinstance(cause, DomainError)
         found.append((steps, Expected(problem), cause if root and cause is not None else error))
     return _grouped(describe(hint), hint, data, found) if detailed else found[0][2]
-
-
-def _followed(data: object, steps: list[_Step]) -> object:
-    for step in steps:
-        _, data = _at(data, step)
-    return data
 
 
 def _grouped(name: str, hint: object, data: object, found: list[_Found]) -> Exception:

@@ -83,7 +83,9 @@ class Derivation:
             return self.without_hook(hint, where) if hooked is None else hooked
         except UnsupportedTypeError:
             if self.options.lenient and self._is_left_to_others(hint):
-                return self._foreign(hint)
+                convert: Any = self.converter
+                hooks = (lambda data: convert.structure(data, hint), lambda value: convert.unstructure(value, hint))
+                return HookNode(hint, hooks, json=False)
             raise
         except RecursionError as error:  # of Python: a type that can't be described, since it has no end
             raise UnsupportedTypeError(
@@ -140,11 +142,6 @@ class Derivation:
         if any(plain) or any(isinstance(one, type) and issubclass(one, Frozen) for one in some):
             return False
         return isinstance(hint, type) and hint is not Any if self.converter is None else knows(self.converter, hint)
-
-    def _foreign(self, hint: object) -> Node:
-        convert: Any = self.converter
-        hooks = (lambda data: convert.structure(data, hint), lambda value: convert.unstructure(value, hint))
-        return HookNode(hint, hooks, json=False)
 
     def without_hook(self, hint: object, where: str) -> Node:
         """Return the node of a type, whatever hooks a user has for it."""
@@ -361,9 +358,14 @@ class Derivation:
         for one, other in combinations(nodes, 2):
             both = _shared_kinds(one, other)
             if both:
+                way_out = (
+                    'say which is which with a tag: Annotated[..., Tagged("kind", name=Class, ...)]'
+                    if "object" in both
+                    else "use one of them, or @attrs.frozen classes of them with a tag"
+                )
                 raise UnsupportedTypeError(
                     f"{where}: in {describe(Union[found])}, JSON can't tell "  # noqa: UP007  # known at run time only
-                    f"{one.expected} from {other.expected} (each is {' or '.join(sorted(both))}); {_way_out(both)}"
+                    f"{one.expected} from {other.expected} (each is {' or '.join(sorted(both))}); {way_out}"
                 )
         by_hand = self.options.lenient or any(node.wire is Any for node in nodes)
         return (UnionByHand if by_hand else UnionNode)(nodes)
@@ -422,12 +424,6 @@ def _shared_kinds(one: Node, other: Node) -> frozenset[str]:
             inside = {kept_kind(kind) for part in beside.parts if part.key == "value" for kind in part.node.kinds}
             return kept.kinds & inside
     return one.kinds & other.kinds
-
-
-def _way_out(kinds: frozenset[str]) -> str:
-    if "object" in kinds:
-        return 'say which is which with a tag: Annotated[..., Tagged("kind", name=Class, ...)]'
-    return "use one of them, or @attrs.frozen classes of them with a tag"
 
 
 def _refuse_undecorated(cls: type) -> None:

@@ -221,7 +221,8 @@ class MessageWire(Generic[M, H]):
         """
         whole = found.info is not None and found.id is not None and found.occurred_on is not None
         header = self.header(found.id, found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # as just seen
-        again = failed is None or (isinstance(failed, msgspec.ValidationError) and _differs_tolerantly(str(failed)))
+        text = str(failed) if isinstance(failed, msgspec.ValidationError) else ""
+        again = failed is None or (text != "" and ("`$.data.attributes" not in text or "unknown field" in text))
         if header is not None and again and isinstance(found.attributes, msgspec.Raw):
             try:
                 return self._load_tolerantly(found.attributes, header)
@@ -247,10 +248,6 @@ class MessageWire(Generic[M, H]):
         node = self._attributes_node(self.hint, derivation)
         decode, load = msgspec.json.Decoder(node.struct).decode, node.load
         return lambda raw, header: load(decode(raw), header)
-
-
-def _differs_tolerantly(failed: str) -> bool:
-    return "`$.data.attributes" not in failed or "unknown field" in failed
 
 
 _FEWER_LEVELS = "fewer objects inside one another than the interpreter has room for"

@@ -1,6 +1,7 @@
 """The hooks of a cattrs converter that are its user's own, and neither those of cattrs nor of this library."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,9 @@ def _is_own(dispatch: Any, hint: object) -> bool:
     for predicate, hook in hooks_by_predicate(dispatch):
         if getattr(predicate, "is_domainkits", False):
             return False  # it takes what can be carried: later than a hook before it, and earlier than one after it
-        if _holds(predicate, hint):
-            return _is_users(hook)
+        with suppress(Exception):  # cattrs takes it for a no as well
+            if predicate(hint):
+                return _is_users(hook)
     return False
 
 
@@ -55,13 +57,6 @@ def _is_users(hook: Hook) -> bool:
     if module.startswith("cattrs.strategies."):
         return not hook.__qualname__.startswith("configure_union_passthrough")  # that converters for a format come with
     return module.partition(".")[0] not in _OURS_AND_STOCK
-
-
-def _holds(predicate: Hook, hint: object) -> bool:
-    try:
-        return bool(predicate(hint))
-    except Exception:  # cattrs takes it for a no as well
-        return False
 
 
 def writes_itself(converter: BaseConverter, cls: Any) -> bool:

@@ -127,14 +127,10 @@ def has_longer_string(data: bytes, most: int) -> bool:
             continue
         quotes += plain.count(b'"', counted, start)
         counted = start
-        if quotes % 2 and _end_of_string(plain, start) - plain.rfind(b'"', 0, start) - 1 > most:
+        end = plain.find(b'"', start) % (len(plain) + 1)  # where there is none, at the end
+        if quotes % 2 and end - plain.rfind(b'"', 0, start) - 1 > most:
             return True
     return False
-
-
-def _end_of_string(plain: bytes, start: int) -> int:
-    end = plain.find(b'"', start)
-    return len(plain) if end < 0 else end
 
 
 def parsed(data: bytes, problems: Problems) -> object:

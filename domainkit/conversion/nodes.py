@@ -258,17 +258,13 @@ class Part:
 
     def default_for(self, cls: type) -> Callable[[], object]:
         """Return a function that makes the default of the field, read-only in a model class."""
-        kept = frozen_copy if issubclass(cls, Frozen) else _same
+        kept: Function = frozen_copy if issubclass(cls, Frozen) else lambda value: value
         default = self.attribute.default
         if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
             factory: Callable[[], object] = default.factory  # type: ignore[union-attr]  # as above
             return lambda: kept(factory())
         made = kept(default)
         return lambda: made
-
-
-def _same(value: object) -> object:
-    return value
 
 
 def refuse_unless(code: Code, condition: str) -> None:

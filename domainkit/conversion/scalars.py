@@ -94,19 +94,14 @@ class Scalar(Node):
 
     def read(self, data: object, path: str, problems: Problems) -> object:
         if json_kind(data) not in self.kinds:
-            return self._native(data, path, problems)
+            value = self.as_plain(data) if problems.native else MISSING  # data that is the object already
+            return self.wrong_type(path, problems) if value is MISSING else self._sound(value, path, problems)
         if type(data) is not self.cls:
             try:
                 data = self.parse(data)
             except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
                 return problems.add(path, self.expected, "value")
-        reason = self._refusal(data)
-        return data if reason is None else problems.add(path, reason, "value")
-
-    def _native(self, data: object, path: str, problems: Problems) -> object:
-        """Return data that is the object already, where that is allowed."""
-        value = self.as_plain(data) if problems.native else MISSING
-        return self.wrong_type(path, problems) if value is MISSING else self._sound(value, path, problems)
+        return self._sound(data, path, problems)
 
     def _sound(self, value: Any, path: str, problems: Problems) -> object:
         reason = self._refusal(value)

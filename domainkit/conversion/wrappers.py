@@ -180,7 +180,11 @@ class ConstrainedNode(Node):
         if not self._restricts:
             return True
         if self.kinds <= _SIZED:  # these have lengths alone, and encoding the items would take long
-            return all(_has_length(meta, len(wire)) for meta in self.constraints)
+            size = len(wire)
+            return all(
+                (one.min_length or 0) <= size <= (size if one.max_length is None else one.max_length)
+                for one in self.constraints
+            )
         try:
             self._decoder.decode(msgspec.json.encode(wire))
         except (TypeError, ValueError, msgspec.ValidationError):  # it breaks a constraint, or can't be written at all
@@ -237,12 +241,6 @@ def _without_float_step(meta: msgspec.Meta) -> msgspec.Meta:
 
 
 _DESCRIPTIONS = ("title", "description", "examples", "extra_json_schema", "extra")
-
-
-def _has_length(meta: msgspec.Meta, length: int) -> bool:
-    return (meta.min_length is None or length >= meta.min_length) and (
-        meta.max_length is None or length <= meta.max_length
-    )
 
 
 class HookNode(ByHand):

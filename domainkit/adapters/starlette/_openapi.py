@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from inspect import isfunction
+from itertools import chain
 from typing import Any, Final, TypeAlias, get_args, get_origin, get_type_hints
 
 from returns.result import Result
@@ -46,7 +47,10 @@ def openapi_responses(
     headers: dict[int, dict[str, object]] = {}
     if validation:
         reasons |= {400: ["The body can't be read."], INVALID: ["The request isn't valid."]}
-    for error_type in (one for source in declared for one in _errors_of(source)):
+    errors = (
+        (one,) if isinstance(one, type) and issubclass(one, BaseException) else declared_errors(one) for one in declared
+    )
+    for error_type in chain.from_iterable(errors):
         found = http_error_of(error_type, error_map=error_map)
         detail, known = found.detail, reasons.setdefault(found.status_code, [])
         if detail == DEFAULT_HTTP_ERROR_DETAIL:
@@ -56,12 +60,6 @@ def openapi_responses(
         for name in found.headers or ():
             headers.setdefault(found.status_code, {})[name] = {"schema": {"type": "string"}}
     return {status: _response(status, reasons[status], headers.get(status)) for status in sorted(reasons)}
-
-
-def _errors_of(source: object) -> tuple[type[BaseException], ...]:
-    if isinstance(source, type) and issubclass(source, BaseException):
-        return (source,)
-    return declared_errors(source)
 
 
 def _response(status: int, reasons: Sequence[str], headers: Mapping[str, object] | None) -> Documented:
