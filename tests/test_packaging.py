@@ -12,6 +12,7 @@ import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert 0 == built.returncode, built.stderr
     (archive,) = made.iterdir()
     with tarfile.open(archive) as tar:
-        tar.extractall(made, filter="data")
+        safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from 3.11.4 on
+        tar.extractall(made, **safely)
     return made / archive.name.removesuffix(".tar.gz")
 
 
