@@ -54,6 +54,7 @@ if typing.TYPE_CHECKING:
     from domainkit.conversion.limits import Limits
     from domainkit.conversion.unions import Tagged
     from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
+    from domainkit.envelopes import Envelope
     from domainkit.http import (
         DEFAULT_HTTP_ERROR_MAP,
         ErrorMap,
@@ -110,7 +111,7 @@ __all__ = [
     "AsyncInmemoryNotifier", "AsyncMediator", "AsyncMessagePublisher", "AsyncMiddleware", "AsyncNotifier",
     "AsyncSubscriber", "AsyncUseCase", "Attributes", "BusCannotPublish", "ClientAlreadyExists", "ClientNotFound",
     "Command", "CommandBus", "CommandNotHandled", "CriticalError", "CrudRepository", "DomainError", "DomainEvent",
-    "DomainEventBus", "EnvelopeData", "EnvelopeDict", "ErrorMap", "FieldSerializer", "Handler", "HttpError",
+    "DomainEventBus", "Envelope", "EnvelopeData", "EnvelopeDict", "ErrorMap", "FieldSerializer", "Handler", "HttpError",
     "InmemoryCommandBus", "InmemoryCrudRepository", "InmemoryDomainEventBus", "InmemoryNotifier", "InvalidMessage",
     "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier", "Mediator", "Message",
     "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NotAllowed", "NotFound",

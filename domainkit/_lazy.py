@@ -13,6 +13,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.conversion.limits": "Limits",
         "domainkit.conversion.unions": "Tagged",
         "domainkit.delivery": "AsyncMessagePublisher OutgoingMessage",
+        "domainkit.envelopes": "Envelope",
         "domainkit.http": "DEFAULT_HTTP_ERROR_MAP ErrorMap HttpError ProblemDetails http_error_for problem_details",
         "domainkit.mediator": "AsyncMediator AsyncMiddleware CommandNotHandled Mediator Middleware",
         "domainkit.memory": (

@@ -9,15 +9,15 @@ import msgspec
 from attrs import Factory, field, frozen
 from attrs.validators import ge, instance_of
 from cattrs import Converter
-from returns.result import Failure, Result, Success
+from returns.result import Result, Success
 
 from domainkit._model.internals import SUCCESS_VALUE
 from domainkit._model.mapping import freeze_json
 from domainkit._speedups.slots import maker
 from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.envelope import Envelope, MessageInfo, MessageWire, attempt, opened, read_envelope
-from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, shallow
+from domainkit.conversion.envelope import MessageInfo, MessageWire, Opened, answer, read_envelope, read_raw
+from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, shallow
 from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem, UnknownMessage
 from domainkit.messages import JsonValue, Message, MessageHeader, new_wire, wire_of
@@ -185,12 +185,8 @@ class MessageCodec:
             if found is not None and not isinstance(found, Exception):
                 return _make_success(found)
             failed = found
-
-        def read(problems: Problems) -> Envelope | None:
-            data = checked(raw, self._limits, problems)
-            return None if data is None else opened(data, problems, forbid_unknown=self._forbid_unknown)
-
-        return self._explained(read, failed)
+        strict = self._forbid_unknown
+        return self._explained(lambda problems: read_raw(raw, self._limits, problems, forbid_unknown=strict), failed)
 
     def decode_dict(self, data: Mapping[str, object]) -> Result[Message, InvalidMessage]:
         """Return what `decode` does, for a wire form that is builtins already.
@@ -201,22 +197,19 @@ class MessageCodec:
         True
         """
 
-        def read(problems: Problems) -> Envelope | None:
+        def read(problems: Problems) -> Opened | None:
             safe = shallow(data, self._limits, problems)
             return read_envelope(data, problems, forbid_unknown=self._forbid_unknown) if safe else None
 
         return self._explained(read)
 
     def _explained(
-        self, read: Callable[[Problems], Envelope | None], failed: Exception | None = None
+        self, read: Callable[[Problems], Opened | None], failed: Exception | None = None
     ) -> Result[Message, InvalidMessage]:
         """Return the message of an envelope, or every problem."""
-        try:
-            return Success(attempt(lambda problems: self._message_of(read(problems), problems, failed), self._limits))
-        except InvalidMessage as error:
-            return Failure(error.with_traceback(None))
+        return answer(lambda problems: self._message_of(read(problems), problems, failed), self._limits)
 
-    def _message_of(self, found: Envelope | None, problems: Problems, failed: Exception | None) -> Message | None:
+    def _message_of(self, found: Opened | None, problems: Problems, failed: Exception | None) -> Message | None:
         if found is None or found.info is None:
             return None
         route = self._routes.get(found.info)

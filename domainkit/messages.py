@@ -36,12 +36,18 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _utc(moment: datetime) -> datetime:
+def in_utc(moment: datetime, field: str) -> datetime:
+    """Return the moment in UTC; `field` names the class and field that it is for.
+
+    Raises ValueError if it has no time zone.
+    """
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        raise ValueError(
-            "MessageHeader.occurred_on: a naive datetime is no moment; give it a time zone, such as datetime.now(UTC)"
-        )
+        raise ValueError(f"{field}: a naive datetime is no moment; give it a time zone, such as datetime.now(UTC)")
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def _utc(moment: datetime) -> datetime:
+    return in_utc(moment, "MessageHeader.occurred_on")
 
 
 def _meta(meta: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

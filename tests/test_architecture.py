@@ -16,6 +16,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("values",),  # ValueObject, Uuid
     ("handlers",),  # functions bound to a class of messages
     ("messages",),  # DomainEvent, Command
+    ("envelopes",),  # what stands around the attributes of any message
     ("causation",),  # which message is being handled: in a context variable, which is no state of the process
     ("aggregates",),  # AggregateRoot
     ("codec",),  # MessageCodec

@@ -48,6 +48,7 @@ PUBLIC_NAMES = [
     "DomainError",
     "DomainEvent",
     "DomainEventBus",
+    "Envelope",
     "EnvelopeData",
     "EnvelopeDict",
     "ErrorMap",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from attrs import evolve, frozen
+from returns.result import Failure, Result, Success
 
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
@@ -46,7 +47,7 @@ _MOMENT_END = len('"2021-12-28T14:11:47.845618')
 
 
 @frozen
-class Envelope:
+class Opened:
     """An envelope that was read; a part with a problem is None.
 
     Args:
@@ -61,7 +62,7 @@ class Envelope:
     id: UUID | None
     occurred_on: datetime | None
     attributes: object
-    meta: Mapping[str, object]
+    meta: Mapping[str, Any]  # Any: JSON values, whose type is named later
 
     def builtins(self, problems: Problems) -> object:
         """Return the attributes as builtins; MISSING if a problem was noted."""
@@ -205,7 +206,7 @@ class MessageWire(Generic[M, H]):
 
         return attempt(read, DEFAULT_LIMITS)
 
-    def _of_envelope(self, found: Envelope | None, problems: Problems, failed: Exception | None = None) -> M | None:
+    def _of_envelope(self, found: Opened | None, problems: Problems, failed: Exception | None = None) -> M | None:
         if found is None:
             return None
         if found.info is not None and found.info != self.info:
@@ -213,7 +214,7 @@ class MessageWire(Generic[M, H]):
             return None
         return self.read(found, problems, failed)
 
-    def read(self, found: Envelope, problems: Problems, failed: Exception | None = None) -> M | None:
+    def read(self, found: Opened, problems: Problems, failed: Exception | None = None) -> M | None:
         """Return the message of an envelope for this class, noting every problem; None if there are some.
 
         `failed` is the error of `decode` for the same message: inside of the attributes it would find the same again,
@@ -267,6 +268,14 @@ def attempt(read: Callable[[Problems], M | None], limits: Limits) -> M:
     if message is None:
         raise refusal(problems)
     return message
+
+
+def answer(read: Callable[[Problems], M | None], limits: Limits) -> Result[M, InvalidMessage]:
+    """Return what `attempt` does as a Success, and what it raises as a Failure."""
+    try:
+        return Success(attempt(read, limits))
+    except InvalidMessage as error:
+        return Failure(error.with_traceback(None))
 
 
 def _check(data: bytes, limits: Limits) -> None:
@@ -331,19 +340,25 @@ class _ExactData(_Data, gc=False, forbid_unknown_fields=True):
     """The same with no other keys."""
 
 
+def read_raw(raw: object, limits: Limits, problems: Problems, *, forbid_unknown: bool = False) -> Opened | None:
+    """Return the parts of an envelope given as JSON, noting every problem; None if it has no parts."""
+    data = checked(raw, limits, problems)
+    return None if data is None else opened(data, problems, forbid_unknown=forbid_unknown)
+
+
 _decode_any: Callable[[bytes], Any] = msgspec.json.Decoder(msgspec.defstruct("Any", [("data", _Data)], gc=False)).decode
 _decode_exact: Callable[[bytes], Any] = msgspec.json.Decoder(
     msgspec.defstruct("Exact", [("data", _ExactData)], gc=False, forbid_unknown_fields=True)
 ).decode
 
 
-def opened(data: bytes, problems: Problems, *, forbid_unknown: bool = False) -> Envelope | None:
+def opened(data: bytes, problems: Problems, *, forbid_unknown: bool = False) -> Opened | None:
     """Return the parts of an envelope given as JSON that was checked, noting every problem; None if it has no parts."""
     try:
         found = (_decode_exact if forbid_unknown else _decode_any)(data).data
         attributes = found.attributes if found.attributes != _NULL else {}
         info = MessageInfo(found.type, found.version, found.type_message)
-        return Envelope(info, found.id, utc_moment(found.occurred_on), attributes, frozen_meta(found.meta))
+        return Opened(info, found.id, utc_moment(found.occurred_on), attributes, frozen_meta(found.meta))
     except Exception:  # msgspec's: builtins tell every problem
         builtins = parsed_to_explain(data, problems)
     return None if builtins is MISSING else read_envelope(builtins, problems, forbid_unknown=forbid_unknown)
@@ -352,7 +367,7 @@ def opened(data: bytes, problems: Problems, *, forbid_unknown: bool = False) -> 
 _NULL = msgspec.Raw(b"null")
 
 
-def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = False) -> Envelope | None:
+def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = False) -> Opened | None:
     """Return the parts of an envelope given as builtins, noting every problem; None if it has no parts."""
     if not isinstance(data, Mapping):
         problems.add("$", "an object", "type")
@@ -364,7 +379,7 @@ def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = Fa
     if forbid_unknown and not (data.keys() <= {"data"} and inner.keys() <= _KEYS):
         problems.add("$.data", "the keys of the envelope alone", "unknown")
     attributes = inner.get("attributes")
-    return Envelope(
+    return Opened(
         _read_info(inner, problems),
         _read(inner, "id", UUID, problems),
         _read_occurred_on(inner, problems),

@@ -11,9 +11,11 @@ from domainkit import (
     Command,
     DomainError,
     DomainEvent,
+    Envelope,
     EnvelopeData,
     EnvelopeDict,
     Handler,
+    InvalidMessage,
     JsonValue,
     Message,
     MessageHeader,
@@ -55,6 +57,11 @@ assert_type(event.json(), str)
 assert_type(TaskCreated.from_json(event.json()), TaskCreated)
 assert_type(TaskCreated.from_json(b"{}"), TaskCreated)
 assert_type(CreateTask.from_dict(command.dict()), CreateTask)
+
+envelope = Envelope.parse(event.json())
+assert_type(envelope, Result[Envelope, InvalidMessage])
+assert_type(envelope.unwrap().attributes, Mapping[str, JsonValue])
+assert_type(envelope.unwrap().info, MessageInfo)
 
 several: tuple[Message, ...] = (event, command, CloseTask(TaskId.v4()))
 events: tuple[DomainEvent, ...] = (event,)

@@ -1,0 +1,93 @@
+"""The envelope of any message, for those who carry or watch messages without a class for each."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Self
+
+from attrs import field, frozen
+from attrs.validators import instance_of
+from returns.result import Result
+
+from domainkit._model.mapping import freeze_json
+from domainkit.conversion.envelope import Opened, answer, read_raw
+from domainkit.conversion.limits import DEFAULT_LIMITS, Limits
+from domainkit.conversion.nodes import MISSING, Problems
+from domainkit.errors import InvalidMessage
+from domainkit.messages import JsonValue, MessageInfo, in_utc
+from domainkit.values import Uuid
+
+
+def _utc(moment: datetime) -> datetime:
+    return in_utc(moment, "Envelope.occurred_on")
+
+
+def _attributes(data: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    return _frozen(data, "Envelope.attributes")
+
+
+def _meta(data: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    return _frozen(data, "Envelope.meta")
+
+
+def _frozen(data: Mapping[str, JsonValue], path: str) -> Mapping[str, JsonValue]:
+    if not isinstance(data, Mapping):
+        raise TypeError(f"{path}: expected a mapping of JSON values, not a {type(data).__qualname__}")
+    return freeze_json(data, path)  # type: ignore[return-value]  # a mapping stays one
+
+
+@frozen
+class Envelope:
+    """A message of any class, with its attributes as they stand on the wire.
+
+    >>> from domainkit import DomainEvent
+    >>> class TaskCreated(DomainEvent): ...
+    >>> Envelope.parse(TaskCreated().json()).unwrap().info
+    MessageInfo(name='task.created', version=1, kind='domain_event')
+
+    Args:
+        id: the message's own id.
+        info: its name, version and kind.
+        occurred_on: when it was made, timezone-aware; kept in UTC, to the microsecond.
+        attributes: JSON values, kept as a read-only copy; they may be secret, and aren't shown.
+        meta: as in `MessageHeader`.
+
+    Raises:
+        TypeError: a part has another type, or holds something that JSON can't carry (the text gives the path).
+        ValueError: `occurred_on` has no time zone.
+    """
+
+    id: Uuid = field(validator=instance_of(Uuid))
+    info: MessageInfo = field(validator=instance_of(MessageInfo))
+    occurred_on: datetime = field(converter=_utc)
+    attributes: Mapping[str, JsonValue] = field(converter=_attributes, repr=False)
+    meta: Mapping[str, JsonValue] = field(converter=_meta)
+
+    @classmethod
+    def parse(cls, raw: bytes | str, *, limits: Limits = DEFAULT_LIMITS) -> Result[Self, InvalidMessage]:
+        """Return a Success with the envelope of a message, or a Failure that lists what is wrong; it never raises.
+
+        It reads as strictly as a `MessageCodec`, and of the attributes it asks only that they are an object.
+
+        >>> [str(problem) for problem in Envelope.parse(b'{"data": []}').failure().problems]
+        ['$.data: expected an object (type)']
+
+        Args:
+            raw: the wire form, in UTF-8 where it is bytes.
+            limits: how large it may be.
+        """
+        return answer(lambda problems: cls._of(read_raw(raw, limits, problems), problems), limits)
+
+    @classmethod
+    def _of(cls, found: Opened | None, problems: Problems) -> Self | None:
+        """Return the envelope of parts that were read; None if problems were noted."""
+        if found is None:
+            return None
+        attributes = found.builtins(problems)
+        if isinstance(attributes, Mapping) and found.id and found.info and found.occurred_on and not problems:
+            try:
+                return cls(Uuid(found.id), found.info, found.occurred_on, attributes, found.meta)
+            except TypeError:  # what came from JSON is JSON: only its depth can be refused
+                raise RecursionError from None
+        if not isinstance(attributes, Mapping) and attributes is not MISSING:
+            problems.add("$.data.attributes", "an object", "type")
+        return None
