@@ -56,6 +56,7 @@ class Board:
             name, service=f"{name}.svc", delivery_limit=delivery_limit, single_active=single_active
         )
         self.queues: set[str] = set()
+        self.waits: set[int] = set()
         self.connection: AbstractConnection
         self.channel: AbstractChannel
 
@@ -71,7 +72,8 @@ class Board:
             self.connection = await connect(self.url)
             self.channel = await self.connection.channel()
         for queue in self.queues:
-            for name in (queue, dead_letter_queue(queue)):
+            waiting = [f"{queue}.wait.{milliseconds}" for milliseconds in self.waits]
+            for name in (queue, dead_letter_queue(queue), f"{queue}.quarantine", *waiting):
                 await self.channel.queue_delete(name, if_unused=False, if_empty=False)
         for exchange in (self.topology.exchange, self.topology.dead_letter_exchange):
             await self.channel.exchange_delete(exchange)

@@ -18,7 +18,7 @@ except ImportError as _error:
 
 from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER, Backoff
 from domainkit.adapters.rabbitmq.buses import RabbitMqCommandBus, RabbitMqDomainEventBus
-from domainkit.adapters.rabbitmq.consumer import RabbitMqConsumer, Subscribers
+from domainkit.adapters.rabbitmq.consumer import Queues, RabbitMqConsumer, Subscribers
 from domainkit.adapters.rabbitmq.dead_letters import redeliver
 from domainkit.adapters.rabbitmq.publisher import RabbitMqPublisher
 from domainkit.adapters.rabbitmq.topology import QueueClashError, RabbitMqTopology, dead_letter_queue
@@ -27,6 +27,7 @@ __all__ = [
     "PROBLEMS_HEADER",
     "Backoff",
     "QueueClashError",
+    "Queues",
     "RabbitMqCommandBus",
     "RabbitMqConsumer",
     "RabbitMqDomainEventBus",

@@ -2,26 +2,35 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, Self, TypeAlias
 
+import attrs
+from aio_pika.abc import AbstractConnection
+
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, pause, place, seconds
-from domainkit.adapters.rabbitmq._handling import Backoff, Bound, ConsumedQueue, Rules, Subscription
+from domainkit.adapters.rabbitmq._handling import Backoff, Bound
+from domainkit.adapters.rabbitmq._queue import ConsumedQueue, Rules, Subscription
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name, declare_exchanges
 from domainkit.codec import MessageCodec
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSubscriber, Handler, Subscriber
 from domainkit.mediator import by_type, require_bound
+from domainkit.messages import Message
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
 Subscribers: TypeAlias = Mapping[str, AnySubscriber | Sequence[AnySubscriber]]
 """Subscribers by name: one function, or several of distinct events that share a queue, and so an order."""
 
+Queues: TypeAlias = Mapping[str, AnySubscriber | AnyHandler | Sequence[AnySubscriber | AnyHandler]]
+"""Functions by the queue that they get the messages of."""
+
 _BACKOFF = Backoff()
 _NOBODY: Subscribers = MappingProxyType({})
+_NO_QUEUES: Queues = MappingProxyType({})
 _CONNECTING = 10.0
 """Seconds for a connection, with all that is declared on it."""
 
@@ -36,17 +45,22 @@ class RabbitMqConsumer:
     exchange and command. They are declared, and bound for all versions of what the codec can read.
 
     - A Success, or None of an event's subscriber, acknowledges. A function that ends its own transaction has ended it
-      by then: a message comes at least once, and again where the process was killed in between.
-    - A Failure or an exception gives the message back to its queue after `backoff`, and it is delivered again, up to
-      the topology's `delivery_limit` times; then the broker puts it among the dead letters, with its `x-death` reason.
-      Exceptions are logged without their texts, as the guard of a use case does it.
-    - Bytes that can't be decoded go to the dead letters at once, with the header `domainkit-problems`: codes and paths.
+      by then: a message comes at least once, and again if the process was killed in between.
+    - After a Failure or an exception a message waits for `backoff`, and is handled again, up to the topology's
+      `delivery_limit` times; then it is a dead letter. Exceptions are logged without their texts, as the guard of a
+      use case does it.
+    - Bytes that can't be decoded are a dead letter at once. The header `domainkit-problems` of a dead letter says why.
+    - A message that was in the hands of two processes that were lost is tried alone. If that takes the process too, as
+      many times as a failure is allowed, it is a dead letter; one that no function was given never is.
     - A coroutine function is awaited; another runs in a thread, so that it may block.
     - Messages that a function sends have the one that it handles as their cause.
     - After the broker was away it connects again.
 
-    The order of a queue is kept with `concurrency=1` and `prefetch=1`, also where a message is delivered again, as long
-    as one process has the queue: see `RabbitMqTopology(single_active=True)`. More of either is faster.
+    Who waits for a message that failed? Nobody: it waits in a queue of its own, and comes back behind the others. With
+    `by`, those with the same key wait for it, and are handled one after the other, in the order of the queue; those of
+    other keys go on beside. With one key for all, the whole queue keeps its order; that is so without `by` if the
+    topology has `single_active` or `prefetch` is 1. An order holds as long as one process has the queue: see
+    `RabbitMqTopology(single_active=True)`.
 
         async with RabbitMqConsumer(url, topology, codec, subscribers={"greeter": TaskCreated.handled_by(greet)}):
             await something_else()
@@ -58,9 +72,13 @@ class RabbitMqConsumer:
         subscribers: to events, by name: one bound function, or several of distinct classes that share a queue. A name
             is for good: under another one there is another queue, and the old one fills up.
         handlers: of commands, one for a class.
-        prefetch: how many messages of a queue are fetched ahead; at least `concurrency`.
+        queues: functions for the messages of queues that others declare, by their names: those of petisco, to drain
+            them, or of dead letters. They stay as they are; what fails too often is in `{queue}.dead_letters`.
+        by: the key of a message; messages of one key keep their order.
+        prefetch: how many messages of a queue are fetched ahead; at least `concurrency`. All that wait for others of
+            their key are among them.
         concurrency: how many messages of a queue are handled at a time.
-        backoff: how long a message that failed waits, in its turn.
+        backoff: how long a message that failed waits.
         timeout: how long a coroutine function may take; then it is cancelled, and has failed. A thread can't be
             cancelled: it has no limit.
         stop_within: how long `stop` waits for what is in hand.
@@ -80,7 +98,9 @@ class RabbitMqConsumer:
         *,
         subscribers: Subscribers = _NOBODY,
         handlers: Iterable[AnyHandler] = (),
-        prefetch: int = 1,
+        queues: Queues = _NO_QUEUES,
+        by: Callable[[Message], Hashable] | None = None,
+        prefetch: int = 20,
         concurrency: int = 1,
         backoff: Backoff = _BACKOFF,
         timeout: timedelta = timedelta(minutes=1),
@@ -89,17 +109,24 @@ class RabbitMqConsumer:
         if not 1 <= concurrency <= prefetch:
             raise ValueError("RabbitMqConsumer: concurrency must be 1 or more, and prefetch as much or more")
         self._url = checked_url(url, "RabbitMqConsumer")
-        self._subscriptions = _subscriptions_of(topology, codec, subscribers, handlers)
-        self.queues: Final = tuple(one.queue for one in self._subscriptions)
+        subscriptions = _subscriptions_of(topology, codec, subscribers, handlers, queues)
+        self._subscriptions = {one.queue: one for one in subscriptions}
+        self.queues: Final = tuple(self._subscriptions)
         """The queues that it consumes."""
         within = seconds(timeout, "RabbitMqConsumer", "timeout")
-        self._rules = Rules(topology, codec, prefetch, concurrency, backoff, within)
+        whole = concurrency == 1 and (topology.single_active or prefetch == 1)
+        key_of = by or (_one_for_all if whole else _one_for_each)
+        self._rules = Rules(topology, codec, prefetch, concurrency, key_of, whole or by is not None, backoff, within)
         self._stop_within = seconds(stop_within, "RabbitMqConsumer", "stop_within")
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._running: asyncio.Task[None] | None = None
+        self._paused: set[str] = set()
+        self._consumed: dict[str, ConsumedQueue] = {}
+        self._connection: AbstractConnection | None = None
+        self._lost = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"RabbitMqConsumer({place(self._url)}, {', '.join(self.queues)})"
@@ -162,44 +189,89 @@ class RabbitMqConsumer:
         await stop_event.wait()
         self._stopping.set()
 
+    async def pause(self, queue: str) -> None:
+        """Take no more messages of a queue; returns once those in hand are finished, within `stop_within`.
+
+        The others go back to the queue, where other processes get them.
+
+        Args:
+            queue: one of `queues`; a subscriber's is `topology.subscriber_queue(name)`.
+
+        Raises:
+            ValueError: it isn't one of `queues`.
+        """
+        self._check_own(queue)
+        self._paused.add(queue)
+        if (consumed := self._consumed.pop(queue, None)) is not None:
+            await consumed.end(_CONNECTING)
+            await asyncio.wait(consumed.workers, timeout=self._stop_within)
+            for worker in consumed.workers:
+                worker.cancel()
+            with suppress(*LOST):
+                await consumed.declaring.close()
+
+    async def resume(self, queue: str) -> None:
+        """Take messages of a queue again after `pause`; where it isn't paused, nothing changes.
+
+        Raises:
+            ValueError: it isn't one of `queues`.
+        """
+        self._check_own(queue)
+        self._paused.discard(queue)
+        if self._connection is not None and queue not in self._consumed:
+            await self._consume(self._connection, queue)
+
+    def _check_own(self, queue: str) -> None:
+        if queue not in self._subscriptions:
+            raise ValueError(f"{self!r}: {queue!r} isn't one of its queues; take one of `consumer.queues`")
+
     async def _session(self) -> None:
         """Consume on one connection, until it is lost or it is time to stop."""
         name = f"domainkit consumer of {self._rules.topology.service}"
-        consumed: list[ConsumedQueue] = []
-        over = asyncio.Event()
+        self._lost.clear()
         async with connected(self._url, name, _CONNECTING) as connection:
             try:
                 async with asyncio.timeout(_CONNECTING):
                     await declare_exchanges(await connection.channel(), self._rules.topology)
-                    for subscription in self._subscriptions:
-                        consumed.append(await ConsumedQueue.opened(connection, subscription, self._rules, over))
-                        await consumed[-1].start()
+                    for queue in self.queues:
+                        if queue not in self._paused:
+                            await self._consume(connection, queue)
+                self._connection = connection
                 self._ready.set()
-                _logger.info("consuming %s at %s", ", ".join(self.queues), place(self._url))
-                await _first_of(over, self._stopping)
-                await self._finish(consumed, over)
+                _logger.info("consuming %s at %s", ", ".join(self._consumed), place(self._url))
+                await _first_of(self._lost, self._stopping)
+                for one in self._consumed.values():
+                    await one.end(min(self._stop_within, _CONNECTING))
+                await self._finish()
             finally:
-                workers = [worker for one in consumed for worker in one.workers]
+                self._connection = None
+                workers = [worker for one in self._consumed.values() for worker in one.workers]
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
+                self._consumed.clear()
 
-    async def _finish(self, consumed: list[ConsumedQueue], over: asyncio.Event) -> None:
+    async def _consume(self, connection: AbstractConnection, queue: str) -> None:
+        one = await ConsumedQueue.opened(connection, self._subscriptions[queue], self._rules, self._lost)
+        self._consumed[queue] = one
+
+    async def _finish(self) -> None:
         """Wait for what is in hand: bounded if it is time to stop; else a function could run twice at once."""
-        if not over.is_set():
-            with suppress(*LOST):  # of a broker that hangs: it is asked for no more by the end of the connection
-                async with asyncio.timeout(min(self._stop_within, _CONNECTING)):
-                    for one in consumed:
-                        await one.queue.cancel(one.tag)
-        over.set()
-        for one in consumed:
-            one.end()
-        workers = [worker for one in consumed for worker in one.workers]
-        await _first_of(asyncio.gather(*workers, return_exceptions=True), self._stopping)
-        await asyncio.wait(workers, timeout=self._stop_within)
+        workers = [worker for one in self._consumed.values() for worker in one.workers]
+        if workers:
+            await _first_of(asyncio.gather(*workers, return_exceptions=True), self._stopping)
+            await asyncio.wait(workers, timeout=self._stop_within)
         for worker in workers:
             if worker.done():
                 worker.result()
+
+
+def _one_for_all(_: Message) -> Hashable:
+    return None
+
+
+def _one_for_each(_: Message) -> Hashable:
+    return object()
 
 
 async def _first_of(*awaited: asyncio.Event | Awaitable[object]) -> None:
@@ -214,26 +286,38 @@ async def _first_of(*awaited: asyncio.Event | Awaitable[object]) -> None:
 
 
 def _subscriptions_of(
-    topology: RabbitMqTopology, codec: MessageCodec, subscribers: Subscribers, handlers: Iterable[AnyHandler]
+    topology: RabbitMqTopology,
+    codec: MessageCodec,
+    subscribers: Subscribers,
+    handlers: Iterable[AnyHandler],
+    queues: Queues,
 ) -> tuple[Subscription, ...]:
-    """Return the queues of subscribers and command handlers; TypeError if one can't be bound."""
+    """Return the queues of subscribers, command handlers and others; TypeError if one can't be bound."""
     planned: list[Subscription] = []
     for name, given in subscribers.items():
         functions = (given,) if isinstance(given, Subscriber | AsyncSubscriber) else tuple(given)
-        _check_distinct(name, functions)
+        _check_distinct(name, functions, (Subscriber, AsyncSubscriber))
         planned.append(_subscription(topology, codec, topology.subscriber_queue(name), functions))
     for handler in by_type(tuple(handlers), Handler, AsyncHandler).values():
         queue = topology.command_queue(handler.message_type.info())
         planned.append(_subscription(topology, codec, queue, (handler,)))
+    bindable = (Subscriber, AsyncSubscriber, Handler, AsyncHandler)
+    for queue, some in queues.items():
+        bound = (some,) if isinstance(some, bindable) else tuple(some)
+        _check_distinct(queue, bound, bindable)
+        planned.append(attrs.evolve(_subscription(topology, codec, queue, bound), keys=None))
     if not planned:
         raise TypeError("RabbitMqConsumer: nothing to consume; give subscribers or handlers")
+    names = [one.queue for one in planned]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise TypeError(f"RabbitMqConsumer: two functions for the queue {twice.pop()!r}; give them in one sequence")
     return tuple(planned)
 
 
-def _check_distinct(name: str, functions: tuple[AnySubscriber, ...]) -> None:
+def _check_distinct(name: str, functions: tuple[Bound, ...], bindable: tuple[type, ...]) -> None:
     """Check that functions that share a queue are bound to events that none of the others gets."""
     for number, one in enumerate(functions):
-        require_bound(one, (Subscriber, AsyncSubscriber), f"subscriber {name!r}")
+        require_bound(one, bindable, f"subscriber {name!r}")
         for other in (other.message_type for other in functions[:number]):
             if issubclass(one.message_type, other) or issubclass(other, one.message_type):
                 raise TypeError(

@@ -10,13 +10,13 @@ from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
 from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, place, seconds
-from domainkit.adapters.rabbitmq._handling import PROBLEMS_HEADER, moved_properties
+from domainkit.adapters.rabbitmq._handling import FAILURES_HEADER, PROBLEMS_HEADER, moved_properties
 from domainkit.adapters.rabbitmq.topology import checked_name, dead_letter_queue
 from domainkit.errors import BusCannotPublish
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
-_OF_THE_DEATH = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", PROBLEMS_HEADER)
+_OF_THE_DEATH = ("x-death", "x-first-death-", "x-last-death-", PROBLEMS_HEADER, FAILURES_HEADER, "redelivery_count")
 """Headers that tell of the last death: the next one is told anew."""
 
 
@@ -68,7 +68,7 @@ async def _moving(channel: AbstractChannel, queue: str, limit: int | None, withi
             if message is None:
                 return
             alive = {name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)}
-            properties = moved_properties(message, alive)
+            properties = moved_properties(message.properties, alive)
             await underlying.basic_publish(message.body, routing_key=queue, properties=properties, mandatory=True)
             await message.ack()
         _logger.info("%s: a dead letter of %d bytes (%s) is back", queue, len(message.body), message.message_id)

@@ -5,8 +5,8 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from aio_pika import ExchangeType
-from aio_pika.abc import AbstractChannel, AbstractQueue
-from aio_pika.exceptions import ChannelPreconditionFailed
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 from attrs import Attribute, field, frozen
 from attrs.validators import ge, instance_of
 from pamqp.common import FieldValue
@@ -47,7 +47,7 @@ class RabbitMqTopology:
     Args:
         exchange: the exchange; petisco's is `{organization}.{service}`.
         service: who consumes: its queues begin with it, and two services never share one for events.
-        delivery_limit: how many times a message is delivered again before the broker puts it among the dead letters.
+        delivery_limit: how many times a message that failed is handled again before it is among the dead letters.
         single_active: let one consumer at a time have a queue, so that its order holds across processes.
 
     Raises:
@@ -98,8 +98,13 @@ def dead_letter_queue(queue: str) -> str:
     return f"{queue}.dead_letters"
 
 
+def quarantine_queue(queue: str) -> str:
+    """Return the queue where messages wait that may have killed a process, to be tried one by one."""
+    return f"{queue}.quarantine"
+
+
 class QueueClashError(CriticalError):
-    """A queue or exchange is there already, and is another than the one to declare. `additional_info` says which.
+    """A queue or exchange exists, and is another than the one to declare, or doesn't. `additional_info` says which.
 
     Nothing of it was changed: what is in it stays.
     """
@@ -116,42 +121,71 @@ async def declare_exchanges(channel: AbstractChannel, topology: RabbitMqTopology
 
 
 async def declare_queue(
-    channel: AbstractChannel, topology: RabbitMqTopology, name: str, keys: tuple[str, ...]
-) -> AbstractQueue:
-    """Declare a queue with its dead letters, bind it by `keys`, and return it; it may be there already.
+    channel: AbstractChannel, topology: RabbitMqTopology, name: str, keys: tuple[str, ...] | None
+) -> None:
+    """Declare a queue with its dead letters and its quarantine, and bind it by `keys`; it may be there already.
+
+    The quarantine is for messages that may have killed a process. With None for `keys` the queue is somebody else's: it
+    stays as it is.
 
     Raises:
-        QueueClashError: it is there, and is another.
+        QueueClashError: it is there, and is another; or it isn't there, and is somebody else's.
     """
     dead = dead_letter_queue(name)
-    # without a limit RabbitMQ 4 drops a message that was looked at 20 times
-    kept: dict[str, FieldValue] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
-    dead_letters = await _declared(channel.declare_queue(dead, durable=True, arguments=kept), dead)
+    dead_letters = await _declared(channel.declare_queue(dead, durable=True, arguments=_KEPT), dead)
     await dead_letters.bind(topology.dead_letter_exchange, name)
-    arguments: dict[str, FieldValue] = {
-        "x-queue-type": "quorum",  # see https://www.rabbitmq.com/docs/quorum-queues, dead lettering at least once
-        "x-delivery-limit": topology.delivery_limit,
-        "x-dead-letter-exchange": topology.dead_letter_exchange,
-        "x-dead-letter-routing-key": name,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",  # without it the broker dead-letters at most once
-    }
+    quarantine = quarantine_queue(name)
+    await _declared(channel.declare_queue(quarantine, durable=True, arguments=_KEPT), quarantine)
+    if keys is None:
+        await _declared(channel.declare_queue(name, passive=True), name)
+        return
+    arguments = _KEPT | _dead_lettering(topology.dead_letter_exchange, name)
     if topology.single_active:
         arguments["x-single-active-consumer"] = True
     queue = await _declared(channel.declare_queue(name, durable=True, arguments=arguments), name)
     for key in keys:
         await queue.bind(topology.exchange, key)
-    return queue
+
+
+_KEPT: dict[str, FieldValue] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+"""The arguments of a queue whose messages the broker drops for no reason: without a limit, RabbitMQ 4 drops one that
+was delivered 20 times, and RabbitMQ 3 puts what comes back at the end of the queue."""
+
+
+def _dead_lettering(exchange: str, key: str) -> dict[str, FieldValue]:
+    """Return the arguments of a queue that hands on what leaves it at least once.
+
+    See https://www.rabbitmq.com/docs/quorum-queues, dead lettering at least once.
+    """
+    return {
+        "x-dead-letter-exchange": exchange,
+        "x-dead-letter-routing-key": key,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",  # without it the broker dead-letters at most once
+    }
+
+
+async def declare_wait_queue(channel: AbstractChannel, name: str, back: str, milliseconds: int) -> None:
+    """Declare a queue out of which each message goes to the queue `back` after its time.
+
+    Raises:
+        QueueClashError: it is there, and is another.
+    """
+    arguments = _KEPT | _dead_lettering("", back) | {"x-message-ttl": milliseconds}
+    await _declared(channel.declare_queue(name, durable=True, arguments=arguments), name)
 
 
 async def _declared(declaring: Awaitable[T], name: str) -> T:
     try:
         return await declaring
-    except ChannelPreconditionFailed as error:
+    except (ChannelPreconditionFailed, ChannelNotFoundEntity) as error:
+        missing = isinstance(error, ChannelNotFoundEntity)
         raise QueueClashError(
             additional_info={
                 "name": name,
-                "message": "it is there with other settings: empty it, delete it and start again, or take another name",
+                "message": "it isn't there; start what declares it, or leave it out"
+                if missing
+                else "it is there with other settings: empty it, delete it and start again, or take another name",
                 "broker": str(error.args[-1]) if error.args else "",
             }
         ) from None

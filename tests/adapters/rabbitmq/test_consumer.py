@@ -115,17 +115,14 @@ async def test_a_message_is_acknowledged_only_after_its_function_ended(board: Bo
         assert ["milk"] == await heard.heard(1)
 
 
-async def test_a_failure_comes_again_until_the_limit_and_is_buried_by_the_broker(board: Board) -> None:
-    """It is handled once and again `delivery_limit` times, then dead with its body, id and the broker's reason."""
+async def test_a_failure_comes_again_until_the_limit_and_is_buried(board: Board) -> None:
+    """It is handled once and again `delivery_limit` times, then dead with its body, its id and the reason."""
     heard = Heard(fail, crash, fail, fail, fail)
     async with consumer(board, heard):
         await publish(board, "milk")
         (letter,) = await dead(board)
         assert ["milk"] * 3 == heard.titles
-    death = letter.headers["x-death"]
-    assert isinstance(death, list)
-    assert isinstance(death[0], dict)
-    assert ("delivery_limit", board.subscriber("greeter")) == (death[0]["reason"], death[0]["queue"])
+    assert ["failed 3 times, with DomainError"] == letter.headers[PROBLEMS_HEADER]
     decoded = CODEC.decode(letter.body).unwrap()
     assert isinstance(decoded, TaskCreated)
     assert (str(decoded.header.id), "milk") == (letter.message_id, decoded.title)
@@ -139,7 +136,7 @@ async def test_an_exception_is_logged_without_its_text(board: Board, caplog: pyt
         await publish(board, "secret-title")
 
         async def told() -> bool:
-            return "redelivery 0 of 2" in caplog.text
+            return "failure 1 of 3" in caplog.text
 
         await until(told)
     assert "KeyError" in caplog.text
@@ -200,27 +197,36 @@ async def test_a_message_of_a_queue_without_function_for_it_is_buried(board: Boa
     assert ["unhandled task.renamed"] == letter.headers[PROBLEMS_HEADER]
 
 
-async def test_the_order_is_kept_where_a_message_comes_again(board: Board) -> None:
-    """With one at a time and nothing fetched ahead, what waits behind a message that fails is not handled before it."""
+@pytest.mark.parametrize("options", [{"prefetch": 1}, {"by": lambda message: 0, "concurrency": 3}])
+async def test_the_order_is_kept_where_a_message_comes_again(board: Board, options: dict[str, Any]) -> None:
+    """With nothing fetched ahead, or one key for all, what comes after a message that fails is handled after it."""
     heard = Heard(lambda: None, fail, fail)
-    async with consumer(board, heard, backoff=Backoff(timedelta(milliseconds=50))):
+    async with consumer(board, heard, backoff=Backoff(timedelta(milliseconds=50)), **options):
         await publish(board, "a", "b", "c", "d")
         assert ["a", "b", "b", "b", "c", "d"] == await heard.heard(6)
 
 
-async def test_a_message_that_failed_waits(board: Board) -> None:
-    """It comes again after the backoff, which grows."""
+@pytest.mark.parametrize("options", [{}, {"by": lambda message: message.title}])
+async def test_a_message_that_failed_waits(board: Board, options: dict[str, Any]) -> None:
+    """It comes again after the backoff, which grows; in the mean time the others are handled."""
     times: list[float] = []
 
-    async def refuse(event: TaskCreated) -> Result[None, DomainError]:
+    others: list[float] = []
+
+    async def refuse(event: TaskCreated) -> Result[None, DomainError] | None:
+        if event.title != "milk":
+            others.append(asyncio.get_running_loop().time())
+            return None
         times.append(asyncio.get_running_loop().time())
         return fail()
 
-    async with consumer(board, refuse, backoff=Backoff(timedelta(milliseconds=200))):
-        await publish(board, "milk")
+    board.waits |= {200, 400}
+    async with consumer(board, refuse, backoff=Backoff(timedelta(milliseconds=200)), **options):
+        await publish(board, "milk", "bread", "salt")
         await dead(board)
     assert 0.2 <= times[1] - times[0]
     assert 0.4 <= times[2] - times[1]
+    assert 2 == len([one for one in others if one < times[1]])
 
 
 @pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (3, 3)])
@@ -405,7 +411,7 @@ async def test_a_command_without_result_has_failed(board: Board, function: Any) 
     ):
         await publish(board, CreateTask("milk"))
         (letter,) = await board.taken(dead_letter_queue(queue), 1)
-    assert "x-death" in letter.headers
+    assert ["failed 3 times, with UnknownError"] == letter.headers[PROBLEMS_HEADER]
 
 
 async def test_a_command_is_handled_by_one_service(board: Board) -> None:
@@ -499,10 +505,10 @@ async def test_stop_is_bounded(board: Board) -> None:
 
 
 async def test_stop_does_not_wait_for_a_backoff(board: Board) -> None:
-    """A message that waits to come again goes back at once."""
-    heard = Heard(fail)
+    """A message that waits in hand to come again goes back at once."""
+    heard, minute = Heard(fail), Backoff(timedelta(minutes=1), longest=timedelta(minutes=1))
     async with asyncio.timeout(15):  # half of what a stop may take
-        async with consumer(board, heard, backoff=Backoff(timedelta(minutes=1), longest=timedelta(minutes=1))):
+        async with consumer(board, heard, backoff=minute, prefetch=1):
             await publish(board, "milk")
             await heard.heard(1)
             await asyncio.sleep(0.1)
@@ -559,7 +565,7 @@ async def test_its_queues_are_durable_and_lose_no_dead_letter(url: str, single_a
         name = board.subscriber("greeter")
         arguments: dict[str, FieldValue] = {
             "x-queue-type": "quorum",
-            "x-delivery-limit": 2,
+            "x-delivery-limit": 1_000_000,
             "x-dead-letter-exchange": board.topology.dead_letter_exchange,
             "x-dead-letter-routing-key": name,
             "x-dead-letter-strategy": "at-least-once",
@@ -636,7 +642,7 @@ def test_what_can_not_be_bound_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the queue 'test\.a#'"):
         make(subscribers={"a#": created})
     with pytest.raises(ValueError, match="prefetch"):
-        make(subscribers={"a": created}, concurrency=2)
+        make(subscribers={"a": created}, concurrency=2, prefetch=1)
     with pytest.raises(ValueError, match="timeout"):
         make(subscribers={"a": created}, timeout=timedelta(0))
     assert "RabbitMqConsumer(broker:5672, test.a)" == repr(make(subscribers={"a": created}))

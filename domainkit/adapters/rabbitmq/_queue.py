@@ -1,0 +1,301 @@
+"""One queue on one channel: its messages in their turns, and the answers that the broker gets."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from typing import Self
+
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import DeliveryError
+from aiormq.abc import AbstractChannel as UnderlyingChannel
+from aiormq.abc import DeliveredMessage
+from attrs import define, field, frozen
+from pamqp.commands import Basic
+from pamqp.common import FieldTable, FieldValue
+from returns.result import Failure, Success
+
+from domainkit.adapters.rabbitmq._connection import LOST, pause
+from domainkit.adapters.rabbitmq._handling import (
+    FAILURES_HEADER,
+    PROBLEMS_HEADER,
+    Backoff,
+    Bound,
+    called,
+    failures_of,
+    losses_of,
+    moved_properties,
+)
+from domainkit.adapters.rabbitmq.topology import (
+    RabbitMqTopology,
+    declare_queue,
+    declare_wait_queue,
+    quarantine_queue,
+)
+from domainkit.codec import MessageCodec
+from domainkit.messages import Message
+
+_logger = logging.getLogger("domainkit.rabbitmq")
+
+_MOST, _LONGEST = 20, 200
+"""Problems in a header, and characters of one."""
+
+_SUSPICIOUS = 2
+"""So many processes that were lost with a message make it a suspect, unless fewer failures are allowed at all."""
+
+_LOOK_AGAIN = 60.0
+"""Seconds until the quarantine is looked at again: a process that handled a message of it may be gone."""
+
+
+@frozen
+class Rules:
+    """What holds for all queues of a consumer.
+
+    Args:
+        key_of: messages with the same key are handled one after the other.
+        in_order: a message that failed is handled again before others of its key.
+        within: the seconds that a function may take.
+    """
+
+    topology: RabbitMqTopology
+    codec: MessageCodec
+    prefetch: int
+    concurrency: int
+    key_of: Callable[[Message], Hashable]
+    in_order: bool
+    backoff: Backoff
+    within: float
+
+
+@frozen
+class Subscription:
+    """A queue, what it is bound by, and the functions that get its messages.
+
+    Args:
+        keys: None for a queue that somebody else declares.
+    """
+
+    queue: str
+    keys: tuple[str, ...] | None
+    functions: tuple[Bound, ...]
+
+
+@define(eq=False)
+class Turn:
+    """A message that is handled, or will be once those before it with the same key are."""
+
+    raw: DeliveredMessage
+    message: Message
+    bound: Bound
+    key: Hashable
+    failures: int
+
+
+class Turns:
+    """Messages in hand: those of one key follow one another, and wait for nobody else."""
+
+    def __init__(self) -> None:
+        self._ready: asyncio.Queue[Turn | None] = asyncio.Queue()
+        self._behind: dict[Hashable, deque[Turn]] = {}
+
+    def add(self, turn: Turn) -> None:
+        """Take a message that came after all others."""
+        if turn.key in self._behind:
+            self._behind[turn.key].append(turn)
+        else:
+            self._behind[turn.key] = deque()
+            self._ready.put_nowait(turn)
+
+    async def next(self) -> Turn | None:
+        """Wait for a message whose turn it is; None at the end."""
+        return await self._ready.get()
+
+    def settled(self, turn: Turn) -> None:
+        """Let the next message of the same key follow."""
+        if behind := self._behind[turn.key]:
+            self._ready.put_nowait(behind.popleft())
+        else:
+            del self._behind[turn.key]
+
+    def again(self, turn: Turn, delay: float) -> None:
+        """Give a message another turn after so many seconds, before others of its key."""
+        asyncio.get_running_loop().call_later(delay, self._ready.put_nowait, turn)
+
+    def end(self, workers: int) -> None:
+        """Let so many workers end."""
+        for _ in range(workers):
+            self._ready.put_nowait(None)
+
+
+@define(eq=False)
+class ConsumedQueue:
+    """A queue that is being consumed. `lost` is set if its connection, its channel or the queue itself is gone."""
+
+    subscription: Subscription
+    rules: Rules
+    declaring: AbstractChannel
+    channel: UnderlyingChannel
+    lost: asyncio.Event
+    ended: asyncio.Event = field(factory=asyncio.Event)
+    workers: list[asyncio.Task[None]] = field(factory=list)
+    _tag: str = ""
+    _turns: Turns = field(factory=Turns)
+    _arrived: asyncio.Queue[DeliveredMessage | None] = field(factory=asyncio.Queue)
+    _wait_queues: set[str] = field(factory=set)
+
+    @classmethod
+    async def opened(
+        cls, connection: AbstractConnection, subscription: Subscription, rules: Rules, lost: asyncio.Event
+    ) -> Self:
+        """Declare and bind the queue on a channel of its own, and consume it."""
+        declaring = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        await declare_queue(declaring, rules.topology, subscription.queue, subscription.keys)
+        channel = await declaring.get_underlay_channel()
+        made = cls(subscription, rules, declaring, channel, lost)
+        declaring.close_callbacks.add(made._gone)
+        channel.on_consumer_cancel_callbacks.add(made._gone)
+        await channel.basic_qos(prefetch_count=rules.prefetch)
+        for work in (made._look, made._sort, *[made._work] * rules.concurrency):
+            made.workers.append(asyncio.create_task(work()))
+            made.workers[-1].add_done_callback(made._gone)
+        made._tag = (await channel.basic_consume(subscription.queue, made._arrived.put)).consumer_tag or ""
+        return made
+
+    def _gone(self, *_: object) -> None:
+        if not self.ended.is_set():
+            self.lost.set()
+
+    async def end(self, within: float) -> None:
+        """Let the workers end after what they have in hand; what waits for them goes back with the channel.
+
+        A queue with a single active consumer is let go only then: to cancel would start the next consumer now.
+        """
+        self.ended.set()
+        self._arrived.put_nowait(None)
+        self._turns.end(self.rules.concurrency)
+        if not (self.rules.topology.single_active or self.lost.is_set()):
+            with suppress(*LOST):  # of a broker that hangs: it is asked for no more by the end of the connection
+                async with asyncio.timeout(within):
+                    await self.channel.basic_cancel(self._tag)
+
+    async def _look(self) -> None:
+        while not self.ended.is_set():
+            self._arrived.put_nowait(None)
+            await pause(self.ended, _LOOK_AGAIN)
+
+    async def _sort(self) -> None:
+        """Give each message its turn; put those that may have killed a process where they are tried one by one."""
+        suspicious = self._suspicious
+        while not self.ended.is_set():
+            raw = await self._arrived.get()
+            if raw is None:
+                await self._try_suspects()
+            elif losses_of(raw) >= suspicious:
+                await self._moved(raw, "", quarantine_queue(self.subscription.queue))
+                if self._arrived.empty():
+                    self._arrived.put_nowait(None)
+            elif (turn := await self._turn_of(raw)) is not None:
+                self._turns.add(turn)
+
+    @property
+    def _suspicious(self) -> int:
+        """The losses that make a message a suspect; a queue of somebody else may know only that there was one."""
+        most = self.rules.topology.delivery_limit if self.subscription.keys is not None else 1
+        return max(1, min(_SUSPICIOUS, most))
+
+    async def _try_suspects(self) -> None:
+        """Handle the messages of the quarantine one at a time: none is lost but one that its function was given."""
+        tries = max(1, self.rules.topology.delivery_limit + 1 - self._suspicious)
+        while not self.ended.is_set():
+            raw = await self.channel.basic_get(quarantine_queue(self.subscription.queue))
+            if isinstance(raw.delivery, Basic.GetEmpty):
+                return
+            if losses_of(raw) >= tries:
+                await self._bury(raw, [f"unfinished: the process was lost {tries} times while only this was handled"])
+            elif (turn := await self._turn_of(raw)) is not None:
+                while not await self._settled(turn) and not self.ended.is_set():
+                    await pause(self.ended, self.rules.backoff.seconds(turn.failures - 1))
+
+    async def _turn_of(self, raw: DeliveredMessage) -> Turn | None:
+        """Return the turn of a message; None if there is no function for it, and it is among the dead letters."""
+        decoded = self.rules.codec.decode(raw.body)
+        if isinstance(decoded, Failure):
+            problems = decoded.failure().problems[:_MOST]  # codes and paths, short enough for a header
+            await self._bury(raw, [f"{one.code} {one.path}"[:_LONGEST] for one in problems])
+            return None
+        message = decoded.unwrap()
+        bound = next((one for one in self.subscription.functions if isinstance(message, one.message_type)), None)
+        if bound is None:
+            await self._bury(raw, [f"unhandled {message.info().name}"])
+            return None
+        try:
+            return Turn(raw, message, bound, self.rules.key_of(message), failures_of(raw))
+        except Exception as error:  # of the user's own function
+            await self._bury(raw, [f"by {type(error).__qualname__}"])
+            return None
+
+    async def _work(self) -> None:
+        while (turn := await self._turns.next()) is not None and not self.ended.is_set():
+            if await self._settled(turn):
+                self._turns.settled(turn)
+            else:
+                self._turns.again(turn, self.rules.backoff.seconds(turn.failures - 1))
+
+    async def _settled(self, turn: Turn) -> bool:
+        """Call the function of a message; return False if the message stays in hand, to be handled again."""
+        outcome = await called(turn.bound, turn.message, self.rules.within)
+        if isinstance(outcome, Success):
+            await self.channel.basic_ack(turn.raw.delivery_tag or 0, wait=False)
+            return True
+        turn.failures += 1
+        limit, why = self.rules.topology.delivery_limit, type(outcome.failure()).__qualname__
+        what, level = turn.message.info().name, logging.WARNING if turn.failures <= limit else logging.ERROR
+        text = "%s: %s %s failed (%s), failure %d of %d"
+        _logger.log(level, text, self.subscription.queue, what, turn.message.header.id, why, turn.failures, limit + 1)
+        if turn.failures > limit:
+            await self._bury(turn.raw, [f"failed {turn.failures} times, with {why}"])
+        elif self.rules.in_order:
+            return False
+        else:
+            queue = await self._wait_queue(self.rules.backoff.seconds(turn.failures - 1))
+            await self._moved(turn.raw, "", queue, {FAILURES_HEADER: turn.failures})
+        return True
+
+    async def _wait_queue(self, delay: float) -> str:
+        """Return the queue out of which messages come back after so many seconds; it is declared if it is needed."""
+        milliseconds = round(delay * 1000)
+        if milliseconds == 0:
+            return self.subscription.queue
+        name = f"{self.subscription.queue}.wait.{milliseconds}"
+        if name not in self._wait_queues:
+            await declare_wait_queue(self.declaring, name, self.subscription.queue, milliseconds)
+            self._wait_queues.add(name)
+        return name
+
+    async def _bury(self, raw: DeliveredMessage, problems: list[FieldValue]) -> None:
+        """Put a message among the dead letters with the reasons."""
+        queue = self.subscription.queue
+        _logger.error("%s: %d bytes are a dead letter: %s", queue, len(raw.body), "; ".join(map(str, problems)))
+        await self._moved(raw, self.rules.topology.dead_letter_exchange, queue, {PROBLEMS_HEADER: problems})
+
+    async def _moved(self, raw: DeliveredMessage, exchange: str, key: str, headers: FieldTable | None = None) -> None:
+        """Publish a message elsewhere, and take it off its queue once it is there; else it stays, for a while."""
+        given, tag = raw.header.properties, raw.delivery_tag or 0
+        try:
+            await self.channel.basic_publish(
+                raw.body,
+                exchange=exchange,
+                routing_key=key,
+                properties=moved_properties(given, {**(given.headers or {}), **(headers or {})}),
+                mandatory=True,
+                timeout=self.rules.within,
+            )
+        except DeliveryError as error:
+            queue = self.subscription.queue
+            _logger.warning("%s: no queue takes a message for %s (%s)", queue, key, type(error).__name__)
+            self._wait_queues.clear()  # one may have been deleted
+            await pause(self.ended, self.rules.backoff.seconds(0))
+            await self.channel.basic_nack(tag, requeue=True, wait=False)
+        else:
+            await self.channel.basic_ack(tag, wait=False)
