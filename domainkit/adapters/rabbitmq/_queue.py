@@ -128,6 +128,45 @@ class Turns:
             self._ready.put_nowait(None)
 
 
+class Acknowledgements:
+    """Messages of a channel that are off their queue: all of a moment are acknowledged together.
+
+    A message is numbered when it is delivered (AMQP 0-9-1, section 1.8.3.13: delivery-tag): once all up to one are
+    settled, one frame says so.
+    """
+
+    def __init__(self, channel: UnderlyingChannel) -> None:
+        self._channel = channel
+        self._all_up_to = 0
+        self._settled: set[int] = set()
+        self._new: set[int] = set()
+        self._sending: asyncio.Task[None] | None = None
+
+    def add(self, raw: DeliveredMessage) -> None:
+        """Acknowledge a message, as soon as what else is settled at this moment is."""
+        self._new.add(raw.delivery_tag or 0)
+        if self._sending is None:
+            self._sending = asyncio.create_task(self.send())
+
+    async def give_back(self, raw: DeliveredMessage) -> None:
+        """Give a message back to its queue."""
+        await self._channel.basic_nack(raw.delivery_tag or 0, requeue=True, wait=False)
+        self._settled.add(raw.delivery_tag or 0)
+
+    async def send(self) -> None:
+        """Send what is not sent yet; on a connection that is lost the broker delivers it again."""
+        new, self._new, self._sending = self._new, set(), None
+        self._settled |= new
+        while self._all_up_to + 1 in self._settled:
+            self._all_up_to += 1
+            self._settled.discard(self._all_up_to)
+        with suppress(*LOST):
+            if together := [tag for tag in new if tag <= self._all_up_to]:
+                await self._channel.basic_ack(max(together), multiple=True, wait=False)
+            for tag in new & self._settled:
+                await self._channel.basic_ack(tag, wait=False)
+
+
 @define(eq=False)
 class ConsumedQueue:
     """A queue that is being consumed. `lost` is set if its connection, its channel or the queue itself is gone."""
@@ -136,6 +175,7 @@ class ConsumedQueue:
     rules: Rules
     declaring: AbstractChannel
     channel: UnderlyingChannel
+    acknowledgements: Acknowledgements
     lost: asyncio.Event
     ended: asyncio.Event = field(factory=asyncio.Event)
     workers: list[asyncio.Task[None]] = field(factory=list)
@@ -152,7 +192,7 @@ class ConsumedQueue:
         declaring = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await declare_queue(declaring, rules.topology, subscription.queue, subscription.keys)
         channel = await declaring.get_underlay_channel()
-        made = cls(subscription, rules, declaring, channel, lost)
+        made = cls(subscription, rules, declaring, channel, Acknowledgements(channel), lost)
         declaring.close_callbacks.add(made._gone)
         channel.on_consumer_cancel_callbacks.add(made._gone)
         await channel.basic_qos(prefetch_count=rules.prefetch)
@@ -197,6 +237,7 @@ class ConsumedQueue:
                     self._arrived.put_nowait(None)
             elif (turn := await self._turn_of(raw)) is not None:
                 self._turns.add(turn)
+        await self.acknowledgements.send()
 
     @property
     def _suspicious(self) -> int:
@@ -241,12 +282,13 @@ class ConsumedQueue:
                 self._turns.settled(turn)
             else:
                 self._turns.again(turn, self.rules.backoff.seconds(turn.failures - 1))
+        await self.acknowledgements.send()
 
     async def _settled(self, turn: Turn) -> bool:
         """Call the function of a message; return False if the message stays in hand, to be handled again."""
         outcome = await called(turn.bound, turn.message, self.rules.within)
         if isinstance(outcome, Success):
-            await self.channel.basic_ack(turn.raw.delivery_tag or 0, wait=False)
+            self.acknowledgements.add(turn.raw)
             return True
         turn.failures += 1
         limit, why = self.rules.topology.delivery_limit, type(outcome.failure()).__qualname__
@@ -281,7 +323,7 @@ class ConsumedQueue:
 
     async def _moved(self, raw: DeliveredMessage, exchange: str, key: str, headers: FieldTable | None = None) -> None:
         """Publish a message elsewhere, and take it off its queue once it is there; else it stays, for a while."""
-        given, tag = raw.header.properties, raw.delivery_tag or 0
+        given = raw.header.properties
         try:
             await self.channel.basic_publish(
                 raw.body,
@@ -296,6 +338,6 @@ class ConsumedQueue:
             _logger.warning("%s: no queue takes a message for %s (%s)", queue, key, type(error).__name__)
             self._wait_queues.clear()  # one may have been deleted
             await pause(self.ended, self.rules.backoff.seconds(0))
-            await self.channel.basic_nack(tag, requeue=True, wait=False)
+            await self.acknowledgements.give_back(raw)
         else:
-            await self.channel.basic_ack(tag, wait=False)
+            self.acknowledgements.add(raw)
