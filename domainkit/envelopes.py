@@ -1,8 +1,8 @@
 """The envelope of any message, for those who carry or watch messages without a class for each."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Self
+from typing import Any, Self, overload
 
 from attrs import field, frozen
 from attrs.validators import instance_of
@@ -13,7 +13,8 @@ from domainkit.conversion.envelope import Opened, answer, read_raw
 from domainkit.conversion.limits import DEFAULT_LIMITS, Limits
 from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage
-from domainkit.messages import JsonValue, MessageInfo, in_utc
+from domainkit.handlers import AsyncSubscriber, Subscriber, is_async
+from domainkit.messages import JsonValue, MessageHeader, MessageInfo, in_utc
 from domainkit.values import Uuid
 
 
@@ -61,6 +62,30 @@ class Envelope:
     occurred_on: datetime = field(converter=_utc)
     attributes: Mapping[str, JsonValue] = field(converter=_attributes, repr=False)
     meta: Mapping[str, JsonValue] = field(converter=_meta)
+
+    @property
+    def header(self) -> MessageHeader:
+        """The part that all messages have, as a message of a known class has it."""
+        return MessageHeader(self.id, self.occurred_on, self.meta)
+
+    @overload
+    @classmethod
+    def handled_by(cls, function: Callable[[Self], Result[object, object] | None]) -> Subscriber[Self]: ...
+    @overload
+    @classmethod
+    def handled_by(
+        cls, function: Callable[[Self], Awaitable[Result[object, object] | None]]
+    ) -> AsyncSubscriber[Self]: ...
+    @classmethod
+    def handled_by(cls, function: Callable[[Self], Any]) -> object:  # Any: an answer, or an awaitable of one
+        """Return `function` bound to messages of all classes, events and commands, for a consumer.
+
+        >>> def keep(envelope: Envelope) -> None:
+        ...     print(envelope.info.name, envelope.attributes)
+        >>> Envelope.handled_by(keep).message_type is Envelope
+        True
+        """
+        return (AsyncSubscriber if is_async(function) else Subscriber)(cls, function)
 
     @classmethod
     def parse(cls, raw: bytes | str, *, limits: Limits = DEFAULT_LIMITS) -> Result[Self, InvalidMessage]:

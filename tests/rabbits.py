@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 from aio_pika import Message, connect
@@ -11,9 +12,16 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from attrs import frozen
 from brokers import RABBITMQ_URL
 from pamqp.common import FieldValue
+from returns.result import Failure, Result, Success
 
 from domainkit import Command, DomainError, DomainEvent, MessageCodec, OutgoingMessage
-from domainkit.adapters.rabbitmq import RabbitMqTopology, dead_letter_queue
+from domainkit.adapters.rabbitmq import (
+    Backoff,
+    RabbitMqConsumer,
+    RabbitMqPublisher,
+    RabbitMqTopology,
+    dead_letter_queue,
+)
 
 
 @frozen
@@ -43,7 +51,7 @@ async def until(condition: Callable[[], Awaitable[object]], within: float = 60) 
     """Wait until something holds, and fail where it never does."""
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110  (the broker has no event to wait for)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.005)
 
 
 class Board:
@@ -127,3 +135,66 @@ class Board:
         """Return how many messages wait in a queue."""
         declared = await self.channel.declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0
+
+
+AT_ONCE = Backoff(timedelta(0))
+
+
+class Heard:
+    """A function that keeps what it was called with, and answers as it is told."""
+
+    def __init__(self, *answers: Callable[[], Result[None, DomainError] | None]) -> None:
+        self.titles: list[str] = []
+        self.answers = list(answers)
+
+    async def __call__(self, event: TaskCreated) -> Result[None, DomainError] | None:
+        self.titles.append(event.title)
+        return self.answers.pop(0)() if self.answers else None
+
+    async def heard(self, count: int, within: float = 20) -> list[str]:
+        """Wait for so many calls, and return their titles."""
+
+        async def enough() -> bool:
+            return len(self.titles) >= count
+
+        await until(enough, within)
+        return self.titles
+
+
+def fail() -> Result[None, DomainError]:
+    """Answer with a Failure."""
+    return Failure(DomainError())
+
+
+def crash() -> None:
+    """Raise, with a text that nobody may see."""
+    raise KeyError("hush-hush")
+
+
+def consumer(board: Board, function: Any, name: str = "greeter", **options: Any) -> RabbitMqConsumer:
+    """Return a consumer with one subscriber."""
+    board.subscriber(name)
+    options = {"backoff": AT_ONCE, **options}
+    return RabbitMqConsumer(
+        board.url, board.topology, CODEC, subscribers={name: TaskCreated.handled_by(function)}, **options
+    )
+
+
+async def publish(board: Board, *messages: DomainEvent | Command[Any, Any] | str) -> None:
+    """Publish events, by their titles where no more matters, each confirmed before the next."""
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        for message in messages:
+            event = TaskCreated(message) if isinstance(message, str) else message
+            assert Success(None) == await publisher.publish(OutgoingMessage.of(event, CODEC))
+
+
+async def dead(board: Board, name: str = "greeter", count: int = 1) -> list[AbstractIncomingMessage]:
+    """Wait for dead letters of a subscriber, and take them off."""
+    return await board.taken(dead_letter_queue(board.subscriber(name)), count)
+
+
+async def left(board: Board, name: str = "greeter") -> tuple[int, int]:
+    """Return how many messages wait in a subscriber's queue, and how many are dead, once the broker settled it."""
+    await asyncio.sleep(0.3)
+    queue = board.subscriber(name)
+    return await board.count(queue), await board.count(dead_letter_queue(queue))

@@ -14,8 +14,9 @@ from returns.result import Result
 
 from domainkit.adapters.rabbitmq._connection import is_cancelled
 from domainkit.causation import handling
+from domainkit.envelopes import Envelope
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSubscriber
-from domainkit.messages import Message
+from domainkit.messages import DomainEvent, Message
 from domainkit.results import name_of
 from domainkit.use_cases import Guard, outcome_of
 
@@ -87,12 +88,13 @@ def _writable(value: FieldValue) -> FieldValue:
     return value
 
 
-async def called(bound: Bound, message: Message, within: float) -> Result[object, object]:
+async def called(bound: Bound, message: Message | Envelope, within: float) -> Result[object, object]:
     """Call a function with a message, and return its Result; an exception is logged without its text, and a Failure."""
     guard = Guard(name_of(bound.function))
     answer: object
+    cause = message if isinstance(message, Message) else DomainEvent(header=message.header)
     try:
-        with handling(message):
+        with handling(cause):
             if isinstance(bound, AsyncHandler | AsyncSubscriber):
                 async with asyncio.timeout(within):
                     answer = await bound.function(message)
@@ -104,4 +106,4 @@ async def called(bound: Bound, message: Message, within: float) -> Result[object
         if is_cancelled():
             raise
         return guard.raised(RuntimeError("the handler was cancelled by itself"))
-    return outcome_of(bound.function, message, answer)
+    return outcome_of(bound.function, cause, answer)

@@ -14,7 +14,7 @@ from aiormq.abc import DeliveredMessage
 from attrs import define, field, frozen
 from pamqp.commands import Basic
 from pamqp.common import FieldTable, FieldValue
-from returns.result import Failure, Success
+from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import LOST, pause
 from domainkit.adapters.rabbitmq._handling import (
@@ -33,7 +33,8 @@ from domainkit.adapters.rabbitmq.topology import (
     declare_wait_queue,
     quarantine_queue,
 )
-from domainkit.codec import MessageCodec
+from domainkit.envelopes import Envelope
+from domainkit.errors import InvalidMessage
 from domainkit.messages import Message
 
 _logger = logging.getLogger("domainkit.rabbitmq")
@@ -59,10 +60,9 @@ class Rules:
     """
 
     topology: RabbitMqTopology
-    codec: MessageCodec
     prefetch: int
     concurrency: int
-    key_of: Callable[[Message], Hashable]
+    key_of: Callable[[Message | Envelope], Hashable]
     in_order: bool
     backoff: Backoff
     within: float
@@ -74,11 +74,13 @@ class Subscription:
 
     Args:
         keys: None for a queue that somebody else declares.
+        read: makes a message of bytes.
     """
 
     queue: str
     keys: tuple[str, ...] | None
     functions: tuple[Bound, ...]
+    read: Callable[[bytes], Result[Message | Envelope, InvalidMessage]]
 
 
 @define(eq=False)
@@ -86,7 +88,8 @@ class Turn:
     """A message that is handled, or will be once those before it with the same key are."""
 
     raw: DeliveredMessage
-    message: Message
+    message: Message | Envelope
+    name: str
     bound: Bound
     key: Hashable
     failures: int
@@ -220,22 +223,30 @@ class ConsumedQueue:
                     await self.channel.basic_cancel(self._tag)
 
     async def _look(self) -> None:
-        while not self.ended.is_set():
+        """Let the quarantine be looked at now, and then: a process that handled a message of it may be gone.
+
+        With a single active consumer the first message says that this is the one; before it another may have its turn.
+        """
+        if not self.rules.topology.single_active:
             self._arrived.put_nowait(None)
+        while not self.ended.is_set():
             await pause(self.ended, _LOOK_AGAIN)
+            self._arrived.put_nowait(None)
 
     async def _sort(self) -> None:
-        """Give each message its turn; put those that may have killed a process where they are tried one by one."""
-        suspicious = self._suspicious
+        """Give each message its turn; what may have killed a process is put aside, and tried one by one first."""
+        suspicious, aside = self._suspicious, True
         while not self.ended.is_set():
             raw = await self._arrived.get()
-            if raw is None:
-                await self._try_suspects()
-            elif losses_of(raw) >= suspicious:
+            if raw is not None and losses_of(raw) >= suspicious:
                 await self._moved(raw, "", quarantine_queue(self.subscription.queue))
-                if self._arrived.empty():
-                    self._arrived.put_nowait(None)
-            elif (turn := await self._turn_of(raw)) is not None:
+                aside, raw = True, None
+                if not self._arrived.empty():
+                    continue
+            if aside or raw is None:
+                aside = False
+                await self._try_suspects()
+            if raw is not None and (turn := await self._turn_of(raw)) is not None:
                 self._turns.add(turn)
         await self.acknowledgements.send()
 
@@ -260,18 +271,19 @@ class ConsumedQueue:
 
     async def _turn_of(self, raw: DeliveredMessage) -> Turn | None:
         """Return the turn of a message; None if there is no function for it, and it is among the dead letters."""
-        decoded = self.rules.codec.decode(raw.body)
+        decoded = self.subscription.read(raw.body)
         if isinstance(decoded, Failure):
             problems = decoded.failure().problems[:_MOST]  # codes and paths, short enough for a header
             await self._bury(raw, [f"{one.code} {one.path}"[:_LONGEST] for one in problems])
             return None
         message = decoded.unwrap()
+        name = (message.info() if isinstance(message, Message) else message.info).name
         bound = next((one for one in self.subscription.functions if isinstance(message, one.message_type)), None)
         if bound is None:
-            await self._bury(raw, [f"unhandled {message.info().name}"])
+            await self._bury(raw, [f"unhandled {name}"])
             return None
         try:
-            return Turn(raw, message, bound, self.rules.key_of(message), failures_of(raw))
+            return Turn(raw, message, name, bound, self.rules.key_of(message), failures_of(raw))
         except Exception as error:  # of the user's own function
             await self._bury(raw, [f"by {type(error).__qualname__}"])
             return None
@@ -292,9 +304,9 @@ class ConsumedQueue:
             return True
         turn.failures += 1
         limit, why = self.rules.topology.delivery_limit, type(outcome.failure()).__qualname__
-        what, level = turn.message.info().name, logging.WARNING if turn.failures <= limit else logging.ERROR
+        what, level = turn.message.header.id, logging.WARNING if turn.failures <= limit else logging.ERROR
         text = "%s: %s %s failed (%s), failure %d of %d"
-        _logger.log(level, text, self.subscription.queue, what, turn.message.header.id, why, turn.failures, limit + 1)
+        _logger.log(level, text, self.subscription.queue, turn.name, what, why, turn.failures, limit + 1)
         if turn.failures > limit:
             await self._bury(turn.raw, [f"failed {turn.failures} times, with {why}"])
         elif self.rules.in_order:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Self, TypeAlias
 
@@ -16,6 +17,7 @@ from domainkit.adapters.rabbitmq._handling import Backoff, Bound
 from domainkit.adapters.rabbitmq._queue import ConsumedQueue, Rules, Subscription
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology, checked_name, declare_exchanges
 from domainkit.codec import MessageCodec
+from domainkit.envelopes import Envelope
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSubscriber, Handler, Subscriber
 from domainkit.mediator import by_type, require_bound
 from domainkit.messages import Message
@@ -70,7 +72,8 @@ class RabbitMqConsumer:
         topology: exchange, service and limits.
         codec: decodes; it knows every class that a function is bound to.
         subscribers: to events, by name: one bound function, or several of distinct classes that share a queue. A name
-            is for good: under another one there is another queue, and the old one fills up.
+            is for good: under another one there is another queue, and the old one fills up. One that is bound by
+            `Envelope.handled_by` gets all messages of the exchange, commands and unknown classes too.
         handlers: of commands, one for a class.
         queues: functions for the messages of queues that others declare, by their names: those of petisco, to drain
             them, or of dead letters. They stay as they are; what fails too often is in `{queue}.dead_letters`.
@@ -115,8 +118,8 @@ class RabbitMqConsumer:
         """The queues that it consumes."""
         within = seconds(timeout, "RabbitMqConsumer", "timeout")
         whole = concurrency == 1 and (topology.single_active or prefetch == 1)
-        key_of = by or (_one_for_all if whole else _one_for_each)
-        self._rules = Rules(topology, codec, prefetch, concurrency, key_of, whole or by is not None, backoff, within)
+        key_of = (_one_for_all if whole else _one_for_each) if by is None else _key_of(by)
+        self._rules = Rules(topology, prefetch, concurrency, key_of, whole or by is not None, backoff, within)
         self._stop_within = seconds(stop_within, "RabbitMqConsumer", "stop_within")
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
@@ -266,12 +269,17 @@ class RabbitMqConsumer:
                 worker.result()
 
 
-def _one_for_all(_: Message) -> Hashable:
+def _one_for_all(_: object) -> Hashable:
     return None
 
 
-def _one_for_each(_: Message) -> Hashable:
+def _one_for_each(_: object) -> Hashable:
     return object()
+
+
+def _key_of(by: Callable[[Message], Hashable]) -> Callable[[Message | Envelope], Hashable]:
+    """Return what gives a message its key; messages that have no class have one for all."""
+    return lambda message: by(message) if isinstance(message, Message) else None
 
 
 async def _first_of(*awaited: asyncio.Event | Awaitable[object]) -> None:
@@ -329,11 +337,21 @@ def _check_distinct(name: str, functions: tuple[Bound, ...], bindable: tuple[typ
 def _subscription(
     topology: RabbitMqTopology, codec: MessageCodec, queue: str, functions: tuple[Bound, ...]
 ) -> Subscription:
-    """Return a queue bound for all that decodes to a class of its functions or one below it, old names among that."""
+    """Return a queue bound for all that decodes to a class of its functions or one below it, old names among that.
+
+    A function of envelopes gets all messages of the exchange.
+    """
+    checked_name(queue, "the queue")
+    if any(one.message_type is Envelope for one in functions):
+        if len(functions) > 1:
+            raise TypeError(
+                f"the queue {queue!r}: a function of all messages shares no queue; give the others their own"
+            )
+        return Subscription(queue, (f"{topology.exchange}.#",), functions, partial(Envelope.parse, limits=codec.limits))
     keys: list[str] = []
     for cls in (one.message_type for one in functions):
         found = [topology.binding_key(info) for info, route in codec._routes.items() if issubclass(route.wire.cls, cls)]
         if not found:
             raise TypeError(f"{cls.__qualname__}: the codec wasn't given this class; pass it among its message types")
         keys += found
-    return Subscription(checked_name(queue, "the queue"), tuple(dict.fromkeys(keys)), functions)
+    return Subscription(queue, tuple(dict.fromkeys(keys)), functions, codec.decode)

@@ -132,14 +132,14 @@ async def declare_queue(
         QueueClashError: it is there, and is another; or it isn't there, and is somebody else's.
     """
     dead = dead_letter_queue(name)
-    dead_letters = await _declared(channel.declare_queue(dead, durable=True, arguments=_KEPT), dead)
+    dead_letters = await _declared(channel.declare_queue(dead, durable=True, arguments=_kept()), dead)
     await dead_letters.bind(topology.dead_letter_exchange, name)
     quarantine = quarantine_queue(name)
-    await _declared(channel.declare_queue(quarantine, durable=True, arguments=_KEPT), quarantine)
+    await _declared(channel.declare_queue(quarantine, durable=True, arguments=_kept()), quarantine)
     if keys is None:
         await _declared(channel.declare_queue(name, passive=True), name)
         return
-    arguments = _KEPT | _dead_lettering(topology.dead_letter_exchange, name)
+    arguments = _dead_lettering(topology.dead_letter_exchange, name)
     if topology.single_active:
         arguments["x-single-active-consumer"] = True
     queue = await _declared(channel.declare_queue(name, durable=True, arguments=arguments), name)
@@ -147,17 +147,20 @@ async def declare_queue(
         await queue.bind(topology.exchange, key)
 
 
-_KEPT: dict[str, FieldValue] = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
-"""The arguments of a queue whose messages the broker drops for no reason: without a limit, RabbitMQ 4 drops one that
-was delivered 20 times, and RabbitMQ 3 puts what comes back at the end of the queue."""
+def _kept() -> dict[str, FieldValue]:
+    """Return the arguments of a queue that keeps its messages, and their order when they come back.
+
+    Without a limit, RabbitMQ 4 drops one that was delivered 20 times, and RabbitMQ 3 puts what comes back at the end.
+    """
+    return {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
 
 
 def _dead_lettering(exchange: str, key: str) -> dict[str, FieldValue]:
-    """Return the arguments of a queue that hands on what leaves it at least once.
+    """Return the arguments of a queue that keeps its messages, and hands on what leaves it at least once.
 
     See https://www.rabbitmq.com/docs/quorum-queues, dead lettering at least once.
     """
-    return {
+    return _kept() | {
         "x-dead-letter-exchange": exchange,
         "x-dead-letter-routing-key": key,
         "x-dead-letter-strategy": "at-least-once",
@@ -171,7 +174,7 @@ async def declare_wait_queue(channel: AbstractChannel, name: str, back: str, mil
     Raises:
         QueueClashError: it is there, and is another.
     """
-    arguments = _KEPT | _dead_lettering("", back) | {"x-message-ttl": milliseconds}
+    arguments = _dead_lettering("", back) | {"x-message-ttl": milliseconds}
     await _declared(channel.declare_queue(name, durable=True, arguments=arguments), name)
 
 

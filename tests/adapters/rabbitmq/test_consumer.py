@@ -4,91 +4,43 @@ import asyncio
 import logging
 import struct
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pamqp.encode
 import pytest
 from aio_pika import Message as RawMessage
-from aio_pika.abc import AbstractIncomingMessage, HeadersType
+from aio_pika.abc import HeadersType
 from pamqp.common import FieldValue
-from rabbits import CODEC, Board, CreateTask, TaskCreated, TaskRenamed, outgoing, until
-from returns.result import Failure, Result, Success
+from rabbits import (
+    AT_ONCE,
+    CODEC,
+    Board,
+    CreateTask,
+    Heard,
+    TaskCreated,
+    TaskRenamed,
+    consumer,
+    crash,
+    dead,
+    fail,
+    left,
+    outgoing,
+    publish,
+    until,
+)
+from returns.result import Result, Success
 
-from domainkit import Command, DomainError, DomainEvent, MessageCodec, OutgoingMessage, Upcaster, caused
+from domainkit import DomainError, DomainEvent, MessageCodec, Upcaster, caused
 from domainkit.adapters.rabbitmq import (
     PROBLEMS_HEADER,
     Backoff,
     QueueClashError,
     RabbitMqConsumer,
-    RabbitMqPublisher,
     RabbitMqTopology,
     dead_letter_queue,
     redeliver,
 )
-
-AT_ONCE = Backoff(timedelta(0))
-
-
-class Heard:
-    """A function that keeps what it was called with, and answers as it is told."""
-
-    def __init__(self, *answers: Callable[[], Result[None, DomainError] | None]) -> None:
-        self.titles: list[str] = []
-        self._answers = list(answers)
-
-    async def __call__(self, event: TaskCreated) -> Result[None, DomainError] | None:
-        self.titles.append(event.title)
-        return self._answers.pop(0)() if self._answers else None
-
-    async def heard(self, count: int, within: float = 20) -> list[str]:
-        """Wait for so many calls, and return their titles."""
-
-        async def enough() -> bool:
-            return len(self.titles) >= count
-
-        await until(enough, within)
-        return self.titles
-
-
-def fail() -> Result[None, DomainError]:
-    """Answer with a Failure."""
-    return Failure(DomainError())
-
-
-def crash() -> None:
-    """Raise, with a text that nobody may see."""
-    raise KeyError("hush-hush")
-
-
-def consumer(board: Board, function: Any, name: str = "greeter", **options: Any) -> RabbitMqConsumer:
-    """Return a consumer with one subscriber."""
-    board.subscriber(name)
-    options = {"backoff": AT_ONCE, **options}
-    return RabbitMqConsumer(
-        board.url, board.topology, CODEC, subscribers={name: TaskCreated.handled_by(function)}, **options
-    )
-
-
-async def publish(board: Board, *messages: DomainEvent | Command[Any, Any] | str) -> None:
-    """Publish events, by their titles where no more matters, each confirmed before the next."""
-    async with RabbitMqPublisher(board.url, board.topology) as publisher:
-        for message in messages:
-            event = TaskCreated(message) if isinstance(message, str) else message
-            assert Success(None) == await publisher.publish(OutgoingMessage.of(event, CODEC))
-
-
-async def dead(board: Board, name: str = "greeter", count: int = 1) -> list[AbstractIncomingMessage]:
-    """Wait for dead letters of a subscriber, and take them off."""
-    return await board.taken(dead_letter_queue(board.subscriber(name)), count)
-
-
-async def left(board: Board, name: str = "greeter") -> tuple[int, int]:
-    """Return how many messages wait in a subscriber's queue, and how many are dead, once the broker settled it."""
-    await asyncio.sleep(0.3)
-    queue = board.subscriber(name)
-    return await board.count(queue), await board.count(dead_letter_queue(queue))
 
 
 async def test_a_message_is_handled_once_where_all_goes_well(board: Board) -> None:

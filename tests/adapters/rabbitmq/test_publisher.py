@@ -310,7 +310,11 @@ async def test_what_was_confirmed_outlives_the_broker(own_broker: RabbitMq) -> N
 
             await asyncio.sleep(SETTLED)
             streams = [asyncio.create_task(stream(100)) for _ in range(20)]
-            await asyncio.sleep(0.3)
+
+            async def amid() -> bool:
+                return len(confirmed) >= 300
+
+            await until(amid)
             own_broker.kill()
             failed = [kind for found in await asyncio.gather(*streams) for kind in found]
             assert {BusCannotPublish} == set(failed)
