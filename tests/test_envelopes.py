@@ -39,7 +39,9 @@ def changed(**data: object) -> str:
     return json.dumps({"data": WIRE | data})
 
 
-@pytest.mark.parametrize("message", [EVENT, DomainEvent(), Command().add_meta({"a": {"b": None}})], ids=str)
+@pytest.mark.parametrize(
+    "message", [EVENT, DomainEvent(), Command().add_meta({"a": {"b": None}})], ids=["fields", "bare", "command"]
+)
 def test_the_envelope_of_a_message_has_its_parts(message: DomainEvent | Command) -> None:
     """Id, info, time, attributes and meta are those of the message, and text is read as bytes are."""
     envelope = Envelope.parse(message.json()).unwrap()

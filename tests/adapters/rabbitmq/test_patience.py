@@ -35,6 +35,7 @@ from domainkit.adapters.rabbitmq import (
     PROBLEMS_HEADER,
     Backoff,
     QueueClashError,
+    Queues,
     RabbitMqConsumer,
     RabbitMqTopology,
     dead_letter_queue,
@@ -167,7 +168,12 @@ async def test_keys_are_handled_side_by_side_and_each_in_order(board: Board) -> 
         assert isinstance(message, TaskCreated)
         return message.title.split()[0]
 
-    more = {"by": key_of, "prefetch": 200, "concurrency": 20, "backoff": Backoff(timedelta(milliseconds=20))}
+    more: dict[str, Any] = {
+        "by": key_of,
+        "prefetch": 200,
+        "concurrency": 20,
+        "backoff": Backoff(timedelta(milliseconds=20)),
+    }
     lasting = Board(board.url, delivery_limit=20)
     async with lasting, consumer(lasting, note, **more):
         await publish(lasting, *(f"{key} {number}" for number in range(20) for key in range(20)))
@@ -205,6 +211,28 @@ async def test_all_that_ended_is_acknowledged_whatever_the_order(board: Board) -
         await publish(board, *titles)
         await until(all_done)
     assert sorted(titles) == sorted(done)
+    assert (0, 0) == await left(board)
+
+
+async def test_a_message_in_hand_is_not_acknowledged_with_those_behind_it(board: Board) -> None:
+    """A message whose function runs on while those behind it end is still the queue's: it comes again."""
+    later = 0
+
+    async def work(event: TaskCreated) -> None:
+        nonlocal later
+        if event.title == "slow":
+            await asyncio.Event().wait()
+        later += 1
+
+    async def all_later() -> bool:
+        return later == 5
+
+    heard = Heard()
+    async with consumer(board, work, concurrency=2, stop_within=timedelta(milliseconds=50)):
+        await publish(board, "slow", *"abcde")
+        await until(all_later)
+    async with consumer(board, heard):
+        assert ["slow"] == await heard.heard(1)
     assert (0, 0) == await left(board)
 
 
@@ -348,12 +376,16 @@ async def put(board: Board, to: str, message: Message, **headers: Any) -> None:
 
 async def test_a_queue_of_others_is_drained_and_stays_as_it_is(board: Board) -> None:
     """Its messages are handled; what failed elsewhere goes on being counted, and is among dead letters of its own."""
-    old = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "elsewhere", "x-message-ttl": 600_000}
+    old: dict[str, Any] = {
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": "elsewhere",
+        "x-message-ttl": 600_000,
+    }
     queue = await foreign(board, "old", **old)
     await put(board, queue, TaskCreated("milk"))
     await put(board, queue, TaskCreated("bad"), redelivery_count=2, queue="x")
     heard = Heard(lambda: None, fail)
-    queues = {queue: [TaskCreated.handled_by(heard), CreateTask.handled_by(_refuse)]}
+    queues: Queues = {queue: [TaskCreated.handled_by(heard), CreateTask.handled_by(_refuse)]}
     one = RabbitMqConsumer(board.url, board.topology, CODEC, queues=queues, backoff=AT_ONCE)
     assert (queue,) == one.queues
     async with one:

@@ -1,5 +1,6 @@
 """RabbitMQ: the same ports, and subscribers and handlers as `handled_by` makes them."""
 
+from collections.abc import Hashable
 from datetime import timedelta
 from typing import assert_type
 
@@ -9,12 +10,17 @@ from domainkit import (
     AsyncCommandBus,
     AsyncDomainEventBus,
     AsyncMessagePublisher,
+    AsyncSubscriber,
     BusCannotPublish,
+    Envelope,
+    Message,
     MessageCodec,
     OutgoingMessage,
+    Subscriber,
 )
 from domainkit.adapters.rabbitmq import (
     Backoff,
+    Queues,
     RabbitMqCommandBus,
     RabbitMqConsumer,
     RabbitMqDomainEventBus,
@@ -50,7 +56,37 @@ consumer = RabbitMqConsumer(
 )
 
 
+def keep(envelope: Envelope) -> None: ...
+
+
+async def forward(envelope: Envelope) -> Result[None, DuplicateTask]:
+    return Success(None)
+
+
+def key_of(message: Message) -> Hashable:
+    return message.task_id if isinstance(message, TaskCreated) else None
+
+
+old: Queues = {
+    "acme.tasks.1.event.task_created.greeter": [TaskCreated.handled_by(greet), CreateTask.handled_by(create)]
+}
+everything = RabbitMqConsumer(
+    "amqp://broker/",
+    topology,
+    codec,
+    subscribers={"store": Envelope.handled_by(keep), "forward": Envelope.handled_by(forward)},
+    queues=old,
+    by=key_of,
+    prefetch=200,
+    concurrency=20,
+)
+assert_type(Envelope.handled_by(keep), Subscriber[Envelope])
+assert_type(Envelope.handled_by(forward), AsyncSubscriber[Envelope])
+
+
 async def main() -> None:
+    await everything.pause(everything.queues[0])
+    await everything.resume(everything.queues[0])
     task = Task.create(Title("Buy milk"))
     event = TaskCreated(task.aggregate_id, task.title)
     async with consumer, RabbitMqPublisher("amqp://broker/", topology) as publisher:

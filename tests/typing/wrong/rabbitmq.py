@@ -94,6 +94,8 @@ RabbitMqConsumer(url, topology, codec, handlers=[creator], backoff=timedelta(sec
 RabbitMqConsumer(url, topology, codec, handlers=[creator], backoff=RelayBackoff())  # wrong: that of the relay
 RabbitMqConsumer(url, topology, codec, handlers=[creator], timeout=60)  # wrong: a timedelta
 RabbitMqConsumer(url, topology, codec, handlers=[creator], stop_within=30.0)  # wrong: a timedelta
+RabbitMqConsumer(url, topology, codec, handlers=[creator], by="task_id")  # wrong: a function
+RabbitMqConsumer(url, topology, codec, queues=[greeter])  # wrong: by name
 RabbitMqConsumer(url, topology, codec, handlers=[creator], retries=3)  # wrong: the topology has the limit
 
 
