@@ -55,9 +55,11 @@ async def connected(url: URL, name: str, within: float) -> AsyncIterator[Abstrac
 
 async def pause(stopping: asyncio.Event, length: float) -> None:
     """Wait so many seconds, or until it is time to stop."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(length):
-            await stopping.wait()
+    waiting = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({waiting}, timeout=length)
+    finally:
+        waiting.cancel()
 
 
 def is_cancelled() -> bool:

@@ -335,7 +335,7 @@ class ConsumedQueue:
 
     async def _moved(self, raw: DeliveredMessage, exchange: str, key: str, headers: FieldTable | None = None) -> None:
         """Publish a message elsewhere, and take it off its queue once it is there; else it stays, for a while."""
-        given = raw.header.properties
+        given, queue, refusal = raw.header.properties, self.subscription.queue, None
         try:
             await self.channel.basic_publish(
                 raw.body,
@@ -346,10 +346,11 @@ class ConsumedQueue:
                 timeout=self.rules.within,
             )
         except DeliveryError as error:
-            queue = self.subscription.queue
-            _logger.warning("%s: no queue takes a message for %s (%s)", queue, key, type(error).__name__)
-            self._wait_queues.clear()  # one may have been deleted
-            await pause(self.ended, self.rules.backoff.seconds(0))
-            await self.acknowledgements.give_back(raw)
-        else:
+            refusal = type(error).__name__
+        if refusal is None:
             self.acknowledgements.add(raw)
+            return
+        _logger.warning("%s: no queue takes a message for %s (%s)", queue, key, refusal)
+        self._wait_queues.clear()  # one may have been deleted
+        await pause(self.ended, self.rules.backoff.seconds(0))
+        await self.acknowledgements.give_back(raw)
