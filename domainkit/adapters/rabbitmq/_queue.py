@@ -186,6 +186,7 @@ class ConsumedQueue:
     _turns: Turns = field(factory=Turns)
     _arrived: asyncio.Queue[DeliveredMessage | None] = field(factory=asyncio.Queue)
     _wait_queues: set[str] = field(factory=set)
+    _stuck: bool = False
 
     @classmethod
     async def opened(
@@ -259,7 +260,8 @@ class ConsumedQueue:
     async def _try_suspects(self) -> None:
         """Handle the messages of the quarantine one at a time: none is lost but one that its function was given."""
         tries = max(1, self.rules.topology.delivery_limit + 1 - self._suspicious)
-        while not self.ended.is_set():
+        self._stuck = False
+        while not (self.ended.is_set() or self._stuck):
             raw = await self.channel.basic_get(quarantine_queue(self.subscription.queue))
             if isinstance(raw.delivery, Basic.GetEmpty):
                 return
@@ -351,6 +353,7 @@ class ConsumedQueue:
             self.acknowledgements.add(raw)
             return
         _logger.warning("%s: no queue takes a message for %s (%s)", queue, key, refusal)
+        self._stuck = True  # what comes back at once holds up nobody
         self._wait_queues.clear()  # one may have been deleted
         await pause(self.ended, self.rules.backoff.seconds(0))
         await self.acknowledgements.give_back(raw)
