@@ -48,6 +48,9 @@ _SUSPICIOUS = 2
 _LOOK_AGAIN = 60.0
 """Seconds until the quarantine is looked at again: a process that handled a message of it may be gone."""
 
+_STUCK = 1.0
+"""The same where one could not be put among the dead letters."""
+
 
 @frozen
 class Rules:
@@ -261,7 +264,10 @@ class ConsumedQueue:
         """Handle the messages of the quarantine one at a time: none is lost but one that its function was given."""
         tries = max(1, self.rules.topology.delivery_limit + 1 - self._suspicious)
         self._stuck = False
-        while not (self.ended.is_set() or self._stuck):
+        while not self.ended.is_set():
+            if self._stuck:
+                asyncio.get_running_loop().call_later(_STUCK, self._arrived.put_nowait, None)
+                return
             raw = await self.channel.basic_get(quarantine_queue(self.subscription.queue))
             if isinstance(raw.delivery, Basic.GetEmpty):
                 return
