@@ -58,9 +58,10 @@ docs: $(INSTALLED)docs ## build the documentation into docs/_build
 bench: $(INSTALLED)bench ## measure, side by side with petisco and pydantic
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-durable: $(INSTALLED)test ## measure saving and relaying, beside the drivers alone (PostgreSQL and RabbitMQ where they are)
+bench-durable: $(INSTALLED)test ## measure saving, relaying and consuming, beside the drivers and petisco (PostgreSQL and RabbitMQ where they are)
 	@$(BIN)/python -m benchmarks.saving
 	@$(BIN)/python -m benchmarks.relaying
+	@$(BIN)/python -m benchmarks.consuming
 
 clean: ## remove what the other commands made
 	rm -rf .venv .venv-* *.egg-info build dist docs/_build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
