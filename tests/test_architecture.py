@@ -23,6 +23,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("results",),  # pipeline, fold, collect
     ("ports",),  # what the domain asks of the outside
     ("states",),  # the state of an aggregate as JSON text, and back
+    ("ids",),  # the id of an aggregate as the key of a row, and back
     ("delivery",),  # what leaves the process, as bytes
     ("use_cases",),  # UseCase and its guard
     ("mediator",),  # typed dispatch

@@ -10,6 +10,7 @@ from domainkit._model.annotations import parameters_of
 from domainkit._model.immutability import copy_with
 from domainkit.aggregates import AnyId, IdentifiedBy
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
+from domainkit.ids import IdForm
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
 from domainkit.states import StateForm, state_form
 
@@ -23,6 +24,7 @@ class _Keyed(Protocol[AggT, KeyT]):
     _stored: dict[AnyId, AggT]
     _lock: RLock
 
+    def _check_id(self, aggregate_id: AnyId, cls: type[AnyId], /) -> None: ...
     def _ids(self) -> KeyT: ...
     def retrieve_all(self) -> Result[tuple[IdentifiedBy[object, KeyT], ...], Never]: ...
 
@@ -51,6 +53,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._name = repository_name or type(self).__name__
         self._converter = converter
         self._forms: dict[type[AggT], StateForm[AggT]] = {}
+        self._id_forms: dict[type[AnyId], IdForm[AnyId]] = {}
         self._stored: dict[AnyId, AggT] = {}
         self._lock = RLock()
 
@@ -64,7 +67,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         Raises:
             UnsupportedTypeError: a field of its class has a type that can't be stored; a mapper of columns could, with
                 a database, but not here: give a `converter` with hooks for that type.
-            ValueError: its state could not be read back once stored.
+            ValueError: its state could not be read back once stored, or no database takes its id.
         """
         self._check(aggregate)
         with self._lock:
@@ -74,7 +77,12 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return Success(aggregate)
 
     def retrieve(self: _Keyed[AggT, KeyT], aggregate_id: KeyT) -> Result[AggT, AggregateNotFoundError]:
-        """Return the aggregate with this id, without recorded events."""
+        """Return the aggregate with this id, without recorded events.
+
+        Raises:
+            ValueError: no database takes the id.
+        """
+        self._check_id(aggregate_id, type(aggregate_id))
         found = self._stored.get(aggregate_id)
         return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
 
@@ -99,7 +107,12 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return Success(updated)
 
     def remove(self: _Keyed[AggT, KeyT], aggregate_id: KeyT) -> Result[None, AggregateNotFoundError]:
-        """Remove the aggregate with this id."""
+        """Remove the aggregate with this id.
+
+        Raises:
+            ValueError: no database takes the id.
+        """
+        self._check_id(aggregate_id, type(aggregate_id))
         with self._lock:
             if self._stored.pop(aggregate_id, None) is None:
                 return Failure(AggregateNotFoundError(aggregate_id, self._name))
@@ -110,6 +123,12 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         with self._lock:
             return Success(tuple(self._stored.values()))
 
+    def _check_id(self, aggregate_id: AnyId, cls: type[AnyId]) -> None:
+        """Refuse an id that no database takes."""
+        if cls not in self._id_forms:
+            self._id_forms[cls] = IdForm(cls)
+        self._id_forms[cls].key(aggregate_id)
+
     def _check(self, aggregate: AggT) -> None:
         """Refuse a state that no database could give back: each is written as for one."""
         cls = type(aggregate)
@@ -117,6 +136,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             self._forms[cls] = state_form(cls, self._converter)
         if cls in self._forms:
             self._forms[cls].write(aggregate)
+        self._check_id(aggregate.aggregate_id, cls._id_type())
 
 
 class _AsyncKeyed(Protocol[AggT, KeyT]):

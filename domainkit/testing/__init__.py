@@ -1,6 +1,7 @@
 """For the tests of those who use this library: pytest runs it, and isn't needed to import it."""
 
 from domainkit.testing.async_contracts import (
+    AsyncAggregateRepositoryContract,
     AsyncCommandBusContract,
     AsyncCrudRepositoryContract,
     AsyncDomainEventBusContract,
@@ -14,6 +15,7 @@ from domainkit.testing.scenarios import Given, Then, given
 
 __all__ = [
     "AggregateRepositoryContract",
+    "AsyncAggregateRepositoryContract",
     "AsyncCommandBusContract",
     "AsyncCrudRepositoryContract",
     "AsyncDomainEventBusContract",

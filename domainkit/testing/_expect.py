@@ -48,8 +48,8 @@ def expect_same(expected: AggT, found: AggT) -> None:
 def expect_same_all(expected: Sequence[AggT], found: tuple[AggT, ...]) -> None:
     """Assert a tuple of equal aggregates in this order."""
     assert isinstance(found, tuple), f"expected a tuple, got a {type(found).__name__}"
-    ids = [str(one.aggregate_id) for one in expected]
-    assert ids == [str(one.aggregate_id) for one in found], "expected all aggregates, in the order of saving"
+    ids = [one.aggregate_id for one in expected]
+    assert ids == [one.aggregate_id for one in found], "expected all aggregates, in the order of saving"
     for one, other in zip(expected, found, strict=True):
         expect_same(one, other)
 

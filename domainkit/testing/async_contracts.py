@@ -21,7 +21,7 @@ from domainkit.ports import (
     Notifier,
 )
 from domainkit.results import AnyCoroutine
-from domainkit.testing.contracts import CrudRepositoryContract
+from domainkit.testing.contracts import AggregateRepositoryContract, AggT, CrudRepositoryContract, IdT
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
 from domainkit.testing.samples import SampleTask, SampleTaskId
 
@@ -69,7 +69,34 @@ class _Waiting:
         return call
 
 
-class AsyncCrudRepositoryContract(CrudRepositoryContract):
+class AsyncAggregateRepositoryContract(AggregateRepositoryContract[AggT, IdT], Generic[AggT, IdT]):
+    """The promises of an AsyncCrudRepository, for a repository of one class of your aggregates: those of a sync one.
+
+    >>> from domainkit import AsyncInmemoryCrudRepository
+    >>> class TestTasks(AsyncAggregateRepositoryContract[SampleTask, SampleTaskId]):
+    ...     async def make_async_repository(self) -> AsyncInmemoryCrudRepository[SampleTask, SampleTaskId]:
+    ...         return AsyncInmemoryCrudRepository()
+    ...     def make_aggregate(self) -> SampleTask:
+    ...         return SampleTask.create("Buy milk")
+    ...     def change(self, aggregate: SampleTask) -> SampleTask:
+    ...         return attrs.evolve(aggregate, done=not aggregate.done)
+    >>> TestTasks().test_save_stores_the_aggregate()
+    """
+
+    @abstractmethod
+    async def make_async_repository(self) -> AsyncCrudRepository[AggT, IdT]:
+        """Return a new, empty repository that shares nothing with the ones made before.
+
+        It is awaited in the event loop in which the repository is used.
+        """
+
+    def make_repository(self) -> CrudRepository[AggT, IdT]:
+        """Return the async repository behind a facade that waits."""
+        made: CrudRepository[AggT, IdT] = _Waiting.made(self.make_async_repository())
+        return made
+
+
+class AsyncCrudRepositoryContract(AsyncAggregateRepositoryContract[SampleTask, SampleTaskId], CrudRepositoryContract):
     """The promises of an AsyncCrudRepository: all those of a CrudRepository.
 
     >>> from domainkit import AsyncInmemoryCrudRepository
@@ -78,18 +105,6 @@ class AsyncCrudRepositoryContract(CrudRepositoryContract):
     ...         return AsyncInmemoryCrudRepository()
     >>> TestAsyncInmemoryCrudRepository().test_update_refuses_a_stale_aggregate()
     """
-
-    @abstractmethod
-    async def make_async_repository(self) -> AsyncCrudRepository[SampleTask, SampleTaskId]:
-        """Return a new, empty repository that shares nothing with the ones made before.
-
-        It is awaited in the event loop in which the repository is used.
-        """
-
-    def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
-        """Return the async repository behind a facade that waits."""
-        made: CrudRepository[SampleTask, SampleTaskId] = _Waiting.made(self.make_async_repository())
-        return made
 
 
 class _AsyncBusContract(ABC, Generic[PortT, AsyncBusT]):

@@ -7,7 +7,8 @@ from typing import Generic
 from cattrs import Converter
 from sqlalchemy import RowMapping
 
-from domainkit.aggregates import IdentifiedBy
+from domainkit.aggregates import AnyId, IdentifiedBy
+from domainkit.ids import IdForm
 from domainkit.ports import AggT, IdT
 from domainkit.states import state_form
 
@@ -26,7 +27,9 @@ class RowMapper(ABC, Generic[AggT]):
 
     @abstractmethod
     def from_row(self, row: RowMapping, /) -> AggT:
-        """Return the aggregate, made from all columns of its row: `id` is a UUID, `version` an int.
+        """Return the aggregate, made from all columns of its row: `version` is an int, `id` what the column holds.
+
+        That is a UUID, an int or a text; of an id of several parts it is the JSON of them.
 
         What it raises reaches the caller, with a note that names the table and the id.
         """
@@ -35,10 +38,10 @@ class RowMapper(ABC, Generic[AggT]):
 class StateMapper(RowMapper[AggT]):
     """Puts the state into one column, `state`, as JSON text; id and version stand in columns of their own alone."""
 
-    __slots__ = ("_form", "_id_type")
+    __slots__ = ("_form", "_ids")
 
-    def __init__(self, hint: IdentifiedBy[AggT, IdT], cls: type[AggT], converter: Converter | None) -> None:
-        self._form, self._id_type = state_form(hint, converter), cls._id_type()
+    def __init__(self, hint: IdentifiedBy[AggT, IdT], ids: IdForm[AnyId], converter: Converter | None) -> None:
+        self._form, self._ids = state_form(hint, converter), ids
 
     def to_row(self, aggregate: AggT) -> Mapping[str, object]:
         """Return the state; ValueError if it could not be read back."""
@@ -46,4 +49,4 @@ class StateMapper(RowMapper[AggT]):
 
     def from_row(self, row: RowMapping) -> AggT:
         """Return the aggregate; StoredStateError if the state can't be read."""
-        return self._form.read(row["state"], self._id_type(row["id"]), row["version"])
+        return self._form.read(row["state"], self._ids.read(row["id"]), row["version"])

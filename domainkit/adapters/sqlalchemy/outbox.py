@@ -13,6 +13,7 @@ from domainkit.adapters.sqlalchemy.statements import Prepared
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.causation import caused
 from domainkit.codec import MessageCodec
+from domainkit.ids import text_refusal
 from domainkit.messages import JsonValue, Message
 
 OutboxRow: TypeAlias = dict[str, object]
@@ -55,12 +56,13 @@ class Outbox:
         Args:
             connection: where the transaction is open.
             messages: of classes that the codec knows.
-            key: messages with one key are delivered in their order: the id of the aggregate; the message's own id
-                unless given.
+            key: messages with one key are delivered in their order: the id of the aggregate, of 2000 bytes at most; the
+                message's own id unless given.
 
         Raises:
             InvalidMessage: a message is of a class that the codec doesn't know, or could not be read back; nothing was
                 stored then.
+            ValueError: the key is a text that can't be stored; nothing was stored then.
         """
         self.store(connection, self.rows(messages, key=key))
 
@@ -73,7 +75,13 @@ class Outbox:
 
         Raises:
             InvalidMessage: as `add` does.
+            ValueError: as `add` does.
         """
+        refusal = None if key is None else text_refusal(key)
+        if refusal is not None:
+            raise ValueError(
+                f"ordering key: expected {refusal}, got another; give the messages a shorter or plainer one"
+            )
         now, rows = datetime.now(UTC), list[OutboxRow]()
         for given in messages:
             message = caused(given if self._meta is None else given.add_meta(self._meta()))

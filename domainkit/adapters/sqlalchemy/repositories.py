@@ -10,23 +10,20 @@ from domainkit._model.immutability import copy_with, require_decorated
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
 from domainkit.adapters.sqlalchemy.statements import EXPECTED, KEY, Statements
+from domainkit.adapters.sqlalchemy.tables import id_form
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.aggregates import AggregateRoot, AnyId, IdentifiedBy
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
 from domainkit.states import StoredStateError
-from domainkit.values import Uuid
 
 
 def _class_of(aggregate_type: IdentifiedBy[AggT, IdT]) -> type[AggT]:
-    """Return the class of aggregates, without arguments; TypeError if it is another, or has ids that no table has."""
+    """Return the class of aggregates, without arguments; TypeError if it is another."""
     cls: Any = get_origin(aggregate_type) or aggregate_type  # Any: it may be anything
     if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
         raise TypeError(f"expected a class of aggregates, not {aggregate_type!r}: derive it from AggregateRoot")
     require_decorated(cls)
-    if not issubclass(cls._id_type(), Uuid):
-        name = cls._id_type().__qualname__
-        raise TypeError(f"{cls.__qualname__}.aggregate_id: expected a Uuid, got a {name}; a table has no other ids yet")
     return cls  # type: ignore[return-value]  # the class of AggT, as just seen
 
 
@@ -55,8 +52,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     Args:
         aggregate_type: the class of the aggregates, a generic one with its arguments (`Page[int]`); a subclass of it is
             refused when it is saved.
-        table: made by `aggregate_table`; with a `mapper` a table of your own that has `id` (a unique
-            `sqlalchemy.Uuid`) and `version` (an integer).
+        table: made by `aggregate_table`, for ids of the aggregates' class; with a `mapper` a table of your own that has
+            `id` (unique, of the type that `aggregate_table` would give it) and `version` (an integer).
         unit_of_work: for the database of the table.
         converter: writes and reads the state; `make_converter()` unless given. Each state is read back, and compared
             with the aggregate, before it is stored.
@@ -67,8 +64,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     Raises:
         TypeError: the class is no class of aggregates, or there is both a converter and a mapper.
         UnsupportedTypeError: a field of the class has a type that can't be stored.
-        ValueError: the table lacks a column, or its `id` is not unique; or the database is another than SQLite or
-            PostgreSQL.
+        ValueError: the table lacks a column, or its `id` is not unique, or of a type that doesn't fit the ids; or the
+            database is another than SQLite or PostgreSQL.
     """
 
     def __init__(  # noqa: PLR0913  (options, each with a default)
@@ -87,8 +84,9 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             raise TypeError(f"{cls.__qualname__}: a mapper needs no converter; give one of them")
         state = frozenset({"state"}) if mapper is None else frozenset[str]()
         self._sql = Statements(table, unit_of_work.dialect, order_by=order_by, columns=state)
-        self._mapper = StateMapper(aggregate_type, cls, converter) if mapper is None else mapper
         self._type, self._id_type, self._table = cls, cls._id_type(), table
+        self._ids = id_form(table, self._id_type)
+        self._mapper = StateMapper(aggregate_type, self._ids, converter) if mapper is None else mapper
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._name = repository_name or type(self).__name__
 
@@ -98,11 +96,12 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         Raises:
             TypeError: it is of another class.
             ValueError: its state could not be read back (NaN, a datetime without a time zone, a value that its
-                converter reads as another); nothing was stored then.
+                converter reads as another), or its id can't be stored; nothing was stored then.
             InvalidMessage: the outbox doesn't know the class of an event; nothing was stored then.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
         """
-        row, events = self._row(aggregate), self._events(aggregate)
+        row = self._row(aggregate)
+        events = self._events(aggregate, row["id"])
         with self._unit_of_work.writing() as connection:
             if self._sql.insert.run(connection, (row,)).rowcount == 0:
                 return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
@@ -113,6 +112,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
         Raises:
             TypeError: the id is of another class.
+            ValueError: the id can't be stored.
             StoredStateError: what is stored can't be read as an aggregate of this class.
         """
         key = self._key(aggregate_id)
@@ -126,8 +126,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Store a changed aggregate, and return it with its version raised by one; it raises what `save` does."""
         version = aggregate.aggregate_version
         updated = copy_with(aggregate, aggregate_version=version + 1)
-        row, events = self._row(updated), self._events(updated)
-        guard = {KEY: row["id"], EXPECTED: version}
+        row = self._row(updated)
+        events, guard = self._events(updated, row["id"]), {KEY: row["id"], EXPECTED: version}
         with self._unit_of_work.writing() as connection:
             if self._sql.update.run(connection, (row | guard,)).rowcount == 0:
                 return Failure(self._why_none(connection, aggregate))
@@ -138,6 +138,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
         Raises:
             TypeError: the id is of another class.
+            ValueError: the id can't be stored.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
         """
         key = self._key(aggregate_id)
@@ -152,7 +153,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         the outbox; it raises what `save` does.
         """
         guard = {KEY: self._key(aggregate.aggregate_id), EXPECTED: aggregate.aggregate_version}
-        events = self._events(aggregate)
+        events = self._events(aggregate, guard[KEY])
         with self._unit_of_work.writing() as connection:
             if connection.execute(self._sql.delete_version, guard).rowcount == 0:
                 return Failure(self._why_none(connection, aggregate))
@@ -172,19 +173,17 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             found, wanted = type(aggregate).__qualname__, self._type.__qualname__
             raise TypeError(f"{self._name}: expected a {wanted}, not a {found}: its own class is not stored")
         row = dict(self._mapper.to_row(aggregate))
-        row["id"], row["version"] = aggregate.aggregate_id.value, aggregate.aggregate_version
+        row["id"], row["version"] = self._ids.key(aggregate.aggregate_id), aggregate.aggregate_version
         return row
 
     def _key(self, aggregate_id: AnyId) -> object:
         if not isinstance(aggregate_id, self._id_type):
             found = type(aggregate_id).__qualname__
             raise TypeError(f"{self._name}: expected a {self._id_type.__qualname__}, not a {found}")
-        return aggregate_id.value
+        return self._ids.key(aggregate_id)
 
-    def _events(self, aggregate: AggT) -> list[OutboxRow]:
-        if self._outbox is None:
-            return []
-        return self._outbox.rows(aggregate.domain_events, key=str(aggregate.aggregate_id))
+    def _events(self, aggregate: AggT, key: object) -> list[OutboxRow]:
+        return [] if self._outbox is None else self._outbox.rows(aggregate.domain_events, key=str(key))
 
     def _stored(self, connection: Connection, aggregate: AggT, events: list[OutboxRow], *, once: bool = True) -> AggT:
         """Store the events, and return the aggregate without them.
@@ -203,7 +202,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self, connection: Connection, aggregate: AggT
     ) -> AggregateNotFoundError | AggregateVersionConflictError:
         found = aggregate.aggregate_id
-        stored: int | None = connection.execute(self._sql.version, {KEY: found.value}).scalar()
+        stored: int | None = connection.execute(self._sql.version, {KEY: self._ids.key(found)}).scalar()
         if stored is None:
             return AggregateNotFoundError(found, self._name)
         return AggregateVersionConflictError(found, aggregate.aggregate_version, stored, self._name)

@@ -68,7 +68,7 @@ class Statements:
     """The statements that are sent to the database for one table.
 
     Args:
-        table: has `id`, a `sqlalchemy.Uuid` that is unique, and `version`.
+        table: has `id`, which is unique, and `version`.
         dialect: the name of the database.
         order_by: what `retrieve_all` orders by; the column `position` unless given.
         columns: which it must have besides, and which are set; none where a mapper alone knows them.
@@ -113,9 +113,6 @@ def _check(table: sa.Table, wanted: set[str]) -> None:
             f"table {table.name!r}: the columns {', '.join(missing)} are missing; make it with aggregate_table, or "
             "give a mapper for a table of your own, which has id and version, and position unless order_by is given"
         )
-    kind = table.c.id.type
-    if not (isinstance(kind, sa.Uuid) and kind.as_uuid):
-        raise ValueError(f"table {table.name!r}: the column id must have the type sqlalchemy.Uuid(), not {kind!r}")
     keys = [one for one in table.constraints if isinstance(one, sa.PrimaryKeyConstraint | sa.UniqueConstraint)]
     unique = [*keys, *(index for index in table.indexes if index.unique)]
     if all(one.columns.keys() != ["id"] for one in unique):

@@ -1,11 +1,17 @@
 """The tables, made in the MetaData of the user: migrations (by Alembic, say) know them as they know the user's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from domainkit.aggregates import AnyId
+from domainkit.ids import MOST_BITS, IdForm, IdT
+from domainkit.values import Uuid
 
 _POSITION = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A number that the database counts up: SQLite does so for the type INTEGER alone."""
@@ -42,26 +48,74 @@ def require_columns(table: sa.Table, maker: Callable[[sa.MetaData], sa.Table]) -
         raise ValueError(f"the table {table.name!r} lacks {', '.join(missing)}; make it with {maker.__name__}")
 
 
-def aggregate_table(metadata: sa.MetaData, name: str, *, schema: str | None = None) -> sa.Table:
+_ID_TYPES: Mapping[type, TypeEngine[Any]] = MappingProxyType({UUID: sa.Uuid(), int: sa.BigInteger(), str: sa.Text()})
+"""The type of a column for ids, by the class of their keys."""
+
+_TEXTS = frozenset({sa.Text, sa.TEXT, sa.String, sa.VARCHAR, sa.Unicode, sa.UnicodeText})
+"""Not CHAR, which pads with spaces, nor CITEXT and Enum, which are texts for SQLAlchemy too."""
+
+_EXACT = frozenset({None, "C", "POSIX", "BINARY"})
+"""Collations that take only the same bytes for equal. That of a database does; others need not, as NOCASE of SQLite."""
+
+_BITS: Mapping[type, int] = MappingProxyType(
+    {sa.BigInteger: 64, sa.BIGINT: 64, sa.Integer: 32, sa.INTEGER: 32, sa.SmallInteger: 16, sa.SMALLINT: 16}
+)
+"""Of the integers of PostgreSQL; those of SQLite have 64 anyway."""
+
+
+def id_form(table: sa.Table, cls: type[IdT]) -> IdForm[IdT]:
+    """Return the form of the ids of a class in the column `id` of a table.
+
+    Raises:
+        UnsupportedTypeError: the class wraps a type without a wire form.
+        ValueError: the column is of a type that doesn't fit.
+    """
+    kind = table.c.id.type
+    form = IdForm(cls, bits=_BITS.get(type(kind), MOST_BITS), length=getattr(kind, "length", None))
+    fits = {
+        UUID: isinstance(kind, sa.Uuid) and kind.as_uuid,
+        int: type(kind) in _BITS,
+        str: type(kind) in _TEXTS and getattr(kind, "collation", None) in _EXACT,
+    }
+    if not fits[form.key_type]:
+        raise ValueError(
+            f"table {table.name!r}: the column id must have the type sqlalchemy.{_ID_TYPES[form.key_type]!r}, not "
+            f"{kind!r}, for ids of the class {cls.__qualname__}; "
+            f"make it with aggregate_table(..., ids={cls.__name__}), or give the column that type"
+        )
+    return form
+
+
+def aggregate_table(
+    metadata: sa.MetaData, name: str, *, ids: type[AnyId] = Uuid, schema: str | None = None
+) -> sa.Table:
     """Return a table for the aggregates of one class: `id`, `version`, `state` (JSON text), and `position`.
 
     `position` counts the rows in the order in which they were saved. The state is text, since that keeps what was
     written to the last digit; a query on PostgreSQL reads into it by `state::jsonb`.
 
     >>> from sqlalchemy import MetaData
-    >>> sorted(aggregate_table(MetaData(), "tasks").columns.keys())
-    ['id', 'position', 'state', 'version']
+    >>> from domainkit import ValueObject
+    >>> class Isbn(ValueObject[str]): ...
+    >>> [aggregate_table(MetaData(), "all", ids=ids).c.id.type for ids in (Uuid, Isbn)]
+    [Uuid(), Text()]
 
     Args:
         metadata: where the table is added.
         name: the table's name.
+        ids: the class of the ids. The column `id` is a `Uuid` for UUIDs, a `BigInteger` for numbers, and else a `Text`:
+            that of the id, or for an id of several parts its JSON.
         schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+
+    Raises:
+        TypeError: `ids` is no class of value objects.
+        UnsupportedTypeError: it wraps a type without a wire form.
     """
     return sa.Table(
         name,
         metadata,
         sa.Column("position", _POSITION, primary_key=True, autoincrement=True),
-        sa.Column("id", sa.Uuid(), nullable=False, unique=True),
+        sa.Column("id", _ID_TYPES[IdForm(ids).key_type], nullable=False, unique=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         schema=schema,

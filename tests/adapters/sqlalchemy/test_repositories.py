@@ -397,18 +397,6 @@ def test_a_class_that_cannot_be_stored_is_refused(unit_of_work: UnitOfWork) -> N
         SqlCrudRepository[Undecorated](Undecorated, columns(), unit_of_work)
 
 
-def test_ids_that_are_no_uuids_are_refused(unit_of_work: UnitOfWork) -> None:
-    """A table has a column of UUIDs: another id is refused when the repository is made."""
-
-    @frozen
-    class Chapter(AggregateRoot[SampleTitle]): ...
-
-    with pytest.raises(
-        TypeError, match=r"Chapter\.aggregate_id: expected a Uuid, got a SampleTitle; a table has no other"
-    ):
-        SqlCrudRepository(Chapter, columns(), unit_of_work)
-
-
 def test_a_converter_beside_a_mapper_is_refused(unit_of_work: UnitOfWork) -> None:
     """One of them puts the state into the row."""
 

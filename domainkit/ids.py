@@ -1,0 +1,180 @@
+"""The id of an aggregate as one key of a database: a UUID, a number or a text, and back.
+
+Equal ids have equal keys, and ids that differ have keys that differ: databases compare the keys.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+from uuid import UUID
+
+import attrs
+import msgspec
+
+from domainkit._model.type_checks import describe
+from domainkit.aggregates import AnyId
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.nodes import MISSING, Node, Problems, UnsupportedTypeError
+from domainkit.conversion.scalars import SCALARS, Scalar
+from domainkit.conversion.wrappers import Delegate
+from domainkit.errors import Problem
+from domainkit.states import StoredStateError
+from domainkit.values import Uuid, ValueObject
+
+IdT = TypeVar("IdT", bound=AnyId)
+Key: TypeAlias = UUID | int | str
+"""An id as a database has it."""
+
+MOST_BITS: Final = 64
+"""The largest integer of SQLite and PostgreSQL."""
+
+MOST_BYTES: Final = 2000
+"""Of a text in UTF-8: an index of PostgreSQL takes 2,704 for all of its columns, in pages of the usual size.
+See https://www.postgresql.org/docs/current/btree.html."""
+
+_PATH = "$.aggregate_id"
+_encode = msgspec.json.Encoder(order="sorted").encode
+_exact = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
+def text_refusal(text: str) -> str | None:
+    r"""Return what a text must be that both databases keep as it is, and can look up; None if it is so.
+
+    >>> text_refusal("a\0b")
+    'a text without NUL characters'
+    """
+    if "\0" in text:
+        return "a text without NUL characters"
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "a text without lone surrogates"
+    return None if size <= MOST_BYTES else f"a text of at most {MOST_BYTES} bytes in UTF-8"
+
+
+class _OneText(Delegate):
+    """A scalar whose equal values have several texts, written as the one that they have in common."""
+
+    def __init__(self, row: Scalar, common: Callable[[Any], object]) -> None:  # Any: of the class of the row
+        super().__init__(
+            row.wire, row.expected, row.kinds, wire_classes=row.wire_classes, object_classes=row.object_classes
+        )
+        self.target: Node = row
+        self._common = common
+
+    def write(self, value: object, path: str, problems: Problems) -> object:
+        wire = self.target.write(value, path, problems)
+        if wire is MISSING:
+            return MISSING
+        try:
+            return self.target.write(self._common(value), path, problems)
+        except OverflowError:  # a datetime at the end of time, which UTC does not have
+            return problems.add(path, "a datetime that there is in UTC too", "value")
+
+
+_COMMON: Mapping[object, _OneText] = MappingProxyType(
+    {
+        float: _OneText(SCALARS[float], lambda value: value + 0.0),  # -0.0 and 1 too
+        Decimal: _OneText(SCALARS[Decimal], lambda value: value.normalize(_exact) if value else Decimal(0)),
+        datetime: _OneText(SCALARS[datetime], lambda value: value.astimezone(UTC)),
+    }
+)
+
+
+class _IdDerivation(Derivation):
+    """Derives nodes that write equal values in one way."""
+
+    def without_hook(self, hint: object, where: str) -> Node:
+        if hint is time:
+            raise UnsupportedTypeError(
+                f"{where}: a time can't be a part of an id, since equal times of two time zones have no text in "
+                "common; use a datetime, a timedelta since midnight, or text"
+            )
+        common = _COMMON.get(hint) if isinstance(hint, type) else None
+        return super().without_hook(hint, where) if common is None else common
+
+
+class IdForm(Generic[IdT]):
+    """The keys of one class of ids.
+
+    A Uuid is its UUID. An id whose wire form is a text or an int is that; any other is the text of its JSON, with
+    sorted keys and without spaces.
+
+    >>> class Seat(ValueObject[tuple[str, int]]): ...
+    >>> IdForm(Seat).key(Seat(("A", 5)))
+    '["A",5]'
+
+    Args:
+        cls: the class.
+        bits: of the largest integer that the column takes, its sign included.
+        length: the most characters that the column takes.
+
+    Raises:
+        TypeError: `cls` is no class of value objects, or compares by something else than its values.
+        UnsupportedTypeError: it wraps a type without a wire form.
+    """
+
+    def __init__(self, cls: type[IdT], *, bits: int = MOST_BITS, length: int | None = None) -> None:
+        if not (isinstance(cls, type) and issubclass(cls, ValueObject)):
+            raise TypeError(f"ids: expected a class of value objects, got {describe(cls)}; derive one from ValueObject")
+        if attrs.fields(cls).value.eq_key is not None:
+            raise TypeError(
+                f"{cls.__qualname__}.value: expected an id that is compared as it is written, got one with eq=...; "
+                "bring its values into one form instead, by converter=..."
+            )
+        self._cls, self._bits, self._length = cls, bits, length
+        self._node = _IdDerivation().node(cls, cls.__qualname__)
+        kinds = self._node.kinds
+        self._is_json = kinds not in ({"str"}, {"int"})
+        self.key_type: type[UUID | int | str] = UUID if issubclass(cls, Uuid) else int if kinds == {"int"} else str
+        """The class of the keys."""
+
+    def key(self, aggregate_id: AnyId) -> Key:
+        """Return the key of an id of this class.
+
+        Raises:
+            ValueError: no database takes it, or its column doesn't; the text shows no value.
+        """
+        if isinstance(aggregate_id, Uuid):
+            return aggregate_id.value
+        problems = Problems()
+        wire = self._node.write(aggregate_id, "$", problems)
+        if not problems:
+            key = wire if isinstance(wire, int | str) and not self._is_json else _encode(wire).decode()
+            refusal = self._refusal(key)
+            if refusal is None:
+                return key
+            problems.add("$", refusal, "value")
+        name, found = self._cls.__qualname__, "; ".join(map(str, problems))
+        raise ValueError(
+            f"{name}: expected an id that can be stored, got one that can't: {found}; "
+            f"refuse it where it comes in, by a validator of {name}"
+        )
+
+    def _refusal(self, key: int | str) -> str | None:
+        if isinstance(key, int):
+            beyond = 1 << (self._bits - 1)
+            return None if -beyond <= key < beyond else f"an int of at most {self._bits} bits"
+        if self._length is not None and len(key) > self._length:
+            return f"a text of at most {self._length} characters"
+        return text_refusal(key)
+
+    def read(self, key: object) -> IdT:
+        """Return the id that has a key.
+
+        Raises:
+            StoredStateError: no id of this class has it: something else stored it.
+        """
+        if isinstance(key, UUID):
+            return self._cls(key)
+        problems = Problems()
+        try:
+            data = msgspec.json.decode(key) if self._is_json and isinstance(key, str) else key
+        except (msgspec.DecodeError, RecursionError):
+            raise StoredStateError(problems=(Problem(_PATH, "JSON", "json"),)) from None
+        made = self._node.read(data, _PATH, problems)
+        if not isinstance(made, self._cls):
+            raise StoredStateError(problems=tuple(problems))
+        return made
