@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import pytest
@@ -54,6 +54,8 @@ from domainkit.ids import MOST_BYTES, IdForm, text_refusal
 from domainkit.states import StoredStateError
 from domainkit.testing import AsyncAggregateRepositoryContract
 from domainkit.testing.strategies import instances
+
+T = TypeVar("T")
 
 
 class _Each(EachKind):
@@ -113,6 +115,25 @@ class Flag(ValueObject[bool]): ...
 class Either(ValueObject[int | str]): ...
 
 
+class Named(ValueObject[T], Generic[T]): ...
+
+
+class NamedTask(Named[str]): ...
+
+
+def lowered(text: str) -> str:
+    """Return the one form of a text."""
+    return text.lower()
+
+
+@frozen
+class Lower(ValueObject[str]):
+    value: str = field(converter=lowered)
+
+
+class Maybe(ValueObject[Isbn | None]): ...
+
+
 class Slot(ValueObject[tuple[Moment, Price, Ratio]]): ...
 
 
@@ -143,6 +164,10 @@ SOME = UUID("a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11")
         (Day(date(2031, 2, 28)), "2031-02-28"),
         (Colored(Color.RED), "red"),
         (Flag(True), "true"),
+        (NamedTask("a"), "a"),
+        (Lower("ABC"), "abc"),
+        (Maybe(Isbn("978")), '"978"'),
+        (Maybe(None), "null"),
         (Either(1), "1"),
         (Either("1"), '"1"'),
         (Seat(("Ä", 5)), '["Ä",5]'),

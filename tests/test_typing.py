@@ -20,6 +20,7 @@ import domainkit
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "faststream": ("faststream", "aio_pika", "aiokafka", "nats", "redis"),
+    "ids": ("sqlalchemy",),
     "inbox": ("sqlalchemy",),
     "rabbitmq": ("aio_pika", "sqlalchemy"),
     "relay": ("aio_pika", "sqlalchemy"),

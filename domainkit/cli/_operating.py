@@ -81,10 +81,11 @@ def _parked(status: OutboxStatus) -> list[str]:
     if oldest is None:
         return []
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in status.parked_by_reason.items())
+    key = oldest.key if oldest.key.isprintable() else repr(oldest.key)  # the text of any id: a terminal would obey it
     return [
         f"parked, by reason: {reasons}",
         f"parked first: {oldest.name} {oldest.message_id}",
-        f"  key {oldest.key}, {oldest.reason} after {oldest.attempts} attempts, {oldest.parked_at:%Y-%m-%d %H:%M} UTC",
+        f"  key {key}, {oldest.reason} after {oldest.attempts} attempts, {oldest.parked_at:%Y-%m-%d %H:%M} UTC",
         "  --release tries all again, --release ID one; --discard ID gives one up",
     ]
 

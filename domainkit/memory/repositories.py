@@ -24,7 +24,7 @@ class _Keyed(Protocol[AggT, KeyT]):
     _stored: dict[AnyId, AggT]
     _lock: RLock
 
-    def _check_id(self, aggregate_id: AnyId, cls: type[AnyId], /) -> None: ...
+    def _check_id(self, aggregate_id: AnyId, /) -> None: ...
     def _ids(self) -> KeyT: ...
     def retrieve_all(self) -> Result[tuple[IdentifiedBy[object, KeyT], ...], Never]: ...
 
@@ -82,7 +82,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         Raises:
             ValueError: no database takes the id.
         """
-        self._check_id(aggregate_id, type(aggregate_id))
+        self._check_id(aggregate_id)
         found = self._stored.get(aggregate_id)
         return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
 
@@ -112,7 +112,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         Raises:
             ValueError: no database takes the id.
         """
-        self._check_id(aggregate_id, type(aggregate_id))
+        self._check_id(aggregate_id)
         with self._lock:
             if self._stored.pop(aggregate_id, None) is None:
                 return Failure(AggregateNotFoundError(aggregate_id, self._name))
@@ -123,8 +123,9 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         with self._lock:
             return Success(tuple(self._stored.values()))
 
-    def _check_id(self, aggregate_id: AnyId, cls: type[AnyId]) -> None:
-        """Refuse an id that no database takes."""
+    def _check_id(self, aggregate_id: AnyId, of: type[AnyId] | None = None) -> None:
+        """Refuse an id that no database takes, or one of another class than `of`, that of its aggregate."""
+        cls = of or type(aggregate_id)
         if cls not in self._id_forms:
             self._id_forms[cls] = IdForm(cls)
         self._id_forms[cls].key(aggregate_id)

@@ -223,6 +223,13 @@ class TestStatus:
             "  --release tries all again, --release ID one; --discard ID gives one up\n"
         )
 
+    def test_a_key_that_a_terminal_would_obey(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+        """The text of an id may be anything: signs that can't be seen are shown as Python writes them."""
+        with database.engine(METADATA) as engine:
+            fill(engine, "b1", ordering_key="b\x1b[2J\n", **PARKED)
+            assert 0 == main(["relay", "--database", url_of(database), "--status"])
+        assert "  key 'b\\x1b[2J\\n', MessageRefused after" in capsys.readouterr().out
+
     def test_where_all_is_well(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
         """With nothing to send it says so first."""
         with database.engine(METADATA):

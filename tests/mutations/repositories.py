@@ -69,14 +69,15 @@ BUGS = (
         "an event that is unknown is refused before anything is stored",
         "adapters/sqlalchemy/repositories.py",
         (
-            "        row, events = self._row(aggregate), self._events(aggregate)\n"
+            "        row = self._row(aggregate)\n"
+            '        events = self._events(aggregate, row["id"])\n'
             "        with self._unit_of_work.writing() as connection:\n"
         ),
         (
             "        row = self._row(aggregate)\n"
             "        with self._unit_of_work.writing() as connection:\n"
             "            connection.exec_driver_sql('SELECT 1')\n"
-            "            events = self._events(aggregate)\n"
+            '            events = self._events(aggregate, row["id"])\n'
         ),
         "tests/adapters/sqlalchemy/test_repositories.py::test_an_event_that_the_outbox_does_not_know_is_not_stored",
         quick=True,
@@ -128,6 +129,28 @@ BUGS = (
         "tests/adapters/sqlalchemy/test_repositories.py::test_schemas_are_translated",
     ),
     Bug(
+        "a text id that looks alike is another",
+        "adapters/sqlalchemy/tables.py",
+        "str: sa.Text()}",
+        'str: sa.Text().with_variant(sa.Text(collation="NOCASE"), "sqlite")}',
+        "tests/adapters/sqlalchemy/test_ids.py::test_ids_that_look_alike_are_told_apart",
+    ),
+    Bug(
+        "equal ids have one key",
+        "ids.py",
+        "value.normalize(_exact) if value else Decimal(0)",
+        "value",
+        "tests/test_ids.py::test_equal_ids_have_one_key",
+    ),
+    Bug(
+        "an id that can't be stored is refused before anything is sent",
+        "ids.py",
+        "            refusal = self._refusal(key)\n",
+        "            refusal = None\n",
+        "tests/adapters/sqlalchemy/test_ids.py::test_what_cannot_be_stored_is_refused_before_anything_is_sent",
+        quick=True,
+    ),
+    Bug(
         "an id is saved once",
         "adapters/sqlalchemy/repositories.py",
         "if self._sql.insert.run(connection, (row,)).rowcount == 0:",
@@ -172,7 +195,7 @@ BUGS = (
     ),
     Bug(
         "messages keep their order",
-        "adapters/sqlalchemy/outbox.py",
+        "key=str(key))",
         "        for given in messages:",
         "        for given in reversed(list(messages)):",
         "tests/adapters/sqlalchemy/test_outbox.py::test_messages_keep_their_order",

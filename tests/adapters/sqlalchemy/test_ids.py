@@ -352,7 +352,7 @@ def test_ids_that_look_alike_are_told_apart(engine: Engine, cls: Any) -> None:
 
 @each_kind
 def test_a_converter_reads_any_id(engine: Engine, cls: Any) -> None:
-    """One of the user's own, which keeps value objects wrapped, writes the state: the id stands in its column as ever."""
+    """One of the user's own, which keeps value objects wrapped, writes the state: the key of the id is as ever."""
     converter = make_converter(unwrap_value_objects=False)
     repository = SqlCrudRepository[Any, Any](cls, TABLES[cls], UnitOfWork(engine), converter=converter)
     stored = [repository.save(cls("new", aggregate_id=one)).unwrap() for one in IDS[cls]]
