@@ -188,14 +188,14 @@ BUGS = (
     Bug(
         "events have the id of their aggregate as key",
         "adapters/sqlalchemy/repositories.py",
-        "key=str(aggregate.aggregate_id))",
+        "key=str(key))",
         "key=None)",
         "tests/adapters/sqlalchemy/test_repositories.py::test_events_have_the_id_of_their_aggregate_as_key",
         quick=True,
     ),
     Bug(
         "messages keep their order",
-        "key=str(key))",
+        "adapters/sqlalchemy/outbox.py",
         "        for given in messages:",
         "        for given in reversed(list(messages)):",
         "tests/adapters/sqlalchemy/test_outbox.py::test_messages_keep_their_order",
