@@ -11,6 +11,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.typing import stringify_annotation
 
 import domainkit
+from domainkit.aggregates import AnyId
 
 project = "domainkit"
 author = "The authors of domainkit"
@@ -62,6 +63,8 @@ SPELLED_OUT = {
     repr(domainkit.DEFAULT_HTTP_ERROR_MAP): "DEFAULT_HTTP_ERROR_MAP",
     repr(domainkit.Limits()): "Limits()",
     "= NOTHING": "= ...",  # attrs makes the default anew each time
+    stringify_annotation(type[AnyId], "smart"): "type[~domainkit.values.ValueObject]",
+    repr(domainkit.Uuid): "Uuid",
 }
 """Parts of signatures as autodoc spells them out, and what stands in the code."""
 
