@@ -4,6 +4,13 @@ from mutations.bug import Bug
 
 BUGS = (
     Bug(
+        "a queue of others is not declared",
+        "adapters/rabbitmq/topology.py",
+        "    if keys is None:\n",
+        "    if keys == ():\n",
+        "tests/adapters/rabbitmq/test_patience.py::test_a_queue_of_others_is_drained_and_stays_as_it_is",
+    ),
+    Bug(
         "a message that no function was given is never dead",
         "adapters/rabbitmq/_queue.py",
         'await self._moved(raw, "", quarantine_queue(self.subscription.queue))',
