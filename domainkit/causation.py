@@ -1,12 +1,13 @@
-"""The message being handled right here, so that the messages that its handler sends know what caused them."""
+"""The message being handled right here, the cause of those that its handler sends; and which are stored right here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from types import MappingProxyType
 from typing import Self
 
+from attrs import define, field
 from typing_extensions import TypeVar
 
 from domainkit.messages import JsonValue, Message, MessageHeader
@@ -49,6 +50,47 @@ def caused(message: M) -> M:
     if cause is None or "causation_id" in message.header.meta:
         return message
     return message.caused_by(cause)
+
+
+@define(eq=False)
+class _Stored:
+    """The ids of messages that an open unit of work has stored, and those of the unit around it."""
+
+    around: "_Stored | None"
+    ids: set[object] = field(factory=set)
+
+
+_STORED: ContextVar[_Stored | None] = ContextVar("domainkit.stored", default=None)
+"""Of the innermost open unit of work: of the context, as HANDLED is."""
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """Remember which messages are stored inside of the `with` block; what an exception takes back is forgotten."""
+    stored = _Stored(_STORED.get())
+    token = _STORED.set(stored)
+    try:
+        yield
+        if stored.around is not None:
+            stored.around.ids |= stored.ids
+    finally:
+        _STORED.reset(token)
+        stored.ids.clear()  # a task that was started in the block may outlive it
+
+
+def note_stored(message_ids: Iterable[object]) -> None:
+    """Say that the messages with these ids, as their headers wrap them, are stored in the open unit of work."""
+    stored = _STORED.get()
+    if stored is not None:
+        stored.ids.update(message_ids)
+
+
+def is_stored(message: Message) -> bool:
+    """Check if the open unit of work has stored the message, so that a relay will deliver it."""
+    stored = _STORED.get()
+    while stored is not None and message.header.id.value not in stored.ids:
+        stored = stored.around
+    return stored is not None
 
 
 class Stamping:

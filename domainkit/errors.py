@@ -217,16 +217,25 @@ class UserNotFound(NotFound):
 
 
 class AggregateNotFoundError(NotFound):
-    """There is no aggregate with this id in the repository.
+    """There is no aggregate with this id in the repository; or none for what was looked for, which is no id.
 
     >>> from domainkit import Uuid
     >>> AggregateNotFoundError(Uuid.from_str("a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"), "tasks").additional_info
     {'message': 'Aggregate (a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11) not found (repository: tasks)'}
+    >>> AggregateNotFoundError(repository_name="tasks").additional_info
+    {'message': 'Aggregate not found (repository: tasks)'}
+
+    Args:
+        aggregate_id: the id that was looked for; None where it was something else, such as a title.
+        repository_name: the repository, for the message.
+
+    Raises:
+        TypeError: `aggregate_id` is no id, but its text, say.
     """
 
-    def __init__(self, aggregate_id: Identified, repository_name: str | None = None) -> None:
-        uuid_value = str(aggregate_id.value)
-        message = f"Aggregate ({uuid_value}) not found{_in_repository(repository_name)}"
+    def __init__(self, aggregate_id: Identified | None = None, repository_name: str | None = None) -> None:
+        uuid_value = _text_of(self, aggregate_id)
+        message = f"{_aggregate(uuid_value)} not found{_in_repository(repository_name)}"
         super().__init__(uuid_value=uuid_value, additional_info={"message": message})
 
 
@@ -250,14 +259,26 @@ class UserAlreadyExists(AlreadyExists):
 
 
 class AggregateAlreadyExistError(AlreadyExists):
-    """There is an aggregate with this id in the repository already."""
+    """There is an aggregate with this id in the repository already; or one with something else of which one may be.
+
+    >>> AggregateAlreadyExistError(repository_name="tasks").additional_info
+    {'message': 'Aggregate already exist (repository: tasks)'}
+
+    Args:
+        aggregate_id: the id that is taken; None where it is something else, such as a title.
+        repository_name: the repository, for the message.
+        table_name: the table, for the message.
+
+    Raises:
+        TypeError: `aggregate_id` is no id, but its text, say.
+    """
 
     def __init__(
-        self, aggregate_id: Identified, repository_name: str | None = None, table_name: str | None = None
+        self, aggregate_id: Identified | None = None, repository_name: str | None = None, table_name: str | None = None
     ) -> None:
-        uuid_value = str(aggregate_id.value)
+        uuid_value = _text_of(self, aggregate_id)
         table = f" (table: {table_name})" if table_name else ""
-        message = f"Aggregate ({uuid_value}) already exist{_in_repository(repository_name)}{table}"
+        message = f"{_aggregate(uuid_value)} already exist{_in_repository(repository_name)}{table}"
         super().__init__(uuid_value=uuid_value, additional_info={"message": message})
 
 
@@ -278,13 +299,29 @@ class AggregateVersionConflictError(DomainError):
         stored_version: int | None = None,
         repository_name: str | None = None,
     ) -> None:
-        uuid_value = str(aggregate_id.value)
+        uuid_value = _text_of(self, aggregate_id)
         stored = "has another version" if stored_version is None else f"has version {stored_version}"
         message = (
-            f"Aggregate ({uuid_value}) {stored}, not {expected_version}{_in_repository(repository_name)}: "
+            f"{_aggregate(uuid_value)} {stored}, not {expected_version}{_in_repository(repository_name)}: "
             "retrieve it again and repeat the change"
         )
         super().__init__(uuid_value=uuid_value, additional_info={"message": message})
+
+
+def _text_of(error: DomainError, aggregate_id: Identified | None) -> str | None:
+    """Return the text of an id, if there is one."""
+    if aggregate_id is None:
+        return None
+    if not hasattr(aggregate_id, "value"):
+        raise TypeError(
+            f"{type(error).__qualname__}.aggregate_id: expected an id, such as a Uuid, got a "
+            f"{type(aggregate_id).__qualname__}; make an id of it, such as Uuid.from_str(...)"
+        )
+    return str(aggregate_id.value)
+
+
+def _aggregate(uuid_value: str | None) -> str:
+    return f"Aggregate ({uuid_value})" if uuid_value is not None else "Aggregate"
 
 
 def _in_repository(name: str | None) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NotRequired, TypedDict
+from typing import ClassVar, Final, NotRequired, TypedDict
 
 from attrs import field, frozen
 from attrs.validators import ge, instance_of, le
 
-from domainkit._model.mapping import FrozenMapping
+from domainkit._model.immutability import Frozen
 from domainkit.errors import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,
@@ -30,12 +30,8 @@ DEFAULT_HTTP_ERROR_DETAIL = "Unknown Error"
 _INTERNAL = 500
 
 
-def _read_only(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
-    return None if headers is None else FrozenMapping(headers)
-
-
 @frozen
-class HttpError:
+class HttpError(Frozen):
     """The answer that a client gets for a domain error.
 
     >>> HttpError(status_code=404, detail="There is no such task").type_error
@@ -53,8 +49,10 @@ class HttpError:
 
     status_code: int = field(default=_INTERNAL, validator=[instance_of(int), ge(400), le(599)])
     detail: str = DEFAULT_HTTP_ERROR_DETAIL
-    headers: Mapping[str, str] | None = field(default=None, converter=_read_only)
+    headers: Mapping[str, str] | None = None
     type_error: str = "HttpError"
+
+    _own_constructor: ClassVar[bool] = True
 
 
 ErrorMap = Mapping[type[DomainError], HttpError]

@@ -1,13 +1,15 @@
 """Typed dispatch in process: a command goes to its one handler, and the answer's type is known."""
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from inspect import isawaitable
-from typing import Final, Generic, Never, Protocol
+from typing import TYPE_CHECKING, Final, Generic, Never, Protocol
 
 from returns.result import Failure, Result
 from typing_extensions import TypeVar
 
+from domainkit._model.habits import refuse_habits
 from domainkit.causation import HANDLED
 from domainkit.errors import DomainError
 from domainkit.handlers import AnyHandler, AsyncHandler, AsyncSubscriber, Handler, SyncHandler
@@ -26,20 +28,30 @@ class CommandNotHandled(DomainError):
     """A command was sent that no handler is bound to."""
 
 
-class Middleware(Protocol):
+class _Around(Protocol):
+    if not TYPE_CHECKING:  # no member of the protocol
+
+        def __init_subclass__(cls, **kwargs: object) -> None:
+            super().__init_subclass__(**kwargs)
+            refuse_habits(cls)
+
+
+class Middleware(_Around, Protocol):
     """A function around every command: it calls `proceed` once, and returns what that returns, or another Result.
 
     It sees a command and an answer whose types it can't know, and keeps them as they are.
     """
 
+    @abstractmethod
     def __call__(self, command: Command[R, E], proceed: Callable[[Command[R, E]], Result[R, E]], /) -> Result[R, E]:
         """Return what `proceed(command)` returns."""
         ...
 
 
-class AsyncMiddleware(Protocol):
+class AsyncMiddleware(_Around, Protocol):
     """A Middleware that awaits `proceed`."""
 
+    @abstractmethod
     async def __call__(
         self, command: Command[R, E], proceed: Callable[[Command[R, E]], Awaitable[Result[R, E]]], /
     ) -> Result[R, E]:

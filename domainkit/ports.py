@@ -2,23 +2,27 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, Never, Self
+from typing import Any, ClassVar, Generic, Never, Self
 
 from attrs import field, frozen
 from returns.result import Failure, Result
 from typing_extensions import ParamSpec, TypeVar
 
+from domainkit._model.immutability import Frozen
 from domainkit._model.mapping import FrozenMapping
+from domainkit._model.services import Service
 from domainkit.aggregates import AggregateRoot, AnyId
+from domainkit.causation import is_stored
 from domainkit.errors import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,
     AggregateVersionConflictError,
     BusCannotPublish,
     DomainError,
+    MessageRefused,
     UnknownError,
 )
-from domainkit.messages import AnyCommand, Command, DomainEvent, JsonValue
+from domainkit.messages import AnyCommand, Command, DomainEvent, JsonValue, Message
 from domainkit.values import Uuid
 
 AggT = TypeVar("AggT", bound=AggregateRoot[AnyId])
@@ -28,7 +32,7 @@ T_co = TypeVar("T_co", default=Any, covariant=True)  # Any: a bare AppService sa
 E_co = TypeVar("E_co", default=DomainError, covariant=True)
 
 
-class Repository(ABC):  # noqa: B024  (nothing abstract: it marks what stores, whatever its methods are)
+class Repository(Service, ABC):  # nothing abstract: it marks what stores, whatever its methods are
     """A place where aggregates are kept; inherit from it for one with methods of your own.
 
     >>> class TaskArchive(Repository):
@@ -105,7 +109,7 @@ class AsyncCrudRepository(Repository, Generic[AggT, IdT]):
         """Return all aggregates, in the order in which they were saved; see CrudRepository."""
 
 
-class _BusWithMeta(ABC):
+class _BusWithMeta(Service, ABC):
     __slots__ = ()
 
     @abstractmethod
@@ -209,6 +213,18 @@ def command_for(bus: object, command: object) -> AnyCommand:
     return command
 
 
+def stored_already(messages: Iterable[Message]) -> Failure[BusCannotPublish] | None:
+    """Return the Failure of a bus that is handed what the open unit of work has stored: a relay will deliver it."""
+    for message in messages:
+        if is_stored(message):
+            reason = (
+                f"{type(message).__qualname__} is in the outbox already, as a repository stores what the aggregate "
+                "recorded, and would be delivered twice; leave it out: go on with the aggregate that `save` returned"
+            )
+            return cannot_publish(reason, message_id=message.header.id, kind=MessageRefused)
+    return None
+
+
 def cannot_publish(
     reason: str, *, message_id: Uuid | None = None, kind: type[BusCannotPublish] = BusCannotPublish
 ) -> Failure[BusCannotPublish]:
@@ -222,7 +238,7 @@ def _read_only(meta: Mapping[str, object] | None) -> Mapping[str, object]:
 
 
 @frozen
-class NotifierMessage:
+class NotifierMessage(Frozen):
     """Something to tell a person.
 
     >>> NotifierMessage("Import finished", message="312 tasks").title
@@ -240,9 +256,11 @@ class NotifierMessage:
     meta: Mapping[str, object] = field(default=None, converter=_read_only, kw_only=True)
     link: str | None = field(default=None, kw_only=True)
 
+    _own_constructor: ClassVar[bool] = True
+
 
 @frozen
-class NotifierExceptionMessage:
+class NotifierExceptionMessage(Frozen):
     """A bug to tell a person about: where it happened, and the exception, without the parameters of the call.
 
     Args:
@@ -262,6 +280,8 @@ class NotifierExceptionMessage:
     lineno: int | None = None
     meta: Mapping[str, object] = field(default=None, converter=_read_only, kw_only=True)
 
+    _own_constructor: ClassVar[bool] = True
+
     @classmethod
     def from_unknown_error(cls, error: UnknownError, title: str) -> Self:
         """Return the message about an UnknownError.
@@ -273,7 +293,7 @@ class NotifierExceptionMessage:
         return cls(title, error.executor, error.__cause__, error.filename, error.lineno)
 
 
-class Notifier(ABC):
+class Notifier(Service, ABC):
     """Tells a person: by chat, mail, or a log."""
 
     __slots__ = ()
@@ -287,7 +307,7 @@ class Notifier(ABC):
         """Send a message about an exception."""
 
 
-class AppService(ABC, Generic[P, T_co, E_co]):
+class AppService(Service, ABC, Generic[P, T_co, E_co]):
     """A step that several use cases share: `class TaskFinder(AppService[[TaskId], Task, NotFound])`.
 
     Like a UseCase, without the guard: what it raises reaches the use case that called it.
@@ -300,7 +320,7 @@ class AppService(ABC, Generic[P, T_co, E_co]):
         """Do the step, and return what came of it."""
 
 
-class AsyncNotifier(ABC):
+class AsyncNotifier(Service, ABC):
     """The async twin of Notifier."""
 
     __slots__ = ()
@@ -314,7 +334,7 @@ class AsyncNotifier(ABC):
         """Send a message about an exception."""
 
 
-class AsyncAppService(ABC, Generic[P, T_co, E_co]):
+class AsyncAppService(Service, ABC, Generic[P, T_co, E_co]):
     """The async twin of AppService."""
 
     __slots__ = ()

@@ -9,6 +9,7 @@ from typing import Any, Generic, Never, ParamSpec, TypeVar, overload
 from returns.primitives.exceptions import UnwrapFailedError
 from returns.result import Failure, Result, Success
 
+from domainkit._model.services import Service
 from domainkit.errors import CriticalError, UnknownError
 from domainkit.handlers import is_async
 from domainkit.messages import DomainEvent, Message
@@ -136,7 +137,7 @@ def _places_of_one(error: BaseException) -> str:
     return "\n\n".join([f"Traceback (most recent call last):\n{''.join(frames.format())}{name}", *inner])
 
 
-class UseCase(ABC, Generic[P, T_co, E_co]):
+class UseCase(Service, ABC, Generic[P, T_co, E_co]):
     """Something that the application does. Write `execute`; call the use case itself.
 
     `UseCase[[Task], Task, DuplicateTask]` gives the parameters, the value and the error. Calling it runs `execute`
@@ -173,7 +174,7 @@ class UseCase(ABC, Generic[P, T_co, E_co]):
         return _run(self, self.execute, args, kwargs)
 
 
-class AsyncUseCase(ABC, Generic[P, T_co, E_co]):
+class AsyncUseCase(Service, ABC, Generic[P, T_co, E_co]):
     """A UseCase whose `execute` is a coroutine function.
 
     >>> import asyncio

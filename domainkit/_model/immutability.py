@@ -15,6 +15,7 @@ from domainkit._model.annotations import own_annotations, resolve_annotations, t
 from domainkit._model.constructors import HOOKS, freezing, set_init, waiting
 from domainkit._model.copying import complete_state
 from domainkit._model.copying import copy_with as copy_with
+from domainkit._model.habits import refuse_habits
 from domainkit._model.internals import FIELD, is_decorated
 from domainkit._model.mutable_types import holds_mapping
 from domainkit._model.mutable_types import refuse_mutable as refuse_mutable
@@ -47,9 +48,11 @@ class Frozen:
         super().__init_subclass__(**kwargs)
         if is_decorated(cls):
             return  # attrs makes the slotted class from one that was seen before
+        refuse_habits(cls)
         fields = _own_fields(cls)
         for name in fields:
             _refuse_taken(cls, name)
+        _refuse_shadowed(cls, fields)
         if "__init__" in cls.__dict__ and not cls._own_constructor:
             raise TypeError(
                 f"{cls.__qualname__}.__init__: a constructor is never overridden, since decoding calls it with the "
@@ -127,6 +130,17 @@ def _refuse_taken(cls: type[Frozen], name: str) -> None:
         if name in reserved or name.lstrip("_") in reserved or _is_machinery(base, name):
             raise TypeError(
                 f"{cls.__qualname__}.{name}: the name {name!r} is taken by {base.__name__}; give the field another name"
+            )
+
+
+def _refuse_shadowed(cls: type, fields: list[str]) -> None:
+    """Refuse a value in the body for a field that is inherited: the constructor would go on with its own default."""
+    for attribute in getattr(cls, "__attrs_attrs__", ()):
+        name = attribute.name
+        if name in cls.__dict__ and name not in fields:
+            raise TypeError(
+                f"{cls.__qualname__}.{name}: the name is taken by an inherited field; to change its default, annotate "
+                f"it, and write @attrs.frozen above `class {cls.__name__}`; else give the attribute another name"
             )
 
 

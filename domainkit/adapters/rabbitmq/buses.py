@@ -10,7 +10,14 @@ from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, InvalidMessage, MessageRefused
 from domainkit.messages import AnyCommand, DomainEvent, Message
-from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, cannot_publish, command_for, events_for
+from domainkit.ports import (
+    AsyncCommandBus,
+    AsyncDomainEventBus,
+    cannot_publish,
+    command_for,
+    events_for,
+    stored_already,
+)
 
 
 class _Bus(Stamping):
@@ -63,10 +70,11 @@ class RabbitMqDomainEventBus(_Bus, AsyncDomainEventBus):
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and wait until the broker has them.
 
-        A Failure with MessageRefused where one can't be encoded, and none is published then, or where one is refused;
-        see RabbitMqPublisher.
+        A Failure with MessageRefused where one can't be encoded, or is in the outbox of the open unit of work already,
+        and none is published then; or where one is refused: see RabbitMqPublisher.
         """
-        return await self._sent(events_for(self, events))
+        several = events_for(self, events)
+        return stored_already(several) or await self._sent(several)
 
 
 class RabbitMqCommandBus(_Bus, AsyncCommandBus):

@@ -18,6 +18,7 @@ from domainkit.ports import (
     cannot_publish,
     command_for,
     events_for,
+    stored_already,
 )
 
 
@@ -31,10 +32,11 @@ class _OutboxBus(Stamping):
         self._outbox: Outbox = unit_of_work.outbox
         self._closed: list[bool] = []  # shared with the copies that with_meta makes
 
-    def _storing(self, messages: Iterable[Message]) -> Callable[[], Result[None, BusCannotPublish]]:
-        """Encode messages, and return what stores them."""
-        if self._closed:
-            return lambda: cannot_publish("the bus is closed")
+    def _storing(self, messages: tuple[Message, ...]) -> Callable[[], Result[None, BusCannotPublish]]:
+        """Encode messages, and return what stores them; where they can't be stored, what says so."""
+        refused = cannot_publish("the bus is closed") if self._closed else stored_already(messages)
+        if refused is not None:
+            return lambda: refused
         rows = self._outbox.rows([message.add_meta(self._meta) if self._meta else message for message in messages])
 
         def store() -> Result[None, BusCannotPublish]:
@@ -85,8 +87,9 @@ class _AsyncBus(_OutboxBus):
 class OutboxDomainEventBus(_SyncBus, DomainEventBus):
     """Stores events in the outbox of a unit of work: in the open one, or in a transaction of its own.
 
-    A Success says that they are stored, or will be with the open unit of work; a relay delivers them. An event that is
-    published twice is delivered twice. The events that aggregates recorded need no bus: the repository stores them.
+    A Success says that they are stored, or will be with the open unit of work; a relay delivers them. The events that
+    aggregates recorded need no bus: the repository stores them. One that the open unit of work has stored already is
+    refused; in transactions of their own, an event that is published twice is delivered twice.
 
     >>> from sqlalchemy import MetaData
     >>> from domainkit import MessageCodec
@@ -110,7 +113,8 @@ class OutboxDomainEventBus(_SyncBus, DomainEventBus):
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Store an event, or several in their order: all of them or none.
 
-        A Failure where the bus is closed; or, outside of a unit of work, where the database refused them, or the
+        A Failure where the bus is closed; with MessageRefused where the open unit of work has stored one of them
+        already, and nothing is stored then; or, outside of a unit of work, where the database refused them, or the
         connection was lost while committing.
 
         Raises:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, bindparam, exists, insert, select
 
 from domainkit.adapters.sqlalchemy.statements import Prepared
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
-from domainkit.causation import caused
+from domainkit.causation import caused, note_stored
 from domainkit.codec import MessageCodec
 from domainkit.ids import text_refusal
 from domainkit.messages import JsonValue, Message
@@ -102,3 +102,4 @@ class Outbox:
         """
         if rows:
             (self._insert_once if once else self._insert).run(connection, rows)
+            note_stored(row["message_id"] for row in rows)

@@ -18,6 +18,7 @@ from typing_extensions import ParamSpec
 
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY
 from domainkit.adapters.sqlalchemy.outbox import Outbox
+from domainkit.causation import storing
 from domainkit.errors import OutcomeUnknownError
 
 P = ParamSpec("P")
@@ -106,7 +107,8 @@ def _entered(owner: object, connection: Connection, outer: AsyncConnection | Non
     unit = Unit(connection, outer, _open(owner))
     token = _OPEN.set({**_OPEN.get(), owner: unit})
     try:
-        yield
+        with storing():
+            yield
     finally:
         _OPEN.reset(token)
         unit.over = True

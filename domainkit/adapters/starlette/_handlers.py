@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NotRequired, Protocol, TypedDict, TypeVar
+from typing import Any, Final, NotRequired, Protocol, TypedDict, TypeVar, overload
 
 from returns.result import Failure, Result
 from starlette.exceptions import HTTPException
@@ -26,10 +26,11 @@ ExceptionHandler = Callable[[Request, Any], AnyCoroutine[Response]]  # Any: the 
 
 logger = logging.getLogger("domainkit.adapters.starlette")
 
+NO_CONTENT: Final = 204
 INVALID: Final = 422
 INTERNAL: Final = 500
 _MOST_PROBLEMS: Final = 100
-_WITHOUT_BODY: Final = frozenset({204, 205, 304})
+_WITHOUT_BODY: Final = frozenset({NO_CONTENT, 205, 304})
 
 
 class ProblemResponse(JSONResponse):
@@ -75,6 +76,8 @@ def problem_response(
 def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) -> T:
     """Return the value of a Success; raise FailureError for a Failure, which `exception_handlers` answers.
 
+    Where there is no value, give the route `status_code=204`: else FastAPI answers 200 with the body `null`.
+
     >>> from returns.result import Success
     >>> value_of(Success(5))
     5
@@ -91,21 +94,38 @@ def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) ->
     return result.unwrap()
 
 
+def _no_content(_: object) -> Response:
+    return Response(status_code=NO_CONTENT)
+
+
+@overload
+def response_of(result: Result[None, object], *, error_map: ErrorMap = ...) -> Response: ...
+@overload
 def response_of(
-    result: Result[T, object], on_success: Callable[[T], Response], *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP
+    result: Result[T, object], on_success: Callable[[T], Response], *, error_map: ErrorMap = ...
+) -> Response: ...
+def response_of(
+    result: Result[Any, object],  # Any: what on_success takes
+    on_success: Callable[[Any], Response] = _no_content,  # Any: as above
+    *,
+    error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP,
 ) -> Response:
     """Return the response for a Result: what `on_success` makes of the value, or the problem document of the error.
+
+    A success without a value has no body: 204 (RFC 9110, section 15.3.5).
 
     >>> from returns.result import Failure, Success
     >>> from domainkit import NotFound
     >>> response_of(Success("Buy milk"), JSONResponse).body
     b'"Buy milk"'
+    >>> response_of(Success(None)).status_code
+    204
     >>> response_of(Failure(NotFound()), JSONResponse).status_code
     404
 
     Args:
         result: what a use case returned.
-        on_success: makes the response of the value.
+        on_success: makes the response of the value; one without a value needs none.
         error_map: which status an error has. What it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP.
     """
     return fold(result, on_success, partial(_answered, error_map=error_map))
