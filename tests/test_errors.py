@@ -107,6 +107,8 @@ EVERY_KIND: list[DomainError] = [
     NotFound(uuid_value="7d2b"),
     AggregateNotFoundError(ID),
     AggregateNotFoundError(ID, "tasks"),
+    AggregateNotFoundError(),
+    AggregateNotFoundError(repository_name="tasks"),
     AggregatesNotFoundError(),
     AggregatesNotFoundError("tasks"),
     ClientNotFound(),
@@ -114,6 +116,8 @@ EVERY_KIND: list[DomainError] = [
     AlreadyExists(),
     AggregateAlreadyExistError(ID),
     AggregateAlreadyExistError(ID, "tasks", "task"),
+    AggregateAlreadyExistError(),
+    AggregateAlreadyExistError(None, "tasks", "task"),
     ClientAlreadyExists(),
     UserAlreadyExists(),
     AggregateVersionConflictError(ID, 2),
@@ -351,6 +355,11 @@ class TestDetail:
                 AggregateNotFoundError(ID),
                 f"AggregateNotFoundError ({ID}) [{{'message': 'Aggregate ({ID}) not found'}}]",
             ),
+            (AggregateNotFoundError(), "AggregateNotFoundError [{'message': 'Aggregate not found'}]"),
+            (
+                AggregateNotFoundError(repository_name="tasks"),
+                "AggregateNotFoundError [{'message': 'Aggregate not found (repository: tasks)'}]",
+            ),
             (AggregatesNotFoundError(), "AggregatesNotFoundError [{'message': 'Aggregates not found'}]"),
             (
                 AggregatesNotFoundError("tasks"),
@@ -363,6 +372,10 @@ class TestDetail:
             (
                 AggregateAlreadyExistError(ID),
                 f"AggregateAlreadyExistError ({ID}) [{{'message': 'Aggregate ({ID}) already exist'}}]",
+            ),
+            (
+                AggregateAlreadyExistError(None, "tasks", "task"),
+                "AggregateAlreadyExistError [{'message': 'Aggregate already exist (repository: tasks) (table: task)'}]",
             ),
             (
                 AggregateVersionConflictError(ID, 2),
@@ -385,6 +398,26 @@ class TestDetail:
         """`detail()` is `Name (uuid) [{info}]` with absent parts left out; so are the texts of the error."""
         assert expected == error.detail() == str(error)
         assert error.detail() == repr(error) or repr(error).startswith(type(error).__name__ + "(")
+
+    @pytest.mark.parametrize("kind", [AggregateNotFoundError, AggregateAlreadyExistError])
+    @pytest.mark.parametrize("wrong", ["7d2b", 5, b"7d2b"])
+    def test_no_id(self, kind: Any, wrong: object) -> None:
+        """What is no id is refused by an error about an aggregate: the error says what to make of it, without it."""
+        found = type(wrong).__name__
+        text = (
+            f"{kind.__name__}.aggregate_id: expected an id, such as a Uuid, got a {found}; make an id of it, such as "
+        )
+        with pytest.raises(TypeError) as refused:
+            kind(wrong)
+
+        assert f"{text}Uuid.from_str(...)" == str(refused.value)
+
+    def test_a_subclass_without_an_id(self) -> None:
+        """An error derived from one about an aggregate needs no id either."""
+
+        class TaskNotFound(AggregateNotFoundError): ...
+
+        assert "TaskNotFound [{'message': 'Aggregate not found'}]" == TaskNotFound().detail()
 
     def test_many_problems(self) -> None:
         """Five problems of a message are shown, and the others counted."""

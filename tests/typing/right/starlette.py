@@ -2,6 +2,7 @@
 
 from typing import Any, assert_type
 
+from returns.result import Result, Success
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 
@@ -30,6 +31,15 @@ created: TaskId = value_of(mediator.send(command))
 assert_type(value_of(mediator.send(CreateTask(Title("Buy milk")))), TaskId)
 assert_type(value_of(open_task(Title("Buy milk")), error_map=forbidden).title, Title)
 assert_type(response_of(mediator.send(command), lambda found: JSONResponse(str(found))), Response)
+
+
+def nothing() -> Result[None, NotFound]:
+    return Success(None)
+
+
+assert_type(response_of(nothing()), Response)
+assert_type(response_of(nothing(), error_map=forbidden), Response)
+assert_type(response_of(nothing(), JSONResponse), Response)
 
 
 async def endpoint() -> TaskId:

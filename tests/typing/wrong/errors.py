@@ -30,7 +30,6 @@ DuplicateTask(uuid_value=5)  # wrong: a text
 DuplicateTask(additional_info="home")  # wrong: a mapping
 DuplicateTask("7d2b")  # wrong: fields of errors are keyword-only
 DuplicateTask().limit  # wrong: there is no such field
-AggregateNotFoundError()  # wrong: the id is missing
 AggregateNotFoundError("7d2b")  # wrong: a text is no id
 AggregateVersionConflictError(Task(Title("x")).aggregate_id)  # wrong: the version is missing
 InvalidMessage(problems=["$.data"])  # wrong: a tuple of problems
