@@ -13,7 +13,7 @@ from attrs import frozen
 from cattrs import BaseValidationError, Converter, transform_error
 
 from domainkit._model.type_checks import describe
-from domainkit.aggregates import AnyId, IdentifiedBy
+from domainkit.aggregates import AggregateRoot, AnyId, IdentifiedBy
 from domainkit.conversion.classes import AttrsNode
 from domainkit.conversion.converters import Expected
 from domainkit.conversion.derive import Derivation
@@ -72,8 +72,12 @@ def state_form(hint: IdentifiedBy[AggT, Any] | type[AggT], converter: Converter 
         converter: writes and reads instead of the wire type.
 
     Raises:
+        TypeError: it is another class.
         UnsupportedTypeError: a field has a type that can't be carried.
     """
+    cls: Any = get_origin(hint) or hint  # Any: it may be anything
+    if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
+        raise TypeError(f"expected an aggregate, got {describe(cls)}: derive the class from AggregateRoot")
     return _WireForm(hint) if converter is None else _ConverterForm(hint, converter)
 
 

@@ -21,13 +21,20 @@ import pytest
 from attrs import define, field, frozen
 from typing_extensions import TypeAliasType
 
+import domainkit
 from domainkit import AggregateRoot, Command, DomainError, DomainEvent, Message, Uuid, ValueObject
-from domainkit._model.immutability import refuse_mutable, require_decorated
+from domainkit._model.immutability import Frozen, refuse_mutable, require_decorated
 from domainkit._model.mapping import FrozenMapping
 
 T = TypeVar("T")
 MutableT = TypeVar("MutableT", bound=list[int])
 BASES = (AggregateRoot, DomainEvent, Command, DomainError)
+NOT_TO_DERIVE_FROM = {
+    "MessageHeader",  # a message takes just this class, and says so; what is to travel along goes into its meta
+    "MessageInfo", "OutgoingMessage", "Problem",  # made by this library, to be read
+    "Handler", "AsyncHandler", "Subscriber", "AsyncSubscriber",  # made by handled_by
+    "Limits", "Tagged", "Upcaster",  # options: their fields are those that are read
+}  # fmt: skip  # by reason
 
 
 class Title(ValueObject[str]): ...
@@ -116,6 +123,20 @@ class TestUndecorated:
                 undecorated(base)(*arguments)
         with pytest.raises(TypeError, match=text):
             undecorated(base)(limit=3)
+
+    @pytest.mark.parametrize("name", sorted(domainkit.__all__))
+    def test_every_public_class_with_fields(self, name: str) -> None:
+        """A field that is added to a public class without a decorator is refused, unless nobody reads such a class."""
+        cls = getattr(domainkit, name)
+        if not (isinstance(cls, type) and attrs.has(cls)):
+            return
+        assert issubclass(cls, Frozen) is (name not in NOT_TO_DERIVE_FROM)
+
+    def test_an_inherited_field(self) -> None:
+        """A name in the body for a field that is inherited would change nothing: it is refused."""
+        for base, name in ((AggregateRoot, "aggregate_version"), (DomainError, "additional_info"), (Command, "header")):
+            with pytest.raises(TypeError, match=rf"^Odd\.{name}: the name is taken by an inherited field; to change "):
+                type("Odd", (base,), {name: 3})
 
     def test_value_object(self) -> None:
         """A value object that repeats `value` and isn't decorated is refused like the others."""

@@ -108,6 +108,27 @@ class TestHttpError:
         """Its status is one of an error, also one that has no name."""
         assert status == HttpError(status_code=status).status_code
 
+    def test_a_class_of_ones_own(self) -> None:
+        """A class of HttpErrors with a default of its own takes @frozen, or a constructor; without it is refused."""
+
+        class Undecorated(HttpError):
+            status_code: int = 404
+
+        @frozen
+        class Gone(HttpError):
+            status_code: int = 410
+
+        class Teapot(HttpError):
+            def __init__(self) -> None:
+                super().__init__(status_code=418)
+
+        text = r"Undecorated\.status_code: the class has fields but isn't decorated; write @attrs\.frozen above `class"
+        with pytest.raises(TypeError, match=text):
+            Undecorated()
+        with pytest.raises(TypeError, match=r"^Odd\.status_code: the name is taken by an inherited field; "):
+            type("Odd", (HttpError,), {"status_code": 404})
+        assert (410, 418) == (Gone().status_code, Teapot().status_code)
+
     @pytest.mark.parametrize("status", [-1, 0, 200, 399, 600, True])
     def test_no_status_of_an_error(self, status: int) -> None:
         """Any other status is refused."""

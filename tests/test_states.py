@@ -1,6 +1,7 @@
 """The state of an aggregate as text: in the wire form, and in that of a converter."""
 
 import json
+from typing import Any
 
 import pytest
 from attrs import field, frozen
@@ -10,7 +11,7 @@ from cattrs.gen import make_dict_structure_fn
 from every_kind import Title
 from forms import Text
 
-from domainkit import AggregateRoot, Uuid, configure_converter, make_converter
+from domainkit import AggregateRoot, InmemoryCrudRepository, Uuid, configure_converter, make_converter
 from domainkit.states import StoredStateError, state_form
 
 
@@ -42,6 +43,17 @@ def test_text_of_a_subclass_is_stored_as_text(converter: Converter | None) -> No
     written = form.write(page)
     assert {"line": {"text": "a"}, "title": "b"} == json.loads(written)
     assert page == form.read(written, page.aggregate_id, page.aggregate_version)
+
+
+@pytest.mark.parametrize("wrong", [int, str, Line, Title, 5])
+def test_what_is_no_aggregate(wrong: Any) -> None:
+    """The state of something else has no form; a repository in memory says so when it is to save one."""
+    with pytest.raises(TypeError, match=r"^expected an aggregate, got .+: derive the class from AggregateRoot$"):
+        state_form(wrong, None)
+    repository: Any = InmemoryCrudRepository()
+    for call in (repository.save, repository.update):
+        with pytest.raises(TypeError, match=r"^expected an aggregate, got int: derive the class from AggregateRoot$"):
+            call(5)
 
 
 @frozen

@@ -595,6 +595,12 @@ class TestShape:
         with pytest.raises(TypeError, match=text):
             frozen(type("Odd", (Note,), body))
 
+    def test_a_mixin_that_hides_the_value(self) -> None:
+        """A class beside it that has the name `value` would hide the value: it is refused."""
+        mixin = type("Mixin", (), {"value": "text"})
+        with pytest.raises(TypeError, match=r"^Odd\.value: the name is taken by ValueObject; give the attribute"):
+            type("Odd", (mixin, Note), {})
+
     def test_without_slots(self) -> None:
         """Where attrs can't set the value in a class without slots, the class is refused; else slots don't matter."""
         with pytest.raises(

@@ -235,6 +235,33 @@ def test_a_response_of_a_result() -> None:
     assert [200, 429] == [response_of(one, JSONResponse, error_map=ERRORS).status_code for one in found]
 
 
+def test_a_success_without_a_value_has_no_body() -> None:
+    """`response_of` answers Success(None) with 204 and no body, unless it is told how; a Failure as any other."""
+    found: list[Result[None, TooMany]] = [Success(None), Failure(Busy())]
+    answers = [response_of(one, error_map=ERRORS) for one in found]
+    empty = answers[0]
+    assert [204, 429] == [answer.status_code for answer in answers]
+    assert (b"", False, False) == (empty.body, "content-type" in empty.headers, "content-length" in empty.headers)
+    assert (200, b"null") == ((told := response_of(found[0], JSONResponse)).status_code, told.body)
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, b""), (200, b"null")])
+async def test_a_route_without_a_value(status: int, body: bytes) -> None:
+    """FastAPI answers None with the body `null`, unless the route has `status_code=204`: its document says so too."""
+    app = FastAPI(exception_handlers=exception_handlers())
+
+    @app.delete("/it", status_code=status, responses=openapi_responses(TaskNotFound))
+    def remove(task: str = "milk") -> None:
+        value_of(Success(None) if task == "milk" else Failure(TaskNotFound()))
+
+    async with client(app) as asking:
+        answer, refused = await asking.delete("/it"), await asking.delete("/it?task=beer")
+
+    assert (status, body) == (answer.status_code, answer.content)
+    assert (404, PROBLEM_JSON) == (refused.status_code, refused.headers["content-type"])
+    assert (status == 200) is ("content" in app.openapi()["paths"]["/it"]["delete"]["responses"][str(status)])
+
+
 def test_the_instance_is_told_on_demand() -> None:
     """A problem document says where it happened only if it is told to: a path may hold a secret."""
     assert b'"instance":"/it"' in bytes(problem_response(TaskNotFound(), instance="/it").body)
