@@ -1,18 +1,20 @@
 """What the page for those who come from petisco says of the two libraries, where its own examples don't show it."""
 
+import ast
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import petisco
 import pytest
 from attrs import frozen
 from attrs.exceptions import FrozenInstanceError
-from meiga import AnyResult
+from meiga import AnyResult, isSuccess
 from pydantic import BaseModel
 from returns.result import Result
 
 import domainkit
+from domainkit._model.habits import HABITS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "coming-from-petisco.md").read_text("utf-8")
 TEXT = "a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"
@@ -24,6 +26,96 @@ def test_every_name_of_petisco_has_a_row() -> None:
     spoken_of = {name for row in rows for name in re.findall(r"`(\w+)[`(.\[]", row)}
 
     assert set() == set(petisco.__all__) - spoken_of
+
+
+def spoken_of() -> set[str]:
+    """Return the words in code on the page."""
+    return {word for code in re.findall(r"`([^`]+)`", PAGE) for word in re.findall(r"\w+", code)}
+
+
+def test_every_name_of_an_extra_has_a_place() -> None:
+    """Each name that an extra of petisco exports stands on the page, whether its library is installed here or not."""
+    parts = sorted((Path(petisco.__file__).parent / "extra").glob("*/__init__.py"))
+    imports = (node for part in parts for node in ast.walk(ast.parse(part.read_text("utf-8"))))
+    names = {alias.asname or alias.name for node in imports if isinstance(node, ast.ImportFrom) for alias in node.names}
+
+    assert len(names) > 60
+    assert {name for name in names if name.startswith("is_")} == names - spoken_of()
+
+
+def test_every_method_has_a_place() -> None:
+    """Each public method of a public class of petisco stands on the page, but for validators of its own fields."""
+    classes = [getattr(petisco, name) for name in petisco.__all__]
+    methods = {
+        name
+        for cls in classes
+        if isinstance(cls, type) and cls.__module__.startswith("petisco.")
+        for name, value in vars(cls).items()
+        if not name.startswith(("_", "model_")) and "Descriptor" not in type(value).__name__
+    }
+    own_fields = {"set_aggregate_id", "set_aggregate_version", "serialize_aggregate_id", "prevent_type_error_none"}
+
+    assert len(methods) > 80
+    assert own_fields | {"get"} == methods - spoken_of()  # `Container.get`
+
+
+def test_what_is_refused_has_a_place() -> None:
+    """Each name that is refused, since petisco uses it, stands in the table of those."""
+    chapter = PAGE.partition("## What is refused")[2].partition("\n## ")[0]
+    refused = {name.removeprefix("Config.") for names in HABITS.values() for name in names}
+
+    assert set() == refused - set(re.findall(r"`(\w+)`", chapter))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pydantic's, of the Config that petisco reads
+def test_what_is_refused_is_used_there() -> None:
+    """What is refused here changes something in petisco, which calls or reads it by itself."""
+    called: list[str] = []
+
+    class OldTooLate(petisco.NotFound):
+        def get_specific_detail(self) -> str:
+            return "Too late"
+
+    class OldTitle(petisco.ValueObject):
+        def validate_value(self, value: str) -> str:  # type: ignore[override]  # without the decorator
+            called.append("validate_value")
+            return value
+
+    class OldTaskCreated(petisco.DomainEvent):
+        _message_name = "task.was.created"
+
+        def update_meta(self, meta: Any) -> Any:
+            called.append("update_meta")
+            return super().update_meta(meta)
+
+        def model_post_init(self, context: Any) -> None:
+            called.append("model_post_init")
+            super().model_post_init(context)
+
+    class OldMiddleware(petisco.Middleware):
+        def before(self) -> None:
+            called.append("before")
+
+        def after(self, _: Any) -> None:
+            called.append("after")
+
+    class OldController(petisco.Controller):
+        class Config:
+            middlewares: ClassVar = [OldMiddleware]
+            use_shared_middlewares = False
+            success_handler: ClassVar = lambda _: "shown"  # as petisco has it
+
+        def execute(self) -> AnyResult:
+            return isSuccess
+
+    OldTitle(value="Buy milk")
+    event = OldTaskCreated()
+    petisco.NotImplementedDomainEventBus().publish(event)
+
+    assert "Too late" == OldTooLate().detail()
+    assert "task.was.created" == event.get_message_name()
+    assert "shown" == OldController().execute().transform()
+    assert ["validate_value", "model_post_init", "update_meta", "before", "after"] == called
 
 
 def test_names_said_to_be_the_same_are() -> None:
