@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Final, Generic, Never, Protocol
+from typing import Final, Generic, Never, Protocol
 
 from returns.result import Failure, Result
 from typing_extensions import TypeVar
@@ -29,11 +29,16 @@ class CommandNotHandled(DomainError):
 
 
 class _Around(Protocol):
-    if not TYPE_CHECKING:  # no member of the protocol
+    """The base of both middlewares: a class that has what petisco calls around a command is refused."""
 
-        def __init_subclass__(cls, **kwargs: object) -> None:
-            super().__init_subclass__(**kwargs)
-            refuse_habits(cls)
+
+def _look_at(cls: type[_Around], /, **kwargs: object) -> None:
+    super(_Around, cls).__init_subclass__(**kwargs)
+    refuse_habits(cls)
+
+
+# set here, so that type checkers don't take it for a member of the protocol
+type.__setattr__(_Around, "__init_subclass__", classmethod(_look_at))
 
 
 class Middleware(_Around, Protocol):
