@@ -6,6 +6,7 @@ from typing import Self
 from attrs import field, frozen
 from returns.result import Result
 
+from domainkit._model.services import Service
 from domainkit.codec import MessageCodec
 from domainkit.errors import BusCannotPublish
 from domainkit.messages import Message, MessageInfo
@@ -49,7 +50,7 @@ class OutgoingMessage:
         return cls(message_id, type(message).info(), codec.encode(message), str(message_id) if key is None else key)
 
 
-class AsyncMessagePublisher(ABC):
+class AsyncMessagePublisher(Service, ABC):
     """Hands encoded messages over to a broker, and knows when the broker has them.
 
     See Hohpe and Woolf, Enterprise Integration Patterns (2003), Message Endpoint.

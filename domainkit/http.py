@@ -45,6 +45,8 @@ class HttpError(Frozen):
 
     Raises:
         ValueError: `status_code` is no status of an error.
+        TypeError: `status_code` is no int; or, at the first instance of a subclass, it has fields, and `@attrs.frozen` is
+            missing.
     """
 
     status_code: int = field(default=_INTERNAL, validator=[instance_of(int), ge(400), le(599)])

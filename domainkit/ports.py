@@ -218,8 +218,8 @@ def stored_already(messages: Iterable[Message]) -> Failure[BusCannotPublish] | N
     for message in messages:
         if is_stored(message):
             reason = (
-                f"{type(message).__qualname__} is in the outbox already, as a repository stores what the aggregate "
-                "recorded, and would be delivered twice; leave it out: go on with the aggregate that `save` returned"
+                f"{type(message).__qualname__} is in the outbox already, and would be delivered twice; leave it out: a "
+                "repository stores the events of an aggregate, so go on with the aggregate that `save` returned"
             )
             return cannot_publish(reason, message_id=message.header.id, kind=MessageRefused)
     return None
@@ -249,6 +249,9 @@ class NotifierMessage(Frozen):
         message: more, where there is more to say.
         meta: facts to show beside it. Keep secrets out of it.
         link: a URL where to look.
+
+    Raises:
+        TypeError: at the first instance of a subclass: it has fields, and `@attrs.frozen` is missing.
     """
 
     title: str
@@ -271,6 +274,9 @@ class NotifierExceptionMessage(Frozen):
         filename: the file of the innermost frame.
         lineno: the line in that file, counted from 1.
         meta: facts to show beside it.
+
+    Raises:
+        TypeError: as for NotifierMessage.
     """
 
     title: str

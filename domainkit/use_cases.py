@@ -151,7 +151,8 @@ class UseCase(Service, ABC, Generic[P, T_co, E_co]):
     - An attribute `notifier` that is a Notifier is told of a CriticalError or an UnknownError that comes out. Each
       guard on the way out tells its own: where use cases call one another, give the notifier to the outermost one.
 
-    What a use case needs stands in its fields: write `@attrs.frozen` above the class.
+    What a use case needs stands in its fields: write `@attrs.frozen` above the class. Without that, and without a
+    constructor of its own, it is refused at the first instance, by a TypeError.
 
     >>> from domainkit import DomainError
     >>> from returns.result import Success

@@ -86,6 +86,12 @@ def of_petisco() -> Library:
     def handlers() -> dict[Any, Any]:
         return {}
 
+    def routing_key(message: petisco.Message) -> str:
+        formatters = "petisco.extra.rabbitmq.application.message.formatter.rabbitmq_message_queue_name_formatter"
+        found = pytest.importorskip(formatters, reason="pika isn't installed", exc_type=ImportError)
+        key: str = found.RabbitMqMessageQueueNameFormatter.format(message, exchange_name="acme.tasks")
+        return key
+
     return SimpleNamespace(**{name: getattr(petisco, name) for name in petisco.__all__} | locals())
 
 
@@ -153,6 +159,11 @@ def of_domainkit() -> Library:
         from domainkit.adapters.starlette import exception_handlers  # noqa: PLC0415  # as above
 
         return {**exception_handlers()}
+
+    def routing_key(message: domainkit.Message) -> str:
+        adapter = pytest.importorskip("domainkit.adapters.rabbitmq", reason="needs the extra rabbitmq")
+        key: str = adapter.RabbitMqTopology("acme.tasks", service="mailing").routing_key(message.info())
+        return key
 
     return SimpleNamespace(**{name: getattr(domainkit, name) for name in domainkit.__all__} | locals())
 
@@ -959,6 +970,21 @@ ROWS = (
         None,
         (500, {"detail": "Unknown Error"}),
         (500, {"type": "about:blank", "title": "Internal Server Error", "status": 500}),
+    ),
+    # On RabbitMQ
+    Row(
+        "the routing key of an event",
+        lambda lib: lib.routing_key(lib.TaskCreated()),
+        None,
+        "acme.tasks.1.event.task_created",
+        "acme.tasks.1.event.task_created",
+    ),
+    Row(
+        "the routing key of a command",
+        lambda lib: lib.routing_key(lib.HTTPCall()),
+        None,
+        "acme.tasks.1.command.h_t_t_p_call",
+        "acme.tasks.1.command.h_t_t_p_call",
     ),
 )
 THERE, HERE = of_petisco(), of_domainkit()

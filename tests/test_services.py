@@ -13,6 +13,7 @@ from domainkit import (
     AsyncCommandBus,
     AsyncCrudRepository,
     AsyncDomainEventBus,
+    AsyncMessagePublisher,
     AsyncNotifier,
     AsyncUseCase,
     CommandBus,
@@ -26,7 +27,7 @@ from domainkit import (
 
 BASES: list[Any] = [
     UseCase, AsyncUseCase, AppService, AsyncAppService, Repository, CrudRepository, AsyncCrudRepository, DomainEventBus,
-    AsyncDomainEventBus, CommandBus, AsyncCommandBus, Notifier, AsyncNotifier,
+    AsyncDomainEventBus, CommandBus, AsyncCommandBus, Notifier, AsyncNotifier, AsyncMessagePublisher,
 ]  # fmt: skip  # one list
 
 
