@@ -45,8 +45,8 @@ class HttpError(Frozen):
 
     Raises:
         ValueError: `status_code` is no status of an error.
-        TypeError: `status_code` is no int; or, at the first instance of a subclass, it has fields, and `@attrs.frozen` is
-            missing.
+        TypeError: `status_code` is no int; or, at the first instance of a subclass, `@attrs.frozen` is missing above
+            its fields.
     """
 
     status_code: int = field(default=_INTERNAL, validator=[instance_of(int), ge(400), le(599)])

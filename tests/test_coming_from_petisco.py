@@ -67,6 +67,29 @@ def test_what_is_refused_has_a_place() -> None:
     assert set() == refused - set(re.findall(r"`(\w+)`", chapter))
 
 
+ONLY_CALLED_BY_USERS = {
+    "get_specify_detail", "get_message_attributes", "get_message_id", "get_message_meta", "get_domain_events",
+    "get_first_domain_event", "get_last_domain_event", "publish", "update_meta", "input_parameters",  # Python says so
+    "info",  # an ordinary name, which an Application asks for that has no counterpart
+    "get_meta_from_input", "scope", "set_data", "wrapped_class_input_arguments", "wrapped_class_name",  # with `before`
+    "serialize_aggregate_id", "set_aggregate_id", "set_aggregate_version", "prevent_type_error_none",  # decorated
+}  # fmt: skip  # by reason
+
+
+def test_every_method_is_the_same_or_refused_or_only_called_by_users() -> None:
+    """What a class of petisco has is here by the same name, or is refused in a subclass, or does nothing by itself."""
+    bases = [name for name in petisco.__all__ if isinstance(getattr(domainkit, name, None), type)]
+    ordinary = {*dir(BaseModel), *dir(str), *dir(Exception)}
+    left = set()
+    for name in bases:
+        mine = getattr(domainkit, name)
+        refused = {habit for base in mine.__mro__ for habit in HABITS.get(base.__name__, {})}
+        left |= {one for one in dir(getattr(petisco, name)) if one[0] != "_"} - {*dir(mine)} - refused - ordinary
+
+    assert len(bases) > 35
+    assert ONLY_CALLED_BY_USERS == left
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pydantic's, of the Config that petisco reads
 def test_what_is_refused_is_used_there() -> None:
     """What is refused here changes something in petisco, which calls or reads it by itself."""
@@ -77,7 +100,8 @@ def test_what_is_refused_is_used_there() -> None:
             return "Too late"
 
     class OldTitle(petisco.ValueObject):
-        def validate_value(self, value: str) -> str:
+        @classmethod
+        def validate_value(cls, value: str) -> str:
             called.append("validate_value")
             return value
 
@@ -91,6 +115,16 @@ def test_what_is_refused_is_used_there() -> None:
         def model_post_init(self, context: Any) -> None:
             called.append("model_post_init")
             super().model_post_init(context)
+
+    class OldTask(petisco.AggregateRoot):
+        @classmethod
+        def model_validation(cls, data: Any) -> Any:  # type: ignore[override]  # without the decorator
+            called.append("model_validation")
+            return data
+
+    class OldBus(petisco.NotImplementedDomainEventBus):
+        def get_configured_meta(self) -> dict[str, Any]:
+            return {"tenant": "home"}
 
     class OldMiddleware(petisco.Middleware):
         def before(self) -> None:
@@ -110,12 +144,13 @@ def test_what_is_refused_is_used_there() -> None:
 
     OldTitle(value="Buy milk")
     event = OldTaskCreated()
-    petisco.NotImplementedDomainEventBus().publish(event)
+    OldBus().publish(event)
+    OldTask()
 
     assert "Too late" == OldTooLate().detail()
-    assert "task.was.created" == event.get_message_name()
+    assert ("task.was.created", {"tenant": "home"}) == (event.get_message_name(), event.get_message_meta())
     assert "shown" == OldController().execute().transform()
-    assert ["validate_value", "model_post_init", "update_meta", "before", "after"] == called
+    assert ["validate_value", "model_post_init", "update_meta", "model_validation", "before", "after"] == called
 
 
 def test_names_said_to_be_the_same_are() -> None:

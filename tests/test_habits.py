@@ -12,6 +12,7 @@ from returns.result import Result, Success
 from domainkit import (
     AggregateRoot,
     AppService,
+    AsyncCommandBus,
     AsyncMiddleware,
     AsyncUseCase,
     Command,
@@ -20,6 +21,7 @@ from domainkit import (
     DomainEvent,
     DomainEventBus,
     HttpError,
+    InmemoryDomainEventBus,
     Mediator,
     Middleware,
     NotFound,
@@ -40,6 +42,7 @@ BASES: dict[str, tuple[type, ...]] = {
     "HttpError": (HttpError,),
     "NotifierMessage": (NotifierMessage,),
     "Frozen": MODELS,
+    "_BusWithMeta": (DomainEventBus, InmemoryDomainEventBus, AsyncCommandBus),
     "Service": (UseCase, AsyncUseCase, AppService, CrudRepository, DomainEventBus, Notifier),
     "Middleware": (Middleware,),
     "AsyncMiddleware": (AsyncMiddleware,),

@@ -58,7 +58,8 @@ HABITS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         # the validator of petisco's value objects: an override is called without a decorator too
         "ValueObject": {"validate_value": _OWN_RULE, **_OPTIONS},
-        "AggregateRoot": _OPTIONS,
+        # that of its aggregates, for all fields: likewise
+        "AggregateRoot": {"model_validation": _POST_INIT, **_OPTIONS},
         "HttpError": _OPTIONS,
         "NotifierMessage": _OPTIONS,
         # of pydantic, which keeps `model_` for itself, in every class of fields
@@ -66,6 +67,8 @@ HABITS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "model_config": _NO_OPTIONS,
             "model_post_init": _POST_INIT,
         },
+        # what each bus adds to the meta of what it sends
+        "_BusWithMeta": {"get_configured_meta": "make the bus with `with_meta({...})`"},
         # of controllers and subscribers, which become use cases and services
         "Service": {
             "Config.middlewares": _AROUND,
