@@ -31,7 +31,7 @@ MutableT = TypeVar("MutableT", bound=list[int])
 BASES = (AggregateRoot, DomainEvent, Command, DomainError)
 NOT_TO_DERIVE_FROM = {
     "MessageHeader",  # a message takes just this class, and says so; what is to travel along goes into its meta
-    "MessageInfo", "OutgoingMessage", "Problem",  # made by this library, to be read
+    "Envelope", "MessageInfo", "OutgoingMessage", "Problem",  # made by this library, to be read
     "Handler", "AsyncHandler", "Subscriber", "AsyncSubscriber",  # made by handled_by
     "Limits", "Tagged", "Upcaster",  # options: their fields are those that are read
 }  # fmt: skip  # by reason
