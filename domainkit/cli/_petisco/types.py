@@ -1,0 +1,181 @@
+"""The classes of expressions, as far as annotations and constructors say them; None for what is not known."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import libcst as cst
+from attrs import field, frozen
+from libcst import matchers as m
+from libcst.helpers import get_full_name_for_node
+
+from domainkit.cli._petisco.project import Project, Source, Type, fields_of, methods_of
+
+_RESULT = "meiga.Result"
+_UNWRAPPING = frozenset({"unwrap", "unwrap_or_return", "unwrap_or_raise", "unwrap_or_throw"})
+_MADE_BY = frozenset({"v4", "from_value", "from_str", "from_uuid"})
+_BOOL = Type("meiga.BoolResult")
+_LITERALS = (cst.List, cst.Dict, cst.Set, cst.BaseString, cst.BaseNumber)
+
+
+def _answer_of(port: Type, method: str) -> Type | None:
+    """Return what a method of petisco's CrudRepository returns."""
+    aggregate = port.args[0] if port.args else None
+    if method in {"save", "update", "remove"}:
+        return _BOOL
+    if method == "retrieve":
+        return Type(_RESULT, (aggregate,))
+    return Type(_RESULT, (Type("list", (aggregate,)),)) if method == "retrieve_all" else None
+
+
+@frozen(eq=False)
+class Scope:
+    """The variables of a function, or of a module."""
+
+    project: Project
+    source: Source
+    owner: Type | None
+    """The class that the function is a method of."""
+    outer: "Scope | None"
+    facts: Mapping[cst.CSTNode, bool]
+    """The uses of a Result of which it is known if it is a Success."""
+    _known: dict[str, Type | None] = field(factory=dict)
+    _made: dict[str, bool] = field(factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        project: Project,
+        source: Source,
+        owner: Type | None,
+        node: cst.Module | cst.FunctionDef,
+        outer: "Scope | None" = None,
+        facts: Mapping[cst.CSTNode, bool] = MappingProxyType({}),
+    ) -> "Scope":
+        """Return the scope of a function or module."""
+        scope = cls(project, source, owner, outer, facts)
+        if isinstance(node, cst.FunctionDef):
+            for param in (*node.params.posonly_params, *node.params.params, *node.params.kwonly_params):
+                annotation = param.annotation and param.annotation.annotation
+                scope._known[param.name.value] = project.type_of(source, annotation) if annotation else None
+            if owner and node.params.params and not any(m.matches(one, _STATIC) for one in node.decorators):
+                scope._known[node.params.params[0].name.value] = owner
+        body = node.body.body if isinstance(node, cst.FunctionDef) else node.body
+        for statement in body:
+            if not isinstance(statement, cst.FunctionDef | cst.ClassDef):
+                for one in m.findall(statement, _BINDING):
+                    scope._learn(one)
+        return scope
+
+    def _learn(self, node: cst.CSTNode) -> None:
+        is_made = isinstance(node, cst.Assign | cst.AnnAssign) and isinstance(node.value, cst.Call | cst.Await)
+        for inner in m.findall(node.value, m.CompFor(m.Name())) if isinstance(node, cst.Assign) else ():
+            self._learn(inner)
+        if isinstance(node, cst.Assign):
+            name, found = node.targets[0].target, self.type_of(node.value)
+        elif isinstance(node, cst.AnnAssign):
+            name, found = node.target, self.project.type_of(self.source, node.annotation.annotation)
+        elif isinstance(node, cst.For | cst.CompFor):
+            several = self.type_of(node.iter)
+            name, found = node.target, several.args[0] if several and several.args else None
+        if isinstance(name, cst.Name):
+            same = name.value not in self._known or self._known[name.value] == found
+            self._made[name.value] = is_made and self._made.get(name.value, name.value not in self._known)
+            self._known[name.value] = found if same else None
+
+    def has(self, name: str) -> bool:
+        """Return if a name is a variable of this very scope."""
+        return name in self._known
+
+    def makes(self, name: str) -> bool:
+        """Return if a variable of this scope has nothing but what calls here returned: nobody else has it."""
+        return self._made.get(name, False)
+
+    def type_of(self, node: cst.BaseExpression) -> Type | None:
+        """Return the class of an expression."""
+        if isinstance(node, cst.Name):
+            scope: Scope | None = self
+            while scope and node.value not in scope._known:
+                scope = scope.outer
+            return scope._known[node.value] if scope else None
+        if isinstance(node, cst.Await):
+            return self.type_of(node.expression)
+        if isinstance(node, cst.Attribute):
+            owner = self.type_of(node.value)
+            if node.attr.value == "value" and self.project.is_a(owner, _RESULT):
+                return owner.args[0] if self.facts.get(node) and owner.args else None
+            return self._member(owner, node.attr.value) if owner else None
+        if isinstance(node, _LITERALS):
+            return Type(type(node).__name__)
+        if isinstance(node, cst.ListComp):
+            return Type("list", (self.type_of(node.elt),))
+        return self._called(node.func) if isinstance(node, cst.Call) else None
+
+    def class_of(self, node: cst.BaseExpression) -> Type | None:
+        """Return the class that an expression names, to call it or a method of it."""
+        if m.matches(node, m.Name("cls")):
+            return self.owner
+        dotted = get_full_name_for_node(node)
+        if (
+            not isinstance(node, cst.Name | cst.Attribute | cst.Subscript)
+            or not dotted
+            or self.has(dotted.split(".")[0])
+        ):
+            return None
+        found = self.project.type_of(self.source, node)
+        return found if found and (found.node or found.name.split(".")[0] in {"petisco", "meiga"}) else None
+
+    def _called(self, func: cst.BaseExpression) -> Type | None:
+        """Return the class of what a call returns."""
+        made = self.class_of(func)
+        if made is not None:
+            return made
+        if isinstance(func, cst.Name):
+            found = self.project.type_named(self.source, func.value)
+            function = found.of.functions.get(found.last) if found.of else None
+            return self._returned(found.of, function)
+        if not isinstance(func, cst.Attribute):
+            return None
+        named = self.class_of(func.value)
+        if named and func.attr.value in _MADE_BY and self.project.is_a(named, "petisco.Uuid", "petisco.ValueObject"):
+            return named
+        owner = named or self.type_of(func.value)
+        return self._member(owner, func.attr.value) if owner else None
+
+    def _returned(self, source: Source | None, function: cst.FunctionDef | None) -> Type | None:
+        return (
+            self.project.type_of(source, function.returns.annotation)
+            if source and function and function.returns
+            else None
+        )
+
+    def _member(self, owner: Type, name: str) -> Type | None:
+        """Return the class of an attribute, or of what a method returns."""
+        for base in self.project.bases(owner):
+            if base.of and base.node:
+                found = self._defined(base.of, base.node, name)
+                if found:
+                    return found
+            elif base.name == _RESULT and name in _UNWRAPPING:
+                return base.args[0] if base.args else None
+            elif base.name == "petisco.CrudRepository" and (answer := _answer_of(base, name)):
+                return answer
+        is_id = name == "aggregate_id" and self.project.is_a(owner, "petisco.AggregateRoot")
+        return self.project.id_of(owner) if is_id else None
+
+    def _defined(self, source: Source, cls: cst.ClassDef, name: str) -> Type | None:
+        methods, fields = methods_of(cls), fields_of(cls)
+        if name in fields:
+            return self.project.type_of(source, fields[name].annotation.annotation)
+        if name in methods:
+            return self._returned(source, methods[name])
+        init = methods.get("__init__")
+        target = m.AssignTarget(m.Attribute(m.Name("self"), m.Name(name)))
+        for one in m.findall(init.body, m.Assign([target])) if init else ():
+            value = cst.ensure_type(one, cst.Assign).value
+            if not m.findall(value, m.Name("self")):
+                return Scope.of(self.project, source, None, init).type_of(value)
+        return None
+
+
+_BINDING = m.Assign([m.AssignTarget(m.Name())]) | m.AnnAssign(m.Name()) | m.For(m.Name()) | m.CompFor(m.Name())
+_STATIC = m.Decorator(m.Name("staticmethod"))

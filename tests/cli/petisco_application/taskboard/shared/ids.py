@@ -1,0 +1,7 @@
+from petisco import Uuid
+
+
+class UserId(Uuid): ...
+
+
+class TaskId(Uuid): ...
