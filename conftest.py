@@ -19,6 +19,7 @@ NEEDS: Mapping[str, str] = {
     "docs/examples/task_manager_api": "fastapi",
     "docs/how-to/buses.md": "sqlalchemy",
     "docs/how-to/fastapi.md": "fastapi",
+    "docs/how-to/from-petisco.md": "libcst",
     "docs/how-to/inbox.md": "sqlalchemy",
     "docs/how-to/other-brokers.md": "aiokafka",
     "docs/how-to/pydantic.md": "pydantic",
@@ -40,6 +41,7 @@ NEEDS: Mapping[str, str] = {
     "domainkit/adapters/tenacity.py": "tenacity",
     "domainkit/cli/_databases.py": "sqlalchemy",
     "domainkit/cli/_operating.py": "sqlalchemy",
+    "domainkit/cli/_petisco": "libcst",
     "domainkit/cli/_relaying.py": "sqlalchemy",
 }
 """What can't be imported without an extra, and the library that the extra is for: no examples to run there."""

@@ -48,15 +48,16 @@ EXPRESSIONS = MappingProxyType(
 )
 """What is written out where it was a name, with names that HOMES knows."""
 
-HOMES = MappingProxyType(
-    {
-        "ABC": "abc", "Any": "typing", "Self": "typing", "Uuid": "domainkit", "UnknownError": "domainkit",
-        "InmemoryDomainEventBus": "domainkit", "InmemoryCommandBus": "domainkit", "InmemoryNotifier": "domainkit", "Attribute": "attrs", "evolve": "attrs", "field": "attrs",
-        "frozen": "attrs", "Result": "returns.result", "Success": "returns.result", "Failure": "returns.result",
-        "is_successful": "returns.pipeline", "DomainError": "domainkit", "Subscriber": "domainkit",
-        "Handler": "domainkit", "use_case": "domainkit",
-    }
-)  # fmt: skip  # one mapping
+_BY_HOME = (
+    ("abc", "ABC"),
+    ("attrs", "Attribute evolve field frozen"),
+    ("domainkit", "DomainError Handler InmemoryCommandBus InmemoryDomainEventBus InmemoryNotifier Subscriber"),
+    ("domainkit", "UnknownError Uuid use_case"),
+    ("returns.pipeline", "is_successful"),
+    ("returns.result", "Failure Result Success"),
+    ("typing", "Any Self"),
+)
+HOMES = MappingProxyType({name: home for home, names in _BY_HOME for name in names.split()})
 """The modules of the names that the rewriting brings."""
 
 PARENTS = MappingProxyType(
@@ -77,28 +78,29 @@ PARENTS = MappingProxyType(
 )
 """The bases of those classes of theirs that the rewriting asks about."""
 
-_FRAMEWORK = "write the framework's own function, which calls the use case; problem_details makes the body of an error"
-_OBJECTS = "build your objects in one function where the program starts, and pass them"
-_FOLD = "use fold, or `match` with Success and Failure"
-_REMEDIES = MappingProxyType(
-    {
-        **dict.fromkeys(("petisco.Controller", "petisco.AsyncController", "petisco.extra.fastapi"), _FRAMEWORK),
-        **dict.fromkeys(("petisco.ResultMapper", "petisco.unwrap_result_handler", "petisco.custom_message_handler"), _FRAMEWORK),
-        **dict.fromkeys(("petisco.Application", "petisco.ApplicationConfigurer", "petisco.Container"), _OBJECTS),
-        **dict.fromkeys(("petisco.Dependency", "petisco.Builder", "petisco.Singleton"), _OBJECTS),
-        **dict.fromkeys(("petisco.Database", "petisco.databases"), "pass the connection to the repository's constructor"),
-        **dict.fromkeys(("petisco.extra.sqlalchemy", "petisco.extra.sqlmodel"), "use SqlCrudRepository, of the extra sql"),
-        "petisco.extra.rabbitmq": "use the buses and the consumer of the extra rabbitmq",
-        **dict.fromkeys(("petisco.Middleware", "petisco.PrintMiddleware"), "use Mediator.within, or a function around a function"),
-        "petisco.NotifierMiddleware": "give the use case an attribute `notifier`",
-        "petisco.AllMessageSubscriber": "bind a function by DomainEvent.handled_by, which gets all events",
-        **dict.fromkeys(("petisco.MessageBus", "petisco.NotImplementedMessageBus"), "use a DomainEventBus or a CommandBus"),
-        "petisco.FileDomainEventBus": "use InmemoryDomainEventBus, and write what it published",
-        **dict.fromkeys(("meiga.OnSuccessHandler", "meiga.OnFailureHandler"), _FOLD),
-        "meiga.to_result": "use `safe` of returns, whose function returns the plain value",
-        "meiga.NotImplementedMethodError": "raise NotImplementedError",
-    }
-)  # fmt: skip  # one line for each remedy
+_BY_REMEDY = (
+    (
+        "write the framework's own function, which calls the use case; problem_details makes the body of an error",
+        "petisco.Controller petisco.AsyncController petisco.ResultMapper petisco.extra.fastapi",
+    ),
+    ("use fold or problem_details", "petisco.unwrap_result_handler petisco.custom_message_handler"),
+    (
+        "build your objects in one function where the program starts, and pass them",
+        "petisco.Application petisco.Container petisco.Dependency petisco.Builder petisco.Singleton",
+    ),
+    ("pass the connection to the repository's constructor", "petisco.Database petisco.databases"),
+    ("use SqlCrudRepository, of the extra sql", "petisco.extra.sqlalchemy petisco.extra.sqlmodel"),
+    ("use the buses and the consumer of the extra rabbitmq", "petisco.extra.rabbitmq"),
+    ("use Mediator.within, or a function around a function", "petisco.Middleware petisco.PrintMiddleware"),
+    ("give the use case an attribute `notifier`", "petisco.NotifierMiddleware"),
+    ("bind a function by DomainEvent.handled_by, which gets all events", "petisco.AllMessageSubscriber"),
+    ("use a DomainEventBus or a CommandBus", "petisco.MessageBus petisco.NotImplementedMessageBus"),
+    ("use InmemoryDomainEventBus, and write what it published", "petisco.FileDomainEventBus"),
+    ("use fold, or `match` with Success and Failure", "meiga.OnSuccessHandler meiga.OnFailureHandler"),
+    ("use `safe` of returns, whose function returns the plain value", "meiga.to_result"),
+    ("raise NotImplementedError", "meiga.NotImplementedMethodError"),
+)
+_REMEDIES = MappingProxyType({name: remedy for remedy, names in _BY_REMEDY for name in names.split()})
 _NO_REMEDY = "see the page Coming from petisco"
 
 

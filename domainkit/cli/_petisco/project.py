@@ -1,6 +1,6 @@
 """All files of an application as one: which class a name stands for, and what it has."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def module_name(path: Path) -> str:
 
 
 def bound_by(node: cst.CSTNode, path: Path) -> Iterator[tuple[str, str]]:
-    """Yield each name that an import binds, and the dotted path that it stands for; a relative one begins with `/`."""
+    """Yield each name that an import binds, with the dotted path that it stands for; a relative one begins with `/`."""
     if isinstance(node, cst.ImportFrom):
         home = (get_full_name_for_node(node.module) if node.module else None) or ""
         if node.relative:
@@ -79,7 +79,7 @@ def _name_of(alias: cst.ImportAlias) -> str:
 
 @frozen
 class Type:
-    """A class by its one name, with its arguments; `of` is the file that defines it, if it is one of the application."""
+    """A class by its one name, with its arguments, and the file of the application that defines it, if one does."""
 
     name: str
     args: tuple["Type | None", ...] = ()
@@ -180,7 +180,7 @@ class Project:
         return frozenset(arg.keyword.value for call in found for arg in call.args if arg.keyword)
 
     def changing(self, aggregate: Type) -> frozenset[str]:
-        """Return the methods of an aggregate that change it and return nothing: those that shall return the changed one."""
+        """Return the methods of an aggregate that change it and return nothing: they are to return the changed one."""
         found: frozenset[str] = CHANGING
         methods = {
             name: method

@@ -5,49 +5,55 @@ from collections.abc import Iterator, Mapping, Sequence
 import libcst as cst
 from libcst import matchers as m
 
+from domainkit.cli._petisco.project import Type
 from domainkit.cli._petisco.rewriting import Rewriting, code_of
 
-RESULT = "meiga.Result"
+_RESULT, _NOTHING = "meiga.Result", "meiga.BoolResult"
 _CASES = "use fold, or `match` with Success and Failure"
+_RAISING = frozenset({"unwrap_or_raise", "unwrap_or_throw"})
 _OF_RESULTS_ALONE = frozenset({"unwrap_or_else", "unwrap_and"})
 _OTHERS = frozenset({"handle", "map", "bind", "transform", "throw", "reraise", "set_value", "get_value"})
 _ASKED = m.Attribute(m.Name(), m.Name("is_success") | m.Name("is_failure"))
 
+Known = Mapping[str, bool]
+"""The variables of which it is known if they hold a Success."""
 
-def learn(at: Rewriting, body: Sequence[cst.CSTNode], known: Mapping[str, bool]) -> Mapping[str, bool]:
-    """Note the uses of Results in a block that are known to be a Success or not; return what is known after it."""
+
+def learn(at: Rewriting, body: Sequence[cst.CSTNode], known: Known) -> None:
+    """Note the uses of Results in a block of which it is known if they are a Success."""
     for statement in body:
         if isinstance(statement, cst.If):
             known = _branch(at, statement, known)
         elif not isinstance(statement, cst.FunctionDef | cst.ClassDef):
-            assigned = {
-                code_of(cst.ensure_type(one, cst.AssignTarget).target) for one in m.findall(statement, m.AssignTarget())
-            }
-            after = {name: fact for name, fact in known.items() if name not in assigned}
+            after = _without(known, statement)
             is_line = isinstance(statement, cst.SimpleStatementLine)
-            _note(at, statement, known if is_line else after)
+            _note(at, statement, known if is_line else after)  # what a loop sets isn't known in its second round
             for block in _blocks(statement):
                 learn(at, block.body, after)
-            first = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
-            known = after | (_tested(first.test) if isinstance(first, cst.Assert) else {})
-    return known
+            known = {**after, **_asserted(statement)}
 
 
-def _branch(at: Rewriting, statement: cst.If, known: Mapping[str, bool]) -> Mapping[str, bool]:
-    """Note what an `if` says of its two branches, and return what is known after it."""
-    _note(at, statement.test, known)
+def _branch(at: Rewriting, statement: cst.If, known: Known) -> Known:
+    """Note what an `if` says of its branches, and return what is known after it."""
     facts = _tested(statement.test)
-    otherwise = {name: not fact for name, fact in facts.items()}
+    otherwise = {**known, **_opposite(facts)}
+    _note(at, statement.test, known)
     learn(at, statement.body.body, {**known, **facts})
     if isinstance(statement.orelse, cst.Else):
-        learn(at, statement.orelse.body.body, {**known, **otherwise})
+        learn(at, statement.orelse.body.body, otherwise)
     elif statement.orelse:
-        _branch(at, statement.orelse, {**known, **otherwise})
-    return {**known, **otherwise} if _exits(statement.body) else known
+        learn(at, [statement.orelse], otherwise)
+    return _without(otherwise if _exits(statement.body.body[-1]) else known, statement)
 
 
-def _exits(block: cst.BaseSuite) -> bool:
-    last = block.body[-1]
+def _without(known: Known, statement: cst.CSTNode) -> Known:
+    """Return what is still known after a statement that sets variables."""
+    targets = m.findall(statement, m.AssignTarget() | m.For() | m.NamedExpr())
+    names = {code_of(one.target) for one in targets if isinstance(one, cst.AssignTarget | cst.For | cst.NamedExpr)}
+    return {name: fact for name, fact in known.items() if name not in names}
+
+
+def _exits(last: cst.CSTNode) -> bool:
     small = last.body[-1] if isinstance(last, cst.SimpleStatementLine) else last
     return isinstance(small, cst.Return | cst.Raise | cst.Continue | cst.Break)
 
@@ -60,143 +66,133 @@ def _blocks(statement: cst.CSTNode) -> Iterator[cst.IndentedBlock]:
             yield from _blocks(child)
 
 
-def _tested(test: cst.BaseExpression) -> dict[str, bool]:
+def _tested(test: cst.BaseExpression) -> Known:
     """Return what a condition says of a variable."""
     if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
-        return {name: not fact for name, fact in _tested(test.expression).items()}
-    if isinstance(test, cst.Attribute) and m.matches(test, _ASKED):
-        return {code_of(test.value): test.attr.value == "is_success"}
-    return {}
+        return _opposite(_tested(test.expression))
+    asks = isinstance(test, cst.Attribute) and m.matches(test, _ASKED)
+    return {code_of(test.value): test.attr.value == "is_success"} if asks and isinstance(test, cst.Attribute) else {}
 
 
-def _note(at: Rewriting, node: cst.CSTNode, known: Mapping[str, bool]) -> None:
-    for one in m.findall(node, m.Attribute(m.Name())):
-        name = code_of(cst.ensure_type(one, cst.Attribute).value)
+def _opposite(facts: Known) -> Known:
+    return {name: not fact for name, fact in facts.items()}
+
+
+def _asserted(statement: cst.CSTNode) -> Known:
+    first = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+    return _tested(first.test) if isinstance(first, cst.Assert) else {}
+
+
+def _note(at: Rewriting, node: cst.CSTNode, known: Known) -> None:
+    for use in m.findall(node, m.Attribute(m.Name())):
+        name = code_of(use).partition(".")[0]
         if name in known:
-            at.facts[one] = known[name]
-    for case in m.findall(node, m.IfExp()):
-        facts = _tested(cst.ensure_type(case, cst.IfExp).test)
-        if facts:
-            _note(at, cst.ensure_type(case, cst.IfExp).body, {**known, **facts})
-            _note(
-                at,
-                cst.ensure_type(case, cst.IfExp).orelse,
-                {**known, **{name: not fact for name, fact in facts.items()}},
-            )
+            at.facts[use] = known[name]
+    for case in m.findall(node, m.IfExp(_TESTS)):
+        if isinstance(case, cst.IfExp):
+            facts = _tested(case.test)
+            _note(at, case.body, {**known, **facts})
+            _note(at, case.orelse, {**known, **_opposite(facts)})
+
+
+_TESTS = _ASKED | m.UnaryOperation(m.Not(), _ASKED)
 
 
 def attribute(at: Rewriting, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
-    """Return what takes the place of an attribute of a Result, or of an id."""
-    name, owner = original.attr.value, code_of(updated.value)
+    """Return what takes the place of an attribute of a Result, or of the text of an id."""
+    name, owner, found = original.attr.value, code_of(updated.value), at.scope.type_of(original.value)
     if name in {"is_success", "is_failure"}:
         return at.made(f"is_successful({owner})" if name == "is_success" else f"not is_successful({owner})")
     if name != "value":
         return updated
-    if original in at.facts and not (at.facts[original] and holds_nothing(at, original.value)):
+    if original in at.facts and not (at.facts[original] and found and found.name == _NOTHING):
         return cst.Call(updated.with_changes(attr=cst.Name("unwrap" if at.facts[original] else "failure")))
-    if at.is_a(original.value, "petisco.Uuid"):
-        return cst.Call(cst.Name("str"), [cst.Arg(updated.value)])
-    if at.is_a(original.value, RESULT):
-        at.leave(original, f"{owner}.value: a value, an error, or None of a BoolResult; write unwrap() or failure()")
-    elif at.scope.type_of(original.value) is None:
-        at.leave(
-            original,
-            f"{owner}.value: its class isn't known; of a Uuid write str(...), of a Result unwrap() or failure()",
-        )
+    if at.project.is_a(found, "petisco.Uuid"):
+        return at.made(f"str({owner})")
+    if at.project.is_a(found, _RESULT):
+        at.leave(original, f"{owner}.value: a value or an error (of a BoolResult None); write unwrap() or failure()")
+    elif found is None:
+        at.leave(original, f"{owner}.value: its class isn't known; write str() for a Uuid, unwrap() for a Result")
     return updated
 
 
 def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression | None:
-    """Return what takes the place of a call of a Result's method, or None."""
+    """Return what takes the place of a call of a Result's class or method; None for another call."""
     func, new = original.func, updated.func
-    if at.project.is_a(at.scope.class_of(func), RESULT):
+    if at.project.is_a(at.scope.class_of(func), _RESULT):
         return _constructed(at, original, updated)
     if not (isinstance(func, cst.Attribute) and isinstance(new, cst.Attribute)):
         return None
-    name, owner = func.attr.value, code_of(new.value)
-    renamed = {"unwrap_or_return": "unwrap", "unwrap_or": "value_or"}.get(name)
-    if name in {"unwrap_or_raise", "unwrap_or_throw"} and at.is_guarded() and not at.tries:
-        renamed = "unwrap"
-    if name in {"unwrap", "unwrap_or"} and holds_nothing(at, func.value):
+    name, owner, found = func.attr.value, code_of(new.value), at.scope.type_of(func.value)
+    is_result = func in at.facts or at.project.is_a(found, _RESULT)
+    if name in {"unwrap", "unwrap_or"} and found and found.name == _NOTHING:
         at.leave(original, f"{owner}.{name}: what was True is None here; ask is_successful({owner})")
-        return None
-    if renamed and len(original.args) == (name == "unwrap_or"):
-        return updated.with_changes(func=new.with_changes(attr=cst.Name(renamed)))
-    if renamed or name in {"unwrap_or_raise", "unwrap_or_throw"}:
-        at.leave(original, f"{owner}.{name}: here unwrap() raises UnwrapFailedError; write out the two cases")
-    is_result = func in at.facts or at.is_a(func.value, RESULT)
-    if name in _OF_RESULTS_ALONE or (name in _OTHERS and is_result):
+    elif name == "unwrap_or":
+        return updated.with_changes(func=new.with_changes(attr=cst.Name("value_or")))
+    elif name == "unwrap" and is_result and not at.facts.get(func):
+        return cst.parse_expression(f"{owner}.value_or(None)")
+    elif name in _RAISING | {"unwrap_or_return"}:
+        if not original.args and (name not in _RAISING or (at.is_guarded() and not at.tries)):
+            return updated.with_changes(func=new.with_changes(attr=cst.Name("unwrap")))
+        at.leave(original, f"{owner}.{name}: unwrap() would raise UnwrapFailedError; {_CASES}")
+    elif name in _OF_RESULTS_ALONE or (name in _OTHERS and is_result):
         at.leave(original, f"{owner}.{name}: a Result doesn't change here; {_CASES}")
-    if name == "unwrap" and is_result and at.facts.get(func) is not True:
-        return updated.with_changes(func=new.with_changes(attr=cst.Name("value_or")), args=[cst.Arg(cst.Name("None"))])
     return None
 
 
-def _constructed(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression | None:
-    """Return what takes the place of `Success()`, `Failure()`, or `Result(success=...)`."""
-    keyword = original.args[0].keyword if original.args else None
-    if not original.args or (m.matches(original.args[0].value, m.Name("True")) and answers_nothing(at)):
-        return success(at) if at.is_a(original, "meiga.Success") else at.made("Failure(DomainError())")
-    if keyword and keyword.value in {"success", "failure"}:
-        return at.made(f"{keyword.value.capitalize()}({code_of(updated.args[0].value)})")
-    return updated
-
-
-def holds_nothing(at: Rewriting, node: cst.BaseExpression) -> bool:
-    """Return if an expression is a BoolResult, whose Success holds nothing here."""
-    found = at.scope.type_of(node)
-    return found is not None and found.name == "meiga.BoolResult"
-
-
-def answers_nothing(at: Rewriting) -> bool:
-    """Return if the function at hand returns a BoolResult."""
-    returns = at.function and at.function.returns
-    found = at.project.type_of(at.source, returns.annotation) if returns else None
-    return found is not None and found.name == "meiga.BoolResult"
+def _constructed(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
+    """Return what takes the place of `Success()`, `Failure()`, and of `Success(True)` in a BoolResult."""
+    answer, is_success = at.answer(), at.is_a(original, "meiga.Success")
+    is_true = m.matches(original, m.Call(args=[m.Arg(m.Name("True"))])) and answer and answer.name == _NOTHING
+    if original.args and not is_true:
+        return updated
+    return success(at) if is_success else at.made("Failure(DomainError())")
 
 
 def success(at: Rewriting) -> cst.BaseExpression:
     """Return the Success of meiga's `isSuccess`: of True where the function at hand says that it returns a bool."""
-    returns = at.function and at.function.returns
-    found = at.project.type_of(at.source, returns.annotation) if returns else None
-    is_bool = found is not None and found.args[:1] and found.args[0] is not None and found.args[0].name == "bool"
+    answer = at.answer()
+    is_bool = answer is not None and answer.args[:1] == (Type("bool"),)
     return at.made("Success(True)" if is_bool else "Success(None)")
 
 
-def asserted(at: Rewriting, original: cst.Expr, updated: cst.Call) -> cst.Assert | None:
-    """Return the `assert` for meiga's `assert_success` and `assert_failure`, or None for another call."""
-    func = updated.func
-    if not isinstance(func, cst.Attribute) or func.attr.value not in {"assert_success", "assert_failure"}:
+def asserted(at: Rewriting, original: cst.Expr, updated: cst.Expr) -> cst.Assert | None:
+    """Return the `assert` for meiga's `assert_success` and `assert_failure`; None for another statement."""
+    call = updated.value
+    name = code_of(call.func).rpartition(".")[2] if isinstance(call, cst.Call) else ""
+    if not (
+        isinstance(call, cst.Call)
+        and isinstance(call.func, cst.Attribute)
+        and name in {"assert_success", "assert_failure"}
+    ):
         return None
-    owner, is_success = code_of(func.value), func.attr.value == "assert_success"
-    keywords = {one.keyword.value: code_of(one.value) for one in updated.args if one.keyword}
-    container, inner = ("Success", "unwrap") if is_success else ("Failure", "failure")
-    match (len(updated.args), keywords):
-        case 0, _:
+    owner, is_success = code_of(call.func.value), name == "assert_success"
+    given = {arg.keyword.value: code_of(arg.value) for arg in call.args if arg.keyword}
+    match given:
+        case {"value_is_equal_to": value, **others} if not others:
+            return cst.Assert(at.made(f"{owner} == {'Success' if is_success else 'Failure'}({value})"))
+        case {"value_is_instance_of": cls, **others} if not others:
+            return cst.Assert(at.made(f"isinstance({owner}.{'unwrap' if is_success else 'failure'}(), {cls})"))
+        case {} if not call.args:
             return cst.Assert(at.made(f"is_successful({owner})" if is_success else f"not is_successful({owner})"))
-        case 1, {"value_is_equal_to": value}:
-            return cst.Assert(at.made(f"{owner} == {container}({value})"))
-        case 1, {"value_is_instance_of": cls}:
-            return cst.Assert(at.made(f"isinstance({owner}.{inner}(), {cls})"))
-    at.leave(original, f"{owner}.{func.attr.value}: assert each of the two alone")
+    at.leave(original, f"{owner}.{name}: assert each part alone")
     return None
 
 
 def is_missing_method(at: Rewriting, statement: cst.Return) -> bool:
     """Return if an abstract method returns NotImplementedMethodError."""
-    named = at.scope.class_of(statement.value) if statement.value else None
-    abstract = at.function and any("abstractmethod" in code_of(one) for one in at.function.decorators)
-    return named is not None and named.name == "meiga.NotImplementedMethodError" and bool(abstract)
+    is_abstract = at.function is not None and any("abstractmethod" in code_of(one) for one in at.function.decorators)
+    return is_abstract and at.named(statement.value) == "meiga.NotImplementedMethodError"
 
 
 def raised(at: Rewriting, original: cst.Raise, updated: cst.Raise) -> cst.BaseSmallStatement:
     """Return a `raise` of an error where petisco made it a Failure: the Failure."""
-    if original.exc is None or updated.exc is None or not at.is_guarded():
-        return updated
-    named = at.scope.class_of(original.exc)
-    if not (at.is_a(original.exc, "meiga.Error") or at.project.is_a(named, "meiga.Error")):
+    error = original.exc
+    is_error = error is not None and at.is_a(error, "meiga.Error")
+    is_class = error is not None and at.project.is_a(at.scope.class_of(error), "meiga.Error")
+    if not (at.is_guarded() and updated.exc and (is_error or is_class)):
         return updated
     if at.tries:
-        at.leave(original, "an error raised inside of try: it becomes an UnknownError here; return a Failure with it")
+        at.leave(original, "an error raised inside of `try` becomes an UnknownError here; return a Failure with it")
         return updated
-    return cst.Return(at.made(f"Failure({code_of(updated.exc)}{'()' if named else ''})"))
+    return cst.Return(at.made(f"Failure({code_of(updated.exc)}{'()' if is_class else ''})"))

@@ -1,39 +1,43 @@
 """The rewriting of one file from its top to its end: what a node becomes, the file of its family says."""
 
-import re
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import libcst as cst
 from libcst import matchers as m
 from libcst.metadata import PositionProvider, QualifiedNameProvider, QualifiedNameSource
 
-from domainkit.cli._petisco import application, models, results
+from domainkit.cli._petisco import application, changes, models, references, results
 from domainkit.cli._petisco.imports import imported
-from domainkit.cli._petisco.names import EXPRESSIONS, ROOTS, canonical, remedy, successor
-from domainkit.cli._petisco.project import Project, Source, Type, bound_by, module_name
-from domainkit.cli._petisco.rewriting import Rewriting, code_of
+from domainkit.cli._petisco.names import ROOTS
+from domainkit.cli._petisco.project import Project, Source, Type, module_name
+from domainkit.cli._petisco.rewriting import SUBSCRIBERS, Rewriting
 from domainkit.cli._petisco.types import Scope
 
 _NOT_ALWAYS = m.IfExp() | m.BooleanOperation() | m.Lambda() | m.CompFor()
 """The expressions a part of which may not run, or run several times."""
-_Statement = TypeVar("_Statement", cst.SimpleStatementLine, cst.For)
-Left = tuple[int, str]
-"""A line that a person looks at, and what to do there."""
 
 
-def rewritten(project: Project, source: Source) -> tuple[bytes, tuple[Left, ...]]:
+def rewritten(project: Project, source: Source) -> tuple[bytes, list[tuple[int, str]]]:
     """Return the text of a file as domainkit has it, and what is left to a person, by line of the old text."""
-    rewriter = _Rewriter(project, source)
-    if "*" in source.bindings and source.bindings["*"].split(".")[0] in ROOTS:
-        return source.module.bytes, ((1, "import *: nothing in this file is rewritten; import each name"),)
-    module, at = source.module.visit(rewriter), rewriter.at
-    if taken := {name for home, name in at.needs if _is_taken(source, home, name)}:
-        text = f"{', '.join(sorted(taken))}: the name is needed, and taken in this file, in which nothing is rewritten; rename it"
-        return source.module.bytes, ((1, text),)
-    rewriter.leave_imports()
-    module = imported(module, rewriter.gone, frozenset(rewriter.modules), at.needs)
-    return module.bytes, tuple(sorted(at.left))
+    if source.bindings.get("*", "").split(".")[0] in ROOTS:
+        return source.module.bytes, [(1, "import *: nothing is rewritten in this file; import each name")]
+    positions = source.wrapper.resolve(PositionProvider)
+    names = source.wrapper.resolve(QualifiedNameProvider)
+    at = Rewriting(project, source, lambda node: positions[node].start.line, lambda node: _imported_name(names, node))
+    module = source.module.visit(_Rewriter(at))
+    if taken := sorted(name for home, name in at.needs if _is_taken(source, home, name)):
+        text = f"{', '.join(taken)}: taken here, and needed; nothing is rewritten in this file; give yours another name"
+        return source.module.bytes, [(1, text)]
+    references.leave_imports(at)
+    return imported(module, at.gone, at.modules, at.needs).bytes, sorted(at.left)
+
+
+def _imported_name(names: Mapping[cst.CSTNode, Any], node: cst.CSTNode) -> str | None:  # Any: libcst's, or lazy
+    found = names.get(node, ())
+    dotted = [one.name for one in (found() if callable(found) else found) if one.source is QualifiedNameSource.IMPORT]
+    return dotted[0] if dotted and dotted[0].split(".")[0] in ROOTS else None
 
 
 def _is_taken(source: Source, home: str, name: str) -> bool:
@@ -43,255 +47,184 @@ def _is_taken(source: Source, home: str, name: str) -> bool:
 
 
 class _Rewriter(cst.CSTTransformer):
-    def __init__(self, project: Project, source: Source) -> None:
+    """Visits each node: `_ENTERED` and `_LEFT` say which function does what with it."""
+
+    def __init__(self, at: Rewriting) -> None:
         super().__init__()
-        positions = source.wrapper.resolve(PositionProvider)
-        self._names = source.wrapper.resolve(QualifiedNameProvider)
-        self.at = Rewriting(project, source, lambda node: positions[node].start.line)
-        self.used: set[str] = set()
-        self.dropped: set[str] = set()
-        self.modules: set[str] = set()
-        self._imports: list[cst.ImportFrom] = []
-        self._skipped: set[cst.CSTNode] = set()
-        self._annotations = 0
+        self._at = at
         self._heads: list[list[cst.SimpleStatementLine]] = []
 
-    # names
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        entered = _ENTERED.get(type(node))
+        if entered:
+            entered(self._at, node)
+        return not isinstance(node, cst.Import | cst.ImportFrom)
 
-    def _name_of(self, node: cst.CSTNode) -> str | None:
-        """Return the dotted path that an imported name of petisco or meiga stands for."""
-        found = self._names.get(node, ())
-        names = [
-            one.name for one in (found() if callable(found) else found) if one.source is QualifiedNameSource.IMPORT
-        ]
-        return names[0] if names and names[0].split(".")[0] in ROOTS else None
-
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
-        self._imports.append(node)
-        return False
-
-    def visit_Import(self, node: cst.Import) -> bool:
-        return False
-
-    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
-        dotted = self._name_of(original_node)
-        if dotted is None or dotted in ROOTS:
-            return updated_node
-        name = canonical(dotted)
-        (self.dropped if original_node in self._skipped else self.used).add(name)
-        if name in EXPRESSIONS:
-            return self._written_out(name)
-        _, last = successor(name) or ("", "")
-        is_renamed = last and name.rpartition(".")[2] == original_node.value != last
-        return self.at.made(last) if is_renamed else updated_node
-
-    def _written_out(self, name: str) -> cst.BaseExpression:
-        return results.success(self.at) if name == "meiga.isSuccess" else self.at.made(EXPRESSIONS[name])
-
-    def _of_module(self, original: cst.Attribute, updated: cst.Attribute, root: str) -> cst.BaseExpression:
-        """Return what takes the place of `petisco.Uuid` or `meiga.Result`."""
-        name = f"{root}.{original.attr.value}"
-        home, last = successor(name) or ("", "")
-        if name in EXPRESSIONS:
-            return self._written_out(name)
-        if home == "domainkit":
-            self.modules.add("domainkit")
-            return updated.with_changes(value=cst.Name("domainkit"), attr=cst.Name(last))
-        if home:
-            return self.at.made(last)
-        if original not in self._skipped:
-            self.modules.add(root)
-            self.at.leave(original, f"{name}: nothing takes its place; {remedy(name)}")
-        return updated
-
-    def visit_Annotation(self, node: cst.Annotation) -> None:
-        self._annotations += 1
-
-    def leave_Annotation(self, original_node: cst.Annotation, updated_node: cst.Annotation) -> cst.Annotation:
-        self._annotations -= 1
-        return updated_node
-
-    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
-        text = updated_node.value
-        for name, dotted in self.at.source.bindings.items() if self._annotations else ():
-            whole = canonical(dotted)
-            last = EXPRESSIONS.get(whole) or (successor(whole) or ("", name))[1]
-            if dotted.split(".")[0] in ROOTS and whole.endswith(f".{name}") and re.search(rf"\b{name}\b", text):
-                text = re.sub(rf"\b{name}\b", code_of(self.at.made(last)), text)
-        return updated_node.with_changes(value=text)
-
-    def leave_imports(self) -> None:
-        """Leave the imports to a person of what nothing takes the place of."""
-        for node in self._imports:
-            by_remedy: dict[str, list[str]] = {}
-            for name, dotted in bound_by(node, self.at.source.path):
-                whole = canonical(dotted)
-                has_no_heir = successor(whole) is None and whole not in EXPRESSIONS and whole not in self.gone
-                if dotted.split(".")[0] in ROOTS and has_no_heir:
-                    by_remedy.setdefault(remedy(whole), []).append(name)
-            for text, names in by_remedy.items():
-                self.at.leave(node, f"{', '.join(names)}: nothing takes its place; {text}")
-
-    @property
-    def gone(self) -> frozenset[str]:
-        """The names that the file doesn't use any more."""
-        return frozenset(self.dropped - self.used)
-
-    # where it is
-
-    def visit_Module(self, node: cst.Module) -> None:
-        self._enter(node, node.body)
-
-    def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        is_known = self.at.source.classes[node.name.value] is node
-        name = f"{module_name(self.at.source.path)}.{node.name.value}"
-        self.at.classes.append(Type(name, of=self.at.source) if is_known else Type(f"another {name}"))
-        if not is_known and node.bases:
-            self.at.leave(node, f"{node.name.value}: two classes of this file have the name; rename one")
-        for arg in node.bases:
-            named = self.at.project.type_of(self.at.source, arg.value)
-            if named and named.name in application.SUBSCRIBERS:
-                self._skipped.add(arg.value)
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self.at.functions.append(node)
-        self._enter(node, node.body.body)
-        if application.drops_early_return(self.at, node):
-            self._skipped |= {one.decorator for one in node.decorators if self.at.returns_early(one)}
-
-    def _enter(self, node: cst.Module | cst.FunctionDef, body: Sequence[cst.CSTNode]) -> None:
-        outer = self.at.scopes[-1] if self.at.scopes else None
-        results.learn(self.at, body, {})
-        self.at.scopes.append(Scope.of(self.at.project, self.at.source, self.at.owner, node, outer, self.at.facts))
-
-    def visit_Try(self, node: cst.Try) -> None:
-        self.at.tries.append(node)
-
-    def leave_Try(self, original_node: cst.Try, updated_node: cst.Try) -> cst.Try:
-        self.at.tries.pop()
-        return updated_node
-
-    def visit_ExceptHandler(self, node: cst.ExceptHandler) -> None:
-        if node.type and self._name_of(node.type) == "meiga.Error":
-            self.at.leave(node, "except Error: an early return passes it here; catch UnwrapFailedError of returns too")
-
-    def visit_Assign(self, node: cst.Assign) -> None:
-        self.at.valued.add(node.value)
-        if m.matches(node, m.Assign([m.AssignTarget(m.Name())])):
-            self.at.valued_by_name.add(node.value)
-
-    def visit_Return(self, node: cst.Return) -> None:
-        if node.value:
-            self.at.valued.add(node.value)
-            if results.is_missing_method(self.at, node):
-                self._skipped.add(node.value)
-
-    # definitions
-
-    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:
-        owner = self.at.classes[-1]
-        updated_node = models.defined(self.at, owner, original_node, updated_node)
-        updated_node = application.defined(self.at, owner, original_node, updated_node)
-        self.at.classes.pop()
-        return updated_node
-
-    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
-        updated_node = models.function(self.at, original_node, updated_node)
-        updated_node = application.function(self.at, original_node, updated_node)
-        self.at.functions.pop()
-        self.at.scopes.pop()
-        return updated_node
-
-    # statements
-
-    def visit_SimpleStatementLine(self, node: cst.SimpleStatementLine) -> None:
-        self.at.may_pull = not m.findall(node, _NOT_ALWAYS)
-
-    def leave_SimpleStatementLine(
-        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
-    ) -> cst.SimpleStatementLine | cst.FlattenSentinel[cst.BaseStatement] | cst.RemovalSentinel:
-        self.at.may_pull = False
-        if models.is_id_field(self.at, original_node):
-            return cst.RemoveFromParent()
-        return _after(models.pulling(self.at), updated_node)
+    def on_leave(self, original_node: Any, updated_node: Any) -> Any:  # Any: each kind of node has its own function
+        if isinstance(original_node, cst.For):
+            return _after(self._heads.pop(), updated_node)
+        left = _LEFT.get(type(original_node))
+        return left(self._at, original_node, updated_node) if left else updated_node
 
     def visit_For_iter(self, node: cst.For) -> None:
-        self.at.may_pull = True
+        self._at.may_pull = not m.findall(node.iter, _NOT_ALWAYS)
 
     def leave_For_iter(self, node: cst.For) -> None:
-        self.at.may_pull = False
-        self._heads.append(models.pulling(self.at))
-
-    def leave_For(
-        self, original_node: cst.For, updated_node: cst.For
-    ) -> cst.For | cst.FlattenSentinel[cst.BaseStatement]:
-        return _after(self._heads.pop(), updated_node)
-
-    def leave_IndentedBlock(
-        self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
-    ) -> cst.IndentedBlock:
-        if m.matches(
-            original_node,
-            m.IndentedBlock([m.ZeroOrMore(), m.SimpleStatementLine([m.Assign()]), m.SimpleStatementLine()]),
-        ):
-            return updated_node
-        return updated_node.with_changes(body=models.folded(updated_node.body))
-
-    def leave_Expr(self, original_node: cst.Expr, updated_node: cst.Expr) -> cst.BaseSmallStatement:
-        if isinstance(updated_node.value, cst.Call) and (
-            made := results.asserted(self.at, original_node, updated_node.value)
-        ):
-            return made
-        return models.expression(self.at, original_node, updated_node)
-
-    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.BaseSmallStatement:
-        return models.assigned(self.at, original_node, updated_node)
-
-    def leave_AugAssign(self, original_node: cst.AugAssign, updated_node: cst.AugAssign) -> cst.BaseSmallStatement:
-        return models.assigned(self.at, original_node, updated_node)
-
-    def leave_AnnAssign(self, original_node: cst.AnnAssign, updated_node: cst.AnnAssign) -> cst.AnnAssign:
-        return models.annotated(self.at, original_node, updated_node)
-
-    def leave_Return(self, original_node: cst.Return, updated_node: cst.Return) -> cst.BaseSmallStatement:
-        if results.is_missing_method(self.at, original_node):
-            return cst.Raise(cst.Name("NotImplementedError"))
-        return models.returned(self.at, updated_node)
-
-    def leave_Raise(self, original_node: cst.Raise, updated_node: cst.Raise) -> cst.BaseSmallStatement:
-        return results.raised(self.at, original_node, updated_node)
-
-    # expressions
-
-    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
-        root = self._name_of(original_node.value)
-        if root in ROOTS:
-            return self._of_module(original_node, updated_node, root)
-        return results.attribute(self.at, original_node, updated_node)
-
-    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
-        for family in (application.called, results.called, models.called):
-            made = family(self.at, original_node, updated_node)
-            if made is not None:
-                return made
-        return updated_node
-
-    def leave_Subscript(self, original_node: cst.Subscript, updated_node: cst.Subscript) -> cst.BaseExpression:
-        return application.subscript(self.at, original_node, updated_node)
-
-    def leave_UnaryOperation(
-        self, original_node: cst.UnaryOperation, updated_node: cst.UnaryOperation
-    ) -> cst.BaseExpression:
-        inner = updated_node.expression
-        twice = isinstance(inner, cst.UnaryOperation) and isinstance(original_node.expression, cst.Attribute)
-        return inner.expression if twice and isinstance(inner, cst.UnaryOperation) else updated_node
+        self._at.may_pull = False
+        self._heads.append(changes.pulling(self._at))
 
 
-def _after(
-    before: list[cst.SimpleStatementLine], statement: _Statement
-) -> _Statement | cst.FlattenSentinel[cst.BaseStatement]:
+def _enter_scope(at: Rewriting, node: cst.Module | cst.FunctionDef) -> None:
+    body: Sequence[cst.CSTNode] = node.body if isinstance(node, cst.Module) else node.body.body
+    results.learn(at, body, {})
+    outer = at.scopes[-1] if at.scopes else Scope(at.project, at.source, facts=at.facts)
+    is_method = at.owner.node is not None and node in at.owner.node.body.body
+    at.scopes.append(Scope.of(node, outer, at.owner if is_method else None))
+
+
+def _enter_class(at: Rewriting, node: cst.ClassDef) -> None:
+    name = f"{module_name(at.source.path)}.{node.name.value}"
+    is_known = at.source.classes[node.name.value] is node
+    at.classes.append(Type(name, of=at.source) if is_known else Type(""))
+    at.skipped |= {arg.value for arg in node.bases if at.named(arg.value) in SUBSCRIBERS}
+    if node.bases and not is_known:
+        at.leave(node, f"{node.name.value}: two classes of this file have the name; rename one")
+
+
+def _enter_function(at: Rewriting, node: cst.FunctionDef) -> None:
+    at.functions.append(node)
+    _enter_scope(at, node)
+    if at.has_guard(node):
+        at.skipped |= {one.decorator for one in node.decorators if at.is_early(one)}
+
+
+def _enter_line(at: Rewriting, node: cst.SimpleStatementLine) -> None:
+    at.may_pull = not m.findall(node, _NOT_ALWAYS)
+
+
+def _enter_assign(at: Rewriting, node: cst.Assign) -> None:
+    at.valued.add(node.value)
+    if m.matches(node, m.Assign([m.AssignTarget(m.Name())])):
+        at.unpacked.add(node.value)
+
+
+def _enter_return(at: Rewriting, node: cst.Return) -> None:
+    at.valued |= {node.value} if node.value else set()
+    at.skipped |= {node.value} if node.value and results.is_missing_method(at, node) else set()
+
+
+def _enter_annotation(at: Rewriting, node: cst.Annotation) -> None:
+    at.annotations += 1
+
+
+def _enter_try(at: Rewriting, node: cst.Try) -> None:
+    at.tries += 1
+
+
+def _enter_handler(at: Rewriting, node: cst.ExceptHandler) -> None:
+    if at.named(node.type) == "meiga.Error":
+        at.leave(node, "except Error: an early return passes it here; catch UnwrapFailedError of returns, too")
+
+
+def _leave_class(at: Rewriting, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
+    updated = application.defined(at, original, models.defined(at, original, updated))
+    at.classes.pop()
+    return updated
+
+
+def _leave_function(at: Rewriting, original: cst.FunctionDef, updated: cst.FunctionDef) -> cst.FunctionDef:
+    updated = changes.function(at, models.function(at, original, updated))
+    updated = application.function(at, original, updated)
+    at.functions.pop()
+    at.scopes.pop()
+    return updated
+
+
+def _leave_annotation(at: Rewriting, original: cst.Annotation, updated: cst.Annotation) -> cst.Annotation:
+    at.annotations -= 1
+    return updated
+
+
+def _leave_try(at: Rewriting, original: cst.Try, updated: cst.Try) -> cst.Try:
+    at.tries -= 1
+    return updated
+
+
+def _leave_line(
+    at: Rewriting, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine
+) -> Any:  # Any: one, several or none
+    at.may_pull = False
+    return cst.RemoveFromParent() if models.is_id_field(at, original) else _after(changes.pulling(at), updated)
+
+
+def _after(before: list[cst.SimpleStatementLine], statement: Any) -> Any:  # Any: of either kind, alone or after others
     """Return a statement after those that pull its events; the comments above it stay above all."""
     if not before:
         return statement
     first = before[0].with_changes(leading_lines=statement.leading_lines)
     return cst.FlattenSentinel([first, *before[1:], statement.with_changes(leading_lines=())])
+
+
+def _leave_return(at: Rewriting, original: cst.Return, updated: cst.Return) -> cst.BaseSmallStatement:
+    if results.is_missing_method(at, original):
+        return cst.Raise(cst.Name("NotImplementedError"))
+    return changes.returned(at, models.returned(at, updated))
+
+
+def _leave_expression(at: Rewriting, original: cst.Expr, updated: cst.Expr) -> cst.BaseSmallStatement:
+    return results.asserted(at, original, updated) or changes.expression(at, original, updated)
+
+
+def _leave_call(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
+    families = (application.called, results.called, changes.called)
+    found = (family(at, original, updated) for family in families)
+    return next((made for made in found if made is not None), updated)
+
+
+def _leave_not(at: Rewriting, original: cst.UnaryOperation, updated: cst.UnaryOperation) -> cst.BaseExpression:
+    """Return `not x.is_failure` without the two `not` that it would have."""
+    inner = updated.expression
+    is_twice = isinstance(inner, cst.UnaryOperation) and isinstance(original.expression, cst.Attribute)
+    return inner.expression if is_twice and isinstance(inner, cst.UnaryOperation) else updated
+
+
+_ENTERED: Mapping[type, Callable[[Rewriting, Any], None]] = (
+    MappingProxyType(  # Any: a node of the class that is the key
+        {
+            cst.Module: _enter_scope,
+            cst.ClassDef: _enter_class,
+            cst.FunctionDef: _enter_function,
+            cst.SimpleStatementLine: _enter_line,
+            cst.ImportFrom: lambda at, node: at.imports.append(node),
+            cst.Assign: _enter_assign,
+            cst.Return: _enter_return,
+            cst.Annotation: _enter_annotation,
+            cst.Try: _enter_try,
+            cst.ExceptHandler: _enter_handler,
+        }
+    )
+)
+_LEFT: Mapping[type, Callable[[Rewriting, Any, Any], Any]] = (
+    MappingProxyType(  # Any: as above, and what takes its place
+        {
+            cst.ClassDef: _leave_class,
+            cst.FunctionDef: _leave_function,
+            cst.Annotation: _leave_annotation,
+            cst.Try: _leave_try,
+            cst.SimpleStatementLine: _leave_line,
+            cst.IndentedBlock: lambda _, original, updated: changes.block(original, updated),
+            cst.Expr: _leave_expression,
+            cst.Assign: changes.assigned,
+            cst.AugAssign: changes.augmented,
+            cst.AnnAssign: models.annotated,
+            cst.Return: _leave_return,
+            cst.Raise: results.raised,
+            cst.Name: references.name,
+            cst.Attribute: references.attribute,
+            cst.SimpleString: references.quoted,
+            cst.Call: _leave_call,
+            cst.Subscript: application.subscript,
+            cst.UnaryOperation: _leave_not,
+        }
+    )
+)

@@ -7,8 +7,13 @@ from attrs import define, field
 from libcst import matchers as m
 
 from domainkit.cli._petisco.names import HOMES
-from domainkit.cli._petisco.project import Project, Source, Type, changes_self, methods_of, returns_nothing
+from domainkit.cli._petisco.project import Project, Source, Type, changes_self, fields_of, methods_of, returns_nothing
 from domainkit.cli._petisco.types import Scope
+
+VALUE_OBJECT, AGGREGATE, MESSAGE = "petisco.ValueObject", "petisco.AggregateRoot", "petisco.Message"
+USE_CASES = ("petisco.UseCase", "petisco.AsyncUseCase")
+SUBSCRIBERS = ("petisco.DomainEventSubscriber", "petisco.CommandSubscriber")
+_EARLY = frozenset({"meiga.early_return", "meiga.async_early_return", "meiga.meiga"})
 
 
 @define
@@ -18,22 +23,31 @@ class Rewriting:
     project: Project
     source: Source
     line_of: Callable[[cst.CSTNode], int]
+    name_of: Callable[[cst.CSTNode], str | None]
+    """The dotted path that a name of petisco or meiga stands for."""
     scopes: list[Scope] = field(factory=list)
     classes: list[Type] = field(factory=list)
     functions: list[cst.FunctionDef] = field(factory=list)
-    tries: list[cst.CSTNode] = field(factory=list)
-    left: dict[tuple[int, str], None] = field(factory=dict)
-    needs: set[tuple[str, str]] = field(factory=set)
+    tries: int = 0
+    annotations: int = 0
     facts: dict[cst.CSTNode, bool] = field(factory=dict)
     """The uses of a Result of which it is known if it is a Success."""
     valued: set[cst.CSTNode] = field(factory=set)
     """The expressions whose value is returned or assigned."""
-    valued_by_name: set[cst.CSTNode] = field(factory=set)
-    """Those that are assigned to one name."""
+    unpacked: set[cst.CSTNode] = field(factory=set)
+    """Those that are assigned to one name alone."""
+    pulled: list[str] = field(factory=list)
+    """The aggregates whose events are pulled before the statement at hand."""
     may_pull: bool = False
-    """If a statement can be put before the expression at hand."""
-    pulled: list[tuple[str, str]] = field(factory=list)
-    """The variables to put before the statement at hand: recorded events, and the aggregate that they are pulled from."""
+    imports: list[cst.ImportFrom] = field(factory=list)
+    skipped: set[cst.CSTNode] = field(factory=set)
+    """The names that go."""
+    used: set[str] = field(factory=set)
+    dropped: set[str] = field(factory=set)
+    modules: set[str] = field(factory=set)
+    """The modules that are used as such: `domainkit` of `domainkit.Uuid`."""
+    needs: set[tuple[str, str]] = field(factory=set)
+    left: set[tuple[int, str]] = field(factory=set)
 
     @property
     def scope(self) -> Scope:
@@ -41,60 +55,73 @@ class Rewriting:
         return self.scopes[-1]
 
     @property
-    def owner(self) -> Type | None:
-        """The class whose body this is, or whose method."""
-        return self.classes[-1] if self.classes else None
+    def owner(self) -> Type:
+        """The class whose body this is, or whose method; one without a name where there is none."""
+        return self.classes[-1] if self.classes else Type("")
 
     @property
     def function(self) -> cst.FunctionDef | None:
         """The innermost function."""
         return self.functions[-1] if self.functions else None
 
+    @property
+    def gone(self) -> set[str]:
+        """The names that the file doesn't use any more."""
+        return self.dropped - self.used
+
     def leave(self, node: cst.CSTNode, text: str) -> None:
         """Leave a place to a person."""
-        self.left[self.line_of(node), text] = None
+        self.left.add((self.line_of(node), text))
 
     def made(self, text: str) -> cst.BaseExpression:
         """Return an expression, and have the names in it imported that the rewriting brings."""
         node = cst.parse_expression(text)
         for one in m.findall(node, m.Name(m.MatchIfTrue(lambda name: name in HOMES))):
-            name = cst.ensure_type(one, cst.Name).value
-            self.needs.add((HOMES[name], name))
+            self.needs.add((HOMES[code_of(one)], code_of(one)))
         return node
 
     def owns(self, *names: str) -> bool:
         """Return if the class at hand is one of these."""
         return self.project.is_a(self.owner, *names)
 
+    def has_field(self, name: str) -> bool:
+        """Return if the class at hand declares a field."""
+        return self.owner.node is not None and name in fields_of(self.owner.node)
+
     def is_a(self, node: cst.BaseExpression, *names: str) -> bool:
         """Return if an expression is known to be of one of these classes."""
         return self.project.is_a(self.scope.type_of(node), *names)
 
+    def named(self, node: cst.BaseExpression | None) -> str:
+        """Return the whole name of a class that an expression names, or of a function; of nothing, nothing."""
+        found = self.project.type_of(self.source, node) if node else None
+        return found.name if found else ""
+
+    def answer(self) -> Type | None:
+        """Return the class that the function at hand returns, if it says so."""
+        returns = self.function.returns if self.function else None
+        return self.project.type_of(self.source, returns.annotation) if returns else None
+
     def changes_owner(self) -> bool:
-        """Return if the function at hand is to return the changed aggregate."""
-        function = self.function
-        if function is None or not self.owner or not self.owner.node or not self.owns("petisco.AggregateRoot"):
-            return False
-        if methods_of(self.owner.node).get(function.name.value) is not function:
+        """Return if the function at hand is a method that is to return its changed aggregate."""
+        function, node = self.function, self.owner.node
+        if not (function and node and self.owns(AGGREGATE) and methods_of(node).get(function.name.value) is function):
             return False
         return changes_self(function, self.project.changing(self.owner)) and returns_nothing(function)
 
     def is_guarded(self) -> bool:
         """Return if what the function at hand raises is to be a Failure that it returns."""
-        if self.function is None:
-            return False
-        called = self.function.name.value
-        executes = called == "execute" and self.owns("petisco.UseCase", "petisco.AsyncUseCase")
-        handles = called == "handle" and self.owns("petisco.DomainEventSubscriber", "petisco.CommandSubscriber")
-        return executes or handles or any(map(self.returns_early, self.function.decorators))
+        function = self.function
+        return function is not None and (self.has_guard(function) or any(map(self.is_early, function.decorators)))
 
-    def returns_early(self, decorator: cst.Decorator) -> bool:
+    def has_guard(self, function: cst.FunctionDef) -> bool:
+        """Return if a method is under the guard of its class: an early return of its own adds nothing."""
+        name = function.name.value
+        return (name == "execute" and self.owns(*USE_CASES)) or (name == "handle" and self.owns(*SUBSCRIBERS))
+
+    def is_early(self, decorator: cst.Decorator) -> bool:
         """Return if a decorator is one of those of meiga that return early."""
-        found = self.project.type_of(self.source, decorator.decorator)
-        return found is not None and found.name in EARLY
-
-
-EARLY = frozenset({"meiga.early_return", "meiga.async_early_return", "meiga.meiga"})
+        return self.named(decorator.decorator) in _EARLY
 
 
 def code_of(node: cst.CSTNode) -> str:

@@ -1,7 +1,6 @@
 """The classes of expressions, as far as annotations and constructors say them; None for what is not known."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 
 import libcst as cst
 from attrs import field, frozen
@@ -14,7 +13,7 @@ _RESULT = "meiga.Result"
 _UNWRAPPING = frozenset({"unwrap", "unwrap_or_return", "unwrap_or_raise", "unwrap_or_throw"})
 _MADE_BY = frozenset({"v4", "from_value", "from_str", "from_uuid"})
 _BOOL = Type("meiga.BoolResult")
-_LITERALS = (cst.List, cst.Dict, cst.Set, cst.BaseString, cst.BaseNumber)
+_LITERALS = (cst.List, cst.ListComp, cst.Dict, cst.Set, cst.BaseString, cst.BaseNumber)
 
 
 def _answer_of(port: Type, method: str) -> Type | None:
@@ -33,38 +32,35 @@ class Scope:
 
     project: Project
     source: Source
-    owner: Type | None
+    owner: Type | None = None
     """The class that the function is a method of."""
-    outer: "Scope | None"
-    facts: Mapping[cst.CSTNode, bool]
+    outer: "Scope | None" = None
+    facts: Mapping[cst.CSTNode, bool] = field(factory=dict)
     """The uses of a Result of which it is known if it is a Success."""
     _known: dict[str, Type | None] = field(factory=dict)
     _made: dict[str, bool] = field(factory=dict)
 
     @classmethod
-    def of(
-        cls,
-        project: Project,
-        source: Source,
-        owner: Type | None,
-        node: cst.Module | cst.FunctionDef,
-        outer: "Scope | None" = None,
-        facts: Mapping[cst.CSTNode, bool] = MappingProxyType({}),
-    ) -> "Scope":
-        """Return the scope of a function or module."""
-        scope = cls(project, source, owner, outer, facts)
+    def of(cls, node: cst.Module | cst.FunctionDef, outer: "Scope", owner: Type | None) -> "Scope":
+        """Return the scope of a module or function inside of another scope, which says in which file and project."""
+        scope = cls(outer.project, outer.source, owner, outer, outer.facts)
+        body: Sequence[cst.CSTNode] = node.body if isinstance(node, cst.Module) else node.body.body
         if isinstance(node, cst.FunctionDef):
-            for param in (*node.params.posonly_params, *node.params.params, *node.params.kwonly_params):
-                annotation = param.annotation and param.annotation.annotation
-                scope._known[param.name.value] = project.type_of(source, annotation) if annotation else None
-            if owner and node.params.params and not any(m.matches(one, _STATIC) for one in node.decorators):
-                scope._known[node.params.params[0].name.value] = owner
-        body = node.body.body if isinstance(node, cst.FunctionDef) else node.body
+            scope._take(node)
         for statement in body:
             if not isinstance(statement, cst.FunctionDef | cst.ClassDef):
                 for one in m.findall(statement, _BINDING):
                     scope._learn(one)
         return scope
+
+    def _take(self, function: cst.FunctionDef) -> None:
+        """Learn what the parameters of a function say."""
+        params = function.params
+        for param in (*params.posonly_params, *params.params, *params.kwonly_params):
+            hint = param.annotation.annotation if param.annotation else None
+            self._known[param.name.value] = self.project.type_of(self.source, hint) if hint else None
+        if self.owner and params.params and not any(m.matches(one, _STATIC) for one in function.decorators):
+            self._known[params.params[0].name.value] = self.owner
 
     def _learn(self, node: cst.CSTNode) -> None:
         is_made = isinstance(node, cst.Assign | cst.AnnAssign) and isinstance(node.value, cst.Call | cst.Await)
@@ -101,14 +97,13 @@ class Scope:
             return self.type_of(node.expression)
         if isinstance(node, cst.Attribute):
             owner = self.type_of(node.value)
-            if node.attr.value == "value" and self.project.is_a(owner, _RESULT):
+            if owner and node.attr.value == "value" and self.project.is_a(owner, _RESULT):
                 return owner.args[0] if self.facts.get(node) and owner.args else None
             return self._member(owner, node.attr.value) if owner else None
-        if isinstance(node, _LITERALS):
-            return Type(type(node).__name__)
-        if isinstance(node, cst.ListComp):
-            return Type("list", (self.type_of(node.elt),))
-        return self._called(node.func) if isinstance(node, cst.Call) else None
+        if isinstance(node, cst.Call):
+            return self._called(node.func)
+        elements = (self.type_of(node.elt),) if isinstance(node, cst.ListComp) else ()
+        return Type(type(node).__name__, elements) if isinstance(node, _LITERALS) else None
 
     def class_of(self, node: cst.BaseExpression) -> Type | None:
         """Return the class that an expression names, to call it or a method of it."""
@@ -168,12 +163,14 @@ class Scope:
             return self.project.type_of(source, fields[name].annotation.annotation)
         if name in methods:
             return self._returned(source, methods[name])
-        init = methods.get("__init__")
-        target = m.AssignTarget(m.Attribute(m.Name("self"), m.Name(name)))
-        for one in m.findall(init.body, m.Assign([target])) if init else ():
+        if "__init__" not in methods:
+            return None
+        for one in m.findall(
+            methods["__init__"], m.Assign([m.AssignTarget(m.Attribute(m.Name("self"), m.Name(name)))])
+        ):
             value = cst.ensure_type(one, cst.Assign).value
             if not m.findall(value, m.Name("self")):
-                return Scope.of(self.project, source, None, init).type_of(value)
+                return Scope.of(methods["__init__"], Scope(self.project, source), None).type_of(value)
         return None
 
 

@@ -1,0 +1,176 @@
+"""What changed an aggregate or a message in place: what returns the changed one, under the same name."""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import libcst as cst
+from libcst import matchers as m
+
+from domainkit.cli._petisco.project import CHANGING
+from domainkit.cli._petisco.rewriting import AGGREGATE, MESSAGE, Rewriting, code_of
+
+_ATOMS = (cst.Name, cst.Attribute, cst.Call, cst.BaseNumber, cst.BaseString)
+_CALLS = MappingProxyType(
+    {
+        "get_domain_events": "{}.domain_events",
+        "get_first_domain_event": "next(iter({}.domain_events), None)",
+        "get_last_domain_event": "next(reversed({}.domain_events), None)",
+        "get_message_id": "{}.header.id",
+        "get_message_occurred_on": "{}.header.occurred_on",
+        "get_message_meta": "{}.header.meta",
+        "get_message_name": "{}.info().name",
+        "get_message_version": "{}.info().version",
+        "get_message_type": "{}.info().kind",
+    }
+)
+_OF_MESSAGES = MappingProxyType({"format": "dict", "format_json": "json", "update_meta": "add_meta"})
+_ELSEWHERE = "changed in place, where others may see it; use what this returns"
+_EVENTS = "returns the events, and the aggregate without them; use both"
+
+
+def function(at: Rewriting, updated: cst.FunctionDef) -> cst.FunctionDef:
+    """Return a method that changed its aggregate as one that returns the changed one; another as it is."""
+    if not at.changes_owner():
+        return updated
+    ends = m.matches(updated.body, m.IndentedBlock([m.ZeroOrMore(), m.SimpleStatementLine([m.Return() | m.Raise()])]))
+    body = [*updated.body.body, *([] if ends else [cst.parse_statement("return self")])]
+    annotation = cst.Annotation(at.made("Self"))
+    return updated.with_changes(body=updated.body.with_changes(body=folded(body)), returns=annotation)
+
+
+def block(original: cst.IndentedBlock, updated: cst.IndentedBlock) -> cst.IndentedBlock:
+    """Return a block whose end is as short as it can be, where an assignment at its end was made here."""
+    was_there = m.matches(
+        original, m.IndentedBlock([m.ZeroOrMore(), m.SimpleStatementLine([m.Assign()]), m.DoNotCare()])
+    )
+    return updated if was_there else updated.with_changes(body=folded(updated.body))
+
+
+def folded(body: Sequence[cst.BaseStatement]) -> list[cst.BaseStatement]:
+    """Return `x = x.f(); return x` at the end of a block as `return x.f()`."""
+    match [line.body[0] for line in body[-2:] if isinstance(line, cst.SimpleStatementLine)]:
+        case [
+            cst.Assign(targets=[cst.AssignTarget(target=target)], value=cst.Call(func=func, args=args) as value),
+            cst.Return(value=cst.Name(value=name)),
+        ]:
+            is_change = m.matches(func, m.Attribute(m.Name(name))) or m.matches(args[0].value, m.Name(name))
+            if code_of(target) == name and is_change:
+                return [*body[:-2], body[-2].with_changes(body=[cst.Return(value)])]
+    return [*body]
+
+
+def returned(at: Rewriting, updated: cst.Return) -> cst.Return:
+    """Return the `return` of a method that returns its changed aggregate; another one as it is."""
+    return cst.Return(cst.Name("self")) if at.changes_owner() else updated
+
+
+def expression(at: Rewriting, original: cst.Expr, updated: cst.Expr) -> cst.BaseSmallStatement:
+    """Return a statement that is a call: where that changed its object in place, what it returns takes its name."""
+    call = original.value
+    if not (isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute)):
+        return updated
+    receiver, name = call.func.value, call.func.attr.value
+    found = at.scope.type_of(receiver)
+    if at.project.is_a(found, AGGREGATE, MESSAGE) and found:
+        changes = {*at.project.changing(found), "update_meta"}
+        if name == "add_meta":
+            at.leave(original, f"{code_of(call.func)}: replaced the meta in place; here a copy with both is returned")
+        return _reassigned(at, original, receiver, updated.value) or updated if name in changes else updated
+    if found is None and name in CHANGING | at.project.all_changing:
+        at.leave(original, f"{code_of(call.func)}: its class isn't known; of an aggregate, use what it returns")
+    return updated
+
+
+def _reassigned(
+    at: Rewriting, original: cst.CSTNode, receiver: cst.BaseExpression, value: cst.BaseExpression
+) -> cst.Assign | None:
+    """Return the statement that gives a variable its changed value, where nobody else sees the object."""
+    name = code_of(receiver)
+    if isinstance(receiver, cst.Name) and (at.changes_owner() if name == "self" else at.scope.makes(name)):
+        return cst.Assign([cst.AssignTarget(receiver)], value)
+    at.leave(original, f"{name}: {_ELSEWHERE}")
+    return None
+
+
+def assigned(at: Rewriting, original: cst.Assign, updated: cst.Assign) -> cst.BaseSmallStatement:
+    """Return what set an attribute of an aggregate, or pulled its events, as what makes another aggregate."""
+    target, name = original.targets[0].target, _pulls_from(at, original.value)
+    if name and len(original.targets) == 1 and isinstance(target, cst.Name):
+        pair = cst.Tuple([cst.Element(target), cst.Element(cst.Name(name))], lpar=(), rpar=())
+        return updated.with_changes(targets=[cst.AssignTarget(pair)])
+    if not _is_attribute(at, target):
+        return updated
+    if len(original.targets) > 1:
+        at.leave(original, f"{code_of(target)}: {_ELSEWHERE}")
+        return updated
+    return _evolved(at, original, target, code_of(updated.value)) or updated
+
+
+def augmented(at: Rewriting, original: cst.AugAssign, updated: cst.AugAssign) -> cst.BaseSmallStatement:
+    """Return what changed an aggregate's attribute as what makes another aggregate."""
+    if not _is_attribute(at, original.target):
+        return updated
+    value = code_of(updated.value)
+    bare = value if isinstance(updated.value, _ATOMS) else f"({value})"
+    operator = code_of(updated.operator).replace("=", "")
+    return _evolved(at, original, original.target, f"{code_of(updated.target)}{operator}{bare}") or updated
+
+
+def _is_attribute(at: Rewriting, target: cst.BaseExpression) -> bool:
+    """Return if this is an attribute of an aggregate, but for one that a method left to a person sets."""
+    if not isinstance(target, cst.Attribute) or not at.is_a(target.value, AGGREGATE):
+        return False
+    return at.changes_owner() or not m.matches(target.value, m.Name("self"))
+
+
+def _evolved(at: Rewriting, original: cst.CSTNode, target: cst.BaseExpression, value: str) -> cst.Assign | None:
+    owner, name = cst.ensure_type(target, cst.Attribute).value, cst.ensure_type(target, cst.Attribute).attr.value
+    return _reassigned(at, original, owner, at.made(f"evolve({code_of(owner)}, {name}={value})"))
+
+
+def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression | None:
+    """Return what takes the place of a call of a model, or of one of its methods; None for another call."""
+    if at.project.is_a(at.scope.class_of(original.func), "petisco.Uuid") and len(original.args) == 1:
+        func = cst.Attribute(updated.func, cst.Name("from_value"))
+        return updated.with_changes(func=func, args=[cst.Arg(updated.args[0].value)])
+    if not (isinstance(original.func, cst.Attribute) and isinstance(updated.func, cst.Attribute)):
+        return None
+    receiver, name, owner = original.func.value, original.func.attr.value, code_of(updated.func.value)
+    if name in _CALLS:
+        return cst.parse_expression(_CALLS[name].format(owner))
+    if name in _OF_MESSAGES and at.is_a(receiver, MESSAGE):
+        return updated.with_changes(func=updated.func.with_changes(attr=cst.Name(_OF_MESSAGES[name])))
+    if name == "from_format" and at.project.is_a(at.scope.class_of(receiver), MESSAGE):
+        at.leave(original, f"{owner}.from_format: strict here; use from_dict, from_json, or a MessageCodec")
+    if name == "get_message_attributes" or name.startswith("model_"):
+        at.leave(original, f"{owner}.{name}: nothing has it here; read the fields, or use make_converter")
+    return _pulled(at, original) if name == "pull_domain_events" else None
+
+
+def _pulls_from(at: Rewriting, node: cst.BaseExpression) -> str:
+    """Return the name of the local aggregate whose events an expression pulls; nothing for another expression."""
+    func = node.func if isinstance(node, cst.Call) else None
+    if not (isinstance(func, cst.Attribute) and func.attr.value == "pull_domain_events"):
+        return ""
+    name = code_of(func.value)
+    return name if name != "self" and at.scope.has(name) and at.is_a(func.value, AGGREGATE) else ""
+
+
+def _pulled(at: Rewriting, original: cst.Call) -> cst.BaseExpression | None:
+    """Return the name of the events that are pulled in a statement before; None where they are assigned themselves."""
+    name, receiver = _pulls_from(at, original), cst.ensure_type(original.func, cst.Attribute).value
+    if name and original in at.unpacked:
+        return None
+    if name and at.may_pull:
+        at.pulled.append(name)
+        return cst.Name(f"{name}_events")
+    if at.scope.type_of(receiver) is None or at.is_a(receiver, AGGREGATE):
+        at.leave(original, f"{code_of(original)}: {_EVENTS}")
+    return None
+
+
+def pulling(at: Rewriting) -> list[cst.SimpleStatementLine]:
+    """Return the statements that pull the events that the statement at hand uses."""
+    texts = [f"{name}_events, {name} = {name}.pull_domain_events()" for name in at.pulled]
+    at.pulled.clear()
+    return [cst.ensure_type(cst.parse_statement(text), cst.SimpleStatementLine) for text in texts]
