@@ -33,7 +33,8 @@ def _run(options: argparse.Namespace) -> int:
             one.path.write_bytes(one.new)
         else:
             sys.stdout.write(one.diff())
-    left = [f"{one.path}:{line}: {text}" for one in found for line, text in one.left]
+    by_file = ((one.path, one.left_after() if options.write else one.left) for one in found)
+    left = [f"{path}:{line}: {text}" for path, places in by_file for line, text in places]
     lines = [*left, *(f"{path}: not read, and left as it is: {reason}" for path, reason in unreadable.items())]
     done = "rewritten" if options.write else "would be rewritten (--write does it)"
     lines.append(f"files {done}: {len(changed)}; places left to decide: {len(left)}; files not read: {len(unreadable)}")

@@ -5,8 +5,8 @@ from types import MappingProxyType
 import libcst as cst
 from libcst import matchers as m
 
-from domainkit.cli._petisco.project import Source, Type, methods_of
-from domainkit.cli._petisco.rewriting import AGGREGATE, SUBSCRIBERS, USE_CASES, Rewriting, code_of
+from domainkit.cli._petisco.project import Source, Type, code_of, methods_of
+from domainkit.cli._petisco.rewriting import AGGREGATE, SUBSCRIBERS, USE_CASES, Rewriting
 
 _TYPED = frozenset({*USE_CASES, "petisco.AppService", "petisco.AsyncAppService"})
 _CRUD = "petisco.CrudRepository"

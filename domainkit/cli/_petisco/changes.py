@@ -6,8 +6,8 @@ from types import MappingProxyType
 import libcst as cst
 from libcst import matchers as m
 
-from domainkit.cli._petisco.project import CHANGING
-from domainkit.cli._petisco.rewriting import AGGREGATE, MESSAGE, Rewriting, code_of
+from domainkit.cli._petisco.project import CHANGING, code_of
+from domainkit.cli._petisco.rewriting import AGGREGATE, MESSAGE, Rewriting
 
 _ATOMS = (cst.Name, cst.Attribute, cst.Call, cst.BaseNumber, cst.BaseString)
 _CALLS = MappingProxyType(
@@ -49,12 +49,9 @@ def block(original: cst.IndentedBlock, updated: cst.IndentedBlock) -> cst.Indent
 def folded(body: Sequence[cst.BaseStatement]) -> list[cst.BaseStatement]:
     """Return `x = x.f(); return x` at the end of a block as `return x.f()`."""
     match [line.body[0] for line in body[-2:] if isinstance(line, cst.SimpleStatementLine)]:
-        case [
-            cst.Assign(targets=[cst.AssignTarget(target=target)], value=cst.Call(func=func, args=args) as value),
-            cst.Return(value=cst.Name(value=name)),
-        ]:
-            is_change = m.matches(func, m.Attribute(m.Name(name))) or m.matches(args[0].value, m.Name(name))
-            if code_of(target) == name and is_change:
+        case [cst.Assign(targets=[target], value=value), cst.Return(value=cst.Name(value=name))]:
+            of_it = m.Call(m.Attribute(m.Name(name))) | m.Call(m.Name("evolve"), [m.Arg(m.Name(name)), m.ZeroOrMore()])
+            if m.matches(target, m.AssignTarget(m.Name(name))) and m.matches(value, of_it):
                 return [*body[:-2], body[-2].with_changes(body=[cst.Return(value)])]
     return [*body]
 
@@ -130,7 +127,12 @@ def _evolved(at: Rewriting, original: cst.CSTNode, target: cst.BaseExpression, v
 
 def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression | None:
     """Return what takes the place of a call of a model, or of one of its methods; None for another call."""
-    if at.project.is_a(at.scope.class_of(original.func), "petisco.Uuid") and len(original.args) == 1:
+    made = at.scope.class_of(original.func)
+    if made and at.project.is_a(made, "petisco.DomainError") and at.project.has_petiscos_init(made):
+        names = ("uuid_value", "additional_info")
+        args = [arg if arg.keyword else _by_name(name, arg) for name, arg in zip(names, updated.args, strict=False)]
+        return updated.with_changes(args=args)
+    if at.project.is_a(made, "petisco.Uuid") and len(original.args) == 1:
         func = cst.Attribute(updated.func, cst.Name("from_value"))
         return updated.with_changes(func=func, args=[cst.Arg(updated.args[0].value)])
     if not (isinstance(original.func, cst.Attribute) and isinstance(updated.func, cst.Attribute)):
@@ -145,6 +147,11 @@ def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpr
     if name == "get_message_attributes" or name.startswith("model_"):
         at.leave(original, f"{owner}.{name}: nothing has it here; read the fields, or use make_converter")
     return _pulled(at, original) if name == "pull_domain_events" else None
+
+
+def _by_name(name: str, arg: cst.Arg) -> cst.Arg:
+    no_space = cst.SimpleWhitespace("")
+    return arg.with_changes(keyword=cst.Name(name), equal=cst.AssignEqual(no_space, no_space))
 
 
 def _pulls_from(at: Rewriting, node: cst.BaseExpression) -> str:

@@ -1,5 +1,6 @@
 """The files of an application: found, read, and each rewritten in the light of all."""
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, unified_diff
@@ -12,12 +13,13 @@ from domainkit.cli._petisco.project import Project, Source
 from domainkit.cli._petisco.rewriter import rewritten
 
 _NO_CODE = frozenset({"__pycache__", "node_modules", "site-packages"})
+_ELSEWHERE = "the file itself imports neither petisco nor meiga, so that nothing is changed in it"
 _UNREADABLE = (OSError, SyntaxError, cst.ParserSyntaxError, UnicodeError, RecursionError)
 
 
 @frozen
 class Outcome:
-    """A file as it was and as it is to be, with what is left to a person, by line of the new text."""
+    """A file as it was and as it is to be, with what is left to a person: by line of the old text."""
 
     path: Path
     encoding: str
@@ -27,9 +29,27 @@ class Outcome:
 
     def diff(self) -> str:
         """Return the change as a unified diff."""
-        before, after = (text.decode(self.encoding).splitlines(keepends=True) for text in (self.old, self.new))
         name = self.path.as_posix().lstrip("/")
-        return "".join(unified_diff(before, after, f"a/{name}", f"b/{name}"))
+        before, after = self.old.decode(self.encoding), self.new.decode(self.encoding)
+        lines = unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
+        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+    def left_after(self) -> tuple[tuple[int, str], ...]:
+        """Return what is left to a person by line of the new text."""
+        before, after = self.old.decode(self.encoding).splitlines(), self.new.decode(self.encoding).splitlines()
+        spans = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+        return tuple((_moved(spans, line), text) for line, text in self.left)
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text; a form feed ends none, as in the files of a diff."""
+    return io.StringIO(text, newline="").readlines()
+
+
+def _moved(spans: Sequence[tuple[str, int, int, int, int]], line: int) -> int:
+    """Return where a line is in the new text: it, or what took its place."""
+    (to, end, skipped) = next((to, end, line - first) for _, first, last, to, end in spans if first < line <= last)
+    return min(to + skipped, max(to + 1, end))
 
 
 def outcomes(path: Path) -> tuple[list[Outcome], dict[Path, str]]:
@@ -60,20 +80,9 @@ def _is_foreign(folder: Path) -> bool:
 def _outcome(project: Project, path: Path, source: Source) -> Outcome:
     encoding, old = source.module.encoding, source.module.bytes
     new, left = rewritten(project, source)
-    before, after = (text.decode(encoding).splitlines() for text in (old, new))
     if source.uses_petisco:
-        return Outcome(path, encoding, old, new, tuple((_moved(before, after, line), text) for line, text in left))
-    hints = (
-        (first + 1, f"the file imports neither petisco nor meiga, so that it stays; write: {after[to].strip()}")
-        for kind, first, _, to, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-        if kind == "replace"
-    )
-    return Outcome(path, encoding, old, old, tuple(hints))
-
-
-def _moved(before: Sequence[str], after: Sequence[str], line: int) -> int:
-    """Return where a line is in the new text: it, or what took its place."""
-    for _, first, end, to, to_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if first < line <= end:
-            return min(to + line - first, max(to_end, 1))
-    return line
+        return Outcome(path, encoding, old, new, tuple(left))
+    before, after = old.decode(encoding).splitlines(), new.decode(encoding).splitlines()
+    spans = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    hints = ((first + 1, after[to].strip()) for kind, first, _, to, _ in spans if kind == "replace")
+    return Outcome(path, encoding, old, old, tuple((line, f"{_ELSEWHERE}; write: {text}") for line, text in hints))

@@ -4,8 +4,8 @@ import libcst as cst
 from libcst import matchers as m
 
 from domainkit.aggregates import AggregateRoot
-from domainkit.cli._petisco.project import Type, changes_self, fields_of, methods_of, returns_nothing
-from domainkit.cli._petisco.rewriting import AGGREGATE, MESSAGE, VALUE_OBJECT, Rewriting, code_of
+from domainkit.cli._petisco.project import Type, changes_self, code_of, fields_of, methods_of, returns_nothing
+from domainkit.cli._petisco.rewriting import AGGREGATE, MESSAGE, VALUE_OBJECT, Rewriting
 from domainkit.messages import Message
 
 _FROZEN = (VALUE_OBJECT, AGGREGATE, MESSAGE)
@@ -175,4 +175,4 @@ def is_id_field(at: Rewriting, statement: cst.SimpleStatementLine) -> bool:
 
 def returned(at: Rewriting, updated: cst.Return) -> cst.Return:
     """Return a `return` of a rule without the value that it hands on; another one as it is."""
-    return updated.with_changes(value=None) if at.function and _is_rule(at, at.function) else updated
+    return cst.Return() if at.function and _is_rule(at, at.function) else updated

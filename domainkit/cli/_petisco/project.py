@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 import libcst as cst
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from libcst import matchers as m
 from libcst.helpers import get_full_name_for_node
 from libcst.metadata import MetadataWrapper
@@ -67,8 +67,8 @@ def bound_by(node: cst.CSTNode, path: Path) -> Iterator[tuple[str, str]]:
             return
         for alias in node.names:
             yield _name_of(alias), f"{home}.{alias.evaluated_name}"
-    elif isinstance(node, cst.Import):
-        for alias in node.names:
+    else:
+        for alias in cst.ensure_type(node, cst.Import).names:
             bound = _name_of(alias)
             yield (bound, alias.evaluated_name) if alias.asname else (bound.split(".")[0], bound.split(".")[0])
 
@@ -84,6 +84,7 @@ class Type:
     name: str
     args: tuple["Type | None", ...] = ()
     of: Source | None = None
+    is_optional: bool = field(default=False, eq=False)
 
     @property
     def last(self) -> str:
@@ -132,14 +133,16 @@ class Project:
             annotation = cst.parse_expression(str(annotation.evaluated_value))
         if isinstance(annotation, cst.BinaryOperation):
             is_none = m.matches(annotation.left, m.Name("None"))
-            return self.type_of(source, annotation.right if is_none else annotation.left)
+            return _optional(self.type_of(source, annotation.right if is_none else annotation.left))
         if isinstance(annotation, cst.Subscript):
             origin = self.type_of(source, annotation.value)
             indices = [one.slice.value for one in annotation.slice if isinstance(one.slice, cst.Index)]
             args = tuple(self.type_of(source, one) for one in indices)
             if origin is None or not args:
                 return None
-            return args[0] if origin.last in {"Optional", "Annotated"} else Type(origin.name, args, origin.of)
+            if origin.last == "Optional":
+                return _optional(args[0])
+            return args[0] if origin.last == "Annotated" else Type(origin.name, args, origin.of)
         dotted = get_full_name_for_node(annotation)
         return self.type_named(source, dotted) if isinstance(annotation, cst.Name | cst.Attribute) and dotted else None
 
@@ -156,6 +159,12 @@ class Project:
     def is_a(self, found: Type | None, *names: str) -> bool:
         """Return if a class is one of these, or derives from one."""
         return found is not None and any(base.name in names for base in self.bases(found))
+
+    def has_petiscos_init(self, error: Type) -> bool:
+        """Return if a class of errors has the constructor of petisco's DomainError."""
+        bases = self.bases(error)
+        own = any(base.node and "__init__" in methods_of(base.node) for base in bases)
+        return not own and not any(base.name.startswith("petisco.Aggregate") for base in bases)
 
     def id_of(self, aggregate: Type) -> Type:
         """Return the class of the ids of an aggregate."""
@@ -191,6 +200,10 @@ class Project:
         while more := {name for name, method in methods.items() if name not in found and _changes(method, found)}:
             found |= more
         return found
+
+
+def _optional(found: Type | None) -> Type | None:
+    return found and evolve(found, is_optional=True)
 
 
 CHANGING = frozenset({"record", "clear_domain_events"})
@@ -237,3 +250,8 @@ def _is_class_variable(one: cst.AnnAssign) -> bool:
 def methods_of(cls: cst.ClassDef) -> dict[str, cst.FunctionDef]:
     """Return the functions in the body of a class."""
     return {one.name.value: one for one in cls.body.body if isinstance(one, cst.FunctionDef)}
+
+
+def code_of(node: cst.CSTNode) -> str:
+    """Return the source of a node."""
+    return cst.Module([]).code_for_node(node)

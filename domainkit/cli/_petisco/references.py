@@ -6,8 +6,8 @@ import libcst as cst
 
 from domainkit.cli._petisco import results
 from domainkit.cli._petisco.names import EXPRESSIONS, ROOTS, canonical, remedy, successor
-from domainkit.cli._petisco.project import bound_by
-from domainkit.cli._petisco.rewriting import Rewriting, code_of
+from domainkit.cli._petisco.project import bound_by, code_of
+from domainkit.cli._petisco.rewriting import Rewriting
 
 
 def name(at: Rewriting, original: cst.Name, updated: cst.Name) -> cst.BaseExpression:

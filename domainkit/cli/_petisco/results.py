@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import libcst as cst
 from libcst import matchers as m
 
-from domainkit.cli._petisco.project import Type
-from domainkit.cli._petisco.rewriting import Rewriting, code_of
+from domainkit.cli._petisco.project import Type, code_of
+from domainkit.cli._petisco.rewriting import Rewriting
 
 _RESULT, _NOTHING = "meiga.Result", "meiga.BoolResult"
 _CASES = "use fold, or `match` with Success and Failure"
@@ -89,10 +89,10 @@ def _note(at: Rewriting, node: cst.CSTNode, known: Known) -> None:
         if name in known:
             at.facts[use] = known[name]
     for case in m.findall(node, m.IfExp(_TESTS)):
-        if isinstance(case, cst.IfExp):
-            facts = _tested(case.test)
-            _note(at, case.body, {**known, **facts})
-            _note(at, case.orelse, {**known, **_opposite(facts)})
+        either = cst.ensure_type(case, cst.IfExp)
+        facts = _tested(either.test)
+        _note(at, either.body, {**known, **facts})
+        _note(at, either.orelse, {**known, **_opposite(facts)})
 
 
 _TESTS = _ASKED | m.UnaryOperation(m.Not(), _ASKED)
@@ -107,8 +107,8 @@ def attribute(at: Rewriting, original: cst.Attribute, updated: cst.Attribute) ->
         return updated
     if original in at.facts and not (at.facts[original] and found and found.name == _NOTHING):
         return cst.Call(updated.with_changes(attr=cst.Name("unwrap" if at.facts[original] else "failure")))
-    if at.project.is_a(found, "petisco.Uuid"):
-        return at.made(f"str({owner})")
+    if found and at.project.is_a(found, "petisco.Uuid"):
+        return at.made(f"str({owner}.value)" if found.is_optional else f"str({owner})")
     if at.project.is_a(found, _RESULT):
         at.leave(original, f"{owner}.value: a value or an error (of a BoolResult None); write unwrap() or failure()")
     elif found is None:
@@ -127,7 +127,7 @@ def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpr
     is_result = func in at.facts or at.project.is_a(found, _RESULT)
     if name in {"unwrap", "unwrap_or"} and found and found.name == _NOTHING:
         at.leave(original, f"{owner}.{name}: what was True is None here; ask is_successful({owner})")
-    elif name == "unwrap_or":
+    elif name == "unwrap_or" and (found is None or is_result):
         return updated.with_changes(func=new.with_changes(attr=cst.Name("value_or")))
     elif name == "unwrap" and is_result and not at.facts.get(func):
         return cst.parse_expression(f"{owner}.value_or(None)")
@@ -142,6 +142,9 @@ def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpr
 
 def _constructed(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
     """Return what takes the place of `Success()`, `Failure()`, and of `Success(True)` in a BoolResult."""
+    if at.named(original.func) == _RESULT:
+        at.leave(original, "Result(...): it can't be made here; write Success(...) or Failure(...)")
+        return updated
     answer, is_success = at.answer(), at.is_a(original, "meiga.Success")
     is_true = m.matches(original, m.Call(args=[m.Arg(m.Name("True"))])) and answer and answer.name == _NOTHING
     if original.args and not is_true:
@@ -154,6 +157,19 @@ def success(at: Rewriting) -> cst.BaseExpression:
     answer = at.answer()
     is_bool = answer is not None and answer.args[:1] == (Type("bool"),)
     return at.made("Success(True)" if is_bool else "Success(None)")
+
+
+def compared(at: Rewriting, original: cst.Comparison, updated: cst.Comparison) -> cst.BaseExpression:
+    """Return `is_successful(x)` for `x == isSuccess` of a BoolResult; another comparison as it is."""
+    with_constant = [at.named(one.comparator) in {"meiga.isSuccess", "meiga.isFailure"} for one in original.comparisons]
+    if not any(with_constant):
+        return updated
+    found, first = at.scope.type_of(original.left), original.comparisons[0]
+    is_equal = len(with_constant) == 1 and isinstance(first.operator, cst.Equal)
+    if is_equal and found and found.name == _NOTHING and at.named(first.comparator) == "meiga.isSuccess":
+        return at.made(f"is_successful({code_of(updated.left)})")
+    at.leave(original, f"{code_of(original)}: compared by what the Result holds; ask is_successful")
+    return updated
 
 
 def asserted(at: Rewriting, original: cst.Expr, updated: cst.Expr) -> cst.Assert | None:

@@ -223,6 +223,7 @@ _LEFT: Mapping[type, Callable[[Rewriting, Any, Any], Any]] = (
             cst.Attribute: references.attribute,
             cst.SimpleString: references.quoted,
             cst.Call: _leave_call,
+            cst.Comparison: results.compared,
             cst.Subscript: application.subscript,
             cst.UnaryOperation: _leave_not,
         }

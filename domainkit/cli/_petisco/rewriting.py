@@ -7,7 +7,16 @@ from attrs import define, field
 from libcst import matchers as m
 
 from domainkit.cli._petisco.names import HOMES
-from domainkit.cli._petisco.project import Project, Source, Type, changes_self, fields_of, methods_of, returns_nothing
+from domainkit.cli._petisco.project import (
+    Project,
+    Source,
+    Type,
+    changes_self,
+    code_of,
+    fields_of,
+    methods_of,
+    returns_nothing,
+)
 from domainkit.cli._petisco.types import Scope
 
 VALUE_OBJECT, AGGREGATE, MESSAGE = "petisco.ValueObject", "petisco.AggregateRoot", "petisco.Message"
@@ -122,8 +131,3 @@ class Rewriting:
     def is_early(self, decorator: cst.Decorator) -> bool:
         """Return if a decorator is one of those of meiga that return early."""
         return self.named(decorator.decorator) in _EARLY
-
-
-def code_of(node: cst.CSTNode) -> str:
-    """Return the source of a node."""
-    return cst.Module([]).code_for_node(node)

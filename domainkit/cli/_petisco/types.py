@@ -1,13 +1,14 @@
 """The classes of expressions, as far as annotations and constructors say them; None for what is not known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import libcst as cst
 from attrs import field, frozen
 from libcst import matchers as m
 from libcst.helpers import get_full_name_for_node
 
-from domainkit.cli._petisco.project import Project, Source, Type, fields_of, methods_of
+from domainkit.cli._petisco.project import Project, Source, Type, code_of, fields_of, methods_of
 
 _RESULT = "meiga.Result"
 _UNWRAPPING = frozenset({"unwrap", "unwrap_or_return", "unwrap_or_raise", "unwrap_or_throw"})
@@ -49,7 +50,7 @@ class Scope:
             scope._take(node)
         for statement in body:
             if not isinstance(statement, cst.FunctionDef | cst.ClassDef):
-                for one in m.findall(statement, _BINDING):
+                for one in _bindings(statement, _BINDING):
                     scope._learn(one)
         return scope
 
@@ -62,21 +63,22 @@ class Scope:
         if self.owner and params.params and not any(m.matches(one, _STATIC) for one in function.decorators):
             self._known[params.params[0].name.value] = self.owner
 
-    def _learn(self, node: cst.CSTNode) -> None:
-        is_made = isinstance(node, cst.Assign | cst.AnnAssign) and isinstance(node.value, cst.Call | cst.Await)
-        for inner in m.findall(node.value, m.CompFor(m.Name())) if isinstance(node, cst.Assign) else ():
+    def _learn(self, node: "_Binding") -> None:
+        """Learn what a statement says of the variable that it sets."""
+        target = node.targets[0].target if isinstance(node, cst.Assign) else node.target
+        for inner in _bindings(node.value, m.CompFor(m.Name())) if isinstance(node, cst.Assign) else ():
             self._learn(inner)
         if isinstance(node, cst.Assign):
-            name, found = node.targets[0].target, self.type_of(node.value)
+            found = self.type_of(node.value)
         elif isinstance(node, cst.AnnAssign):
-            name, found = node.target, self.project.type_of(self.source, node.annotation.annotation)
-        elif isinstance(node, cst.For | cst.CompFor):
+            found = self.project.type_of(self.source, node.annotation.annotation)
+        else:
             several = self.type_of(node.iter)
-            name, found = node.target, several.args[0] if several and several.args else None
-        if isinstance(name, cst.Name):
-            same = name.value not in self._known or self._known[name.value] == found
-            self._made[name.value] = is_made and self._made.get(name.value, name.value not in self._known)
-            self._known[name.value] = found if same else None
+            found = several.args[0] if several and several.args else None
+        name = code_of(target)
+        is_made = isinstance(node, cst.Assign | cst.AnnAssign) and isinstance(node.value, cst.Call | cst.Await)
+        self._made[name] = is_made and self._made.get(name, name not in self._known)
+        self._known[name] = found if self._known.get(name, found) == found else None
 
     def has(self, name: str) -> bool:
         """Return if a name is a variable of this very scope."""
@@ -99,7 +101,9 @@ class Scope:
             owner = self.type_of(node.value)
             if owner and node.attr.value == "value" and self.project.is_a(owner, _RESULT):
                 return owner.args[0] if self.facts.get(node) and owner.args else None
-            return self._member(owner, node.attr.value) if owner else None
+            named = self.class_of(node.value)
+            is_constant = named is not None and named.node is not None and node.attr.value.isupper()  # of an Enum
+            return named if is_constant else self._member(owner, node.attr.value) if owner else None
         if isinstance(node, cst.Call):
             return self._called(node.func)
         elements = (self.type_of(node.elt),) if isinstance(node, cst.ListComp) else ()
@@ -174,5 +178,10 @@ class Scope:
         return None
 
 
+_Binding: TypeAlias = cst.Assign | cst.AnnAssign | cst.For | cst.CompFor
 _BINDING = m.Assign([m.AssignTarget(m.Name())]) | m.AnnAssign(m.Name()) | m.For(m.Name()) | m.CompFor(m.Name())
 _STATIC = m.Decorator(m.Name("staticmethod"))
+
+
+def _bindings(node: cst.CSTNode, matcher: m.BaseMatcherNode) -> Iterator[_Binding]:
+    return (one for one in m.findall(node, matcher) if isinstance(one, _Binding))
