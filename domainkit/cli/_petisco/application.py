@@ -157,11 +157,19 @@ def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpr
         at.leave(original, f"{code_of(original.func)}: its class isn't known; call a use case without execute")
     if name == "publish" and at.is_a(receiver, "petisco.CommandBus"):
         return updated.with_changes(func=updated.func.with_changes(attr=cst.Name("dispatch")))
+    if name == "update" and at.is_a(receiver, _CRUD) and _is_repeated(at, original):
+        at.leave(original, f"{code_of(original)}: a second update is refused; update what the first returned")
     if name == "retrieve_all" and at.is_a(receiver, _CRUD):
         return _mapped(updated, "list")
     if name in {"save", "update"} and original in at.valued and at.is_a(receiver, _CRUD):
         return _mapped(updated, "lambda _: None")
     return None
+
+
+def _is_repeated(at: Rewriting, update: cst.Call) -> bool:
+    """Return if the function or module at hand updates what has this name before: its version isn't raised by that."""
+    calls = m.findall((at.function or at.source.module), m.Call(m.Attribute(attr=m.Name("update"))))
+    return [code_of(one) for one in calls].index(code_of(update)) < [one is update for one in calls].index(True)
 
 
 def _mapped(result: cst.Call, function: str) -> cst.Call:
