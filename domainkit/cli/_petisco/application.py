@@ -114,8 +114,8 @@ def _narrowed(at: Rewriting, original: cst.FunctionDef, updated: cst.FunctionDef
 
 def subscript(at: Rewriting, original: cst.Subscript, updated: cst.Subscript) -> cst.BaseExpression:
     """Return a repository with the class of its ids beside that of its aggregates."""
-    found = at.project.type_of(at.source, original)
-    aggregate = found.args[0] if found and found.name in _REPOSITORIES and len(found.args) == 1 else None
+    found = at.project.type_of(at.source, original) if at.named(original.value) in _REPOSITORIES else None
+    aggregate = found.args[0] if found and len(found.args) == 1 else None
     wanted = at.project.id_of(aggregate) if aggregate and at.project.is_a(aggregate, AGGREGATE) else None
     if aggregate is None or wanted is None or wanted.name == "petisco.Uuid":
         return updated

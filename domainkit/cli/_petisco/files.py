@@ -79,6 +79,8 @@ def _is_foreign(folder: Path) -> bool:
 
 def _outcome(project: Project, path: Path, source: Source) -> Outcome:
     encoding, old = source.module.encoding, source.module.bytes
+    if not (source.uses_petisco or project.uses_others(source)):
+        return Outcome(path, encoding, old, old, ())
     new, left = rewritten(project, source)
     if source.uses_petisco:
         return Outcome(path, encoding, old, new, tuple(left))

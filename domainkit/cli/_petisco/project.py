@@ -130,7 +130,10 @@ class Project:
     def type_of(self, source: Source, annotation: cst.BaseExpression) -> Type | None:
         """Return the class that an annotation names: of an optional one, that which is not None."""
         if isinstance(annotation, cst.SimpleString):
-            annotation = cst.parse_expression(str(annotation.evaluated_value))
+            try:
+                annotation = cst.parse_expression(str(annotation.evaluated_value))
+            except cst.ParserSyntaxError:  # another text, as in Literal["404.html"]
+                return None
         if isinstance(annotation, cst.BinaryOperation):
             is_none = m.matches(annotation.left, m.Name("None"))
             return _optional(self.type_of(source, annotation.right if is_none else annotation.left))
@@ -165,6 +168,10 @@ class Project:
         bases = self.bases(error)
         own = any(base.node and "__init__" in methods_of(base.node) for base in bases)
         return not own and not any(base.name.startswith("petisco.Aggregate") for base in bases)
+
+    def uses_others(self, source: Source) -> bool:
+        """Return if a file imports something that another file of the application defines."""
+        return any(self.type_named(source, name).of not in {None, source} for name in source.bindings)
 
     def id_of(self, aggregate: Type) -> Type:
         """Return the class of the ids of an aggregate."""

@@ -36,7 +36,8 @@ def rewritten(project: Project, source: Source) -> tuple[bytes, list[tuple[int, 
 
 def _imported_name(names: Mapping[cst.CSTNode, Any], node: cst.CSTNode) -> str | None:  # Any: libcst's, or lazy
     found = names.get(node, ())
-    dotted = [one.name for one in (found() if callable(found) else found) if one.source is QualifiedNameSource.IMPORT]
+    every: Any = found() if callable(found) else found  # Any: as above
+    dotted = [one.name for one in every if one.source is QualifiedNameSource.IMPORT]
     return dotted[0] if dotted and dotted[0].split(".")[0] in ROOTS else None
 
 
