@@ -1,6 +1,7 @@
 """`python -m domainkit from-petisco PATH`: code that uses petisco and meiga, rewritten for domainkit."""
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -26,17 +27,31 @@ def _run(options: argparse.Namespace) -> int:
 
     if not options.path.exists():
         raise WrongArgumentError(f"{options.path}: no such file or folder")
-    found, unreadable = outcomes(options.path)
+    found, failed = outcomes(options.path)
     changed = [one for one in found if one.new != one.old]
     for one in changed:
         if options.write:
-            one.path.write_bytes(one.new)
+            failed |= _written(one.path, one.new)
         else:
             sys.stdout.write(one.diff())
-    by_file = ((one.path, one.left_after() if options.write else one.left) for one in found)
+    by_file = [(one.path, one.left_after() if options.write else one.left) for one in found if one.path not in failed]
     left = [f"{path}:{line}: {text}" for path, places in by_file for line, text in places]
-    lines = [*left, *(f"{path}: not read, and left as it is: {reason}" for path, reason in unreadable.items())]
     done = "rewritten" if options.write else "would be rewritten (--write does it)"
-    lines.append(f"files {done}: {len(changed)}; places left to decide: {len(left)}; files not read: {len(unreadable)}")
-    print("\n".join(lines), file=sys.stderr)  # noqa: T201  (a command line prints)
-    return 1 if unreadable else _LEFT_TO_DECIDE if left else 0
+    count = sum(one.path not in failed for one in changed)
+    summary = f"files {done}: {count}; places left to decide: {len(left)}; files that failed: {len(failed)}"
+    failures = [f"{path}: left as it is: {reason}" for path, reason in failed.items()]
+    print("\n".join([*left, *failures, summary]), file=sys.stderr)  # noqa: T201  (a command line prints)
+    return 1 if failed else _LEFT_TO_DECIDE if left else 0
+
+
+def _written(path: Path, text: bytes) -> dict[Path, str]:
+    """Put a file in the place of another as a whole; where that fails, the other stays, and the reason is returned."""
+    beside = path.with_name(f".{path.name}.from-petisco")
+    try:
+        beside.write_bytes(text)
+        shutil.copymode(path, beside)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        return {path: f"it can't be written: {error.strerror}"}
+    return {}

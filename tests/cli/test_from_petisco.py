@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def test_what_is_left_of_the_application(tmp_path: Path, capsys: pytest.CaptureF
     *places, summary = capsys.readouterr().err.splitlines()
 
     assert ["application.py", "controllers.py", "title.py"] == [Path(one.split(":")[0]).name for one in places]
-    assert "files rewritten: 27; places left to decide: 3; files not read: 0" == summary
+    assert "files rewritten: 27; places left to decide: 3; files that failed: 0" == summary
 
     before = {path: path.read_bytes() for path in folder.rglob("*.py")}
     assert 3 == main(["from-petisco", str(folder), "--write"])
@@ -90,7 +91,9 @@ def test_nothing_is_written_without_write(tmp_path: Path, capsys: pytest.Capture
     assert 0 == main(["from-petisco", str(tmp_path)])
     printed = capsys.readouterr()
     assert "".join(expected) == printed.out
-    assert "files would be rewritten (--write does it): 1; places left to decide: 0; files not read: 0\n" == printed.err
+    assert (
+        "files would be rewritten (--write does it): 1; places left to decide: 0; files that failed: 0\n" == printed.err
+    )
     assert EVENT == file.read_text("utf-8")
 
 
@@ -126,10 +129,39 @@ def test_a_file_that_cannot_be_read(broken: bytes, tmp_path: Path, capsys: pytes
 
     assert 1 == main(["from-petisco", str(tmp_path), "--write"])
     place, summary = capsys.readouterr().err.splitlines()
-    assert place.startswith(f"{tmp_path / 'broken.py'}: not read, and left as it is: ")
-    assert "files rewritten: 1; places left to decide: 0; files not read: 1" == summary
+    assert place.startswith(f"{tmp_path / 'broken.py'}: left as it is: it can't be read: ")
+    assert "files rewritten: 1; places left to decide: 0; files that failed: 1" == summary
     assert broken == (tmp_path / "broken.py").read_bytes()
     assert NEW_EVENT == (tmp_path / "event.py").read_text("utf-8")
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that can't be written, as on a full disk, is named and stays whole; nothing is left beside it."""
+    file = tmp_path / "event.py"
+    file.write_text(EVENT, "utf-8")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9, limit[1]))
+    try:
+        status = main(["from-petisco", str(tmp_path), "--write"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+    assert 1 == status
+    place, summary = capsys.readouterr().err.splitlines()
+    assert f"{file}: left as it is: it can't be written: File too large" == place
+    assert "files rewritten: 0; places left to decide: 0; files that failed: 1" == summary
+    assert [file] == [*tmp_path.iterdir()]
+    assert EVENT == file.read_text("utf-8")
+
+
+def test_the_mode_of_a_file_is_kept(tmp_path: Path) -> None:
+    """A file that may be executed may be so afterwards."""
+    file = tmp_path / "event.py"
+    file.write_text(EVENT, "utf-8")
+    file.chmod(0o755)
+
+    assert 0 == main(["from-petisco", str(file), "--write"])
+    assert 0o755 == file.stat().st_mode & 0o777
 
 
 @pytest.mark.parametrize(

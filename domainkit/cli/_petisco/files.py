@@ -60,7 +60,7 @@ def outcomes(path: Path) -> tuple[list[Outcome], dict[Path, str]]:
         try:
             sources[one] = Source.read(one.absolute())
         except _UNREADABLE as error:
-            unreadable[one] = str(error).partition("\n")[0] or type(error).__name__
+            unreadable[one] = f"it can't be read: {str(error).partition(chr(10))[0] or type(error).__name__}"
     project = Project(tuple(sources.values()))
     return [_outcome(project, one, source) for one, source in sources.items()], unreadable
 
