@@ -17,6 +17,17 @@ from domainkit.cli import main
 APPLICATION = Path(__file__).parent / "petisco_application"
 EVENT = "from petisco import DomainEvent\n\nclass Created(DomainEvent): ...\n"
 NEW_EVENT = "from domainkit import DomainEvent\n\nclass Created(DomainEvent): ...\n"
+DECIDED = """
+from attrs import field, frozen
+from domainkit import ValueObject
+
+def _stripped(text: str) -> str:
+    return text.strip()
+
+@frozen
+class Title(ValueObject[str]):
+    value: str = field(converter=_stripped)
+"""
 WITHOUT_PETISCO = "import sys; sys.modules.update(petisco=None, meiga=None);"
 
 
@@ -32,10 +43,14 @@ def python(*arguments: str, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the application that the command has rewritten."""
+    """Return a copy of the application that the command has rewritten, with the validator that a person rewrote."""
     folder = tmp_path_factory.mktemp("rewritten") / "application"
     shutil.copytree(APPLICATION, folder, ignore=shutil.ignore_patterns("__pycache__"))
     assert 3 == main(["from-petisco", str(folder), "--write"])
+    title = folder / "taskboard/tasks/domain/title.py"
+    with pytest.raises(TypeError, match=r"Title\.validate_value: pydantic uses it"):
+        exec(compile(title.read_text("utf-8"), str(title), "exec"), {"__name__": "title"})
+    title.write_text(DECIDED, "utf-8")
     return folder
 
 
