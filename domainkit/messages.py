@@ -15,6 +15,7 @@ from domainkit._model.immutability import Frozen, copy_with, require_decorated
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
 from domainkit._model.mapping import FrozenMapping
+from domainkit._model.mapping import JsonValue as JsonValue
 from domainkit._model.type_checks import describe
 from domainkit._speedups.slots import maker
 from domainkit.errors import DomainError
@@ -24,11 +25,6 @@ from domainkit.values import Uuid
 if TYPE_CHECKING:
     from domainkit.conversion.derive import Derivation
     from domainkit.conversion.envelope import MessageWire
-
-JsonValue: TypeAlias = (
-    "bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue] | None"
-)
-"""A value that JSON can carry."""
 
 
 def now() -> datetime:

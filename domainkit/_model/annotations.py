@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar, Final, ForwardRef, Literal, TypeVar
 import typing_extensions
 from typing_extensions import Format, get_annotations, get_type_hints
 
+from domainkit._model.mapping import JsonValue
+
 _CLASS_VAR_PREFIXES = ("ClassVar", "typing.ClassVar", "t.ClassVar", "typing_extensions.ClassVar")
 _ALIAS_TYPES = tuple(
     {module.TypeAliasType for module in (typing, typing_extensions) if hasattr(module, "TypeAliasType")}
@@ -202,8 +204,11 @@ def _value_of(alias: Any) -> object:  # Any: as below
 
 
 def is_alias(hint: object) -> bool:
-    """Tell whether a type is an alias that was made by `type X = ...` (PEP 695), or one with arguments."""
-    return isinstance(get_origin(hint) or hint, _ALIAS_TYPES)
+    """Tell whether a type is an alias that was made by `type X = ...` (PEP 695), or one with arguments.
+
+    JsonValue counts as a type of its own, since what it holds is kept read-only.
+    """
+    return hint is not JsonValue and isinstance(get_origin(hint) or hint, _ALIAS_TYPES)
 
 
 def unaliased(hint: object) -> object:
@@ -213,7 +218,7 @@ def unaliased(hint: object) -> object:
     """
     alias: Any = get_origin(hint) or hint  # Any: an alias is of the standard library's class, or of the backport's
     met = []
-    while isinstance(alias, _ALIAS_TYPES):
+    while is_alias(alias):
         if hint in met:
             raise TypeError(f"the alias {hint} stands for itself; let it name a type")
         met.append(hint)

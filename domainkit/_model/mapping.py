@@ -5,6 +5,14 @@ from copy import deepcopy
 from types import MappingProxyType, MemberDescriptorType
 from typing import Any, NoReturn, Self, TypeVar
 
+from typing_extensions import TypeAliasType
+
+JsonValue = TypeAliasType(
+    "JsonValue",
+    "bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue] | None",
+)
+"""A value that JSON can carry. A message, value object or aggregate keeps one read-only: a list as a tuple."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -79,7 +87,7 @@ def frozen_copy(value: object) -> object:
 
 
 def _frozen(value: object) -> object:
-    if type(value) is FrozenMapping:
+    if type(value) in _UNCHANGED:
         return value
     if isinstance(value, Mapping):
         return FrozenMapping({key: _frozen(item) for key, item in value.items()})
@@ -89,6 +97,7 @@ def _frozen(value: object) -> object:
     return value if copy is None else copy(value)
 
 
+_UNCHANGED = _PLAIN | {FrozenMapping}
 _COPIES: Mapping[type, Callable[[Any], object]] = MappingProxyType({set: frozenset, bytearray: bytes})  # Any: its key's
 
 

@@ -8,6 +8,7 @@ from typing import Literal, get_args, get_origin
 import attrs
 
 from domainkit._model.internals import FROZEN_SETATTR
+from domainkit._model.mapping import JsonValue
 from domainkit._model.type_checks import bare, members
 
 _MAPPING, _TUPLE, _FROZENSET = "collections.abc.Mapping[K, V]", "tuple[X, ...]", "frozenset[X]"
@@ -27,7 +28,8 @@ _HOLDS_NO_ARGUMENT = (type, Callable, Literal)
 
 def holds_mapping(hint: object) -> bool:
     """Tell whether a value of this type may be a mapping, or hold one."""
-    return Mapping in _parts(hint)
+    parts = _parts(hint)
+    return Mapping in parts or JsonValue in parts
 
 
 def refuse_mutable(hint: object, field: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union,
 import attrs
 
 from domainkit._model.annotations import parameters_of, type_of, unaliased
+from domainkit._model.mapping import JsonValue, freeze_json
 
 _NOT_FOR: Mapping[type, type] = MappingProxyType({int: bool, float: bool, complex: bool, date: datetime})
 """Subclasses whose instances are no values of the class: True is no number, and a moment is no day."""
@@ -80,6 +81,8 @@ def misfit(value: object, hint: object, path: str = "") -> str | None:
 def _misfit_of_one(value: object, hint: object, path: str) -> str | None:
     """Return what is wrong inside of `value`, or nothing but `""` if it is no such thing at all; None if it fits."""
     origin, inner = get_origin(hint), get_args(hint)
+    if hint is JsonValue:
+        return _misfit_of_json(value, path)
     if hint is Any or hint is object or isinstance(hint, TypeVar):
         fitting = value is not None
     elif origin is Literal:
@@ -92,6 +95,14 @@ def _misfit_of_one(value: object, hint: object, path: str) -> str | None:
         if fitting and origin is not None and attrs.has(origin):
             return _misfit_of_arguments(value, origin, inner, path)
     return None if fitting else ""
+
+
+def _misfit_of_json(value: object, path: str) -> str | None:
+    try:
+        freeze_json(value, path)
+    except TypeError as error:
+        return str(error)
+    return None
 
 
 def _misfit_of_arguments(value: object, cls: type, inner: tuple[object, ...], path: str) -> str | None:

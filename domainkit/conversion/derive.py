@@ -22,12 +22,13 @@ from domainkit._model.immutability import (
     undecorated_error,
 )
 from domainkit._model.internals import is_decorated
-from domainkit._model.mapping import FrozenMapping
+from domainkit._model.mapping import FrozenMapping, JsonValue
 from domainkit._model.type_checks import bare, describe, members
 from domainkit._model.wrapper import FieldSerializer, Wrapper
 from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
 from domainkit.conversion.hooks import knows, own_hooks
+from domainkit.conversion.json_values import JSON
 from domainkit.conversion.nodes import Node, Part
 from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
 from domainkit.conversion.scalars import SCALARS, enum_node, literal_node
@@ -167,6 +168,8 @@ class Derivation:
             return self.node(hint.__supertype__, where)
         if hint is None:
             return SCALARS[NoneType]
+        if hint is JsonValue:
+            return JSON
         if isinstance(cls, type) and cls is not object:
             return self._class(cls, hint, where)
         if self.options.lenient and self.converter is not None and (isinstance(hint, TypeVar) or hint in (Any, object)):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import assert_type
 
-from attrs import evolve
+from attrs import evolve, frozen
 from returns.result import Result, Success
 
 from domainkit import (
@@ -91,3 +91,13 @@ assert_type(CreateTask.handled_by(create_task), Handler[CreateTask, TaskId, Dupl
 assert_type(CloseTask.handled_by(close), Handler[CloseTask, None, DomainError])
 assert_type(CloseTask.handled_by(Closer().close), Handler[CloseTask, None, DomainError])
 any_command: Command = CloseTask(TaskId.v4())
+
+
+@frozen
+class HookCalled(DomainEvent):
+    body: JsonValue
+    headers: Mapping[str, JsonValue]
+
+
+called = HookCalled([1, {"a": None}], {"retry": 1})
+assert_type(called.headers, Mapping[str, JsonValue])

@@ -1,0 +1,58 @@
+"""The node of JsonValue: any JSON, in a field that carries what others defined."""
+
+from copy import copy
+from functools import cached_property
+from types import NoneType
+from typing import Final
+
+from domainkit._model.mapping import JsonValue, freeze_json, frozen_copy
+from domainkit.conversion.code import Function
+from domainkit.conversion.collections import MappingNode, VariadicTupleNode
+from domainkit.conversion.nodes import Samples, Schema, Schemas, Strategy
+from domainkit.conversion.scalars import SCALARS
+from domainkit.conversion.unions import UnionByHand
+from domainkit.conversion.wrappers import RecursiveAlias
+
+
+class JsonNode(RecursiveAlias):
+    """Any JSON, read-only at every depth: what the nodes of its parts take, and these alone."""
+
+    def __init__(self) -> None:
+        super().__init__(JsonValue)
+        self.expected = "a JSON value"
+        number = copy(SCALARS[float])
+        number.kinds = frozenset({"float"})  # beside int, which stays one
+        array = VariadicTupleNode(self)
+        array.object_classes = (tuple, list)  # a class that isn't of this library may hold a list
+        scalars = [SCALARS[cls] for cls in (NoneType, bool, int, str)]
+        self.target = UnionByHand((*scalars, number, array, MappingNode(SCALARS[str], self)))
+        self.target.expected = self.expected
+        self.kinds, self.object_classes = self.target.kinds, self.target.object_classes
+
+    @cached_property
+    def load(self) -> Function:
+        """What came out of a parser is JSON."""
+        return frozen_copy
+
+    @cached_property
+    def dump(self) -> Function:
+        """A copy, or TypeError."""
+        return freeze_json
+
+    def schema(self, schemas: Schemas) -> Schema:  # noqa: ARG002  # the same in every document
+        return {}
+
+    def samples(self, samples: Samples) -> Strategy:
+        st = samples.st
+        scalars = st.one_of(*(samples.of(SCALARS[cls]) for cls in (NoneType, bool, int, float, str)))
+        keys = samples.of(SCALARS[str])
+        several = st.recursive(
+            scalars,
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+            max_leaves=5,
+        )
+        return several.map(frozen_copy)
+
+
+JSON: Final = JsonNode()
+"""The one that there is: it has no options."""
