@@ -49,7 +49,7 @@ from domainkit.values import FieldSerializer, Uuid, ValueObject, parse
 if typing.TYPE_CHECKING:
     from domainkit.causation import caused, handling
     from domainkit.codec import Attributes, MessageCodec, Upcaster
-    from domainkit.conversion.converters import ValueObjectSerializer, configure_converter, make_converter
+    from domainkit.conversion.converters import NaiveAsUtc, ValueObjectSerializer, configure_converter, make_converter
     from domainkit.conversion.derive import UnsupportedTypeError
     from domainkit.conversion.limits import Limits
     from domainkit.conversion.unions import Tagged
@@ -114,10 +114,11 @@ __all__ = [
     "DomainEventBus", "Envelope", "EnvelopeData", "EnvelopeDict", "ErrorMap", "FieldSerializer", "Handler", "HttpError",
     "InmemoryCommandBus", "InmemoryCrudRepository", "InmemoryDomainEventBus", "InmemoryNotifier", "InvalidMessage",
     "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier", "Mediator", "Message",
-    "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NotAllowed", "NotFound",
-    "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError", "OutgoingMessage", "Problem",
-    "ProblemDetails", "Repository", "Subscriber", "Tagged", "UnknownError", "UnknownMessage", "UnsupportedTypeError",
-    "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid", "ValueObject", "ValueObjectSerializer",
-    "async_pipeline", "caused", "collect", "collect_async", "configure_converter", "fold", "handling", "http_error_for",
-    "make_converter", "parse", "pipeline", "problem_details", "recover", "tap", "use_case",
+    "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc", "NotAllowed",
+    "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError", "OutgoingMessage",
+    "Problem", "ProblemDetails", "Repository", "Subscriber", "Tagged", "UnknownError", "UnknownMessage",
+    "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid", "ValueObject",
+    "ValueObjectSerializer", "async_pipeline", "caused", "collect", "collect_async", "configure_converter", "fold",
+    "handling", "http_error_for", "make_converter", "parse", "pipeline", "problem_details", "recover", "tap",
+    "use_case",
 ]  # fmt: skip  # one list, as it is read

@@ -8,7 +8,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
     {
         "domainkit.causation": "caused handling",
         "domainkit.codec": "Attributes MessageCodec Upcaster",
-        "domainkit.conversion.converters": "ValueObjectSerializer configure_converter make_converter",
+        "domainkit.conversion.converters": "NaiveAsUtc ValueObjectSerializer configure_converter make_converter",
         "domainkit.conversion.derive": "UnsupportedTypeError",
         "domainkit.conversion.limits": "Limits",
         "domainkit.conversion.unions": "Tagged",

@@ -112,6 +112,8 @@ class MessageCodec:
         upcasters: for messages of older versions.
         limits: how large a message may be.
         forbid_unknown: refuse a key that nothing here has. By default it is ignored: a tolerant reader (Fowler, 2011).
+        naive_as_utc: read datetimes without an offset as those in UTC, as petisco writes them; `NaiveAsUtc` says so for
+            one field.
         converter: a cattrs converter; where it has hooks of its own for a class, they read and write that class.
 
     Raises:
@@ -126,12 +128,13 @@ class MessageCodec:
         upcasters: Iterable[Upcaster] = (),
         limits: Limits = DEFAULT_LIMITS,
         forbid_unknown: bool = False,
+        naive_as_utc: bool = False,
         converter: Converter | None = None,
     ) -> None:
         self._limits = limits
         self._forbid_unknown = forbid_unknown
-        plain = not forbid_unknown and converter is None
-        derivation = Derivation(Options(forbid_unknown=forbid_unknown), converter)
+        options = Options(forbid_unknown=forbid_unknown, naive_as_utc=naive_as_utc)
+        plain, derivation = options == Options() and converter is None, Derivation(options, converter)
         made = [wire_of(one) if plain else new_wire(one, derivation) for one in dict.fromkeys(message_types)]
         self._routes = _routes(made, tuple(upcasters))
         self._wires: Mapping[type[Message], Wire] = MappingProxyType({wire.cls: wire for wire in made})

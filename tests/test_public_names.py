@@ -72,6 +72,7 @@ PUBLIC_NAMES = [
     "MessageInfo",
     "MessageRefused",
     "Middleware",
+    "NaiveAsUtc",
     "NotAllowed",
     "NotFound",
     "Notifier",

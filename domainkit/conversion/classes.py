@@ -30,6 +30,7 @@ class Options:
         exact: whether the structs refuse such a key, problem or not: what they read has no part that nobody looked at.
         keep: whether value objects stay objects with a `value`, as in `make_converter(unwrap_value_objects=False)`.
         lenient: whether types without a wire form count too, as in converters: lists, and what cattrs knows.
+        naive_as_utc: whether a datetime without an offset is read as one in UTC.
         omit_default: whether the way that explains leaves out fields that have their default.
     """
 
@@ -37,6 +38,7 @@ class Options:
     exact: bool = True
     keep: bool = False
     lenient: bool = False
+    naive_as_utc: bool = False
     omit_default: bool = False
 
 

@@ -16,17 +16,18 @@ from domainkit._model.type_checks import describe, members
 from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
+from domainkit.conversion.derive import NaiveAsUtc as NaiveAsUtc
 from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSerializer
 from domainkit.conversion.hooks import reads_itself, writes_itself
 from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind
-from domainkit.conversion.scalars import SCALARS
+from domainkit.conversion.scalars import NAIVE_AS_UTC, SCALARS, Scalar
 from domainkit.conversion.wrappers import DynamicNode
 from domainkit.errors import DomainError, Problem
 
 Hook = Callable[..., Any]  # Any: what it takes and returns is known at run time only
 
 
-def make_converter(*, unwrap_value_objects: bool = True) -> Converter:
+def make_converter(*, unwrap_value_objects: bool = True, naive_as_utc: bool = False) -> Converter:
     """Return a cattrs converter between domain objects and builtins that JSON carries.
 
     Value objects are unwrapped at every depth; ids, UUIDs, Decimals, dates, times and durations are text; datetimes are
@@ -47,13 +48,14 @@ def make_converter(*, unwrap_value_objects: bool = True) -> Converter:
     Args:
         unwrap_value_objects: False keeps each value object as `{"value": ...}`, and unwraps only where a field says so:
             `Annotated[Title, ValueObjectSerializer]`, or `ValueObject.serializer("title")` in the class body.
+        naive_as_utc: read a datetime without an offset as one in UTC, as petisco writes it; see `NaiveAsUtc`.
     """
     converter = Converter(use_alias=True)
-    configure_converter(converter, unwrap_value_objects=unwrap_value_objects)
+    configure_converter(converter, unwrap_value_objects=unwrap_value_objects, naive_as_utc=naive_as_utc)
     return converter
 
 
-def configure_converter(converter: Converter, *, unwrap_value_objects: bool = True) -> None:
+def configure_converter(converter: Converter, *, unwrap_value_objects: bool = True, naive_as_utc: bool = False) -> None:
     """Teach a converter of your own what `make_converter` knows, such as a preconfigured one of cattrs.
 
     The scalars become what they are in JSON, in every encoding, so that nothing is lost on the way: cattrs itself
@@ -71,6 +73,7 @@ def configure_converter(converter: Converter, *, unwrap_value_objects: bool = Tr
     Args:
         converter: changed in place.
         unwrap_value_objects: as for `make_converter`.
+        naive_as_utc: as for `make_converter`; it makes whole what a format such as BSON gives without a time zone.
 
     Raises:
         TypeError: the converter writes tuples (`unstruct_strat`), or has `type_overrides`, which don't count here.
@@ -80,26 +83,22 @@ def configure_converter(converter: Converter, *, unwrap_value_objects: bool = Tr
             "configure_converter: expected a converter that writes dicts, without type_overrides; "
             "make it without these options, and register hooks for the classes that need them"
         )
-    _register_scalars(converter)
-    keep = not unwrap_value_objects
+    options = Options(keep=not unwrap_value_objects, lenient=True, naive_as_utc=naive_as_utc)
+    _register_scalars(converter, NAIVE_AS_UTC if naive_as_utc else SCALARS)
     converter.register_structure_hook_factory(
-        _Carried(converter, keep=keep, reads=True),
-        lambda hint, converter: _reading(_node(hint, converter, keep), hint, converter),
+        _Carried(converter, options, reads=True),
+        lambda hint, converter: _reading(_node(hint, converter, options), hint, converter),
     )
     converter.register_unstructure_hook_factory(
-        _Carried(converter, keep=keep, reads=False), lambda hint, converter: _writing(_node(hint, converter, keep))
+        _Carried(converter, options, reads=False),
+        lambda hint, converter: _writing(_node(hint, converter, options)),
     )
 
 
-def _node(hint: object, converter: Converter, keep: bool) -> Node:  # noqa: FBT001  # private
+def _node(hint: object, converter: Converter, options: Options) -> Node:
     """Return the node of a type in a converter: as in messages, and of what cattrs knows besides."""
-    options = Options(
-        forbid_unknown=converter.forbid_extra_keys,
-        keep=keep,
-        lenient=True,
-        omit_default=bool(converter.omit_if_default),
-    )
-    derivation = Derivation(options, converter)
+    strict, brief = converter.forbid_extra_keys, bool(converter.omit_if_default)
+    derivation = Derivation(attrs.evolve(options, forbid_unknown=strict, omit_default=brief), converter)
     return derivation.without_hook(hint, describe(hint))
 
 
@@ -111,14 +110,14 @@ class _Carried:
 
     is_domainkits = True
 
-    def __init__(self, converter: Converter, *, keep: bool, reads: bool) -> None:
-        self._converter, self._keep, self._reads = converter, keep, reads
+    def __init__(self, converter: Converter, options: Options, *, reads: bool) -> None:
+        self._converter, self._options, self._reads = converter, options, reads
 
     def __call__(self, hint: object) -> bool:
         if self._reads and has_union_hook(self._converter, hint):
             return False
         try:
-            return not isinstance(_node(hint, self._converter, self._keep), DynamicNode)
+            return not isinstance(_node(hint, self._converter, self._options), DynamicNode)
         except TypeError:
             some = [get_origin(member) or member for member in members(hint)]
             one = len(some) == 1  # cattrs tells unions of plain classes by their fields
@@ -151,19 +150,19 @@ def _writing(node: Node) -> Hook:
     return unstructure
 
 
-def _register_scalars(converter: Converter) -> None:
+def _register_scalars(converter: Converter, scalars: Mapping[object, Scalar]) -> None:
     # all are asked first, since cattrs takes the hook of a class for its subclasses: that of int for bool
-    asked = [(cls, reads_itself(converter, cls), writes_itself(converter, cls)) for cls in SCALARS]
+    asked = [(cls, reads_itself(converter, cls), writes_itself(converter, cls)) for cls in scalars]
     for cls, reads, writes in asked:
         if not reads:
-            converter.register_structure_hook(cls, _reading_scalar(cls, converter))
+            converter.register_structure_hook(cls, _reading_scalar(scalars[cls], converter))
         if not writes:
-            converter.register_unstructure_hook(cls, _writing(SCALARS[cls]))
+            converter.register_unstructure_hook(cls, _writing(scalars[cls]))
 
 
-def _reading_scalar(cls: Any, converter: Converter) -> Hook:
+def _reading_scalar(node: Scalar, converter: Converter) -> Hook:
     """Return the hook of a scalar; cattrs takes it for subclasses too, such as a StrEnum."""
-    read = _reading(SCALARS[cls], cls, converter)
+    read = _reading(node, node.cls, converter)
 
     def structure(data: object, hint: Any) -> object:
         if isinstance(hint, type) and issubclass(hint, Enum):

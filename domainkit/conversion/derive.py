@@ -3,6 +3,7 @@
 import collections.abc
 import enum
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from itertools import combinations
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
@@ -31,7 +32,7 @@ from domainkit.conversion.hooks import knows, own_hooks
 from domainkit.conversion.json_values import JSON
 from domainkit.conversion.nodes import Node, Part
 from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
-from domainkit.conversion.scalars import SCALARS, enum_node, literal_node
+from domainkit.conversion.scalars import NAIVE_AS_UTC, SCALARS, enum_node, literal_node
 from domainkit.conversion.unions import Tagged, TaggedByHand, TaggedNode, UnionByHand, UnionNode
 from domainkit.conversion.wrappers import (
     ConstrainedNode,
@@ -54,6 +55,18 @@ ValueObjectSerializer: Final = _Serializer()
 """In `Annotated[Uuid, ValueObjectSerializer]`: unwrap this value object."""
 
 
+@frozen
+class _NaiveAsUtc:
+    """Mark of a field whose datetimes are in UTC where they have no offset."""
+
+
+NaiveAsUtc: Final = _NaiveAsUtc()
+"""In `Annotated[datetime, NaiveAsUtc]`: read a datetime without an offset as one in UTC, as petisco writes it.
+
+It holds for the datetimes of a union or a collection too, such as `Annotated[datetime | None, NaiveAsUtc]`.
+"""
+
+
 _DEFAULT = Options()
 
 
@@ -69,6 +82,7 @@ class Derivation:
         self.options: Options = options
         self.converter: BaseConverter | None = converter
         self._unwrapping = Derivation(evolve(options, keep=False), converter) if options.keep else self
+        self._scalars = NAIVE_AS_UTC if options.naive_as_utc else SCALARS
         self._done: dict[object, Node] = {}
         self._open: dict[object, StandIn] = {}
         self._aliases: dict[object, RecursiveAlias] = {}
@@ -127,7 +141,7 @@ class Derivation:
 
     def _is_left_to_others(self, hint: object) -> bool:
         """Tell whether cattrs converts a type that has no wire form, or a strategy makes it."""
-        if any(isinstance(extra, Tagged | msgspec.Meta) for extra in getattr(hint, "__metadata__", ())):
+        if any(isinstance(extra, Tagged | msgspec.Meta | _NaiveAsUtc) for extra in getattr(hint, "__metadata__", ())):
             return False
         try:
             some = [member for member in members(hint) if member is not NoneType]
@@ -220,6 +234,8 @@ class Derivation:
 
     def _annotated(self, hint: object, where: str) -> Node:
         base, *extras = get_args(hint)
+        if any(extra is NaiveAsUtc for extra in extras):
+            return self._naive_as_utc(base, [extra for extra in extras if extra is not NaiveAsUtc], where)
         tags = [extra for extra in extras if isinstance(extra, Tagged)]
         if tags:
             return self._tagged(base, tags[0], where)
@@ -228,6 +244,16 @@ class Derivation:
         node = self.node(base, where)
         constraints = [extra for extra in extras if isinstance(extra, msgspec.Meta)]
         return _constrained(node, constraints, where) if constraints else node
+
+    def _naive_as_utc(self, base: Any, extras: list[object], where: str) -> Node:
+        derivation = _NaiveDerivation(self)
+        node = derivation.node(Annotated[base, *extras] if extras else base, where)
+        if not derivation.met:
+            raise UnsupportedTypeError(
+                f"{where}: NaiveAsUtc is about datetimes, and {describe(base)} has none beside it; "
+                "write it in the class that has the datetime"
+            )
+        return node
 
     def _collection(self, origin: Any, inner: tuple[Any, ...], where: str) -> Node:
         make = _COLLECTIONS[origin]
@@ -252,8 +278,8 @@ class Derivation:
         return self._done[hint]
 
     def _new_class(self, cls: type, hint: object, where: str) -> Node:
-        if cls in SCALARS:
-            return SCALARS[cls]
+        if cls in self._scalars:
+            return self._scalars[cls]
         if issubclass(cls, Wrapper):
             require_decorated(cls)
             node = ValueObjectNode(cls, hint, self._field(cls, "value", arguments_of(hint)))
@@ -372,6 +398,30 @@ class Derivation:
                 )
         by_hand = self.options.lenient or any(node.wire is Any for node in nodes)
         return (UnionByHand if by_hand else UnionNode)(nodes)
+
+
+class _NaiveDerivation(Derivation):
+    """Derives what stands beside NaiveAsUtc: other datetimes, and the same classes as without it.
+
+    Args:
+        outer: derives the classes.
+    """
+
+    def __init__(self, outer: Derivation) -> None:
+        super().__init__(evolve(outer.options, naive_as_utc=True), outer.converter)
+        self._outer = outer
+        self.met: bool = False
+        """Whether there was a datetime."""
+
+    def node(self, hint: object, where: str) -> Node:
+        self.met = self.met or hint is datetime
+        return super().node(hint, where)
+
+    def _class(self, cls: type, hint: object, where: str) -> Node:
+        return super()._class(cls, hint, where) if cls in SCALARS else self._outer._class(cls, hint, where)
+
+    def _tagged(self, base: object, tagged: Tagged, where: str) -> Node:
+        return self._outer._tagged(base, tagged, where)
 
 
 def node_of(hint: Any) -> Node:

@@ -17,7 +17,7 @@ from domainkit.conversion.code import Code
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, parsed, parsed_to_explain, shallow
 from domainkit.conversion.nodes import MISSING, Problems, Refused
-from domainkit.conversion.scalars import SCALARS, decode_moment, load_moment
+from domainkit.conversion.scalars import SCALARS, decode_moment, load_naive_as_utc
 from domainkit.errors import InvalidMessage, Problem
 
 M = TypeVar("M")
@@ -37,8 +37,7 @@ def utc_moment(text: str) -> datetime:
             return decode_moment(f'"{text}Z"')
         except (ValueError, msgspec.DecodeError):
             pass
-    moment = load_moment(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return load_naive_as_utc(text).astimezone(UTC)
 
 
 _LENGTH = len("2021-12-28 14:11:47.845618")

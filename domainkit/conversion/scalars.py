@@ -228,6 +228,12 @@ def load_datetime(text: str) -> datetime:
     return load_moment(text, _decode_aware)
 
 
+def load_naive_as_utc(text: str) -> datetime:
+    """Return the datetime that is written as `text`, in UTC if it has no offset; it raises as `load_moment` does."""
+    moment = load_moment(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
 def load_time(text: str) -> time:
     """Return the time that is written as `text` (RFC 3339); ValueError for anything else."""
     if text[15:16].isdigit():
@@ -266,6 +272,15 @@ def load_decimal(text: str) -> Decimal:
     if _DECIMAL.fullmatch(text) is None:  # Decimal itself reads "1_0", " 1 " and digits of other scripts
         raise ValueError("no decimal number")
     return value
+
+
+class _NaiveAsUtc(Scalar):
+    """A datetime that is in UTC where its text, or what another format made of it, says nothing of an offset."""
+
+    def read(self, data: object, path: str, problems: Problems) -> object:
+        if problems.native and isinstance(data, self.cls) and data.utcoffset() is None:  # type: ignore[attr-defined]  # a datetime
+            data = data.replace(tzinfo=UTC)  # type: ignore[attr-defined]  # as above
+        return super().read(data, path, problems)
 
 
 class _Decimal(Scalar):
@@ -317,6 +332,11 @@ def _moments(st: Any) -> Any:
     return st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 28), timezones=st.just(UTC) | offsets)  # noqa: DTZ001  # bounds are naive
 
 
+_DATETIME: Final[Mapping[str, Any]] = MappingProxyType({
+    "kinds": "str", "refusal": _datetime_refusal, "rebuild": lambda value: _combine(value.date(), value.timetz()),
+    "guard": "type({v}.tzinfo) is timezone and {v}.tzinfo in quarters or whole_minutes({v})", "samples": _moments,
+})  # fmt: skip  # what both kinds of datetimes have
+
 SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
     str: Scalar(
         str, kinds="str", expected="str", sure=True, measured="text", rebuild=str.__str__, refusal=_text_refusal,
@@ -357,11 +377,9 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
         schema=_text(DATE_PATTERN, format="date"), samples=lambda st: st.dates(),
     ),
     datetime: Scalar(
-        datetime, kinds="str", load=load_datetime,
+        datetime, load=load_datetime, **_DATETIME,
         expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
-        guard="type({v}.tzinfo) is timezone and {v}.tzinfo in quarters or whole_minutes({v})",
-        refusal=_datetime_refusal, rebuild=lambda value: _combine(value.date(), value.timetz()),
-        schema=_text(f"{DATE_PATTERN}T{_CLOCK}{_OFFSET}", format="date-time"), samples=_moments,
+        schema=_text(f"{DATE_PATTERN}T{_CLOCK}{_OFFSET}", format="date-time"),
     ),
     # the format `time` asks for an offset, and the format `duration` knows neither a sign nor fractions (RFC 3339)
     time: Scalar(
@@ -387,6 +405,16 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
     ),
 })  # fmt: skip  # one table, as it is read
 """The scalars, by class."""
+
+NAIVE_AS_UTC: Final[Mapping[object, Scalar]] = MappingProxyType({
+    **SCALARS,
+    datetime: _NaiveAsUtc(
+        datetime, load=load_naive_as_utc, **_DATETIME,
+        expected="a datetime, such as 2021-12-28 14:11:47, to the microsecond, in UTC unless it has an offset",
+        schema=_text(f"{DATE_PATTERN}[T ]{_CLOCK}{_OFFSET}?"),
+    ),
+})  # fmt: skip  # as above
+"""The same where a datetime without an offset is in UTC."""
 
 _GUARD_NAMES: Final[Mapping[str, object]] = MappingProxyType(
     {"timezone": timezone, "quarters": _QUARTERS, "whole_minutes": whole_minutes}

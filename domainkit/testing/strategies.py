@@ -19,6 +19,7 @@ from domainkit._model.internals import MAX_LENGTH, MIN_LENGTH, NUMBER, OPTIONS, 
 from domainkit._model.validators import flattened
 from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.derive import Derivation, UnsupportedTypeError
+from domainkit.conversion.json_values import JSON
 from domainkit.conversion.nodes import Node
 from domainkit.conversion.scalars import SCALARS, Scalar
 from domainkit.conversion.wrappers import HookNode, RecursiveAlias
@@ -29,11 +30,6 @@ T = TypeVar("T")
 Strategy = st.SearchStrategy[Any]  # Any: a strategy for the type that a field happens to have
 
 _TEXT: Final = st.text(st.characters(exclude_categories=["Cs"]))
-_JSON: Final = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
-    max_leaves=5,
-)
 
 
 def headers() -> st.SearchStrategy[MessageHeader]:
@@ -43,7 +39,7 @@ def headers() -> st.SearchStrategy[MessageHeader]:
     >>> find(headers(), lambda header: bool(header.meta)).meta
     {'': None}
     """
-    ids, meta = st.builds(Uuid, st.uuids()), st.dictionaries(_TEXT, _JSON, max_size=3)
+    ids, meta = st.builds(Uuid, st.uuids()), st.dictionaries(_TEXT, JSON.samples(_Samples()), max_size=3)
     moments = SCALARS[datetime].samples(_Samples()).map(lambda moment: moment.astimezone(UTC))
     return st.builds(MessageHeader, id=ids, occurred_on=moments, meta=meta)
 

@@ -1,5 +1,6 @@
 """Converters and the codec."""
 
+from datetime import UTC, datetime
 from typing import Annotated, assert_type
 
 from attrs import frozen
@@ -15,6 +16,7 @@ from domainkit import (
     Limits,
     Message,
     MessageCodec,
+    NaiveAsUtc,
     Tagged,
     UnsupportedTypeError,
     Upcaster,
@@ -31,11 +33,15 @@ class Page:
     title: Annotated[Title, ValueObjectSerializer]
     task_id: Annotated[TaskId, ValueObjectSerializer]
     subtitle: Title
+    at: Annotated[datetime, NaiveAsUtc]
 
     _subtitle = Title.serializer("subtitle")
 
 
-page = Page(Title("Home"), TaskId.v4(), Title("Welcome"))
+page = Page(Title("Home"), TaskId.v4(), Title("Welcome"), datetime.now(UTC))
+assert_type(page.at, datetime)
+assert_type(make_converter(naive_as_utc=True), Converter)
+assert_type(MessageCodec(naive_as_utc=True), MessageCodec)
 assert_type(page.title, Title)
 assert_type(make_converter(), Converter)
 assert_type(make_converter(unwrap_value_objects=False), Converter)
