@@ -112,6 +112,9 @@ class MessageCodec:
         upcasters: for messages of older versions.
         limits: how large a message may be.
         forbid_unknown: refuse a key that nothing here has. By default it is ignored: a tolerant reader (Fowler, 2011).
+        lenient_envelope: read the envelopes of other producers too: without a kind (`type_message`) where one class has
+            that name and version, with a version as text, with a time to the nanosecond, which is cut. Id, name,
+            version and time have to be there all the same.
         naive_as_utc: read datetimes without an offset as those in UTC, as petisco writes them; `NaiveAsUtc` says so for
             one field.
         converter: a cattrs converter; where it has hooks of its own for a class, they read and write that class.
@@ -122,17 +125,18 @@ class MessageCodec:
             there. The text names the class, and the field or the versions.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options, each given by its name
         self,
         *message_types: type[Message],
         upcasters: Iterable[Upcaster] = (),
         limits: Limits = DEFAULT_LIMITS,
         forbid_unknown: bool = False,
+        lenient_envelope: bool = False,
         naive_as_utc: bool = False,
         converter: Converter | None = None,
     ) -> None:
         self._limits = limits
-        self._forbid_unknown = forbid_unknown
+        self._forbid_unknown, self._lenient = forbid_unknown, lenient_envelope
         options = Options(forbid_unknown=forbid_unknown, naive_as_utc=naive_as_utc)
         plain, derivation = options == Options() and converter is None, Derivation(options, converter)
         made = [wire_of(one) if plain else new_wire(one, derivation) for one in dict.fromkeys(message_types)]
@@ -188,8 +192,12 @@ class MessageCodec:
             if found is not None and not isinstance(found, Exception):
                 return _make_success(found)
             failed = found
-        strict = self._forbid_unknown
-        return self._explained(lambda problems: read_raw(raw, self._limits, problems, forbid_unknown=strict), failed)
+
+        def read(problems: Problems) -> Opened | None:
+            limits, strict = self._limits, self._forbid_unknown
+            return read_raw(raw, limits, problems, forbid_unknown=strict, lenient=self._lenient)
+
+        return self._explained(read, failed)
 
     def decode_dict(self, data: Mapping[str, object]) -> Result[Message, InvalidMessage]:
         """Return what `decode` does, for a wire form that is builtins already.
@@ -201,8 +209,9 @@ class MessageCodec:
         """
 
         def read(problems: Problems) -> Opened | None:
-            safe = shallow(data, self._limits, problems)
-            return read_envelope(data, problems, forbid_unknown=self._forbid_unknown) if safe else None
+            if not shallow(data, self._limits, problems):
+                return None
+            return read_envelope(data, problems, forbid_unknown=self._forbid_unknown, lenient=self._lenient)
 
         return self._explained(read)
 
@@ -215,7 +224,10 @@ class MessageCodec:
     def _message_of(self, found: Opened | None, problems: Problems, failed: Exception | None) -> Message | None:
         if found is None or found.info is None:
             return None
-        route = self._routes.get(found.info)
+        info = self._with_kind(found.info, problems) if self._lenient and not found.info.kind else found.info
+        if info is None:
+            return None
+        route = self._routes.get(info)
         if route is None:
             problems.add("$.data", self._known_for(found.info), "unknown")
             raise UnknownMessage(problems=tuple(problems))
@@ -228,11 +240,21 @@ class MessageCodec:
         message: Message | None = route.wire.read(found, problems, failed)
         return message
 
+    def _with_kind(self, info: MessageInfo, problems: Problems) -> MessageInfo | None:
+        """Return the info with the kind of the one class that has its name and version; None if there are two."""
+        kinds = sorted(one.kind for one in self._routes if (one.name, one.version) == (info.name, info.version))
+        if len(kinds) > 1:
+            text = f"{' or '.join(kinds)}, since each has {info.name} version {info.version}"
+            problems.add("$.data.type_message", text, "missing")
+            return None
+        return attrs.evolve(info, kind=kinds[0]) if kinds else info
+
     def _known_for(self, info: MessageInfo) -> str:
-        versions = sorted(known.version for known in self._routes if (known.name, known.kind) == (info.name, info.kind))
+        kinds = {info.kind} if info.kind else {known.kind for known in self._routes}
+        versions = sorted(known.version for known in self._routes if known.name == info.name and known.kind in kinds)
         if not versions:
             return "a kind and type that the codec knows"
-        return f"{info.kind} {info.name} in one of the versions {', '.join(map(str, versions))}"
+        return f"{info.kind or 'a message'} {info.name} in one of the versions {', '.join(map(str, versions))}"
 
 
 def _applied(upcaster: Upcaster, attributes: object) -> object:

@@ -605,3 +605,117 @@ def seconds_of(codec: MessageCodec, raw: bytes) -> float:
     for _ in range(200):
         codec.decode(raw)
     return time.thread_time() - start
+
+
+@frozen
+class TaskOpened(DomainEvent):
+    """An event without a payload, and with a name that no command has."""
+
+
+class TestLenientEnvelopes:
+    """`lenient_envelope=True`: what other producers write, as far as it is plain what they say."""
+
+    @staticmethod
+    def changed(message: Message, *without: str, **data: object) -> dict[str, Any]:
+        """Return the wire form of a message with other data, and without some of it."""
+        inner: Any = message.dict()["data"]
+        return {"data": {key: value for key, value in {**inner, **data}.items() if key not in without}}
+
+    @pytest.mark.parametrize(
+        ("without", "data"),
+        [
+            ((), {"version": "3"}),
+            (("type_message",), {}),
+            ((), {"type_message": None}),
+            (("type_message",), {"version": "3"}),
+            ((), {"occurred_on": "2021-12-28T14:11:47.845618999Z"}),
+            ((), {"occurred_on": "2021-12-28 15:11:47.8456189+0100"}),
+        ],
+        ids=str,
+    )
+    def test_other_forms_are_read_where_the_codec_is_told(
+        self, without: tuple[str, ...], data: dict[str, object]
+    ) -> None:
+        """They give the message that this library would have written, from bytes and from builtins; else a refusal."""
+        header = MessageHeader(occurred_on=datetime(2021, 12, 28, 14, 11, 47, 845618, tzinfo=UTC))
+        message = TaskCreated(TaskId.v4(), Title("Buy milk"), Priority(1), header=header)
+        wire = self.changed(message, *without, **data)
+        told, strict = MessageCodec(TaskCreated, RemoveTask, lenient_envelope=True), MessageCodec(TaskCreated)
+        assert Success(message) == told.decode(json.dumps(wire)) == told.decode_dict(wire)
+        assert problems_of(strict.decode(json.dumps(wire))) == problems_of(strict.decode_dict(wire)) != ()
+
+    @pytest.mark.parametrize("occurred_on", ["2021-12-28 14:11:47", "2021-12-28T14:11:47Z", "2021-12-28T15:11:47+0100"])
+    def test_times_without_microseconds_need_no_option(self, occurred_on: str) -> None:
+        """RFC 3339 says the same moment with fewer digits, and the strict codec reads it."""
+        found = MessageCodec(TaskOpened).decode_dict(self.changed(TaskOpened(), occurred_on=occurred_on)).unwrap()
+        assert datetime(2021, 12, 28, 14, 11, 47, tzinfo=UTC) == found.header.occurred_on
+
+    @pytest.mark.parametrize("key", ["id", "type", "version", "occurred_on"])
+    def test_nothing_that_is_missing_is_invented(self, key: str) -> None:
+        """An id, a name, a version and a time have to be there; the problem is that of a strict codec."""
+        wire = self.changed(TaskOpened(), key)
+        told, strict = MessageCodec(TaskOpened, lenient_envelope=True), MessageCodec(TaskOpened)
+        assert problems_of(strict.decode_dict(wire)) == problems_of(told.decode_dict(wire))
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            {"version": version} for version in ("", "0", "01", "1.0", "v1", "-1", "٣", "9" * 10, 1.0, True, ["1"])
+        ] + [{"occurred_on": moment} for moment in ("2021-12-28", "14:11:47", "now", 0, "2021-12-28T14:11:47.1+2500")]
+        + [{"type_message": 5}, {"id": "5"}],
+        ids=str,
+    )  # fmt: skip  # three lists
+    def test_what_is_not_plain_is_refused(self, data: dict[str, object]) -> None:
+        """A version is digits, a time has a date and a time of day; and no other part is any more lenient."""
+        assert problems_of(
+            MessageCodec(TaskOpened, lenient_envelope=True).decode_dict(self.changed(TaskOpened(), **data))
+        )
+
+    def test_a_kind_that_could_be_either_is_refused(self) -> None:
+        """Where an event and a command have one name and version, a message has to say which it is."""
+        codec = MessageCodec(TaskRemoved, RemoveTask, lenient_envelope=True)
+        event = TaskRemoved(TaskId.v4())
+        (problem,) = problems_of(codec.decode_dict(self.changed(event, "type_message")))
+        assert (
+            "$.data.type_message: expected command or domain_event, since each has task.removed version 1 (missing)"
+            == str(problem)
+        )
+        assert Success(event) == codec.decode(codec.encode(event))
+
+    def test_what_no_class_has_is_unknown_without_a_kind_too(self) -> None:
+        """The problem names the versions that are known, whatever kind they have."""
+        codec = MessageCodec(TaskCreated, lenient_envelope=True)
+        newer, other = self.changed(event(), "type_message", version="9"), self.changed(TaskOpened(), "type_message")
+        for wire, text in (
+            (newer, "a message task.created in one of the versions 3"),
+            (other, "a kind and type that the codec knows"),
+        ):
+            error = codec.decode_dict(wire).failure()
+            assert (UnknownMessage, text) == (type(error), error.problems[0].expected)
+
+    def test_old_versions_are_lifted(self) -> None:
+        """A kind is found by the version that an upcaster takes, as well as by that of the class."""
+        codec = MessageCodec(
+            TaskCreated,
+            upcasters=[Upcaster(TaskCreated, 1, lambda old: {**old, "priority": 1}, to_version=3)],
+            lenient_envelope=True,
+        )
+        wire = self.changed(event(), "type_message", version="1")
+        del wire["data"]["attributes"]["priority"]
+        assert Priority(1) == codec.decode_dict(wire).unwrap().priority  # type: ignore[attr-defined]  # it is a TaskCreated
+
+    def test_it_goes_with_the_other_options(self) -> None:
+        """Unknown keys are refused where that is asked for, and limits hold."""
+        codec = MessageCodec(TaskOpened, lenient_envelope=True, forbid_unknown=True, limits=Limits(max_bytes=500))
+        wire = self.changed(TaskOpened(), "type_message")
+        assert TaskOpened is type(codec.decode_dict(wire).unwrap())
+        assert "unknown" == problems_of(codec.decode_dict(self.changed(TaskOpened(), version="1", more=1)))[0].code
+        assert "limit" == problems_of(codec.decode(json.dumps(wire) + " " * 500))[0].code
+
+    @given(
+        st.text() | st.binary() | st.integers() | st.none(), st.sampled_from(["version", "occurred_on", "type_message"])
+    )
+    def test_any_input_gives_an_answer(self, value: Any, key: str) -> None:
+        """No value of a part that is read leniently makes the codec raise."""
+        codec = MessageCodec(TaskOpened, lenient_envelope=True)
+        assert isinstance(codec.decode_dict(self.changed(TaskOpened(), **{key: value})), Result)

@@ -1,5 +1,6 @@
 """The envelope: what stands around the attributes of every message, and one message class's way to and from bytes."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -339,10 +340,12 @@ class _ExactData(_Data, gc=False, forbid_unknown_fields=True):
     """The same with no other keys."""
 
 
-def read_raw(raw: object, limits: Limits, problems: Problems, *, forbid_unknown: bool = False) -> Opened | None:
+def read_raw(
+    raw: object, limits: Limits, problems: Problems, *, forbid_unknown: bool = False, lenient: bool = False
+) -> Opened | None:
     """Return the parts of an envelope given as JSON, noting every problem; None if it has no parts."""
     data = checked(raw, limits, problems)
-    return None if data is None else opened(data, problems, forbid_unknown=forbid_unknown)
+    return None if data is None else opened(data, problems, forbid_unknown=forbid_unknown, lenient=lenient)
 
 
 _decode_any: Callable[[bytes], Any] = msgspec.json.Decoder(msgspec.defstruct("Any", [("data", _Data)], gc=False)).decode
@@ -351,7 +354,7 @@ _decode_exact: Callable[[bytes], Any] = msgspec.json.Decoder(
 ).decode
 
 
-def opened(data: bytes, problems: Problems, *, forbid_unknown: bool = False) -> Opened | None:
+def opened(data: bytes, problems: Problems, *, forbid_unknown: bool = False, lenient: bool = False) -> Opened | None:
     """Return the parts of an envelope given as JSON that was checked, noting every problem; None if it has no parts."""
     try:
         found = (_decode_exact if forbid_unknown else _decode_any)(data).data
@@ -360,14 +363,21 @@ def opened(data: bytes, problems: Problems, *, forbid_unknown: bool = False) -> 
         return Opened(info, found.id, utc_moment(found.occurred_on), attributes, frozen_meta(found.meta))
     except Exception:  # msgspec's: builtins tell every problem
         builtins = parsed_to_explain(data, problems)
-    return None if builtins is MISSING else read_envelope(builtins, problems, forbid_unknown=forbid_unknown)
+    if builtins is MISSING:
+        return None
+    return read_envelope(builtins, problems, forbid_unknown=forbid_unknown, lenient=lenient)
 
 
 _NULL = msgspec.Raw(b"null")
 
 
-def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = False) -> Opened | None:
-    """Return the parts of an envelope given as builtins, noting every problem; None if it has no parts."""
+def read_envelope(
+    data: object, problems: Problems, *, forbid_unknown: bool = False, lenient: bool = False
+) -> Opened | None:
+    """Return the parts of an envelope given as builtins, noting every problem; None if it has no parts.
+
+    A lenient reader takes other forms of them as well, and one without a kind.
+    """
     if not isinstance(data, Mapping):
         problems.add("$", "an object", "type")
         return None
@@ -377,6 +387,7 @@ def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = Fa
         return None
     if forbid_unknown and not (data.keys() <= {"data"} and inner.keys() <= _KEYS):
         problems.add("$.data", "the keys of the envelope alone", "unknown")
+    inner = _rewritten(inner) if lenient else inner
     attributes = inner.get("attributes")
     return Opened(
         _read_info(inner, problems),
@@ -385,6 +396,25 @@ def read_envelope(data: object, problems: Problems, *, forbid_unknown: bool = Fa
         {} if attributes is None else attributes,
         _read_meta(inner, problems),
     )
+
+
+_VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_FINER = re.compile(r"(?<=\.[0-9]{6})[0-9]+", re.ASCII)
+
+
+def _rewritten(inner: Mapping[object, object]) -> Mapping[object, object]:
+    """Return the data of an envelope as this library writes it, where it is plain what another form of it says.
+
+    A version is text, a time has nanoseconds; a kind that is absent becomes an empty text.
+    """
+    version, moment, made = inner.get("version"), inner.get("occurred_on"), {**inner}
+    if isinstance(version, str) and _VERSION.fullmatch(version):
+        made["version"] = int(version)
+    if isinstance(moment, str):
+        made["occurred_on"] = _FINER.sub("", moment)
+    if inner.get("type_message") is None:
+        made["type_message"] = ""
+    return made
 
 
 def _read(inner: Mapping[object, object], key: str, cls: type, problems: Problems) -> Any:
