@@ -48,7 +48,7 @@ from domainkit.values import FieldSerializer, Uuid, ValueObject, parse
 
 if typing.TYPE_CHECKING:
     from domainkit.causation import caused, handling
-    from domainkit.codec import Attributes, MessageCodec, Upcaster
+    from domainkit.codec import MessageCodec
     from domainkit.conversion.converters import NaiveAsUtc, ValueObjectSerializer, configure_converter, make_converter
     from domainkit.conversion.derive import UnsupportedTypeError
     from domainkit.conversion.limits import Limits
@@ -93,6 +93,7 @@ if typing.TYPE_CHECKING:
     )
     from domainkit.results import async_pipeline, collect, collect_async, fold, pipeline, recover, tap
     from domainkit.use_cases import AsyncUseCase, UseCase, use_case
+    from domainkit.versions import Attributes, Downcaster, Upcaster
 else:
 
     def __getattr__(name: str) -> object:
@@ -111,14 +112,14 @@ __all__ = [
     "AsyncInmemoryNotifier", "AsyncMediator", "AsyncMessagePublisher", "AsyncMiddleware", "AsyncNotifier",
     "AsyncSubscriber", "AsyncUseCase", "Attributes", "BusCannotPublish", "ClientAlreadyExists", "ClientNotFound",
     "Command", "CommandBus", "CommandNotHandled", "CriticalError", "CrudRepository", "DomainError", "DomainEvent",
-    "DomainEventBus", "Envelope", "EnvelopeData", "EnvelopeDict", "ErrorMap", "FieldSerializer", "Handler", "HttpError",
-    "InmemoryCommandBus", "InmemoryCrudRepository", "InmemoryDomainEventBus", "InmemoryNotifier", "InvalidMessage",
-    "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier", "Mediator", "Message",
-    "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc", "NotAllowed",
-    "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError", "OutgoingMessage",
-    "Problem", "ProblemDetails", "Repository", "Subscriber", "Tagged", "UnknownError", "UnknownMessage",
-    "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid", "ValueObject",
-    "ValueObjectSerializer", "async_pipeline", "caused", "collect", "collect_async", "configure_converter", "fold",
-    "handling", "http_error_for", "make_converter", "parse", "pipeline", "problem_details", "recover", "tap",
-    "use_case",
+    "DomainEventBus", "Downcaster", "Envelope", "EnvelopeData", "EnvelopeDict", "ErrorMap", "FieldSerializer",
+    "Handler", "HttpError", "InmemoryCommandBus", "InmemoryCrudRepository", "InmemoryDomainEventBus",
+    "InmemoryNotifier", "InvalidMessage", "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier",
+    "Mediator", "Message", "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc",
+    "NotAllowed", "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError",
+    "OutgoingMessage", "Problem", "ProblemDetails", "Repository", "Subscriber", "Tagged", "UnknownError",
+    "UnknownMessage", "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid",
+    "ValueObject", "ValueObjectSerializer", "async_pipeline", "caused", "collect", "collect_async",
+    "configure_converter", "fold", "handling", "http_error_for", "make_converter", "parse", "pipeline",
+    "problem_details", "recover", "tap", "use_case",
 ]  # fmt: skip  # one list, as it is read

@@ -7,7 +7,7 @@ from types import MappingProxyType
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         "domainkit.causation": "caused handling",
-        "domainkit.codec": "Attributes MessageCodec Upcaster",
+        "domainkit.codec": "MessageCodec",
         "domainkit.conversion.converters": "NaiveAsUtc ValueObjectSerializer configure_converter make_converter",
         "domainkit.conversion.derive": "UnsupportedTypeError",
         "domainkit.conversion.limits": "Limits",
@@ -27,6 +27,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
             "Repository"
         ),
         "domainkit.results": "async_pipeline collect collect_async fold pipeline recover tap",
+        "domainkit.versions": "Attributes Downcaster Upcaster",
         "domainkit.use_cases": "AsyncUseCase UseCase use_case",
     }
 )

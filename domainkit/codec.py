@@ -1,83 +1,34 @@
 """The codec: a closed set of messages, to bytes and back, old versions included."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias, get_origin
+from typing import get_origin
 
 import attrs
 import msgspec
-from attrs import Factory, field, frozen
-from attrs.validators import ge, instance_of
 from cattrs import Converter
 from returns.result import Result, Success
 
 from domainkit._model.internals import SUCCESS_VALUE
-from domainkit._model.mapping import freeze_json
 from domainkit._speedups.slots import maker
 from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.envelope import MessageInfo, MessageWire, Opened, answer, read_envelope, read_raw
+from domainkit.conversion.envelope import (
+    MessageInfo,
+    Opened,
+    answer,
+    assembled,
+    forms_of,
+    read_envelope,
+    read_raw,
+    refuse_over,
+    with_forms,
+)
 from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, shallow
 from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage, Problem, UnknownMessage
-from domainkit.messages import JsonValue, Message, MessageHeader, new_wire, wire_of
-
-Attributes: TypeAlias = Mapping[str, JsonValue]
-"""The attributes of a message, as builtins that came from JSON."""
-
-Wire: TypeAlias = MessageWire[Any, MessageHeader]  # Any: messages of all classes stand side by side in a codec
-
-
-@frozen
-class Upcaster:
-    """A pure function from the attributes of an old version of a message to those of a later one.
-
-    See Young, Versioning in an Event Sourced System (2017), and Overeem et al., The Dark Side of Event Sourcing (2017).
-
-    >>> from attrs import frozen
-    >>> from domainkit import DomainEvent
-    >>> @frozen
-    ... class TaskCreated(DomainEvent):
-    ...     title: str
-    ...     urgent: bool
-    ...
-    ...     class Config:
-    ...         version = 2
-    >>> def add_urgent(attributes: Attributes) -> Attributes:
-    ...     return {**attributes, "urgent": False}
-    >>> codec = MessageCodec(TaskCreated, upcasters=[Upcaster(TaskCreated, 1, add_urgent)])
-
-    Args:
-        message_type: the class that the message becomes in the end.
-        from_version: the version that the function takes.
-        function: gets the attributes, read-only, and returns new ones. Where it raises, the message is an
-            InvalidMessage.
-        to_version: the version that it returns; the next one unless given.
-        from_name: what the message was called in that version; its name of today unless given.
-    """
-
-    message_type: type[Message]
-    from_version: int = field(validator=[instance_of(int), ge(1)])
-    function: Callable[[Attributes], Attributes]
-    to_version: int = field(default=Factory(lambda self: self.from_version + 1, takes_self=True), kw_only=True)
-    from_name: str | None = field(default=None, kw_only=True)
-
-    @property
-    def target(self) -> type[Message]:
-        """The class that the message becomes, without type arguments."""
-        return get_origin(self.message_type) or self.message_type
-
-    def __str__(self) -> str:
-        return f"the upcaster of {self.target.__qualname__} from version {self.from_version}"
-
-
-@frozen
-class _Route:
-    """How to read one kind, name and version: the class's wire type, after the upcasters."""
-
-    wire: Wire
-    upcasters: tuple[Upcaster, ...]
-
+from domainkit.messages import Message, new_wire, wire_of
+from domainkit.versions import Downcaster, Upcaster, Wire, applied, older_forms, routes_of
 
 _make_success: Callable[[Message], Success[Message]] = maker(Success, SUCCESS_VALUE)
 """Returns what Success does, without the two calls of its constructor."""
@@ -110,6 +61,7 @@ class MessageCodec:
     Args:
         message_types: the classes. Kind, name and version select one; a name from the wire selects nothing else.
         upcasters: for messages of older versions.
+        downcasters: to send messages in older versions as well: see `encode_all`.
         limits: how large a message may be.
         forbid_unknown: refuse a key that nothing here has. By default it is ignored: a tolerant reader (Fowler, 2011).
         lenient_envelope: read the envelopes of other producers too: without a kind (`type_message`) where one class has
@@ -121,14 +73,16 @@ class MessageCodec:
 
     Raises:
         TypeError: two classes have the same kind, name and version; a class isn't decorated; a field's type can't be
-            carried; or the upcasters of a class have a gap, a cycle or a duplicate, or lead to a version that isn't
-            there. The text names the class, and the field or the versions.
+            carried; or the upcasters or the downcasters of a class have a gap, a cycle or a duplicate, or lead to a
+            version that isn't there, or that another class has. The text names the class, and the field or the
+            versions.
     """
 
     def __init__(  # noqa: PLR0913  # options, each given by its name
         self,
         *message_types: type[Message],
         upcasters: Iterable[Upcaster] = (),
+        downcasters: Iterable[Downcaster] = (),
         limits: Limits = DEFAULT_LIMITS,
         forbid_unknown: bool = False,
         lenient_envelope: bool = False,
@@ -140,8 +94,10 @@ class MessageCodec:
         options = Options(forbid_unknown=forbid_unknown, naive_as_utc=naive_as_utc)
         plain, derivation = options == Options() and converter is None, Derivation(options, converter)
         made = [wire_of(one) if plain else new_wire(one, derivation) for one in dict.fromkeys(message_types)]
-        self._routes = _routes(made, tuple(upcasters))
+        self._routes = routes_of(made, tuple(upcasters))
         self._wires: Mapping[type[Message], Wire] = MappingProxyType({wire.cls: wire for wire in made})
+        self._read = frozenset(map(str, self._routes))
+        self._older = older_forms(made, self._routes, tuple(downcasters))
         self._encoders = {wire.cls: wire.encoder(limits) for wire in made}
         self._short = min(limits.max_bytes, limits.max_string)
         self._fast = {
@@ -175,9 +131,79 @@ class MessageCodec:
         """
         encode = self._encoders.get(type(message))
         if encode is None:
-            expected = f"a message of a class that the codec was given; {type(message).__qualname__} is none"
-            raise UnknownMessage(problems=(Problem("$", expected, "unknown"),))
+            raise _not_given(type(message))
         return encode(message)
+
+    def versions(self, message_type: type[Message]) -> tuple[int, ...]:
+        """Return the versions in which messages of a class can be encoded: its own, and the older ones of downcasters.
+
+        Raises:
+            UnknownMessage: the codec wasn't given the class.
+        """
+        cls = get_origin(message_type) or message_type
+        if cls not in self._wires:
+            raise _not_given(cls)
+        return (self._wires[cls].info.version, *(info.version for info, _ in self._older.get(cls, ())))
+
+    def encode_as(self, message: Message, version: int) -> bytes:
+        """Return the JSON of a message in one of its `versions`, with the same id, time and meta.
+
+        To send it in that version alone. Whoever sends it in several takes `encode_all`.
+
+        Raises:
+            UnknownMessage: the codec wasn't given the class of the message, or has no way to that version.
+            InvalidMessage: as `encode` does; or a downcaster fails, or returns what JSON can't carry.
+        """
+        for info, data in self._forms(message):
+            if info.version == version:
+                refuse_over(data, self._limits)
+                return data
+        expected = f"a version that the codec can write: {', '.join(map(str, self.versions(type(message))))}"
+        raise UnknownMessage(problems=(Problem("$", expected, "unknown"),))
+
+    def encode_all(self, message: Message) -> tuple[tuple[MessageInfo, bytes], ...]:
+        """Return the JSON of a message in each of its `versions`, its own first, to send them all.
+
+        Each says in which forms the message is sent (`sent_as` in its envelope), so that a reader which knows several
+        of them takes one: see `reads_another_form`. A message with no older version is as `encode` has it.
+
+        Raises:
+            UnknownMessage: as `encode` does.
+            InvalidMessage: as `encode_as` does.
+        """
+        found = tuple(self._forms(message))
+        if len(found) == 1:
+            return found
+        names = [str(info) for info, _ in found]
+        marked = tuple((info, with_forms(data, names)) for info, data in found)
+        for _, data in marked:
+            refuse_over(data, self._limits)
+        return marked
+
+    def _forms(self, message: Message) -> Iterator[tuple[MessageInfo, bytes]]:
+        """Yield each version of a message, from its own to the oldest."""
+        data, cls = self.encode(message), type(message)
+        yield self._wires[cls].info, data
+        attributes = msgspec.json.decode(data)["data"]["attributes"] if cls in self._older else None
+        for info, downcaster in self._older.get(cls, ()):
+            attributes = applied(downcaster, attributes)
+            if attributes is MISSING:
+                expected = f"attributes that {downcaster} takes, and JSON that it returns"
+                raise InvalidMessage(problems=(Problem("$.data.attributes", expected, "value"),))
+            yield info, assembled(info, message.header, attributes)
+
+    def reads_another_form(self, raw: bytes) -> bool:
+        """Tell whether a message is sent in another form too that this codec reads in its place: one for each message.
+
+        A consumer acknowledges such a message without handling it. Of the forms that `encode_all` made, the newest that
+        the codec knows counts; False for a message that has one form, or is none.
+
+        >>> from domainkit import DomainEvent
+        >>> MessageCodec(DomainEvent).reads_another_form(DomainEvent().json().encode())
+        False
+        """
+        own, forms = forms_of(raw)
+        return own in forms and own != next((form for form in forms if form in self._read), own)
 
     def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
         """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
@@ -232,7 +258,7 @@ class MessageCodec:
             problems.add("$.data", self._known_for(found.info), "unknown")
             raise UnknownMessage(problems=tuple(problems))
         for upcaster in route.upcasters:
-            attributes = _applied(upcaster, found.builtins(problems))
+            attributes = applied(upcaster, found.builtins(problems))
             if attributes is MISSING:
                 problems.add("$.data.attributes", f"attributes that {upcaster} takes", "value")
                 return None
@@ -257,15 +283,9 @@ class MessageCodec:
         return f"{info.kind or 'a message'} {info.name} in one of the versions {', '.join(map(str, versions))}"
 
 
-def _applied(upcaster: Upcaster, attributes: object) -> object:
-    """Return the attributes of the later version; MISSING where the function refuses, or returns something else."""
-    if not isinstance(attributes, Mapping):
-        return MISSING
-    try:
-        upcast = upcaster.function(freeze_json(attributes))  # type: ignore[arg-type]  # a mapping stays one
-        return freeze_json(upcast) if isinstance(upcast, Mapping) else MISSING
-    except Exception:  # whatever the user's function raises, or returns that JSON can't carry
-        return MISSING
+def _not_given(cls: type) -> UnknownMessage:
+    expected = f"a message of a class that the codec was given; {cls.__qualname__} is none"
+    return UnknownMessage(problems=(Problem("$", expected, "unknown"),))
 
 
 def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | Exception | None]:
@@ -280,53 +300,3 @@ def _start(info: MessageInfo) -> bytes:
     """Return what stands between the id and the time of such a message."""
     name, kind = msgspec.json.encode(info.name), msgspec.json.encode(info.kind)
     return b',"type":%b,"type_message":%b,"version":%d' % (name, kind, info.version)
-
-
-def _routes(wires: list[Wire], upcasters: tuple[Upcaster, ...]) -> Mapping[MessageInfo, _Route]:
-    """Return the way from each kind, name and version to a message; refuse what has no way, or two."""
-    routes: dict[MessageInfo, _Route] = {}
-    for wire in wires:
-        known = routes.setdefault(wire.info, _Route(wire, ()))
-        if known.wire is not wire:
-            raise TypeError(
-                f"{wire.cls.__qualname__} and {known.wire.cls.__qualname__} are both {wire.info}; "
-                "give one another Config.name"
-            )
-    given = {wire.cls for wire in wires}
-    for upcaster in upcasters:
-        if upcaster.target not in given:
-            raise TypeError(f"{upcaster}: the codec wasn't given this class; pass it among the message types")
-    for wire in wires:
-        own = [upcaster for upcaster in upcasters if upcaster.target is wire.cls]
-        _add_old_versions(routes, wire, own)
-    return MappingProxyType(routes)
-
-
-def _add_old_versions(routes: dict[MessageInfo, _Route], wire: Wire, upcasters: list[Upcaster]) -> None:
-    by_version: dict[int, Upcaster] = {}
-    for upcaster in upcasters:
-        if by_version.setdefault(upcaster.from_version, upcaster) is not upcaster:
-            raise TypeError(f"{upcaster}: there are two of them; a version has one")
-    for upcaster in upcasters:
-        info = MessageInfo(upcaster.from_name or wire.info.name, upcaster.from_version, wire.info.kind)
-        if info in routes:
-            raise TypeError(f"{upcaster}: {info} is read as {routes[info].wire.cls.__qualname__} already")
-        routes[info] = _Route(wire, _chain(upcaster, by_version, wire.info.version))
-
-
-def _chain(first: Upcaster, by_version: Mapping[int, Upcaster], latest: int) -> tuple[Upcaster, ...]:
-    """Return the upcasters from `first` to the version of today; TypeError where they don't lead there."""
-    chain = [first]
-    while chain[-1].to_version != latest:
-        last = chain[-1]
-        if last.to_version <= last.from_version:
-            raise TypeError(f"{last}: it leads to version {last.to_version}, a cycle; it must lead to a later one")
-        if last.to_version > latest:
-            raise TypeError(f"{last}: it leads to version {last.to_version}, but the class has version {latest}")
-        following = by_version.get(last.to_version)
-        if following is None:
-            raise TypeError(f"{last}: it leads to version {last.to_version}, and none goes on from there to {latest}")
-        chain.append(following)
-    if chain[-1].from_version >= latest:
-        raise TypeError(f"{chain[-1]}: it leads to version {latest}, a cycle; it must start earlier")
-    return tuple(chain)

@@ -8,6 +8,7 @@ from returns.result import Result
 
 from domainkit._model.services import Service
 from domainkit.codec import MessageCodec
+from domainkit.conversion.envelope import forms_of
 from domainkit.errors import BusCannotPublish
 from domainkit.messages import Message, MessageInfo
 from domainkit.values import Uuid
@@ -34,6 +35,14 @@ class OutgoingMessage:
     body: bytes = field(repr=False)
     key: str
 
+    @property
+    def sent_as(self) -> tuple[str, ...]:
+        """The forms in which the message is sent, the newest first; none where this is the only one.
+
+        Nobody may be waiting for one of them: a broker that has no queue for it has lost nothing.
+        """
+        return forms_of(self.body)[1]
+
     @classmethod
     def of(cls, message: Message, codec: MessageCodec, *, key: str | None = None) -> Self:
         """Return a message as `codec` encodes it.
@@ -48,6 +57,24 @@ class OutgoingMessage:
         """
         message_id = message.header.id
         return cls(message_id, type(message).info(), codec.encode(message), str(message_id) if key is None else key)
+
+    @classmethod
+    def all_of(cls, message: Message, codec: MessageCodec, *, key: str | None = None) -> tuple[Self, ...]:
+        """Return a message in each version that the codec has a downcaster for, its own first; one without any.
+
+        To publish them all, in this order. They have one id and one key.
+
+        Args:
+            message: as for `of`.
+            codec: as for `of`.
+            key: as for `of`.
+
+        Raises:
+            InvalidMessage: as `MessageCodec.encode_all` does.
+        """
+        message_id = message.header.id
+        own_key = str(message_id) if key is None else key
+        return tuple(cls(message_id, info, body, own_key) for info, body in codec.encode_all(message))
 
 
 class AsyncMessagePublisher(Service, ABC):

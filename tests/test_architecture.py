@@ -19,6 +19,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("envelopes",),  # what stands around the attributes of any message
     ("causation",),  # which message is being handled: in a context variable, which is no state of the process
     ("aggregates",),  # AggregateRoot
+    ("versions",),  # from old versions of messages, and to them
     ("codec",),  # MessageCodec
     ("results",),  # pipeline, fold, collect
     ("ports",),  # what the domain asks of the outside

@@ -48,6 +48,7 @@ PUBLIC_NAMES = [
     "DomainError",
     "DomainEvent",
     "DomainEventBus",
+    "Downcaster",
     "Envelope",
     "EnvelopeData",
     "EnvelopeDict",

@@ -145,7 +145,8 @@ class FastStreamPublisher(AsyncMessagePublisher):
         elif self._kind == "redis":
             await self._broker.publish(body, stream=where, headers=headers, correlation_id=own_id)
         else:
-            headers["Nats-Msg-Id"] = own_id  # JetStream drops a second one of the same id
+            # JetStream drops a second one of the same id
+            headers["Nats-Msg-Id"] = f"{own_id}.{message.info.version}" if message.sent_as else own_id
             given = {"stream": self._stream, "timeout": self._timeout}
             await self._broker.publish(body, where, headers=headers, correlation_id=own_id, **given)
 
@@ -253,6 +254,9 @@ class _Consumer:
         self._pause = pause
 
     async def consume(self, message: Annotated[Incoming, Context("message", cast=False)]) -> None:
+        if self._codec.reads_another_form(message.body):
+            await message.ack()
+            return
         decoded = self._codec.decode(message.body)
         if isinstance(decoded, Failure):
             await _reject(message, decoded.failure().detail())

@@ -88,7 +88,9 @@ class Definitions:
             "attributes": attributes,
             "meta": {"type": "object"},
         }
-        optional = {"meta"} if "required" in attributes else {"meta", "attributes"}
+        if closed:
+            properties["sent_as"] = {"type": "array", "items": {"type": "string"}}
+        optional = {"meta", "sent_as"} if "required" in attributes else {"meta", "sent_as", "attributes"}
         data = _closed(properties, [key for key in properties if key not in optional], closed=closed)
         return self.about(wire.hint) | _closed({"data": data}, ["data"], closed=closed)
 

@@ -1,7 +1,7 @@
 """The envelope: what stands around the attributes of every message, and one message class's way to and from bytes."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, Union
@@ -130,7 +130,7 @@ class MessageWire(Generic[M, H]):
         """
         code = Code()
         code.names |= {"write": _write, "join": b"".join, "explained": self._explained, "Refused": Refused}
-        code.names |= {"check": _check, "limits": limits}
+        code.names |= {"check": refuse_over, "limits": limits}
         code.add("header = value.header", "meta = header.meta")
         with code.block("try:"):
             attributes = self.node.struct_of(code, "value")
@@ -163,7 +163,7 @@ class MessageWire(Generic[M, H]):
         try:
             attributes = self.node.write(message, "$.data.attributes", problems)
             if not problems:
-                return _assembled(self.info, message.header, attributes)  # type: ignore[attr-defined]  # every message has it
+                return assembled(self.info, message.header, attributes)  # type: ignore[attr-defined]  # every message has it
         except RecursionError:
             problems.add("$.data.attributes", _FEWER_LEVELS, "limit")
         raise refusal(problems) from None
@@ -278,14 +278,14 @@ def answer(read: Callable[[Problems], M | None], limits: Limits) -> Result[M, In
         return Failure(error.with_traceback(None))
 
 
-def _check(data: bytes, limits: Limits) -> None:
+def refuse_over(data: bytes, limits: Limits) -> None:
     """Raise InvalidMessage for JSON that a reader with these limits refuses."""
     problems = Problems(limits.max_problems)
     if checked(data, limits, problems) is None:
         raise refusal(problems)
 
 
-def _assembled(info: MessageInfo, header: Any, attributes: object) -> bytes:  # Any: a header, which is made later
+def assembled(info: MessageInfo, header: Any, attributes: object) -> bytes:  # Any: a header, which is made later
     """Return the JSON of a message whose attributes are builtins, whatever class its time has."""
     start, middle, before_attributes, before_meta, end = _pieces(info)
     moment = _write(header.occurred_on.isoformat(" ", "microseconds"))[:_MOMENT_END]
@@ -321,7 +321,35 @@ def _envelope_struct(info: MessageInfo, node: AttrsNode) -> type[msgspec.Struct]
 
 
 _write = msgspec.json.Encoder().encode
-_KEYS = frozenset({"id", "type", "type_message", "version", "occurred_on", "attributes", "meta"})
+_KEYS = frozenset({"id", "type", "type_message", "version", "occurred_on", "attributes", "meta", "sent_as"})
+
+
+def with_forms(data: bytes, forms: Sequence[str]) -> bytes:
+    """Return the JSON of a message that says in which forms it is sent, this one among them."""
+    return b'%b,"sent_as":%b}}' % (data[: -len(b"}}")], _write(forms))
+
+
+class _Form(msgspec.Struct, gc=False):
+    type: str
+    type_message: str
+    version: int
+    sent_as: tuple[str, ...] = ()
+
+
+_decode_form: Callable[[bytes], Any] = msgspec.json.Decoder(
+    msgspec.defstruct("Form", [("data", _Form)], gc=False)
+).decode
+
+
+def forms_of(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return the form that a message has, and all in which it is sent, as it says itself; nothing if it doesn't."""
+    if b'"sent_as":' not in data:
+        return "", ()
+    try:
+        form = _decode_form(data).data
+    except Exception:  # msgspec's: the codec tells the problems of a message
+        return "", ()
+    return str(MessageInfo(form.type, form.version, form.type_message)), form.sent_as
 
 
 class _Data(msgspec.Struct, gc=False):

@@ -1,6 +1,6 @@
 """A publisher in memory: a relay delivers to it if there is no broker."""
 
-from returns.result import Failure, Result
+from returns.result import Failure, Result, Success
 
 from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
@@ -37,13 +37,15 @@ class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
         self._open = True
 
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
-        """Hand a message over, and return what its bus answers.
+        """Hand a message over, and return what its bus answers; of several forms of it, the one that the codec reads.
 
         A Failure with MessageRefused where it can't be decoded, no bus takes it, or one who handles it failed; with
         another BusCannotPublish where the bus, or this publisher, is closed.
         """
         if not self._open:
             return cannot_publish("the publisher is closed")
+        if self._codec.reads_another_form(message.body):
+            return Success(None)
         decoded = self._codec.decode(message.body)
         if isinstance(decoded, Failure):
             return cannot_publish("it can't be decoded", message_id=message.id, kind=MessageRefused)

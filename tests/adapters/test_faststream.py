@@ -22,9 +22,11 @@ from domainkit import (
     Command,
     DomainError,
     DomainEvent,
+    Downcaster,
     MessageCodec,
     MessageRefused,
     OutgoingMessage,
+    Upcaster,
     Uuid,
     caused,
 )
@@ -56,6 +58,14 @@ class TaskCreated(DomainEvent):
 
 
 class TaskClosed(DomainEvent): ...
+
+
+class Renamed(DomainEvent):
+    """An event of version 2, under the name that the places consume."""
+
+    class Config:
+        name = "task.created"
+        version = 2
 
 
 @frozen
@@ -491,6 +501,24 @@ async def test_jetstream_stores_a_message_once(place: Place) -> None:
     assert 2 == info.state.messages
 
 
+async def test_a_message_in_two_versions_is_handled_once(place: Place) -> None:
+    """Both reach the broker, also one that drops what it has already; a consumer of both handles the newer."""
+    seen: list[Renamed] = []
+    codec = MessageCodec(Renamed, upcasters=[Upcaster(Renamed, 1, dict)], downcasters=[Downcaster(Renamed, 2, dict)])
+    await place.consume(codec, Renamed.handled_by(seen.append))
+    event = Renamed()
+    for _ in range(2):
+        assert [Success(None)] * 2 == [
+            await place.publisher().publish(one) for one in OutgoingMessage.all_of(event, codec)
+        ]
+    await until(lambda: seen)
+    await nothing_left(place)
+    if isinstance(place, Nats):
+        info = await (await place.broker.connect()).jetstream().stream_info(place.name)
+        assert 2 == info.state.messages
+    assert {event} == set(seen)
+
+
 @pytest.mark.parametrize("place", [Redis], indirect=True)
 async def test_what_redis_refuses(place: Place) -> None:
     """A name that something else has than a stream is refused."""
@@ -586,6 +614,19 @@ async def test_each_message_is_answered_once() -> None:
             await consume(message)
         assert expected == message.done
     assert ["nothing yet"] * 2 == order
+
+
+async def test_a_form_that_is_left_to_another_is_acknowledged() -> None:
+    """Of a message in two versions, the one that the codec reads in the other's place is not handled, and done with."""
+    registered, seen = Registered(), list[Renamed]()
+    codec = MessageCodec(Renamed, upcasters=[Upcaster(Renamed, 1, dict)], downcasters=[Downcaster(Renamed, 2, dict)])
+    subscribe(registered, codec, Renamed.handled_by(seen.append))
+    event = Renamed()
+    for one in OutgoingMessage.all_of(event, codec):
+        message = Delivered(one.body)
+        await registered.functions[0](message)
+        assert ["ack"] == message.done
+    assert [event] == seen
 
 
 async def test_a_message_that_failed_is_kept_for_a_pause() -> None:

@@ -37,7 +37,7 @@ class _Bus(Stamping):
         encoded: list[OutgoingMessage] = []
         for message in messages:
             try:
-                encoded.append(OutgoingMessage.of(self._stamped(message), self._codec))
+                encoded.extend(OutgoingMessage.all_of(self._stamped(message), self._codec))
             except InvalidMessage as error:
                 reason = f"{type(message).__qualname__} can't be encoded: {error.detail()}"
                 return cannot_publish(reason, message_id=message.header.id, kind=MessageRefused)

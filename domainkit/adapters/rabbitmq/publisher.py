@@ -79,7 +79,8 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         """Publish a message, and wait until the broker has it on disk, in every queue that is bound for it.
 
         A Failure with MessageRefused where no queue is bound for it, or the broker says no (a queue that is full); with
-        another BusCannotPublish where the broker is away, or gave no answer within `timeout`.
+        another BusCannotPublish where the broker is away, or gave no answer within `timeout`. Where a message is sent
+        in several versions, there may be a queue for some of them alone.
         """
         key = self._topology.routing_key(message.info)
         if len(key.encode()) > _LONGEST_KEY:
@@ -90,6 +91,8 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         except _NOT_SENT as error:
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
+            if isinstance(error, PublishError) and message.sent_as:
+                return Success(None)  # nobody waits for this form, and the message is sent in others
             return self._answered(message, key, error)
         return Success(None)
 

@@ -13,6 +13,7 @@ from domainkit.adapters.sqlalchemy.statements import Prepared
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.causation import caused, note_stored
 from domainkit.codec import MessageCodec
+from domainkit.delivery import OutgoingMessage
 from domainkit.ids import text_refusal
 from domainkit.messages import JsonValue, Message
 
@@ -42,7 +43,7 @@ class Outbox:
         self._insert = Prepared(insert(table).inline(), _COLUMNS)  # nobody asks for the position
         columns = [table.c[name] for name in _COLUMNS]
         values = select(*(bindparam(column.key, type_=column.type) for column in columns))
-        there = exists().where(table.c.message_id == bindparam("message_id"))
+        there = exists().where(*(table.c[name] == bindparam(name) for name in ("message_id", "name", "version")))
         once = insert(table).from_select(columns, values.where(~there), include_defaults=False).inline()
         self._insert_once = Prepared(once, _COLUMNS)
         self._codec = codec
@@ -85,11 +86,10 @@ class Outbox:
         now, rows = datetime.now(UTC), list[OutboxRow]()
         for given in messages:
             message = caused(given if self._meta is None else given.add_meta(self._meta()))
-            body = self._codec.encode(message)  # knows the class, else it refuses
-            message_id, info = message.header.id, self._codec.wires[type(message)].info
-            row = {"message_id": message_id.value, "name": info.name, "version": info.version, "kind": info.kind}
-            ordering_key = str(message_id) if key is None else key
-            rows.append(row | {"ordering_key": ordering_key, "body": body, "recorded_at": now})
+            for one in OutgoingMessage.all_of(message, self._codec, key=key):
+                row = {"message_id": one.id.value, "name": one.info.name, "version": one.info.version}
+                rest = {"kind": one.info.kind, "ordering_key": one.key, "body": one.body, "recorded_at": now}
+                rows.append(row | rest)
         return rows
 
     def store(self, connection: Connection, rows: Sequence[OutboxRow], *, once: bool = False) -> None:
@@ -98,7 +98,7 @@ class Outbox:
         Args:
             connection: where the transaction is open.
             rows: of this outbox.
-            once: leave out a message that is in the outbox already.
+            once: leave out a message that is in the outbox already, in that form.
         """
         if rows:
             (self._insert_once if once else self._insert).run(connection, rows)

@@ -16,11 +16,24 @@ from brokers import SETTLED, RabbitMq, free_port
 from rabbits import Board, outgoing, until
 from returns.result import Failure, Success
 
-from domainkit import BusCannotPublish, MessageInfo, MessageRefused
-from domainkit.adapters.rabbitmq import RabbitMqPublisher, RabbitMqTopology
+from domainkit import (
+    BusCannotPublish,
+    DomainEvent,
+    Downcaster,
+    MessageCodec,
+    MessageInfo,
+    MessageRefused,
+    OutgoingMessage,
+)
+from domainkit.adapters.rabbitmq import RabbitMqDomainEventBus, RabbitMqPublisher, RabbitMqTopology
 
 SHORT = timedelta(seconds=1)
 TOPOLOGY = RabbitMqTopology("test", service="test")
+
+
+class Moved(DomainEvent):
+    class Config:
+        version = 2
 
 
 async def test_a_message_arrives_with_what_a_reader_needs(board: Board) -> None:
@@ -78,6 +91,29 @@ async def test_a_message_that_no_queue_is_bound_for_is_refused(board: Board) -> 
     assert (Success(None), Success(None)) == (good, also)
     assert (MessageRefused, str(unbound.id)) == (type(bad.failure()), bad.failure().uuid_value)
     assert 2 == await board.count(queue)
+
+
+async def test_a_version_that_nobody_waits_for_is_no_failure(board: Board) -> None:
+    """Of a message in two versions, the one that a queue is bound for arrives; alone it would be refused."""
+    queue = await board.queue(f"{board.topology.exchange}.1.event.moved")
+    codec = MessageCodec(Moved, downcasters=[Downcaster(Moved, 2, dict)])
+    new, old = OutgoingMessage.all_of(Moved(), codec)
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        assert [Success(None)] * 2 == await asyncio.gather(*map(publisher.publish, (new, old)))
+        alone = await publisher.publish(OutgoingMessage.of(Moved(), codec))
+    assert isinstance(alone.failure(), MessageRefused)
+    (found,) = await board.taken(queue, 1)
+    assert old.body == found.body
+
+
+async def test_a_bus_publishes_each_version(board: Board) -> None:
+    """The bus over it sends what the downcasters of its codec make, one after the other."""
+    queue = await board.queue()
+    codec = MessageCodec(Moved, downcasters=[Downcaster(Moved, 2, dict)])
+    event = Moved()
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        assert Success(None) == await RabbitMqDomainEventBus(codec, publisher).publish(event)
+    assert [body for _, body in codec.encode_all(event)] == [one.body for one in await board.taken(queue, 2)]
 
 
 async def test_a_message_that_is_published_twice_at_once_is_refused_twice(board: Board) -> None:

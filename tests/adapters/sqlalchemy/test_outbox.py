@@ -7,7 +7,7 @@ import pytest
 from databases import CODEC, METADATA, OUTBOX, Database, stored_messages
 from sqlalchemy import Engine, select
 
-from domainkit import DomainEvent, Message, UnknownMessage, handling
+from domainkit import DomainEvent, Downcaster, Message, MessageCodec, UnknownMessage, handling
 from domainkit.adapters.sqlalchemy import Outbox
 from domainkit.testing import SampleCreateTask, SampleTaskCreated, SampleTaskId
 
@@ -80,3 +80,21 @@ def test_meta_is_merged(engine: Engine) -> None:
         outbox.add(connection, [event.add_meta({"tenant": "home"})])
     (stored,) = stored_messages(engine)
     assert {"trace": "7", "tenant": "home", "causation_id": str(cause.header.id)}.items() <= stored.header.meta.items()
+
+
+class Moved(DomainEvent):
+    class Config:
+        version = 2
+
+
+def test_a_message_is_stored_in_each_version_that_it_is_sent_in(engine: Engine) -> None:
+    """Its own first, with one id and one key; `once` leaves out the forms that are there, and stores the others."""
+    codec = MessageCodec(Moved, downcasters=[Downcaster(Moved, 2, dict)])
+    outbox, event, table = Outbox(OUTBOX.table, codec), Moved(), OUTBOX.table
+    with engine.begin() as connection:
+        outbox.store(connection, outbox.rows([event])[:1])
+        outbox.store(connection, outbox.rows([event]), once=True)
+        rows = connection.execute(select(table).order_by(table.c.position)).all()
+    assert [("moved", 2), ("moved", 1)] == [(row.name, row.version) for row in rows]
+    assert {(event.header.id.value, str(event.header.id))} == {(row.message_id, row.ordering_key) for row in rows}
+    assert [body for _, body in codec.encode_all(event)] == [bytes(row.body) for row in rows]
