@@ -12,11 +12,14 @@ from domainkit import (
     Command,
     DomainError,
     DomainEvent,
+    Downcaster,
     InvalidMessage,
     Limits,
     Message,
     MessageCodec,
+    MessageInfo,
     NaiveAsUtc,
+    OutgoingMessage,
     Tagged,
     UnsupportedTypeError,
     Upcaster,
@@ -85,6 +88,14 @@ codec = MessageCodec(
 )
 assert_type(codec.encode(Paid(Card("4111"))), bytes)
 assert_type(codec.decode(b"{}"), Result[Message, InvalidMessage])
+writer = MessageCodec(
+    TaskCreated, downcasters=[Downcaster(TaskCreated, 2, add_title, to_version=1, to_name="task.made")]
+)
+assert_type(writer.versions(TaskCreated), tuple[int, ...])
+assert_type(writer.encode_as(Paid(Card("4111")), 1), bytes)
+assert_type(writer.encode_all(Paid(Card("4111"))), tuple[tuple[MessageInfo, bytes], ...])
+assert_type(OutgoingMessage.all_of(Paid(Card("4111")), writer, key="a"), tuple[OutgoingMessage, ...])
+assert_type(codec.reads_another_form(b"{}"), bool)
 assert_type(codec.decode("{}"), Result[Message, InvalidMessage])
 
 

@@ -5,6 +5,7 @@ from returns.result import Result
 
 from domainkit import (
     Attributes,
+    Downcaster,
     InvalidMessage,
     Limits,
     Message,
@@ -44,6 +45,11 @@ text: str = codec.encode(TaskCreated.from_json("{}"))  # wrong: bytes
 Upcaster(TaskCreated, 1, rename)  # wrong: it changes attributes, not messages
 Upcaster(TaskCreated, "1", add_title)  # wrong: an int
 Upcaster(Task, 1, add_title)  # wrong: an aggregate is no message
+Downcaster(TaskCreated, 2, rename)  # wrong: it changes attributes, not messages
+Downcaster(Task, 2, add_title)  # wrong: an aggregate is no message
+MessageCodec(TaskCreated, downcasters=[Upcaster(TaskCreated, 1, add_title)])  # wrong: the other way
+codec.encode_as(TaskCreated.from_json("{}"), "1")  # wrong: an int
+codec.versions(Title)  # wrong: a value object is no message
 MessageCodec(TaskCreated, upcasters=[add_title])  # wrong: a bare function is no upcaster
 Limits(max_bytes="1 MB")  # wrong: an int
 Tagged("kind", card="Card")  # wrong: a name is no class
