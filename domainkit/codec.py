@@ -96,7 +96,6 @@ class MessageCodec:
         made = [wire_of(one) if plain else new_wire(one, derivation) for one in dict.fromkeys(message_types)]
         self._routes = routes_of(made, tuple(upcasters))
         self._wires: Mapping[type[Message], Wire] = MappingProxyType({wire.cls: wire for wire in made})
-        self._read = frozenset(map(str, self._routes))
         self._older = older_forms(made, self._routes, tuple(downcasters))
         self._encoders = {wire.cls: wire.encoder(limits) for wire in made}
         self._short = min(limits.max_bytes, limits.max_string)
@@ -192,18 +191,27 @@ class MessageCodec:
                 raise InvalidMessage(problems=(Problem("$.data.attributes", expected, "value"),))
             yield info, assembled(info, message.header, attributes)
 
-    def reads_another_form(self, raw: bytes) -> bool:
+    def reads_another_form(self, raw: bytes, *message_types: type[Message]) -> bool:
         """Tell whether a message is sent in another form too that this codec reads in its place: one for each message.
 
         A consumer acknowledges such a message without handling it. Of the forms that `encode_all` made, the newest that
-        the codec knows counts; False for a message that has one form, or is none.
+        the codec reads counts; False for a message that has one form, or is none.
 
         >>> from domainkit import DomainEvent
         >>> MessageCodec(DomainEvent).reads_another_form(DomainEvent().json().encode())
         False
+
+        Args:
+            raw: the message, in UTF-8.
+            message_types: the classes that are handled where the message arrived, with those derived from them: a form
+                that is read as another class is no other form there. All that the codec knows unless given.
         """
         own, forms = forms_of(raw)
-        return own in forms and own != next((form for form in forms if form in self._read), own)
+        if own not in forms:
+            return False
+        handled = message_types or tuple(self._wires)
+        read = {str(info) for info, route in self._routes.items() if issubclass(route.wire.cls, handled)}
+        return own != next((form for form in forms if form in read), own)
 
     def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
         """Return a Success with the message, or a Failure that lists what is wrong; it never raises.

@@ -218,6 +218,28 @@ def test_each_reader_takes_one_form(reader: MessageCodec, version: int | None) -
     assert {one: version in (one, None) for one in (3, 2, 1)} == taken
 
 
+def test_a_form_counts_where_its_class_is_handled() -> None:
+    """Of two classes for two versions of a name, a queue for one of them leaves nothing to the other."""
+
+    @frozen
+    class TaskCreatedOfOld(DomainEvent):
+        name: str
+
+        class Config:
+            name = "task.created"
+
+    reader = MessageCodec(TaskCreated, TaskCreatedOfOld)
+    forms = [raw for _, raw in CODEC.encode_all(EVENT)]
+    for classes, left in (
+        ((), [False, True, True]),
+        ((TaskCreated,), [False, True, True]),
+        ((TaskCreatedOfOld,), [True, True, False]),
+        ((DomainEvent,), [False, True, True]),
+        ((ItemAdded,), [False, False, False]),
+    ):
+        assert left == [reader.reads_another_form(raw, *classes) for raw in forms]
+
+
 @given(st.integers(1, 4), st.sets(st.integers(1, 3)), st.integers(1, 4))
 def test_a_message_is_handled_once_whoever_reads_it(latest: int, lifted: set[int], sent: int) -> None:
     """Whatever versions a writer sends and a reader knows: a form that it can read is left for it, and just one."""

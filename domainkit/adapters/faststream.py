@@ -250,11 +250,12 @@ class _Consumer:
         self._events = AsyncInmemoryDomainEventBus(*others, keep=0)
         self._commands = AsyncInmemoryCommandBus(*commands, keep=0)
         self._handled = frozenset(one.message_type for one in commands)
+        self._message_types = tuple(one.message_type for one in handlers)
         self._codec = codec
         self._pause = pause
 
     async def consume(self, message: Annotated[Incoming, Context("message", cast=False)]) -> None:
-        if self._codec.reads_another_form(message.body):
+        if self._codec.reads_another_form(message.body, *self._message_types):
             await message.ack()
             return
         decoded = self._codec.decode(message.body)
