@@ -9,7 +9,7 @@ from attrs.validators import instance_of
 from returns.result import Result
 
 from domainkit._model.mapping import freeze_json
-from domainkit.conversion.envelope import Opened, answer, read_raw
+from domainkit.conversion.envelope import Opened, answer, forms_of, read_raw
 from domainkit.conversion.limits import DEFAULT_LIMITS, Limits
 from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.errors import InvalidMessage
@@ -101,6 +101,19 @@ class Envelope:
             limits: how large it may be.
         """
         return answer(lambda problems: cls._of(read_raw(raw, limits, problems), problems), limits)
+
+    @staticmethod
+    def is_older_form(raw: bytes) -> bool:
+        """Tell whether a message is the older version of one that is sent in a newer one too.
+
+        Who takes every message has that one already: see `MessageCodec.encode_all`.
+
+        >>> from domainkit import DomainEvent
+        >>> Envelope.is_older_form(DomainEvent().json().encode())
+        False
+        """
+        own, forms = forms_of(raw)
+        return own in forms[1:]
 
     @classmethod
     def _of(cls, found: Opened | None, problems: Problems) -> Self | None:

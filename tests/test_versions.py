@@ -19,6 +19,7 @@ from domainkit import (
     Command,
     DomainEvent,
     Downcaster,
+    Envelope,
     InvalidMessage,
     JsonValue,
     Limits,
@@ -96,6 +97,7 @@ def test_a_message_is_written_in_all_versions() -> None:
     """Its own comes first; each says in which forms the message is sent, and is else what `encode_as` makes."""
     found = CODEC.encode_all(EVENT)
     assert [3, 2, 1] == [info.version for info, _ in found]
+    assert [False, True, True] == [Envelope.is_older_form(raw) for _, raw in found]
     for info, raw in found:
         assert data_of(CODEC.encode_as(EVENT, info.version)) | {"sent_as": FORMS} == data_of(raw)
         assert EVENT.header.id.value.hex == petisco.DomainEvent.from_format(raw).get_message_id().value.replace("-", "")
@@ -106,6 +108,7 @@ def test_a_message_without_older_versions_is_as_ever() -> None:
     event = TaskRemoved("Buy milk")
     assert ((TaskRemoved.info(), CODEC.encode(event)),) == CODEC.encode_all(event)
     assert CODEC.encode(event) == CODEC.encode_as(event, 1)
+    assert not Envelope.is_older_form(CODEC.encode(event))
     assert (3, 2, 1) == CODEC.versions(TaskCreated)
     assert (1,) == CODEC.versions(TaskRemoved)
 

@@ -62,6 +62,7 @@ envelope = Envelope.parse(event.json())
 assert_type(envelope, Result[Envelope, InvalidMessage])
 assert_type(envelope.unwrap().attributes, Mapping[str, JsonValue])
 assert_type(envelope.unwrap().info, MessageInfo)
+assert_type(Envelope.is_older_form(b"{}"), bool)
 
 several: tuple[Message, ...] = (event, command, CloseTask(TaskId.v4()))
 events: tuple[DomainEvent, ...] = (event,)
