@@ -1,6 +1,11 @@
 """The configuration of the documentation: build it with `make docs`."""
 
+import ast
+import inspect
+import itertools
+from collections.abc import Iterator
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from docutils import nodes
@@ -69,6 +74,19 @@ SPELLED_OUT = {
 """Parts of signatures as autodoc spells them out, and what stands in the code."""
 
 
+def _described() -> Iterator[tuple[str, str]]:
+    """Yield the public constants and aliases, each with the text below its value."""
+    for path in Path(domainkit.__file__).parent.rglob("*.py"):
+        for statement, below in itertools.pairwise(ast.parse(path.read_text(encoding="utf-8")).body):
+            text = ast.get_docstring(ast.Module([below], []))
+            if isinstance(statement, ast.Assign | ast.AnnAssign) and text is not None:
+                target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+                yield ast.unparse(target), text
+
+
+DESCRIBED = {name: text for name, text in _described() if name in PUBLIC}
+
+
 def link_names(app: Sphinx, doctree: nodes.document) -> None:
     """Make a link of each public name that stands in the text as code."""
     for literal in list(doctree.findall(nodes.literal)):
@@ -124,6 +142,13 @@ def tidy_signature(*context: Any) -> tuple[str | None, str | None]:  # Any: as a
     return signature, returns
 
 
+def describe_constants(*context: Any) -> None:  # Any: as above; the object's name is the third, its lines the last
+    """Take what stands below the value of a constant or alias, and not the docstring of the class that it is of."""
+    name, lines = str(context[2]).removeprefix("domainkit."), context[-1]
+    if name in DESCRIBED:
+        lines[:] = [*inspect.cleandoc(DESCRIBED[name]).splitlines(), ""]
+
+
 def _is_private(base: type) -> bool:
     cls = get_origin(base) or base
     return cls.__module__.startswith("domainkit.") and cls.__name__ not in PUBLIC
@@ -141,6 +166,7 @@ def setup(app: Sphinx) -> None:
     app.add_lexer("mermaid", TextLexer)  # a picture for those who read the page elsewhere; text here
     app.connect("autodoc-process-bases", show_public_bases)
     app.connect("autodoc-process-signature", tidy_signature)
+    app.connect("autodoc-process-docstring", describe_constants)
     app.connect("object-description-transform", shorten_overloads)
     app.connect("doctree-read", link_names)
     app.connect("missing-reference", find_public_name)

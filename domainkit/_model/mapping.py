@@ -11,7 +11,10 @@ JsonValue = TypeAliasType(
     "JsonValue",
     "bool | int | float | str | tuple[JsonValue, ...] | list[JsonValue] | Mapping[str, JsonValue] | None",
 )
-"""A value that JSON can carry. A message, value object or aggregate keeps one read-only: a list as a tuple."""
+"""A value that JSON can carry: None, bool, int, float, str, and tuples, lists and mappings of these with keys of text.
+
+A message, value object or aggregate keeps one read-only: a list as a tuple.
+"""
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -8,7 +8,7 @@ from typing import Final
 from domainkit._model.mapping import JsonValue, freeze_json, frozen_copy
 from domainkit.conversion.code import Function
 from domainkit.conversion.collections import MappingNode, VariadicTupleNode
-from domainkit.conversion.nodes import Samples, Schema, Schemas, Strategy
+from domainkit.conversion.nodes import Node, Samples, Schema, Schemas, Strategy
 from domainkit.conversion.scalars import SCALARS
 from domainkit.conversion.unions import UnionByHand
 from domainkit.conversion.wrappers import RecursiveAlias
@@ -19,15 +19,16 @@ class JsonNode(RecursiveAlias):
 
     def __init__(self) -> None:
         super().__init__(JsonValue)
-        self.expected = "a JSON value"
+        self.expected: str = "a JSON value"
         number = copy(SCALARS[float])
         number.kinds = frozenset({"float"})  # beside int, which stays one
         array = VariadicTupleNode(self)
         array.object_classes = (tuple, list)  # a class that isn't of this library may hold a list
         scalars = [SCALARS[cls] for cls in (NoneType, bool, int, str)]
-        self.target = UnionByHand((*scalars, number, array, MappingNode(SCALARS[str], self)))
+        self.target: Node = UnionByHand((*scalars, number, array, MappingNode(SCALARS[str], self)))
         self.target.expected = self.expected
-        self.kinds, self.object_classes = self.target.kinds, self.target.object_classes
+        self.kinds: frozenset[str] = self.target.kinds
+        self.object_classes: tuple[type, ...] = self.target.object_classes
 
     @cached_property
     def load(self) -> Function:
