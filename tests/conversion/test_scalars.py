@@ -1,5 +1,6 @@
 """Leaves: what is written comes back equal, and what could not come back is refused before it is written."""
 
+import json
 import math
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -275,6 +276,16 @@ def test_an_int_stands_for_a_float() -> None:
     """As for type checkers, an int is a float: it is read from JSON as one, and may be given for one."""
     found = read(holder(float), 5)
     assert (float, 5.0) == (type(found), found)
+
+
+def test_an_int_that_no_float_equals_is_refused() -> None:
+    """Its last digits would be lost: it is a problem from bytes and from builtins."""
+    cls, wire = holder(float), 2**53 + 1
+    for call in (
+        lambda: cls.from_dict(envelope(cls, wire)),
+        lambda: cls.from_json(json.dumps(envelope(cls, wire))),
+    ):
+        assert [(PATH, "value")] == [(problem.path, problem.code) for problem in problems_of(call)]
 
 
 def test_enums_with_a_way_of_their_own_are_read() -> None:
