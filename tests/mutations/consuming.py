@@ -185,16 +185,16 @@ BUGS = (
     Bug(
         "stop finishes what is in hand",
         "adapters/rabbitmq/consumer.py",
-        "timeout=self._stop_within",
-        "timeout=0",
+        "await asyncio.wait(workers, timeout=self._stop_within)",
+        "await asyncio.wait(workers, timeout=0)",
         "tests/adapters/rabbitmq/test_consumer.py::test_stop_finishes_what_is_in_hand",
         quick=True,
     ),
     Bug(
         "stop is bounded",
         "adapters/rabbitmq/consumer.py",
-        "timeout=self._stop_within",
-        "timeout=None",
+        "await asyncio.wait(workers, timeout=self._stop_within)",
+        "await asyncio.wait(workers, timeout=None)",
         "tests/adapters/rabbitmq/test_consumer.py::test_stop_is_bounded",
     ),
     Bug(

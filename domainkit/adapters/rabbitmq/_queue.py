@@ -78,12 +78,14 @@ class Subscription:
     Args:
         keys: None for a queue that somebody else declares.
         read: makes a message of bytes.
+        leaves: tells whether a message is sent in another version too that this queue takes in its place.
     """
 
     queue: str
     keys: tuple[str, ...] | None
     functions: tuple[Bound, ...]
     read: Callable[[bytes], Result[Message | Envelope, InvalidMessage]]
+    leaves: Callable[[bytes], bool]
 
 
 @define(eq=False)
@@ -278,7 +280,13 @@ class ConsumedQueue:
                     await pause(self.ended, self.rules.backoff.seconds(turn.failures - 1))
 
     async def _turn_of(self, raw: DeliveredMessage) -> Turn | None:
-        """Return the turn of a message; None if there is no function for it, and it is among the dead letters."""
+        """Return the turn of a message; None if there is no function for it, and it is among the dead letters.
+
+        None as well for one that is left to another version of it, and done with.
+        """
+        if self.subscription.leaves(raw.body):
+            self.acknowledgements.add(raw)
+            return None
         decoded = self.subscription.read(raw.body)
         if isinstance(decoded, Failure):
             problems = decoded.failure().problems[:_MOST]  # codes and paths, short enough for a header

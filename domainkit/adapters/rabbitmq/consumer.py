@@ -347,11 +347,17 @@ def _subscription(
             raise TypeError(
                 f"the queue {queue!r}: a function of all messages shares no queue; give the others their own"
             )
-        return Subscription(queue, (f"{topology.exchange}.#",), functions, partial(Envelope.parse, limits=codec.limits))
+        parse = partial(Envelope.parse, limits=codec.limits)
+        return Subscription(queue, (f"{topology.exchange}.#",), functions, parse, Envelope.is_older_form)
     keys: list[str] = []
     for cls in (one.message_type for one in functions):
         found = [topology.binding_key(info) for info, route in codec._routes.items() if issubclass(route.wire.cls, cls)]
         if not found:
             raise TypeError(f"{cls.__qualname__}: the codec wasn't given this class; pass it among its message types")
         keys += found
-    return Subscription(queue, tuple(dict.fromkeys(keys)), functions, codec.decode)
+    return Subscription(queue, tuple(dict.fromkeys(keys)), functions, codec.decode, _leaves(codec, functions))
+
+
+def _leaves(codec: MessageCodec, functions: tuple[Bound, ...]) -> Callable[[bytes], bool]:
+    classes = tuple(one.message_type for one in functions)
+    return lambda raw: codec.reads_another_form(raw, *classes)
