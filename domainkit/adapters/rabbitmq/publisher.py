@@ -21,8 +21,8 @@ from domainkit.ports import cannot_publish
 _logger = logging.getLogger("domainkit.rabbitmq")
 
 _NOT_SENT: tuple[type[BaseException], ...] = (*LOST, asyncio.CancelledError)
-_LONGEST_KEY = 255
-"""Bytes of a routing key: a short string of AMQP 0-9-1, section 4.2.5.3."""
+_SHORT_STRING = 255
+"""The most bytes of a routing key, and of a property that is text: short strings of AMQP 0-9-1, section 4.2.5.3."""
 
 
 class RabbitMqPublisher(AsyncMessagePublisher):
@@ -35,8 +35,10 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         async with RabbitMqPublisher("amqp://user:secret@broker/", topology) as publisher:
             await publisher.publish(OutgoingMessage.of(event, codec))
 
-    A message has its id as `message_id`, its name as `type`, `application/json`, the time of publishing, and the
-    headers `kind`, `version` and `key`. See https://www.rabbitmq.com/docs/confirms.
+    AMQP's own properties say what a message is: `message_id`, its name as `type`, the topology's service as `app_id`,
+    the time of publishing as `timestamp`, its key as `correlation_id` (unless that has more than 255 bytes),
+    `content_type` and `content_encoding`. There are no headers: petisco loses a message that has any when its first
+    handling fails. See https://www.rabbitmq.com/docs/confirms.
 
     >>> RabbitMqPublisher("amqp://ada:hush@broker/", RabbitMqTopology("acme.tasks", service="core"))
     RabbitMqPublisher(broker:5672, acme.tasks)
@@ -83,7 +85,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         in several versions, there may be a queue for some of them alone.
         """
         key = self._topology.routing_key(message.info)
-        if len(key.encode()) > _LONGEST_KEY:
+        if len(key.encode()) > _SHORT_STRING:
             return self._refused(message, f"its routing key is too long ({len(key)} characters)")
         try:
             async with asyncio.timeout(self._timeout):
@@ -117,7 +119,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
                 message.body,
                 exchange=self._topology.exchange,
                 routing_key=key,
-                properties=_properties(message),
+                properties=_properties(message, self._topology.service),
                 mandatory=True,
             )
         finally:
@@ -193,14 +195,19 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         return cannot_publish(why, message_id=message.id, kind=MessageRefused)
 
 
-def _properties(message: OutgoingMessage) -> Basic.Properties:
-    info = message.info
+def _properties(message: OutgoingMessage, service: str) -> Basic.Properties:
+    """Return the properties, without headers: petisco 2 writes the one that its retry needs only where none are there.
+
+    The key is the `correlation_id`, since that is what an exchange of the type x-consistent-hash can hash on: see
+    https://github.com/rabbitmq/rabbitmq-server/tree/main/deps/rabbitmq_consistent_hash_exchange.
+    """
     return Basic.Properties(
         content_type="application/json",
         content_encoding="utf-8",
-        headers={"kind": info.kind, "version": info.version, "key": message.key},
         delivery_mode=int(DeliveryMode.PERSISTENT),
+        correlation_id=message.key if len(message.key.encode()) <= _SHORT_STRING else None,
         message_id=str(message.id),
         timestamp=datetime.now(UTC),
-        message_type=info.name,
+        message_type=message.info.name,
+        app_id=service,
     )
