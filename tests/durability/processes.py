@@ -53,6 +53,19 @@ class Process:
         assert -signal.SIGKILL == status, f"{self.name} was not killed: it had ended with {status}\n{self.output()}"
         self._running = self._start()
 
+    def revive(self) -> bool:
+        """Start it again if it has ended otherwise than well; tell whether it had."""
+        ended = self.exit_status not in {None, 0}
+        if ended:
+            self._running = self._start()
+        return ended
+
+    def restart(self, seconds: float) -> int:
+        """Ask it to stop, start it again, and return the exit status that it had."""
+        status = self.stop(seconds)
+        self._running = self._start()
+        return status
+
     def ended_well(self, seconds: float) -> bool:
         """Tell whether it ends by itself, within some seconds, with exit status 0."""
         return self._running.wait(seconds) == 0

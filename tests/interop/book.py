@@ -1,0 +1,81 @@
+"""The book of a run, in SQLite: which messages were published, every call of a handler, and what had an effect."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from interop.facts import BY_NAME
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS ready (side TEXT);
+CREATE TABLE IF NOT EXISTS published (publisher TEXT, position INTEGER, message_id TEXT, source TEXT);
+CREATE TABLE IF NOT EXISTS calls (side TEXT, subscriber TEXT, message_id TEXT, content TEXT);
+CREATE TABLE IF NOT EXISTS seen (side TEXT, subscriber TEXT, message_id TEXT, PRIMARY KEY (side, subscriber, message_id));
+CREATE TABLE IF NOT EXISTS effects (side TEXT, subscriber TEXT, message_id TEXT);
+CREATE INDEX IF NOT EXISTS calls_of ON calls (side, subscriber, message_id);
+"""
+
+
+class Book:
+    """A file that all processes of a run write; a process that is killed leaves what it has committed.
+
+    `seen` is an inbox: a message that is delivered again after its effect was committed has no second one. `effects`
+    has no constraint: one that came twice would be seen.
+    """
+
+    def __init__(self, file: Path | str) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(file, 60, isolation_level=None, check_same_thread=False)
+        self._connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {_TABLES}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield self._connection
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def ready(self, side: str) -> None:
+        """Note that a side consumes all its queues."""
+        with self._writing() as connection:
+            connection.execute("INSERT INTO ready VALUES (?)", (side,))
+
+    def is_ready(self, *sides: str) -> bool:
+        """Tell whether these sides have their queues."""
+        return set(sides) <= {side for (side,) in self.rows("SELECT side FROM ready")}
+
+    def next_position(self, publisher: str) -> int:
+        """Return where a publisher goes on after it was started again."""
+        ((last,),) = self.rows("SELECT max(position) FROM published WHERE publisher = ?", publisher)
+        return 0 if last is None else last + 1
+
+    def published(self, publisher: str, position: int, message_id: str, source: str) -> None:
+        """Note that a message was taken, by the broker or an outbox."""
+        with self._writing() as connection:
+            connection.execute("INSERT INTO published VALUES (?, ?, ?, ?)", (publisher, position, message_id, source))
+
+    def handled(self, side: str, subscriber: str, content: dict[str, Any]) -> bool:
+        """Note a call with a message, and its effect unless it has had that; return whether the handler succeeds."""
+        key = (side, subscriber, content["id"])
+        failures = BY_NAME[subscriber].failures(content["attributes"]["number"])
+        with self._writing() as connection:
+            query = "SELECT count(*) FROM calls WHERE (side, subscriber, message_id) = (?, ?, ?)"
+            ((before,),) = connection.execute(query, key).fetchall()
+            connection.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", (*key, json.dumps(content)))
+            if failures is None or before < failures:
+                return False
+            if connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", key).rowcount:
+                connection.execute("INSERT INTO effects VALUES (?, ?, ?)", key)
+            return True
