@@ -18,7 +18,7 @@ from sizes import CI
 Record = Callable[[str, object], None]
 
 MESSAGES = int(os.environ.get("INTEROP_MESSAGES", "80" if CI else "40"))
-PAUSE = 4 / MESSAGES
+PAUSE = 2.5 / MESSAGES
 """Seconds between two messages: a publisher takes some seconds in all, so that there is something to kill it in."""
 ROUNDS = 1 + MESSAGES // 500
 SEED = int(os.environ.get("INTEROP_SEED", random.randrange(1_000_000)))
