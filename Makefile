@@ -19,7 +19,7 @@ SUFFIX = $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help demo test test-all coverage lint format types docs bench bench-durable clean
+.PHONY: help demo test test-all interop coverage lint format types docs bench bench-durable clean
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 help: ## list the commands
@@ -33,6 +33,9 @@ test: $(INSTALLED)test ## run all tests, or those that ARGS names, on all cores
 
 test-all: ## run all tests on every CPython of this machine, with nothing in C, and with the lowest dependencies
 	@MAKE="$(MAKE)" sh .ci/test-all
+
+interop: $(INSTALLED)test ## run beside petisco on one exchange, and print what became of INTEROP_MESSAGES messages a run
+	@CI=true INTEROP_MESSAGES=$${INTEROP_MESSAGES:-600} $(BIN)/python -m pytest -q $(PARALLEL) tests/interop $(ARGS)
 
 coverage: $(INSTALLED)test ## run all tests; fail where a branch is not covered
 	@$(BIN)/python -m pytest $(PARALLEL) --cov=domainkit $(ARGS)

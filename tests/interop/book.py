@@ -14,7 +14,8 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS ready (side TEXT);
 CREATE TABLE IF NOT EXISTS published (publisher TEXT, position INTEGER, message_id TEXT, source TEXT);
 CREATE TABLE IF NOT EXISTS calls (side TEXT, subscriber TEXT, message_id TEXT, content TEXT);
-CREATE TABLE IF NOT EXISTS seen (side TEXT, subscriber TEXT, message_id TEXT, PRIMARY KEY (side, subscriber, message_id));
+CREATE TABLE IF NOT EXISTS seen (side TEXT, subscriber TEXT, message_id TEXT);
+CREATE UNIQUE INDEX IF NOT EXISTS seen_once ON seen (side, subscriber, message_id);
 CREATE TABLE IF NOT EXISTS effects (side TEXT, subscriber TEXT, message_id TEXT);
 CREATE INDEX IF NOT EXISTS calls_of ON calls (side, subscriber, message_id);
 """
@@ -42,10 +43,27 @@ class Book:
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
 
-    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return what a query finds."""
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._connection.execute(query, values).fetchall()
+
+    def count(self, table: str) -> int:
+        """Return how many rows a table has."""
+        return int(self._rows(f"SELECT count(*) FROM {table}")[0][0])
+
+    def calls(self, side: str, subscriber: str) -> list[tuple[str, str]]:
+        """Return the calls of a handler: the id and the content of each message."""
+        query = "SELECT message_id, content FROM calls WHERE (side, subscriber) = (?, ?)"
+        return [(message_id, content) for message_id, content in self._rows(query, side, subscriber)]
+
+    def effects(self, side: str, subscriber: str) -> list[str]:
+        """Return the ids of the messages that had an effect: as often as they had one."""
+        query = "SELECT message_id FROM effects WHERE (side, subscriber) = (?, ?)"
+        return [message_id for (message_id,) in self._rows(query, side, subscriber)]
+
+    def published_by(self, source: str) -> list[str]:
+        """Return the ids of the messages that were published, by the word of who did it."""
+        return [message_id for (message_id,) in self._rows("SELECT message_id FROM published WHERE source = ?", source)]
 
     def ready(self, side: str) -> None:
         """Note that a side consumes all its queues."""
@@ -54,11 +72,11 @@ class Book:
 
     def is_ready(self, *sides: str) -> bool:
         """Tell whether these sides have their queues."""
-        return set(sides) <= {side for (side,) in self.rows("SELECT side FROM ready")}
+        return set(sides) <= {side for (side,) in self._rows("SELECT side FROM ready")}
 
     def next_position(self, publisher: str) -> int:
         """Return where a publisher goes on after it was started again."""
-        ((last,),) = self.rows("SELECT max(position) FROM published WHERE publisher = ?", publisher)
+        ((last,),) = self._rows("SELECT max(position) FROM published WHERE publisher = ?", publisher)
         return 0 if last is None else last + 1
 
     def published(self, publisher: str, position: int, message_id: str, source: str) -> None:

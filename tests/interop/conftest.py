@@ -2,11 +2,12 @@
 
 import pytest
 
-for library in ("aio_pika", "pika", "petisco", "sqlalchemy"):
-    pytest.importorskip(library, reason="needs petisco with pika, and the extras rabbitmq and sql")
+pytest.importorskip("aio_pika", reason="needs the extra rabbitmq")
+pytest.importorskip("pika", reason="needs pika, as petisco does")
+pytest.importorskip("sqlalchemy", reason="needs the extra sql")
 
 from brokers import RABBITMQ_URL, answers
-from interop.run import table
+from interop.counts import table
 from yarl import URL
 
 

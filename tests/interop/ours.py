@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import TypeAlias
 
 from attrs import frozen
 from interop import facts
@@ -21,7 +22,6 @@ from domainkit import (
     Command,
     DomainError,
     DomainEvent,
-    Message,
     MessageCodec,
     NotFound,
     Upcaster,
@@ -113,6 +113,9 @@ class CancelOrder(Command[None, NotFound]):
     reason: str | None
 
 
+Numbered: TypeAlias = OrderPlaced | OrderDue | PayOrder | CancelOrder
+
+
 def with_offset(old: Attributes) -> Attributes:
     """Return the attributes of a new `order.due`: the old one, of petisco, has UTC without saying so."""
     return {**old, "at": f"{old['at']}Z"}
@@ -126,11 +129,11 @@ def topology(exchange: str, limit: int) -> RabbitMqTopology:
     return RabbitMqTopology(exchange, service=f"{exchange}.domainkit", delivery_limit=limit)
 
 
-def made(name: str, number: int) -> DomainEvent | PayOrder | CancelOrder:
+def made(name: str, number: int) -> Numbered:
     """Return the message of a number."""
     found = facts.attributes(name, number, 2)
     order_id = OrderId.from_str(found["order_id"])
-    message: DomainEvent | PayOrder | CancelOrder
+    message: Numbered
     if name == "order.due":
         message = OrderDue(number, order_id, facts.moment(number))
     elif name == "pay.order":
@@ -139,12 +142,14 @@ def made(name: str, number: int) -> DomainEvent | PayOrder | CancelOrder:
         message = CancelOrder(number, order_id, found["reason"])
     else:
         parcel = found["parcel"]
-        lines = tuple(Line(Sku(one["sku"]), Quantity(one["quantity"]), Decimal(one["price"])) for one in parcel["lines"])
+        lines = tuple(
+            Line(Sku(one["sku"]), Quantity(one["quantity"]), Decimal(one["price"])) for one in parcel["lines"]
+        )
         message = OrderPlaced(
             number,
             order_id,
             Sku(found["title"]),
-            Parcel(lines, parcel["weight"], parcel["note"]),
+            Parcel(tuple(lines), parcel["weight"], parcel["note"]),
             found["weight"],
             found["urgent"],
             found["note"],
@@ -155,12 +160,10 @@ def made(name: str, number: int) -> DomainEvent | PayOrder | CancelOrder:
     return message.add_meta(facts.own_meta(number))
 
 
-async def publish(  # noqa: PLR0913  (what it is told on the command line)
-    book: Book, url: str, exchange: str, database: str, numbers: int, pause: float
-) -> None:
-    """Publish all messages that the book doesn't have: those of even numbers to the broker, the others in the outbox."""
+async def publish(book: Book, publisher: RabbitMqPublisher, database: str, numbers: int, pause: float) -> None:
+    """Publish all messages that the book doesn't have: to the broker, and by an outbox where the number is odd."""
     unit_of_work = AsyncUnitOfWork(make_async_engine(database), outbox=Outbox(OUTBOX_TABLE, CODEC))
-    async with RabbitMqPublisher(url, topology(exchange, 0)) as publisher:
+    async with publisher:
         ways: list[tuple[str, AsyncDomainEventBus, AsyncCommandBus]] = [
             (SIDE, RabbitMqDomainEventBus(CODEC, publisher), RabbitMqCommandBus(CODEC, publisher)),
             (facts.OUTBOX, AsyncOutboxDomainEventBus(unit_of_work), AsyncOutboxCommandBus(unit_of_work)),
@@ -170,35 +173,35 @@ async def publish(  # noqa: PLR0913  (what it is told on the command line)
             message = made(facts.NAMES[position % len(facts.NAMES)], number)
             source, events, commands = ways[number % 2]
             meta = {"source": source}
-            while isinstance(await sent(events.with_meta(meta), commands.with_meta(meta), message), Failure):
+            buses = events.with_meta(meta), commands.with_meta(meta)
+            while isinstance(await sent(*buses, message), Failure):  # noqa: ASYNC110  (the broker is away)
                 await asyncio.sleep(0.1)
             book.published(SIDE, position, str(message.header.id), source)
             await asyncio.sleep(pause)
 
 
 async def sent(
-    events: AsyncDomainEventBus, commands: AsyncCommandBus, message: DomainEvent | PayOrder | CancelOrder
+    events: AsyncDomainEventBus, commands: AsyncCommandBus, message: Numbered
 ) -> Result[None, BusCannotPublish]:
     """Publish an event, or dispatch a command."""
     return await (events.publish(message) if isinstance(message, DomainEvent) else commands.dispatch(message))
 
 
-def handler(book: Book, name: str) -> Callable[[Message], Result[None, NotFound]]:
+def handler(book: Book, name: str) -> Callable[[Numbered], Result[None, NotFound]]:
     """Return the function of a subscriber; a number that is odd fails by an exception, an even one by a Failure."""
 
-    def handle(message: Message) -> Result[None, NotFound]:
-        content = message.dict()["data"]
-        if book.handled(SIDE, name, content):
+    def handle(message: Numbered) -> Result[None, NotFound]:
+        if book.handled(SIDE, name, dict(message.dict()["data"])):
             return Success(None)
-        if content["attributes"]["number"] % 2:
+        if message.number % 2:
             raise ValueError
         return Failure(NotFound())
 
     return handle
 
 
-def consumer(book: Book, url: str, exchange: str, limit: int) -> RabbitMqConsumer:
-    """Return the consumer: of two kinds of functions, those that are awaited and those that run in threads."""
+def consumer(book: Book, url: str, names: RabbitMqTopology) -> RabbitMqConsumer:
+    """Return the consumer, with functions of two kinds: those that are awaited and those that run in threads."""
 
     async def steady(event: OrderPlaced) -> Result[None, DomainError]:
         return handler(book, "steady")(event)
@@ -208,7 +211,7 @@ def consumer(book: Book, url: str, exchange: str, limit: int) -> RabbitMqConsume
 
     return RabbitMqConsumer(
         url,
-        topology(exchange, limit),
+        names,
         CODEC,
         subscribers={
             "steady": OrderPlaced.handled_by(steady),
@@ -222,22 +225,23 @@ def consumer(book: Book, url: str, exchange: str, limit: int) -> RabbitMqConsume
     )
 
 
-async def consume(book: Book, url: str, exchange: str, limit: int) -> None:
+async def consume(book: Book, url: str, names: RabbitMqTopology) -> None:
     """Consume until asked to stop."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    async with consumer(book, url, exchange, limit):
+    async with consumer(book, url, names):
         book.ready(SIDE)
         await stopping.wait()
 
 
-def main(role: str, file: str, url: str, exchange: str, *options: str) -> None:
+def main(role: str, file: str, exchange: str, url: str, *options: str) -> None:
     """Play a role."""
     book = Book(file)
     if role == "publish":
-        asyncio.run(publish(book, url, exchange, options[0], int(options[1]), float(options[2])))
+        publisher = RabbitMqPublisher(url, topology(exchange, 0))
+        asyncio.run(publish(book, publisher, options[0], int(options[1]), float(options[2])))
     else:
-        asyncio.run(consume(book, url, exchange, int(options[0])))
+        asyncio.run(consume(book, url, topology(exchange, int(options[0]))))
 
 
 if __name__ == "__main__":

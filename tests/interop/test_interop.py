@@ -27,9 +27,9 @@ SEED = int(os.environ.get("INTEROP_SEED", random.randrange(1_000_000)))
 def test_each_message_is_handled_as_often_as_its_subscribers_need(
     url: str, tmp_path: Path, record_property: Record
 ) -> None:
-    """One that fails is called again until it succeeds; after the last retry the message is a dead letter, unchanged."""
+    """Who fails is called again until it succeeds; after the last retry the message is a dead letter, unchanged."""
     with running(Plan("calm", MESSAGES), url, tmp_path) as run:
-        judge(run, run.end(), record_property)
+        judge(run, record_property)
         assert {} == run.revived
 
 
@@ -49,7 +49,7 @@ def test_nothing_is_lost_while_all_are_stopped_and_killed(url: str, tmp_path: Pa
                 process.kill()
             elif process.exit_status is None:  # one that has just begun ends by the signal itself
                 assert process.restart(60) in {0, -signal.SIGTERM}, f"{name} did not stop well\n{process.output()}"
-        judge(run, run.end(), record_property)
+        judge(run, record_property)
 
 
 def shuffled_actions(chance: random.Random, names: Iterable[str]) -> list[tuple[str, bool]]:
@@ -59,14 +59,16 @@ def shuffled_actions(chance: random.Random, names: Iterable[str]) -> list[tuple[
 
 
 def test_the_store_of_petisco_and_a_broker_that_is_restarted(tmp_path: Path, record_property: Record) -> None:
-    """petisco's store gets all messages of both sides; a broker that is stopped and started again loses none.
+    """The store of petisco gets all messages of both; a broker that is stopped and started again loses none.
 
     The consumer of petisco may end when its connection is lost: it is started again then, as a service manager does.
     """
     with (
         rabbitmq_of_its_own(tmp_path) as broker,
-        running(Plan("restarted", MESSAGES, limit=5, pause=PAUSE, store=True, exact=False), broker.url, tmp_path) as run,
+        running(
+            Plan("restarted", MESSAGES, limit=5, pause=PAUSE, store=True, exact=False), broker.url, tmp_path
+        ) as run,
     ):
         run.wait(partial(run.has_published, 0.5))
         broker.restart()
-        judge(run, run.end(), record_property)
+        judge(run, record_property)

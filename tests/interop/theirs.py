@@ -170,17 +170,14 @@ def consume(book: Book, service: str, limit: int, *, store: bool) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     subscribers = [subscriber(book, one) for one in (*facts.SUBSCRIBERS, *([facts.STORE] if store else []))]
     config = QueueConfig.default(RETRY_MS, MAIN_MS)
-    configurer = RabbitMqMessageConfigurer(
-        facts.ORGANIZATION, service, queue_config=config, use_store_queues=store
-    )
+    configurer = RabbitMqMessageConfigurer(facts.ORGANIZATION, service, queue_config=config, use_store_queues=store)
     configurer.configure_subscribers(subscribers)
-    consumer = RabbitMqMessageConsumer(facts.ORGANIZATION, service, limit)
+    consumer: Any = RabbitMqMessageConsumer(facts.ORGANIZATION, service, limit)  # Any: its `start` is a NoReturn
     consumer.add_subscribers(subscribers)
     consumer.start()
     book.ready(SIDE)
     while not stopping.wait(0.1):
-        thread = consumer._thread
-        if thread is None or not thread.is_alive():
+        if not consumer._thread.is_alive():  # another thread once it has connected again
             return 1
     consumer.stop()
     return 0

@@ -43,6 +43,21 @@ BUGS = (
         quick=True,
     ),
     Bug(
+        "messages have no headers",
+        "adapters/rabbitmq/publisher.py",
+        'content_encoding="utf-8",',
+        'content_encoding="utf-8", headers={"kind": message.info.kind},',
+        "tests/adapters/rabbitmq/test_publisher.py::test_a_message_has_no_headers",
+        quick=True,
+    ),
+    Bug(
+        "what petisco gets fails, and comes again",
+        "adapters/rabbitmq/publisher.py",
+        'content_encoding="utf-8",',
+        'content_encoding="utf-8", headers={"kind": message.info.kind},',
+        "tests/interop/test_interop.py::test_each_message_is_handled_as_often_as_its_subscribers_need",
+    ),
+    Bug(
         "a message published twice at once is refused twice",
         "adapters/rabbitmq/publisher.py",
         "self._in_hand.get(message_id)",

@@ -1,0 +1,96 @@
+"""The place of a run on a broker: an exchange of its own, and the queues of both sides."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pika  # type: ignore[import-untyped]  # it says nothing of its types
+from interop import facts, ours
+
+from domainkit.adapters.rabbitmq import dead_letter_queue
+
+
+class Place:
+    """Names that no other run has, and what is in the queues."""
+
+    def __init__(self, url: str, *, store: bool) -> None:
+        self.url, self.store = url, store
+        self.service = f"interop-{uuid4().hex[:12]}"
+        self.exchange = f"{facts.ORGANIZATION}.{self.service}"
+        self.audit = f"{self.exchange}.audit"
+        """The queue that gets each message once the broker has it."""
+
+    @property
+    def subscribers(self) -> Iterator[tuple[str, facts.Subscriber]]:
+        """Give all subscribers, each with its side."""
+        yield from ((side, one) for side in facts.SIDES for one in facts.SUBSCRIBERS)
+        if self.store:
+            yield facts.PETISCO, facts.STORE
+
+    def queues(self, side: str, one: facts.Subscriber) -> list[str]:
+        """Return the queues of a subscriber: of petisco one for each version, as petisco names them."""
+        if one is facts.STORE:
+            return ["store"]
+        kind, name = facts.KINDS[one.of], one.of.replace(".", "_")
+        if side == facts.PETISCO:
+            versions = (1, 2) if one.of == "order.due" else (1,)
+            return [f"{self.exchange}.{version}.{kind}.{name}.{one.name}" for version in versions]
+        if kind == "event":
+            return [ours.topology(self.exchange, 0).subscriber_queue(one.name)]
+        return [f"{self.exchange}.command.{name}"]
+
+    def dead_letter_queues(self, side: str, one: facts.Subscriber) -> list[str]:
+        """Return where the dead letters of a subscriber are."""
+        named = dead_letter_queue if side == facts.DOMAINKIT else "dead_letter.{}".format
+        return [named(queue) for queue in self.queues(side, one)]
+
+    def declare(self) -> None:
+        """Declare the exchange and the audit."""
+        with self._channel() as channel:
+            channel.exchange_declare(self.exchange, "topic", durable=True)
+            channel.queue_declare(self.audit, durable=True)
+            for kind in ("event", "command"):
+                channel.queue_bind(self.audit, self.exchange, f"{self.exchange}.*.{kind}.*")
+
+    def delete(self) -> None:
+        """Delete all that the run has declared."""
+        with self._channel() as channel:
+            dead = [queue for side, one in self.subscribers for queue in self.dead_letter_queues(side, one)]
+            for queue in (self.audit, *self._waiting(), *dead):
+                channel.queue_delete(queue)
+            theirs = (self.exchange, f"retry.{self.exchange}", f"dead_letter.{self.exchange}")
+            for exchange in (*theirs, ours.topology(self.exchange, 0).dead_letter_exchange):
+                channel.exchange_delete(exchange)
+
+    def waiting(self) -> int:
+        """Return how many messages wait to be handled, or handled again."""
+        return self._count(self._waiting())
+
+    def dead(self) -> int:
+        """Return how many dead letters there are."""
+        return self._count([queue for side, one in self.subscribers for queue in self.dead_letter_queues(side, one)])
+
+    def taken(self, queue: str) -> list[bytes]:
+        """Take all messages off a queue."""
+        found: list[bytes] = []
+        with self._channel() as channel:
+            while (body := channel.basic_get(queue, auto_ack=True)[2]) is not None:
+                found.append(body)
+        return found
+
+    def _waiting(self) -> list[str]:
+        queues = [(side, queue) for side, one in self.subscribers for queue in self.queues(side, one)]
+        return [queue for _, queue in queues] + [f"retry.{queue}" for side, queue in queues if side == facts.PETISCO]
+
+    def _count(self, queues: list[str]) -> int:
+        with self._channel() as channel:
+            return sum(channel.queue_declare(queue, passive=True).method.message_count for queue in queues)
+
+    @contextmanager
+    def _channel(self) -> Iterator[Any]:
+        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        try:
+            yield connection.channel()
+        finally:
+            connection.close()
