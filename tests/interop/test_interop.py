@@ -42,13 +42,17 @@ def test_nothing_is_lost_while_all_are_stopped_and_killed(url: str, tmp_path: Pa
     chance = random.Random(SEED)
     with running(Plan("killed", MESSAGES, limit=5, pause=PAUSE, exact=False), url, tmp_path) as run:
         actions = [action for _ in range(ROUNDS) for action in shuffled_actions(chance, run.processes)]
+        over = 0
         for place, (name, is_kill) in enumerate(actions, start=1):
             run.wait(partial(run.has_published, place / (len(actions) + 1)))
             process = run.processes[name]
-            if process.exit_status is None and is_kill:
+            if process.exit_status is not None:
+                over += 1
+            elif is_kill:
                 process.kill()
-            elif process.exit_status is None:  # one that has just begun ends by the signal itself
+            else:  # one that has just begun ends by the signal itself
                 assert process.restart(60) in {0, -signal.SIGTERM}, f"{name} did not stop well\n{process.output()}"
+        assert over <= len(PUBLISHERS) * ROUNDS, "none but a publisher ends by itself"
         judge(run, record_property)
 
 
