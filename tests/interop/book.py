@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from interop.facts import BY_NAME
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS ready (side TEXT);
+CREATE TABLE IF NOT EXISTS ready (process TEXT);
 CREATE TABLE IF NOT EXISTS published (publisher TEXT, position INTEGER, message_id TEXT, source TEXT);
 CREATE TABLE IF NOT EXISTS calls (side TEXT, subscriber TEXT, message_id TEXT, content TEXT);
 CREATE TABLE IF NOT EXISTS seen (side TEXT, subscriber TEXT, message_id TEXT);
@@ -65,14 +65,14 @@ class Book:
         """Return the ids of the messages that were published, by the word of who did it."""
         return [message_id for (message_id,) in self._rows("SELECT message_id FROM published WHERE source = ?", source)]
 
-    def ready(self, side: str) -> None:
-        """Note that a side consumes all its queues."""
+    def ready(self, process: str) -> None:
+        """Note that a process consumes all its queues."""
         with self._writing() as connection:
-            connection.execute("INSERT INTO ready VALUES (?)", (side,))
+            connection.execute("INSERT INTO ready VALUES (?)", (process,))
 
-    def is_ready(self, *sides: str) -> bool:
-        """Tell whether these sides have their queues."""
-        return set(sides) <= {side for (side,) in self._rows("SELECT side FROM ready")}
+    def is_ready(self, *processes: str) -> bool:
+        """Tell whether these processes have their queues."""
+        return set(processes) <= {process for (process,) in self._rows("SELECT process FROM ready")}
 
     def next_position(self, publisher: str) -> int:
         """Return where a publisher goes on after it was started again."""
@@ -84,14 +84,14 @@ class Book:
         with self._writing() as connection:
             connection.execute("INSERT INTO published VALUES (?, ?, ?, ?)", (publisher, position, message_id, source))
 
-    def handled(self, side: str, subscriber: str, content: dict[str, Any]) -> bool:
+    def handled(self, side: str, subscriber: str, content: Mapping[str, Any]) -> bool:
         """Note a call with a message, and its effect unless it has had that; return whether the handler succeeds."""
         key = (side, subscriber, content["id"])
         failures = BY_NAME[subscriber].failures(content["attributes"]["number"])
         with self._writing() as connection:
             query = "SELECT count(*) FROM calls WHERE (side, subscriber, message_id) = (?, ?, ?)"
             ((before,),) = connection.execute(query, key).fetchall()
-            connection.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", (*key, json.dumps(content)))
+            connection.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", (*key, json.dumps(content, default=dict)))
             if failures is None or before < failures:
                 return False
             if connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", key).rowcount:

@@ -40,12 +40,12 @@ class Placed:
         meant = facts.attributes(self.name, self.number, self.version), facts.meta(self.source, self.number)
         return canonical(meant) == canonical((data["attributes"], data["meta"]))
 
-    def is_read_as(self, content: str, side: str) -> bool:
-        """Tell whether a side has read all that was written; this library lifts an old version to the new one."""
-        data = json.loads(self.body)["data"]
-        if side == facts.DOMAINKIT and self.name == "order.due":
+    def is_read_as(self, content: str) -> bool:
+        """Tell whether a reader has read all that was written; one that tells of a new version has lifted an old one."""
+        data, found = json.loads(self.body)["data"], json.loads(content)
+        if found["version"] != self.version:
             data |= {"version": 2, "attributes": facts.attributes(self.name, self.number, 2)}
-        return canonical(data) == canonical(json.loads(content))
+        return canonical(data) == canonical(found)
 
 
 @frozen
@@ -111,7 +111,7 @@ class Outcome:
         effects = Counter(one for one in self.effects if one in due)
         letters = [(one, body) for one, body in ((Placed.of(body)[0], body) for body in self.dead) if one in due]
         dead = Counter(one for one, _ in letters)
-        misread = sum(one in due and not placed[one].is_read_as(content, self.side) for one, content in self.calls)
+        misread = sum(one in due and not placed[one].is_read_as(content) for one, content in self.calls)
         return Counter(
             due=len(due),
             handled=len(effects),

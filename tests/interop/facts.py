@@ -60,7 +60,18 @@ SUBSCRIBERS = (
 STORE = Subscriber("store", "", "randomly")
 """petisco's subscriber to all messages, whose queue has that name on the whole broker."""
 
-BY_NAME: Mapping[str, Subscriber] = {one.name: one for one in (*SUBSCRIBERS, STORE)}
+EVERYTHING = Subscriber("everything", "", "randomly")
+"""The subscriber to all messages of this library."""
+
+BY_NAME: Mapping[str, Subscriber] = {one.name: one for one in (*SUBSCRIBERS, STORE, EVERYTHING)}
+
+
+def petisco_queues(exchange: str, one: Subscriber) -> list[str]:
+    """Return the queues of a subscriber of petisco, as petisco names them: one for each version."""
+    if one is STORE:
+        return ["store"]
+    versions = (1, 2) if one.of == "order.due" else (1,)
+    return [f"{exchange}.{version}.{KINDS[one.of]}.{one.of.replace('.', '_')}.{one.name}" for version in versions]
 
 
 def due_version(source: str, number: int) -> int:

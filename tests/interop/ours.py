@@ -3,10 +3,10 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import frozen
 from interop import facts
@@ -20,8 +20,8 @@ from domainkit import (
     Attributes,
     BusCannotPublish,
     Command,
-    DomainError,
     DomainEvent,
+    Envelope,
     MessageCodec,
     NotFound,
     Upcaster,
@@ -49,6 +49,8 @@ SIDE = facts.DOMAINKIT
 METADATA = MetaData()
 OUTBOX_TABLE = outbox_table(METADATA)
 BACKOFF = Backoff(timedelta(milliseconds=10), longest=timedelta(milliseconds=20))
+WAITS = (".wait.10", ".wait.20")
+"""What the queues where a message waits have behind the name of its own."""
 
 
 class OrderId(Uuid): ...
@@ -114,6 +116,12 @@ class CancelOrder(Command[None, NotFound]):
 
 
 Numbered: TypeAlias = OrderPlaced | OrderDue | PayOrder | CancelOrder
+CLASSES: dict[str, Any] = {  # Any: events and commands are bound to different functions
+    "order.placed": OrderPlaced,
+    "order.due": OrderDue,
+    "pay.order": PayOrder,
+    "cancel.order": CancelOrder,
+}
 
 
 def with_offset(old: Attributes) -> Attributes:
@@ -187,11 +195,11 @@ async def sent(
     return await (events.publish(message) if isinstance(message, DomainEvent) else commands.dispatch(message))
 
 
-def handler(book: Book, name: str) -> Callable[[Numbered], Result[None, NotFound]]:
+def handler(book: Book, side: str, name: str) -> Callable[[Numbered], Result[None, NotFound]]:
     """Return the function of a subscriber; a number that is odd fails by an exception, an even one by a Failure."""
 
     def handle(message: Numbered) -> Result[None, NotFound]:
-        if book.handled(SIDE, name, dict(message.dict()["data"])):
+        if book.handled(side, name, message.dict()["data"]):
             return Success(None)
         if message.number % 2:
             raise ValueError
@@ -200,37 +208,69 @@ def handler(book: Book, name: str) -> Callable[[Numbered], Result[None, NotFound
     return handle
 
 
+def async_handler(book: Book, side: str, name: str) -> Callable[[Numbered], Awaitable[Result[None, NotFound]]]:
+    """Return the same, to be awaited."""
+
+    async def handle(message: Numbered) -> Result[None, NotFound]:
+        return handler(book, side, name)(message)
+
+    return handle
+
+
+def bound(book: Book, side: str, one: facts.Subscriber) -> Any:  # Any: for events, or for commands
+    """Return the function of a subscriber, bound to its class; two of them are awaited, the others run in threads."""
+    make = async_handler if one.name in {"steady", "payer"} else handler
+    return CLASSES[one.of].handled_by(make(book, side, one.name))
+
+
+def keeper(book: Book) -> Callable[[Envelope], Result[None, NotFound]]:
+    """Return the function of the subscriber to everything."""
+
+    def keep(envelope: Envelope) -> Result[None, NotFound]:
+        content = {
+            "id": str(envelope.id),
+            "type": envelope.info.name,
+            "type_message": envelope.info.kind,
+            "version": envelope.info.version,
+            "occurred_on": f"{envelope.occurred_on:%Y-%m-%d %H:%M:%S.%f}",
+            "attributes": envelope.attributes,
+            "meta": envelope.meta,
+        }
+        return Success(None) if book.handled(SIDE, facts.EVERYTHING.name, content) else Failure(NotFound())
+
+    return keep
+
+
 def consumer(book: Book, url: str, names: RabbitMqTopology) -> RabbitMqConsumer:
-    """Return the consumer, with functions of two kinds: those that are awaited and those that run in threads."""
-
-    async def steady(event: OrderPlaced) -> Result[None, DomainError]:
-        return handler(book, "steady")(event)
-
-    async def pay(command: PayOrder) -> Result[None, NotFound]:
-        return handler(book, "payer")(command)
-
+    """Return the consumer of this side."""
+    functions = [(one, bound(book, SIDE, one)) for one in facts.SUBSCRIBERS]
+    everything = {facts.EVERYTHING.name: Envelope.handled_by(keeper(book))}
     return RabbitMqConsumer(
         url,
         names,
         CODEC,
-        subscribers={
-            "steady": OrderPlaced.handled_by(steady),
-            "once": OrderPlaced.handled_by(handler(book, "once")),
-            "never": OrderPlaced.handled_by(handler(book, "never")),
-            "random": OrderPlaced.handled_by(handler(book, "random")),
-            "due": OrderDue.handled_by(handler(book, "due")),
-        },
-        handlers=[PayOrder.handled_by(pay), CancelOrder.handled_by(handler(book, "canceller"))],
+        subscribers={one.name: made for one, made in functions if facts.KINDS[one.of] == "event"} | everything,
+        handlers=[made for one, made in functions if facts.KINDS[one.of] == "command"],
         backoff=BACKOFF,
     )
 
 
-async def consume(book: Book, url: str, names: RabbitMqTopology) -> None:
+def successor(book: Book, url: str, names: RabbitMqTopology) -> RabbitMqConsumer:
+    """Return a consumer of petisco's queues, which does in the name of petisco what its subscribers do."""
+    queues = {
+        queue: bound(book, facts.PETISCO, one)
+        for one in facts.SUBSCRIBERS
+        for queue in facts.petisco_queues(names.exchange, one)
+    }
+    return RabbitMqConsumer(url, names, CODEC, queues=queues, backoff=BACKOFF)
+
+
+async def consume(book: Book, side: str, made: RabbitMqConsumer) -> None:
     """Consume until asked to stop."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    async with consumer(book, url, names):
-        book.ready(SIDE)
+    async with made:
+        book.ready(side)
         await stopping.wait()
 
 
@@ -240,8 +280,10 @@ def main(role: str, file: str, exchange: str, url: str, *options: str) -> None:
     if role == "publish":
         publisher = RabbitMqPublisher(url, topology(exchange, 0))
         asyncio.run(publish(book, publisher, options[0], int(options[1]), float(options[2])))
-    else:
-        asyncio.run(consume(book, url, topology(exchange, int(options[0]))))
+        return
+    names = topology(exchange, int(options[0]))
+    made = successor if role == "take over" else consumer
+    asyncio.run(consume(book, f"domainkit {role}", made(book, url, names)))
 
 
 if __name__ == "__main__":

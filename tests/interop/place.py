@@ -14,8 +14,8 @@ from domainkit.adapters.rabbitmq import dead_letter_queue
 class Place:
     """Names that no other run has, and what is in the queues."""
 
-    def __init__(self, url: str, *, store: bool) -> None:
-        self.url, self.store = url, store
+    def __init__(self, url: str, *, store: bool, taken_over: bool) -> None:
+        self.url, self.store, self.taken_over = url, store, taken_over
         self.service = f"interop-{uuid4().hex[:12]}"
         self.exchange = f"{facts.ORGANIZATION}.{self.service}"
         self.audit = f"{self.exchange}.audit"
@@ -25,25 +25,23 @@ class Place:
     def subscribers(self) -> Iterator[tuple[str, facts.Subscriber]]:
         """Give all subscribers, each with its side."""
         yield from ((side, one) for side in facts.SIDES for one in facts.SUBSCRIBERS)
+        yield facts.DOMAINKIT, facts.EVERYTHING
         if self.store:
             yield facts.PETISCO, facts.STORE
 
     def queues(self, side: str, one: facts.Subscriber) -> list[str]:
-        """Return the queues of a subscriber: of petisco one for each version, as petisco names them."""
-        if one is facts.STORE:
-            return ["store"]
-        kind, name = facts.KINDS[one.of], one.of.replace(".", "_")
+        """Return the queues of a subscriber."""
         if side == facts.PETISCO:
-            versions = (1, 2) if one.of == "order.due" else (1,)
-            return [f"{self.exchange}.{version}.{kind}.{name}.{one.name}" for version in versions]
-        if kind == "event":
-            return [ours.topology(self.exchange, 0).subscriber_queue(one.name)]
-        return [f"{self.exchange}.command.{name}"]
+            return facts.petisco_queues(self.exchange, one)
+        if facts.KINDS.get(one.of) == "command":
+            return [f"{self.exchange}.command.{one.of.replace('.', '_')}"]
+        return [ours.topology(self.exchange, 0).subscriber_queue(one.name)]
 
     def dead_letter_queues(self, side: str, one: facts.Subscriber) -> list[str]:
-        """Return where the dead letters of a subscriber are."""
-        named = dead_letter_queue if side == facts.DOMAINKIT else "dead_letter.{}".format
-        return [named(queue) for queue in self.queues(side, one)]
+        """Return where the dead letters of a subscriber are: for petisco's also those of who took its queues over."""
+        queues = self.queues(side, one)
+        own = [dead_letter_queue(queue) for queue in queues if side == facts.DOMAINKIT or self.taken_over]
+        return own + [f"dead_letter.{queue}" for queue in queues if side == facts.PETISCO]
 
     def declare(self) -> None:
         """Declare the exchange and the audit."""
@@ -55,12 +53,16 @@ class Place:
 
     def delete(self) -> None:
         """Delete all that the run has declared."""
+        names = ours.topology(self.exchange, 0)
+        theirs = (self.exchange, f"retry.{self.exchange}", f"dead_letter.{self.exchange}")
         with self._channel() as channel:
-            dead = [queue for side, one in self.subscribers for queue in self.dead_letter_queues(side, one)]
-            for queue in (self.audit, *self._waiting(), *dead):
-                channel.queue_delete(queue)
-            theirs = (self.exchange, f"retry.{self.exchange}", f"dead_letter.{self.exchange}")
-            for exchange in (*theirs, ours.topology(self.exchange, 0).dead_letter_exchange):
+            channel.queue_delete(self.audit)
+            for queue in (queue for side, one in self.subscribers for queue in self.queues(side, one)):
+                for suffix in ("", ".dead_letters", ".quarantine", *ours.WAITS):
+                    channel.queue_delete(f"{queue}{suffix}")
+                for prefix in ("retry.", "dead_letter."):
+                    channel.queue_delete(f"{prefix}{queue}")
+            for exchange in (*theirs, names.dead_letter_exchange):
                 channel.exchange_delete(exchange)
 
     def waiting(self) -> int:
@@ -81,7 +83,9 @@ class Place:
 
     def _waiting(self) -> list[str]:
         queues = [(side, queue) for side, one in self.subscribers for queue in self.queues(side, one)]
-        return [queue for _, queue in queues] + [f"retry.{queue}" for side, queue in queues if side == facts.PETISCO]
+        retries = [f"retry.{queue}" for side, queue in queues if side == facts.PETISCO]
+        suspects = [f"{queue}.quarantine" for side, queue in queues if side == facts.DOMAINKIT or self.taken_over]
+        return [queue for _, queue in queues] + retries + suspects
 
     def _count(self, queues: list[str]) -> int:
         with self._channel() as channel:

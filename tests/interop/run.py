@@ -36,6 +36,7 @@ class Plan:
         limit: how many retries a message has.
         pause: seconds between two messages of a publisher: so that there is something to kill it in.
         store: whether petisco's store subscribes too: its queue has one name for the whole broker.
+        taken_over: whether this library consumes the queues of petisco too, beside petisco's consumer.
         exact: whether each call is accounted for; not where a message may come again without having failed.
     """
 
@@ -44,6 +45,7 @@ class Plan:
     limit: int = 2
     pause: float = 0.0
     store: bool = False
+    taken_over: bool = False
     exact: bool = True
 
     @property
@@ -57,7 +59,7 @@ class Run:
 
     def __init__(self, plan: Plan, url: str, folder: Path, stack: ExitStack) -> None:
         self.plan = plan
-        self.place = Place(url, store=plan.store)
+        self.place = Place(url, store=plan.store, taken_over=plan.taken_over)
         self.processes: dict[str, Process] = {}
         self.revived: Counter[str] = Counter()
         """The processes that ended, and were started again as a service manager does it."""
@@ -77,7 +79,9 @@ class Run:
         store = "store" if plan.store else "no store"
         self._add("petisco consumer", HERE / "theirs.py", "consume", book, place.service, plan.limit, store)
         self._add("domainkit consumer", HERE / "ours.py", "consume", book, place.exchange, place.url, plan.limit)
-        self.wait(lambda: self._book.is_ready(*facts.SIDES))
+        self.wait(lambda: self._book.is_ready("petisco consume", "domainkit consume"))
+        if plan.taken_over:
+            self._add("successor", HERE / "ours.py", "take over", book, place.exchange, place.url, plan.limit)
         much = (plan.numbers, plan.pause)
         database = self._database.replace("sqlite", "sqlite+aiosqlite", 1)
         self._add("petisco publisher", HERE / "theirs.py", "publish", book, place.service, *much)
@@ -98,6 +102,11 @@ class Run:
                 seen, since = now, time.monotonic()
             time.sleep(0.05)
 
+    def dismiss(self, name: str) -> None:
+        """Let a process stop for good."""
+        process = self.processes.pop(name)
+        assert process.stop(60) == 0, f"{name} did not stop well\n{process.output()}"
+
     def has_published(self, part: float) -> bool:
         """Tell whether the publishers have published this part of what they have to."""
         return self._book.count("published") >= part * len(PUBLISHERS) * len(facts.NAMES) * self.plan.numbers
@@ -108,7 +117,7 @@ class Run:
         placed = dict(map(Placed.of, self.place.taken(self.place.audit)))
         fates = fates_of(placed, self.place.subscribers)
         self.wait(lambda: self._is_settled(fates))
-        for name in ("relay", "domainkit consumer"):
+        for name in self.processes.keys() & {"relay", "domainkit consumer", "successor"}:
             assert self.processes[name].stop(60) == 0, f"{name} did not stop well\n{self.processes[name].output()}"
         outcomes = {(side, one.name): self._outcome(side, one) for side, one in self.place.subscribers}
         return [self._count(source, side, placed, fates, outcomes) for source in facts.SOURCES for side in facts.SIDES]

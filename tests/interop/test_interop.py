@@ -62,6 +62,15 @@ def shuffled_actions(chance: random.Random, names: Iterable[str]) -> list[tuple[
     return chance.sample(actions, len(actions))
 
 
+def test_the_queues_of_petisco_are_taken_over(url: str, tmp_path: Path, record_property: Record) -> None:
+    """A consumer of this library shares petisco's queues with petisco's own, and finishes them once that is gone."""
+    plan = Plan("taken over", MESSAGES, limit=5, pause=PAUSE, taken_over=True, exact=False)
+    with running(plan, url, tmp_path) as run:
+        run.wait(partial(run.has_published, 0.5))
+        run.dismiss("petisco consumer")
+        judge(run, record_property)
+
+
 def test_the_store_of_petisco_and_a_broker_that_is_restarted(tmp_path: Path, record_property: Record) -> None:
     """The store of petisco gets all messages of both; a broker that is stopped and started again loses none.
 

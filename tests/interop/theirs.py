@@ -175,7 +175,7 @@ def consume(book: Book, service: str, limit: int, *, store: bool) -> int:
     consumer: Any = RabbitMqMessageConsumer(facts.ORGANIZATION, service, limit)  # Any: its `start` is a NoReturn
     consumer.add_subscribers(subscribers)
     consumer.start()
-    book.ready(SIDE)
+    book.ready("petisco consume")
     while not stopping.wait(0.1):
         if not consumer._thread.is_alive():  # another thread once it has connected again
             return 1
