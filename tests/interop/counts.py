@@ -41,7 +41,7 @@ class Placed:
         return canonical(meant) == canonical((data["attributes"], data["meta"]))
 
     def is_read_as(self, content: str) -> bool:
-        """Tell whether a reader has read all that was written; one that tells of a new version has lifted an old one."""
+        """Tell whether a reader has all that was written; one that tells of a new version has lifted an old one."""
         data, found = json.loads(self.body)["data"], json.loads(content)
         if found["version"] != self.version:
             data |= {"version": 2, "attributes": facts.attributes(self.name, self.number, 2)}
