@@ -81,7 +81,7 @@ class RabbitMq:
         )
         self._epmd = self._started([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "plugins").write_text("[].", encoding="utf-8")
+        (folder / "plugins").write_text("[rabbitmq_consistent_hash_exchange].", encoding="utf-8")
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.local = 127.0.0.1:{self.port}\nlog.console = false\n", encoding="utf-8"
         )

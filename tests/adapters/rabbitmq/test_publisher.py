@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 from attrs import evolve
 from brokers import SETTLED, RabbitMq, free_port
+from pamqp.common import FieldValue
 from rabbits import Board, outgoing, until
 from returns.result import Failure, Success
 
@@ -68,6 +69,26 @@ async def test_a_key_that_amqp_has_no_room_for_is_left_out(board: Board, key: st
     async with RabbitMqPublisher(board.url, board.topology) as publisher:
         assert Success(None) == await publisher.publish(evolve(outgoing("milk"), key=key))
     assert [found] == [one.correlation_id for one in await board.taken(queue, 1)]
+
+
+async def test_an_exchange_can_keep_the_messages_of_a_key_in_one_queue(own_broker: RabbitMq) -> None:
+    """One of the type x-consistent-hash spreads messages by their keys; those whose key is too long go to one queue."""
+    keys = [*(f"list {number}" for number in range(20)), *("x" * number for number in range(256, 276))]
+    async with Board(own_broker.url) as board, RabbitMqPublisher(board.url, board.topology) as publisher:
+        queues = [await board.queue("nothing") for _ in range(3)]
+        arguments: dict[str, FieldValue] = {"hash-property": "correlation_id"}
+        spreading = await board.channel.declare_exchange(
+            f"{board.topology.exchange}.spread", "x-consistent-hash", auto_delete=True, arguments=arguments
+        )
+        for name in queues:
+            await (await board.channel.get_queue(name)).bind(spreading, "1")
+        await spreading.bind(board.topology.exchange, "#")
+        for message in (evolve(outgoing(key), key=key) for key in keys * 2):
+            assert Success(None) == await publisher.publish(message)
+        found = [{one.correlation_id for one in await board.taken(name, await board.count(name))} for name in queues]
+    assert {None, *keys[:20]} == set().union(*found)
+    assert 21 == sum(map(len, found))
+    assert 1 < sum(map(bool, found))
 
 
 async def test_messages_that_are_published_at_once_keep_their_order(board: Board) -> None:
