@@ -71,7 +71,7 @@ def _epmd() -> str | None:
 class RabbitMq:
     """A RabbitMQ of its own, with its own data, at a port of 127.0.0.1; it keeps both when it is started again."""
 
-    def __init__(self, folder: Path, server: str, epmd: str) -> None:
+    def __init__(self, folder: Path, server: str, epmd: str, plugins: str) -> None:
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._folder, self._server = folder, server
@@ -81,7 +81,7 @@ class RabbitMq:
         )
         self._epmd = self._started([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "plugins").write_text("[rabbitmq_consistent_hash_exchange].", encoding="utf-8")
+        (folder / "plugins").write_text(f"[{plugins}].", encoding="utf-8")
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.local = 127.0.0.1:{self.port}\nlog.console = false\n", encoding="utf-8"
         )
@@ -169,16 +169,17 @@ class RabbitMq:
 
 
 @contextmanager
-def rabbitmq_of_its_own(folder: Path) -> Iterator[RabbitMq]:
+def rabbitmq_of_its_own(folder: Path, plugins: str = "") -> Iterator[RabbitMq]:
     """Give a RabbitMQ that runs, to kill and to start again; skip where there is no program for one.
 
     Args:
         folder: an empty one, for its data: pytest's `tmp_path`.
+        plugins: the names of those that it has, with commas between.
     """
     server, epmd = _program("rabbitmq-server", *_PLACES), _epmd()
     if server is None or epmd is None:
         pytest.skip("no program rabbitmq-server to start a broker with")
-    broker = RabbitMq(folder, server, epmd)
+    broker = RabbitMq(folder, server, epmd, plugins)
     try:
         broker.start()
         yield broker

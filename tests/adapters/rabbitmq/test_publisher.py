@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 from attrs import evolve
-from brokers import SETTLED, RabbitMq, free_port
+from brokers import SETTLED, RabbitMq, free_port, rabbitmq_of_its_own
 from pamqp.common import FieldValue
 from rabbits import Board, outgoing, until
 from returns.result import Failure, Success
@@ -71,10 +72,17 @@ async def test_a_key_that_amqp_has_no_room_for_is_left_out(board: Board, key: st
     assert [found] == [one.correlation_id for one in await board.taken(queue, 1)]
 
 
-async def test_an_exchange_can_keep_the_messages_of_a_key_in_one_queue(own_broker: RabbitMq) -> None:
+@pytest.fixture
+def spreading_broker(tmp_path: Path) -> Iterator[RabbitMq]:
+    """Give a broker that knows exchanges of the type x-consistent-hash: a plugin that RabbitMQ comes with."""
+    with rabbitmq_of_its_own(tmp_path, "rabbitmq_consistent_hash_exchange") as broker:
+        yield broker
+
+
+async def test_an_exchange_can_keep_the_messages_of_a_key_in_one_queue(spreading_broker: RabbitMq) -> None:
     """One of the type x-consistent-hash spreads messages by their keys; those whose key is too long go to one queue."""
     keys = [*(f"list {number}" for number in range(20)), *("x" * number for number in range(256, 276))]
-    async with Board(own_broker.url) as board, RabbitMqPublisher(board.url, board.topology) as publisher:
+    async with Board(spreading_broker.url) as board, RabbitMqPublisher(board.url, board.topology) as publisher:
         queues = [await board.queue("nothing") for _ in range(3)]
         arguments: dict[str, FieldValue] = {"hash-property": "correlation_id"}
         spreading = await board.channel.declare_exchange(
