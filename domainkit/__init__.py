@@ -54,6 +54,7 @@ if typing.TYPE_CHECKING:
     from domainkit.conversion.limits import Limits
     from domainkit.conversion.unions import Tagged
     from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
+    from domainkit.do_notation import Do, early_return
     from domainkit.envelopes import Envelope
     from domainkit.http import (
         DEFAULT_HTTP_ERROR_MAP,
@@ -91,7 +92,7 @@ if typing.TYPE_CHECKING:
         NotifierMessage,
         Repository,
     )
-    from domainkit.results import async_pipeline, collect, collect_async, fold, pipeline, recover, tap
+    from domainkit.results import async_pipeline, collect, collect_async, fold, mapped, pipeline, recover, tap, together
     from domainkit.use_cases import AsyncUseCase, UseCase, use_case
     from domainkit.versions import Attributes, Downcaster, Upcaster
 else:
@@ -111,7 +112,7 @@ __all__ = [
     "AsyncInmemoryCrudRepository", "AsyncInmemoryDomainEventBus", "AsyncInmemoryMessagePublisher",
     "AsyncInmemoryNotifier", "AsyncMediator", "AsyncMessagePublisher", "AsyncMiddleware", "AsyncNotifier",
     "AsyncSubscriber", "AsyncUseCase", "Attributes", "BusCannotPublish", "ClientAlreadyExists", "ClientNotFound",
-    "Command", "CommandBus", "CommandNotHandled", "CriticalError", "CrudRepository", "DomainError", "DomainEvent",
+    "Command", "CommandBus", "CommandNotHandled", "CriticalError", "CrudRepository", "Do", "DomainError", "DomainEvent",
     "DomainEventBus", "Downcaster", "Envelope", "EnvelopeData", "EnvelopeDict", "ErrorMap", "FieldSerializer",
     "Handler", "HttpError", "InmemoryCommandBus", "InmemoryCrudRepository", "InmemoryDomainEventBus",
     "InmemoryNotifier", "InvalidMessage", "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier",
@@ -120,6 +121,6 @@ __all__ = [
     "OutgoingMessage", "Problem", "ProblemDetails", "Repository", "Subscriber", "Tagged", "UnknownError",
     "UnknownMessage", "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid",
     "ValueObject", "ValueObjectSerializer", "async_pipeline", "caused", "collect", "collect_async",
-    "configure_converter", "fold", "handling", "http_error_for", "make_converter", "parse", "pipeline",
-    "problem_details", "recover", "tap", "use_case",
+    "configure_converter", "early_return", "fold", "handling", "http_error_for", "make_converter", "mapped", "parse",
+    "pipeline", "problem_details", "recover", "tap", "together", "use_case",
 ]  # fmt: skip  # one list, as it is read

@@ -13,6 +13,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.conversion.limits": "Limits",
         "domainkit.conversion.unions": "Tagged",
         "domainkit.delivery": "AsyncMessagePublisher OutgoingMessage",
+        "domainkit.do_notation": "Do early_return",
         "domainkit.envelopes": "Envelope",
         "domainkit.http": "DEFAULT_HTTP_ERROR_MAP ErrorMap HttpError ProblemDetails http_error_for problem_details",
         "domainkit.mediator": "AsyncMediator AsyncMiddleware CommandNotHandled Mediator Middleware",
@@ -26,7 +27,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
             "CommandBus CrudRepository DomainEventBus Notifier NotifierExceptionMessage NotifierMessage "
             "Repository"
         ),
-        "domainkit.results": "async_pipeline collect collect_async fold pipeline recover tap",
+        "domainkit.results": "async_pipeline collect collect_async fold mapped pipeline recover tap together",
         "domainkit.versions": "Attributes Downcaster Upcaster",
         "domainkit.use_cases": "AsyncUseCase UseCase use_case",
     }

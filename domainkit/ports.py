@@ -1,7 +1,7 @@
 """Ports: what the domain asks of the outside, to inherit from. See Cockburn, Hexagonal architecture (2005)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, Generic, Never, Self
 
 from attrs import field, frozen
@@ -346,5 +346,5 @@ class AsyncAppService(Service, ABC, Generic[P, T_co, E_co]):
     __slots__ = ()
 
     @abstractmethod
-    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
-        """Do the step, and return what came of it."""
+    def execute(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[T_co, E_co]]:  # Any: of its loop
+        """Do the step, and return what came of it: a coroutine function."""

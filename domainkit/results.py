@@ -318,6 +318,75 @@ def tap(effect: Callable[[Any], object], /) -> AnyStep:  # Any: as in AnyStep
     return step
 
 
+def mapped(function: Callable[[A], U], /) -> Callable[[A], Result[U, Never]]:
+    """Return a step of a function that can't fail: its value is in a Success.
+
+    >>> pipeline(lambda number: Success(number + 1), mapped(str))(4)
+    <Success: 5>
+
+    Args:
+        function: takes one value, and returns another.
+    """
+
+    def step(value: A) -> Result[U, Never]:
+        return Success(function(value))
+
+    return step
+
+
+# fmt: off
+@overload
+def together(s1: Step[A, T1, E1], /) -> Step[A, tuple[T1], E1]: ...
+@overload
+def together(s1: Step[A, T1, E1], s2: Step[A, T2, E2], /) -> Step[A, tuple[T1, T2], E1 | E2]: ...
+@overload
+def together(
+    s1: Step[A, T1, E1], s2: Step[A, T2, E2], s3: Step[A, T3, E3], /
+) -> Step[A, tuple[T1, T2, T3], E1 | E2 | E3]: ...
+@overload
+def together(
+    s1: Step[A, T1, E1], s2: Step[A, T2, E2], s3: Step[A, T3, E3], s4: Step[A, T4, E4], /
+) -> Step[A, tuple[T1, T2, T3, T4], E1 | E2 | E3 | E4]: ...
+@overload
+def together(
+    s1: Step[A, T1, E1], s2: Step[A, T2, E2], s3: Step[A, T3, E3], s4: Step[A, T4, E4], s5: Step[A, T5, E5], /
+) -> Step[A, tuple[T1, T2, T3, T4, T5], E1 | E2 | E3 | E4 | E5]: ...
+@overload
+def together(
+    s1: Step[A, T1, E1], s2: Step[A, T2, E2], s3: Step[A, T3, E3], s4: Step[A, T4, E4], s5: Step[A, T5, E5],
+    s6: Step[A, T6, E6], /
+) -> Step[A, tuple[T1, T2, T3, T4, T5, T6], E1 | E2 | E3 | E4 | E5 | E6]: ...
+# fmt: on
+def together(*steps: AnyStep) -> AnyStep:
+    """Return a step that gives one value to all steps, and returns all of theirs; the first Failure ends it.
+
+    >>> def half(number: int) -> Result[int, ArithmeticError]:
+    ...     return Failure(ArithmeticError("odd")) if number % 2 else Success(number // 2)
+    >>> both = together(half, mapped(str))  # (int) -> Result[tuple[int, str], ArithmeticError]
+    >>> both(8), both(7)
+    (<Success: (4, '8')>, <Failure: odd>)
+
+    Args:
+        steps: one to six functions of the same argument, each returning a Result; they run in their order.
+
+    Raises:
+        TypeError: there is no step; or, when it runs, a step returned no Result.
+    """
+    if not steps:
+        raise TypeError("together needs at least one step: a function of one argument that returns a Result")
+
+    def run(value: object) -> Result[object, object]:
+        values: list[object] = []
+        for step in steps:
+            result = step(value)
+            if type(result) is not Success:
+                return _ended_by(step, result)
+            values.append(result.unwrap())
+        return Success(tuple(values))
+
+    return run
+
+
 def recover(
     step: Callable[[A], Result[T, E]], handler: Callable[[E], Result[U, E2]], /
 ) -> Callable[[A], Result[T | U, E2]]:

@@ -191,8 +191,8 @@ class AsyncUseCase(Service, ABC, Generic[P, T_co, E_co]):
     __slots__ = ()
 
     @abstractmethod
-    async def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
-        """Do it, and return what came of it."""
+    def execute(self, *args: P.args, **kwargs: P.kwargs) -> AnyCoroutine[Result[T_co, E_co]]:
+        """Do it, and return what came of it: a coroutine function."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""

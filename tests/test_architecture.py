@@ -22,6 +22,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("versions",),  # from old versions of messages, and to them
     ("codec",),  # MessageCodec
     ("results",),  # pipeline, fold, collect
+    ("do_notation",),  # early_return
     ("ports",),  # what the domain asks of the outside
     ("states",),  # the state of an aggregate as JSON text, and back
     ("ids",),  # the id of an aggregate as the key of a row, and back

@@ -23,6 +23,7 @@ from domainkit import (
     BusCannotPublish,
     Command,
     CriticalError,
+    Do,
     DomainError,
     ErrorMap,
     HttpError,
@@ -34,6 +35,7 @@ from domainkit import (
     UseCase,
     Uuid,
     ValueObject,
+    early_return,
     use_case,
 )
 
@@ -477,9 +479,16 @@ def slowly(number: int) -> Awaitable[Result[int, TaskNotFound]]:
     return quarter(number)  # type: ignore[return-value]  # only the annotation matters
 
 
+@early_return
+def eighth(do: Do[TaskNotFound | DuplicateTask | UnknownError], number: int) -> float:
+    """End early in three ways."""
+    return do(half(number)) / 4
+
+
 @pytest.mark.parametrize(
     ("source", "errors"),
     [
+        (eighth, (TaskNotFound, DuplicateTask, UnknownError)),
         (Finish, (TaskNotFound, Busy, UnknownError)),
         (Finish(), (TaskNotFound, Busy, UnknownError)),
         (FinishTwice, (TaskNotFound, Busy, UnknownError)),

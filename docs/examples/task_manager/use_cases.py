@@ -11,8 +11,9 @@ from domainkit import (
     AsyncCrudRepository,
     AsyncUseCase,
     Command,
+    Do,
     UnknownError,
-    async_pipeline,
+    early_return,
 )
 
 from .domain import DueInThePast, DuplicateTask, Label, Reminder, Task, TaskCreated, TaskId, Title
@@ -44,14 +45,12 @@ class TaskCreator(AsyncUseCase[[CreateTask], Task, NotCreated]):
 
     tasks: AsyncCrudRepository[Task, TaskId]
 
-    async def execute(self, command: CreateTask) -> Result[Task, NotCreated]:
+    @early_return
+    async def execute(self, do: Do[NotCreated], command: CreateTask) -> Task:
         """Return the stored task."""
-        return await async_pipeline(plan, self.store)(command)
-
-    async def store(self, task: Task) -> Result[Task, DuplicateTask]:
-        """Store a task that isn't there yet."""
+        task = do(plan(command))
         saved = await self.tasks.save(task)
-        return saved.alt(lambda _: DuplicateTask(uuid_value=str(task.aggregate_id)))
+        return do(saved.alt(lambda _: DuplicateTask(uuid_value=str(task.aggregate_id))))
 
 
 @frozen

@@ -11,6 +11,7 @@ from domainkit._model.annotations import parameters_of, type_arguments
 from domainkit._model.type_checks import members
 from domainkit.adapters.starlette._handlers import INTERNAL, INVALID, PROBLEM_JSON
 from domainkit.conversion.definitions import summary_of
+from domainkit.do_notation import Do
 from domainkit.errors import DomainError, UnknownError
 from domainkit.http import DEFAULT_HTTP_ERROR_DETAIL, DEFAULT_HTTP_ERROR_MAP, ErrorMap, http_error_of, title_of
 from domainkit.messages import Command
@@ -107,8 +108,8 @@ def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
 
     Args:
         use_case: a UseCase or AppService, async or not, or a class of them; a class of commands; or a function whose
-            annotations say that it returns a Result, also under `@use_case`. The guard's UnknownError is among those of
-            a use case; a function doesn't tell whether there is a guard.
+            annotations say that it returns a Result, also under `@use_case` or `@early_return`. The guard's
+            UnknownError is among those of a use case; a function doesn't tell whether there is a guard.
 
     Raises:
         TypeError: it is something else, or a function without such an annotation.
@@ -125,7 +126,10 @@ def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
 
 
 def _error_of_function(function: Callable[..., object]) -> object:
-    hint = get_type_hints(function).get("return")
+    hints = get_type_hints(function)
+    if get_origin(hints.get("do")) is Do:  # of early_return
+        return get_args(hints["do"])[0]
+    hint = hints.get("return")
     while get_origin(hint) in _LATER:
         hint = get_args(hint)[-1]
     if get_origin(hint) is not Result:

@@ -7,16 +7,22 @@ from typing import Any, assert_type
 from returns.result import Failure, Result, Success
 
 from domainkit import (
+    AsyncUseCase,
+    Do,
     DomainError,
     InvalidValueObject,
     UnknownError,
+    UseCase,
     async_pipeline,
     collect,
     collect_async,
+    early_return,
     fold,
+    mapped,
     pipeline,
     recover,
     tap,
+    together,
     use_case,
 )
 
@@ -33,6 +39,15 @@ from board import (
     open_task,
     parse_title,
 )
+
+
+def len_of_title(title: Title) -> int:
+    return len(title.value)
+
+
+def first_of(both: tuple[Task, int]) -> Task:
+    return both[0]
+
 
 # functions
 assert_type(pipeline(open_task), Callable[[Title], Result[Task, DuplicateTask]])
@@ -165,3 +180,52 @@ async def gather(tasks: list[Task]) -> None:
     assert_type(
         await collect_async(notify_owner(task) for task in tasks), Result[tuple[UserId, ...], tuple[NoPermission, ...]]
     )
+
+
+# several values: steps beside one another, and an early return
+both = together(open_task, mapped(len_of_title))
+assert_type(both(Title("x")), Result[tuple[Task, int], DuplicateTask])
+assert_type(pipeline(both, mapped(first_of))(Title("x")), Result[Task, DuplicateTask])
+assert_type(
+    together(open_task, open_task, mapped(len_of_title))(Title("x")), Result[tuple[Task, Task, int], DuplicateTask]
+)
+
+
+@early_return
+def reopened(do: Do[DuplicateTask | TaskClosed], title: Title, *, twice: bool = False) -> str:
+    task = do(open_task(title))
+    assert_type(task, Task)
+    return do(close_task(task)).title.value
+
+
+@early_return
+async def told(do: Do[DuplicateTask], title: Title) -> Task:
+    return do(await pause_of(do(open_task(title))))
+
+
+async def pause_of(task: Task) -> Result[Task, DuplicateTask]:
+    return Success(task)
+
+
+class Closer(UseCase[[Title], str, DuplicateTask | TaskClosed]):
+    @early_return
+    def execute(self, do: Do[DuplicateTask | TaskClosed], title: Title) -> str:
+        return do(close_task(do(open_task(title)))).title.value
+
+
+class AsyncCloser(AsyncUseCase[[Title], Task, DuplicateTask]):
+    @early_return
+    async def execute(self, do: Do[DuplicateTask], title: Title) -> Task:
+        return do(await pause_of(do(open_task(title))))
+
+
+async def called() -> None:
+    assert_type(reopened(Title("x"), twice=True), Result[str, DuplicateTask | TaskClosed])
+    assert_type(await told(Title("x")), Result[Task, DuplicateTask])
+    assert_type(Closer()(Title("x")), Result[str, DuplicateTask | TaskClosed | UnknownError])
+    assert_type(await AsyncCloser()(Title("x")), Result[Task, DuplicateTask | UnknownError])
+    assert_type(pipeline(early_return(reopening), mapped(len_of_title))(Title("x")), Result[int, DuplicateTask])
+
+
+def reopening(do: Do[DuplicateTask], title: Title) -> Title:
+    return do(open_task(title)).title

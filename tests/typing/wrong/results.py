@@ -4,15 +4,18 @@ from board import DuplicateTask, NoPermission, Task, TaskClosed, Title, UserId, 
 from returns.result import Failure, Result, Success
 
 from domainkit import (
+    Do,
     DomainError,
     UnknownError,
     async_pipeline,
     collect,
     collect_async,
+    early_return,
     fold,
     pipeline,
     recover,
     tap,
+    together,
     use_case,
 )
 
@@ -86,3 +89,18 @@ cured: Result[Task, NoPermission] = recover(pipeline(open_task, close_task), reo
 async def gather() -> None:
     await collect_async([check_owner(opened.unwrap())])  # wrong: a Result is no awaitable
     users: Result[tuple[Task, ...], tuple[NoPermission, ...]] = await collect_async([notify_owner(task)])  # wrong: ids
+
+
+@early_return
+def forgetful(do: Do[DuplicateTask], title: Title) -> Task:
+    return do(close_task(do(open_task(title))))  # wrong: TaskClosed isn't declared
+
+
+@early_return
+async def forgetful_later(do: Do[DuplicateTask], title: Title) -> Task:
+    return do(close_task(do(open_task(title))))  # wrong: as above
+
+
+early_return(open_task)  # wrong: it has no do
+forgetful(5)  # wrong: a title
+together(open_task, measure)  # wrong: measure returns no Result
