@@ -1,7 +1,7 @@
 """The place of a run on a broker: an exchange of its own, and the queues of both sides."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -67,11 +67,11 @@ class Place:
 
     def waiting(self) -> int:
         """Return how many messages wait to be handled, or handled again."""
-        return self._count(self._waiting())
+        return self.count(self._waiting())
 
     def dead(self) -> int:
         """Return how many dead letters there are."""
-        return self._count([queue for side, one in self.subscribers for queue in self.dead_letter_queues(side, one)])
+        return self.count([queue for side, one in self.subscribers for queue in self.dead_letter_queues(side, one)])
 
     def taken(self, queue: str) -> list[bytes]:
         """Take all messages off a queue."""
@@ -87,9 +87,20 @@ class Place:
         suspects = [f"{queue}.quarantine" for side, queue in queues if side == facts.DOMAINKIT or self.taken_over]
         return [queue for _, queue in queues] + retries + suspects
 
-    def _count(self, queues: list[str]) -> int:
+    def count(self, queues: Iterable[str]) -> int:
+        """Return how many messages are in these queues."""
         with self._channel() as channel:
             return sum(channel.queue_declare(queue, passive=True).method.message_count for queue in queues)
+
+    def declared(self, queues: Iterable[str]) -> list[str]:
+        """Return those of the queues that are there."""
+        return [queue for queue in queues if self._is_declared(queue)]
+
+    def _is_declared(self, queue: str) -> bool:
+        with self._channel() as channel, suppress(pika.exceptions.ChannelClosedByBroker):
+            channel.queue_declare(queue, passive=True)
+            return True
+        return False
 
     @contextmanager
     def _channel(self) -> Iterator[Any]:

@@ -82,10 +82,15 @@ class Run:
         self.wait(lambda: self._book.is_ready("petisco consume", "domainkit consume"))
         if plan.taken_over:
             self._add("successor", HERE / "ours.py", "take over", book, place.exchange, place.url, plan.limit)
-        much = (plan.numbers, plan.pause)
+        self._add("petisco publisher", HERE / "theirs.py", "publish", book, place.service, plan.numbers, plan.pause)
+        self.publish()
+
+    def publish(self) -> None:
+        """Start the publisher of this library, half of whose messages go by the outbox, and the relay."""
+        plan, place = self.plan, self.place
+        where = (self._folder / "book.sqlite", place.exchange, place.url)
         database = self._database.replace("sqlite", "sqlite+aiosqlite", 1)
-        self._add("petisco publisher", HERE / "theirs.py", "publish", book, place.service, *much)
-        self._add("domainkit publisher", HERE / "ours.py", "publish", book, place.exchange, place.url, database, *much)
+        self._add("domainkit publisher", HERE / "ours.py", "publish", *where, database, plan.numbers, plan.pause)
         options = ("--database", self._database, "--broker", place.url, "--exchange", place.exchange)
         lease = 60 if plan.exact else 2  # what takes longer is sent again; what a killed relay had waits for so long
         self._add("relay", "-m", "domainkit", "relay", "--poll", "0.1", "--lease", lease, *options)
@@ -128,7 +133,7 @@ class Run:
         unsent = select(func.count()).select_from(ours.OUTBOX_TABLE).where(ours.OUTBOX_TABLE.c.sent_at.is_(None))
         with self._engine.connect() as connection:
             waiting = connection.execute(unsent).scalar_one()
-        return waiting == 0 and all(self.processes[name].exit_status == 0 for name in PUBLISHERS)
+        return waiting == 0 and all(self.processes[name].exit_status == 0 for name in self.processes.keys() & set(PUBLISHERS))
 
     def _is_settled(self, fates: Fates) -> bool:
         """Tell whether all is handled or dead, and nothing has happened for a while."""
@@ -172,7 +177,7 @@ class Run:
         return Count(self.plan.name, source, side, **{name: total[name] for name in names})
 
 
-def _environment(url: str) -> dict[str, str]:
+def environment(url: str) -> dict[str, str]:
     """Return where petisco looks for a broker; it knows nothing of virtual hosts."""
     address = URL(url)
     return {
@@ -187,15 +192,14 @@ def _environment(url: str) -> dict[str, str]:
 @contextmanager
 def running(plan: Plan, url: str, folder: Path) -> Iterator[Run]:
     """Give a run whose processes have begun; all of it is gone after the `with` block."""
-    with patch.dict(os.environ, _environment(url)), ExitStack() as stack:
+    with patch.dict(os.environ, environment(url)), ExitStack() as stack:
         run = Run(plan, url, folder, stack)
         run.start()
         yield run
 
 
-def judge(run: Run, record: Callable[[str, object], None]) -> None:
-    """Wait for the end of a run, hand its counts over to the table, and fail where one is off."""
-    counts = run.end()
+def judge(run: Run, counts: list[Count], record: Callable[[str, object], None]) -> None:
+    """Hand the counts of a run over to the table, and fail where one is off."""
     for one in counts:
         record("interop", asdict(one))
     wrong = [str(one) for one in counts if not one.is_right]

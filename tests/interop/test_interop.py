@@ -29,7 +29,7 @@ def test_each_message_is_handled_as_often_as_its_subscribers_need(
 ) -> None:
     """Who fails is called again until it succeeds; after the last retry the message is a dead letter, unchanged."""
     with running(Plan("calm", MESSAGES), url, tmp_path) as run:
-        judge(run, record_property)
+        judge(run, run.end(), record_property)
         assert {} == run.revived
 
 
@@ -53,7 +53,7 @@ def test_nothing_is_lost_while_all_are_stopped_and_killed(url: str, tmp_path: Pa
             else:  # one that has just begun ends by the signal itself
                 assert process.restart(60) in {0, -signal.SIGTERM}, f"{name} did not stop well\n{process.output()}"
         assert over <= len(PUBLISHERS) * ROUNDS, "none but a publisher ends by itself"
-        judge(run, record_property)
+        judge(run, run.end(), record_property)
 
 
 def shuffled_actions(chance: random.Random, names: Iterable[str]) -> list[tuple[str, bool]]:
@@ -68,7 +68,7 @@ def test_the_queues_of_petisco_are_taken_over(url: str, tmp_path: Path, record_p
     with running(plan, url, tmp_path) as run:
         run.wait(partial(run.has_published, 0.5))
         run.dismiss("petisco consumer")
-        judge(run, record_property)
+        judge(run, run.end(), record_property)
 
 
 def test_the_store_of_petisco_and_a_broker_that_is_restarted(tmp_path: Path, record_property: Record) -> None:
@@ -84,4 +84,4 @@ def test_the_store_of_petisco_and_a_broker_that_is_restarted(tmp_path: Path, rec
     ):
         run.wait(partial(run.has_published, 0.5))
         broker.restart()
-        judge(run, record_property)
+        judge(run, run.end(), record_property)

@@ -5,7 +5,8 @@ import sys
 import threading
 import time
 import warnings
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeAlias
 
 import petisco
 from interop import facts
@@ -139,8 +140,11 @@ def sent(events: Any, commands: Any, message: petisco.Message) -> bool:
     return True
 
 
-def subscriber(book: Book, one: facts.Subscriber) -> type[petisco.MessageSubscriber]:
-    """Return a class of subscribers; a number that is odd fails by an exception, an even one by a Failure."""
+Handle: TypeAlias = Callable[[petisco.Message], BoolResult]
+
+
+def subscriber(one: facts.Subscriber, function: Handle) -> type[petisco.MessageSubscriber]:
+    """Return a class of subscribers whose messages a function handles."""
     classes = CLASSES[one.of]
     kind: Any = {
         petisco.DomainEvent: petisco.DomainEventSubscriber,
@@ -153,29 +157,45 @@ def subscriber(book: Book, one: facts.Subscriber) -> type[petisco.MessageSubscri
             return classes[0] if kind is petisco.CommandSubscriber else classes
 
         def handle(self, message: petisco.Message) -> BoolResult:
-            content = message.format()["data"]
-            if book.handled(SIDE, one.name, content):
-                return isSuccess
-            if content["attributes"]["number"] % 2:
-                raise ValueError
-            return isFailure
+            return function(message)
 
     Made.__name__ = one.name.capitalize()
     return Made
 
 
-def consume(book: Book, service: str, limit: int, *, store: bool) -> int:
+def handler(book: Book, side: str, one: facts.Subscriber) -> Handle:
+    """Return the function of a subscriber; a number that is odd fails by an exception, an even one by a Failure."""
+
+    def handle(message: petisco.Message) -> BoolResult:
+        content = message.format()["data"]
+        if book.handled(side, one.name, content):
+            return isSuccess
+        if content["attributes"]["number"] % 2:
+            raise ValueError
+        return isFailure
+
+    return handle
+
+
+def consume(
+    service: str,
+    limit: int,
+    functions: Mapping[facts.Subscriber, Handle],
+    ready: Callable[[], None],
+    *,
+    store: bool = False,
+) -> int:
     """Consume until asked to stop; the exit status is 1 where the thread of the consumer died."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    subscribers = [subscriber(book, one) for one in (*facts.SUBSCRIBERS, *([facts.STORE] if store else []))]
+    subscribers = [subscriber(one, function) for one, function in functions.items()]
     config = QueueConfig.default(RETRY_MS, MAIN_MS)
     configurer = RabbitMqMessageConfigurer(facts.ORGANIZATION, service, queue_config=config, use_store_queues=store)
     configurer.configure_subscribers(subscribers)
     consumer: Any = RabbitMqMessageConsumer(facts.ORGANIZATION, service, limit)  # Any: its `start` is a NoReturn
     consumer.add_subscribers(subscribers)
     consumer.start()
-    book.ready("petisco consume")
+    ready()
     while not stopping.wait(0.1):
         if not consumer._thread.is_alive():  # another thread once it has connected again
             return 1
@@ -190,7 +210,10 @@ def main(role: str, file: str, service: str, *options: str) -> int:
     if role == "publish":
         publish(book, service, int(options[0]), float(options[1]))
         return 0
-    return consume(book, service, int(options[0]), store=options[1] == "store")
+    store = options[1] == "store"
+    subscribers = (*facts.SUBSCRIBERS, *([facts.STORE] if store else []))
+    functions = {one: handler(book, SIDE, one) for one in subscribers}
+    return consume(service, int(options[0]), functions, lambda: book.ready("petisco consume"), store=store)
 
 
 if __name__ == "__main__":

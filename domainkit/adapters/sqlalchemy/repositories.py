@@ -208,12 +208,13 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return AggregateVersionConflictError(found, aggregate.aggregate_version, stored, self._name)
 
     def _read(self, row: RowMapping) -> AggT:
-        where = f"table {self._table.name!r}, id {row['id']}"
+        stored_id = row[self._table.c.id]  # a table of one's own may have another column that is called id
+        where = f"table {self._table.name!r}, id {stored_id}"
         try:
             return self._mapper.from_row(row)
         except StoredStateError as error:
             info = {"message": f"{where}: the row can't be read as a {self._type.__qualname__}"}
-            raise StoredStateError(uuid_value=str(row["id"]), additional_info=info, problems=error.problems) from None
+            raise StoredStateError(uuid_value=str(stored_id), additional_info=info, problems=error.problems) from None
         except Exception as error:
             error.add_note(where)
             raise

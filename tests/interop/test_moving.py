@@ -1,0 +1,187 @@
+"""A service of petisco moves while messages flow, in the order and with the code of the page about it."""
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+import aio_pika
+from checkers import DOCS, module_of
+from interop import facts, moving, ours
+from interop.counts import Count, Fates, Outcome, Placed, fates_of
+from interop.run import HERE, Plan, Run, environment, judge
+from interop.test_interop import MESSAGES, PAUSE, Record
+from sqlalchemy import func, select
+
+from domainkit.adapters.rabbitmq import dead_letter_queue
+
+T = TypeVar("T")
+
+LIMIT = 5
+STEPS = 8
+OF_PETISCO = "petisco publisher"
+
+
+def page(exchange: str) -> Any:
+    """Return what the page defines, for an exchange of the test's own."""
+    found = SimpleNamespace(topology=None)
+    exec(module_of(DOCS / "how-to" / "moving-from-petisco.md"), vars(found))  # noqa: S102  (the page is ours)
+    found.topology = ours.topology(exchange, LIMIT)
+    return found
+
+
+class Move(Run):
+    """The service, release by release: each process has the name of its step."""
+
+    def __init__(self, url: str, folder: Path, stack: ExitStack) -> None:
+        plan = Plan("moved", MESSAGES, limit=LIMIT, pause=PAUSE, taken_over=True, exact=False)
+        super().__init__(plan, url, folder, stack)
+        self.page = page(self.place.exchange)
+        self._buried: dict[str, list[bytes]] = {one.name: [] for one in facts.SUBSCRIBERS}
+
+    @property
+    def old_queues(self) -> list[str]:
+        """The queues of petisco's subscribers."""
+        return [queue for one in facts.SUBSCRIBERS for queue in facts.petisco_queues(self.place.exchange, one)]
+
+    def start(self) -> None:
+        """Start the service as it is with petisco, which goes on publishing until it is told to stop."""
+        ours.METADATA.create_all(self._engine)
+        self._stack.callback(self.place.delete)
+        self.place.declare()
+        self.release("petisco")
+        book = self._folder / "book.sqlite"
+        self._add(OF_PETISCO, HERE / "theirs.py", "publish", book, self.place.service, 10**6, self.plan.pause)
+
+    def release(self, role: str) -> None:
+        """Start the consumer of a step, and wait until it has its queues."""
+        book, place = self._folder / "book.sqlite", self.place
+        where = (book, place.exchange, place.url, self._database, LIMIT)
+        self._add(role, HERE / "moving.py", role, *where)
+        self.wait(lambda: self._book.is_ready(role))
+
+    def flow(self) -> None:
+        """Let some more messages be published, and some be handled."""
+        published, calls = self._book.count("published"), self._book.count("calls")
+        some = max(4, MESSAGES // STEPS)
+        self.wait(lambda: self._book.count("published") >= published + some and self._book.count("calls") > calls)
+
+    def on_the_broker(self, doing: Callable[..., Awaitable[T]], *arguments: str) -> T:
+        """Do what the page says, on a channel."""
+
+        async def do() -> T:
+            async with await aio_pika.connect(self.place.url) as connection:
+                return await doing(await connection.channel(), *arguments)
+
+        return asyncio.run(do())
+
+    def unbind(self) -> None:
+        """Unbind the queues of petisco, and wait until they are drained."""
+        for queue in self.old_queues:
+            self.on_the_broker(self.page.unbind, queue)
+        self.flow()
+        self.wait(lambda: self.on_the_broker(self.page.waiting, *self._to_drain()) == 0)
+
+    def _to_drain(self) -> list[str]:
+        queues = [name for queue in self.old_queues for name in self.page.to_drain(queue)]
+        return queues + self.place.declared(f"{queue}{wait}" for queue in self.old_queues for wait in ours.WAITS)
+
+    def delete(self) -> None:
+        """Delete the queues of petisco; their dead letters are kept aside."""
+        for one in facts.SUBSCRIBERS:
+            for queue in facts.petisco_queues(self.place.exchange, one):
+                for letters in (f"{queue}.dead_letters", f"dead_letter.{queue}"):
+                    self._buried[one.name] += self.place.taken(letters)
+                self.on_the_broker(self.page.delete_drained, queue)
+
+    def let_petisco_publish_no_more(self) -> None:
+        """Stop its publisher, which ends by the signal itself."""
+        process = self.processes.pop(OF_PETISCO)
+        assert process.stop(60) == -signal.SIGTERM, process.output()
+
+    def judged(self) -> list[Count]:
+        """Wait for the end, and count."""
+        self.wait(self._all_is_published)
+        placed = dict(map(Placed.of, self.place.taken(self.place.audit)))
+        fates = fates_of(placed, [(moving.SIDE, one) for one in facts.SUBSCRIBERS])
+        self.wait(lambda: self._is_over(fates))
+        self.dismiss("own queues")
+        outcomes = {one.name: self._ended(one) for one in facts.SUBSCRIBERS}
+        return [self._counted(source, placed, fates, outcomes) for source in facts.SOURCES]
+
+    def _own(self, one: facts.Subscriber) -> str:
+        (queue,) = self.place.queues(facts.DOMAINKIT, one)
+        return queue
+
+    def _is_over(self, fates: Fates) -> bool:
+        """Tell whether nothing waits, and each message has had its effect or is among the new dead letters."""
+        with self._engine.connect() as connection:
+            effects = connection.execute(select(func.count()).select_from(moving.EFFECTS)).scalar_one()
+        due = [failures for found in fates.values() for failures in found.values()]
+        queues = [self._own(one) for one in facts.SUBSCRIBERS]
+        waits = self.place.declared(f"{queue}{wait}" for queue in queues for wait in ours.WAITS)
+        if effects < len(due) - due.count(None) or self.place.count([*queues, *waits]):
+            return False
+        calls = self._book.count("calls")
+        time.sleep(1)
+        return calls == self._book.count("calls")
+
+    def _ended(self, one: facts.Subscriber) -> Outcome:
+        done = select(moving.EFFECTS.c.message_id).where(moving.EFFECTS.c.subscriber == one.name)
+        with self._engine.connect() as connection:
+            effects = list(connection.scalars(done))
+        dead = self._buried[one.name] + self.place.taken(dead_letter_queue(self._own(one)))
+        return Outcome(moving.SIDE, self._book.calls(moving.SIDE, one.name), effects, dead)
+
+    def _counted(self, source: str, placed: dict[str, Placed], fates: Fates, outcomes: dict[str, Outcome]) -> Count:
+        """Return what became of the messages of a source."""
+        ids = {message_id for message_id, message in placed.items() if message.source == source}
+        total = Counter(
+            placed=len(ids),
+            lost=len(set(self._book.published_by(source)) - ids),
+            differ=sum(not placed[message_id].is_as_meant() for message_id in ids),
+        )
+        for name, outcome in outcomes.items():
+            due = {one: failures for one, failures in fates[moving.SIDE, name].items() if one in ids}
+            total += outcome.counted(placed, due, None)
+            total["off"] += outcome.strangers(placed)
+        names = ("placed", "due", "handled", "retried", "dead", "lost", "twice", "differ", "off")
+        return Count(self.plan.name, source, moving.SIDE, **{name: total[name] for name in names})
+
+
+def test_a_service_moves_under_load(url: str, tmp_path: Path, record_property: Record) -> None:
+    """No message is lost, changed, or twice in effect, while each step of the page is done, and each side is killed."""
+    with patch.dict(os.environ, environment(url)), ExitStack() as stack:
+        move = Move(url, tmp_path, stack)
+        move.start()
+        move.flow()
+        move.release("function")
+        move.dismiss("petisco")
+        move.flow()
+        move.processes["function"].kill()
+        move.release("same queues")
+        move.flow()
+        move.processes["same queues"].kill()
+        move.dismiss("function")
+        move.processes[OF_PETISCO].kill()
+        move.release("both queues")
+        move.dismiss("same queues")
+        move.flow()
+        move.processes["both queues"].kill()
+        move.unbind()
+        move.release("own queues")
+        move.dismiss("both queues")
+        move.delete()
+        move.publish()
+        move.let_petisco_publish_no_more()
+        move.flow()
+        for name in ("domainkit publisher", "relay", "own queues"):
+            move.processes[name].kill()
+        judge(move, move.judged(), record_property)
