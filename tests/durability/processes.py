@@ -70,9 +70,13 @@ class Process:
         """Tell whether it ends by itself, within some seconds, with exit status 0."""
         return self._running.wait(seconds) == 0
 
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        self._running.terminate()
+
     def stop(self, seconds: float) -> int:
         """Ask it to stop, and return its exit status."""
-        self._running.terminate()
+        self.ask_to_stop()
         return self._running.wait(seconds)
 
     def output(self) -> str:

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import aio_pika
 from checkers import DOCS, module_of
+from durability.processes import Process
 from interop import facts, moving, ours
 from interop.counts import Count, Fates, Outcome, Placed, fates_of
 from interop.run import HERE, Plan, Run, environment, judge
@@ -44,6 +45,7 @@ class Move(Run):
         plan = Plan("moved", MESSAGES, limit=LIMIT, pause=PAUSE, taken_over=True, exact=False)
         super().__init__(plan, url, folder, stack)
         self.page = page(self.place.exchange)
+        self._leaving: list[Process] = []
         self._buried: dict[str, list[bytes]] = {one.name: [] for one in facts.SUBSCRIBERS}
 
     @property
@@ -66,6 +68,12 @@ class Move(Run):
         where = (book, place.exchange, place.url, self._database, LIMIT)
         self._add(role, HERE / "moving.py", role, *where)
         self.wait(lambda: self._book.is_ready(role))
+
+    def leave(self, role: str) -> None:
+        """Let a consumer stop, which must have ended well at the end: petisco's takes seconds, in which it consumes nothing."""
+        process = self.processes.pop(role)
+        process.ask_to_stop()
+        self._leaving.append(process)
 
     def flow(self) -> None:
         """Let some more messages be published, and some be handled."""
@@ -113,6 +121,7 @@ class Move(Run):
         fates = fates_of(placed, [(moving.SIDE, one) for one in facts.SUBSCRIBERS])
         self.wait(lambda: self._is_over(fates))
         self.dismiss("own queues")
+        assert all(process.ended_well(60) for process in self._leaving)
         outcomes = {one.name: self._ended(one) for one in facts.SUBSCRIBERS}
         return [self._counted(source, placed, fates, outcomes) for source in facts.SOURCES]
 
@@ -163,16 +172,16 @@ def test_a_service_moves_under_load(url: str, tmp_path: Path, record_property: R
         move.start()
         move.flow()
         move.release("function")
-        move.dismiss("petisco")
+        move.leave("petisco")
         move.flow()
         move.processes["function"].kill()
         move.release("same queues")
         move.flow()
         move.processes["same queues"].kill()
-        move.dismiss("function")
+        move.leave("function")
         move.processes[OF_PETISCO].kill()
         move.release("both queues")
-        move.dismiss("same queues")
+        move.leave("same queues")
         move.flow()
         move.processes["both queues"].kill()
         move.unbind()
