@@ -25,6 +25,7 @@ from domainkit.adapters.rabbitmq import dead_letter_queue
 
 T = TypeVar("T")
 
+PAGE = DOCS / "how-to" / "moving-from-petisco.md"
 LIMIT = 5
 STEPS = 8
 OF_PETISCO = "petisco publisher"
@@ -33,7 +34,7 @@ OF_PETISCO = "petisco publisher"
 def page(exchange: str) -> Any:
     """Return what the page defines, for an exchange of the test's own."""
     found = SimpleNamespace(topology=None)
-    exec(module_of(DOCS / "how-to" / "moving-from-petisco.md"), vars(found))  # noqa: S102  (the page is ours)
+    exec(module_of(PAGE), vars(found))  # noqa: S102  (the page is ours)
     found.topology = ours.topology(exchange, LIMIT)
     return found
 
