@@ -13,7 +13,7 @@ from returns.result import Result, Success
 from sqlalchemy import Column, Table, Text, insert
 
 from domainkit import NotFound
-from domainkit.adapters.rabbitmq import RabbitMqConsumer
+from domainkit.adapters.rabbitmq import RabbitMqConsumer, RabbitMqTopology
 from domainkit.adapters.sqlalchemy import Inbox, UnitOfWork, inbox_table, make_engine
 
 SIDE = "service"
@@ -71,32 +71,40 @@ class Service:
 
 
 def consumer(service: Service, role: str, url: str, exchange: str, limit: int) -> RabbitMqConsumer:
-    """Return the consumer of this library: of petisco's queues, of its own, or of both."""
-    functions = {one: ours.CLASSES[one.of].handled_by(service.moved(one)) for one in facts.SUBSCRIBERS}
-    of_petisco = {queue: made for one, made in functions.items() for queue in facts.petisco_queues(exchange, one)}
-    own = role != "same queues"
+    """Return the consumer of this library: of petisco's queues, of its own, or of both; on the way back it binds none."""
+    names = ours.topology(exchange, limit)
+    bound = {one: ours.CLASSES[one.of].handled_by(service.moved(one)) for one in facts.SUBSCRIBERS}
+    old = {queue: made for one, made in bound.items() for queue in facts.petisco_queues(exchange, one)}
+    own = {own_queue(names, one): made for one, made in bound.items()}
+    binds = role in {"both queues", "own queues"}
     return RabbitMqConsumer(
         url,
-        ours.topology(exchange, limit),
+        names,
         ours.CODEC,
-        subscribers={one.name: made for one, made in functions.items() if own and facts.KINDS[one.of] == "event"},
-        handlers=[made for one, made in functions.items() if own and facts.KINDS[one.of] == "command"],
-        queues={} if role == "own queues" else of_petisco,
+        subscribers={one.name: made for one, made in bound.items() if binds and facts.KINDS[one.of] == "event"},
+        handlers=[made for one, made in bound.items() if binds and facts.KINDS[one.of] == "command"],
+        queues={"same queues": old, "both queues": old, "own queues": {}, "back": old | own}[role],
         backoff=ours.BACKOFF,
     )
 
 
-def main(role: str, file: str, exchange: str, url: str, database: str, limit: str) -> int:
-    """Play a role: a release of the service."""
+def own_queue(names: RabbitMqTopology, one: facts.Subscriber) -> str:
+    """Return the new queue of a subscriber."""
+    info = ours.CLASSES[one.of].info()
+    return names.command_queue(info) if info.kind == "command" else names.subscriber_queue(one.name)
+
+
+def main(role: str, name: str, file: str, exchange: str, url: str, database: str, limit: str) -> int:
+    """Play a role: a release of the service, that has a name."""
     logger.remove()  # petisco warns of its buses with each message
     book = Book(file)
     service = Service(book, database)
     if role in {"petisco", "function"}:
         made = service.of_petisco if role == "petisco" else service.inside
-        name = exchange.removeprefix(f"{facts.ORGANIZATION}.")
         functions = {one: made(one) for one in facts.SUBSCRIBERS}
-        return theirs.consume(name, int(limit), functions, lambda: book.ready(role))
-    asyncio.run(ours.consume(book, role, consumer(service, role, url, exchange, int(limit))))
+        at = exchange.removeprefix(f"{facts.ORGANIZATION}.")
+        return theirs.consume(at, int(limit), functions, lambda: book.ready(name))
+    asyncio.run(ours.consume(book, name, consumer(service, role, url, exchange, int(limit))))
     return 0
 
 

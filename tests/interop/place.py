@@ -1,7 +1,7 @@
 """The place of a run on a broker: an exchange of its own, and the queues of both sides."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -94,13 +94,13 @@ class Place:
 
     def declared(self, queues: Iterable[str]) -> list[str]:
         """Return those of the queues that are there."""
-        return [queue for queue in queues if self._is_declared(queue)]
+        with self._channel() as channel:
+            return [queue for queue in queues if _is_declared(channel.connection.channel(), queue)]
 
-    def _is_declared(self, queue: str) -> bool:
-        with self._channel() as channel, suppress(pika.exceptions.ChannelClosedByBroker):
-            channel.queue_declare(queue, passive=True)
-            return True
-        return False
+    def unbind(self, queue: str, key: str) -> None:
+        """Unbind a queue from the exchange."""
+        with self._channel() as channel:
+            channel.queue_unbind(queue, self.exchange, key)
 
     @contextmanager
     def _channel(self) -> Iterator[Any]:
@@ -109,3 +109,13 @@ class Place:
             yield connection.channel()
         finally:
             connection.close()
+
+
+def _is_declared(channel: Any, queue: str) -> bool:
+    """Tell whether a queue is there, on a channel that is closed then."""
+    try:
+        channel.queue_declare(queue, passive=True)
+    except pika.exceptions.ChannelClosedByBroker:
+        return False
+    channel.close()
+    return True

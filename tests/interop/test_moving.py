@@ -33,8 +33,9 @@ OF_PETISCO = "petisco publisher"
 
 def page(exchange: str) -> Any:
     """Return what the page defines, for an exchange of the test's own."""
-    found = SimpleNamespace(topology=None)
+    found = SimpleNamespace()
     exec(module_of(PAGE), vars(found))  # noqa: S102  (the page is ours)
+    found.engine.dispose()
     found.topology = ours.topology(exchange, LIMIT)
     return found
 
@@ -42,11 +43,12 @@ def page(exchange: str) -> Any:
 class Move(Run):
     """The service, release by release: each process has the name of its step."""
 
-    def __init__(self, url: str, folder: Path, stack: ExitStack) -> None:
-        plan = Plan("moved", MESSAGES, limit=LIMIT, pause=PAUSE, taken_over=True, exact=False)
+    def __init__(self, url: str, folder: Path, stack: ExitStack, name: str = "moved") -> None:
+        plan = Plan(name, MESSAGES, limit=LIMIT, pause=PAUSE, taken_over=True, exact=False)
         super().__init__(plan, url, folder, stack)
         self.page = page(self.place.exchange)
         self._leaving: list[Process] = []
+        self._releases = 0
         self._buried: dict[str, list[bytes]] = {one.name: [] for one in facts.SUBSCRIBERS}
 
     @property
@@ -64,11 +66,12 @@ class Move(Run):
         self._add(OF_PETISCO, HERE / "theirs.py", "publish", book, self.place.service, 10**6, self.plan.pause)
 
     def release(self, role: str) -> None:
-        """Start the consumer of a step, and wait until it has its queues."""
-        book, place = self._folder / "book.sqlite", self.place
-        where = (book, place.exchange, place.url, self._database, LIMIT)
-        self._add(role, HERE / "moving.py", role, *where)
-        self.wait(lambda: self._book.is_ready(role))
+        """Start the consumer of a step, and wait until it has its queues; one that was here before is here again."""
+        self._releases += 1
+        name, place = f"{role} {self._releases}", self.place
+        where = (self._folder / "book.sqlite", place.exchange, place.url, self._database, LIMIT)
+        self._add(role, HERE / "moving.py", role, name, *where)
+        self.wait(lambda: self._book.is_ready(name))
 
     def leave(self, role: str) -> None:
         """Let a consumer stop, which must have ended well at the end: petisco's takes seconds, in which it consumes nothing."""
@@ -96,50 +99,65 @@ class Move(Run):
         for queue in self.old_queues:
             self.on_the_broker(self.page.unbind, queue)
         self.flow()
-        self.wait(lambda: self.on_the_broker(self.page.waiting, *self._to_drain()) == 0)
+        self.wait(lambda: self._waiting(self.old_queues) == 0)
 
-    def _to_drain(self) -> list[str]:
-        queues = [name for queue in self.old_queues for name in self.page.to_drain(queue)]
-        return queues + self.place.declared(f"{queue}{wait}" for queue in self.old_queues for wait in ours.WAITS)
+    def bind_again(self) -> None:
+        """Go back: bind the queues of petisco again; unbind the new ones, which nobody binds now, and drain them."""
+        for queue in self.old_queues:
+            self.on_the_broker(self.page.bind_again, queue)
+        self.release("back")
+        self.dismiss("both queues")
+        for one in facts.SUBSCRIBERS:
+            key = f"{self.place.exchange}.*.{facts.KINDS[one.of]}.{one.of.replace('.', '_')}"
+            self.place.unbind(moving.own_queue(self.page.topology, one), key)
+        self.flow()
+        self.wait(lambda: self._waiting(self._new_queues) == 0)
+
+    @property
+    def _new_queues(self) -> list[str]:
+        return [moving.own_queue(self.page.topology, one) for one in facts.SUBSCRIBERS]
+
+    def _waiting(self, queues: list[str]) -> int:
+        """Return how many messages wait in queues, and for their retries."""
+        names = [name for queue in queues for name in self.page.to_drain(queue, *ours.WAITING)]
+        return self.on_the_broker(self.page.waiting, *self.place.declared(names))
 
     def delete(self) -> None:
         """Delete the queues of petisco; their dead letters are kept aside."""
         for one in facts.SUBSCRIBERS:
+            self._buried[one.name] += self._dead(one)
             for queue in facts.petisco_queues(self.place.exchange, one):
-                for letters in (f"{queue}.dead_letters", f"dead_letter.{queue}"):
-                    self._buried[one.name] += self.place.taken(letters)
                 self.on_the_broker(self.page.delete_drained, queue)
+
+    def _dead(self, one: facts.Subscriber) -> list[bytes]:
+        """Take the dead letters of a subscriber, wherever they are."""
+        queues = [queue for side in facts.SIDES for queue in self.place.dead_letter_queues(side, one)]
+        return [body for queue in self.place.declared(queues) for body in self.place.taken(queue)]
 
     def let_petisco_publish_no_more(self) -> None:
         """Stop its publisher, which ends by the signal itself."""
         process = self.processes.pop(OF_PETISCO)
         assert process.stop(60) == -signal.SIGTERM, process.output()
 
-    def judged(self) -> list[Count]:
-        """Wait for the end, and count."""
+    def judged(self, last: str) -> list[Count]:
+        """Wait for the end, and count; `last` is the consumer that is there still."""
         self.wait(self._all_is_published)
         placed = dict(map(Placed.of, self.place.taken(self.place.audit)))
         fates = fates_of(placed, [(moving.SIDE, one) for one in facts.SUBSCRIBERS])
         self.wait(lambda: self._is_over(fates))
-        self.dismiss("own queues")
+        self.leave(last)
         assert all(process.ended_well(60) for process in self._leaving)
         outcomes = {one.name: self._ended(one) for one in facts.SUBSCRIBERS}
-        return [self._counted(source, placed, fates, outcomes) for source in facts.SOURCES]
-
-    def _own(self, one: facts.Subscriber) -> str:
-        (queue,) = self.place.queues(facts.DOMAINKIT, one)
-        return queue
+        return [self._counted(source, placed, fates, outcomes) for source in {one.source for one in placed.values()}]
 
     def _is_over(self, fates: Fates) -> bool:
-        """Tell whether nothing waits, and each message has had its effect or is among the new dead letters."""
+        """Tell whether nothing waits, each message but the dead has had its effect, and nothing happens any more."""
+        calls = self._book.count("calls")
         with self._engine.connect() as connection:
             effects = connection.execute(select(func.count()).select_from(moving.EFFECTS)).scalar_one()
         due = [failures for found in fates.values() for failures in found.values()]
-        queues = [self._own(one) for one in facts.SUBSCRIBERS]
-        waits = self.place.declared(f"{queue}{wait}" for queue in queues for wait in ours.WAITS)
-        if effects < len(due) - due.count(None) or self.place.count([*queues, *waits]):
+        if effects < len(due) - due.count(None) or self._waiting(self.old_queues + self._new_queues):
             return False
-        calls = self._book.count("calls")
         time.sleep(1)
         return calls == self._book.count("calls")
 
@@ -147,7 +165,7 @@ class Move(Run):
         done = select(moving.EFFECTS.c.message_id).where(moving.EFFECTS.c.subscriber == one.name)
         with self._engine.connect() as connection:
             effects = list(connection.scalars(done))
-        dead = self._buried[one.name] + self.place.taken(dead_letter_queue(self._own(one)))
+        dead = self._buried[one.name] + self._dead(one)
         return Outcome(moving.SIDE, self._book.calls(moving.SIDE, one.name), effects, dead)
 
     def _counted(self, source: str, placed: dict[str, Placed], fates: Fates, outcomes: dict[str, Outcome]) -> Count:
@@ -194,4 +212,26 @@ def test_a_service_moves_under_load(url: str, tmp_path: Path, record_property: R
         move.flow()
         for name in ("domainkit publisher", "relay", "own queues"):
             move.processes[name].kill()
-        judge(move, move.judged(), record_property)
+        judge(move, move.judged("own queues"), record_property)
+
+
+def test_a_service_goes_back_under_load(url: str, tmp_path: Path, record_property: Record) -> None:
+    """The same holds for the way back, after petisco's queues were unbound: in the end there is petisco alone."""
+    with patch.dict(os.environ, environment(url)), ExitStack() as stack:
+        move = Move(url, tmp_path, stack, "gone back")
+        move.start()
+        move.release("function")
+        move.dismiss("petisco")
+        move.release("both queues")
+        move.leave("function")
+        move.unbind()
+        move.bind_again()
+        move.release("same queues")
+        move.leave("back")
+        move.release("function")
+        move.leave("same queues")
+        move.release("petisco")
+        move.leave("function")
+        move.flow()
+        move.let_petisco_publish_no_more()
+        judge(move, move.judged("petisco"), record_property)

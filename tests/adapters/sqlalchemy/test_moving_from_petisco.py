@@ -81,6 +81,7 @@ def found() -> Any:
     """Return what the page defines."""
     made = SimpleNamespace()
     exec(module_of(PAGE), vars(made))  # noqa: S102  (the page is ours)
+    made.engine.dispose()
     return made
 
 
