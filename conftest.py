@@ -21,6 +21,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/fastapi.md": "fastapi",
     "docs/how-to/from-petisco.md": "libcst",
     "docs/how-to/inbox.md": "sqlalchemy",
+    "docs/how-to/moving-from-petisco.md": "sqlalchemy_utils",
     "docs/how-to/other-brokers.md": "aiokafka",
     "docs/how-to/pydantic.md": "pydantic",
     "docs/how-to/repositories.md": "sqlalchemy",

@@ -71,7 +71,7 @@ class Service:
 
 
 def consumer(service: Service, role: str, url: str, exchange: str, limit: int) -> RabbitMqConsumer:
-    """Return the consumer of this library: of petisco's queues, of its own, or of both; on the way back it binds none."""
+    """Return the consumer of this library: of petisco's queues, of its own, or both; on the way back it binds none."""
     names = ours.topology(exchange, limit)
     bound = {one: ours.CLASSES[one.of].handled_by(service.moved(one)) for one in facts.SUBSCRIBERS}
     old = {queue: made for one, made in bound.items() for queue in facts.petisco_queues(exchange, one)}
@@ -94,10 +94,11 @@ def own_queue(names: RabbitMqTopology, one: facts.Subscriber) -> str:
     return names.command_queue(info) if info.kind == "command" else names.subscriber_queue(one.name)
 
 
-def main(role: str, name: str, file: str, exchange: str, url: str, database: str, limit: str) -> int:
+def main(role: str, name: str, file: str, *options: str) -> int:
     """Play a role: a release of the service, that has a name."""
     logger.remove()  # petisco warns of its buses with each message
     book = Book(file)
+    exchange, url, database, limit = options
     service = Service(book, database)
     if role in {"petisco", "function"}:
         made = service.of_petisco if role == "petisco" else service.inside

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeAlias
 from unittest.mock import patch
 
 import pytest
@@ -15,12 +16,19 @@ from interop import facts, ours
 from interop.book import Book
 from interop.counts import Count, Fates, Outcome, Placed, fates_of
 from interop.place import Place
+from sizes import CI
 from sqlalchemy import func, select
 from yarl import URL
 
 from domainkit.adapters.sqlalchemy import make_engine
 
+Record: TypeAlias = Callable[[str, object], None]
+"""Pytest's `record_property`: it hands a count over to the table."""
+
 HERE = Path(__file__).parent
+MESSAGES = int(os.environ.get("INTEROP_MESSAGES", "80" if CI else "40"))
+PAUSE = 2.5 / MESSAGES
+"""Seconds between two messages: a publisher takes some seconds in all, so that there is something to kill it in."""
 PUBLISHERS = ("petisco publisher", "domainkit publisher")
 PATIENCE = 60.0
 """Seconds without any progress after which a run is over, whatever is missing."""
@@ -133,7 +141,9 @@ class Run:
         unsent = select(func.count()).select_from(ours.OUTBOX_TABLE).where(ours.OUTBOX_TABLE.c.sent_at.is_(None))
         with self._engine.connect() as connection:
             waiting = connection.execute(unsent).scalar_one()
-        return waiting == 0 and all(self.processes[name].exit_status == 0 for name in self.processes.keys() & set(PUBLISHERS))
+        return waiting == 0 and all(
+            self.processes[name].exit_status == 0 for name in self.processes.keys() & set(PUBLISHERS)
+        )
 
     def _is_settled(self, fates: Fates) -> bool:
         """Tell whether all is handled or dead, and nothing has happened for a while."""
@@ -198,7 +208,7 @@ def running(plan: Plan, url: str, folder: Path) -> Iterator[Run]:
         yield run
 
 
-def judge(run: Run, counts: list[Count], record: Callable[[str, object], None]) -> None:
+def judge(run: Run, counts: list[Count], record: Record) -> None:
     """Hand the counts of a run over to the table, and fail where one is off."""
     for one in counts:
         record("interop", asdict(one))

@@ -7,19 +7,13 @@ message is followed from what it was meant to say to its effects, or to the dead
 import os
 import random
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from brokers import rabbitmq_of_its_own
-from interop.run import PUBLISHERS, Plan, judge, running
-from sizes import CI
+from interop.run import MESSAGES, PAUSE, PUBLISHERS, Plan, Record, judge, running
 
-Record = Callable[[str, object], None]
-
-MESSAGES = int(os.environ.get("INTEROP_MESSAGES", "80" if CI else "40"))
-PAUSE = 2.5 / MESSAGES
-"""Seconds between two messages: a publisher takes some seconds in all, so that there is something to kill it in."""
 ROUNDS = 1 + MESSAGES // 500
 SEED = int(os.environ.get("INTEROP_SEED", random.randrange(1_000_000)))
 
