@@ -20,7 +20,7 @@ from checkers import DOCS, module_of
 from durability.processes import Process
 from interop import facts, moving, ours
 from interop.counts import Count, Fates, Outcome, Placed, fates_of
-from interop.run import HERE, MESSAGES, PAUSE, Plan, Record, Run, environment, judge
+from interop.run import HERE, MESSAGES, Plan, Record, Run, environment, judge
 from sizes import CI
 from sqlalchemy import func, select
 
@@ -29,6 +29,8 @@ T = TypeVar("T")
 PAGE = DOCS / "how-to" / "moving-from-petisco.md"
 LIMIT = 5
 STEPS = 8
+PAUSE = 1 / 16
+"""Seconds between two messages of a publisher, however many there are: the consumers have to keep up with them."""
 OF_PETISCO = "petisco publisher"
 
 
