@@ -74,6 +74,10 @@ class Book:
         """Tell whether these processes have their queues."""
         return set(processes) <= {process for (process,) in self._rows("SELECT process FROM ready")}
 
+    def times_ready(self, process: str) -> int:
+        """Return how many times a process has had its queues: once for each start."""
+        return int(self._rows("SELECT count(*) FROM ready WHERE process = ?", process)[0][0])
+
     def next_position(self, publisher: str) -> int:
         """Return where a publisher goes on after it was started again."""
         ((last,),) = self._rows("SELECT max(position) FROM published WHERE publisher = ?", publisher)

@@ -94,8 +94,8 @@ def own_queue(names: RabbitMqTopology, one: facts.Subscriber) -> str:
     return names.command_queue(info) if info.kind == "command" else names.subscriber_queue(one.name)
 
 
-def main(role: str, name: str, file: str, *options: str) -> int:
-    """Play a role: a release of the service, that has a name."""
+def main(role: str, file: str, *options: str) -> int:
+    """Play a role: a release of the service."""
     logger.remove()  # petisco warns of its buses with each message
     book = Book(file)
     exchange, url, database, limit = options
@@ -104,8 +104,8 @@ def main(role: str, name: str, file: str, *options: str) -> int:
         made = service.of_petisco if role == "petisco" else service.inside
         functions = {one: made(one) for one in facts.SUBSCRIBERS}
         at = exchange.removeprefix(f"{facts.ORGANIZATION}.")
-        return theirs.consume(at, int(limit), functions, lambda: book.ready(name))
-    asyncio.run(ours.consume(book, name, consumer(service, role, url, exchange, int(limit))))
+        return theirs.consume(at, int(limit), functions, lambda: book.ready(role))
+    asyncio.run(ours.consume(book, role, consumer(service, role, url, exchange, int(limit))))
     return 0
 
 

@@ -51,7 +51,7 @@ class Move(Run):
         super().__init__(plan, url, folder, stack)
         self.page = page(self.place.exchange)
         self._leaving: list[Process] = []
-        self._releases = 0
+        self._starts: Counter[str] = Counter()
         self._buried: dict[str, list[bytes]] = {one.name: [] for one in facts.SUBSCRIBERS}
 
     @property
@@ -70,14 +70,29 @@ class Move(Run):
 
     def release(self, role: str) -> None:
         """Start the consumer of a step, and wait until it has its queues; one that was here before is here again."""
-        self._releases += 1
-        name, place = f"{role} {self._releases}", self.place
+        self._starts[role] += 1
+        place = self.place
         where = (self._folder / "book.sqlite", place.exchange, place.url, self._database, LIMIT)
-        self._add(role, HERE / "moving.py", role, name, *where)
-        self.wait(lambda: self._book.is_ready(name))
+        self._add(role, HERE / "moving.py", role, *where)
+        self._wait_for(role)
+
+    def kill(self, role: str) -> None:
+        """Kill a process, and start it again."""
+        self._starts[role] += 1
+        self.processes[role].kill()
+
+    def _wait_for(self, role: str) -> None:
+        """Wait until a consumer has its queues; one that has just begun knows no way to stop well."""
+        self.wait(lambda: self._book.times_ready(role) >= self._starts[role])
+
+    def dismiss(self, name: str) -> None:
+        """Let a consumer stop for good, once it has its queues."""
+        self._wait_for(name)
+        super().dismiss(name)
 
     def leave(self, role: str) -> None:
         """Let a consumer stop, and go on: that of petisco takes seconds after it has consumed its last message."""
+        self._wait_for(role)
         process = self.processes.pop(role)
         process.ask_to_stop()
         self._leaving.append(process)
@@ -150,7 +165,8 @@ class Move(Run):
         fates = fates_of(placed, [(moving.SIDE, one) for one in facts.SUBSCRIBERS])
         self.wait(lambda: self._is_over(fates))
         self.leave(last)
-        assert all(process.ended_well(60) for process in self._leaving)
+        for process in self._leaving:
+            assert process.ended_well(60), f"{process.name} did not stop well\n{process.output()}"
         outcomes = {one.name: self._ended(one) for one in facts.SUBSCRIBERS}
         return [self._counted(source, placed, fates, outcomes) for source in {one.source for one in placed.values()}]
 
@@ -197,16 +213,16 @@ def test_a_service_moves_under_load(url: str, tmp_path: Path, record_property: R
         move.release("function")
         move.leave("petisco")
         move.flow()
-        move.processes["function"].kill()
+        move.kill("function")
         move.release("same queues")
         move.flow()
-        move.processes["same queues"].kill()
+        move.kill("same queues")
         move.leave("function")
-        move.processes[OF_PETISCO].kill()
+        move.kill(OF_PETISCO)
         move.release("both queues")
         move.leave("same queues")
         move.flow()
-        move.processes["both queues"].kill()
+        move.kill("both queues")
         move.unbind()
         move.release("own queues")
         move.dismiss("both queues")
@@ -215,7 +231,7 @@ def test_a_service_moves_under_load(url: str, tmp_path: Path, record_property: R
         move.let_petisco_publish_no_more()
         move.flow()
         for name in ("domainkit publisher", "relay", "own queues"):
-            move.processes[name].kill()
+            move.kill(name)
         judge(move, move.judged("own queues"), record_property)
 
 
