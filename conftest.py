@@ -17,6 +17,7 @@ MAY_BE_MISSING = ("Python", "group bench", "full size")
 
 NEEDS: Mapping[str, str] = {
     "docs/examples/task_manager_api": "fastapi",
+    "docs/how-to/alembic.md": "sqlalchemy",
     "docs/how-to/buses.md": "sqlalchemy",
     "docs/how-to/fastapi.md": "fastapi",
     "docs/how-to/from-petisco.md": "libcst",

@@ -18,7 +18,14 @@ _POSITION = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Points in time: with a time zone where the database has such a type, else in UTC without one."""
+    """Points in time: with a time zone where the database has such a type, else in UTC without one.
+
+    A migration has `sa.DateTime(timezone=True)` for it: to create a column takes no more, and Alembic imports nothing
+    but SQLAlchemy's types, which it knows by their module. See
+    https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves.
+    """
+
+    __module__ = "sqlalchemy.types"
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = sa.DateTime(timezone=True)  # Any: as SQLAlchemy says it
     cache_ok: bool | None = True
@@ -35,6 +42,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def __repr__(self) -> str:
+        return repr(self.impl_instance)
+
+    def __reduce__(self) -> tuple[Callable[[], "UtcDateTime"], tuple[()]]:
+        return utc_date_time, ()  # pickle would look for the class in the module that it names
+
+
+def utc_date_time() -> UtcDateTime:
+    """Return the type of points in time: for pickle, as cached metadata is."""
+    return UtcDateTime()
 
 
 def require_columns(table: sa.Table, maker: Callable[[sa.MetaData], sa.Table]) -> None:

@@ -1,5 +1,6 @@
 """Tables that the user's own metadata and migrations know."""
 
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -72,6 +73,13 @@ def test_a_moment_comes_back_in_utc(database: Database, moment: datetime | None)
         found = connection.scalars(select(TIMES.c.at)).one()
     assert moment == found
     assert found is None or timedelta(0) == found.utcoffset()
+
+
+def test_metadata_is_pickled() -> None:
+    """Reflected metadata is cached by pickling it: the type of points in time, which names SQLAlchemy's module, too."""
+    found: Table = pickle.loads(pickle.dumps(WHOLE)).tables["inbox"]
+
+    assert type(found.c.handled_at.type) is type(WHOLE.tables["inbox"].c.handled_at.type)
 
 
 def test_the_tables_of_these_tests_are_whole() -> None:

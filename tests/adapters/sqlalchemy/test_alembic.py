@@ -1,0 +1,74 @@
+"""Migrations that Alembic writes: the tables of the page run as they were generated, and nothing is left to change."""
+
+import re
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from checkers import DOCS
+from databases import CODEC, Database
+from sqlalchemy import MetaData, inspect
+
+from domainkit.adapters.sqlalchemy import Inbox, Outbox, SqlCrudRepository, UnitOfWork
+from domainkit.testing import SampleTask, SampleTaskId
+
+pytest.importorskip("alembic", reason="needs alembic, of the group extras")
+
+from alembic import command
+from alembic.config import Config
+
+PAGE = (DOCS / "how-to" / "alembic.md").read_text("utf-8")
+
+
+@pytest.fixture
+def config(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
+    """Return what Alembic is told on the page, for a new database of each kind, after `alembic init`."""
+    (tables,) = re.findall(r"^```python\n(# tables.py\n.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (lines,) = re.findall(r"^```py\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    monkeypatch.setenv("DATABASE_URL", database.url.render_as_string(hide_password=False))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tables.py").write_text(tables, "utf-8")
+    command.init(Config("alembic.ini", stdout=StringIO()), "migrations")
+    env = tmp_path / "migrations" / "env.py"
+    env.write_text(env.read_text("utf-8").replace("target_metadata = None\n", lines), "utf-8")
+    made = Config(stdout=StringIO())  # without the file, which would set up logging for all tests of the process
+    made.set_main_option("script_location", "migrations")
+    yield made
+    sys.modules.pop("tables", None)
+
+
+def test_the_migration_of_the_page_runs_as_it_was_written(database: Database, config: Config) -> None:
+    """Autogenerate names nothing but SQLAlchemy's types; what it made holds aggregates and messages."""
+    command.revision(config, "tables", autogenerate=True)
+    command.upgrade(config, "head")
+    command.check(config)
+
+    (written,) = Path("migrations", "versions").glob("*.py")
+    assert "domainkit" not in written.read_text("utf-8")
+    metadata = MetaData()
+    with database.engine() as engine:
+        metadata.reflect(engine)
+        tables = sys.modules["tables"]
+        unit = UnitOfWork(engine, outbox=Outbox(tables.outbox, CODEC))
+        books = SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, tables.books, unit)
+        saved = books.save(SampleTask.create("Emma")).unwrap()
+        assert saved == books.retrieve(saved.aggregate_id).unwrap()
+        assert 0 == Inbox(tables.inbox, unit).clean(timedelta(days=1))
+    assert {"alembic_version", "books", "inbox", "members", "outbox"} == set(metadata.tables)
+
+
+def test_a_migration_is_for_both_databases(database: Database, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was written on SQLite leaves nothing to change on PostgreSQL either; the way down runs too."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("DATABASE_URL", "sqlite:///other.db")
+        command.revision(config, "tables", autogenerate=True)
+    command.upgrade(config, "head")
+    command.check(config)
+    command.downgrade(config, "base")
+
+    with database.engine() as engine:
+        assert ["alembic_version"] == inspect(engine).get_table_names()
