@@ -19,6 +19,7 @@ NEEDS: Mapping[str, str] = {
     "docs/examples/task_manager_api": "fastapi",
     "docs/how-to/alembic.md": "sqlalchemy",
     "docs/how-to/buses.md": "sqlalchemy",
+    "docs/how-to/constraints.md": "sqlalchemy",
     "docs/how-to/fastapi.md": "fastapi",
     "docs/how-to/from-petisco.md": "libcst",
     "docs/how-to/inbox.md": "sqlalchemy",

@@ -13,6 +13,7 @@ from domainkit.adapters.sqlalchemy.buses import (
     OutboxCommandBus,
     OutboxDomainEventBus,
 )
+from domainkit.adapters.sqlalchemy.constraints import refusing, refusing_async
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
 from domainkit.adapters.sqlalchemy.mappers import RowMapper
@@ -60,6 +61,8 @@ __all__ = [
     "make_engine",
     "outbox_status",
     "outbox_table",
+    "refusing",
+    "refusing_async",
     "release_parked",
     "replay_sent",
 ]

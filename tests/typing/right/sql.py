@@ -33,9 +33,11 @@ from domainkit.adapters.sqlalchemy import (
     make_async_engine,
     make_engine,
     outbox_table,
+    refusing,
+    refusing_async,
 )
 
-from board import CreateTask, Task, TaskCreated, TaskId, Title
+from board import CreateTask, DuplicateTask, Task, TaskCreated, TaskId, Title
 
 metadata = MetaData()
 table = aggregate_table(metadata, "tasks")
@@ -61,6 +63,16 @@ assert_type(
     Result[
         Task,
         AggregateAlreadyExistError | AggregateNotFoundError | AggregateVersionConflictError | OutcomeUnknownError,
+    ],
+)
+
+unique = refusing(tasks.save, DuplicateTask, constraint="uq_tasks_title", table=table, unit_of_work=unit_of_work)
+assert_type(unique(task), Result[Task, AggregateAlreadyExistError | DuplicateTask])
+assert_type(
+    pipeline(unique, tasks.update)(task),
+    Result[
+        Task,
+        AggregateAlreadyExistError | DuplicateTask | AggregateNotFoundError | AggregateVersionConflictError,
     ],
 )
 
@@ -98,5 +110,7 @@ async def awaited() -> None:
             AggregateAlreadyExistError | AggregateNotFoundError | AggregateVersionConflictError | OutcomeUnknownError,
         ],
     )
+    found = refusing_async(stored.save, DuplicateTask, constraint="uq_tasks_title", table=table, unit_of_work=unit)
+    assert_type(await found(task), Result[Task, AggregateAlreadyExistError | DuplicateTask])
     assert_type(await unit.run(lambda: 7), int)
     assert_type(await AsyncOutboxDomainEventBus(unit).publish([]), Result[None, BusCannotPublish])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from board import CreateTask, Task, TaskCreated, TaskId, Title, UserId
+from board import CreateTask, DuplicateTask, Task, TaskCreated, TaskId, Title, UserId
 from returns.result import Result
 from sqlalchemy import MetaData, RowMapping
 
@@ -20,6 +20,8 @@ from domainkit.adapters.sqlalchemy import (
     make_async_engine,
     make_engine,
     outbox_table,
+    refusing,
+    refusing_async,
 )
 
 metadata = MetaData()
@@ -55,6 +57,10 @@ saved: Task = tasks.save(task)  # wrong: it is a Result
 unit_of_work.atomic(task.close_all)  # wrong: there is no such step
 unit_of_work.atomic(tasks.save)(task.title)  # wrong: the step takes a task
 narrow: Result[Task, AggregateAlreadyExistError] = unit_of_work.atomic(tasks.save)(task)  # wrong: the outcome may be unknown
+new = refusing(tasks.save, DuplicateTask, constraint="uq", table=table, unit_of_work=unit_of_work)
+forgotten: Result[Task, AggregateAlreadyExistError] = new(task)  # wrong: it may be a duplicate
+refusing(tasks.save, TaskCreated, constraint="uq", table=table, unit_of_work=unit_of_work)  # wrong: an event needs its task
+refusing_async(tasks.save, DuplicateTask, constraint="uq", table=table, unit_of_work=async_unit)  # wrong: a sync step
 OutboxDomainEventBus(unit_of_work).publish(CreateTask(Title("Sweep")))  # wrong: a command is no event
 OutboxCommandBus(unit_of_work).dispatch(TaskCreated(task.aggregate_id, task.title))  # wrong: an event is no command
 OutboxDomainEventBus(async_unit)  # wrong: an async unit of work

@@ -1,0 +1,154 @@
+"""Constraints of the database as errors of the domain."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeAlias, TypeVar
+
+import sqlalchemy as sa
+from returns.result import Failure, Result
+from sqlalchemy.exc import IntegrityError
+from typing_extensions import ParamSpec
+
+from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro, UnitOfWork
+
+P = ParamSpec("P")
+T = TypeVar("T")
+E = TypeVar("E")
+E2 = TypeVar("E2")
+
+_Named: TypeAlias = sa.Constraint | sa.Index
+
+
+def refusing(
+    step: Callable[P, Result[T, E]],
+    error: Callable[[], E2],
+    *,
+    constraint: str,
+    table: sa.Table,
+    unit_of_work: UnitOfWork,
+) -> Callable[P, Result[T, E | E2]]:
+    """Return a step of a pipeline that does `step`, and fails with an error of yours where a constraint refuses it.
+
+    The step is a unit of work of its own, or a nested one: where the constraint refuses it, what was done in it is
+    taken back, and the unit of work around it goes on. Any other violation raises SQLAlchemy's IntegrityError.
+
+    >>> from sqlalchemy import Column, MetaData, String, Table, insert
+    >>> from domainkit import DomainError
+    >>> from domainkit.adapters.sqlalchemy import make_engine
+    >>> class EmailTaken(DomainError): ...
+    >>> metadata, engine = MetaData(), make_engine("sqlite://")
+    >>> emails = Table("emails", metadata, Column("email", String), sa.UniqueConstraint("email", name="uq_email"))
+    >>> metadata.create_all(engine)
+    >>> unit_of_work = UnitOfWork(engine)
+    >>> def add(email: str) -> Result[str, KeyError]:
+    ...     with unit_of_work.writing() as connection:
+    ...         connection.execute(insert(emails), {"email": email})
+    ...     return Result.from_value(email)
+    >>> add_new = refusing(add, EmailTaken, constraint="uq_email", table=emails, unit_of_work=unit_of_work)
+    >>> add_new("ada@example.org"), add_new("ada@example.org")  # Result[str, KeyError | EmailTaken]
+    (<Success: ada@example.org>, <Failure: EmailTaken>)
+    >>> engine.dispose()
+
+    Args:
+        step: a function that returns a Result, such as the `save` of a repository; it lets the database's exceptions
+            through.
+        error: a class of errors, or another function that makes one.
+        constraint: the name of a constraint, or of a unique index, of the table.
+        table: the one that it is a constraint of.
+        unit_of_work: the one that the step stores in.
+
+    Raises:
+        ValueError: the table has no constraint of this name, or SQLite would not say that it was this one: a foreign
+            key, or one of two that are about the same columns.
+    """
+    refused = _refusal(table, constraint, unit_of_work.dialect)
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | E2]:
+        try:
+            with unit_of_work.begin():
+                return step(*args, **kwargs)
+        except IntegrityError as found:
+            if not refused(found):
+                raise
+        return Failure(error())
+
+    return run
+
+
+def refusing_async(
+    step: Callable[P, Awaitable[Result[T, E]]],
+    error: Callable[[], E2],
+    *,
+    constraint: str,
+    table: sa.Table,
+    unit_of_work: AsyncUnitOfWork,
+) -> Callable[P, Coro[Result[T, E | E2]]]:
+    """Return what `refusing` does, for a step to await.
+
+    Args:
+        step: a coroutine function that returns a Result, such as the `save` of an async repository.
+        error: as for `refusing`.
+        constraint: as for `refusing`.
+        table: as for `refusing`.
+        unit_of_work: the one that the step stores in.
+
+    Raises:
+        ValueError: as `refusing` does.
+    """
+    refused = _refusal(table, constraint, unit_of_work.inner.dialect)
+
+    async def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | E2]:
+        try:
+            async with unit_of_work.begin():
+                return await step(*args, **kwargs)
+        except IntegrityError as found:
+            if not refused(found):
+                raise
+        return Failure(error())
+
+    return run
+
+
+def _refusal(table: sa.Table, name: str, dialect: str) -> Callable[[IntegrityError], bool]:
+    """Return what tells violations of a constraint from others."""
+    constraints: list[_Named] = [*table.constraints, *(one for one in table.indexes if one.unique)]
+    named: dict[object, _Named] = {one.name: one for one in constraints}
+    if name not in named:
+        known = ", ".join(sorted(str(one) for one in named if one is not None)) or "none with a name"
+        raise ValueError(
+            f"table {table.name!r}: expected the name of a constraint or unique index ({known}), got {name!r}"
+        )
+    if dialect == "sqlite":
+        text = _text_of_sqlite(named[name], constraints)
+        return lambda error: str(error.orig) == text
+
+    def refused(error: IntegrityError) -> bool:
+        said: Any = getattr(error.orig, "diag", None)  # Any: psycopg, which has it, is another extra
+        return (said.table_name, said.constraint_name) == (table.name, name)
+
+    return refused
+
+
+def _text_of_sqlite(constraint: _Named, among: Iterable[_Named]) -> str:
+    """Return the text of SQLite's error: it names a check, but the columns of what is unique, and no foreign key.
+
+    See `sqlite3UniqueConstraint` in https://github.com/sqlite/sqlite/blob/master/src/insert.c.
+    """
+    text = _own_text(constraint)
+    others = [_own_text(one) for one in among if one is not constraint]
+    if text is None or text in others:
+        raise ValueError(
+            f"constraint {constraint.name!r}: expected a check, or the one constraint or unique index of its columns, "
+            "got one that SQLite doesn't tell from others when it refuses something; look before you store instead"
+        )
+    return text
+
+
+def _own_text(constraint: _Named) -> str | None:
+    if isinstance(constraint, sa.CheckConstraint):
+        return f"CHECK constraint failed: {constraint.name}"
+    if isinstance(constraint, sa.Index) and not all(isinstance(one, sa.Column) for one in constraint.expressions):
+        return f"UNIQUE constraint failed: index '{constraint.name}'"
+    if isinstance(constraint, sa.PrimaryKeyConstraint | sa.UniqueConstraint | sa.Index):
+        columns = (f"{one.table.name}.{one.name}" for one in constraint.columns)
+        return f"UNIQUE constraint failed: {', '.join(columns)}"
+    return None
