@@ -3,16 +3,16 @@
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Final, Generic, Never, Protocol
 
-from returns.result import Failure, Result
+from returns.result import Failure, Result, Success
 from typing_extensions import TypeVar
 
 from domainkit._model.habits import refuse_habits
 from domainkit.causation import HANDLED
 from domainkit.errors import DomainError
-from domainkit.handlers import AnyHandler, AsyncHandler, AsyncSubscriber, Handler, SyncHandler
+from domainkit.handlers import AnyHandler, AsyncHandler, AsyncSubscriber, Handler, SyncHandler, is_async
 from domainkit.messages import AnyCommand, Command
 from domainkit.results import AnyResult, name_of
 
@@ -120,16 +120,23 @@ class Mediator(Generic[X_co]):
     def checked_by(self, check: Callable[[AnyCommand], Result[None, X]]) -> "Mediator[X_co | X]":
         """Return a mediator that asks `check` before all that this one does; its Failure is the answer then.
 
-        The type of the answer says so: `Result[Task, DuplicateTask | CommandNotHandled | NotAllowed]`.
+        The command goes on after a Success, and after nothing else. The type of the answer says so:
+        `Result[Task, DuplicateTask | CommandNotHandled | NotAllowed]`.
 
         >>> from domainkit import NotAllowed
         >>> Mediator().checked_by(lambda command: Failure(NotAllowed())).send(Command())
         <Failure: NotAllowed>
+
+        Raises:
+            TypeError: `check` is a coroutine function, which belongs into an AsyncMediator. Or, when a command is sent:
+                it returned no Result.
         """
+        if is_async(check):
+            raise TypeError(f"Mediator.checked_by: {name_of(check)} is a coroutine function; use an AsyncMediator")
 
         def checking(command: Command[R, E], proceed: Callable[[Command[R, E]], AnyResult]) -> AnyResult:
             checked = check(command)
-            return checked if isinstance(checked, Failure) else proceed(command)
+            return proceed(command) if _lets_through(check, checked) else checked
 
         return self.within(checking)
 
@@ -181,14 +188,20 @@ class AsyncMediator(Generic[X_co]):
     def checked_by(
         self, check: Callable[[AnyCommand], Result[None, X] | Awaitable[Result[None, X]]]
     ) -> "AsyncMediator[X_co | X]":
-        """Return a mediator that asks `check` before all that this one does; its Failure is the answer then."""
+        """Return a mediator that asks `check` before all that this one does; its Failure is the answer then.
+
+        The command goes on after a Success, and after nothing else.
+
+        Raises:
+            TypeError: when a command is sent: `check` returned no Result, and what it returned gave none.
+        """
 
         async def checking(
             command: Command[R, E], proceed: Callable[[Command[R, E]], Awaitable[AnyResult]]
         ) -> AnyResult:
             asked = check(command)
             checked = await asked if isawaitable(asked) else asked
-            return checked if isinstance(checked, Failure) else await proceed(command)
+            return await proceed(command) if _lets_through(check, checked) else checked
 
         return self.within(checking)
 
@@ -202,6 +215,18 @@ class AsyncMediator(Generic[X_co]):
             return await answer if isawaitable(answer) else answer
         finally:
             HANDLED.reset(token)
+
+
+def _lets_through(check: object, answer: object) -> bool:
+    """Tell whether a check answered with a Success, or with a Failure; anything else is a bug, and lets nothing by."""
+    if isinstance(answer, Success | Failure):
+        return isinstance(answer, Success)
+    if iscoroutine(answer):
+        answer.close()  # nobody awaits it
+    raise TypeError(
+        f"the check {name_of(check)}: expected a Success or a Failure, got a {type(answer).__qualname__}; "
+        "return Success(None) to let the command through"
+    )
 
 
 def not_handled(command: AnyCommand) -> Result[Never, CommandNotHandled]:

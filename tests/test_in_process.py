@@ -101,6 +101,43 @@ class TestMiddlewares:
         assert [] == handled
         assert Success("done") == mediator.send(Ping("yes"))
 
+    @pytest.mark.parametrize("wrong", [None, False, True, NotAllowed()])
+    async def test_a_check_lets_through_on_a_success_alone(self, wrong: object) -> None:
+        """A check that answers no Result is a TypeError that says so, and the handler isn't called, sync or async."""
+        handled: list[Ping] = []
+
+        def handle(command: Ping) -> Result[str, DomainError]:
+            handled.append(command)
+            return Success("done")
+
+        async def check_later(_: object) -> Any:
+            return wrong
+
+        check: Any = lambda _: wrong  # noqa: E731  # wrong on purpose
+        said = rf"^the check .*: expected a Success or a Failure, got a {type(wrong).__name__}; return Success\(None\) "
+        with pytest.raises(TypeError, match=said):
+            Mediator(Ping.handled_by(handle)).checked_by(check).send(Ping())
+        for refused in (check, check_later):
+            with pytest.raises(TypeError, match=said):
+                await AsyncMediator(Ping.handled_by(handle)).checked_by(refused).send(Ping())
+        assert [] == handled
+
+    def test_a_sync_mediator_takes_no_check_to_await(self) -> None:
+        """A coroutine function is refused when the mediator is built; a function that returns a coroutine, when asked.
+
+        That coroutine is closed: nothing is left that was never awaited.
+        """
+
+        async def check(_: object) -> Result[None, NotAllowed]:
+            return Success(None)
+
+        given: Any = check
+        with pytest.raises(TypeError, match=r"checked_by: .*check is a coroutine function; use an AsyncMediator$"):
+            Mediator(Ping.handled_by(answer)).checked_by(given)
+        hidden: Any = lambda command: given(command)  # noqa: E731, PLW0108  # hidden on purpose
+        with pytest.raises(TypeError, match="expected a Success or a Failure, got a coroutine;"):
+            Mediator(Ping.handled_by(answer)).checked_by(hidden).send(Ping())
+
     @pytest.mark.parametrize("where", ["handler", "middleware"])
     def test_an_exception_is_never_swallowed(self, where: str) -> None:
         """What a handler or a middleware raises is raised by send."""

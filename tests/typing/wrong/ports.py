@@ -107,6 +107,14 @@ def check(command: CreateTask) -> Result[None, DuplicateTask]:
     return Success(None)
 
 
+async def check_later(command: Command[Any, Any]) -> Result[None, NoPermission]:
+    return Success(None)
+
+
+def check_or_nothing(command: Command[Any, Any]) -> Result[None, NoPermission] | None:
+    return None
+
+
 def around(command: Command[Any, Any]) -> Result[Any, Any]:
     return Success(None)
 
@@ -114,6 +122,8 @@ def around(command: Command[Any, Any]) -> Result[Any, Any]:
 mediator.within(around)  # wrong: a middleware takes proceed too
 mediator.checked_by(check)  # wrong: a check is asked for every command
 mediator.checked_by(create_task)  # wrong: a handler is no check
+mediator.checked_by(check_later)  # wrong: a sync mediator can't await it
+mediator.checked_by(check_or_nothing)  # wrong: None lets nothing through
 refusing: Mediator[DuplicateTask] = mediator.checked_by(check_all)  # wrong: it refuses with NoPermission
 
 
