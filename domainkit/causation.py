@@ -39,17 +39,30 @@ def handling(message: Message) -> Iterator[None]:
         HANDLED.reset(token)
 
 
-def caused(message: M) -> M:
+def caused(message: M, flowing: Iterable[str] = ()) -> M:
     """Return the message with the ids of the one being handled as its cause, unless it names a cause already.
 
-    >>> from domainkit import DomainEvent
+    >>> from domainkit import Command, DomainEvent
     >>> caused(DomainEvent()).header.meta
     {}
+    >>> with handling(Command().add_meta({"tenant": "home"})):
+    ...     caused(DomainEvent(), ["tenant"]).header.meta["tenant"]
+    'home'
+
+    Args:
+        message: what is about to be sent; one that is being handled itself is returned as it is.
+        flowing: keys of the meta that the message takes over from the one being handled. It keeps those that it has,
+            and takes none where it names another cause.
     """
     cause = HANDLED.get()
-    if cause is None or "causation_id" in message.header.meta:
+    if cause is None or cause.header.id == message.header.id:
         return message
-    return message.caused_by(cause)
+    meta, source = message.header.meta, cause.header.meta
+    if meta.get("causation_id", own := str(cause.header.id)) != own:
+        return message
+    flown = {key: source[key] for key in flowing if key in source and key not in meta}
+    known = message.add_meta(flown) if flown else message
+    return known if "causation_id" in meta else known.caused_by(cause)
 
 
 @define(eq=False)
@@ -93,7 +106,30 @@ def is_stored(message: Message) -> bool:
     return stored is not None
 
 
-class Stamping:
+class Flowing:
+    """The part of whatever sends messages that says which meta flows on with them, beside the ids of their cause."""
+
+    _flowing: tuple[str, ...] = ()
+
+    def flowing(self, *keys: str) -> Self:
+        """Return the same with keys of the meta that flow: what is sent while a message is handled takes them from it.
+
+        A message keeps a key that it has already. What this one has is shared with the one that is returned.
+
+        Raises:
+            TypeError: a key is no text.
+        """
+        for key in keys:
+            if not isinstance(key, str):
+                raise TypeError(
+                    f"{type(self).__qualname__}.flowing: expected a key of meta, got a {type(key).__name__}"
+                )
+        made = copy(self)
+        made._flowing = (*self._flowing, *keys)
+        return made
+
+
+class Stamping(Flowing):
     """The part of a bus that says on each message where it comes from: the meta of `with_meta`, and its cause."""
 
     _meta: Mapping[str, JsonValue] = MappingProxyType({})
@@ -105,4 +141,4 @@ class Stamping:
         return made
 
     def _stamped(self, message: M) -> M:
-        return caused(message.add_meta(self._meta) if self._meta else message)
+        return caused(message.add_meta(self._meta) if self._meta else message, self._flowing)

@@ -10,7 +10,7 @@ from returns.result import Failure, Result, Success
 from typing_extensions import TypeVar
 
 from domainkit._model.habits import refuse_habits
-from domainkit.causation import HANDLED
+from domainkit.causation import HANDLED, Flowing, caused
 from domainkit.errors import DomainError
 from domainkit.handlers import AnyHandler, AsyncHandler, AsyncSubscriber, Handler, SyncHandler, is_async
 from domainkit.messages import AnyCommand, Command
@@ -64,7 +64,7 @@ class AsyncMiddleware(_Around, Protocol):
         ...
 
 
-class Mediator(Generic[X_co]):
+class Mediator(Flowing, Generic[X_co]):
     """Sends commands to their handlers. See Gamma et al., Design Patterns (1994), Mediator.
 
     >>> from attrs import frozen
@@ -97,9 +97,9 @@ class Mediator(Generic[X_co]):
         """Return what the handler of the command's class returns; a Failure with CommandNotHandled if there is none.
 
         What the handler raises is raised here: put the guard (`use_case`) around the handler. While the handler runs,
-        the messages that it publishes have the command as their cause.
+        the messages that it publishes have the command as their cause; so has a command that it sends.
         """
-        return self._proceed(command)
+        return self._proceed(caused(command, self._flowing))
 
     def within(self, middleware: Middleware) -> "Mediator[X_co]":
         """Return a mediator that runs `middleware` around all that this one does: the last one added is the outermost.
@@ -151,7 +151,7 @@ class Mediator(Generic[X_co]):
             HANDLED.reset(token)
 
 
-class AsyncMediator(Generic[X_co]):
+class AsyncMediator(Flowing, Generic[X_co]):
     """A Mediator whose handlers and checks may be coroutine functions, or plain ones.
 
     >>> import asyncio
@@ -177,7 +177,7 @@ class AsyncMediator(Generic[X_co]):
 
     async def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
         """Return what the handler of the command's class returns; see `Mediator.send`."""
-        return await self._proceed(command)
+        return await self._proceed(caused(command, self._flowing))
 
     def within(self, middleware: AsyncMiddleware) -> "AsyncMediator[X_co]":
         """Return a mediator that runs `middleware` around all that this one does: the last one is the outermost."""

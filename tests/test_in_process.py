@@ -39,6 +39,9 @@ class Ping(Command[str, DomainError]):
     text: str = "ping"
 
 
+class Echo(Command): ...
+
+
 class Pinged(DomainEvent): ...
 
 
@@ -287,6 +290,77 @@ class TestCauses:
 
         await AsyncMediator(Ping.handled_by(handle)).send(command)
         assert [True, True] == [is_caused_by(event, command) for event in bus.published]
+
+
+class TestFlowingMeta:
+    def test_chosen_meta_goes_from_a_command_to_all_that_comes_of_it(self) -> None:
+        """To its events, to the command that a subscriber sends, to the events of that; other meta stays behind."""
+        bus: InmemoryDomainEventBus = InmemoryDomainEventBus(
+            Pinged.handled_by(lambda _: mediator.send(Echo()))
+        ).flowing("tenant", "user")
+
+        def ping(_: Ping) -> Result[str, DomainError]:
+            return bus.publish(Pinged()).map(lambda _: "done").alt(lambda _: DomainError())
+
+        def echo(_: Echo) -> Result[None, DomainError]:
+            return bus.publish(Echoed()).alt(lambda _: DomainError())
+
+        mediator: Mediator = Mediator(Ping.handled_by(ping), Echo.handled_by(echo)).flowing("tenant").flowing("user")
+        command = Ping().add_meta({"tenant": "home", "user": {"id": 7}, "trace": "a"})
+        assert Success("done") == mediator.send(command)
+        pinged, echoed = bus.published
+        own = str(command.header.id)
+        expected = {"tenant": "home", "user": {"id": 7}, "correlation_id": own}
+        assert {**expected, "causation_id": own} == pinged.header.meta
+        assert {**expected, "causation_id": echoed.header.meta["causation_id"]} == echoed.header.meta
+        assert [Pinged, Echoed] == [type(pinged), type(echoed)]
+
+    async def test_an_async_mediator_passes_it_on_too(self) -> None:
+        """A command that is sent while another is handled has it as its cause, and takes its meta."""
+        seen: list[Echo] = []
+
+        async def ping(_: Ping) -> Result[str, DomainError]:
+            return (await mediator.send(Echo())).map(lambda _: "done").alt(lambda _: DomainError())
+
+        async def echo(command: Echo) -> Result[None, DomainError]:
+            seen.append(command)
+            return Success(None)
+
+        mediator = AsyncMediator(Ping.handled_by(ping), Echo.handled_by(echo)).flowing("tenant")
+        command = Ping().add_meta({"tenant": "home"})
+        assert Success("done") == await mediator.send(command)
+        own = str(command.header.id)
+        assert [{"tenant": "home", "correlation_id": own, "causation_id": own}] == [one.header.meta for one in seen]
+
+    def test_what_a_message_says_itself_stays(self) -> None:
+        """Its own key, one of `with_meta`, and where it names another cause, all of its meta; nothing is made up."""
+        bus = InmemoryDomainEventBus().flowing("tenant", "user")
+        cause = Ping().add_meta({"tenant": "home"})
+        with handling(cause):
+            bus.publish([Pinged().add_meta({"tenant": "own"}), Pinged().caused_by(cause), Pinged().caused_by(Ping())])
+            bus.with_meta({"tenant": "bus"}).publish(Pinged())
+        bus.publish(Pinged())
+        assert ["own", "home", None, "bus", None] == [event.header.meta.get("tenant") for event in bus.published]
+        assert not any("user" in event.header.meta for event in bus.published)
+
+    def test_a_message_is_no_cause_of_itself(self) -> None:
+        """A consumer that hands the command that it handles to a mediator sends the very command."""
+        command, seen = Ping(), list[Ping]()
+
+        def see(given: Ping) -> Result[str, DomainError]:
+            seen.append(given)
+            return Success("seen")
+
+        with handling(command):
+            Mediator(Ping.handled_by(see)).flowing("tenant").send(command)
+        assert seen[0] is command
+
+    @pytest.mark.parametrize("sender", [Mediator(), AsyncMediator(), InmemoryDomainEventBus()])
+    def test_a_key_is_a_text(self, sender: Any) -> None:
+        """Anything else is refused where the application is wired; the sender that is given stays as it is."""
+        with pytest.raises(TypeError, match=rf"^{type(sender).__name__}.flowing: expected a key of meta, got a tuple$"):
+            sender.flowing(("tenant", "user"))
+        assert sender.flowing("tenant") is not sender
 
 
 class TestHandlingOnce:

@@ -346,16 +346,17 @@ async def test_a_command_without_a_handler_is_rejected(place: Place, caplog: pyt
 
 
 async def test_causes(place: Place) -> None:
-    """While a message is handled it is the cause of what is made."""
+    """While a message is handled it is the cause of what is made, and its chosen meta flows on."""
     made: list[TaskClosed] = []
 
     async def close(event: TaskCreated) -> None:
-        made.append(caused(TaskClosed()))
+        made.append(caused(TaskClosed(), ["tenant"]))
 
     await place.consume(CODEC, TaskCreated.handled_by(close))
-    event = TaskCreated()
+    event = TaskCreated().add_meta({"tenant": "home"})
     await place.publisher().publish(outgoing(event))
     await until(lambda: made)
+    assert "home" == made[0].header.meta["tenant"]
     assert str(event.header.id) == made[0].header.meta["causation_id"]
 
 

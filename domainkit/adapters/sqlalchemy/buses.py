@@ -23,7 +23,7 @@ from domainkit.ports import (
 
 
 class _OutboxBus(Stamping):
-    """The common part of the four buses; the outbox itself adds the cause, after a meta of its own."""
+    """The common part of the four buses."""
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         if unit_of_work.outbox is None:
@@ -37,7 +37,7 @@ class _OutboxBus(Stamping):
         refused = cannot_publish("the bus is closed") if self._closed else stored_already(messages)
         if refused is not None:
             return lambda: refused
-        rows = self._outbox.rows([message.add_meta(self._meta) if self._meta else message for message in messages])
+        rows = self._outbox.rows([self._stamped(message) for message in messages])
 
         def store() -> Result[None, BusCannotPublish]:
             with self._inner.writing() as connection:

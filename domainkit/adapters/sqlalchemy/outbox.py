@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, bindparam, exists, insert, select
 
 from domainkit.adapters.sqlalchemy.statements import Prepared
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
-from domainkit.causation import caused, note_stored
+from domainkit.causation import Flowing, caused, note_stored
 from domainkit.codec import MessageCodec
 from domainkit.delivery import OutgoingMessage
 from domainkit.ids import text_refusal
@@ -23,7 +23,7 @@ OutboxRow: TypeAlias = dict[str, object]
 _COLUMNS = ("message_id", "name", "version", "kind", "ordering_key", "body", "recorded_at")
 
 
-class Outbox:
+class Outbox(Flowing):
     """Stores messages in the exact bytes that a relay will deliver.
 
     Args:
@@ -52,7 +52,8 @@ class Outbox:
     def add(self, connection: Connection, messages: Iterable[Message], *, key: str | None = None) -> None:
         """Store messages in the open transaction of a connection, in their order.
 
-        A message says what caused it where it was made while another one was handled.
+        A message says what caused it where it was made while another one was handled; `flowing` says what else it
+        takes over from that one.
 
         Args:
             connection: where the transaction is open.
@@ -85,7 +86,7 @@ class Outbox:
             )
         now, rows = datetime.now(UTC), list[OutboxRow]()
         for given in messages:
-            message = caused(given if self._meta is None else given.add_meta(self._meta()))
+            message = caused(given if self._meta is None else given.add_meta(self._meta()), self._flowing)
             for one in OutgoingMessage.all_of(message, self._codec, key=key):
                 row = {"message_id": one.id.value, "name": one.info.name, "version": one.info.version}
                 rest = {"kind": one.info.kind, "ordering_key": one.key, "body": one.body, "recorded_at": now}

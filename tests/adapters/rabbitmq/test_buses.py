@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from rabbits import CODEC, Board, CreateTask, TaskCreated, TaskRenamed
+from rabbits import CODEC, Board, CreateTask, TaskCreated, TaskRenamed, publish, until
 from returns.result import Failure, Result, Success
 
 from domainkit import (
@@ -16,7 +16,8 @@ from domainkit import (
     MessageRefused,
     handling,
 )
-from domainkit.adapters.rabbitmq import RabbitMqCommandBus, RabbitMqDomainEventBus, RabbitMqPublisher
+from domainkit.adapters.rabbitmq import RabbitMqCommandBus, RabbitMqConsumer, RabbitMqDomainEventBus, RabbitMqPublisher
+from domainkit.handlers import AnySubscriber
 from domainkit.testing import AsyncCommandBusContract, AsyncDomainEventBusContract
 from domainkit.testing.samples import SampleCreateTask, SampleTaskCreated
 
@@ -135,6 +136,34 @@ async def test_messages_have_the_one_being_handled_as_their_cause(board: Board) 
         assert Success(None) == await _published(board, TaskCreated("a"))
     (raw,) = await board.taken(queue, 1)
     assert str(cause.header.id) == CODEC.decode(raw.body).unwrap().header.meta["causation_id"]
+
+
+async def test_chosen_meta_flows_through_the_broker(board: Board) -> None:
+    """From a command that a consumer handles to the event that its function publishes, and to what hears that."""
+    seen: list[TaskRenamed] = []
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        bus = RabbitMqDomainEventBus(CODEC, publisher).flowing("tenant")
+
+        async def create(event: TaskCreated) -> Result[None, BusCannotPublish]:
+            return await bus.publish(TaskRenamed(event.title))
+
+        async def listen(event: TaskRenamed) -> None:
+            seen.append(event)
+
+        async def heard() -> bool:
+            return bool(seen)
+
+        both: dict[str, AnySubscriber] = {
+            "creator": TaskCreated.handled_by(create),
+            "listener": TaskRenamed.handled_by(listen),
+        }
+        for name in both:
+            board.subscriber(name)
+        async with RabbitMqConsumer(board.url, board.topology, CODEC, subscribers=both):
+            await publish(board, TaskCreated("milk").add_meta({"tenant": "home", "trace": "7"}))
+            await until(heard)
+    assert {"tenant", "correlation_id", "causation_id"} == set(seen[0].header.meta)
+    assert "home" == seen[0].header.meta["tenant"]
 
 
 async def test_failures_of_both_kinds_are_no_refusal(board: Board) -> None:

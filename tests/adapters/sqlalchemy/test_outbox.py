@@ -8,7 +8,7 @@ from databases import CODEC, METADATA, OUTBOX, Database, stored_messages
 from sqlalchemy import Engine, select
 
 from domainkit import DomainEvent, Downcaster, Message, MessageCodec, UnknownMessage, handling
-from domainkit.adapters.sqlalchemy import Outbox
+from domainkit.adapters.sqlalchemy import Outbox, OutboxDomainEventBus, UnitOfWork
 from domainkit.testing import SampleCreateTask, SampleTaskCreated, SampleTaskId
 
 
@@ -80,6 +80,22 @@ def test_meta_is_merged(engine: Engine) -> None:
         outbox.add(connection, [event.add_meta({"tenant": "home"})])
     (stored,) = stored_messages(engine)
     assert {"trace": "7", "tenant": "home", "causation_id": str(cause.header.id)}.items() <= stored.header.meta.items()
+
+
+def test_chosen_meta_flows_from_what_is_handled(engine: Engine) -> None:
+    """Of the outbox, whoever stores in it; of a bus over it, for what goes through that."""
+    cause = DomainEvent().add_meta({"tenant": "home", "user": "ada", "trace": "7"})
+    outbox = Outbox(OUTBOX.table, CODEC).flowing("tenant")
+    bus = OutboxDomainEventBus(UnitOfWork(engine, outbox=outbox))
+    with handling(cause), engine.begin() as connection:
+        outbox.add(connection, [DomainEvent()])
+    with handling(cause):
+        bus.publish(DomainEvent())
+        bus.flowing("user").with_meta({"page": 1}).publish(DomainEvent())
+    ids = {"correlation_id": str(cause.header.id), "causation_id": str(cause.header.id)}
+    stored = [message.header.meta for message in stored_messages(engine)]
+    tenant = {"tenant": "home", **ids}
+    assert [tenant, tenant, {"user": "ada", "page": 1, **tenant}] == stored
 
 
 class Moved(DomainEvent):

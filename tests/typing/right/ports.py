@@ -185,6 +185,8 @@ def count(command: Command[R, E], proceed: Callable[[Command[R, E]], Result[R, E
 middleware: Middleware = count
 checked = mediator.within(count).checked_by(allow)
 assert_type(checked, Mediator[NoPermission])
+assert_type(checked.flowing("tenant", "user"), Mediator[NoPermission])
+assert_type(InmemoryDomainEventBus().flowing("tenant"), InmemoryDomainEventBus)
 assert_type(checked.send(CloseTask(TaskId.v4())), Result[None, DomainError | CommandNotHandled | NoPermission])
 
 notifiers: tuple[Notifier, ...] = (

@@ -124,6 +124,7 @@ mediator.checked_by(check)  # wrong: a check is asked for every command
 mediator.checked_by(create_task)  # wrong: a handler is no check
 mediator.checked_by(check_later)  # wrong: a sync mediator can't await it
 mediator.checked_by(check_or_nothing)  # wrong: None lets nothing through
+mediator.flowing(("tenant", "user"))  # wrong: keys are texts, one by one
 refusing: Mediator[DuplicateTask] = mediator.checked_by(check_all)  # wrong: it refuses with NoPermission
 
 
