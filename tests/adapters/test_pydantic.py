@@ -23,6 +23,8 @@ pydantic = pytest.importorskip("pydantic", reason="the extra pydantic isn't inst
 from pydantic import BaseModel, TypeAdapter, ValidationError  # noqa: E402  # after it is known to be there
 from pydantic_core import PydanticSerializationError  # noqa: E402  # as above
 
+from domainkit.adapters.pydantic import DomainType  # noqa: E402  # as above
+
 T = TypeVar("T")
 
 
@@ -78,6 +80,14 @@ class Members(ValueObject[frozenset[UserId]]): ...
 
 
 class Maybe(ValueObject[int | None]): ...
+
+
+class Level(Enum):
+    LOW = 1
+    HIGH = 2
+
+
+class Size(ValueObject[Level]): ...
 
 
 @frozen
@@ -196,7 +206,24 @@ def test_the_rules_of_the_value_object_hold() -> None:
     """A value that the value object refuses is refused with the text of its domain error."""
     assert "Title: Length of 'value' must be <= 20: 25" == reason(Title, "x" * 25)
     assert "TaskId: expected a UUID" == reason(TaskId, "not an id")
-    assert "Tags: expected Title (str) at $[1]" == reason(Tags, ["a", 5])
+
+
+def problems(hint: object, data: object) -> list[tuple[object, str]]:
+    """Return the place in the field, and the reason, of each problem."""
+    with pytest.raises(ValidationError) as caught:
+        model(hint)(it=data)
+    return [(problem["loc"][1:], problem["msg"]) for problem in caught.value.errors()]
+
+
+def test_every_problem_has_its_path_and_its_reason() -> None:
+    """A value object of several parts has a problem for each, under its place; a key of a mapping isn't repeated."""
+    assert [
+        ((1,), "Tags: expected Title (str)"),
+        ((2,), "Title: Length of 'value' must be >= 1: 0"),
+    ] == problems(Tags, ["a", 5, ""])
+    assert [((0, "[key]"), "Stock: expected Title (str)"), ((1,), "Quantity: 'value' must be >= 1")] == problems(
+        Stock, {"hunter2" * 5: 1, "b": 0}
+    )
 
 
 class BadCard(DomainError): ...
@@ -323,6 +350,109 @@ def test_a_value_object_around_an_attrs_class_that_holds_itself() -> None:
     assert Tree(Node(Title("a"), (Node(Title("b")),))) == one.it
     assert {"it": data} == one.model_dump(mode="json")
     Draft202012Validator(model(Tree).model_json_schema()).validate({"it": data})
+
+
+def _check_currency(_: object, __: object, currency: str) -> None:
+    if len(currency) != 3:
+        raise ValueError("a currency has three letters")
+
+
+@frozen
+class Money:
+    amount: Price
+    currency: str = field(default="EUR", validator=_check_currency)
+
+
+@frozen
+class Range:
+    low: int
+    high: int
+
+    def __attrs_post_init__(self) -> None:
+        if self.high < self.low:
+            raise ValueError("low comes first")
+
+
+MONEY = Money(Price(Decimal("12.50")))
+SEVERAL = pytest.mark.parametrize(
+    ("hint", "made", "wire"),
+    [
+        (Money, MONEY, {"amount": "12.50", "currency": "EUR"}),
+        (Money | None, None, None),
+        (tuple[Money, ...], (MONEY,), [{"amount": "12.50", "currency": "EUR"}]),
+        (Mapping[Quantity, Money], {Quantity(3): MONEY}, {"3": {"amount": "12.50", "currency": "EUR"}}),
+    ],
+    ids=str,
+)
+
+
+@SEVERAL
+def test_a_value_object_of_several_fields(hint: Any, made: object, wire: object) -> None:
+    """Marked as DomainType, it is a field like any other: it goes to Python objects, builtins and JSON, and back."""
+    cls = model(Annotated[hint, DomainType])
+    one = cls(it=made)
+    assert made == one.it
+    assert {"it": wire} == one.model_dump(mode="json")
+    assert [one] * 3 == [
+        cls.model_validate(one.model_dump()),
+        cls.model_validate({"it": wire}),
+        cls.model_validate_json(one.model_dump_json()),
+    ]
+    Draft202012Validator(cls.model_json_schema()).validate({"it": wire})
+
+
+def test_the_problems_of_a_value_object_of_several_fields() -> None:
+    """Each field that is wrong has its path and its reason; a rule of all fields stands at the top."""
+    money, spread = Annotated[Money, DomainType], Annotated[Range, DomainType]
+    assert [
+        (("amount",), 'Money: expected Price (a decimal number as text, such as "12.50")'),
+        (("currency",), "Money: a currency has three letters"),
+    ] == problems(money, {"amount": 12.5, "currency": "hunter2"})
+    assert [((), "Money: expected Money")] == problems(money, "hunter2")
+    assert [((), "Range: low comes first")] == problems(spread, {"low": 20, "high": 10})
+
+
+def test_a_type_without_a_form_in_json_is_refused_by_name() -> None:
+    """The mark is for what messages can carry."""
+    with pytest.raises(UnsupportedTypeError, match="complex has no wire form"):
+        model(Annotated[complex, DomainType])
+
+
+@KINDS
+def test_what_is_dumped_is_read_again(hint: object, made: object, plain: object, wire: object) -> None:
+    """`model_validate(model_dump())` gives an equal model, also where a value object wraps others."""
+    cls = model(hint)
+    one = cls(it=made)
+    assert one == cls.model_validate(one.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("hint", "made"),
+    [
+        (dict[TaskId, int], {TaskId.from_str(ID): 1}),
+        (dict[Quantity, int], {Quantity(3): 1}),
+        (dict[Price, int], {Price(Decimal("1.5")): 1}),
+        (dict[Day, int], {Day(date(2021, 12, 28)): 1}),
+        (dict[Paint, int], {Paint(Color.RED): 1}),
+        (dict[Size, int], {Size(Level.HIGH): 1}),
+    ],
+    ids=str,
+)
+def test_a_key_of_a_dict(hint: object, made: object) -> None:
+    """A value object is a key of a dict: what is dumped is read again, in Python mode and in JSON, where it is text."""
+    cls = model(hint)
+    one = cls(it=made)
+    assert made == one.it
+    assert [one] * 2 == [cls.model_validate(one.model_dump()), cls.model_validate_json(one.model_dump_json())]
+
+
+def test_a_key_of_a_dict_that_is_wrong() -> None:
+    """A key that is no number, and a value that is text, are refused in JSON with the text of the value object."""
+    for data in ('{"it": {"x": 1}}', '{"it": {"0": 1}}'):
+        with pytest.raises(ValidationError, match="Quantity: "):
+            model(dict[Quantity, int]).model_validate_json(data)
+    with pytest.raises(ValidationError, match="Quantity: expected int"):
+        model(Quantity).model_validate_json('{"it": "3"}')
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

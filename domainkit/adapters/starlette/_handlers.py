@@ -240,7 +240,9 @@ _ABOUT_THE_SHAPE: Final = frozenset({"missing", "json_invalid", "too_short", "to
 def _expected(problem: _RequestProblem) -> str:
     """Return pydantic's message, unless it could repeat the input: the validators of a model say what they like."""
     message, code, given = problem["msg"], problem["type"], problem.get("input")
-    if isinstance(given, dict | list):
+    if code == "value_object":  # the adapter for pydantic has looked
+        told = False
+    elif isinstance(given, dict | list):
         told = code not in _ABOUT_THE_SHAPE and not code.endswith("_type")
     else:
         told = code not in _ABOUT_THE_SHAPE and repeats(message, given)

@@ -1,12 +1,18 @@
-"""The Starlette adapter: the value of what a mediator answers, the response for it, and what an app is given."""
+"""The Starlette adapter: the value of what a mediator answers, the response for it, and what an app is given.
 
-from typing import Any, assert_type
+Besides, the fields of pydantic models: value objects as they are, and other types of the domain by a mark.
+"""
 
+from typing import Annotated, Any, assert_type
+
+from attrs import frozen
+from pydantic import BaseModel
 from returns.result import Result, Success
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 
 from domainkit import AsyncMediator, HttpError, Mediator, NotFound
+from domainkit.adapters.pydantic import DomainType
 from domainkit.adapters.starlette import (
     FailureError,
     ProblemResponse,
@@ -51,3 +57,20 @@ assert_type(problem_response(NotFound()), ProblemResponse)
 assert_type(openapi_responses(NotFound, CreateTask, validation=True), dict[int | str, dict[str, Any]])
 assert_type(declared_errors(CreateTask), tuple[type[BaseException], ...])
 assert_type(FailureError(NotFound()).error, BaseException)
+
+
+@frozen
+class Money:
+    cents: int
+
+
+class Offer(BaseModel):
+    title: Title
+    price: Annotated[Money, DomainType]
+    more: Annotated[tuple[Money, ...], DomainType] = ()
+
+
+offer = Offer(title=Title("Buy milk"), price=Money(5))
+assert_type(offer.title, Title)
+assert_type(offer.price, Money)
+assert_type(offer.more, tuple[Money, ...])
