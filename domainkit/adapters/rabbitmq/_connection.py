@@ -10,6 +10,8 @@ from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from yarl import URL
 
+from domainkit.adapters.rabbitmq._properties import KeepingConnection
+
 LOST: tuple[type[BaseException], ...] = (*CONNECTION_EXCEPTIONS, asyncio.InvalidStateError)
 """The errors of aio-pika if the broker, its connection or its channel is gone; TimeoutError is among them."""
 
@@ -44,9 +46,12 @@ async def closed(connection: AbstractConnection, within: float) -> None:
 
 @asynccontextmanager
 async def connected(url: URL, name: str, within: float) -> AsyncIterator[AbstractConnection]:
-    """Give a connection that the broker shows under `name`; opening and closing take no longer than `within`."""
+    """Give a connection that the broker shows under `name`; opening and closing take no longer than `within`.
+
+    The properties of its messages are those that KeptProperties reads.
+    """
     async with asyncio.timeout(within):
-        connection = await connect(url, client_properties={"connection_name": name})
+        connection = await connect(url, client_properties={"connection_name": name}, connection_class=KeepingConnection)
     try:
         yield connection
     finally:

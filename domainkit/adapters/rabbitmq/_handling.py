@@ -1,18 +1,15 @@
 """What becomes of one message: the function that it is for, the waits after failures, its properties elsewhere."""
 
 import asyncio
-from copy import copy
 from datetime import timedelta
 from typing import TypeAlias
 
 from aiormq.abc import DeliveredMessage
 from attrs import field, frozen
-from pamqp.commands import Basic
-from pamqp.common import FieldTable, FieldValue
-from pamqp.encode import encode_table_value
 from returns.result import Result
 
 from domainkit.adapters.rabbitmq._connection import is_cancelled
+from domainkit.adapters.rabbitmq._properties import KeptProperties
 from domainkit.causation import handling
 from domainkit.envelopes import Envelope
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSubscriber
@@ -30,7 +27,7 @@ FAILURES_HEADER = "domainkit-failures"
 
 _PETISCO_FAILURES = "redelivery_count"
 
-_OF_ITS_WAY = frozenset({"CC", "BCC", "x-delivery-count"})
+_OF_ITS_WAY = frozenset({b"CC", b"BCC", b"x-delivery-count"})
 """Headers with more routing keys (see https://www.rabbitmq.com/docs/sender-selected), and the count of one queue."""
 
 
@@ -57,35 +54,34 @@ class Backoff:
 
 def failures_of(raw: DeliveredMessage) -> int:
     """Return how many calls have failed for a message, here or in petisco."""
-    headers = raw.header.properties.headers or {}
-    found = headers.get(FAILURES_HEADER, headers.get(_PETISCO_FAILURES))
-    return found if isinstance(found, int) else 0
+    properties = kept_of(raw)
+    found = (properties.number(name) for name in (FAILURES_HEADER, _PETISCO_FAILURES))
+    return next((count for count in found if count is not None), 0)
 
 
 def losses_of(raw: DeliveredMessage) -> int:
     """Return how many times a message came back from a connection that was lost, as far as its queue knows."""
-    found = (raw.header.properties.headers or {}).get("x-delivery-count")
-    return found if isinstance(found, int) else int(raw.redelivered or False)
+    found = kept_of(raw).number("x-delivery-count")
+    return int(raw.redelivered or False) if found is None else found
 
 
-def moved_properties(given: Basic.Properties, headers: FieldTable) -> Basic.Properties:
+def kept_of(raw: DeliveredMessage) -> KeptProperties:
+    """Return the properties that a message came with."""
+    return KeptProperties.of(raw.header.properties.headers)
+
+
+def moved_properties(given: KeptProperties, unwanted: tuple[bytes, ...] = ()) -> KeptProperties:
     """Return the properties of a message for another queue, without those that were for its way to the first.
 
     With its time to live it would be lost there; the broker takes no other user's name; more keys are more receivers.
+
+    Args:
+        given: those that it came with.
+        unwanted: what headers begin with that shall not go on either.
     """
-    properties = copy(given)
-    properties.headers = {name: _writable(value) for name, value in headers.items() if name not in _OF_ITS_WAY}
-    properties.expiration = properties.user_id = None
-    return properties
-
-
-def _writable(value: FieldValue) -> FieldValue:
-    """Return a header as it can be sent: pamqp reads more than it writes, such as text that isn't UTF-8, as bytes."""
-    try:
-        encode_table_value(value)
-    except (TypeError, ValueError, OverflowError):
-        return bytearray(value) if isinstance(value, bytes) else str(value)
-    return value
+    return given.without(
+        frozenset({"expiration", "user_id"}), lambda name: name in _OF_ITS_WAY or name.startswith(unwanted)
+    )
 
 
 async def called(bound: Bound, message: Message | Envelope, within: float) -> Result[object, object]:

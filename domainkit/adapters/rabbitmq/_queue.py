@@ -24,6 +24,7 @@ from domainkit.adapters.rabbitmq._handling import (
     Bound,
     called,
     failures_of,
+    kept_of,
     losses_of,
     moved_properties,
 )
@@ -325,7 +326,7 @@ class ConsumedQueue:
         _logger.log(level, text, self.subscription.queue, turn.name, what, why, turn.failures, limit + 1)
         if turn.failures > limit:
             await self._bury(turn.raw, [f"failed {turn.failures} times, with {why}"])
-        elif self.rules.in_order:
+        elif self.rules.in_order or not kept_of(turn.raw).having({FAILURES_HEADER: turn.failures}).fits(self.channel):
             return False
         else:
             queue = await self._wait_queue(self.rules.backoff.seconds(turn.failures - 1))
@@ -351,13 +352,15 @@ class ConsumedQueue:
 
     async def _moved(self, raw: DeliveredMessage, exchange: str, key: str, headers: FieldTable | None = None) -> None:
         """Publish a message elsewhere, and take it off its queue once it is there; else it stays, for a while."""
-        given, queue, refusal = raw.header.properties, self.subscription.queue, None
+        queue, refusal, new = self.subscription.queue, None, headers or {}
+        kept = moved_properties(kept_of(raw))
+        bare = moved_properties(kept, (b"",))  # for more than the broker takes, as waiting may have added some
         try:
             await self.channel.basic_publish(
                 raw.body,
                 exchange=exchange,
                 routing_key=key,
-                properties=moved_properties(given, {**(given.headers or {}), **(headers or {})}),
+                properties=next((one for one in (kept.having(new), kept) if one.fits(self.channel)), bare.having(new)),
                 mandatory=True,
                 timeout=self.rules.within,
             )

@@ -11,12 +11,16 @@ from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, place, seconds
 from domainkit.adapters.rabbitmq._handling import FAILURES_HEADER, PROBLEMS_HEADER, moved_properties
+from domainkit.adapters.rabbitmq._properties import KeptProperties
 from domainkit.adapters.rabbitmq.topology import checked_name, dead_letter_queue
 from domainkit.errors import BusCannotPublish
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
-_OF_THE_DEATH = ("x-death", "x-first-death-", "x-last-death-", PROBLEMS_HEADER, FAILURES_HEADER, "redelivery_count")
+_OF_THE_DEATH = tuple(
+    name.encode()
+    for name in ("x-death", "x-first-death-", "x-last-death-", PROBLEMS_HEADER, FAILURES_HEADER, "redelivery_count")
+)
 """Headers that tell of the last death: the next one is told anew."""
 
 
@@ -67,8 +71,7 @@ async def _moving(channel: AbstractChannel, queue: str, limit: int | None, withi
             message = await dead_letters.get(fail=False)
             if message is None:
                 return
-            alive = {name: value for name, value in message.headers.items() if not name.startswith(_OF_THE_DEATH)}
-            properties = moved_properties(message.properties, alive)
+            properties = moved_properties(KeptProperties.of(message.headers), _OF_THE_DEATH)
             await underlying.basic_publish(message.body, routing_key=queue, properties=properties, mandatory=True)
             await message.ack()
         _logger.info("%s: a dead letter of %d bytes (%s) is back", queue, len(message.body), message.message_id)

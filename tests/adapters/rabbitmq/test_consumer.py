@@ -2,15 +2,12 @@
 
 import asyncio
 import logging
-import struct
 import threading
 from datetime import timedelta
 from typing import Any
 
-import pamqp.encode
 import pytest
 from aio_pika import Message as RawMessage
-from aio_pika.abc import HeadersType
 from pamqp.common import FieldValue
 from rabbits import (
     AT_ONCE,
@@ -631,26 +628,3 @@ async def test_what_is_buried_keeps_nothing_that_was_for_its_own_way(board: Boar
     assert (None, None, "kept") == (found.expiration, found.user_id, found.headers["x-mine"])
     assert "CC" not in found.headers
     assert (0, 1) == await left(board, "other")
-
-
-ODD = {"latin-1": b"S" + struct.pack(">I", 4) + b"caf\xe9", "large": b"d" + struct.pack(">d", 1e300)}
-"""Values that other clients write into a header, and pamqp reads and doesn't write."""
-
-
-async def test_headers_that_only_others_can_write_stop_nothing(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message that can't be read is buried whatever its headers hold, and goes back, and the next one is handled."""
-    encode = pamqp.encode.encode_table_value
-    heard = Heard()
-    async with consumer(board, heard):
-        with monkeypatch.context() as patch:
-            patch.setattr(pamqp.encode, "encode_table_value", lambda value: ODD.get(str(value)) or encode(value))
-            exchange = await board.channel.get_exchange(board.topology.exchange)
-            headers: HeadersType = {"place": "latin-1", "size": "large", "all": ["latin-1", {"it": True}]}
-            key = f"{board.topology.exchange}.1.event.task_created"
-            await exchange.publish(RawMessage(b"hush", headers=headers), key)
-        await publish(board, "milk")
-        assert ["milk"] == await heard.heard(1)
-    assert Success(1) == await redeliver(board.url, board.topology.subscriber_queue("greeter"))
-    (found,) = await board.taken(board.topology.subscriber_queue("greeter"), 1)
-    names = ("place", "size", "all")
-    assert (bytearray(b"caf\xe9"), "1e+300", r"[b'caf\xe9', {'it': True}]") == tuple(map(found.headers.get, names))
