@@ -1,15 +1,17 @@
 """Use cases: what the application does, as functions that return a Result and never raise."""
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import wraps
 from inspect import iscoroutine
-from typing import Any, Generic, Never, ParamSpec, TypeVar, overload
+from typing import Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, overload
 
 from returns.primitives.exceptions import UnwrapFailedError
 from returns.result import Failure, Result, Success
 
 from domainkit._model.services import Service
+from domainkit._model.texts import shown
 from domainkit.errors import CriticalError, UnknownError
 from domainkit.handlers import is_async
 from domainkit.messages import DomainEvent, Message
@@ -25,7 +27,7 @@ class Guard:
 
     A bug becomes an UnknownError, logged once. The log has the places of the traceback and the classes of the
     exceptions; their texts, the lines of the source and the parameters of the call are in neither the log nor the
-    error: they may hold secrets.
+    error: they may hold secrets. `DOMAINKIT_DEVELOPMENT=1` in the environment adds texts and lines to the log.
 
     Args:
         executor: the name of what runs, for the log.
@@ -115,7 +117,10 @@ def _log_error(text: str, *arguments: str) -> None:
 
 
 def places_of(error: BaseException) -> str:
-    """Return the traceback as Python writes it, without the texts of the exceptions and the lines of the source."""
+    """Return the traceback as Python writes it, without the texts of the exceptions and the lines of the source.
+
+    With them while one develops, and then without the frames of libraries: see `_in_development`.
+    """
     chain: list[str] = []
     seen: BaseException | None = error
     while seen is not None and len(chain) < _LONGEST_CHAIN:
@@ -126,15 +131,60 @@ def places_of(error: BaseException) -> str:
 
 def _places_of_one(error: BaseException) -> str:
     from textwrap import indent  # noqa: PLC0415  (as in _log_error)
-    from traceback import StackSummary, walk_tb  # noqa: PLC0415  (as in _log_error)
+    from traceback import walk_tb  # noqa: PLC0415  (as in _log_error)
 
-    frames = StackSummary.from_list(
-        [(frame.f_code.co_filename, line, frame.f_code.co_qualname, "") for frame, line in walk_tb(error.__traceback__)]
-    )
+    places = [
+        (frame.f_code.co_filename, line, frame.f_code.co_qualname) for frame, line in walk_tb(error.__traceback__)
+    ]
     name = f"{type(error).__module__}.{type(error).__qualname__}"
+    frames, said = (_own_frames(places), _text_of(error)) if _in_development() else (_frames(places, ""), name)
     parts = error.exceptions[:_LONGEST_CHAIN] if isinstance(error, BaseExceptionGroup) else ()
     inner = [indent(f"of {name}:\n{places_of(part)}", "  ") for part in parts]
-    return "\n\n".join([f"Traceback (most recent call last):\n{''.join(frames.format())}{name}", *inner])
+    return "\n\n".join([f"Traceback (most recent call last):\n{frames}{said}", *inner])
+
+
+_Place: TypeAlias = tuple[str, int, str]
+
+
+def _frames(places: Iterable[_Place], source: str | None) -> str:
+    """Return frames as Python writes them, with a line of the source: that of the file where None is given."""
+    from traceback import StackSummary  # noqa: PLC0415  (as in _log_error)
+
+    return "".join(StackSummary.from_list([(*place, source) for place in places]).format())
+
+
+def _in_development() -> bool:
+    """Tell whether logs may have texts of exceptions and lines of the source: they may hold secrets."""
+    return os.environ.get("DOMAINKIT_DEVELOPMENT") == "1"
+
+
+def _own_frames(places: Iterable[_Place]) -> str:
+    """Return the frames with their source, of libraries in a row just how many they are, and the last one's place."""
+    from itertools import groupby  # noqa: PLC0415  (as in _log_error)
+
+    written: list[str] = []
+    for of_library, group in groupby(places, key=lambda place: _is_of_library(place[0])):
+        several = list(group)
+        path, line, name = several[-1]
+        folded = f'  {len(several)} in libraries, the last: File "{path}", line {line}, in {name}\n'
+        written.append(folded if of_library else _frames(several, None))
+    return "".join(written)
+
+
+def _is_of_library(path: str) -> bool:
+    """Tell whether a file is of the standard library, of what was installed, of this package, or generated."""
+    from sysconfig import get_path  # noqa: PLC0415  (as in _log_error)
+
+    here = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120  (as the frames have it)
+    return path.startswith(("<", get_path("stdlib"), here)) or "site-packages" in path or "dist-packages" in path
+
+
+def _text_of(error: BaseException) -> str:
+    """Return the class and the text of an exception, with its notes; further lines are indented."""
+    from traceback import TracebackException  # noqa: PLC0415  (as in _log_error)
+
+    said = "".join(TracebackException(type(error), error, None).format_exception_only()).rstrip()
+    return "\n  ".join(map(shown, said.split("\n")))
 
 
 class UseCase(Service, ABC, Generic[P, T_co, E_co]):

@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+import json
 import logging
 import pickle
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -279,6 +281,44 @@ def test_the_parts_of_a_group_are_logged(log: pytest.LogCaptureFixture) -> None:
         place in text for place in ("in failing\n  builtins.KeyError", "in raise_in_turn\n  builtins.ValueError")
     )
     assert CANARY not in text
+
+
+def test_while_one_develops_the_log_says_more(log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With DOMAINKIT_DEVELOPMENT=1 it has texts, notes and lines of the source; frames of libraries are one line.
+
+    Signs that a terminal obeys are escaped, and a text of several lines can't pass for another entry of the log.
+    """
+    monkeypatch.setenv("DOMAINKIT_DEVELOPMENT", "1")
+    noted = ValueError("first\nsecond\x1b[2J")
+    noted.add_note("a note")
+
+    def decode() -> Any:
+        try:
+            json.loads("x")
+        except ValueError:
+            raise noted  # noqa: B904  # the context is what the test looks at
+
+    assert "first" not in run_function(decode).failure().detail()
+    text = log.records[0].getMessage()
+    first, second = text.split("\n\nwhich led to:\n\n")
+    assert "run_function failed:\nTraceback (most recent call last):\n" in first
+    assert '    json.loads("x")\n' in first
+    assert re.search(
+        r'\n  \d+ in libraries, the last: File ".*json.decoder\.py", line \d+, in JSONDecoder\.\w+\n', first
+    )
+    assert first.endswith("json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)")
+    assert "    raise noted" in second
+    assert second.endswith("\nValueError: first\n  second\\x1b[2J\n  a note")
+    assert "/domainkit/use_cases.py" in second  # of this package: folded too
+    assert "return function(" not in text
+
+
+@pytest.mark.parametrize("value", ["0", "", "true", "yes"])
+def test_it_is_off_unless_it_is_1(value: str, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other value adds nothing."""
+    monkeypatch.setenv("DOMAINKIT_DEVELOPMENT", value)
+    run_function(lambda: failing(KeyError(CANARY)))
+    assert CANARY not in log.text
 
 
 def test_endless_recursion_is_a_bug_of_few_lines(log: pytest.LogCaptureFixture) -> None:
