@@ -32,6 +32,7 @@ from attrs import field, frozen
 from domainkit._model.copying import fill
 from domainkit._model.immutability import Frozen, require_decorated
 from domainkit._model.mapping import FrozenMapping, frozen_copy
+from domainkit._model.texts import shown
 
 
 class Identified(Protocol):
@@ -84,12 +85,12 @@ class DomainError(Frozen, Exception):
     _reserved_names: ClassVar[frozenset[str]] = frozenset({"args", "with_traceback", "add_note", "detail"})
 
     def detail(self) -> str:
-        """Return `Name (uuid) [{info}]`; a part that is absent is left out.
+        """Return `Name (uuid) [{info}]`, fit for a log; a part that is absent is left out.
 
         >>> NotFound(uuid_value="7d2b").detail()
         'NotFound (7d2b)'
         """
-        uuid = f" ({self.uuid_value})" if self.uuid_value else ""
+        uuid = f" ({shown(self.uuid_value)})" if self.uuid_value else ""
         info = f" [{self.additional_info!r}]" if self.additional_info else ""
         return f"{type(self).__name__}{uuid}{info}"
 
@@ -347,7 +348,7 @@ class Problem:
     code: str
 
     def __str__(self) -> str:
-        return f"{self.path}: expected {self.expected} ({self.code})"
+        return shown(f"{self.path}: expected {self.expected} ({self.code})")
 
 
 @frozen(kw_only=True, repr=False)

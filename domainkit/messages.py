@@ -89,6 +89,18 @@ def _decoded_header(id: UUID, occurred_on: datetime, meta: Mapping[str, object])
     return _make_header(_make_uuid(id), occurred_on, meta)
 
 
+_LONGEST_CORRELATION = 255
+
+
+def correlation_of(header: MessageHeader) -> str | None:
+    """Return the `correlation_id` that goes on to further messages; None for one that no program of ours has written.
+
+    A message from outside may hold anything there, and all that comes of it would carry that on.
+    """
+    found = header.meta.get("correlation_id")
+    return found if isinstance(found, str) and 0 < len(found) <= _LONGEST_CORRELATION else None
+
+
 class EnvelopeData(TypedDict):
     """The content of `data` in an envelope."""
 
@@ -192,8 +204,9 @@ class Message(Frozen):
     def caused_by(self, message: "Message") -> Self:
         """Return a copy whose meta says which message led to it.
 
-        `causation_id` is the id of `message`; `correlation_id` is that of `message` if it has one, else its id. See
-        Hohpe and Woolf, Enterprise Integration Patterns (2003), Correlation Identifier.
+        `causation_id` is the id of `message`; `correlation_id` is that of `message` if it has one, a text of 255
+        characters at most, else its id. See Hohpe and Woolf, Enterprise Integration Patterns (2003), Correlation
+        Identifier.
 
         >>> command = Command()
         >>> event = DomainEvent().caused_by(command)
@@ -201,9 +214,7 @@ class Message(Frozen):
         True
         """
         cause = str(message.header.id)
-        return self.add_meta(
-            {"correlation_id": message.header.meta.get("correlation_id", cause), "causation_id": cause}
-        )
+        return self.add_meta({"correlation_id": correlation_of(message.header) or cause, "causation_id": cause})
 
     def dict(self) -> EnvelopeDict:
         """Return the wire form as builtins that JSON carries.

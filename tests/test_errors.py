@@ -419,6 +419,15 @@ class TestDetail:
 
         assert "TaskNotFound [{'message': 'Aggregate not found'}]" == TaskNotFound().detail()
 
+    def test_what_a_terminal_would_obey_is_escaped(self) -> None:
+        """A text from outside, as an id, as additional information or in a path, can't pass for a line of a log."""
+        wild = "a\x1b[2J\n2026-01-01 ERROR paid\u202e"
+        tame = "a\\x1b[2J\\n2026-01-01 ERROR paid\\u202e"
+        assert f"NotFound ({tame})" == NotFound(uuid_value=wild).detail()
+        assert f"NotFound [{{'id': '{tame}'}}]" == NotFound(additional_info={"id": wild}).detail()
+        assert f"$.{tame}: expected an int (type)" == str(Problem(f"$.{wild}", "an int", "type"))
+        assert wild == NotFound(uuid_value=wild).uuid_value
+
     def test_many_problems(self) -> None:
         """Five problems of a message are shown, and the others counted."""
         problems = tuple(Problem(f"$[{index}]", "an int", "type") for index in range(7))

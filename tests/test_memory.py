@@ -623,15 +623,20 @@ def test_the_logging_notifier_logs_no_text_of_an_exception(caplog: pytest.LogCap
 
 
 def test_the_logging_notifier_logs_messages(caplog: pytest.LogCaptureFixture) -> None:
-    """A message is one WARNING with title, message, link and meta; what is absent is left out; `%` is no format."""
+    """A message is one WARNING with title, message, link and meta; what is absent is left out; `%` is no format.
+
+    What a terminal would obey is escaped, ends of lines too: one message is one line.
+    """
     notifier = LoggingNotifier()
     notifier.publish(NotifierMessage("Done 100%s", "312 tasks", link="https://example.com", meta={"tenant": "home"}))
     notifier.publish(NotifierMessage("Done"))
     notifier.publish_exception(NotifierExceptionMessage("Bug"))
+    notifier.publish(NotifierMessage("Done", "two\nlines\x1b[2J"))
     expected = [
         (logging.WARNING, "Done 100%s | 312 tasks | https://example.com | {'tenant': 'home'}"),
         (logging.WARNING, "Done"),
         (logging.ERROR, "Bug"),
+        (logging.WARNING, "Done | two\\nlines\\x1b[2J"),
     ]
     assert expected == [(record.levelno, record.getMessage()) for record in caplog.records]
 

@@ -385,6 +385,14 @@ class TestCauses:
         command = CreateTask(Title("a")).add_meta({"correlation_id": "request-7"})
         assert "request-7" == created().caused_by(command).header.meta["correlation_id"]
 
+    @pytest.mark.parametrize("wild", ["x" * 256, "", 7, None, ["a"], {"a": 1}])
+    def test_a_correlation_id_has_bounds(self, wild: JsonValue) -> None:
+        """One that is no text, empty or longer than 255 characters doesn't go on: the cause's own id takes its place."""
+        command = CreateTask(Title("a")).add_meta({"correlation_id": wild})
+        assert str(command.header.id) == created().caused_by(command).header.meta["correlation_id"]
+        longest = command.add_meta({"correlation_id": "x" * 255})
+        assert "x" * 255 == created().caused_by(longest).header.meta["correlation_id"]
+
     def test_the_cause_is_not_changed(self) -> None:
         """Both messages stay as they were."""
         command, event = CreateTask(Title("a")), created()

@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from returns.result import Failure, Result, Success
 
+from domainkit._model.texts import shown
 from domainkit.codec import MessageCodec
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish, MessageRefused
@@ -53,6 +54,7 @@ Broker: TypeAlias = "KafkaBroker | NatsBroker | RedisBroker"
 _logger = logging.getLogger("domainkit.faststream")
 
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+_LONGEST_ID = 200
 _REFUSALS = frozenset(
     {
         "BadRequestError",  # of JetStream: another stream than the one that was named has the subject
@@ -269,15 +271,20 @@ class _Consumer:
         else:
             await _reject(message, f"no handler for {type(found).__qualname__}")
         if isinstance(outcome, Failure):
-            _logger.warning("message %s will be delivered again: %s", message.message_id, outcome.failure().detail())
+            _logger.warning("message %s will be delivered again: %s", _id(message), outcome.failure().detail())
             await asyncio.sleep(self._pause)
             await message.nack()
             raise NackMessage
         await message.ack()
 
 
+def _id(message: Incoming) -> str:
+    """Return the id that a message has on the broker, for a log: whoever published it has chosen it."""
+    return shown(str(message.message_id))[:_LONGEST_ID]
+
+
 async def _reject(message: Incoming, reason: str) -> Never:
-    _logger.error("message %s rejected: %s", message.message_id, reason)
+    _logger.error("message %s rejected: %s", _id(message), reason)
     raw = message.raw_message
     if isinstance(raw, dict) and raw.get("type") == "stream":  # Redis knows no other way to be rid of it
         await message.ack()

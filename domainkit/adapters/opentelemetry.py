@@ -16,7 +16,7 @@ from returns.result import Failure, Result
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
 from domainkit.errors import BusCannotPublish
 from domainkit.handlers import is_async
-from domainkit.messages import M, MessageInfo
+from domainkit.messages import M, MessageInfo, correlation_of
 from domainkit.results import full_name_of, named_as
 
 try:
@@ -33,6 +33,9 @@ __all__ = ["TracedMessagePublisher", "trace_context", "traced", "with_trace_cont
 T = TypeVar("T")
 
 _SYSTEM = "domainkit"
+_LONGEST = 8192
+"""Characters of a part of a context that is read: what a baggage may have, https://www.w3.org/TR/baggage/#limits."""
+
 _logger = logging.getLogger("domainkit.opentelemetry")
 
 
@@ -96,8 +99,8 @@ def traced(
     def span(message: M) -> AbstractContextManager[Span]:
         header, info = message.header, type(message).info()
         attributes = known | _attributes("process", str(header.id), info, destination)
-        correlation = header.meta.get("correlation_id")
-        if isinstance(correlation, str):
+        correlation = correlation_of(header)
+        if correlation is not None:
             attributes["messaging.message.conversation_id"] = correlation
         return _span(tracer, SpanKind.CONSUMER, f"process {destination or info.name}", header.meta, attributes)
 
@@ -191,8 +194,8 @@ def _span(
 
 
 def _carried(meta: Mapping[str, object], here: Context) -> Context:
-    """Return the context that meta carries, on top of the one that is here; what can't be read is left out."""
-    carrier = {key: value for key, value in meta.items() if isinstance(value, str)}
+    """Return the context that meta carries, on top of the one that is here; what can't be read, or is too long, is left out."""
+    carrier = {key: value for key, value in meta.items() if isinstance(value, str) and len(value) <= _LONGEST}
     try:
         return propagate.extract(carrier, here)
     except Exception as error:  # of a propagator that somebody wrote: a header that it can't read stops no message

@@ -9,6 +9,7 @@ import attrs
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domainkit._model.texts import shown
 from domainkit.adapters.sqlalchemy import OutboxStatus, discard_parked, outbox_status, release_parked, replay_sent
 from domainkit.cli._arguments import CommandFailedError
 from domainkit.cli._databases import check, opened
@@ -81,10 +82,10 @@ def _parked(status: OutboxStatus) -> list[str]:
     if oldest is None:
         return []
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in status.parked_by_reason.items())
-    key = oldest.key if oldest.key.isprintable() else repr(oldest.key)  # the text of any id: a terminal would obey it
+    key = shown(oldest.key)  # the text of any id
     return [
         f"parked, by reason: {reasons}",
-        f"parked first: {oldest.name} {oldest.message_id}",
+        f"parked first: {shown(oldest.name)} {oldest.message_id}",
         f"  key {key}, {oldest.reason} after {oldest.attempts} attempts, {oldest.parked_at:%Y-%m-%d %H:%M} UTC",
         "  --release tries all again, --release ID one; --discard ID gives one up",
     ]

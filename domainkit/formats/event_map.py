@@ -8,6 +8,7 @@ from typing import TypeAlias
 from attrs import define, field, frozen
 
 from domainkit._model.mapping import FrozenMapping
+from domainkit._model.texts import shown
 from domainkit.mediator import AsyncMediator, Mediator
 from domainkit.memory import (
     AsyncInmemoryCommandBus,
@@ -108,7 +109,7 @@ _DOT: Mapping[str, str] = FrozenMapping(
 
 
 def _quoted(label: str) -> str:
-    return label.replace("\\", "\\\\").replace('"', "'").replace("<", "&lt;").replace(">", "&gt;")
+    return shown(label).replace("\\", "\\\\").replace('"', "'").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def event_map(*wirings: Wiring, causes: Mapping[type[M], Iterable[type[DomainEvent]]] = FrozenMapping()) -> EventMap:

@@ -1,7 +1,9 @@
 """Notifiers without a service behind them."""
 
 import logging
+from collections.abc import Iterable
 
+from domainkit._model.texts import shown
 from domainkit.ports import AsyncNotifier, Notifier, NotifierExceptionMessage, NotifierMessage
 
 
@@ -20,14 +22,19 @@ class LoggingNotifier(Notifier):
     def publish(self, message: NotifierMessage) -> None:
         """Log the title, the message, the link and the meta."""
         parts = [message.title, message.message, message.link, dict(message.meta) or None]
-        self._logger.warning("%s", " | ".join(str(part) for part in parts if part is not None))
+        self._logger.warning("%s", _line(parts))
 
     def publish_exception(self, message: NotifierExceptionMessage) -> None:
         """Log the title, the executor, the class of the exception, its place and the meta."""
         kind = type(message.exception).__qualname__ if message.exception is not None else None
         place = f"{message.filename}:{message.lineno}" if message.filename is not None else None
         parts = [message.title, message.executor, kind, place, dict(message.meta) or None]
-        self._logger.error("%s", " | ".join(str(part) for part in parts if part is not None))
+        self._logger.error("%s", _line(parts))
+
+
+def _line(parts: Iterable[object]) -> str:
+    """Return what is there as one line: a text from outside can't pass for another entry of the log."""
+    return " | ".join(shown(str(part)) for part in parts if part is not None)
 
 
 class _Kept:

@@ -617,6 +617,19 @@ async def test_each_message_is_answered_once() -> None:
     assert ["nothing yet"] * 2 == order
 
 
+async def test_the_id_of_a_stranger_is_logged_as_it_may_be(caplog: pytest.LogCaptureFixture) -> None:
+    """What a terminal would obey is escaped, and a long one is cut."""
+    registered = Registered()
+    subscribe(registered, CODEC)
+    message = Delivered(b"")
+    message.message_id = "7\n\x1b[2J" + "8" * 10_000
+    with pytest.raises(RejectMessage):
+        await registered.functions[0](message)
+    said = caplog.records[-1].getMessage()
+    assert said.startswith("message 7\\n\\x1b[2J888")
+    assert len(said) < 400
+
+
 async def test_a_form_that_is_left_to_another_is_acknowledged() -> None:
     """Of a message in two versions, the one that the codec reads in the other's place is not handled, and done with."""
     registered, seen = Registered(), list[Renamed]()

@@ -246,6 +246,18 @@ def test_the_attributes_of_a_handler(exporter: Exporter) -> None:
     assert dict(plain.attributes or {}) | more == dict(placed.attributes or {})
 
 
+def test_a_long_baggage_is_left_out(exporter: Exporter) -> None:
+    """A part of the context over 8192 characters is not read; the others are."""
+    seen: list[object] = []
+
+    def look(event: TaskCreated) -> None:
+        seen.append((dict(baggage.get_all()), trace_context()["traceparent"].split("-")[1]))
+
+    context = {"baggage": "tenant=home" + " " * 8182, "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    traced(look, tracer_provider=exporter.provider)(TaskCreated().add_meta(context))
+    assert [({}, "a" * 32)] == seen
+
+
 def test_a_correlation_that_is_no_text(exporter: Exporter) -> None:
     """A correlation id of another type isn't shown."""
     traced(greet, tracer_provider=exporter.provider)(TaskCreated().add_meta({"correlation_id": 5}))

@@ -224,11 +224,11 @@ class TestStatus:
         )
 
     def test_a_key_that_a_terminal_would_obey(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
-        """The text of an id may be anything: signs that can't be seen are shown as Python writes them."""
+        """The text of an id may be anything: signs that can't be seen are shown as escapes."""
         with database.engine(METADATA) as engine:
             fill(engine, "b1", ordering_key="b\x1b[2J\n", **PARKED)
             assert 0 == main(["relay", "--database", url_of(database), "--status"])
-        assert "  key 'b\\x1b[2J\\n', MessageRefused after" in capsys.readouterr().out
+        assert "  key b\\x1b[2J\\n, MessageRefused after" in capsys.readouterr().out
 
     def test_where_all_is_well(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
         """With nothing to send it says so first."""

@@ -95,8 +95,11 @@ def test_wirings_of_all_kinds_are_drawn() -> None:
 
 
 def test_labels_are_escaped() -> None:
-    """Quotes and angle brackets in a name break neither form."""
-    drawn = event_map(InmemoryDomainEventBus(Pinged.handled_by(lambda event: None)))
+    """Quotes, angle brackets and signs that can't be seen break neither form."""
+    wild = type("Wild\n\x1b[2J", (DomainEvent,), {})
+    drawn = event_map(InmemoryDomainEventBus(Pinged.handled_by(lambda event: None)), causes={wild: [Pinged]})
+    assert 'Wild\\\\n\\\\x1b[2J"' in drawn.mermaid()
+    assert 'Wild\\\\n\\\\x1b[2J"' in drawn.dot()
     assert "&lt;lambda&gt;" in drawn.mermaid()
     assert "&lt;lambda&gt;" in drawn.dot()
 

@@ -9,6 +9,7 @@ from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
 from returns.result import Failure, Result, Success
 
+from domainkit._model.texts import shown
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, connected, place, seconds
 from domainkit.adapters.rabbitmq._handling import FAILURES_HEADER, PROBLEMS_HEADER, moved_properties
 from domainkit.adapters.rabbitmq._properties import KeptProperties
@@ -74,7 +75,9 @@ async def _moving(channel: AbstractChannel, queue: str, limit: int | None, withi
             properties = moved_properties(KeptProperties.of(message.headers), _OF_THE_DEATH)
             await underlying.basic_publish(message.body, routing_key=queue, properties=properties, mandatory=True)
             await message.ack()
-        _logger.info("%s: a dead letter of %d bytes (%s) is back", queue, len(message.body), message.message_id)
+        _logger.info(
+            "%s: a dead letter of %d bytes (%s) is back", queue, len(message.body), shown(str(message.message_id))
+        )
         yield
 
 

@@ -12,6 +12,7 @@ from attrs import astuple, define, evolve, field, frozen
 from returns.result import Failure, Success
 from sqlalchemy.exc import SQLAlchemyError
 
+from domainkit._model.texts import shown
 from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claimed
 from domainkit.adapters.sqlalchemy.relay.store import Outcome, RelayStore
 from domainkit.adapters.sqlalchemy.relay.waits import Backoff
@@ -212,4 +213,4 @@ class Round:
 
 def _named(row: Claimed) -> str:
     message = row.message
-    return f"{message.info.name} {message.id} ({len(message.body)} bytes)"
+    return f"{shown(message.info.name)} {message.id} ({len(message.body)} bytes)"
