@@ -387,7 +387,7 @@ class TestCauses:
 
     @pytest.mark.parametrize("wild", ["x" * 256, "", 7, None, ["a"], {"a": 1}])
     def test_a_correlation_id_has_bounds(self, wild: JsonValue) -> None:
-        """One that is no text, empty or longer than 255 characters doesn't go on: the cause's own id takes its place."""
+        """One that is no text, empty or longer than 255 characters doesn't go on: the cause's own id does."""
         command = CreateTask(Title("a")).add_meta({"correlation_id": wild})
         assert str(command.header.id) == created().caused_by(command).header.meta["correlation_id"]
         longest = command.add_meta({"correlation_id": "x" * 255})

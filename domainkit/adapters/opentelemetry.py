@@ -194,7 +194,7 @@ def _span(
 
 
 def _carried(meta: Mapping[str, object], here: Context) -> Context:
-    """Return the context that meta carries, on top of the one that is here; what can't be read, or is too long, is left out."""
+    """Return the context that meta carries, on top of the one here, without what is too long or can't be read."""
     carrier = {key: value for key, value in meta.items() if isinstance(value, str) and len(value) <= _LONGEST}
     try:
         return propagate.extract(carrier, here)

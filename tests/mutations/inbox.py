@@ -6,8 +6,8 @@ BUGS = (
     Bug(
         "a message that comes again has no second effect",
         "adapters/sqlalchemy/inbox.py",
-        ".rowcount == 1",
-        ".rowcount >= 0",
+        ".rowcount == 1:",
+        ".rowcount >= 0:",
         "tests/adapters/sqlalchemy/test_inbox.py::test_a_message_is_handled_once",
         quick=True,
     ),
@@ -67,15 +67,15 @@ BUGS = (
     Bug(
         "of deliveries to processes one has an effect",
         "adapters/sqlalchemy/inbox.py",
-        ".rowcount == 1",
-        ".rowcount >= 0",
+        ".rowcount == 1:",
+        ".rowcount >= 0:",
         "tests/adapters/sqlalchemy/test_inbox.py::test_deliveries_to_several_processes",
     ),
     Bug(
         "of async deliveries at the same time one has an effect",
         "adapters/sqlalchemy/inbox.py",
-        ".rowcount == 1",
-        ".rowcount >= 0",
+        ".rowcount == 1:",
+        ".rowcount >= 0:",
         "tests/adapters/sqlalchemy/test_inbox.py::test_async_deliveries_at_the_same_time",
     ),
     Bug(
@@ -176,5 +176,13 @@ BUGS = (
         ".order_by(handled_at).limit(batch)",
         ".order_by(handled_at)",
         "tests/adapters/sqlalchemy/test_inbox.py::test_clean_deletes_in_batches",
+    ),
+    Bug(
+        "another message of an id that was handled is noticed",
+        "adapters/sqlalchemy/inbox.py",
+        "if known is None or known == digest or",
+        "if known is None or known != digest or",
+        "tests/adapters/sqlalchemy/test_inbox.py::test_another_message_of_a_known_id_is_refused",
+        quick=True,
     ),
 )

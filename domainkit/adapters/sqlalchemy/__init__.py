@@ -15,7 +15,7 @@ from domainkit.adapters.sqlalchemy.buses import (
 )
 from domainkit.adapters.sqlalchemy.constraints import refusing, refusing_async
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
-from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox
+from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox, MessageIdReusedError
 from domainkit.adapters.sqlalchemy.mappers import RowMapper
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.relay.operations import (
@@ -42,6 +42,7 @@ __all__ = [
     "AsyncUnitOfWork",
     "Backoff",
     "Inbox",
+    "MessageIdReusedError",
     "Outbox",
     "OutboxCommandBus",
     "OutboxDomainEventBus",

@@ -6,18 +6,20 @@ Patterns (2003), Idempotent Receiver.
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from inspect import iscoroutine
 from typing import TypeVar, overload
 
 from returns.result import Failure, Result, Success
-from sqlalchemy import Table, delete, select, tuple_
+from sqlalchemy import Connection, Table, delete, false, select, text, tuple_
 
+from domainkit._model.immutability import copy_with
 from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import inbox_table, require_columns
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro, UnitOfWork
-from domainkit.errors import OutcomeUnknownError
+from domainkit.errors import InvalidMessage, OutcomeUnknownError
 from domainkit.handlers import is_async
-from domainkit.messages import DomainEvent, M, Message
+from domainkit.messages import DomainEvent, M, Message, MessageHeader, wire_of
 from domainkit.results import full_name_of, name_of, named_as
 
 T = TypeVar("T")
@@ -25,6 +27,14 @@ E = TypeVar("E")
 EventT = TypeVar("EventT", bound=DomainEvent)
 
 _BATCH = 1_000
+
+
+class MessageIdReusedError(Exception):
+    """A message has the id of another one that the handler has handled: nothing was done, and nothing is marked.
+
+    Whoever made it gave an id twice, or somebody wants it to be taken for the other one. As any exception of a handler
+    it is a failed delivery: the message becomes a dead letter, for a person to look at.
+    """
 
 
 class Inbox:
@@ -57,11 +67,12 @@ class Inbox:
     """
 
     def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
-        require_columns(table, inbox_table)
+        require_columns(table, inbox_table, besides=frozenset({"digest"}))
         self.table: Table = table
         self._key = (table.c.message_id, table.c.handler)
         self._unit_of_work = unit_of_work
         self._named: dict[str, object] = {}
+        self._has_digests: bool | None = None if "digest" in table.c else False
 
     @overload
     def once(
@@ -91,6 +102,7 @@ class Inbox:
         Raises:
             TypeError: `handler` is a coroutine function, which belongs into an AsyncInbox. Or, when it runs: it
                 returned no Result.
+            MessageIdReusedError: when it runs: the message has the id of another one that was handled.
             ValueError: `handler` has no name that lasts, since it is a lambda or defined in a function; or another
                 handler of this inbox has the name.
         """
@@ -135,13 +147,29 @@ class Inbox:
         return found
 
     def _mark(self, message: Message, name: str) -> bool:
-        """Store a mark in an open unit of work, and return if it is new."""
+        """Store a mark in an open unit of work, and return if it is new.
+
+        Raises MessageIdReusedError where the mark is of another message.
+        """
         values = {"message_id": message.header.id.value, "handler": name, "handled_at": datetime.now(UTC)}
         with self._unit_of_work.writing() as connection:
             # If another transaction has stored the same mark it waits for the end of that, and then adds nothing
             # unless that was rolled back: https://www.postgresql.org/docs/current/transaction-iso.html
             statement = insert_new(self.table, connection.dialect.name, *self._key)
-            return connection.execute(statement, values).rowcount == 1
+            digest = _digest(message) if self._keeps_digests(connection) else None
+            if connection.execute(statement, values if digest is None else {**values, "digest": digest}).rowcount == 1:
+                return True
+            if digest is not None:
+                of_this = tuple_(*self._key) == tuple_(values["message_id"], name)
+                _refuse_another(connection.scalar(select(self.table.c.digest).where(of_this)), digest, message, name)
+            return False
+
+    def _keeps_digests(self, connection: Connection) -> bool:
+        """Tell whether the table that is there has the column: one that was made by an earlier version hasn't."""
+        if self._has_digests is None:
+            found = connection.execute(select(text("*")).select_from(self.table).where(false()))
+            self._has_digests = "digest" in found.keys()  # noqa: SIM118  (a result is no mapping)
+        return self._has_digests
 
     def _forget(self, before: datetime, batch: int) -> int:
         """Delete the oldest marks, and return how many."""
@@ -187,6 +215,7 @@ class AsyncInbox:
 
         Raises:
             TypeError: when it runs: `handler` returned no awaitable, or no Result came of it.
+            MessageIdReusedError: when it runs: the message has the id of another one that was handled.
             ValueError: as for Inbox.once.
         """
         known_by = self._inner._name_of(handler, name)
@@ -212,6 +241,30 @@ class AsyncInbox:
         while (deleted := await self._unit_of_work.run(lambda: self._inner._forget(before, batch))) == batch:
             total += deleted
         return total + deleted
+
+
+def _digest(message: Message) -> str | None:
+    """Return what tells a message from another of its id: the version of its class, and a digest of what it says.
+
+    Meta is not of it: it may be another one where a message is sent again. None for a class that only a codec with
+    hooks of its user's can write.
+    """
+    bare = copy_with(message, header=MessageHeader(message.header.id, message.header.occurred_on))
+    try:
+        written = wire_of(type(message)).encode(bare)
+    except (TypeError, InvalidMessage):
+        return None
+    return f"{type(message).info().version}:{sha256(written).hexdigest()}"
+
+
+def _refuse_another(known: str | None, digest: str, message: Message, name: str) -> None:
+    """Raise MessageIdReusedError where the mark of a message is of another one; between versions nobody can tell."""
+    if known is None or known == digest or known.partition(":")[0] != digest.partition(":")[0]:
+        return
+    raise MessageIdReusedError(
+        f"the inbox of {name}: expected the {type(message).__qualname__} that was handled as {message.header.id}, got "
+        "another message of that id; give each message an id of its own"
+    )
 
 
 def _result(handler: object, message: Message, outcome: object) -> Result[object, object]:

@@ -55,13 +55,17 @@ def utc_date_time() -> UtcDateTime:
     return UtcDateTime()
 
 
-def require_columns(table: sa.Table, maker: Callable[[sa.MetaData], sa.Table]) -> None:
+def require_columns(
+    table: sa.Table, maker: Callable[[sa.MetaData], sa.Table], *, besides: frozenset[str] = frozenset()
+) -> None:
     """Refuse a table that lacks a column of those that `maker` makes: the wrong one was passed, or an old one.
+
+    It may lack those in `besides`.
 
     Raises:
         ValueError: it does; its text says which.
     """
-    missing = sorted(set(maker(sa.MetaData()).columns.keys()) - set(table.columns.keys()))
+    missing = sorted(set(maker(sa.MetaData()).columns.keys()) - besides - set(table.columns.keys()))
     if missing:
         raise ValueError(f"the table {table.name!r} lacks {', '.join(missing)}; make it with {maker.__name__}")
 
@@ -185,6 +189,9 @@ def outbox_table(metadata: sa.MetaData, name: str = "outbox", *, schema: str | N
 def inbox_table(metadata: sa.MetaData, name: str = "inbox", *, schema: str | None = None) -> sa.Table:
     """Return a table for what was handled: which message, by which handler, and when.
 
+    `digest` tells the message from another one of the same id. A table of an earlier version that lacks it is fine, and
+    notices none.
+
     >>> from sqlalchemy import MetaData
     >>> [column.name for column in inbox_table(MetaData()).primary_key]
     ['message_id', 'handler']
@@ -200,6 +207,7 @@ def inbox_table(metadata: sa.MetaData, name: str = "inbox", *, schema: str | Non
         sa.Column("message_id", sa.Uuid(), primary_key=True),
         sa.Column("handler", sa.Text(), primary_key=True),
         sa.Column("handled_at", UtcDateTime(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=True),
         schema=schema,
     )
     sa.Index(f"ix_{name}_handled_at", table.c.handled_at)

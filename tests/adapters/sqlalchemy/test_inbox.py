@@ -18,11 +18,19 @@ import pytest
 from attrs import frozen
 from returns.result import Failure, Result, Success
 
-from domainkit import Command, DomainError, DomainEvent, InmemoryDomainEventBus, OutcomeUnknownError, Uuid
+from domainkit import (
+    Command,
+    DomainError,
+    DomainEvent,
+    InmemoryDomainEventBus,
+    MessageHeader,
+    OutcomeUnknownError,
+    Uuid,
+)
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, func, insert, select  # noqa: E402  (after the check)
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, func, insert, select, text  # noqa: E402  (after the check)
 from sqlalchemy.exc import DBAPIError  # noqa: E402
 from sqlalchemy.ext.asyncio import AsyncEngine  # noqa: E402
 
@@ -30,6 +38,7 @@ from domainkit.adapters.sqlalchemy import (  # noqa: E402
     AsyncInbox,
     AsyncUnitOfWork,
     Inbox,
+    MessageIdReusedError,
     UnitOfWork,
     inbox_table,
     make_async_engine,
@@ -148,6 +157,128 @@ def test_a_mark_has_message_handler_and_time(store: Store, inbox: Inbox) -> None
         (mark,) = connection.execute(select(store.inbox)).all()
     assert (event.header.id.value, f"{__name__}.Greeter.greet") == (mark.message_id, mark.handler)
     assert before <= mark.handled_at <= datetime.now(UTC)
+
+
+@frozen
+class Renamed(DomainEvent):
+    title: str
+    tags: frozenset[str] = frozenset()
+
+
+@frozen
+class RenamedLater(DomainEvent):
+    """The next version of it."""
+
+    title: str
+
+    class Config:
+        name = "renamed"
+        version = 2
+
+
+async def test_another_message_of_a_known_id_is_refused(
+    store: Store, database: str, inbox: Inbox, effect: Callable[[object], None]
+) -> None:
+    """It is an exception that names handler, class and id, and no value; nothing is done, and the mark stays.
+
+    Sync and async find each other's marks.
+    """
+
+    async def rename(event: Renamed) -> None:
+        raise AssertionError
+
+    def rename_now(event: DomainEvent) -> None:
+        effect(event)
+
+    first = Renamed("milk")
+    once = inbox.once(rename_now, name="rename")
+    once(first)
+    others: list[Any] = [
+        Renamed("hush", header=first.header),
+        Renamed("milk", header=MessageHeader(first.header.id)),
+        TaskCreated(header=first.header),
+    ]
+    said = (
+        rf"^the inbox of rename: expected the \w+ that was handled as {first.header.id}, got another message of that id"
+    )
+    engine = make_async_engine(database.replace("sqlite:", "sqlite+aiosqlite:"))
+    async_once = AsyncInbox(store.inbox, AsyncUnitOfWork(engine)).once(rename, name="rename")
+    for other in others:
+        with pytest.raises(MessageIdReusedError, match=said) as caught:
+            once(other)
+        assert "hush" not in str(caught.value)
+    with pytest.raises(MessageIdReusedError, match=said):
+        await async_once(others[0])
+    assert Success(None) == await async_once(first)
+    await engine.dispose()
+    assert Success(None) == once(first)
+    assert (1, 1) == store.counts
+
+
+def test_the_same_message_is_known_again(store: Store, inbox: Inbox, effect: Callable[[object], None]) -> None:
+    """Whatever its meta is, in whichever order a set of it stands; and read by another version of its class."""
+
+    def rename(event: DomainEvent) -> None:
+        effect(event)
+
+    once = inbox.once(rename, name="rename")
+    first = Renamed("milk", frozenset("abcdefgh"))
+    for again in (
+        first,
+        first.add_meta({"trace": "7"}),
+        Renamed.from_json(first.json()),
+        Renamed("milk", frozenset("hgfedcba"), header=first.header),
+        RenamedLater("MILK", header=first.header),
+    ):
+        assert Success(None) == once(again)
+    assert (1, 1) == store.counts
+
+
+@pytest.mark.parametrize("known_to", ["database", "nobody"])
+def test_a_table_of_an_earlier_version_goes_on(
+    known_to: str, store: Store, unit_of_work: UnitOfWork, effect: Callable[[object], None]
+) -> None:
+    """Without the column `digest`, in the database or in the Table too, each message is handled once as before.
+
+    A mark that was made before the column was there has none.
+    """
+    first, other = Renamed("milk"), Renamed("tea")
+    with store.engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE {store.inbox.name} DROP COLUMN digest"))
+    old = Table(
+        store.inbox.name,
+        MetaData(),
+        *(Column(column.name, column.type, primary_key=column.primary_key) for column in list(store.inbox.c)[:3]),
+    )
+    table = store.inbox if known_to == "database" else old
+    once = Inbox(table, unit_of_work).once(effect, name="rename")
+    for event in (first, first, Renamed("tea", header=first.header), other):
+        assert Success(None) == once(event)
+    assert 2 == store.count(old)
+    with store.engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE {store.inbox.name} ADD COLUMN digest TEXT"))
+    assert Success(None) == Inbox(store.inbox, unit_of_work).once(effect, name="rename")(first)
+    assert (2, 2) == store.counts
+
+
+class Opaque:
+    """A type that only a converter of one's own carries."""
+
+
+@frozen
+class Hidden(DomainEvent):
+    content: Opaque
+
+
+def test_a_message_without_a_wire_form_of_its_own_has_no_digest(
+    store: Store, inbox: Inbox, effect: Callable[[object], None]
+) -> None:
+    """It is handled once all the same; and so is one that could not be read back."""
+    once = inbox.once(effect, name="hidden")
+    wrong: Any = 7
+    for event in (Hidden(Opaque()), Renamed(wrong)):
+        assert [Success(None), Success(None)] == [once(event), once(event)]
+    assert (2, 2) == store.counts
 
 
 def test_each_handler_of_a_message_handles_it(store: Store, inbox: Inbox, effect: Callable[[object], None]) -> None:
