@@ -4,7 +4,7 @@ Equal ids have equal keys, and ids that differ have keys that differ: databases 
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, time
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeAlias, TypeVar
@@ -17,7 +17,7 @@ from domainkit._model.type_checks import describe
 from domainkit.aggregates import AnyId
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.nodes import MISSING, Node, Problems, UnsupportedTypeError
-from domainkit.conversion.scalars import SCALARS, Scalar
+from domainkit.conversion.scalars import DATETIME, SCALARS, Scalar
 from domainkit.conversion.wrappers import Delegate
 from domainkit.errors import Problem
 from domainkit.states import StoredStateError
@@ -78,7 +78,7 @@ _COMMON: Mapping[object, _OneText] = MappingProxyType(
     {
         float: _OneText(SCALARS[float], lambda value: value + 0.0),  # -0.0 and 1 too
         Decimal: _OneText(SCALARS[Decimal], lambda value: value.normalize(_exact) if value else Decimal(0)),
-        datetime: _OneText(SCALARS[datetime], lambda value: value.astimezone(UTC)),
+        DATETIME.cls: _OneText(DATETIME, lambda value: value.astimezone(UTC)),
     }
 )
 

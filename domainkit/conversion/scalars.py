@@ -404,6 +404,9 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
         samples=lambda st: st.decimals(allow_nan=False, allow_infinity=False),
     ),
 })  # fmt: skip  # one table, as it is read
+
+DATETIME: Final = SCALARS[datetime]
+"""The row of datetimes: a test library that sets the clock puts another class in the place of the key."""
 """The scalars, by class."""
 
 NAIVE_AS_UTC: Final[Mapping[object, Scalar]] = MappingProxyType({

@@ -7,7 +7,6 @@ format (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar, Final
 
@@ -19,7 +18,7 @@ from domainkit.codec import MessageCodec
 from domainkit.conversion.envelope import refusal
 from domainkit.conversion.limits import checked, parsed
 from domainkit.conversion.nodes import MISSING, Problems
-from domainkit.conversion.scalars import SCALARS
+from domainkit.conversion.scalars import DATETIME, SCALARS
 from domainkit.errors import InvalidMessage, Problem
 from domainkit.messages import JsonValue, Message, MessageInfo
 
@@ -188,7 +187,7 @@ class CloudEventCodec:
 
     def _read_texts(self, event: dict[object, object], problems: Problems) -> None:
         """Replace what is text in a CloudEvent by what it says; by something harmless where a problem was noted."""
-        if "time" in event and SCALARS[datetime].read(event["time"], "$.time", Problems()) is MISSING:
+        if "time" in event and DATETIME.read(event["time"], "$.time", Problems()) is MISSING:
             problems.add("$.time", _TIMESTAMP, "value" if isinstance(event["time"], str) else "type")
             event["time"] = "1970-01-01T00:00:00Z"
         version = event.get("messageversion")

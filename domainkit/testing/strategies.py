@@ -1,7 +1,7 @@
 """Hypothesis strategies for messages, value objects and aggregates; they respect validators (extra `testing`)."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from decimal import Decimal
 from typing import Any, Final, TypeVar, get_origin
 
@@ -21,7 +21,7 @@ from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.derive import Derivation, UnsupportedTypeError
 from domainkit.conversion.json_values import JSON
 from domainkit.conversion.nodes import Node
-from domainkit.conversion.scalars import SCALARS, Scalar
+from domainkit.conversion.scalars import DATETIME, SCALARS, Scalar
 from domainkit.conversion.wrappers import HookNode, RecursiveAlias
 from domainkit.messages import Message, MessageHeader
 from domainkit.values import Uuid
@@ -40,7 +40,7 @@ def headers() -> st.SearchStrategy[MessageHeader]:
     {'': None}
     """
     ids, meta = st.builds(Uuid, st.uuids()), st.dictionaries(_TEXT, JSON.samples(_Samples()), max_size=3)
-    moments = SCALARS[datetime].samples(_Samples()).map(lambda moment: moment.astimezone(UTC))
+    moments = DATETIME.samples(_Samples()).map(lambda moment: moment.astimezone(UTC))
     return st.builds(MessageHeader, id=ids, occurred_on=moments, meta=meta)
 
 

@@ -1,6 +1,8 @@
 """Messages under a clock that a test library has set: it puts classes of its own in the place of datetime and date."""
 
 import datetime as dt
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -80,3 +82,21 @@ def test_annotations_that_are_read_under_a_set_clock() -> None:
         found += [type_of(Inside, "at"), unaliased(TypeAliasType("Now", datetime))]
     assert [datetime, tuple[date, ...] | None, datetime, datetime] == found
     assert event == Postponed.from_json(event.json())
+
+
+def test_late_imports_under_a_set_clock() -> None:
+    """What is imported only under the clock works all the same, and a CloudEvent has a time."""
+    script = """
+from freezegun import freeze_time
+import domainkit
+with freeze_time("2021-12-28 14:11:47.845618"):
+    from domainkit.formats import CloudEventCodec
+    names = [getattr(domainkit, name) for name in domainkit.__all__]
+    codec = domainkit.MessageCodec(domainkit.DomainEvent)
+    event = domainkit.DomainEvent()
+    cloud = CloudEventCodec(codec, "/tests")
+    assert event == cloud.decode(cloud.encode(event)).unwrap()
+    print("well")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (0, "well\n") == (done.returncode, done.stdout), done.stderr
