@@ -176,10 +176,11 @@ def _at_a_real_clock(hint: object) -> object:
     """Return `hint` with datetime and date in the place of the classes that freezegun puts there to set the clock."""
     if "freezegun" not in sys.modules:
         return hint
-    return _rebuilt(hint, lambda part: _real(part) if isinstance(part, type) else part)
+    return _rebuilt(hint, lambda part: real_class(part) if isinstance(part, type) else part)
 
 
-def _real(cls: type) -> type:
+def real_class(cls: type) -> type:
+    """Return the class of the standard library for one that freezegun puts in its place; any other as it is."""
     return next(base for base in cls.__mro__ if base.__module__ != "freezegun.api")
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from domainkit._model.annotations import real_class
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.nodes import (
     MISSING,
@@ -187,15 +188,17 @@ _INT_LIMIT = 10**4300
 _LONGER = re.compile(r"\.[0-9]{6}0*[1-9]", re.ASCII)
 _SECONDS = re.compile(r"\.[0-9]{1,6}0*[Ss]", re.ASCII)
 _AFTER_SIX_DIGITS = "Zz+-"  # or nothing, which is in any text
-_combine, _day = datetime.combine, date.fromordinal  # kept, since test libraries that set the clock replace the classes
+_datetime: Any = real_class(datetime)  # kept, since test libraries that set the clock replace the classes
+_date: Any = real_class(date)  # as above
+_combine, _day = _datetime.combine, _date.fromordinal
 
-decode_moment: Callable[[str], datetime] = msgspec.json.Decoder(datetime).decode
+decode_moment: Callable[[str], datetime] = msgspec.json.Decoder(_datetime).decode
 """Reads a datetime in quotes. It is made once: `msgspec.convert` takes three times as long, and test libraries that set
 the clock put another class in the place of `datetime`.
 
 A quote in the text ends what is read too early; a backslash is for the caller to find, since it would be an escape.
 """
-_decode_aware: Callable[[str], datetime] = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)]).decode
+_decode_aware: Callable[[str], datetime] = msgspec.json.Decoder(Annotated[_datetime, msgspec.Meta(tz=True)]).decode
 
 
 def whole_minutes(moment: datetime | time) -> bool:
@@ -371,13 +374,13 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
             "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", contentEncoding="base64"
         ), samples=lambda st: st.binary(),
     ),
-    date: Scalar(
-        date, kinds="str", expected="a date, such as 2021-12-28", sure=True, excluded=datetime,
+    _date: Scalar(
+        _date, kinds="str", expected="a date, such as 2021-12-28", sure=True, excluded=_datetime,
         rebuild=lambda value: _day(value.toordinal()),
         schema=_text(DATE_PATTERN, format="date"), samples=lambda st: st.dates(),
     ),
-    datetime: Scalar(
-        datetime, load=load_datetime, **_DATETIME,
+    _datetime: Scalar(
+        _datetime, load=load_datetime, **_DATETIME,
         expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
         schema=_text(f"{DATE_PATTERN}T{_CLOCK}{_OFFSET}", format="date-time"),
     ),
@@ -405,14 +408,14 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
     ),
 })  # fmt: skip  # one table, as it is read
 
-DATETIME: Final = SCALARS[datetime]
+DATETIME: Final = SCALARS[_datetime]
 """The row of datetimes: a test library that sets the clock puts another class in the place of the key."""
 """The scalars, by class."""
 
 NAIVE_AS_UTC: Final[Mapping[object, Scalar]] = MappingProxyType({
     **SCALARS,
-    datetime: _NaiveAsUtc(
-        datetime, load=load_naive_as_utc, **_DATETIME,
+    _datetime: _NaiveAsUtc(
+        _datetime, load=load_naive_as_utc, **_DATETIME,
         expected="a datetime, such as 2021-12-28 14:11:47, to the microsecond, in UTC unless it has an offset",
         schema=_text(f"{DATE_PATTERN}[T ]{_CLOCK}{_OFFSET}?"),
     ),
