@@ -27,6 +27,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/other-brokers.md": "aiokafka",
     "docs/how-to/pydantic.md": "pydantic",
     "docs/how-to/repositories.md": "sqlalchemy",
+    "docs/how-to/queries.md": "sqlalchemy",
     "docs/how-to/rabbitmq.md": "aio_pika",
     "docs/how-to/operations.md": "sqlalchemy",
     "docs/how-to/relay.md": "sqlalchemy",

@@ -1,14 +1,18 @@
 """Aggregates in a SQL database."""
 
-from typing import Any, Generic, Never, get_origin
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from typing import Any, Generic, Never, TypeAlias, get_origin, overload
 
 from cattrs import Converter
 from returns.result import Failure, Result, Success
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table
+from sqlalchemy.exc import OperationalError
 
 from domainkit._model.immutability import copy_with, require_decorated
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
+from domainkit.adapters.sqlalchemy.queries import Keyset, OrderBy
 from domainkit.adapters.sqlalchemy.statements import EXPECTED, KEY, Statements
 from domainkit.adapters.sqlalchemy.tables import id_form
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
@@ -16,6 +20,14 @@ from domainkit.aggregates import AggregateRoot, AnyId, IdentifiedBy
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
 from domainkit.states import StoredStateError
+
+Where: TypeAlias = ColumnElement[bool] | None
+"""A condition over the columns of a table, or none."""
+
+_BATCH = 1000
+
+_SERIALIZATION_FAILURE = "40001"
+"""The state of an error of PostgreSQL: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
 
 def _class_of(aggregate_type: IdentifiedBy[AggT, IdT]) -> type[AggT]:
@@ -123,7 +135,17 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             return Success(self._read(row))
 
     def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Store a changed aggregate, and return it with its version raised by one; it raises what `save` does."""
+        """Store a changed aggregate, and return it with its version raised by one; it raises what `save` does.
+
+        Where the transaction is REPEATABLE READ or SERIALIZABLE, and PostgreSQL ends it because another one was faster,
+        that is a conflict of versions too; the open unit of work can't be committed then.
+        """
+        try:
+            return self._update(aggregate)
+        except OperationalError as error:
+            return self._lost_race(error, aggregate)
+
+    def _update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         version = aggregate.aggregate_version
         updated = copy_with(aggregate, aggregate_version=version + 1)
         row = self._row(updated)
@@ -150,8 +172,16 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Remove an aggregate as it was read, and store the events that it recorded: its end is told to others.
 
         Refused where the stored version is another. Returns the aggregate as it was, without the events that went into
-        the outbox; it raises what `save` does.
+        the outbox; it raises what `save` does. A race that is lost is a conflict as it is for `update`.
         """
+        try:
+            return self._remove_aggregate(aggregate)
+        except OperationalError as error:
+            return self._lost_race(error, aggregate)
+
+    def _remove_aggregate(
+        self, aggregate: AggT
+    ) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         guard = {KEY: self._key(aggregate.aggregate_id), EXPECTED: aggregate.aggregate_version}
         events = self._events(aggregate, guard[KEY])
         with self._unit_of_work.writing() as connection:
@@ -167,6 +197,88 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """
         with self._unit_of_work.reading() as connection:
             return Success(tuple(self._read(row) for row in connection.execute(self._sql.all).mappings()))
+
+    @overload
+    def find(
+        self, where: Where = None, *, order_by: OrderBy | None = None, limit: int | None = None, after: None = None
+    ) -> Result[tuple[AggT, ...], Never]: ...
+    @overload
+    def find(
+        self, where: Where = None, *, order_by: OrderBy | None = None, limit: int | None = None, after: IdT | None
+    ) -> Result[tuple[AggT, ...], AggregateNotFoundError]: ...
+    def find(
+        self,
+        where: Where = None,
+        *,
+        order_by: OrderBy | None = None,
+        limit: int | None = None,
+        after: IdT | None = None,
+    ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
+        """Return the aggregates whose rows meet a condition, in an order, page by page.
+
+        Args:
+            where: a condition over the columns of the table; all rows unless given.
+            order_by: one or more columns of the table that are not nullable, such as `table.c.title.desc()`; that of
+                the repository unless given. Rows that are equal in them follow one another by their ids.
+            limit: how many aggregates a page has at most; all unless given.
+            after: the id of the last aggregate on the page before. The page begins where that one stands now, whatever
+                was stored or removed before it since.
+
+        Returns:
+            A tuple, or a Failure with AggregateNotFoundError where `after` was removed.
+
+        Raises:
+            TypeError: `after` is an id of another class.
+            ValueError: `limit` isn't above 0, `order_by` has something else than such columns, or `after` can't be
+                stored.
+            StoredStateError: one of them can't be read.
+        """
+        keyset = self._keyset(order_by, limit)
+        key: Sequence[object] | None = None
+        with self._unit_of_work.reading() as connection:
+            if after is not None:
+                key = connection.execute(keyset.key_of(self._table.c.id == self._key(after))).first()
+                if key is None:
+                    return Failure(AggregateNotFoundError(after, self._name))
+            rows = connection.execute(keyset.page(where, key, limit)).mappings()
+            return Success(tuple(self._read(row) for row in rows))
+
+    def stream(self, where: Where = None, *, order_by: OrderBy | None = None, batch: int = _BATCH) -> Iterator[AggT]:
+        """Return an iterator over all aggregates whose rows meet a condition: it has one batch of them in memory.
+
+        Each batch is read when its turn comes, and nothing is open in between: what is stored meanwhile is seen if it
+        stands behind those that were read. In a unit of work that is REPEATABLE READ all is of one moment.
+
+        Args:
+            where: as for `find`.
+            order_by: as for `find`.
+            batch: how many are read at once.
+
+        Raises:
+            ValueError: `batch` isn't above 0, or `order_by` has something else than such columns.
+            StoredStateError: one of them can't be read, when its turn has come.
+        """
+        return self._streamed(self._keyset(order_by, batch), where, batch)
+
+    def _streamed(self, keyset: Keyset, where: Where, size: int) -> Iterator[AggT]:
+        found, key = self._batch(keyset, where, None, size)
+        yield from found
+        while key is not None:
+            found, key = self._batch(keyset, where, key, size)
+            yield from found
+
+    def _batch(
+        self, keyset: Keyset, where: Where, key: Sequence[object] | None, size: int
+    ) -> tuple[list[AggT], Sequence[object] | None]:
+        """Return the aggregates of a batch, and what the next one begins after."""
+        with self._unit_of_work.reading() as connection:
+            rows = connection.execute(keyset.page(where, key, size)).mappings().all()
+        return [self._read(row) for row in rows], keyset.key(rows[-1]) if len(rows) == size else None
+
+    def _keyset(self, order_by: OrderBy | None, limit: int | None) -> Keyset:
+        if limit is not None and limit < 1:
+            raise ValueError(f"{self._name}: expected a limit or batch of at least 1, got {limit}; give a larger one")
+        return Keyset(self._table, self._sql.order if order_by is None else order_by)
 
     def _row(self, aggregate: AggT) -> dict[str, object]:
         if type(aggregate) is not self._type:
@@ -206,6 +318,13 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         if stored is None:
             return AggregateNotFoundError(found, self._name)
         return AggregateVersionConflictError(found, aggregate.aggregate_version, stored, self._name)
+
+    def _lost_race(self, error: OperationalError, aggregate: AggT) -> Failure[AggregateVersionConflictError]:
+        """Return the conflict that a transaction was ended for, or raise the error again if it is another."""
+        if getattr(error.orig, "sqlstate", None) != _SERIALIZATION_FAILURE:
+            raise error
+        found, version = aggregate.aggregate_id, aggregate.aggregate_version
+        return Failure(AggregateVersionConflictError(found, version, repository_name=self._name))
 
     def _read(self, row: RowMapping) -> AggT:
         stored_id = row[self._table.c.id]  # a table of one's own may have another column that is called id
@@ -270,7 +389,10 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
 
     async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it with its version raised by one; see SqlCrudRepository."""
-        return await self._unit_of_work.run(lambda: self._inner.update(aggregate))
+        try:
+            return await self._unit_of_work.run(lambda: self._inner._update(aggregate))
+        except OperationalError as error:
+            return self._inner._lost_race(error, aggregate)
 
     async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, whatever its version is; see SqlCrudRepository."""
@@ -280,8 +402,48 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         self, aggregate: AggT
     ) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Remove an aggregate as it was read, and store the events that it recorded; see SqlCrudRepository."""
-        return await self._unit_of_work.run(lambda: self._inner.remove_aggregate(aggregate))
+        try:
+            return await self._unit_of_work.run(lambda: self._inner._remove_aggregate(aggregate))
+        except OperationalError as error:
+            return self._inner._lost_race(error, aggregate)
 
     async def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
         """Return all aggregates, in the order in which they were saved; see SqlCrudRepository."""
         return await self._unit_of_work.run(self._inner.retrieve_all, read_only=True)
+
+    @overload
+    async def find(
+        self, where: Where = None, *, order_by: OrderBy | None = None, limit: int | None = None, after: None = None
+    ) -> Result[tuple[AggT, ...], Never]: ...
+    @overload
+    async def find(
+        self, where: Where = None, *, order_by: OrderBy | None = None, limit: int | None = None, after: IdT | None
+    ) -> Result[tuple[AggT, ...], AggregateNotFoundError]: ...
+    async def find(
+        self,
+        where: Where = None,
+        *,
+        order_by: OrderBy | None = None,
+        limit: int | None = None,
+        after: IdT | None = None,
+    ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
+        """Return the aggregates whose rows meet a condition, in an order, page by page; see SqlCrudRepository."""
+        return await self._unit_of_work.run(
+            lambda: self._inner.find(where, order_by=order_by, limit=limit, after=after), read_only=True
+        )
+
+    def stream(
+        self, where: Where = None, *, order_by: OrderBy | None = None, batch: int = _BATCH
+    ) -> AsyncIterator[AggT]:
+        """Return an async iterator over all aggregates whose rows meet a condition; see SqlCrudRepository."""
+        return self._streamed(self._inner._keyset(order_by, batch), where, batch)
+
+    async def _streamed(self, keyset: Keyset, where: Where, size: int) -> AsyncIterator[AggT]:
+        key: Sequence[object] | None = None
+        while True:
+            read = partial(self._inner._batch, keyset, where, key, size)
+            found, key = await self._unit_of_work.run(read, read_only=True)
+            for aggregate in found:
+                yield aggregate
+            if key is None:
+                return

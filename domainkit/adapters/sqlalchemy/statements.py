@@ -93,7 +93,8 @@ class Statements:
         self.delete_version: sa.Executable = sa.delete(table).where(self_id, as_expected)
         self.version: sa.Executable = sa.select(table.c.version).where(self_id)
         self.one: sa.Executable = sa.select(table).where(self_id)
-        self.all: sa.Executable = sa.select(table).order_by(table.c.position if order_by is None else order_by)
+        self.order: sa.ColumnElement[Any] = table.c.position if order_by is None else order_by
+        self.all: sa.Executable = sa.select(table).order_by(self.order)
 
 
 def insert_new(table: sa.Table, dialect: str, *key: sa.Column[Any]) -> sa.Insert:  # Any: columns of any type

@@ -1,6 +1,6 @@
 """The SQL adapter: repositories, units of work and buses keep ids, aggregates and errors precise."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Never, assert_type
 
 from returns.result import Result
@@ -54,6 +54,12 @@ assert_type(tasks.update(task), Result[Task, AggregateNotFoundError | AggregateV
 assert_type(tasks.remove(task.aggregate_id), Result[None, AggregateNotFoundError])
 assert_type(tasks.remove_aggregate(task), Result[Task, AggregateNotFoundError | AggregateVersionConflictError])
 assert_type(tasks.retrieve_all(), Result[tuple[Task, ...], Never])
+
+assert_type(tasks.find(table.c.version > 1, order_by=table.c.id.desc(), limit=7), Result[tuple[Task, ...], Never])
+assert_type(
+    tasks.find(order_by=[table.c.id], after=task.aggregate_id), Result[tuple[Task, ...], AggregateNotFoundError]
+)
+assert_type(tasks.stream(table.c.version > 1, order_by=table.c.id), Iterator[Task])
 
 save = unit_of_work.atomic(tasks.save)
 assert_type(save(task), Result[Task, AggregateAlreadyExistError | OutcomeUnknownError])
@@ -112,5 +118,9 @@ async def awaited() -> None:
     )
     found = refusing_async(stored.save, DuplicateTask, constraint="uq_tasks_title", table=table, unit_of_work=unit)
     assert_type(await found(task), Result[Task, AggregateAlreadyExistError | DuplicateTask])
+    assert_type(await stored.find(limit=7), Result[tuple[Task, ...], Never])
+    later = stored.find(after=task.aggregate_id)
+    assert_type(await later, Result[tuple[Task, ...], AggregateNotFoundError])
+    assert_type(stored.stream(), AsyncIterator[Task])
     assert_type(await unit.run(lambda: 7), int)
     assert_type(await AsyncOutboxDomainEventBus(unit).publish([]), Result[None, BusCannotPublish])

@@ -57,6 +57,9 @@ saved: Task = tasks.save(task)  # wrong: it is a Result
 unit_of_work.atomic(task.close_all)  # wrong: there is no such step
 unit_of_work.atomic(tasks.save)(task.title)  # wrong: the step takes a task
 narrow: Result[Task, AggregateAlreadyExistError] = unit_of_work.atomic(tasks.save)(task)  # wrong: the outcome may be unknown
+tasks.find(after=UserId.v4())  # wrong: another class of id
+tasks.find("title")  # wrong: a name is no condition
+tasks.find(order_by="title")  # wrong: a name is no column
 new = refusing(tasks.save, DuplicateTask, constraint="uq", table=table, unit_of_work=unit_of_work)
 forgotten: Result[Task, AggregateAlreadyExistError] = new(task)  # wrong: it may be a duplicate
 refusing(tasks.save, TaskCreated, constraint="uq", table=table, unit_of_work=unit_of_work)  # wrong: an event needs its task
