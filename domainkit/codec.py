@@ -185,7 +185,7 @@ class MessageCodec:
         yield self._wires[cls].info, data
         attributes = msgspec.json.decode(data)["data"]["attributes"] if cls in self._older else None
         for info, downcaster in self._older.get(cls, ()):
-            attributes = applied(downcaster, attributes)
+            attributes = applied(downcaster.function, attributes)
             if attributes is MISSING:
                 expected = f"attributes that {downcaster} takes, and JSON that it returns"
                 raise InvalidMessage(problems=(Problem("$.data.attributes", expected, "value"),))
@@ -266,7 +266,7 @@ class MessageCodec:
             problems.add("$.data", self._known_for(found.info), "unknown")
             raise UnknownMessage(problems=tuple(problems))
         for upcaster in route.upcasters:
-            attributes = applied(upcaster, found.builtins(problems))
+            attributes = applied(upcaster.function, found.builtins(problems))
             if attributes is MISSING:
                 problems.add("$.data.attributes", f"attributes that {upcaster} takes", "value")
                 return None

@@ -4,8 +4,8 @@ What is written can be read back, or is refused: before anything is stored, and 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any, Generic, get_origin
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeAlias, get_origin
 
 import attrs
 import msgspec
@@ -20,8 +20,15 @@ from domainkit.conversion.derive import Derivation
 from domainkit.conversion.nodes import Node, Problems
 from domainkit.errors import CriticalError, Problem
 from domainkit.ports import AggT
+from domainkit.versions import Attributes, applied
 
 _ID, _VERSION = "aggregate_id", "aggregate_version"
+_STATE_VERSION = "$version"
+"""The key of a state's version: no field has such a name."""
+
+StateUpcaster: TypeAlias = Callable[[Attributes], Attributes]
+"""A pure function from a state, as read-only JSON, to that of the next version."""
+
 _BETWEEN = "\0"
 _TOO_DEEP = Problem("$", "fewer objects inside one another", "limit")
 _encode = msgspec.json.Encoder().encode
@@ -63,13 +70,23 @@ class StateForm(ABC, Generic[AggT]):
             StoredStateError: it can't be read.
         """
 
+    @abstractmethod
+    def load(self, data: Mapping[str, object], aggregate_id: AnyId, version: int) -> AggT:
+        """Return the aggregate that has a state, as `read` does, of the JSON object that the text is."""
 
-def state_form(hint: IdentifiedBy[AggT, Any] | type[AggT], converter: Converter | None) -> StateForm[AggT]:
+
+def state_form(
+    hint: IdentifiedBy[AggT, Any] | type[AggT],
+    converter: Converter | None,
+    upcasters: Sequence[StateUpcaster] = (),
+) -> StateForm[AggT]:
     """Return the form of the states of a class: as `make_converter()` has it, unless another converter is given.
 
     Args:
         hint: the class; a generic one with its arguments, such as `Page[int]`.
         converter: writes and reads instead of the wire type.
+        upcasters: what states of version 1, 2 and so on become those of the next version with; without any there are no
+            versions.
 
     Raises:
         TypeError: it is another class.
@@ -78,7 +95,8 @@ def state_form(hint: IdentifiedBy[AggT, Any] | type[AggT], converter: Converter 
     cls: Any = get_origin(hint) or hint  # Any: it may be anything
     if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
         raise TypeError(f"expected an aggregate, got {describe(cls)}: derive the class from AggregateRoot")
-    return _WireForm(hint) if converter is None else _ConverterForm(hint, converter)
+    form: StateForm[AggT] = _WireForm(hint) if converter is None else _ConverterForm(hint, converter)
+    return _VersionedForm(form, tuple(upcasters)) if upcasters else form
 
 
 class _WireForm(StateForm[AggT]):
@@ -106,14 +124,14 @@ class _WireForm(StateForm[AggT]):
         try:
             aggregate: AggT = self._node.load(self._decode(state), **preset)
         except Exception:  # msgspec's, or whatever a validator raises: the way that explains decides
-            return self._read_with_care(_decoded(state), preset)
+            return self.load(_decoded(state), aggregate_id, version)
         return aggregate
 
-    def _read_with_care(self, state: Mapping[str, object], preset: Mapping[str, object]) -> AggT:
+    def load(self, data: Mapping[str, object], aggregate_id: AnyId, version: int) -> AggT:
         """Read a state with keys that the class no longer has, or report every problem."""
-        problems = Problems()
+        preset, problems = {_ID: aggregate_id, _VERSION: version}, Problems()
         try:
-            values = self._node.read_fields(state, "$", problems)
+            values = self._node.read_fields(data, "$", problems)
         except RecursionError:
             raise StoredStateError(problems=(_TOO_DEEP,)) from None
         if values is not None:
@@ -145,8 +163,10 @@ class _ConverterForm(StateForm[AggT]):
         return text
 
     def read(self, state: str, aggregate_id: AnyId, version: int) -> AggT:
+        return self.load(_decoded(state), aggregate_id, version)
+
+    def load(self, data: Mapping[str, object], aggregate_id: AnyId, version: int) -> AggT:
         own = {_ID: self._converter.unstructure(aggregate_id), _VERSION: version}
-        data = _decoded(state)
         try:
             aggregate: AggT = self._converter.structure({**data, **own}, self._hint)
         except Exception as error:  # cattrs' own, or what a hook of the user's raises
@@ -168,6 +188,42 @@ class _ConverterForm(StateForm[AggT]):
         names = [name for name in fields if getattr(aggregate, name) != getattr(found, name)]
         for name in names or ["domain_events"]:
             yield Problem(f"$.{name}", "the value that was written", "value")
+
+
+class _VersionedForm(StateForm[AggT]):
+    """Another form, whose states say their version; one that says none is of version 1.
+
+    A state of version 2 is written as `{"$version":2,"title":"Sweep"}`.
+    """
+
+    def __init__(self, form: StateForm[AggT], upcasters: tuple[StateUpcaster, ...]) -> None:
+        self._form, self._upcasters = form, upcasters
+        self._start = f'{{"{_STATE_VERSION}":{len(upcasters) + 1}'
+
+    def write(self, aggregate: AggT) -> str:
+        state = self._form.write(aggregate)
+        return f"{self._start}{'' if state == '{}' else ','}{state[1:]}"
+
+    def read(self, state: str, aggregate_id: AnyId, version: int) -> AggT:
+        start = f"{self._start},"
+        if state.startswith(start):
+            return self._form.read("{" + state.removeprefix(start), aggregate_id, version)
+        return self.load(_decoded(state), aggregate_id, version)
+
+    def load(self, data: Mapping[str, object], aggregate_id: AnyId, version: int) -> AggT:
+        found, latest = data.get(_STATE_VERSION, 1), len(self._upcasters) + 1
+        if type(found) is not int or not 1 <= found <= latest:
+            raise StoredStateError(
+                problems=(Problem(f"$.{_STATE_VERSION}", f"a version from 1 to {latest}", "version"),)
+            )
+        attributes: Mapping[str, object] = {key: value for key, value in data.items() if key != _STATE_VERSION}
+        for number, upcaster in enumerate(self._upcasters[found - 1 :], start=found):
+            made = applied(upcaster, attributes)
+            if not isinstance(made, Mapping):
+                expected = f"a state that the upcaster from version {number} takes, and JSON that it returns"
+                raise StoredStateError(problems=(Problem("$", expected, "version"),))
+            attributes = made
+        return self._form.load(attributes, aggregate_id, version)
 
 
 def _explained(node: Node, aggregate: object) -> tuple[object, tuple[Problem, ...]]:

@@ -116,12 +116,12 @@ class Route:
     upcasters: tuple[Upcaster, ...]
 
 
-def applied(caster: Upcaster | Downcaster, attributes: object) -> object:
+def applied(function: Callable[[Attributes], Attributes], attributes: object) -> object:
     """Return the attributes of the other version; MISSING where the function refuses, or returns something else."""
     if not isinstance(attributes, Mapping):
         return MISSING
     try:
-        made = caster.function(freeze_json(attributes))  # type: ignore[arg-type]  # a mapping stays one
+        made = function(freeze_json(attributes))  # type: ignore[arg-type]  # a mapping stays one
         return freeze_json(made) if isinstance(made, Mapping) else MISSING
     except Exception:  # whatever the user's function raises, or returns that JSON can't carry
         return MISSING

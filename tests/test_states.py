@@ -4,15 +4,15 @@ import json
 from typing import Any
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from attrs.validators import le
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn
 from every_kind import Title
 from forms import Text
 
-from domainkit import AggregateRoot, InmemoryCrudRepository, Uuid, configure_converter, make_converter
-from domainkit.states import StoredStateError, state_form
+from domainkit import AggregateRoot, Attributes, InmemoryCrudRepository, Uuid, configure_converter, make_converter
+from domainkit.states import StateForm, StateUpcaster, StoredStateError, state_form
 
 
 class PageId(Uuid): ...
@@ -91,3 +91,86 @@ def test_what_a_constructor_refuses_is_told_of_the_whole() -> None:
     with pytest.raises(StoredStateError) as caught:
         state_form(Limited, converter).read('{"count":6}', PageId.v4(), 1)
     assert [("$", "value")] == [(problem.path, problem.code) for problem in caught.value.problems]
+
+
+@frozen
+class Note(AggregateRoot[PageId]):
+    """A note: its state was `{"text": ...}`, then `{"lines": ...}`, and has an author today."""
+
+    lines: tuple[str, ...] = ()
+    author: str = "unknown"
+
+
+@frozen
+class Blank(AggregateRoot[PageId]): ...
+
+
+def split(state: Attributes) -> Attributes:
+    """Return version 2 of a note's state."""
+    return {"lines": tuple(str(state["text"]).split("\n"))}
+
+
+def signed(state: Attributes) -> Attributes:
+    """Return version 3 of a note's state."""
+    return {**state, "author": "Ada"}
+
+
+FORMS = [state_form(Note, converter, [split, signed]) for converter in (None, make_converter())]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["wire", "converter"])
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ('{"text":"a\\nb"}', Note(("a", "b"), "Ada")),
+        ('{"$version":1,"text":"a"}', Note(("a",), "Ada")),
+        ('{"$version":2,"lines":["a"]}', Note(("a",), "Ada")),
+        ('{"$version":3,"lines":["a"],"author":"Eve"}', Note(("a",), "Eve")),
+        ('{"author": "Eve", "lines": [], "$version": 3}', Note((), "Eve")),
+        ('{"$version":3}', Note()),
+    ],
+)
+def test_a_state_of_an_old_version_is_lifted(form: StateForm[Note], state: str, expected: Note) -> None:
+    """Each function from the version of the state on is called, in their order; one without a version is the first."""
+    found = form.read(state, expected.aggregate_id, 7)
+
+    assert evolve(expected, aggregate_version=7) == found
+    assert found == form.read(form.write(found), found.aggregate_id, 7)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["wire", "converter"])
+def test_a_state_is_written_with_its_version(form: StateForm[Note]) -> None:
+    """The version stands before the fields; without upcasters there is none, as ever."""
+    blank = state_form(Blank, None, [signed])
+    assert '{"$version":3,"lines":["a"],"author":"Eve"}' == form.write(Note(("a",), "Eve"))
+    assert '{"$version":2}' == blank.write(Blank())
+    assert "{}" == state_form(Blank, None).write(Blank())
+
+
+@pytest.mark.parametrize("version", ["0", "4", "true", '"1"', "1.0", "null"])
+def test_a_version_that_nobody_knows_is_refused(version: str) -> None:
+    """A state that newer code has written is not read as something else."""
+    with pytest.raises(StoredStateError, match=r"\$\.\$version: expected a version from 1 to 3"):
+        FORMS[0].read(f'{{"$version":{version},"lines":[]}}', PageId.v4(), 1)
+
+
+def returned(made: object) -> StateUpcaster:
+    """Return an upcaster that returns something, or raises it."""
+
+    def upcaster(state: Attributes) -> Any:
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    return upcaster
+
+
+@pytest.mark.parametrize("made", [ValueError("hush"), None, ["hush"], {"lines": {"hush"}}])
+def test_an_upcaster_that_refuses_a_state_is_named(made: object) -> None:
+    """It raises, or returns what no state can be; the error doesn't show what was stored."""
+    form = state_form(Note, None, [signed, returned(made)])
+    with pytest.raises(StoredStateError) as refused:
+        form.read('{"text":"hush"}', PageId.v4(), 1)
+
+    assert "$: expected a state that the upcaster from version 2 takes" in str(refused.value)
+    assert "hush" not in str(refused.value)

@@ -1,7 +1,7 @@
 """Columns for the state of an aggregate: one of JSON text, or columns of the user's own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Generic
 
 from cattrs import Converter
@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from domainkit.aggregates import AnyId, IdentifiedBy
 from domainkit.ids import IdForm
 from domainkit.ports import AggT, IdT
-from domainkit.states import state_form
+from domainkit.states import StateUpcaster, state_form
 
 
 class RowMapper(ABC, Generic[AggT]):
@@ -40,8 +40,14 @@ class StateMapper(RowMapper[AggT]):
 
     __slots__ = ("_form", "_ids")
 
-    def __init__(self, hint: IdentifiedBy[AggT, IdT], ids: IdForm[AnyId], converter: Converter | None) -> None:
-        self._form, self._ids = state_form(hint, converter), ids
+    def __init__(
+        self,
+        hint: IdentifiedBy[AggT, IdT],
+        ids: IdForm[AnyId],
+        converter: Converter | None,
+        upcasters: Sequence[StateUpcaster],
+    ) -> None:
+        self._form, self._ids = state_form(hint, converter, upcasters), ids
 
     def to_row(self, aggregate: AggT) -> Mapping[str, object]:
         """Return the state; ValueError if it could not be read back."""

@@ -19,7 +19,7 @@ from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWo
 from domainkit.aggregates import AggregateRoot, AnyId, IdentifiedBy
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
-from domainkit.states import StoredStateError
+from domainkit.states import StateUpcaster, StoredStateError
 
 Where: TypeAlias = ColumnElement[bool] | None
 """A condition over the columns of a table, or none."""
@@ -69,12 +69,14 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         unit_of_work: for the database of the table.
         converter: writes and reads the state; `make_converter()` unless given. Each state is read back, and compared
             with the aggregate, before it is stored.
+        upcasters: functions that make a state of version 2 of one of version 1, one of version 3 of that, and so on. A
+            state is stored with the last version; one that says none is of version 1.
         mapper: puts the state into columns of your own instead.
         order_by: what `retrieve_all` orders by; the column `position` unless given.
         repository_name: shown in errors; the class's name unless given.
 
     Raises:
-        TypeError: the class is no class of aggregates, or there is both a converter and a mapper.
+        TypeError: the class is no class of aggregates, or there is a mapper with a converter or upcasters.
         UnsupportedTypeError: a field of the class has a type that can't be stored.
         ValueError: the table lacks a column, or its `id` is not unique, or of a type that doesn't fit the ids; or the
             database is another than SQLite or PostgreSQL.
@@ -87,18 +89,19 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         unit_of_work: UnitOfWork,
         *,
         converter: Converter | None = None,
+        upcasters: Sequence[StateUpcaster] = (),
         mapper: RowMapper[AggT] | None = None,
         order_by: ColumnElement[Any] | None = None,  # Any: of a column of any type
         repository_name: str | None = None,
     ) -> None:
         cls = _class_of(aggregate_type)
-        if converter is not None and mapper is not None:
-            raise TypeError(f"{cls.__qualname__}: a mapper needs no converter; give one of them")
+        if mapper is not None and (converter is not None or upcasters):
+            raise TypeError(f"{cls.__qualname__}: a mapper needs no converter and no upcasters; leave them out")
         state = frozenset({"state"}) if mapper is None else frozenset[str]()
         self._sql = Statements(table, unit_of_work.dialect, order_by=order_by, columns=state)
         self._type, self._id_type, self._table = cls, cls._id_type(), table
         self._ids = id_form(table, self._id_type)
-        self._mapper = StateMapper(aggregate_type, self._ids, converter) if mapper is None else mapper
+        self._mapper = StateMapper(aggregate_type, self._ids, converter, upcasters) if mapper is None else mapper
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._name = repository_name or type(self).__name__
 
@@ -347,6 +350,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         table: as for SqlCrudRepository.
         unit_of_work: for the database of the table.
         converter: as for SqlCrudRepository.
+        upcasters: as for SqlCrudRepository.
         mapper: as for SqlCrudRepository.
         order_by: as for SqlCrudRepository.
         repository_name: shown in errors; the class's name unless given.
@@ -364,6 +368,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         unit_of_work: AsyncUnitOfWork,
         *,
         converter: Converter | None = None,
+        upcasters: Sequence[StateUpcaster] = (),
         mapper: RowMapper[AggT] | None = None,
         order_by: ColumnElement[Any] | None = None,  # Any: of a column of any type
         repository_name: str | None = None,
@@ -374,6 +379,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
             table,
             unit_of_work.inner,
             converter=converter,
+            upcasters=upcasters,
             mapper=mapper,
             order_by=order_by,
             repository_name=repository_name or type(self).__name__,

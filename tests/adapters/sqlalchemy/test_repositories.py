@@ -37,6 +37,7 @@ from domainkit import (
     AggregateNotFoundError,
     AggregateRoot,
     AggregateVersionConflictError,
+    Attributes,
     DomainEvent,
     InmemoryCrudRepository,
     UnknownMessage,
@@ -46,6 +47,8 @@ from domainkit import (
     values,
 )
 from domainkit.adapters.sqlalchemy import (
+    AsyncSqlCrudRepository,
+    AsyncUnitOfWork,
     RowMapper,
     SqlCrudRepository,
     StoredStateError,
@@ -409,6 +412,41 @@ def test_a_converter_beside_a_mapper_is_refused(unit_of_work: UnitOfWork) -> Non
 
     with pytest.raises(TypeError, match=r"^SampleTask: a mapper needs no converter"):
         Tasks(SampleTask, columns(), unit_of_work, converter=make_converter(), mapper=Mapper())
+    with pytest.raises(TypeError, match=r"^SampleTask: a mapper needs no converter and no upcasters"):
+        Tasks(SampleTask, columns(), unit_of_work, upcasters=[dict], mapper=Mapper())
+
+
+def with_title(state: Attributes) -> Attributes:
+    """Return the state of a task that once had a name."""
+    return {"title": state["name"]}
+
+
+def test_states_of_old_versions_are_lifted(engine: Engine) -> None:
+    """A row that an older class wrote is read as one of today, and stored with its version when it changes."""
+    task = SampleTask(SampleTitle("Buy milk"))
+    row = {"id": task.aggregate_id.value, "version": 1, "state": '{"name":"Buy milk"}'}
+    with engine.begin() as connection:
+        connection.execute(insert(TASKS), row)
+    tasks = Tasks(SampleTask, TASKS, UnitOfWork(engine), upcasters=[with_title])
+    found = tasks.retrieve(task.aggregate_id).unwrap()
+
+    assert task == found
+    assert Success((tasks.update(found).unwrap(),)) == tasks.retrieve_all()
+    with engine.connect() as connection:
+        assert connection.scalars(select(TASKS.c.state)).one().startswith('{"$version":2,"title":"Buy milk"')
+
+
+async def test_states_of_old_versions_are_lifted_to_await(database: Database) -> None:
+    """The async twin hands the functions on."""
+    task = SampleTask(SampleTitle("Buy milk"))
+    row = {"id": task.aggregate_id.value, "version": 1, "state": '{"name":"Buy milk"}'}
+    async with database.async_engine(METADATA) as engine:
+        async with engine.begin() as connection:
+            await connection.execute(insert(TASKS), row)
+        tasks = AsyncSqlCrudRepository[SampleTask, SampleTaskId](
+            SampleTask, TASKS, AsyncUnitOfWork(engine), upcasters=[with_title]
+        )
+        assert Success(task) == await tasks.retrieve(task.aggregate_id)
 
 
 def test_another_database_is_refused() -> None:

@@ -11,6 +11,7 @@ from domainkit import (
     AggregateNotFoundError,
     AggregateVersionConflictError,
     AsyncCrudRepository,
+    Attributes,
     BusCannotPublish,
     CrudRepository,
     DomainEventBus,
@@ -97,6 +98,12 @@ class TaskMapper(RowMapper[Task]):
         return task
 
 
+def with_title(state: Attributes) -> Attributes:
+    """An old state, lifted."""
+    return {**state, "title": "Sweep"}
+
+
+lifted = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work, upcasters=[with_title])
 mapped = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work, mapper=TaskMapper(), order_by=table.c.id)
 
 

@@ -57,6 +57,7 @@ saved: Task = tasks.save(task)  # wrong: it is a Result
 unit_of_work.atomic(task.close_all)  # wrong: there is no such step
 unit_of_work.atomic(tasks.save)(task.title)  # wrong: the step takes a task
 narrow: Result[Task, AggregateAlreadyExistError] = unit_of_work.atomic(tasks.save)(task)  # wrong: the outcome may be unknown
+SqlCrudRepository[Task, TaskId](Task, table, unit_of_work, upcasters=[len])  # wrong: a number is no state
 tasks.find(after=UserId.v4())  # wrong: another class of id
 tasks.find("title")  # wrong: a name is no condition
 tasks.find(order_by="title")  # wrong: a name is no column
