@@ -98,7 +98,7 @@ class MessageCodec:
         self._wires: Mapping[type[Message], Wire] = MappingProxyType({wire.cls: wire for wire in made})
         self._older = older_forms(made, self._routes, tuple(downcasters))
         self._encoders = {wire.cls: wire.encoder(limits) for wire in made}
-        self._short = min(limits.max_bytes, limits.max_string)
+        self._short = limits.safe_bytes
         self._fast = {
             _start(info): _within(limits.max_depth, route.wire)
             for info, route in self._routes.items()

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
+from uuid import UUID
 
 import msgspec
 
 from domainkit._model.mapping import FrozenMapping
 from domainkit.conversion.code import Code
+from domainkit.conversion.limits import MOST_ALIKE, differ_by_hash
 from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.scalars import EnumNode, LiteralNode, whole
 from domainkit.conversion.wrappers import ConstrainedNode, ValueObjectNode
@@ -117,6 +119,8 @@ class FrozensetNode(_ArrayNode):
         return f"sorted({items}, key={code.name(_json, 'json')})"
 
     def _made(self, items: list[Any], path: str, problems: Problems) -> object:
+        if not differ_by_hash(items):
+            return problems.add(path, _ALIKE, "limit")
         made = self._make(items)
         return made if len(made) == len(items) else problems.add(path, self.expected, "duplicate")
 
@@ -141,6 +145,8 @@ def _json(value: object) -> bytes:
 def _distinct(items: Iterable[Any]) -> frozenset[Any]:
     """Return the set of the items; ValueError if one stands twice, since it would be lost without a word."""
     listed = tuple(items)
+    if not differ_by_hash(listed):
+        raise ValueError(f"expected {_ALIKE}")
     made = frozenset(listed)
     if len(made) != len(listed):
         raise ValueError("an item stands twice in a set")
@@ -203,6 +209,7 @@ class FixedTupleNode(Node):
         return samples.st.tuples(*map(samples.of, self.items))
 
 
+_ALIKE = "values that differ by their hashes"
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
 
 
@@ -235,15 +242,16 @@ class MappingNode(Node):
     def load_lines(self, code: Code, wire: str) -> str:
         if self.key.wire is str and self.key.same and self.item.same:
             return f"{code.name(FrozenMapping, 'FrozenMapping')}({wire})"
-        made, pairs, name, entry = map(code.variable, ("made", "pairs", "name", "entry"))
-        code.add(f"{made}, {pairs} = {{}}, {wire}")
+        made, items, pairs, name, entry = map(code.variable, ("keys", "items", "pairs", "name", "entry"))
+        code.add(f"{made}, {items}, {pairs} = [], [], {wire}")
         if self.key.wire is not str:
-            convert, keys = code.name(msgspec.convert, "convert"), code.name(self._keys, "keys")
-            code.add(f"{pairs} = {convert}({wire}, {keys}, str_keys=True)")
+            with_keys, keys = code.name(_with_keys, "with_keys"), code.name(self._keys, "keys")
+            of_text = code.name(self.key.wire if self.key.wire in (int, UUID) else None, "of_text")
+            code.add(f"{pairs} = {with_keys}({wire}, {keys}, {of_text})")
         with code.block(f"for {name}, {entry} in {pairs}.items():"):
             key, item = self.key.load_lines(code, name), self.item.load_lines(code, entry)
-            code.add(f"{made}[{key}] = {item}")
-        return f"{code.name(_no_fewer, 'no_fewer')}({made}, {wire})"
+            code.add(f"{made}.append({key})", f"{items}.append({item})")
+        return f"{code.name(_mapping, 'mapping')}({made}, {items}, {wire})"
 
     def dump_lines(self, code: Code, value: str) -> str:
         made, name, entry = code.variable("made"), code.variable("name"), code.variable("entry")
@@ -267,6 +275,8 @@ class MappingNode(Node):
                 break
         if _complete(keys) is MISSING or _complete(items) is MISSING:
             return MISSING
+        if not differ_by_hash(keys):
+            return problems.add(path, _ALIKE, "limit")
         made = self._make(zip(keys, items, strict=True))
         return made if len(made) == len(data) else problems.add(path, "keys that differ", "duplicate")
 
@@ -308,8 +318,23 @@ def innermost(node: Node) -> Node:
     return node
 
 
-def _no_fewer(made: dict[Any, Any], wire: Mapping[Any, Any]) -> FrozenMapping[Any, Any]:
-    """Return `made`, read-only; ValueError if two keys of the wire became one, since an entry would be lost."""
+def _with_keys(wire: Mapping[str, Any], keys: Any, made_of_text: type | None) -> Mapping[Any, Any]:
+    """Return an object of JSON with the keys that its text stands for; ValueError where many of these have one hash."""
+    if (
+        made_of_text is not None
+        and len(wire) > MOST_ALIKE
+        and not differ_by_hash([made_of_text(name) for name in wire])
+    ):
+        raise ValueError(f"expected {_ALIKE}")
+    converted: Mapping[Any, Any] = msgspec.convert(wire, keys, str_keys=True)
+    return converted
+
+
+def _mapping(keys: list[Any], items: list[Any], wire: Mapping[str, Any]) -> FrozenMapping[Any, Any]:
+    """Return the mapping; ValueError if two keys of the wire became one, since an entry would be lost."""
+    if not differ_by_hash(keys):
+        raise ValueError(f"expected {_ALIKE}")
+    made = FrozenMapping(zip(keys, items, strict=True))
     if len(made) != len(wire):
         raise ValueError("two keys are one")
-    return FrozenMapping(made)
+    return made

@@ -1,6 +1,7 @@
 """Converters: cattrs hooks made of the nodes that messages use, for builtins that JSON carries."""
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Self, get_origin
@@ -19,6 +20,7 @@ from domainkit.conversion.derive import Derivation
 from domainkit.conversion.derive import NaiveAsUtc as NaiveAsUtc
 from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSerializer
 from domainkit.conversion.hooks import reads_itself, writes_itself
+from domainkit.conversion.limits import DEFAULT_LIMITS, shallow
 from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind
 from domainkit.conversion.scalars import NAIVE_AS_UTC, SCALARS, Scalar
 from domainkit.conversion.wrappers import DynamicNode
@@ -124,12 +126,16 @@ class _Carried:
             return any(isinstance(cls, type) and (attrs.has(cls) if one else issubclass(cls, Frozen)) for cls in some)
 
 
+_LIMITS = attrs.evolve(DEFAULT_LIMITS, max_depth=sys.maxsize)
+"""Of parts and items alone: how deep builtins may go, whoever made them knows, and the interpreter."""
+
+
 def _reading(node: Node, hint: object, converter: Converter) -> Hook:
     """Return the structure hook of a node; it takes objects too, since some formats parse ids and datetimes."""
 
     def structure(data: object, _: object = None) -> object:
         problems = Problems(native=True)
-        made = node.read(data, "$", problems)
+        made = node.read(data, "$", problems) if shallow(data, _LIMITS, problems) else MISSING
         if made is MISSING:
             raise _structure_error(hint, data, problems, detailed=converter.detailed_validation)
         return made

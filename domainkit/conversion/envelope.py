@@ -124,7 +124,7 @@ class MessageWire(Generic[M, H]):
                                  before_attributes, write(struct(v)), before_meta, write(meta) if meta else b"{}", end))
                 except Exception:
                     data = explained(value)
-                if meta or len(data) > 1048576:
+                if meta or len(data) > 500000:
                     check(data, limits)
                 return data
         """
@@ -143,8 +143,7 @@ class MessageWire(Generic[M, H]):
             )
         with code.block("except Exception:"):  # Refused, the encoder's, or what a user's own hook raises
             code.add("data = explained(value)")
-        most = min(limits.max_string, limits.max_bytes)
-        may_be_over = "True" if self.levels > limits.max_depth else f"meta or len(data) > {most}"
+        may_be_over = "True" if self.levels > limits.max_depth else f"meta or len(data) > {limits.safe_bytes}"
         code.add(f"if {may_be_over}:", "    check(data, limits)", "return data")
         return code.function("encode", "value", about=str(self.info))
 

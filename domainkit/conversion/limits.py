@@ -1,9 +1,11 @@
 """What bytes are allowed to be before anything is built from them."""
 
+import re
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
 from operator import add
+from typing import TypeAlias
 
 import msgspec
 from attrs import field, frozen
@@ -25,13 +27,23 @@ class Limits:
         max_bytes: bytes of the whole message.
         max_depth: objects and arrays inside one another, the outermost counted as 1.
         max_string: bytes of one string, as it is written, escapes included.
+        max_parts: objects and arrays in all.
+        max_items: items of arrays and entries of objects in all, the first of each not counted: the commas between
+            them.
         max_problems: problems that a refusal lists; the rest is left out.
     """
 
     max_bytes: int = field(default=8 * 1024 * 1024, validator=_positive)
     max_depth: int = field(default=64, validator=_positive)
     max_string: int = field(default=1024 * 1024, validator=_positive)
+    max_parts: int = field(default=250_000, validator=_positive)
+    max_items: int = field(default=500_000, validator=_positive)
     max_problems: int = field(default=100, validator=_positive)
+
+    @property
+    def safe_bytes(self) -> int:
+        """The bytes that are over no limit but the depth, whatever they are: no part and no item has fewer than two."""
+        return min(self.max_bytes, self.max_string, 2 * self.max_parts, 2 * self.max_items)
 
 
 DEFAULT_LIMITS = Limits()
@@ -51,6 +63,9 @@ def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
         return None
     if data.count(b"[") + data.count(b"{") > limits.max_depth and is_deeper(data, limits.max_depth):
         problems.add("$", _depth(limits), "limit")
+        return None
+    if len(data) > limits.safe_bytes and has_more(data, limits.max_parts, limits.max_items):
+        problems.add("$", _count(limits), "limit")
         return None
     return data
 
@@ -133,6 +148,19 @@ def has_longer_string(data: bytes, most: int) -> bool:
     return False
 
 
+_STRING = re.compile(rb'"[^"]*"')
+_NEITHER = bytes(set(range(256)) - set(b'"[{,'))
+
+
+def has_more(data: bytes, parts: int, items: int) -> bool:
+    """Tell whether JSON has more objects and arrays, or more commas between their items, outside of strings."""
+    if data.count(b"[") + data.count(b"{") <= parts and data.count(b",") <= items:
+        return False
+    plain = _STRING.sub(b"", _without_escapes(data).translate(None, _NEITHER).replace(b'""', b""))
+    commas = plain.count(b",")
+    return commas > items or len(plain) - commas > parts
+
+
 def parsed(data: bytes, problems: Problems) -> object:
     """Return the builtins that the JSON `data` holds; MISSING where a problem was noted."""
     try:
@@ -155,22 +183,52 @@ def parsed_to_explain(data: bytes, problems: Problems) -> object:
     return parsed(data, problems)
 
 
+_Part: TypeAlias = Mapping[object, object] | list[object] | tuple[object, ...]
+
+
 def shallow(data: object, limits: Limits, problems: Problems) -> bool:
-    """Tell whether builtins are nested no deeper than is safe; note a problem where they are, or hold themselves."""
-    level = [data]
+    """Tell whether builtins are within the limits of depth, parts and items; note a problem where they aren't.
+
+    What stands in several places counts in each, since it is read as often; what holds itself is too deep, or too much.
+    """
+    level: list[_Part] = [data] if isinstance(data, Mapping | list | tuple) else []
+    parts, items = limits.max_parts, limits.max_items
     for _ in range(limits.max_depth):
-        found = (part for node in level for part in _parts(node) if isinstance(part, Mapping | list | tuple))
-        level = list({id(part): part for part in found}.values())
         if not level:
             return True
-    problems.add("$", _depth(limits), "limit")
-    return False
+        parts -= len(level)
+        items -= sum(len(node) - 1 for node in level if node)
+        if parts < 0 or items < 0:
+            problems.add("$", _count(limits), "limit")
+            return False
+        level = [part for node in level for part in _parts(node) if isinstance(part, Mapping | list | tuple)]
+    if level:
+        problems.add("$", _depth(limits), "limit")
+    return not level
 
 
-def _parts(node: object) -> Iterable[object]:
-    if isinstance(node, Mapping):
-        return node.values()
-    return node if isinstance(node, list | tuple) else ()
+def _parts(node: _Part) -> Iterable[object]:
+    return node.values() if isinstance(node, Mapping) else node
+
+
+MOST_ALIKE = 1_000
+"""Items with one hash: among as many, each is compared with each, and that takes milliseconds."""
+
+
+def differ_by_hash(items: Collection[object]) -> bool:
+    """Tell whether a set or mapping of the items is made in linear time: few have the same hash.
+
+    Whoever chooses integers, or what has the hash of one, can choose them so that all have one. Their hashes are
+    sorted, since a set of these would be as slow.
+    """
+    if len(items) <= MOST_ALIKE:
+        return True
+    hashes = sorted(map(hash, items))
+    return all(first != last for first, last in zip(hashes, hashes[MOST_ALIKE:], strict=False))
+
+
+def _count(limits: Limits) -> str:
+    return f"at most {limits.max_parts} objects and arrays, with at most {limits.max_items} items"
 
 
 def _depth(limits: Limits) -> str:

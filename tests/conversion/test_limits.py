@@ -3,19 +3,27 @@
 import json
 import time
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
+from attrs import frozen
+from cattrs import Converter
 from every_kind import Tree
 from holders import holder, problems_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domainkit import DomainEvent, Envelope, MessageCodec, ValueObject, configure_converter
+from domainkit._model.mapping import FrozenMapping
 from domainkit.conversion.limits import (
     DEFAULT_LIMITS,
     Limits,
     checked,
+    differ_by_hash,
     has_longer_string,
+    has_more,
     is_deeper,
     parsed,
     parsed_to_explain,
@@ -60,6 +68,50 @@ def test_the_longest_string_is_that_of_the_parsed_value(value: Any, most: int) -
     """The length of a string is that of its bytes as written, escapes included; keys are strings too."""
     data = json.dumps(value, ensure_ascii=False).encode()
     assert (longest_string(value) > most) == has_longer_string(data, most)
+
+
+def parts_of(value: Any) -> int:
+    """Return how many containers there are in all."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + sum(map(parts_of, inside))
+
+
+def items_of(value: Any) -> int:
+    """Return how many items containers have, the first of each not counted."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return max(len(inside) - 1, 0) + sum(map(items_of, inside))
+
+
+@given(value=JSON, parts=st.integers(1, 6), items=st.integers(1, 6))
+def test_parts_and_items_are_those_of_the_parsed_value(value: Any, parts: int, items: int) -> None:
+    """Brackets and commas in strings count for nothing; builtins are counted as their JSON is."""
+    more = parts_of(value) > parts or items_of(value) > items
+    for separators in ((",", ":"), (" , ", " : ")):
+        data = json.dumps(value, ensure_ascii=False, separators=separators).encode()
+        assert more == has_more(data, parts, items)
+    problems = Problems()
+    assert more != shallow(value, Limits(max_parts=parts, max_items=items), problems)
+    assert more == bool(problems)
+
+
+@pytest.mark.parametrize("limits", [Limits(max_parts=3), Limits(max_items=1), Limits(max_bytes=19)])
+def test_no_bytes_of_a_safe_length_are_over_a_limit(limits: Limits) -> None:
+    """What is no longer than `safe_bytes` needs no look; what just fits is read, one more is refused."""
+    for raw, fits in ((b"[[],[]]", limits.max_items == 1 or limits.max_parts >= 3), (b"[[],[],[]]", False)):
+        problems = Problems()
+        assert (fits or limits.max_bytes == 19) == (checked(raw, limits, problems) is not None)
+        assert all(problem.code == "limit" for problem in problems)
+        assert fits or len(raw) > limits.safe_bytes or limits.max_bytes == 19
+
+
+def test_builtins_that_stand_in_many_places_count_in_each() -> None:
+    """Thirty lists that each stand twice in the next would be read a billion times."""
+    laughs: list[object] = []
+    for _ in range(30):
+        laughs = [laughs, laughs]
+    problems = Problems()
+    assert not shallow(laughs, DEFAULT_LIMITS, problems)
+    assert "$: expected at most 250000 objects and arrays, with at most 500000 items (limit)" == str(problems[0])
 
 
 @given(value=JSON, most=st.integers(1, 6))
@@ -203,3 +255,76 @@ def test_depth_is_measured_through_all_mappings_and_tuples() -> None:
     assert not shallow(Other(), Limits(max_depth=2), Problems())
     assert shallow(Other(), Limits(max_depth=3), Problems())
     assert shallow(5, Limits(max_depth=1), Problems())
+
+
+ALIKE = [number * (2**61 - 1) for number in range(30_000)]
+"""Numbers of one hash."""
+
+
+@frozen
+class Counted(DomainEvent):
+    numbers: frozenset[int] = frozenset()
+    by_number: Mapping[int, str] = FrozenMapping()
+    ids: frozenset[UUID] = frozenset()
+    by_id: Mapping[UUID, str] = FrozenMapping()
+    amounts: Mapping[Decimal, int] = FrozenMapping()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("numbers", ALIKE),
+        ("by_number", dict.fromkeys(map(str, ALIKE), "")),
+        ("ids", [str(UUID(int=number)) for number in ALIKE]),
+        ("by_id", {str(UUID(int=number)): "" for number in ALIKE}),
+        ("amounts", dict.fromkeys(map(str, ALIKE), 0)),
+    ],
+)
+def test_many_equal_hashes_are_refused(field: str, value: Any) -> None:
+    """A set or mapping of them would take minutes: it is a problem at its path, from JSON and from builtins."""
+    given = Counted().dict()
+    given["data"]["attributes"][field] = value
+    start = time.perf_counter()
+    for call in (lambda: Counted.from_json(json.dumps(given)), lambda: Counted.from_dict(given)):
+        (problem,) = problems_of(call)
+        assert (f"$.data.attributes.{field}", "limit") == (problem.path, problem.code)
+    assert time.perf_counter() - start < 20
+
+
+def test_many_different_hashes_are_read() -> None:
+    """Sets and mappings of any size, and a thousand items that have one hash."""
+    event = Counted(frozenset([*ALIKE[:900], *range(1, 5000)]), dict.fromkeys(range(5000), ""))
+    assert event == Counted.from_json(event.json()) == Counted.from_dict(event.dict())
+    assert differ_by_hash(ALIKE[:1000])
+    assert not differ_by_hash(ALIKE[:1001])
+
+
+def test_every_entrance_has_the_limit() -> None:
+    """JSON and builtins, by class, codec, envelope and converter, as attributes and as meta."""
+    most = Limits(max_parts=10)
+    many: Any = [[]] * 300_000
+    for place in ("attributes", "meta"):
+        given: Any = Counted().dict()
+        given["data"][place]["unknown"] = many
+        raw = json.dumps(given)
+        assert "limit" == problems_of(lambda raw=raw: Counted.from_json(raw))[0].code
+        assert "limit" == problems_of(lambda given=given: Counted.from_dict(given))[0].code
+        for codec in (MessageCodec(Counted), MessageCodec(Counted, limits=most)):
+            assert "limit" == codec.decode(raw).failure().problems[0].code
+            assert "limit" == codec.decode_dict(given).failure().problems[0].code
+        assert "limit" == Envelope.parse(raw).failure().problems[0].code
+    converter = Converter(detailed_validation=False)
+    configure_converter(converter)
+    with pytest.raises(ValueError, match="at most 250000 objects and arrays"):
+        converter.structure({"value": many}, Titles)
+
+
+@frozen
+class Titles(ValueObject[tuple[tuple[str, ...], ...]]):
+    value: tuple[tuple[str, ...], ...]
+
+
+def test_what_a_reader_would_refuse_is_not_written() -> None:
+    """A message with too many items is refused when it is encoded."""
+    (problem,) = problems_of(lambda: Counted(by_number=dict.fromkeys(range(500_002), "")).json())
+    assert "limit" == problem.code
