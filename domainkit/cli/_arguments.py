@@ -17,8 +17,8 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """The group of an argument parser that commands are added to."""
 
 
-BROKER = "DOMAINKIT_BROKER_URL"
-"""The variable of the environment with the URL of the broker: on a command line others would see its password."""
+BROKER, DATABASE = "DOMAINKIT_BROKER_URL", "DOMAINKIT_DATABASE_URL"
+"""The variables of the environment with URLs: on a command line others would see their passwords."""
 
 
 class WrongArgumentError(Exception):

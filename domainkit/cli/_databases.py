@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
@@ -23,8 +23,10 @@ _EXTRAS = MappingProxyType({"aiosqlite": "sql", "psycopg": "postgres"})
 
 
 @asynccontextmanager
-async def opened(options: argparse.Namespace) -> AsyncIterator[tuple[AsyncEngine, Table]]:
-    """Yield an engine for the database that is named, and the outbox in it.
+async def opened(
+    options: argparse.Namespace, make_table: Callable[..., Table] = outbox_table
+) -> AsyncIterator[tuple[AsyncEngine, Table]]:
+    """Yield an engine for the database that is named, and the outbox in it, or another table that is made so.
 
     Raises:
         WrongArgumentError: it is none of SQLite or PostgreSQL.
@@ -36,7 +38,7 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[tuple[AsyncEngine
         url = URL.create("none")
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise WrongArgumentError("--database: expected a URL such as sqlite:///tasks.db or postgresql://me@host/tasks")
-    table = outbox_table(MetaData(), options.table, schema=options.schema)
+    table = make_table(MetaData(), options.table, schema=options.schema)
     try:
         engine = make_async_engine(url)
     except NoSuchModuleError as error:
@@ -50,8 +52,8 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[tuple[AsyncEngine
         await engine.dispose()
 
 
-async def check(engine: AsyncEngine, table: Table) -> None:
-    """Look whether the outbox is there.
+async def check(engine: AsyncEngine, table: Table, make_table: Callable[..., Table] = outbox_table) -> None:
+    """Look whether the table is there.
 
     Raises:
         CommandFailedError: it isn't, or its database isn't; the text says which, without a password.
@@ -63,7 +65,7 @@ async def check(engine: AsyncEngine, table: Table) -> None:
         await asyncio.sleep(_LAST_WORD)
         text = failure_of(engine.url, error)
         is_missing = isinstance(error, ProgrammingError) or "no such table" in text  # as PostgreSQL and SQLite say it
-        remedy = "; make it (see outbox_table), or name another: --table, --schema" if is_missing else ""
+        remedy = f"; make it (see {make_table.__name__}), or name another: --table, --schema" if is_missing else ""
         raise CommandFailedError(text + remedy) from error
 
 

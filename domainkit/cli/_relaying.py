@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import logging
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from inspect import isawaitable
@@ -16,6 +15,7 @@ from domainkit.adapters.sqlalchemy import Relay, RelayRound
 from domainkit.adapters.sqlalchemy.relay.operations import backlog
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError, object_named
 from domainkit.cli._databases import check, failure_of, opened
+from domainkit.cli._process import log_to_stderr, stop_event
 from domainkit.delivery import AsyncMessagePublisher
 
 _logger = logging.getLogger("domainkit.relay")
@@ -27,8 +27,7 @@ _PROGRESS = 5.0
 def run(options: argparse.Namespace) -> int:
     """Run the command, and return its exit status."""
     make_publisher = _publisher(options)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    logging.getLogger("domainkit").setLevel(logging.INFO)
+    log_to_stderr()
     return asyncio.run(_relay(options, make_publisher))
 
 
@@ -71,10 +70,7 @@ async def _relay(options: argparse.Namespace, make_publisher: Callable[[], objec
 
 async def _run_until_stopped(relay: Relay, engine: AsyncEngine, table: Table, *, once: bool) -> int:
     """Send until it is asked to stop; `once`: or until nothing is left that could be sent now."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows has no such handlers
-            loop.add_signal_handler(number, stop.set)
+    stop = stop_event()
     _logger.info("relaying from %s", table.fullname)
     progress = asyncio.create_task(_report(relay, engine, table))
     try:

@@ -4,10 +4,10 @@ import argparse
 import os
 from datetime import timedelta
 
-from domainkit.cli._arguments import BROKER, Commands, WrongArgumentError, count, duration, message_id, moment
+from domainkit.cli._arguments import BROKER, DATABASE, Commands, WrongArgumentError, count, duration, message_id, moment
 
-DATABASE, EXCHANGE = "DOMAINKIT_DATABASE_URL", "DOMAINKIT_EXCHANGE"
-"""The variables of the environment that stand for options, beside BROKER."""
+EXCHANGE = "DOMAINKIT_EXCHANGE"
+"""The variable of the environment with the exchange, beside BROKER and DATABASE."""
 
 
 def add_to(commands: Commands) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from domainkit.cli import relay
-from domainkit.cli._arguments import BROKER
+from domainkit.cli._arguments import BROKER, DATABASE
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "docs" / "examples" / "relay"
@@ -121,7 +121,7 @@ def test_no_stop_is_cut_short() -> None:
 
 def test_the_variables_are_those_that_the_relay_reads() -> None:
     """The file relay.env has the database, the broker and the exchange, under the names that the command line knows."""
-    assert [relay.DATABASE, BROKER, relay.EXCHANGE] == list(environment())
+    assert [DATABASE, BROKER, relay.EXCHANGE] == list(environment())
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def outbox(tmp_path: Path) -> dict[str, str]:
     engine = make_engine(url)
     metadata.create_all(engine)
     engine.dispose()
-    places = {**environment(), relay.DATABASE: url, BROKER: "amqp://guest:guest@127.0.0.1:9/"}
+    places = {**environment(), DATABASE: url, BROKER: "amqp://guest:guest@127.0.0.1:9/"}
     return {**os.environ, **places, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
@@ -165,7 +165,7 @@ def test_the_alarm_is_raised_when_messages_wait(outbox: dict[str, str], stored: 
     """The command of the page ends with status 1 where a message has waited for long, and with 0 otherwise."""
     if stored:
         insert = "INSERT INTO outbox (message_id, name, version, kind, ordering_key, body, recorded_at) VALUES "
-        with closing(sqlite3.connect(outbox[relay.DATABASE].removeprefix("sqlite:///"))) as connection:
+        with closing(sqlite3.connect(outbox[DATABASE].removeprefix("sqlite:///"))) as connection:
             connection.execute(f"{insert} ('{'0' * 32}', 'task.created', 1, 'domain_event', 'k', x'', {stored})")
             connection.commit()
     (line,) = re.findall(r"^\$ (python -m domainkit relay .*\| python.*)$", PAGE, re.MULTILINE)

@@ -21,12 +21,14 @@ from domainkit.adapters.rabbitmq.buses import RabbitMqCommandBus, RabbitMqDomain
 from domainkit.adapters.rabbitmq.consumer import Queues, RabbitMqConsumer, Subscribers
 from domainkit.adapters.rabbitmq.dead_letters import redeliver
 from domainkit.adapters.rabbitmq.publisher import RabbitMqPublisher
+from domainkit.adapters.rabbitmq.status import QueueStatus, queue_status
 from domainkit.adapters.rabbitmq.topology import QueueClashError, RabbitMqTopology, dead_letter_queue
 
 __all__ = [
     "PROBLEMS_HEADER",
     "Backoff",
     "QueueClashError",
+    "QueueStatus",
     "Queues",
     "RabbitMqCommandBus",
     "RabbitMqConsumer",
@@ -35,5 +37,6 @@ __all__ = [
     "RabbitMqTopology",
     "Subscribers",
     "dead_letter_queue",
+    "queue_status",
     "redeliver",
 ]

@@ -112,6 +112,20 @@ class RabbitMqConsumer:
         if not 1 <= concurrency <= prefetch:
             raise ValueError("RabbitMqConsumer: concurrency must be 1 or more, and prefetch as much or more")
         self._url = checked_url(url, "RabbitMqConsumer")
+        handlers = tuple(handlers)
+        self._again = partial(
+            RabbitMqConsumer,
+            url,
+            topology,
+            codec,
+            subscribers=subscribers,
+            handlers=handlers,
+            queues=queues,
+            by=by,
+            backoff=backoff,
+            timeout=timeout,
+            stop_within=stop_within,
+        )
         subscriptions = _subscriptions_of(topology, codec, subscribers, handlers, queues)
         self._subscriptions = {one.queue: one for one in subscriptions}
         self.queues: Final = tuple(self._subscriptions)
@@ -133,6 +147,26 @@ class RabbitMqConsumer:
 
     def __repr__(self) -> str:
         return f"RabbitMqConsumer({place(self._url)}, {', '.join(self.queues)})"
+
+    def adjusted(self, *, prefetch: int | None = None, concurrency: int | None = None) -> "RabbitMqConsumer":
+        """Return one like it with other limits, which has not been started.
+
+        Args:
+            prefetch: how many messages of a queue are fetched ahead; as it is here unless given, or as many as
+                `concurrency` where that is more.
+            concurrency: how many messages of a queue are handled at a time; as it is here unless given.
+
+        Raises:
+            ValueError: `prefetch` is below `concurrency`, or one of them is below 1.
+        """
+        at_a_time = self._rules.concurrency if concurrency is None else concurrency
+        ahead = max(self._rules.prefetch, at_a_time) if prefetch is None else prefetch
+        return self._again(prefetch=ahead, concurrency=at_a_time)
+
+    @property
+    def is_consuming(self) -> bool:
+        """True while all its queues are consumed; False while it has no connection, or was not started."""
+        return self._ready.is_set() and not self._lost.is_set()
 
     async def __aenter__(self) -> Self:
         """Start, and wait until all queues are consumed: as long as the broker is away.

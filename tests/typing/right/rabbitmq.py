@@ -21,11 +21,13 @@ from domainkit import (
 from domainkit.adapters.rabbitmq import (
     Backoff,
     Queues,
+    QueueStatus,
     RabbitMqCommandBus,
     RabbitMqConsumer,
     RabbitMqDomainEventBus,
     RabbitMqPublisher,
     RabbitMqTopology,
+    queue_status,
     redeliver,
 )
 
@@ -85,6 +87,11 @@ assert_type(Envelope.handled_by(forward), AsyncSubscriber[Envelope])
 
 
 async def main() -> None:
+    assert_type(everything.adjusted(prefetch=50, concurrency=10), RabbitMqConsumer)
+    assert_type(everything.is_consuming, bool)
+    assert_type(
+        await queue_status("amqp://broker/", everything.queues), Result[tuple[QueueStatus, ...], BusCannotPublish]
+    )
     await everything.pause(everything.queues[0])
     await everything.resume(everything.queues[0])
     task = Task.create(Title("Buy milk"))

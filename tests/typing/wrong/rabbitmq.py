@@ -24,6 +24,7 @@ from domainkit.adapters.rabbitmq import (
     RabbitMqTopology,
     Subscribers,
     dead_letter_queue,
+    queue_status,
     redeliver,
 )
 from domainkit.adapters.sqlalchemy import Backoff as RelayBackoff
@@ -127,6 +128,8 @@ async def consume(consumer: RabbitMqConsumer) -> None:
     await consumer.stop(asyncio.Event())  # wrong: it takes nothing
     consumer.queues.append("mailing.greeter")  # wrong: a tuple
     consumer.queues = ()  # wrong: a property
+    queue_status(url, ["mailing.greeter"]).unwrap()  # wrong: it is not awaited
+    await queue_status(url, 1)  # wrong: the names of queues
     (await redeliver(url, "mailing.greeter")) + 1  # wrong: it is a Result
     moved: int = await redeliver(url, "mailing.greeter")  # wrong: it is a Result
     redeliver(url, "mailing.greeter").unwrap()  # wrong: it is not awaited

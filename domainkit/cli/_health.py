@@ -1,0 +1,57 @@
+"""Answers to those who ask a process over HTTP how it is: probes of containers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from domainkit.cli._arguments import CommandFailedError
+
+_PATIENCE = 5.0
+"""Seconds for a request to come."""
+
+_LONGEST = 8192
+"""Octets of a request, at most."""
+
+
+@asynccontextmanager
+async def answering(port: int | None, is_well: Callable[[], bool]) -> AsyncIterator[None]:
+    """Answer on a port, on every address of the machine: `/live` with 200, `/health` with 503 unless `is_well`.
+
+    Raises:
+        CommandFailedError: the port can't be had.
+    """
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            async with asyncio.timeout(_PATIENCE):
+                request = await reader.readuntil(b"\r\n\r\n")
+                writer.write(_response(request, is_well=is_well()))
+                await writer.drain()
+        writer.close()
+
+    if port is None:
+        yield
+        return
+    try:
+        server = await asyncio.start_server(answer, port=port, limit=_LONGEST)
+    except (OSError, OverflowError) as error:
+        raise CommandFailedError(f"port {port}: {error}") from error
+    async with server:
+        yield
+
+
+def _response(request: bytes, *, is_well: bool) -> bytes:
+    """Return the answer to a request.
+
+    >>> _response(b"GET /health HTTP/1.1", is_well=True).splitlines()[0]
+    b'HTTP/1.1 200 OK'
+    """
+    method, path, *_ = [*request.partition(b"\r\n")[0].split(b" "), b"", b""]
+    if method not in {b"GET", b"HEAD"} or path not in {b"/health", b"/live"}:
+        status, body = "404 Not Found", b"GET /health or /live\n"
+    elif is_well or path == b"/live":
+        status, body = "200 OK", b"ok\n"
+    else:
+        status, body = "503 Service Unavailable", b"no connection to the broker\n"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + (b"" if method == b"HEAD" else body)
