@@ -16,6 +16,7 @@ MAY_BE_MISSING = ("Python", "group bench", "full size")
 """Missing in CI: other versions of Python, the libraries that only benchmarks need, and the time for all."""
 
 NEEDS: Mapping[str, str] = {
+    "docs/examples/lending": "fastapi",
     "docs/examples/task_manager_api": "fastapi",
     "docs/how-to/alembic.md": "sqlalchemy",
     "docs/how-to/buses.md": "sqlalchemy",
@@ -53,6 +54,7 @@ NEEDS: Mapping[str, str] = {
 TOGETHER: Mapping[str, str] = {
     "tests/adapters/rabbitmq/test_publisher.py": "own broker",
     "tests/adapters/rabbitmq/test_reconnecting.py": "own broker",
+    "tests/examples/test_lending.py": "lending",
     "tests/examples/test_task_manager_api.py": "server",
     "tests/mutations/test_mutations.py": "copy",
     "tests/test_packaging.py": "sdist",

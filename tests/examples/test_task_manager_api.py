@@ -1,12 +1,9 @@
 """The Task Manager's API, served by uvicorn in a process of its own, and asked over the loopback."""
 
-import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from servers import ENVIRONMENT, serving
 from sizes import at_full
 
 for needed in ("fastapi", "httpx", "schemathesis", "uvicorn", "aiosqlite"):
@@ -23,12 +21,7 @@ for needed in ("fastapi", "httpx", "schemathesis", "uvicorn", "aiosqlite"):
 
 import httpx  # noqa: E402  # after it is known to be there
 
-ROOT = Path(__file__).parents[2]
 PROBLEM_JSON = "application/problem+json"
-PROXIES = ("http_proxy", "https_proxy", "all_proxy")
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
-"""Of this machine, without a way out: the server is on the loopback."""
-
 CONFORMANCE = (
     "not_a_server_error",
     "status_code_conformance",
@@ -45,35 +38,12 @@ CONFORMANCE = (
 allow_header_conformance, since routers of Starlette answer 405 for one route of a path, and not for all."""
 
 
-def address_in(log: Path, server: subprocess.Popen[bytes]) -> str:
-    """Return where the server says that it listens, once it does."""
-    for _ in range(600):
-        found = re.search(r"running on (http://127\.0\.0\.1:\d+)", log.read_text(encoding="utf-8"))
-        if found:
-            return found[1]
-        if server.poll() is not None:
-            break
-        time.sleep(0.1)
-    raise AssertionError(f"the server did not start: {log.read_text(encoding='utf-8')}")
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a server, which has no bug while it serves, and ends cleanly when it is asked to."""
     log = tmp_path_factory.mktemp("server") / "log"
-    command = [sys.executable, "-m", "docs.examples.task_manager_api", "--port", "0"]  # 0: any that is free
-    with log.open("wb") as file:  # no pipe: it would be full one day, and the server would wait
-        server = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=file, stderr=subprocess.STDOUT)
-        try:
-            yield address_in(log, server)
-            server.send_signal(signal.SIGINT)  # as a terminal does
-            server.wait(timeout=60)
-        finally:
-            server.kill()
-            server.wait()
-    written = log.read_text(encoding="utf-8")
-    assert "Application shutdown complete" in written
-    assert "Traceback" not in written
+    with serving(log, "docs.examples.task_manager_api") as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,0 +1,78 @@
+"""What goes in and out: pydantic models, whose fields are the value objects of the domain."""
+
+from pydantic import BaseModel
+
+from .domain import Copy, CopyId, Email, Member, MemberId, Name, Title
+
+
+class NewMember(BaseModel):
+    """Somebody who joins. The client chooses the id, so that asking twice makes one member."""
+
+    member_id: MemberId
+    name: Name
+    email: Email
+
+    def member(self) -> Member:
+        """Return the member to store."""
+        return Member(self.name, self.email, aggregate_id=self.member_id)
+
+
+class NewCopy(BaseModel):
+    """A copy for the shelf."""
+
+    copy_id: CopyId
+    title: Title
+
+
+class Borrower(BaseModel):
+    """The member who borrows, or reserves."""
+
+    member_id: MemberId
+
+
+class MemberView(BaseModel):
+    """A member, as the API shows one."""
+
+    member_id: MemberId
+    name: Name
+    email: Email
+    loans: int
+
+    @classmethod
+    def of(cls, member: Member) -> "MemberView":
+        """Return the view of a member."""
+        return cls(member_id=member.aggregate_id, name=member.name, email=member.email, loans=member.loans)
+
+
+class CopyView(BaseModel):
+    """A copy, as the API shows it."""
+
+    copy_id: CopyId
+    title: Title
+    lent_to: MemberId | None
+    held_for: MemberId | None
+    reserved_by: tuple[MemberId, ...]
+
+    @classmethod
+    def of(cls, copy: Copy) -> "CopyView":
+        """Return the view of a copy."""
+        return cls(
+            copy_id=copy.aggregate_id,
+            title=copy.title,
+            lent_to=copy.lent_to,
+            held_for=copy.held_for,
+            reserved_by=copy.reserved_by,
+        )
+
+
+class Page(BaseModel):
+    """A part of the list of copies, and after which copy the next one begins, where there may be one."""
+
+    copies: tuple[CopyView, ...]
+    after: CopyId | None
+
+    @classmethod
+    def of(cls, copies: tuple[Copy, ...], limit: int) -> "Page":
+        """Return the page of up to `limit` copies."""
+        after = copies[-1].aggregate_id if len(copies) == limit else None
+        return cls(copies=tuple(map(CopyView.of, copies)), after=after)

@@ -1,0 +1,57 @@
+"""The consumer: what follows from what happened. It reads RabbitMQ, where a relay puts what is in the outbox."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from domainkit import AsyncNotifier, LoggingNotifier, NotifierExceptionMessage, NotifierMessage
+from domainkit.adapters.rabbitmq import RabbitMqConsumer, RabbitMqTopology
+from domainkit.adapters.sqlalchemy import AsyncInbox, AsyncOutboxCommandBus, make_async_engine
+
+from .domain import CopyHeld, CopyReturned
+from .repositories import SqlCopies, SqlMembers
+from .tables import INBOX
+from .use_cases import HoldForNext, Holding, HoldWhatComesBack, Letters
+from .wiring import CODEC, unit_of_work_of
+
+
+class Post(AsyncNotifier):
+    """Writes letters to the log; put here what sends them."""
+
+    _log = LoggingNotifier()
+
+    async def publish(self, message: NotifierMessage) -> None:
+        """Write a letter."""
+        self._log.publish(message)
+
+    async def publish_exception(self, message: NotifierExceptionMessage) -> None:
+        """Write about an exception."""
+        self._log.publish_exception(message)
+
+
+@asynccontextmanager
+async def consumer(broker: str) -> AsyncGenerator[RabbitMqConsumer, None]:
+    """Yield the consumer of a broker; database and exchange are named by the environment, as they are for the relay.
+
+    The policy and its command are done once for a message, however often it comes. A letter may be written twice: no
+    transaction takes a letter back.
+    """
+    engine = make_async_engine(os.environ["DOMAINKIT_DATABASE_URL"])
+    exchange = os.environ["DOMAINKIT_EXCHANGE"]
+    unit_of_work = unit_of_work_of(engine)
+    inbox, members = AsyncInbox(INBOX, unit_of_work), SqlMembers(unit_of_work)
+    policy = inbox.once(HoldWhatComesBack(AsyncOutboxCommandBus(unit_of_work)), name="lending.policy")
+    hold = inbox.once(Holding(SqlCopies(unit_of_work)), name="lending.hold")
+    try:
+        yield RabbitMqConsumer(
+            broker,
+            RabbitMqTopology(exchange, service=f"{exchange}.lending"),
+            CODEC,
+            subscribers={
+                "policy": CopyReturned.handled_by(policy),
+                "letters": CopyHeld.handled_by(Letters(members, Post())),
+            },
+            handlers=[HoldForNext.handled_by(hold)],
+        )
+    finally:
+        await engine.dispose()

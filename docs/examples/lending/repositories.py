@@ -1,0 +1,94 @@
+"""The repositories: members and copies in columns of their own, and what only the database can tell."""
+
+from collections.abc import Mapping
+
+from returns.result import Failure, Result
+from sqlalchemy import RowMapping, select, tuple_
+from sqlalchemy.exc import IntegrityError
+
+from domainkit.adapters.sqlalchemy import AsyncSqlCrudRepository, AsyncUnitOfWork, RowMapper
+
+from .domain import Copy, CopyId, Email, EmailTaken, Member, MemberId, Name, Title
+from .tables import COPIES, MEMBERS
+from .use_cases import Copies, NotJoined
+
+
+class MemberMapper(RowMapper[Member]):
+    """Members in the columns of MEMBERS."""
+
+    def to_row(self, aggregate: Member) -> Mapping[str, object]:
+        """Return the columns of a member."""
+        return {"name": aggregate.name.value, "email": aggregate.email.value, "loans": aggregate.loans}
+
+    def from_row(self, row: RowMapping) -> Member:
+        """Return the member of a row."""
+        return Member(
+            Name(row["name"]),
+            Email(row["email"]),
+            row["loans"],
+            aggregate_id=MemberId(row["id"]),
+            aggregate_version=row["version"],
+        )
+
+
+class CopyMapper(RowMapper[Copy]):
+    """Copies in the columns of COPIES."""
+
+    def to_row(self, aggregate: Copy) -> Mapping[str, object]:
+        """Return the columns of a copy."""
+        return {
+            "title": aggregate.title.value,
+            "lent_to": None if aggregate.lent_to is None else aggregate.lent_to.value,
+            "held_for": None if aggregate.held_for is None else aggregate.held_for.value,
+            "reserved_by": [str(member_id) for member_id in aggregate.reserved_by],
+        }
+
+    def from_row(self, row: RowMapping) -> Copy:
+        """Return the copy of a row."""
+        return Copy(
+            Title(row["title"]),
+            None if row["lent_to"] is None else MemberId(row["lent_to"]),
+            None if row["held_for"] is None else MemberId(row["held_for"]),
+            tuple(MemberId.from_str(member_id) for member_id in row["reserved_by"]),
+            aggregate_id=CopyId(row["id"]),
+            aggregate_version=row["version"],
+        )
+
+
+class SqlMembers(AsyncSqlCrudRepository[Member, MemberId]):
+    """Members in the table MEMBERS."""
+
+    def __init__(self, unit_of_work: AsyncUnitOfWork) -> None:
+        mapper, order = MemberMapper(), MEMBERS.c.email
+        super().__init__(Member, MEMBERS, unit_of_work, mapper=mapper, order_by=order, repository_name="members")
+        self._unit = unit_of_work
+
+    async def join(self, member: Member) -> Result[Member, NotJoined]:
+        """Store a new member; the one constraint of the table that `save` leaves to be refused is that of the email."""
+        try:
+            async with self._unit.begin():
+                return await self.save(member)
+        except IntegrityError:
+            return Failure(EmailTaken(additional_info={"message": "There is a member with this email already"}))
+
+
+class SqlCopies(AsyncSqlCrudRepository[Copy, CopyId], Copies):
+    """Copies in the table COPIES."""
+
+    def __init__(self, unit_of_work: AsyncUnitOfWork) -> None:
+        self._unit, self._mapper, self._order = unit_of_work, CopyMapper(), tuple_(COPIES.c.title, COPIES.c.id)
+        super().__init__(
+            Copy, COPIES, unit_of_work, mapper=self._mapper, order_by=COPIES.c.title, repository_name="copies"
+        )
+
+    async def page(self, limit: int, after: Copy | None) -> tuple[Copy, ...]:
+        """Return the next copies by title, and by id among those of one title."""
+        page = select(COPIES).order_by(COPIES.c.title, COPIES.c.id).limit(limit)
+        if after is not None:
+            page = page.where(self._order > (after.title.value, after.aggregate_id.value))
+
+        def read() -> tuple[Copy, ...]:
+            with self._unit.inner.reading() as connection:
+                return tuple(map(self._mapper.from_row, connection.execute(page).mappings()))
+
+        return await self._unit.run(read, read_only=True)

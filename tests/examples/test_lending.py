@@ -1,0 +1,202 @@
+"""The lending service of the documentation, run as it runs in production: processes and servers, all of them real."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from brokers import RABBITMQ_URL, answers
+from servers import ENVIRONMENT, ROOT, running, said, serving
+
+for needed in ("fastapi", "httpx", "uvicorn", "aiosqlite", "alembic", "aio_pika"):
+    pytest.importorskip(needed, reason=f"{needed} isn't installed: the lending service needs it")
+
+import httpx  # noqa: E402  # after it is known to be there
+from databases import KINDS, new_database  # noqa: E402  # as above
+from rabbits import Board, until  # noqa: E402  # as above
+from sqlalchemy import make_url  # noqa: E402  # as above
+
+LENDING = "docs.examples.lending"
+FOLDER = ROOT / "docs" / "examples" / "lending"
+
+
+def alembic(*arguments: str, **environment: str) -> None:
+    """Run Alembic, as the README does."""
+    command = [sys.executable, "-m", "alembic", "-c", str(FOLDER / "alembic.ini"), *arguments]
+    ran = subprocess.run(
+        command, cwd=ROOT, env={**ENVIRONMENT, **environment}, capture_output=True, check=False, encoding="utf-8"
+    )
+    assert 0 == ran.returncode, ran.stdout + ran.stderr
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Return the environment with a database of each kind, whose tables Alembic has made from nothing."""
+    with new_database(request.param, tmp_path_factory.mktemp("database")) as made:
+        found = {"DOMAINKIT_DATABASE_URL": made.url.render_as_string(hide_password=False)}
+        alembic("upgrade", "head", **found)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of the API."""
+    with serving(tmp_path_factory.mktemp("api") / "log", LENDING, "api", **environment) as found:
+        yield found
+
+
+@pytest.fixture
+async def client(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of the API."""
+    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as asking:
+        yield asking
+
+
+@pytest.fixture
+async def board() -> AsyncIterator[Board]:
+    """Give names of the test's own on the broker; skip where there is none."""
+    url = make_url(RABBITMQ_URL)
+    if not answers(url.host or "127.0.0.1", url.port or 5672):
+        pytest.skip("no RabbitMQ answers at RABBITMQ_URL")
+    async with Board() as made:
+        yield made
+
+
+async def asked(client: httpx.AsyncClient, method: str, path: str, status: int = 200, **body: object) -> Any:
+    """Return the answer to a request; fail where it has another status."""
+    answer = await client.request(method, path, json=body or None)
+    assert status == answer.status_code, answer.text
+    return answer.json()
+
+
+async def new_member(client: httpx.AsyncClient, name: str) -> str:
+    """Make somebody a member, and return the id."""
+    member_id = str(uuid4())
+    email = f"{name}.{member_id}@example.org"
+    await asked(client, "POST", "/members", 201, member_id=member_id, name=name, email=email)
+    return member_id
+
+
+async def new_copy(client: httpx.AsyncClient, title: str = "Emma") -> str:
+    """Put a copy on the shelf, and return the path of it."""
+    copy_id = str(uuid4())
+    await asked(client, "POST", "/copies", 201, copy_id=copy_id, title=title)
+    return f"/copies/{copy_id}"
+
+
+@pytest.fixture
+def consumed(board: Board, environment: Mapping[str, str], tmp_path: Path) -> Iterator[Path]:
+    """Run the consumer and the relay, and return the log of the consumer; all that was meant is sent in the end."""
+    exchange, log = board.topology.exchange, tmp_path / "consumer"
+    queues = f"{exchange}.lending.policy", f"{exchange}.lending.letters", f"{exchange}.command.hold_for_next"
+    board.queues.update(queues)
+    named = {**environment, "DOMAINKIT_BROKER_URL": board.url, "DOMAINKIT_EXCHANGE": exchange}
+    with ExitStack() as parts:
+        said(log, "consuming", parts.enter_context(running(log, LENDING, "consume", **named)))
+        parts.enter_context(running(tmp_path / "relay", "domainkit", "relay", **named))
+        yield log
+    asking = [sys.executable, "-m", "domainkit", "relay", "--status", "--json"]
+    told = subprocess.run(asking, env={**ENVIRONMENT, **named}, capture_output=True, check=True, encoding="utf-8")
+    status = json.loads(told.stdout)
+    assert (3, 0, 0) == (status["sent"], status["waiting"], status["parked"])  # two events and the command
+
+
+async def test_what_comes_back_is_held_for_the_next(client: httpx.AsyncClient, consumed: Path) -> None:
+    """The policy: the event goes to RabbitMQ, the command comes back from there, and a letter is written."""
+    ada, bob, eve = [await new_member(client, name) for name in ("Ada", "Bob", "Eve")]
+    copy = await new_copy(client, "Persuasion")
+    await asked(client, "PUT", f"{copy}/loan", member_id=ada)
+    await asked(client, "POST", f"{copy}/reservations", member_id=bob)
+    assert [bob] == (await asked(client, "POST", f"{copy}/reservations", member_id=eve))["reserved_by"][:1]
+    await asked(client, "DELETE", f"{copy}/loan")
+
+    async def is_held() -> bool:
+        return bool((await asked(client, "GET", copy))["held_for"])
+
+    async def is_written() -> bool:
+        log = await asyncio.to_thread(consumed.read_text, "utf-8")
+        return f"Persuasion waits for you | {{'to': 'Bob.{bob}@example.org'}}" in log
+
+    await until(is_held)
+    await until(is_written)
+    held = await asked(client, "GET", copy)
+    assert (None, bob, [eve]) == (held["lent_to"], held["held_for"], held["reserved_by"])
+    await asked(client, "PUT", f"{copy}/loan", 409, member_id=eve)
+    assert bob == (await asked(client, "PUT", f"{copy}/loan", member_id=bob))["lent_to"]
+
+
+async def test_the_list_is_read_page_by_page(client: httpx.AsyncClient) -> None:
+    """The pages have all copies by title, each once, those of one title too; after the last there is none."""
+    for title in ("Middlemarch", "Emma", "Villette", "Emma", "Emma"):
+        await new_copy(client, title)
+    page = await asked(client, "GET", "/copies?limit=2")
+    listed: list[dict[str, Any]] = page["copies"]
+    while page["after"]:
+        assert 2 == len(page["copies"])
+        page = await asked(client, "GET", f"/copies?limit=2&after={page['after']}")
+        listed += page["copies"]
+
+    assert sorted(listed, key=lambda copy: (copy["title"], copy["copy_id"])) == listed
+    assert len(listed) == len({copy["copy_id"] for copy in listed}) >= 5
+    await asked(client, "GET", f"/copies?after={uuid4()}", 404)
+    await asked(client, "GET", "/copies?limit=0", 422)
+
+
+async def test_what_the_domain_refuses(client: httpx.AsyncClient) -> None:
+    """Each error has its status, and a refused loan changes neither the copy nor the member."""
+    ada, bob = await new_member(client, "Ada"), await new_member(client, "Bob")
+    first, *others = [await new_copy(client) for _ in range(4)]
+    await asked(client, "POST", f"{first}/reservations", 409, member_id=ada)
+    await asked(client, "DELETE", f"{first}/loan", 409)
+    for copy in others:
+        await asked(client, "PUT", f"{copy}/loan", member_id=ada)
+    await asked(client, "POST", f"{others[0]}/reservations", 409, member_id=ada)
+    too_many = await asked(client, "PUT", f"{first}/loan", 409, member_id=ada)
+    taken = await asked(client, "PUT", f"{others[0]}/loan", 409, member_id=bob)
+    missing = await asked(client, "PUT", f"{first}/loan", 404, member_id=str(uuid4()))
+
+    assert 3 == len({too_many["detail"], taken["detail"], missing["detail"]})
+    assert None is (await asked(client, "GET", first))["lent_to"]
+    assert [3, 0] == [(await asked(client, "GET", f"/members/{one}"))["loans"] for one in (ada, bob)]
+
+
+async def test_two_at_the_same_time(client: httpx.AsyncClient) -> None:
+    """Of two who join with one email one is a member, and of two who want one copy one gets it."""
+    email = f"{uuid4()}@example.org"
+    bodies = [{"member_id": str(uuid4()), "name": "Ada", "email": email} for _ in range(2)]
+    joined = await asyncio.gather(*[client.post("/members", json=body) for body in bodies])
+    assert [201, 409] == sorted(answer.status_code for answer in joined)
+
+    copy, members = await new_copy(client), [await new_member(client, name) for name in ("Bob", "Eve")]
+    lent = await asyncio.gather(*[client.put(f"{copy}/loan", json={"member_id": member}) for member in members])
+    assert [200, 409] == sorted(answer.status_code for answer in lent)
+    assert [0, 1] == sorted([(await asked(client, "GET", f"/members/{one}"))["loans"] for one in members])
+
+
+def test_the_migrations_make_the_tables_of_the_code(environment: Mapping[str, str]) -> None:
+    """Alembic has nothing to add to them."""
+    alembic("check", **environment)
+
+
+def test_no_use_case_unwraps_a_result() -> None:
+    """A Failure ends a use case by `do`, or is a step's that the pipeline ends with."""
+    sources = list(FOLDER.rglob("*.py"))
+    assert sources
+    assert [] == [source.name for source in sources if "unwrap(" in source.read_text("utf-8")]
+
+
+def test_the_readme_shows_the_code_as_it_is() -> None:
+    """What it quotes stands in the sources, and it names each of them."""
+    readme = (FOLDER / "README.md").read_text("utf-8")
+    quoted = re.findall(r"^```py\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    code = (FOLDER / "use_cases.py").read_text("utf-8")
+    assert [True] == [indent(block, "    ") in code for block in quoted]
+    assert [] == [source.name for source in FOLDER.glob("[!_]*.py") if f"`{source.name}`" not in readme]
