@@ -13,12 +13,13 @@ from domainkit.adapters.sqlalchemy import AsyncUnitOfWork, make_async_engine
 from domainkit.adapters.starlette import exception_handlers, openapi_responses, value_of
 
 from .bodies import Borrower, CopyView, MemberView, NewCopy, NewMember, Page
-from .domain import AlreadyReserved, Copy, CopyId, CopyNotAvailable, MemberId, NotOnLoan, TooManyLoans
+from .domain import AlreadyReserved, Copy, CopyId, CopyNotAvailable, EmailTaken, MemberId, NotOnLoan, TooManyLoans
 from .repositories import SqlCopies, SqlMembers
 from .use_cases import Acquisition, Catalogue, Lending, Registration, Reservation, Return
 from .wiring import unit_of_work_of
 
 ERRORS: ErrorMap = {
+    EmailTaken: HttpError(status_code=409, detail="There is a member with this email already"),
     TooManyLoans: HttpError(status_code=409, detail="The member has as many copies as one may have"),
     CopyNotAvailable: HttpError(status_code=409, detail="Somebody else has the copy, or it is held for somebody else"),
     NotOnLoan: HttpError(status_code=409, detail="Nobody has the copy"),
@@ -52,7 +53,7 @@ def _member_routes(unit_of_work: AsyncUnitOfWork) -> APIRouter:
     router, members = APIRouter(prefix="/members", tags=["members"]), SqlMembers(unit_of_work)
     register = Registration(members.join)
 
-    @router.post("", status_code=201, responses=openapi_responses(Registration, validation=True))
+    @router.post("", status_code=201, responses=openapi_responses(Registration, error_map=ERRORS, validation=True))
     async def join(body: NewMember) -> MemberView:
         """Become a member."""
         return MemberView.of(value_of(await register(body.member())))

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
-from returns.result import Failure, Result
 from sqlalchemy import RowMapping, select, tuple_
-from sqlalchemy.exc import IntegrityError
 
-from domainkit.adapters.sqlalchemy import AsyncSqlCrudRepository, AsyncUnitOfWork, RowMapper
+from domainkit.adapters.sqlalchemy import AsyncSqlCrudRepository, AsyncUnitOfWork, RowMapper, refusing_async
 
 from .domain import Copy, CopyId, Email, EmailTaken, Member, MemberId, Name, Title
 from .tables import COPIES, MEMBERS
-from .use_cases import Copies, NotJoined
+from .use_cases import Copies, Join
 
 
 class MemberMapper(RowMapper[Member]):
@@ -61,15 +59,9 @@ class SqlMembers(AsyncSqlCrudRepository[Member, MemberId]):
     def __init__(self, unit_of_work: AsyncUnitOfWork) -> None:
         mapper, order = MemberMapper(), MEMBERS.c.email
         super().__init__(Member, MEMBERS, unit_of_work, mapper=mapper, order_by=order, repository_name="members")
-        self._unit = unit_of_work
-
-    async def join(self, member: Member) -> Result[Member, NotJoined]:
-        """Store a new member; the one constraint of the table that `save` leaves to be refused is that of the email."""
-        try:
-            async with self._unit.begin():
-                return await self.save(member)
-        except IntegrityError:
-            return Failure(EmailTaken(additional_info={"message": "There is a member with this email already"}))
+        self.join: Join = refusing_async(
+            self.save, EmailTaken, constraint="uq_members_email", table=MEMBERS, unit_of_work=unit_of_work
+        )
 
 
 class SqlCopies(AsyncSqlCrudRepository[Copy, CopyId], Copies):

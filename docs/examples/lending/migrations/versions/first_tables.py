@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("message_id", sa.Uuid(), nullable=False),
         sa.Column("handler", sa.Text(), nullable=False),
         sa.Column("handled_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("message_id", "handler", name=op.f("pk_inbox")),
     )
     op.create_index("ix_inbox_handled_at", "inbox", ["handled_at"], unique=False)
