@@ -24,6 +24,8 @@ from databases import KINDS, new_database  # noqa: E402  # as above
 from rabbits import Board, until  # noqa: E402  # as above
 from sqlalchemy import make_url  # noqa: E402  # as above
 
+from docs.examples.lending.domain import Copy, MemberId, Title  # noqa: E402  # as above
+
 LENDING = "docs.examples.lending"
 FOLDER = ROOT / "docs" / "examples" / "lending"
 
@@ -184,6 +186,16 @@ async def test_two_at_the_same_time(client: httpx.AsyncClient) -> None:
 def test_the_migrations_make_the_tables_of_the_code(environment: Mapping[str, str]) -> None:
     """Alembic has nothing to add to them."""
     alembic("check", **environment)
+
+
+def test_a_copy_that_is_out_again_is_not_held() -> None:
+    """The command of the policy may come late: what somebody has borrowed meanwhile waits for nobody."""
+    ada, bob, eve = MemberId.v4(), MemberId.v4(), MemberId.v4()
+    back, _ = Copy(Title("Emma"), lent_to=ada).reserve_for(bob).unwrap().give_back().unwrap()
+    again = back.lend_to(eve).unwrap()
+
+    assert bob == back.hold_for_next().held_for
+    assert again == again.hold_for_next()
 
 
 def test_no_use_case_unwraps_a_result() -> None:
