@@ -61,7 +61,9 @@ if typing.TYPE_CHECKING:
         ErrorMap,
         HttpError,
         ProblemDetails,
+        ProblemOptions,
         http_error_for,
+        http_headers_for,
         problem_details,
     )
     from domainkit.mediator import AsyncMediator, AsyncMiddleware, CommandNotHandled, Mediator, Middleware
@@ -118,9 +120,9 @@ __all__ = [
     "InmemoryNotifier", "InvalidMessage", "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier",
     "Mediator", "Message", "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc",
     "NotAllowed", "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError",
-    "OutgoingMessage", "Problem", "ProblemDetails", "Repository", "Subscriber", "Tagged", "UnknownError",
-    "UnknownMessage", "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid",
-    "ValueObject", "ValueObjectSerializer", "async_pipeline", "caused", "collect", "collect_async",
-    "configure_converter", "early_return", "fold", "handling", "http_error_for", "make_converter", "mapped", "parse",
-    "pipeline", "problem_details", "recover", "tap", "together", "use_case",
+    "OutgoingMessage", "Problem", "ProblemDetails", "ProblemOptions", "Repository", "Subscriber", "Tagged",
+    "UnknownError", "UnknownMessage", "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists",
+    "UserNotFound", "Uuid", "ValueObject", "ValueObjectSerializer", "async_pipeline", "caused", "collect",
+    "collect_async", "configure_converter", "early_return", "fold", "handling", "http_error_for", "http_headers_for",
+    "make_converter", "mapped", "parse", "pipeline", "problem_details", "recover", "tap", "together", "use_case",
 ]  # fmt: skip  # one list, as it is read

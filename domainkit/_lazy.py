@@ -15,7 +15,10 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.delivery": "AsyncMessagePublisher OutgoingMessage",
         "domainkit.do_notation": "Do early_return",
         "domainkit.envelopes": "Envelope",
-        "domainkit.http": "DEFAULT_HTTP_ERROR_MAP ErrorMap HttpError ProblemDetails http_error_for problem_details",
+        "domainkit.http": (
+            "DEFAULT_HTTP_ERROR_MAP ErrorMap HttpError ProblemDetails ProblemOptions http_error_for http_headers_for "
+            "problem_details"
+        ),
         "domainkit.mediator": "AsyncMediator AsyncMiddleware CommandNotHandled Mediator Middleware",
         "domainkit.memory": (
             "AsyncInmemoryCommandBus AsyncInmemoryCrudRepository AsyncInmemoryDomainEventBus "

@@ -24,6 +24,7 @@ DomainError
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import ClassVar, Protocol, Self
 
 import attrs
@@ -141,8 +142,15 @@ class CriticalError(DomainError):
     """Something that a person must look at: the guard of a use case hands it to the notifier, if there is one."""
 
 
+@frozen(kw_only=True, repr=False)
 class BusCannotPublish(CriticalError):
-    """A bus could not hand over a message. `additional_info` says which and why."""
+    """A bus could not hand over a message. `additional_info` says which and why.
+
+    Args:
+        retry_after: the time after which it is worth another try, if that is known.
+    """
+
+    retry_after: timedelta | None = None
 
 
 class MessageRefused(BusCannotPublish):
@@ -152,12 +160,18 @@ class MessageRefused(BusCannotPublish):
     """
 
 
+@frozen(kw_only=True, repr=False)
 class OutcomeUnknownError(CriticalError):
     """A change was sent to be committed, and no answer came: it may have been stored, or not.
 
     Neither a success nor a failure: look at what is stored before you do it again, or do it in a way that may be
     repeated.
+
+    Args:
+        retry_after: the time after which it is worth a look, if that is known.
     """
+
+    retry_after: timedelta | None = None
 
 
 @frozen(kw_only=True, repr=False)

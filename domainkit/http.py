@@ -1,19 +1,25 @@
 """Domain errors as HTTP, without a framework: which status an error has, and its problem details."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import ClassVar, Final, NotRequired, TypedDict
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar, Final, NotRequired, TypedDict, cast
 
-from attrs import field, frozen
+import attrs
+from attrs import Factory, field, frozen
 from attrs.validators import ge, instance_of, le
 
+from domainkit._model.annotations import type_of
 from domainkit._model.immutability import Frozen
+from domainkit._model.mapping import FrozenMapping
 from domainkit.errors import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,
     AggregatesNotFoundError,
     AggregateVersionConflictError,
     AlreadyExists,
+    BusCannotPublish,
     ClientAlreadyExists,
     ClientNotFound,
     DomainError,
@@ -22,12 +28,18 @@ from domainkit.errors import (
     InvalidValueObject,
     NotAllowed,
     NotFound,
+    OutcomeUnknownError,
+    Problem,
     UserAlreadyExists,
     UserNotFound,
 )
 
+if TYPE_CHECKING:
+    from domainkit.conversion.nodes import Node
+
 DEFAULT_HTTP_ERROR_DETAIL = "Unknown Error"
 _INTERNAL = 500
+_UNNAMED = "HttpError"
 
 
 @frozen
@@ -41,7 +53,8 @@ class HttpError(Frozen):
         status_code: an HTTP status, 400 to 599 (RFC 9110, section 15).
         detail: what happened, for a person. The default stands for "say what the error says" below 500.
         headers: HTTP headers to send along.
-        type_error: the name of the kind of error.
+        type_error: the name of the kind of error, for the `type` of its problem document. The default stands for the
+            name of the error's class.
 
     Raises:
         ValueError: `status_code` is no status of an error.
@@ -52,7 +65,7 @@ class HttpError(Frozen):
     status_code: int = field(default=_INTERNAL, validator=[instance_of(int), ge(400), le(599)])
     detail: str = DEFAULT_HTTP_ERROR_DETAIL
     headers: Mapping[str, str] | None = None
-    type_error: str = "HttpError"
+    type_error: str = _UNNAMED
 
     _own_constructor: ClassVar[bool] = True
 
@@ -67,9 +80,20 @@ _BY_STATUS: Final = (
     (409, (AggregateVersionConflictError,)),
     (422, (InvalidUuid, InvalidMessage)),
     (403, (NotAllowed,)),
+    (503, (BusCannotPublish, OutcomeUnknownError)),
 )
 
-DEFAULT_HTTP_ERROR_MAP: ErrorMap = MappingProxyType(
+
+class _DefaultMap(FrozenMapping[type[DomainError], HttpError]):
+    """The default map, by its name in a signature."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "DEFAULT_HTTP_ERROR_MAP"
+
+
+DEFAULT_HTTP_ERROR_MAP: ErrorMap = _DefaultMap(
     {cls: HttpError(status_code=status) for status, classes in _BY_STATUS for cls in classes}
 )
 """The statuses that petisco gives its errors, and those of the errors that this library adds."""
@@ -101,8 +125,25 @@ def http_error_of(error_type: type[BaseException], *, error_map: ErrorMap = DEFA
     return HttpError()
 
 
+def http_headers_for(error: BaseException, *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP) -> Mapping[str, str]:
+    """Return the headers of the answer for an error: those of the map, and Retry-After if the error knows it.
+
+    >>> http_headers_for(BusCannotPublish(retry_after=timedelta(seconds=1.5)))
+    {'Retry-After': '2'}
+
+    Args:
+        error: a domain error, or any exception. An error of yours knows when to ask again by a field
+            `retry_after: timedelta`.
+        error_map: as for `http_error_for`; its own Retry-After wins.
+    """
+    headers, wait = dict(http_error_for(error, error_map=error_map).headers or {}), getattr(error, "retry_after", None)
+    if isinstance(wait, timedelta) and "retry-after" not in map(str.lower, headers):
+        headers["Retry-After"] = str(max(0, math.ceil(wait.total_seconds())))  # RFC 9110, section 10.2.3
+    return headers
+
+
 class ProblemDetails(TypedDict):
-    """The members of an `application/problem+json` body (RFC 9457, section 3.1)."""
+    """The members of an `application/problem+json` body (RFC 9457, section 3.1); others may follow (section 3.2)."""
 
     type: str
     title: str
@@ -112,51 +153,167 @@ class ProblemDetails(TypedDict):
     errors: NotRequired[list[dict[str, str]]]
 
 
+def _nodes_of(options: "ProblemOptions") -> Mapping[type[DomainError], Mapping[str, "Node"]]:
+    """Return the wire types of the fields that are told; refuse what is none."""
+    # what converts takes longer to import than this module, which mostly does without
+    from domainkit.conversion.derive import Derivation  # noqa: PLC0415
+
+    for cls, names in options.tells.items():
+        for name in set(names) - {"detail"}:
+            if name not in attrs.fields_dict(cls) or name in ProblemDetails.__annotations__:
+                raise TypeError(
+                    f"ProblemOptions.tells: {cls.__qualname__}.{name}: expected the name of a field that is no member "
+                    "of every problem document; name a field of the class, or 'detail'"
+                )
+    return {
+        cls: {
+            name: Derivation().node(type_of(cls, name), f"{cls.__qualname__}.{name}")
+            for name in names
+            if name != "detail"
+        }
+        for cls, names in options.tells.items()
+    }
+
+
+@frozen(kw_only=True)
+class ProblemOptions(Frozen):
+    """The content of problem documents, as far as their author chooses it: closed, unless it is opened here.
+
+    >>> @frozen
+    ... class TooManyTasks(DomainError):
+    ...     limit: int
+    >>> options = ProblemOptions(type_base="https://tasks.example/problems/", tells={TooManyTasks: ("limit",)})
+    >>> errors: ErrorMap = {TooManyTasks: HttpError(status_code=429)}
+    >>> problem_details(TooManyTasks(limit=3), error_map=errors, options=options)["type"]
+    'https://tasks.example/problems/too-many-tasks'
+
+    Args:
+        type_base: the beginning of each `type`, a URI reference; the name of the error follows.
+        tells: by class of errors, what else their documents tell below 500: the names of fields, which become members
+            in the form that they have in messages; and `detail`, for the `message` in `additional_info`, or else what
+            `detail()` of the error says. A subclass has what its nearest class has.
+        client_keys: whether the paths of problems in a request have the keys that the client made up.
+
+    Raises:
+        TypeError: a name in `tells` is no field, or that of a member of every document.
+        UnsupportedTypeError: a field in `tells` has a type that messages can't carry.
+    """
+
+    type_base: str = "/problems/"
+    tells: Mapping[type[DomainError], tuple[str, ...]] = FrozenMapping()
+    client_keys: bool = False
+    _nodes: 'Mapping[type[DomainError], Mapping[str, "Node"]]' = field(
+        default=Factory(_nodes_of, takes_self=True), init=False, repr=False, eq=False
+    )
+
+    _own_constructor: ClassVar[bool] = True
+
+
+DEFAULT_PROBLEM_OPTIONS: Final = ProblemOptions()
+
+
 def problem_details(
     error: BaseException,
     *,
     error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP,
     instance: str | None = None,
-    type_uri: str = "about:blank",
+    type_uri: str | None = None,
+    options: ProblemOptions = DEFAULT_PROBLEM_OPTIONS,
 ) -> ProblemDetails:
     """Return the RFC 9457 body for an error.
 
-    Below 500 it says what the error says; `errors` lists the problems of an InvalidMessage. From 500 on the body is a
-    constant for its status: neither the error's text nor its class nor a value is in it.
+    Below 500 its `type` and `title` say which error it is; `errors` lists the problems of an InvalidMessage or an
+    InvalidValueObject. From 500 on the body is a constant for its status: neither the error's text nor its class nor a
+    value is in it.
 
-    >>> problem_details(NotFound(additional_info={"message": "There is no such task"}))["detail"]
-    'There is no such task'
+    >>> class TaskNotFound(NotFound): ...
+    >>> problem_details(TaskNotFound(additional_info={"table": "tasks"}))
+    {'type': '/problems/task-not-found', 'title': 'Task Not Found', 'status': 404}
     >>> problem_details(RuntimeError("password=hunter2"))
     {'type': 'about:blank', 'title': 'Internal Server Error', 'status': 500}
 
     Args:
         error: a domain error, or any exception.
-        error_map: as for `http_error_for`.
+        error_map: as for `http_error_for`. The `detail` of its HttpError is told.
         instance: a URI reference for this occurrence; left out where there is none, and from 500 on.
-        type_uri: a URI for the kind of problem; `about:blank` says no more than the status does.
+        type_uri: a URI for the kind of problem, instead of that of the error's class. `about:blank` says no more than
+            the status does.
+        options: what else is told.
     """
     found = http_error_for(error, error_map=error_map)
     status = found.status_code
     if status >= _INTERNAL or not isinstance(error, DomainError):
         return {"type": "about:blank", "title": title_of(status), "status": status}
-    body: ProblemDetails = {"type": type_uri, "title": title_of(status), "status": status, "detail": found.detail}
-    if found.detail == DEFAULT_HTTP_ERROR_DETAIL:
+    words = _words(type(error).__name__ if found.type_error == _UNNAMED else found.type_error)
+    body: ProblemDetails = {
+        "type": problem_type(" ".join(words), options) if type_uri is None else type_uri,
+        "title": title_of(status) if type_uri == "about:blank" else " ".join(words),
+        "status": status,
+    }
+    names = next((options.tells[cls] for cls in type(error).__mro__ if cls in options.tells), ())
+    if found.detail != DEFAULT_HTTP_ERROR_DETAIL:
+        body["detail"] = found.detail
+    elif "detail" in names:
         message = (error.additional_info or {}).get("message")
         body["detail"] = message if isinstance(message, str) else error.detail()
     if instance is not None:
         body["instance"] = instance
-    if isinstance(error, InvalidMessage) and error.problems:
-        body["errors"] = [
-            {"path": problem.path, "expected": problem.expected, "code": problem.code} for problem in error.problems
-        ]
-    return body
+    if problems := list(_problems_of(error)):
+        body["errors"] = [{"path": one.path, "expected": one.expected, "code": one.code} for one in problems]
+    # PEP 728, for types that have further members, isn't everywhere yet
+    return cast("ProblemDetails", {**body, **_members_of(error, options)})
+
+
+def problem_type(name: str, options: ProblemOptions) -> str:
+    """Return the `type` of the problem of this name: a URI reference."""
+    from urllib.parse import quote  # noqa: PLC0415  # it takes longer to import than this module
+
+    return f"{options.type_base}{quote('-'.join(name.lower().split()))}"
+
+
+_WORD: Final = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+")
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a class's name, without `Error` at its end."""
+    words = [word for word in _WORD.split(name) if word]
+    return words[:-1] if len(words) > 1 and words[-1] == "Error" else words
+
+
+def _problems_of(error: DomainError) -> Iterator[Problem]:
+    """Yield the problems of a message or of a value object; the reason of one of a single value is one."""
+    if isinstance(error, InvalidMessage | InvalidValueObject):
+        yield from error.problems
+        reason = (error.additional_info or {}).get("message")
+        if isinstance(error, InvalidValueObject) and not error.problems and isinstance(reason, str):
+            yield Problem("$", reason, "value")
+
+
+def _members_of(error: DomainError, options: ProblemOptions) -> Mapping[str, object]:
+    """Return the fields of an error that are told, in their JSON form; one that has none is left out."""
+    nodes = next((found for cls in type(error).__mro__ if (found := options._nodes.get(cls))), None)
+    if nodes is None:
+        return {}
+    from domainkit.conversion.nodes import MISSING, Problems  # noqa: PLC0415  # as above
+
+    written = {name: node.write(getattr(error, name), "$", Problems()) for name, node in nodes.items()}
+    return {name: wire for name, wire in written.items() if wire is not MISSING}
+
+
+_RENAMED: Final = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""The phrases of RFC 9110 that Python before 3.13 has in an older form."""
 
 
 def title_of(status: int) -> str:
-    """Return the reason phrase of a status."""
+    """Return the reason phrase of a status: the same in every version of Python."""
     from http import HTTPStatus  # noqa: PLC0415  (making its members takes longer than importing this module)
 
     try:
-        return HTTPStatus(status).phrase
+        return _RENAMED.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return "Error"

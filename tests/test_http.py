@@ -1,9 +1,12 @@
 """Domain errors as HTTP, without a framework."""
 
+import inspect
 import json
 import pickle
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -29,9 +32,12 @@ from domainkit import (
     InvalidMessage,
     InvalidUuid,
     InvalidValueObject,
+    MessageRefused,
     NotAllowed,
     NotFound,
+    OutcomeUnknownError,
     Problem,
+    ProblemOptions,
     UnknownError,
     UnknownMessage,
     UserAlreadyExists,
@@ -40,8 +46,11 @@ from domainkit import (
     ValueObject,
     fold,
     http_error_for,
+    http_headers_for,
+    parse,
     problem_details,
 )
+from domainkit.http import title_of
 
 ID = Uuid.from_str("a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11")
 SECRET = "canary-hunter2"
@@ -67,6 +76,12 @@ class SecretiveError(DomainError):
 class Title(ValueObject[str]): ...
 
 
+@frozen
+class Line:
+    sku: str
+    count: int
+
+
 class TestDefaultMap:
     def test_exactly(self) -> None:
         """The map has petisco's statuses, and those of the errors that this library adds: exactly these."""
@@ -86,6 +101,8 @@ class TestDefaultMap:
             AggregateVersionConflictError: 409,
             InvalidMessage: 422,
             NotAllowed: 403,
+            BusCannotPublish: 503,
+            OutcomeUnknownError: 503,
         }
         assert expected == {cls: error.status_code for cls, error in DEFAULT_HTTP_ERROR_MAP.items()}
         assert {HttpError(status_code=status) for status in expected.values()} == set(DEFAULT_HTTP_ERROR_MAP.values())
@@ -95,6 +112,11 @@ class TestDefaultMap:
         error_map: Any = DEFAULT_HTTP_ERROR_MAP
         with pytest.raises(TypeError):
             error_map[NotFound] = HttpError(status_code=410)
+
+    def test_a_signature_names_it(self) -> None:
+        """In help(), a default that is the map stands by its name, and not by its fifteen classes."""
+        assert "= DEFAULT_HTTP_ERROR_MAP" in str(inspect.signature(http_error_for))
+        assert 200 > max(len(str(found.default)) for found in inspect.signature(problem_details).parameters.values())
 
 
 class TestHttpError:
@@ -160,7 +182,9 @@ class TestHttpErrorFor:
             (DomainError(), 500),
             (Quota(), 500),
             (CriticalError(), 500),
-            (BusCannotPublish(), 500),
+            (BusCannotPublish(), 503),
+            (MessageRefused(), 503),
+            (OutcomeUnknownError(), 503),
             (UnknownError(), 500),
             (NotFound(), 404),
             (TaskNotFound(), 404),
@@ -231,28 +255,62 @@ def of_status(status: int, **more: Any) -> Mapping[type[DomainError], HttpError]
 
 
 class TestProblemDetails:
-    def test_below_500(self) -> None:
-        """Below 500 the body has the members of RFC 9457: type, title, status, and what the error says."""
-        error = NotFound(additional_info={"message": "There is no such task"})
+    @pytest.mark.parametrize(
+        ("error", "name", "title"),
+        [
+            (NotFound(), "not-found", "Not Found"),
+            (HiddenTaskNotFound(), "hidden-task-not-found", "Hidden Task Not Found"),
+            (AggregateNotFoundError(ID, "tasks"), "aggregate-not-found", "Aggregate Not Found"),
+            (AggregatesNotFoundError("tasks"), "aggregates-not-found", "Aggregates Not Found"),
+            (AggregateAlreadyExistError(ID, "tasks", "t"), "aggregate-already-exist", "Aggregate Already Exist"),
+            (
+                AggregateVersionConflictError(ID, 1, 2, "tasks"),
+                "aggregate-version-conflict",
+                "Aggregate Version Conflict",
+            ),
+            (type("HTTPQuotaV2Error", (NotFound,), {})(), "http-quota-v2", "HTTP Quota V2"),
+            (type("Error", (NotFound,), {})(), "error", "Error"),
+            (type("Ämter_weg", (NotFound,), {})(), "%C3%A4mter-weg", "Ämter weg"),
+        ],
+        ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+    )
+    def test_below_500(self, error: DomainError, name: str, title: str) -> None:
+        """Below 500 the body has the members of RFC 9457; type and title say which error, and nothing else is told."""
         assert {
-            "type": "about:blank",
-            "title": "Not Found",
-            "status": 404,
-            "detail": "There is no such task",
+            "type": f"/problems/{name}",
+            "title": title,
+            "status": http_error_for(error).status_code,
         } == problem_details(error)
+
+    def test_a_type_of_ones_own(self) -> None:
+        """The HttpError may name the kind of error, whatever its class is called; the base is the user's."""
+        error_map: ErrorMap = {TaskNotFound: HttpError(status_code=404, type_error="NoSuchTask")}
+        options = ProblemOptions(type_base="https://tasks.example/problems#")
+        body = problem_details(HiddenTaskNotFound(), error_map=error_map, options=options)
+        assert ("https://tasks.example/problems#no-such-task", "No Such Task") == (body["type"], body["title"])
 
     def test_instance_and_type(self) -> None:
         """The caller may say which occurrence it is, and give a URI for the kind of problem."""
         body = problem_details(NotAllowed(), instance="/tasks/7", type_uri="https://example.org/not-allowed")
         assert ("https://example.org/not-allowed", "/tasks/7") == (body["type"], body["instance"])
         assert "instance" not in problem_details(NotAllowed())
+        plain = problem_details(TaskNotFound(), type_uri="about:blank")
+        assert ("about:blank", "Not Found") == (plain["type"], plain["title"])
 
     def test_detail(self) -> None:
-        """The detail is the map's, else the error's message, else all that the error says of itself."""
+        """The detail is the map's; or, if asked for, the error's message, or all that the error says of itself."""
         error_map: ErrorMap = {NotFound: HttpError(status_code=404, detail="Nothing here")}
-        assert "Nothing here" == problem_details(NotFound(), error_map=error_map)["detail"]
-        assert "NotFound (7d2b)" == problem_details(NotFound(uuid_value="7d2b"))["detail"]
-        assert "NotFound [{'message': 5}]" == problem_details(NotFound(additional_info={"message": 5}))["detail"]
+        options = ProblemOptions(tells={NotFound: ("detail",)})
+        assert "Nothing here" == problem_details(NotFound(), error_map=error_map, options=options)["detail"]
+        told = [
+            (NotFound(additional_info={"message": "There is no such task"}), "There is no such task"),
+            (TaskNotFound(uuid_value="7d2b"), "TaskNotFound (7d2b)"),
+            (NotFound(additional_info={"message": 5}), "NotFound [{'message': 5}]"),
+        ]
+        for error, text in told:
+            assert text == problem_details(error, options=options)["detail"]
+            assert "detail" not in problem_details(error)
+        assert "detail" not in problem_details(NotAllowed(), options=options)
 
     def test_problems_of_a_message(self) -> None:
         """The problems of a message are listed, each with its path, what was expected, and a code."""
@@ -262,19 +320,124 @@ class TestProblemDetails:
             {"path": "$.data", "expected": "an object", "code": "type"},
         ] == problem_details(InvalidMessage(problems=problems))["errors"]
         assert "errors" not in problem_details(InvalidMessage())
+        assert "errors" not in problem_details(InvalidMessage(additional_info={"message": SECRET}))
         as_500: ErrorMap = {InvalidMessage: HttpError(status_code=500)}
         assert "errors" not in problem_details(InvalidMessage(problems=problems), error_map=as_500)
+
+    def test_problems_of_a_value_object(self) -> None:
+        """Each has its rule and its path: those of several fields, and the one of a single value."""
+        as_422: ErrorMap = {InvalidValueObject: HttpError(status_code=422)}
+        error = fold(Title.parse(5), lambda _: NotFound(), lambda error: error)
+        assert [{"path": "$", "expected": "Title: expected str, got int", "code": "value"}] == problem_details(
+            error, error_map=as_422
+        )["errors"]
+        several = fold(parse(Line, {"sku": 5, "count": "x"}), lambda _: NotFound(), lambda error: error)
+        assert [
+            {"path": "$.sku", "expected": "str", "code": "type"},
+            {"path": "$.count", "expected": "int", "code": "type"},
+        ] == problem_details(several, error_map=as_422)["errors"]
+        assert "errors" not in problem_details(InvalidValueObject(), error_map=as_422)
 
     @given(status=st.integers(400, 599), text=st.text())
     def test_json(self, status: int, text: str) -> None:
         """Whatever the status and the texts, the body is JSON with a title, and its status is the response's."""
         error = Quota(additional_info={"message": text})
-        body = problem_details(error, error_map=of_status(status))
+        options = ProblemOptions(tells={DomainError: ("detail",)})
+        body = problem_details(error, error_map=of_status(status), options=options)
         assert body == json.loads(json.dumps(body))
         assert status == body["status"]
-        names = {entry.value: entry.phrase for entry in HTTPStatus}
-        assert names.get(status, "Error") == body["title"]
+        assert ("Quota" if status < 500 else title_of(status)) == body["title"]
         assert (text if status < 500 else None) == body.get("detail")
+
+
+@frozen
+class TooMany(DomainError):
+    limit: int
+    owner: Uuid
+    until: datetime
+
+
+class FarTooMany(TooMany): ...
+
+
+@frozen
+class Mistitled(DomainError):
+    title: str
+
+
+@frozen
+class Opaque(DomainError):
+    number: complex
+
+
+class TestMembers:
+    """The fields of an error as extension members (RFC 9457, section 3.2)."""
+
+    error_map: ErrorMap = MappingProxyType({TooMany: HttpError(status_code=429)})
+
+    def test_told(self) -> None:
+        """Those that are named stand in the body as they do in messages, for the classes below too; others don't."""
+        error = FarTooMany(limit=3, owner=ID, until=datetime(2021, 12, 28, tzinfo=UTC))
+        options = ProblemOptions(tells={DomainError: (), TooMany: ("owner", "limit", "until", "detail")})
+        body: Mapping[str, object] = {**problem_details(error, error_map=self.error_map, options=options)}
+        assert {"limit": 3, "owner": str(ID), "until": "2021-12-28T00:00:00Z"} == {
+            name: body[name] for name in ("limit", "owner", "until")
+        }
+        assert {"type", "title", "status"} == {*problem_details(error, error_map=self.error_map)}
+        assert {"type", "title", "status"} == {*problem_details(error, options=options)}  # a 500
+
+    def test_without_a_form_in_json(self) -> None:
+        """A value that JSON can't carry is left out."""
+        error = TooMany(limit=3, owner=ID, until=datetime(2021, 12, 28))
+        options = ProblemOptions(tells={TooMany: ("limit", "until")})
+        body: Mapping[str, object] = {**problem_details(error, error_map=self.error_map, options=options)}
+        assert (3, False) == (body["limit"], "until" in body)
+
+    @pytest.mark.parametrize(
+        ("cls", "name", "text"),
+        [
+            (TooMany, "limt", r"ProblemOptions\.tells: TooMany\.limt: expected the name of a field"),
+            (DomainError, "limit", r"DomainError\.limit: expected the name of a field"),
+            (Mistitled, "title", r"Mistitled\.title: expected the name of a field that is no member"),
+            (Opaque, "number", r"Opaque\.number: complex has no wire form"),
+        ],
+    )
+    def test_refused(self, cls: type[DomainError], name: str, text: str) -> None:
+        """A name of no field, of a member of every document, or of what JSON can't carry, is refused at once."""
+        with pytest.raises(TypeError, match=text):
+            ProblemOptions(tells={cls: (name,)})
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(
+        ("wait", "text"), [(timedelta(minutes=1), "60"), (timedelta(seconds=0.1), "1"), (timedelta(seconds=-5), "0")]
+    )
+    def test_when_to_ask_again(self, wait: timedelta, text: str) -> None:
+        """Whole seconds, upwards, where the error knows them; those of the map win."""
+        assert {"Retry-After": text} == http_headers_for(BusCannotPublish(retry_after=wait))
+        assert {"Retry-After": text} == http_headers_for(OutcomeUnknownError(retry_after=wait))
+        own: ErrorMap = {BusCannotPublish: HttpError(status_code=503, headers={"retry-after": "7"})}
+        assert {"retry-after": "7"} == http_headers_for(MessageRefused(retry_after=wait), error_map=own)
+
+    def test_without(self) -> None:
+        """Nothing is made up."""
+        assert {} == http_headers_for(BusCannotPublish())
+        assert {} == http_headers_for(RuntimeError())
+
+
+class TestTitles:
+    def test_of_the_standard(self) -> None:
+        """The phrases are those of RFC 9110, whatever the Python: older ones have other words for four of them."""
+        assert "Content Too Large" == title_of(413)
+        assert "URI Too Long" == title_of(414)
+        assert "Range Not Satisfiable" == title_of(416)
+        assert "Unprocessable Content" == title_of(422)
+
+    def test_others(self) -> None:
+        """The others are Python's; a status without a name is an Error."""
+        same = {one.value: one.phrase for one in HTTPStatus if one not in (413, 414, 416, 422)}
+        assert same == {status: title_of(status) for status in same}
+        assert "Error" == title_of(599)
 
 
 SECRETIVE: list[BaseException] = [
@@ -284,7 +447,6 @@ SECRETIVE: list[BaseException] = [
     SecretiveError(),
     InvalidValueObject(additional_info={"message": SECRET}),
     UnknownError.from_exception(RuntimeError(SECRET), executor=SECRET),
-    BusCannotPublish(uuid_value=SECRET),
     type(SECRET, (DomainError,), {})(),
     type(SECRET, (Exception,), {})(),
     SystemExit(SECRET),
@@ -298,6 +460,13 @@ class TestServerErrors:
         constant = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
         assert constant == problem_details(error)
         assert constant == problem_details(error, instance=f"/{SECRET}", type_uri=f"urn:{SECRET}")
+
+    @pytest.mark.parametrize("error", [BusCannotPublish(uuid_value=SECRET), OutcomeUnknownError(uuid_value=SECRET)])
+    def test_what_may_work_later(self, error: DomainError) -> None:
+        """What is not to be had just now is a 503, and the body is a constant too."""
+        constant = {"type": "about:blank", "title": "Service Unavailable", "status": 503}
+        told = ProblemOptions(tells={DomainError: ("detail", "uuid_value")})
+        assert constant == problem_details(error) == problem_details(error, options=told)
 
     @given(status=st.integers(500, 599))
     def test_any_server_error(self, status: int) -> None:

@@ -948,7 +948,7 @@ ROWS = (
         lambda lib: answered(lib, lambda: meiga.Failure(lib.NotFound())),
         lambda lib: answered(lib, lambda: Failure(lib.NotFound())),
         (404, {"detail": "NotFound"}),
-        (404, {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "NotFound"}),
+        (404, {"type": "/problems/not-found", "title": "Not Found", "status": 404}),
     ),
     Row(
         "an error derived from `NotFound`",

@@ -25,7 +25,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "rabbitmq": ("aio_pika", "sqlalchemy"),
     "relay": ("aio_pika", "sqlalchemy"),
     "sql": ("sqlalchemy",),
-    "starlette": ("starlette", "pydantic"),
+    "starlette": ("starlette", "pydantic", "fastapi"),
     "tracing": ("opentelemetry", "sqlalchemy"),
 }
 """The libraries whose types the files of a name need, right or wrong: they come with extras."""

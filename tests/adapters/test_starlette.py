@@ -6,31 +6,39 @@ import re
 import runpy
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
 import pytest
 from attrs import field, frozen
-from attrs.validators import max_len
+from attrs.validators import ge, max_len
 from returns.result import Failure, Result, Success
 
 from domainkit import (
+    AggregateAlreadyExistError,
     AggregateNotFoundError,
+    AggregateVersionConflictError,
     AlreadyExists,
     AppService,
+    AsyncCrudRepository,
     AsyncUseCase,
     BusCannotPublish,
     Command,
     CriticalError,
+    CrudRepository,
     Do,
     DomainError,
     ErrorMap,
     HttpError,
+    InmemoryCrudRepository,
     InvalidMessage,
     InvalidValueObject,
     NotFound,
+    OutcomeUnknownError,
     Problem,
+    ProblemOptions,
     UnknownError,
     UseCase,
     Uuid,
@@ -52,11 +60,13 @@ from starlette.responses import JSONResponse, Response  # noqa: E402  # as above
 from starlette.routing import Route  # noqa: E402  # as above
 
 import domainkit.adapters.starlette  # noqa: E402  # as above
+from domainkit.adapters.pydantic import DomainType  # noqa: E402  # as above
 from domainkit.adapters.starlette import (  # noqa: E402  # as above
     PROBLEM_JSON,
     FailureError,
     declared_errors,
     exception_handlers,
+    name_problem_schema,
     openapi_responses,
     problem_response,
     response_of,
@@ -129,16 +139,16 @@ Framework = Callable[[Endpoint, ErrorMap], Any]
 @FRAMEWORKS
 @pytest.mark.parametrize("raised", [True, False], ids=["raised", "failure"])
 @pytest.mark.parametrize(
-    ("error", "status", "detail"),
+    ("error", "status", "kind", "detail"),
     [
-        (TaskNotFound(additional_info={"message": "There is no such task"}), 404, "There is no such task"),
-        (DuplicateTask(uuid_value="7d2b"), 409, "DuplicateTask (7d2b)"),
-        (TooMany(), 429, "Slow down"),
-        (Busy(), 429, "Slow down"),
+        (TaskNotFound(additional_info={"message": "There is no such task"}), 404, "task-not-found", None),
+        (DuplicateTask(uuid_value="7d2b"), 409, "duplicate-task", None),
+        (TooMany(), 429, "too-many", "Slow down"),
+        (Busy(), 429, "busy", "Slow down"),
     ],
 )
-async def test_a_domain_error_is_a_problem_document(
-    framework: Framework, error: DomainError, status: int, detail: str, *, raised: bool
+async def test_a_domain_error_is_a_problem_document(  # noqa: PLR0913  # what one answer has
+    framework: Framework, error: DomainError, status: int, kind: str, detail: str | None, *, raised: bool
 ) -> None:
     """Raised in a route or met by `value_of`, it has the status and headers that the app's map gives it."""
 
@@ -149,8 +159,39 @@ async def test_a_domain_error_is_a_problem_document(
 
     answer = await get(framework(endpoint, ERRORS))
     assert (status, PROBLEM_JSON) == (answer.status_code, answer.headers["content-type"])
-    assert {"about:blank", status, detail} <= set(answer.json().values())
+    assert (f"/problems/{kind}", status, detail) == tuple(map(answer.json().get, ("type", "status", "detail")))
     assert ("60" if status == 429 else None) == answer.headers.get("Retry-After")
+
+
+@FRAMEWORKS
+@pytest.mark.parametrize("raised", [True, False], ids=["raised", "failure"])
+async def test_what_is_told_besides(framework: Framework, *, raised: bool) -> None:
+    """The options of the app, or of `response_of`, say what a document tells besides, and how its type begins."""
+    options = ProblemOptions(type_base="https://tasks.example/", tells={TaskNotFound: ("uuid_value", "detail")})
+    error = TaskNotFound(uuid_value="7d2b", additional_info={"message": "No such task"})
+
+    async def endpoint(_: Request) -> Response:
+        if raised:
+            raise error
+        return response_of(Failure(error), JSONResponse, options=options)
+
+    app = framework(endpoint, ERRORS)
+    app.exception_handlers.update(exception_handlers(options=options))
+    assert {
+        "type": "https://tasks.example/task-not-found",
+        "title": "Task Not Found",
+        "status": 404,
+        "detail": "No such task",
+        "uuid_value": "7d2b",
+    } == (await get(app)).json()
+
+
+async def test_when_to_ask_again() -> None:
+    """What may work later is a 503, with the time where the error knows it, and as the document says."""
+    answers = [problem_response(BusCannotPublish(retry_after=wait)) for wait in (timedelta(minutes=1), None)]
+    assert [(503, "60"), (503, None)] == [(one.status_code, one.headers.get("Retry-After")) for one in answers]
+    assert ["Retry-After"] == list(openapi_responses(OutcomeUnknownError)[503]["headers"])
+    assert "headers" not in openapi_responses(TaskNotFound, RuntimeError)[404]
 
 
 @FRAMEWORKS
@@ -183,7 +224,7 @@ SECRET = "postgresql://petisco:hunter2@db/tasks"
     [
         RuntimeError(SECRET),
         InvalidValueObject(additional_info={"message": SECRET}),
-        BusCannotPublish(uuid_value=SECRET),
+        CriticalError(uuid_value=SECRET),
         FailureError(UnknownError.from_exception(RuntimeError(SECRET))),
         FailureError(RuntimeError(SECRET)),
         StarletteHTTPException(500, SECRET),
@@ -310,6 +351,26 @@ async def test_an_http_exception_says_its_detail(
     assert (status, detail) == (answer.status_code, answer.json().get("detail"))
 
 
+async def test_the_words_of_a_status_do_not_depend_on_python() -> None:
+    """Where an HTTPException has the phrase of this Python for its text, the title is that of RFC 9110, and no more."""
+    for status, title in ((422, "Unprocessable Content"), (413, "Content Too Large")):
+
+        async def endpoint(_: Request, status: int = status) -> Response:
+            raise StarletteHTTPException(status)
+
+        expected = {"type": "about:blank", "title": title, "status": status}
+        assert expected == (await get(starlette(endpoint, {}))).json()
+
+
+async def test_a_status_without_a_name() -> None:
+    """A status that has no phrase keeps its text."""
+
+    async def endpoint(_: Request) -> Response:
+        raise StarletteHTTPException(499, "Gone already")
+
+    assert ("Error", "Gone already") == tuple(map((await get(starlette(endpoint, {}))).json().get, ("title", "detail")))
+
+
 @FRAMEWORKS
 async def test_a_status_without_a_body_has_none(framework: Framework) -> None:
     """An HTTPException of 304 has no body, as HTTP asks (RFC 9110, section 15.4.5)."""
@@ -321,10 +382,26 @@ async def test_a_status_without_a_body_has_none(framework: Framework) -> None:
     assert (304, b"", "a") == (answer.status_code, answer.content, answer.headers["etag"])
 
 
+@frozen
+class Money:
+    cents: int = field(validator=ge(0))
+
+
+class Stock(ValueObject[Mapping[Title, int]]): ...
+
+
+class Inner(BaseModel):
+    title: Title
+
+
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     title: Title
+    counts: dict[str, int] = {}
+    below: list[Inner] = []
+    price: Annotated[Money, DomainType] | None = None
+    stock: Stock | None = None
     labels: tuple[Title, ...] = ()
     owners: dict[TaskId, int] = {}
     amount: int = 0
@@ -349,13 +426,16 @@ def app_with_body() -> FastAPI:
     return app
 
 
-async def problems_of(body: object, path: str = f"/tasks/{uuid4()}") -> list[dict[str, str]]:
+async def problems_of(
+    body: object, path: str = f"/tasks/{uuid4()}", *, app: FastAPI | None = None
+) -> list[dict[str, str]]:
     """Return the problems that the app finds in a request, whose answer must be a problem document without input."""
-    async with client(app_with_body()) as asking:
+    async with client(app or app_with_body()) as asking:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         answer = await asking.post(path, content=content, headers={"content-type": "application/json"})
     document = answer.json()
     assert (422, 422, PROBLEM_JSON) == (answer.status_code, document["status"], answer.headers["content-type"])
+    assert ("/problems/invalid-request", "Invalid Request") == (document["type"], document["title"])
     assert "hunter2" not in answer.text
     found: list[dict[str, str]] = document["errors"]
     return found
@@ -368,6 +448,12 @@ async def problems_of(body: object, path: str = f"/tasks/{uuid4()}") -> list[dic
         ({"title": "hunter2"}, "body.title", "Title: Length of 'value' must be <= 5: 7", "value_object"),
         ({"title": "a", "labels": ["a", "hunter2"]}, "body.labels[1]", "Title: Length of", "value_object"),
         ({"title": "a", "owners": {"hunter2": 1}}, "body.owners.*", "TaskId: expected a UUID", "value_object"),
+        ({"title": "a", "owners": {str(uuid4()): "hunter2"}}, "body.owners.*", "Input should", "int_parsing"),
+        ({"title": "a", "counts": {"hunter2": "a"}}, "body.counts.*", "Input should be a valid int", "int_parsing"),
+        ({"title": "a", "below": [{"title": 5}]}, "body.below[0].title", "Title: expected str", "value_object"),
+        ({"title": "a", "price": {"cents": -1}}, "body.price.cents", "Money: 'cents' must be >= 0", "value_object"),
+        ({"title": "a", "stock": {"beer": "hunter2"}}, "body.stock[0]", "Stock: expected int", "value_object"),
+        ({"title": "a", "stock": {"hunter2" * 9: 1}}, "body.stock.*", "Stock: expected Title (str)", "value_object"),
         ({"title": "a", "amount": "hunter2"}, "body.amount", "Input should be a valid integer", "int_parsing"),
         ({"title": "a", "hunter2": 1}, "body.*", "Extra inputs are not permitted", "extra_forbidden"),
         ({"title": "a", "word": "hunter2"}, "body.word", "a valid value", "value_error"),
@@ -380,6 +466,31 @@ async def test_an_invalid_request_is_told_without_its_input(body: object, path: 
     (problem,) = await problems_of(body)
     assert (path, code) == (problem["path"], problem["code"])
     assert problem["expected"].startswith(expected)
+
+
+async def test_the_keys_of_a_client_on_demand() -> None:
+    """Where the app asks for it, paths have the keys that the client made up."""
+    app = FastAPI(exception_handlers=exception_handlers(options=ProblemOptions(client_keys=True)))
+
+    @app.post("/")
+    def create(body: Body) -> None: ...
+
+    found = await problems_of({"title": "a", "counts": {"beer": "a"}, "wine": 1}, "/", app=app)
+    assert ["body.counts.beer", "body.wine"] == [problem["path"] for problem in found]
+
+
+async def test_a_body_that_has_no_schema() -> None:
+    """Where pydantic can't describe a body, nothing is known of its names, and paths have none."""
+    app = FastAPI(exception_handlers=exception_handlers())
+
+    class Odd(BaseModel):
+        call: Callable[[], None] | None = None
+        amount: int
+
+    @app.post("/")
+    def create(body: Odd) -> None: ...
+
+    assert ["body.*"] == [problem["path"] for problem in await problems_of({"amount": "hunter2"}, "/", app=app)]
 
 
 async def test_an_invalid_parameter_is_told_without_its_input() -> None:
@@ -499,6 +610,10 @@ def eighth(do: Do[TaskNotFound | DuplicateTask | UnknownError], number: int) -> 
         (half, (TaskNotFound, DuplicateTask)),
         (quarter, (TaskNotFound,)),
         (slowly, (TaskNotFound,)),
+        (InmemoryCrudRepository[Any]().retrieve, (AggregateNotFoundError,)),
+        (CrudRepository.update, (AggregateNotFoundError, AggregateVersionConflictError)),
+        (AsyncCrudRepository.save, (AggregateAlreadyExistError,)),
+        (CrudRepository.retrieve_all, ()),
     ],
 )
 def test_the_errors_that_are_declared(source: object, errors: tuple[type, ...]) -> None:
@@ -506,7 +621,7 @@ def test_the_errors_that_are_declared(source: object, errors: tuple[type, ...]) 
     assert errors == declared_errors(source)
 
 
-@pytest.mark.parametrize("source", [5, dict, lambda: None, client])
+@pytest.mark.parametrize("source", [5, dict, print, lambda: None, client])
 def test_nothing_declared(source: object) -> None:
     """What declares no errors is refused, and the text says what to give."""
     with pytest.raises(TypeError, match="declares no errors; name their classes"):
@@ -523,19 +638,13 @@ def test_openapi_responses_by_status() -> None:
         400: "Bad Request: The body can't be read.",
         404: "Not Found: There is no task with this id. An aggregate with this id is not there.",
         409: "Conflict: DuplicateTask",
-        422: f"{_phrase(422)}: The request isn't valid.",
+        422: "Unprocessable Content: The request isn't valid.",
         429: "Too Many Requests: Slow down",
         500: "Internal Server Error",
     } | {404: described[404]} == described
     assert described[404].startswith("Not Found: There is no task with this id. ")
     assert ["Retry-After"] == list(responses[429]["headers"])
     assert all(list(fragment["content"]) == [PROBLEM_JSON] for fragment in responses.values())
-
-
-def _phrase(status: int) -> str:
-    from http import HTTPStatus  # noqa: PLC0415  # Python 3.13 renamed the phrase of 422
-
-    return HTTPStatus(status).phrase
 
 
 def test_a_document_with_the_responses() -> None:
@@ -548,6 +657,36 @@ def test_a_document_with_the_responses() -> None:
     responses: Mapping[str, Any] = app.openapi()["paths"]["/it"]["post"]["responses"]
     assert {"200", "400", "404", "429", "422", "500"} - {"429"} == set(responses)
     assert {PROBLEM_JSON} == {name for status in responses if status != "200" for name in responses[status]["content"]}
+
+
+def test_the_problem_schema_is_named_once() -> None:
+    """After `name_problem_schema`, each response refers to one schema; one of the user's has its name to itself."""
+    app = FastAPI(responses=openapi_responses(UnknownError))
+
+    class Problem(BaseModel):
+        it: int
+
+    @app.post("/it", responses=openapi_responses(Finish, validation=True))
+    def create(body: Problem) -> None: ...
+
+    alone = FastAPI(responses=openapi_responses(UnknownError))
+    alone.get("/it")(lambda: None)
+    for named, name in ((app, "Problem_2"), (alone, "Problem")):
+        name_problem_schema(named)
+        document = named.openapi()
+        assert document is named.openapi()
+        found = [
+            answer["content"][PROBLEM_JSON]["schema"]
+            for operation in document["paths"]["/it"].values()
+            for answer in operation["responses"].values()
+            if PROBLEM_JSON in answer["content"]
+        ]
+        assert [{"$ref": f"#/components/schemas/{name}"}] * len(found) == found
+        assert "problem document" in document["components"]["schemas"][name]["description"]
+        assert len(found) == str(document).count("#/components/schemas/" + name + "'")
+    empty = FastAPI()
+    name_problem_schema(empty)
+    assert "Problem" not in str(empty.openapi())
 
 
 def test_responses_are_new_each_time() -> None:
@@ -647,7 +786,7 @@ async def test_no_secret_leaks(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         found = [answer for secret in secrets for answer in await answers(app, secret)]
     ours = [record for record in caplog.records if record.name.startswith("domainkit")]
-    assert (50 * 13, {404, 422, 500}) == (len(found), {answer.status_code for answer in found})
+    assert (50 * 13, {404, 422, 500, 503}) == (len(found), {answer.status_code for answer in found})
     assert (50 * 3, 50 * 2) == (len(errors), len(ours))  # a guard logs the bug, the adapter what could not be published
     headers = [str(answer.headers) for answer in found]
     texts = [answer.text for answer in found] + headers + [_everything(one) for one in ours] + list(map(repr, errors))

@@ -26,7 +26,7 @@ from domainkit.adapters.starlette._handlers import (
     response_of,
     value_of,
 )
-from domainkit.adapters.starlette._openapi import declared_errors, openapi_responses
+from domainkit.adapters.starlette._openapi import declared_errors, name_problem_schema, openapi_responses
 
 __all__ = [
     "PROBLEM_JSON",
@@ -35,6 +35,7 @@ __all__ = [
     "ProblemResponse",
     "declared_errors",
     "exception_handlers",
+    "name_problem_schema",
     "openapi_responses",
     "problem_response",
     "response_of",

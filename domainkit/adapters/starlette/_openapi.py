@@ -1,16 +1,17 @@
 """The declared errors of use cases as parts of an OpenAPI document."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from inspect import isfunction
+from inspect import isroutine
 from itertools import chain
-from typing import Any, Final, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Final, Protocol, TypeAlias, get_args, get_origin, get_type_hints
 
+import attrs
 from returns.result import Result
 
 from domainkit._model.annotations import parameters_of, type_arguments
 from domainkit._model.type_checks import members
 from domainkit.adapters.starlette._handlers import INTERNAL, INVALID, PROBLEM_JSON
-from domainkit.conversion.definitions import summary_of
+from domainkit.conversion.definitions import key_for, summary_of
 from domainkit.do_notation import Do
 from domainkit.errors import DomainError, UnknownError
 from domainkit.http import DEFAULT_HTTP_ERROR_DETAIL, DEFAULT_HTTP_ERROR_MAP, ErrorMap, http_error_of, title_of
@@ -58,9 +59,14 @@ def openapi_responses(
             detail = summary_of(error_type) or error_type.__name__
         if found.status_code < INTERNAL and detail and detail not in known:
             known.append(detail)
-        for name in found.headers or ():
+        waits = ("Retry-After",) if "retry_after" in _fields_of(error_type) else ()
+        for name in (*(found.headers or ()), *waits):
             headers.setdefault(found.status_code, {})[name] = {"schema": {"type": "string"}}
     return {status: _response(status, reasons[status], headers.get(status)) for status in sorted(reasons)}
+
+
+def _fields_of(error_type: type[BaseException]) -> Mapping[str, object]:
+    return attrs.fields_dict(error_type) if issubclass(error_type, DomainError) else {}
 
 
 def _response(status: int, reasons: Sequence[str], headers: Mapping[str, object] | None) -> Documented:
@@ -95,6 +101,42 @@ def _problem_schema() -> dict[str, object]:
     }
 
 
+class _Documents(Protocol):
+    """The part of a FastAPI app that makes its document."""
+
+    def openapi(self) -> Documented: ...
+
+
+def name_problem_schema(app: _Documents) -> None:
+    """Have the OpenAPI document of a FastAPI app describe problems once, as `Problem` under `components/schemas`.
+
+    FastAPI itself repeats at each response what `openapi_responses` gives: it names schemas of JSON alone.
+
+    Args:
+        app: the app, with routes or without any yet.
+    """
+    made = app.openapi
+
+    def openapi() -> Documented:
+        document, problem = made(), _problem_schema()
+        answers = (
+            answer
+            for path in (document.get("paths") or {}).values()
+            for operation in path.values()
+            if isinstance(operation, dict)
+            for answer in operation.get("responses", {}).values()
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        name = key_for("Problem", [key for key, schema in schemas.items() if schema != problem])
+        for answer in answers:
+            content = answer.get("content", {}).get(PROBLEM_JSON, {})
+            if content.get("schema") == problem:
+                content["schema"], schemas[name] = {"$ref": f"#/components/schemas/{name}"}, problem
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents
+
+
 def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
     """Return the errors that a use case says it fails with.
 
@@ -107,14 +149,15 @@ def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
     (<class 'domainkit.errors.NotFound'>, <class 'domainkit.errors.UnknownError'>)
 
     Args:
-        use_case: a UseCase or AppService, async or not, or a class of them; a class of commands; or a function whose
-            annotations say that it returns a Result, also under `@use_case` or `@early_return`. The guard's
-            UnknownError is among those of a use case; a function doesn't tell whether there is a guard.
+        use_case: a UseCase or AppService, async or not, or a class of them; a class of commands; or a function or a
+            method, such as `tasks.retrieve` of a repository, whose annotations say that it returns a Result, also under
+            `@use_case`. The guard's UnknownError is among those of a use case; a function doesn't tell whether there
+            is a guard.
 
     Raises:
         TypeError: it is something else, or a function without such an annotation.
     """
-    if isfunction(use_case):
+    if isroutine(use_case):
         return _classes_in(_error_of_function(use_case))
     cls = use_case if isinstance(use_case, type) else type(use_case)
     for base in (UseCase, AsyncUseCase, AppService, AsyncAppService, Command):

@@ -1,6 +1,7 @@
 """Errors: raised, carried as values, told apart, and turned into HTTP."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import assert_type
 
 from attrs import frozen
@@ -28,11 +29,13 @@ from domainkit import (
     NotFound,
     Problem,
     ProblemDetails,
+    ProblemOptions,
     UnknownError,
     UnknownMessage,
     UserAlreadyExists,
     UserNotFound,
     http_error_for,
+    http_headers_for,
     problem_details,
 )
 
@@ -116,6 +119,9 @@ merged: ErrorMap = {**DEFAULT_HTTP_ERROR_MAP, **own_map}
 assert_type(http_error_for(DuplicateTask()), HttpError)
 assert_type(http_error_for(RuntimeError(), error_map=own_map).status_code, int)
 assert_type(http_error_for(DuplicateTask(), error_map=merged).headers, Mapping[str, str] | None)
+assert_type(http_headers_for(BusCannotPublish(retry_after=timedelta(seconds=5))), Mapping[str, str])
+options = ProblemOptions(type_base="https://tasks.example/", tells={DuplicateTask: ("detail",)}, client_keys=True)
+assert_type(problem_details(DuplicateTask(), options=options)["type"], str)
 body = problem_details(DuplicateTask(), error_map=own_map, instance="/tasks/7", type_uri="about:blank")
 assert_type(body, ProblemDetails)
 assert_type(body["status"], int)

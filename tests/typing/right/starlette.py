@@ -6,18 +6,20 @@ Besides, the fields of pydantic models: value objects as they are, and other typ
 from typing import Annotated, Any, assert_type
 
 from attrs import frozen
+from fastapi import FastAPI
 from pydantic import BaseModel
 from returns.result import Result, Success
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 
-from domainkit import AsyncMediator, HttpError, Mediator, NotFound
+from domainkit import AsyncMediator, HttpError, Mediator, NotFound, ProblemOptions
 from domainkit.adapters.pydantic import DomainType
 from domainkit.adapters.starlette import (
     FailureError,
     ProblemResponse,
     declared_errors,
     exception_handlers,
+    name_problem_schema,
     openapi_responses,
     problem_response,
     response_of,
@@ -53,8 +55,9 @@ async def endpoint() -> TaskId:
 
 
 app = Starlette(exception_handlers=exception_handlers(error_map=forbidden))
-assert_type(problem_response(NotFound()), ProblemResponse)
+assert_type(problem_response(NotFound(), options=ProblemOptions()), ProblemResponse)
 assert_type(openapi_responses(NotFound, CreateTask, validation=True), dict[int | str, dict[str, Any]])
+assert_type(name_problem_schema(FastAPI()), None)
 assert_type(declared_errors(CreateTask), tuple[type[BaseException], ...])
 assert_type(FailureError(NotFound()).error, BaseException)
 

@@ -13,7 +13,9 @@ from domainkit import (
     InvalidMessage,
     NotFound,
     UnknownError,
+    ProblemOptions,
     http_error_for,
+    http_headers_for,
     problem_details,
 )
 
@@ -50,4 +52,8 @@ by_exception: ErrorMap = {KeyError: HttpError()}  # wrong: only domain errors
 http_error_for(DuplicateTask)  # wrong: a class is no error
 http_error_for(DuplicateTask(), {})  # wrong: options are keyword-only
 problem_details(DuplicateTask(), "about:blank")  # wrong: options are keyword-only
+http_headers_for(DuplicateTask)  # wrong: a class is no error
+ProblemOptions(tells={DuplicateTask: "detail"})  # wrong: a text is no tuple of names
+ProblemOptions("https://tasks.example/")  # wrong: options are keyword-only
+problem_details(DuplicateTask(), options={})  # wrong: a dict is no ProblemOptions
 problem_details(DuplicateTask())["code"]  # wrong: there is no such member
