@@ -187,7 +187,7 @@ def _loc(path: str) -> tuple[str | int, ...]:
 def _is_parameter() -> bool:
     """Tell whether FastAPI is reading a parameter or a field of a form, which is text, and no body of JSON.
 
-    It says so to no validator. These are its functions that do it, by the same names from 0.115 to 0.165; under other
+    It says so to no validator. These are its functions that do it, by the same names in 0.120.1 and 0.165; under other
     names, text is refused where a number is expected.
     """
     frame = currentframe() if "fastapi.dependencies.utils" in sys.modules else None
@@ -207,5 +207,5 @@ def _from_text(text: str) -> object:
         return text
     try:
         return msgspec.json.decode(text)
-    except ValueError:  # msgspec's are such, too
+    except (msgspec.MsgspecError, ValueError):  # those of msgspec 0.19 are no ValueErrors
         return text
