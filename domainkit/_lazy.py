@@ -23,7 +23,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.memory": (
             "AsyncInmemoryCommandBus AsyncInmemoryCrudRepository AsyncInmemoryDomainEventBus "
             "AsyncInmemoryMessagePublisher AsyncInmemoryNotifier InmemoryCommandBus InmemoryCrudRepository "
-            "InmemoryDomainEventBus InmemoryNotifier LoggingNotifier"
+            "InmemoryDomainEventBus InmemoryNotifier InmemoryOutbox LoggingNotifier"
         ),
         "domainkit.ports": (
             "AppService AsyncAppService AsyncCommandBus AsyncCrudRepository AsyncDomainEventBus AsyncNotifier "

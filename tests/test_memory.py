@@ -29,6 +29,7 @@ from domainkit import (
     InmemoryCrudRepository,
     InmemoryDomainEventBus,
     InmemoryNotifier,
+    InmemoryOutbox,
     LoggingNotifier,
     MessageRefused,
     NotifierExceptionMessage,
@@ -36,6 +37,7 @@ from domainkit import (
     Subscriber,
     UnsupportedTypeError,
     Uuid,
+    handling,
     make_converter,
 )
 from domainkit.testing import (
@@ -289,6 +291,31 @@ def test_save_and_update_leave_the_events_with_the_caller() -> None:
     assert events[:1] == saved.domain_events
     updated = counters.update(saved.record(events[1])).unwrap()
     assert events == updated.domain_events
+
+
+def test_an_outbox_has_the_events_of_what_was_stored() -> None:
+    """Save and update put recorded events there and return the aggregate without them; a refused one leaves nothing."""
+    outbox = InmemoryOutbox()
+    tasks, others = (InmemoryCrudRepository[SampleTask, SampleTaskId](outbox=outbox) for _ in range(2))
+    task, other, cause = SampleTask.create("Buy milk"), SampleTask.create("Buy bread"), DomainEvent()
+    saved = tasks.save(task).unwrap()
+    assert isinstance(tasks.save(task), Failure)
+    assert isinstance(tasks.update(other), Failure)
+    others.save(other)
+    with handling(cause):
+        updated = tasks.update(saved.record(DomainEvent())).unwrap()
+    *first, last = outbox.events
+    assert [*task.domain_events, *other.domain_events] == first
+    assert str(cause.header.id) == last.header.meta["causation_id"]
+    assert ((), ()) == (saved.domain_events, updated.domain_events)
+
+
+async def test_an_outbox_of_an_async_repository() -> None:
+    """The async twin puts recorded events into its outbox as well."""
+    outbox, task = InmemoryOutbox(), SampleTask.create("Buy milk")
+    tasks = AsyncInmemoryCrudRepository[SampleTask, SampleTaskId](outbox=outbox)
+    assert () == (await tasks.save(task)).unwrap().domain_events
+    assert task.domain_events == outbox.events
 
 
 @frozen

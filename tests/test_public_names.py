@@ -61,6 +61,7 @@ PUBLIC_NAMES = [
     "InmemoryCrudRepository",
     "InmemoryDomainEventBus",
     "InmemoryNotifier",
+    "InmemoryOutbox",
     "InvalidMessage",
     "InvalidUuid",
     "InvalidValueObject",

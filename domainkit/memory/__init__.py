@@ -7,6 +7,7 @@ from domainkit.memory.buses import (
     InmemoryDomainEventBus,
 )
 from domainkit.memory.notifiers import AsyncInmemoryNotifier, InmemoryNotifier, LoggingNotifier
+from domainkit.memory.outbox import InmemoryOutbox
 from domainkit.memory.publishers import AsyncInmemoryMessagePublisher
 from domainkit.memory.repositories import AsyncInmemoryCrudRepository, InmemoryCrudRepository
 
@@ -20,5 +21,6 @@ __all__ = [
     "InmemoryCrudRepository",
     "InmemoryDomainEventBus",
     "InmemoryNotifier",
+    "InmemoryOutbox",
     "LoggingNotifier",
 ]

@@ -11,6 +11,7 @@ from domainkit._model.immutability import copy_with
 from domainkit.aggregates import AnyId, IdentifiedBy
 from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
 from domainkit.ids import IdForm
+from domainkit.memory.outbox import InmemoryOutbox
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
 from domainkit.states import StateForm, state_form
 
@@ -47,9 +48,18 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         repository_name: shown in errors; the class's name unless given.
         converter: what SqlCrudRepository would be given to write and read the state: one with hooks for types that have
             no wire form; `make_converter()` unless given.
+        outbox: where the events go that stored aggregates have recorded; without one the aggregate that is returned
+            still has them.
     """
 
-    def __init__(self, *, repository_name: str | None = None, converter: Converter | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        repository_name: str | None = None,
+        converter: Converter | None = None,
+        outbox: InmemoryOutbox | None = None,
+    ) -> None:
+        self._outbox = outbox
         self._name = repository_name or type(self).__name__
         self._converter = converter
         self._forms: dict[type[AggT], StateForm[AggT]] = {}
@@ -62,7 +72,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         def _ids(self) -> IdT: ...
 
     def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
-        """Store a new aggregate, and return it, with its recorded events: nobody has published them yet.
+        """Store a new aggregate, and return it, with its recorded events if there is no outbox for them.
 
         Raises:
             UnsupportedTypeError: a field of its class has a type that can't be stored; a mapper of columns could, with
@@ -73,8 +83,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         with self._lock:
             if aggregate.aggregate_id in self._stored:
                 return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name))
-            self._stored[aggregate.aggregate_id] = aggregate.clear_domain_events()
-        return Success(aggregate)
+            return Success(self._put(aggregate))
 
     def retrieve(self: _Keyed[AggT, KeyT], aggregate_id: KeyT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events.
@@ -87,7 +96,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
 
     def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Store a changed aggregate, and return it with its version raised by one, and its recorded events.
+        """Store a changed aggregate, and return it with its version raised by one; its events as with `save`.
 
         Raises:
             UnsupportedTypeError: as `save` does.
@@ -102,9 +111,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             if found.aggregate_version != version:
                 stored = found.aggregate_version
                 return Failure(AggregateVersionConflictError(aggregate_id, version, stored, self._name))
-            updated = copy_with(aggregate, aggregate_version=version + 1)
-            self._stored[aggregate_id] = updated.clear_domain_events()
-        return Success(updated)
+            return Success(self._put(copy_with(aggregate, aggregate_version=version + 1)))
 
     def remove(self: _Keyed[AggT, KeyT], aggregate_id: KeyT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id.
@@ -122,6 +129,15 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Return all aggregates, in the order in which they were saved."""
         with self._lock:
             return Success(tuple(self._stored.values()))
+
+    def _put(self, aggregate: AggT) -> AggT:
+        """Store an aggregate without its recorded events, and return it as its caller gets it."""
+        events, stored = aggregate.pull_domain_events()
+        self._stored[aggregate.aggregate_id] = stored
+        if self._outbox is None:
+            return aggregate
+        self._outbox.add(events)
+        return stored
 
     def _check_id(self, aggregate_id: AnyId, of: type[AnyId] | None = None) -> None:
         """Refuse an id that no database takes, or one of another class than `of`, that of its aggregate."""
@@ -158,14 +174,21 @@ class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, 
     Args:
         repository_name: shown in errors; the class's name unless given.
         converter: as for InmemoryCrudRepository.
+        outbox: as for InmemoryCrudRepository.
     """
 
-    def __init__(self, *, repository_name: str | None = None, converter: Converter | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        repository_name: str | None = None,
+        converter: Converter | None = None,
+        outbox: InmemoryOutbox | None = None,
+    ) -> None:
         name = repository_name or type(self).__name__
-        self._inner = InmemoryCrudRepository[AggT, IdT](repository_name=name, converter=converter)
+        self._inner = InmemoryCrudRepository[AggT, IdT](repository_name=name, converter=converter, outbox=outbox)
 
     async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
-        """Store a new aggregate, and return it, with its recorded events; see InmemoryCrudRepository."""
+        """Store a new aggregate, and return it; see InmemoryCrudRepository."""
         return self._inner.save(aggregate)
 
     async def retrieve(self: _AsyncKeyed[AggT, KeyT], aggregate_id: KeyT) -> Result[AggT, AggregateNotFoundError]:

@@ -10,6 +10,7 @@ from domainkit.testing.async_contracts import (
 from domainkit.testing.contracts import AggregateRepositoryContract, CrudRepositoryContract
 from domainkit.testing.fixed import Clock, fixed
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
+from domainkit.testing.publisher_contract import AsyncMessagePublisherContract
 from domainkit.testing.samples import SampleCreateTask, SampleTask, SampleTaskCreated, SampleTaskId, SampleTitle
 from domainkit.testing.scenarios import Given, Then, given
 
@@ -19,6 +20,7 @@ __all__ = [
     "AsyncCommandBusContract",
     "AsyncCrudRepositoryContract",
     "AsyncDomainEventBusContract",
+    "AsyncMessagePublisherContract",
     "AsyncNotifierContract",
     "Clock",
     "CommandBusContract",

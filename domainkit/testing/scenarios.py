@@ -11,13 +11,13 @@ from attrs import frozen
 from returns.result import Failure, Result, Success
 
 from domainkit.aggregates import AggregateRoot
-from domainkit.memory import AsyncInmemoryDomainEventBus, InmemoryDomainEventBus
+from domainkit.memory import AsyncInmemoryDomainEventBus, InmemoryDomainEventBus, InmemoryOutbox
 from domainkit.messages import DomainEvent, JsonValue, Message
 
 S = TypeVar("S")
 R = TypeVar("R")
 
-Bus = InmemoryDomainEventBus | AsyncInmemoryDomainEventBus
+Bus = InmemoryDomainEventBus | AsyncInmemoryDomainEventBus | InmemoryOutbox
 
 
 @frozen
@@ -29,17 +29,17 @@ class Given(Generic[S]):
 
     def when(self, action: Callable[[S], R]) -> "Then[R]":
         """Return what came of `action`, called with the subject; what it raises is raised here."""
-        before = () if self.bus is None else self.bus.published
-        return self._then(len(before), action(self.subject))
+        before = len(_sent(self.bus))
+        return self._then(before, action(self.subject))
 
     async def when_async(self, action: Callable[[S], Awaitable[R]]) -> "Then[R]":
         """Return what came of the coroutine function `action`."""
-        before = () if self.bus is None else self.bus.published
-        return self._then(len(before), await action(self.subject))
+        before = len(_sent(self.bus))
+        return self._then(before, await action(self.subject))
 
     def _then(self, before: int, outcome: R) -> "Then[R]":
         """Return the outcome with the events published since `before`; without any, those that were recorded."""
-        events = () if self.bus is None else self.bus.published[before:]
+        events = _sent(self.bus)[before:]
         value = outcome.unwrap() if isinstance(outcome, Success) else outcome
         if not events and isinstance(value, AggregateRoot):
             had = self.subject.domain_events if isinstance(self.subject, AggregateRoot) else ()
@@ -65,8 +65,9 @@ def given(subject: S, *, bus: Bus | None = None) -> Given[S]:
 
     Args:
         subject: an aggregate, a use case, a mediator, or whatever the action takes.
-        bus: the in-memory bus that the subject publishes to; its events are the scenario's. Without one, they are those
-            that the aggregate that comes out has recorded more than the subject.
+        bus: the in-memory bus that the subject publishes to, or the outbox of its repositories; its events are the
+            scenario's. Without one, they are those that the aggregate that comes out has recorded more than the
+            subject.
     """
     return Given(subject, bus)
 
@@ -125,6 +126,13 @@ class Then(Generic[R]):
     def then_caused_by(self, message: Message) -> "Then[R]":
         """Expect that every event names this message as its cause."""
         return self.then_meta(causation_id=str(message.header.id))
+
+
+def _sent(bus: Bus | None) -> tuple[DomainEvent, ...]:
+    """Return the events that are on a bus, or in an outbox."""
+    if isinstance(bus, InmemoryOutbox):
+        return bus.events
+    return () if bus is None else bus.published
 
 
 def _value(outcome: object) -> object:

@@ -13,7 +13,9 @@ except ImportError as _error:
     raise ImportError(
         "domainkit.testing.strategies needs an extra: pip install 'domainkit-attrs[testing]'", name="testing"
     ) from _error
-from hypothesis.strategies._internal.types import _global_type_lookup as _registered  # it has no public name
+from hypothesis.strategies._internal.types import (
+    _global_type_lookup as _registered,  # it has no public name: hypothesis 6.130 to 6.170
+)
 
 from domainkit._model.internals import MAX_LENGTH, MIN_LENGTH, NUMBER, OPTIONS, PATTERN
 from domainkit._model.validators import flattened
@@ -23,6 +25,7 @@ from domainkit.conversion.json_values import JSON
 from domainkit.conversion.nodes import Node
 from domainkit.conversion.scalars import DATETIME, SCALARS, Scalar
 from domainkit.conversion.wrappers import HookNode, RecursiveAlias
+from domainkit.errors import DomainError
 from domainkit.messages import Message, MessageHeader
 from domainkit.values import Uuid
 
@@ -48,7 +51,8 @@ def instances(cls: type[T], **fields: Strategy) -> st.SearchStrategy[T]:
     """Return a strategy for the instances of a message, value object, aggregate or any other attrs class.
 
     Each field gets values of its type that its validators accept: bounds, lengths, patterns and options of
-    `attrs.validators` are made so; what other validators refuse is filtered out.
+    `attrs.validators` are made so; what other validators refuse, or a rule of several fields, is filtered out. Where
+    such a rule leaves few values, pass strategies for its fields that agree, or register one for the class.
 
     >>> from attrs import field, frozen
     >>> from attrs.validators import ge, le
@@ -116,7 +120,7 @@ class _Samples:
         def make(values: Mapping[str, object]) -> object:
             try:
                 return cls(**values)
-            except (ValueError, TypeError):  # what validators raise: InvalidValueObject is a ValueError
+            except (ValueError, TypeError, DomainError):  # what validators raise, and rules of several fields
                 return _REFUSED
 
         return st.fixed_dictionaries({**fields}).map(make).filter(lambda one: one is not _REFUSED)

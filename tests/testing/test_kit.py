@@ -22,14 +22,16 @@ from domainkit import (
     Command,
     DomainError,
     DomainEvent,
+    InmemoryCrudRepository,
     InmemoryDomainEventBus,
+    InmemoryOutbox,
     Mediator,
     MessageCodec,
     Uuid,
     ValueObject,
     make_converter,
 )
-from domainkit.testing import Clock, SampleTask, fixed
+from domainkit.testing import Clock, SampleTask, SampleTaskCreated, SampleTaskId, fixed
 from domainkit.testing import given as given_
 from domainkit.testing.strategies import headers, instances
 
@@ -205,6 +207,21 @@ class TestStrategies:
             importlib.import_module("domainkit.testing.strategies")
 
 
+class EndsTooSoon(DomainError): ...
+
+
+@frozen
+class Span:
+    """Two numbers with a rule for both, which raises an error of its own."""
+
+    start: int = field(validator=[ge(0), le(9)])
+    end: int = field(validator=[ge(0), le(9)])
+
+    def __attrs_post_init__(self) -> None:
+        if self.end < self.start:
+            raise EndsTooSoon
+
+
 class Finish(Command[None, NotDone]): ...
 
 
@@ -244,6 +261,15 @@ class TestScenarios:
 
         (await given_(bus, bus=bus).when_async(act)).then_events(Finished())
 
+    def test_a_use_case_with_an_outbox(self) -> None:
+        """The events of a scenario are those that its repositories stored, and not those of before."""
+        outbox = InmemoryOutbox()
+        tasks = InmemoryCrudRepository[SampleTask, SampleTaskId](outbox=outbox)
+        tasks.save(SampleTask.create("Buy bread"))
+        task = SampleTask.create("Buy milk")
+        then = given_(tasks, bus=outbox).when(lambda tasks: tasks.save(task))
+        then.then_events(SampleTaskCreated(task.aggregate_id))
+
     def test_a_failure(self) -> None:
         """A Failure is compared by class or by error; no event was recorded."""
         then = given_(5).when(lambda _: Failure(NotDone(uuid_value="1")))
@@ -279,6 +305,12 @@ class TestScenarios:
             then.then_failure(NotDone(uuid_value="2"))
         with pytest.raises(AssertionError, match="got no event"):
             then.then_meta(tenant="home")
+
+
+@given(span=instances(Span))
+def test_a_rule_of_several_fields_is_respected(span: Span) -> None:
+    """What such a rule refuses is never made, whatever it raises."""
+    assert span.start <= span.end
 
 
 @frozen

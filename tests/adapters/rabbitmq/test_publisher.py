@@ -6,7 +6,7 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from domainkit import (
     OutgoingMessage,
 )
 from domainkit.adapters.rabbitmq import RabbitMqDomainEventBus, RabbitMqPublisher, RabbitMqTopology
+from domainkit.testing import AsyncMessagePublisherContract
 
 SHORT = timedelta(seconds=1)
 TOPOLOGY = RabbitMqTopology("test", service="test")
@@ -438,3 +439,27 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "domainkit.adapters.rabbitmq")
     with pytest.raises(ImportError, match=r"pip install 'domainkit-attrs\[rabbitmq\]'"):
         importlib.import_module("domainkit.adapters.rabbitmq")
+
+
+class TestContract(AsyncMessagePublisherContract[RabbitMqPublisher]):
+    """The publisher keeps the promises of its port."""
+
+    @pytest.fixture(autouse=True)
+    def _board(self, url: str) -> Iterator[None]:
+        self._used = Board(url)
+        yield
+        asyncio.run(self._gone())
+
+    async def _gone(self) -> None:
+        async with self._used:
+            pass
+
+    async def make_publisher(self) -> RabbitMqPublisher:
+        await self._used.__aenter__()
+        self._queue = await self._used.queue()
+        await self._used.connection.close()
+        return RabbitMqPublisher(self._used.url, self._used.topology)
+
+    async def received(self, publisher: RabbitMqPublisher, count: int) -> Sequence[bytes]:
+        async with Board(self._used.url) as other:
+            return [one.body for one in await other.taken(self._queue, count)]

@@ -22,6 +22,7 @@ from domainkit import (
     InmemoryCrudRepository,
     InmemoryDomainEventBus,
     InmemoryNotifier,
+    InmemoryOutbox,
     JsonValue,
     LoggingNotifier,
     Mediator,
@@ -76,6 +77,11 @@ assert_type(
     InmemoryCrudRepository[Task, TaskId]().remove(aggregate_id=TaskId.v4()), Result[None, AggregateNotFoundError]
 )
 assert_type(InmemoryCrudRepository[Task, TaskId]().save(aggregate=task), Result[Task, AggregateAlreadyExistError])
+
+
+outbox = InmemoryOutbox()
+with_outbox: CrudRepository[Task, TaskId] = InmemoryCrudRepository(outbox=outbox)
+assert_type(outbox.events, tuple[DomainEvent, ...])
 
 
 class Tasks(InmemoryCrudRepository[Task, TaskId]):
