@@ -1,9 +1,13 @@
 """Messages on their way out: the bytes that a broker is given, and the port of what publishes them."""
 
+import logging
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, Literal, Self, TypeAlias, get_args
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from returns.result import Result
 
 from domainkit._model.services import Service
@@ -96,3 +100,79 @@ class AsyncMessagePublisher(Service, ABC):
     @abstractmethod
     async def close(self) -> None:
         """Let go of the connection. A message handed to a closed publisher is a Failure. Closing again does nothing."""
+
+
+UNROUTED: Final = "unrouted"
+"""Remark: nobody subscribed to the message, so that nobody gets it."""
+
+DUPLICATE: Final = "duplicate"
+"""Remark: the broker had the message already, and delivers nothing anew."""
+
+_REMARKS: ContextVar[set[str] | None] = ContextVar("domainkit.remarks", default=None)
+
+
+@contextmanager
+def remarks() -> Iterator[set[str]]:
+    """Collect the remarks that publishers make meanwhile about messages that they have published.
+
+    >>> with remarks() as found:
+    ...     remark(DUPLICATE)
+    >>> found
+    {'duplicate'}
+    """
+    found: set[str] = set()
+    token = _REMARKS.set(found)
+    try:
+        yield found
+    finally:
+        _REMARKS.reset(token)
+
+
+def remark(text: str) -> None:
+    """Say more of a message that is published than a Success does, to whoever collects it.
+
+    By a context variable: a publisher may be called by another one, which hands on the Success alone.
+    """
+    found = _REMARKS.get()
+    if found is not None:
+        found.add(text)
+
+
+Unrouted: TypeAlias = Literal["events", "all", "none"]
+"""Which messages count as published though nobody subscribed to them: domain events, all, or none."""
+
+
+@define
+class Unsubscribed:
+    """The answer of a publisher for messages that nobody subscribed to.
+
+    Args:
+        owner: the publisher's class, for an error.
+        accepted: which of them count as published.
+        logger: told once for each type.
+
+    Raises:
+        ValueError: `accepted` is something else.
+    """
+
+    owner: str
+    accepted: Unrouted
+    logger: logging.Logger
+    _told: set[str] = field(factory=set, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.accepted not in get_args(Unrouted):
+            raise ValueError(
+                f"{self.owner}: unrouted: expected 'events', 'all' or 'none', got {self.accepted!r}; take one of them"
+            )
+
+    def counts_as_published(self, message: OutgoingMessage, reason: str) -> bool:
+        """Return if a message that nobody gets counts as published; remark on it if so."""
+        info = message.info
+        if self.accepted == "none" or (self.accepted == "events" and info.kind != "domain_event"):
+            return False
+        remark(UNROUTED)
+        if info.name not in self._told:
+            self._told.add(info.name)
+            self.logger.warning("%s counts as published, though nobody gets it: %s", info.name, reason)
+        return True

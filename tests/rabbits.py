@@ -182,7 +182,7 @@ def consumer(board: Board, function: Any, name: str = "greeter", **options: Any)
 
 async def publish(board: Board, *messages: DomainEvent | Command[Any, Any] | str) -> None:
     """Publish events, by their titles where no more matters, each confirmed before the next."""
-    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+    async with RabbitMqPublisher(board.url, board.topology, unrouted="none") as publisher:
         for message in messages:
             event = TaskCreated(message) if isinstance(message, str) else message
             assert Success(None) == await publisher.publish(OutgoingMessage.of(event, CODEC))

@@ -17,6 +17,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Never, Protocol, TypeAlias
 from urllib.parse import quote
@@ -25,7 +26,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit._model.texts import shown
 from domainkit.codec import MessageCodec
-from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
+from domainkit.delivery import DUPLICATE, AsyncMessagePublisher, OutgoingMessage, Unrouted, Unsubscribed, remark
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, Handler
 from domainkit.memory import AsyncInmemoryCommandBus, AsyncInmemoryDomainEventBus
@@ -62,6 +63,7 @@ _REFUSALS = frozenset(
         "MaxPayloadError",
         "MessageSizeTooLargeError",
         "NoStreamResponseError",  # no stream has the subject
+        "NotFoundError",  # there is no such stream
         "RecordListTooLargeError",
         "ResponseError",  # of Redis: what has the name is no stream
         "TopicAuthorizationFailedError",
@@ -86,9 +88,12 @@ class FastStreamPublisher(AsyncMessagePublisher):
 
     The body is the message's own, to the byte. Headers say what it is: `message_id`, `type`, `version`, `kind`, `key`
     (percent-encoded, RFC 3986, where it isn't printable ASCII) and `content-type`. What a Success says is what the
-    broker promises: JetStream has stored the message in its stream, once where it is published again soon; Kafka has it
-    on all replicas that are in sync, in the partition of its key; Redis has added it to its stream, in memory, and on
-    disk as its `appendfsync` says.
+    broker promises: JetStream has stored the message in its stream, once for a subject where it is published again
+    soon, which a warning tells; Kafka has it on all replicas that are in sync, in the partition of its key; Redis has
+    added it to its stream, in memory, and on disk as its `appendfsync` says.
+
+    A domain event counts as published where no stream of JetStream has its subject: nobody subscribed to it. A warning
+    says so, once for each type, and the status of an outbox counts them. Redis and Kafka make what isn't there.
 
     Whoever made the broker starts and stops it; see https://faststream.ag2.ai.
 
@@ -97,11 +102,13 @@ class FastStreamPublisher(AsyncMessagePublisher):
         destination: gives the topic, subject or stream of a message.
         stream: for NATS, the stream of JetStream that has the subjects.
         timeout: how long a message may take before it is a Failure.
+        unrouted: for NATS, which messages count as published though no stream has the subject: domain `"events"`,
+            `"all"`, or `"none"`; the others are refused.
 
     Raises:
         TypeError: `broker` is none of those.
         ValueError: it would not say when it has a message: NATS without `stream`, Kafka without such an option. Or
-            `stream` is given for another broker, or `timeout` isn't above 0.
+            `stream` is given for another broker, `timeout` isn't above 0, or `unrouted` is something else.
     """
 
     def __init__(
@@ -111,11 +118,13 @@ class FastStreamPublisher(AsyncMessagePublisher):
         destination: Callable[[OutgoingMessage], str] = by_name,
         stream: str | None = None,
         timeout: timedelta = timedelta(seconds=10),
+        unrouted: Unrouted = "events",
     ) -> None:
         if timeout <= timedelta(0):
             raise ValueError("FastStreamPublisher: `timeout` must be above 0")
         self._broker: Any = broker  # Any: brokers have no `publish` in common
         self._kind = _checked_kind(broker, stream)
+        self._unsubscribed = Unsubscribed("FastStreamPublisher", unrouted, _logger)
         self._destination, self._stream = destination, stream
         self._timeout = timeout.total_seconds()
         self._open = True
@@ -123,8 +132,9 @@ class FastStreamPublisher(AsyncMessagePublisher):
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
         """Publish a message, and wait until the broker has it.
 
-        A Failure with MessageRefused where the broker says no: no stream has the subject, the message is too large. One
-        with another BusCannotPublish where it is away, gave no answer within `timeout`, or was not started.
+        A Failure with MessageRefused where the broker says no: the message is too large, or no stream has the subject,
+        unless `unrouted` takes it as published. One with another BusCannotPublish where it is away, gave no answer
+        within `timeout`, or was not started.
         """
         if not self._open:
             return _failed(BusCannotPublish, message, "the publisher is closed")
@@ -147,10 +157,40 @@ class FastStreamPublisher(AsyncMessagePublisher):
         elif self._kind == "redis":
             await self._broker.publish(body, stream=where, headers=headers, correlation_id=own_id)
         else:
-            # JetStream drops a second one of the same id
-            headers["Nats-Msg-Id"] = f"{own_id}.{message.info.version}" if message.sent_as else own_id
-            given = {"stream": self._stream, "timeout": self._timeout}
-            await self._broker.publish(body, where, headers=headers, correlation_id=own_id, **given)
+            await self._store(message, where, headers)
+
+    async def _store(self, message: OutgoingMessage, subject: str, headers: dict[str, str]) -> None:
+        from nats.js.errors import NoStreamResponseError  # noqa: PLC0415  (who has a NatsBroker has this)
+
+        own_id = str(message.id)
+        # JetStream drops a second one of the same id, whatever its subject
+        parts = (own_id, str(message.info.version), subject) if message.sent_as else (own_id, subject)
+        headers["Nats-Msg-Id"] = quote(".".join(parts), safe=_PRINTABLE)
+        given = {"stream": self._stream, "timeout": self._timeout}
+        try:
+            stored = await self._broker.publish(message.body, subject, headers=headers, correlation_id=own_id, **given)
+        except NoStreamResponseError:
+            if not await self._counts_as_published(message, subject):
+                raise
+            return
+        if stored.duplicate:
+            remark(DUPLICATE)
+            text = "%s %s was in stream %s already, at %s: it delivers nothing anew"
+            _logger.warning(text, message.info.name, own_id, self._stream, subject)
+
+    async def _counts_as_published(self, message: OutgoingMessage, subject: str) -> bool:
+        """Return if a message that no stream took is no failure.
+
+        JetStream gives no answer, too, while the stream is missing or has no leader: it is asked who has the subject.
+        """
+        from nats.js.errors import NotFoundError  # noqa: PLC0415  (who has a NatsBroker has this)
+
+        streams = (await self._broker.connect()).jetstream(timeout=self._timeout)
+        await streams.stream_info(self._stream)
+        with suppress(NotFoundError):
+            await streams.find_stream_name_by_subject(subject)
+            return False
+        return self._unsubscribed.counts_as_published(message, f"no stream has the subject {subject!r}")
 
     async def close(self) -> None:
         """Refuse messages from now on; the broker stays open for those who share it."""

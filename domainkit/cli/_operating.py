@@ -71,10 +71,17 @@ def as_text(status: OutboxStatus, name: str) -> str:
         (status.sent, "sent", "and kept until their retention is over"),
         (status.discarded, "discarded", "given up, never sent"),
     ]
+    if status.duplicates:  # no broker but JetStream tells
+        rows.append((status.duplicates, "duplicates", "the broker had them already; it delivers nothing anew"))
     width = max(len(f"{count:,}") for count, _, _ in rows)
     lines = [f"  {count:>{width},}  {label:<11}  {meaning}" for count, label, meaning in rows]
     lag = f"the oldest message that isn't sent is {_age(status.lag)} old" if status.unsent else "everything is sent"
-    return "\n".join([f"outbox {name}: {lag}", *lines, *_parked(status)])
+    return "\n".join([f"outbox {name}: {lag}", *lines, *_unrouted(status), *_parked(status)])
+
+
+def _unrouted(status: OutboxStatus) -> list[str]:
+    names = ", ".join(f"{name} {count:,}" for name, count in status.unrouted_by_name.items())
+    return [f"sent, though nobody subscribed, by type: {names}"] if names else []
 
 
 def _parked(status: OutboxStatus) -> list[str]:

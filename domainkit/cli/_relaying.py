@@ -5,6 +5,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from inspect import isawaitable
 
 from sqlalchemy import Table
@@ -35,6 +36,8 @@ def _publisher(options: argparse.Namespace) -> Callable[[], object]:
     if options.publisher:
         if options.broker:
             raise WrongArgumentError("give --publisher or --broker, not both")
+        if options.unrouted:
+            raise WrongArgumentError("--unrouted goes with --broker; tell your own publisher what counts as sent")
         found = object_named(options.publisher)
         return found if callable(found) else lambda: found
     if not options.broker:
@@ -45,10 +48,11 @@ def _publisher(options: argparse.Namespace) -> Callable[[], object]:
 
     try:
         topology = RabbitMqTopology(options.exchange, service="relay")  # it has no queues of its own
-        RabbitMqPublisher(options.broker, topology)
+        make_publisher = partial(RabbitMqPublisher, options.broker, topology, unrouted=options.unrouted or "events")
+        make_publisher()
     except ValueError as error:
         raise WrongArgumentError(str(error)) from error
-    return lambda: RabbitMqPublisher(options.broker, topology)
+    return make_publisher
 
 
 async def _relay(options: argparse.Namespace, make_publisher: Callable[[], object]) -> int:

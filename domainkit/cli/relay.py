@@ -25,6 +25,11 @@ def add_to(commands: Commands) -> None:
     places.add_argument("--broker", metavar="URL", help=f"amqp://user:password@host/vhost; or {BROKER}")
     places.add_argument("--exchange", help=f"that messages are published to; or {EXCHANGE}")
     places.add_argument("--publisher", metavar="MODULE:NAME", help="an AsyncMessagePublisher, or what makes one")
+    places.add_argument(
+        "--unrouted",
+        choices=("events", "all", "none"),
+        help="messages without a queue that count as sent, the others are refused; default: events",
+    )
     settings = parser.add_argument_group("how")
     settings.add_argument("--once", action="store_true", help="end when nothing is left that could be sent now")
     settings.add_argument("--wait", action="store_true", help="wait for a database that can't be reached at the start")

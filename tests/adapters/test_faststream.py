@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -43,8 +44,19 @@ from faststream.message import StreamMessage  # noqa: E402
 from faststream.nats import JStream, NatsBroker, PullSub  # noqa: E402
 from faststream.redis import RedisBroker, StreamSub  # noqa: E402
 from nats.js.api import ConsumerConfig  # noqa: E402
+from sqlalchemy import MetaData  # noqa: E402
 
 from domainkit.adapters.faststream import AnyBound, FastStreamPublisher, by_name, subscribe  # noqa: E402
+from domainkit.adapters.sqlalchemy import (  # noqa: E402
+    Outbox,
+    Relay,
+    RelayRound,
+    make_async_engine,
+    outbox_status,
+    outbox_table,
+    replay_sent,
+)
+from domainkit.delivery import DUPLICATE, UNROUTED, remarks  # noqa: E402
 
 NATS_URL = os.environ.get("NATS_URL", "nats://127.0.0.1:4222")
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -482,24 +494,104 @@ async def test_what_jetstream_refuses(place: Place) -> None:
     """What no stream takes, another stream takes, or is too large, is refused: the broker is there, and said no."""
     lost = place.publisher(destination=lambda _: f"lost_{place.name}")
     other = place.publisher(stream=f"other_{place.name}")
+    nowhere = place.publisher(stream=f"other_{place.name}", destination=lambda _: f"lost_{place.name}")
     message = outgoing(TaskCreated())
+    command = outgoing(CreateTask())
     large = OutgoingMessage(message.id, message.info, b"x" * 2_000_000, message.key)
-    for publisher, refused in ((lost, message), (other, message), (place.publisher(), large)):
+    for publisher, refused in ((lost, command), (other, message), (nowhere, message), (place.publisher(), large)):
         error = (await publisher.publish(refused)).failure()
         assert MessageRefused is type(error)
-        assert str(message.id) == error.uuid_value
+        assert str(refused.id) == error.uuid_value
     assert Success(None) == await place.publisher().publish(message)
 
 
 @pytest.mark.parametrize("place", [Nats], indirect=True)
-async def test_jetstream_stores_a_message_once(place: Place) -> None:
-    """A message that is published again, since its answer was lost, is in the stream once."""
+async def test_an_event_whose_subject_no_stream_has(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """It counts as published, with a remark and a warning once for each type, or is refused where none may be lost."""
     message = outgoing(TaskCreated())
+    lost: dict[str, Any] = {"destination": lambda _: f"lost_{place.name}"}
+    publisher = place.publisher(**lost)
     for _ in range(2):
-        assert Success(None) == await place.publisher().publish(message)
+        with remarks() as found:
+            assert Success(None) == await publisher.publish(message)
+        assert {UNROUTED} == found
+    told = [record.getMessage() for record in caplog.records if record.name == "domainkit.faststream"]
+    text = f"task.created counts as published, though nobody gets it: no stream has the subject 'lost_{place.name}'"
+    assert [text] == told
+    assert Success(None) == await place.publisher(**lost, unrouted="all").publish(outgoing(CreateTask()))
+    assert MessageRefused is type((await place.publisher(**lost, unrouted="none").publish(message)).failure())
+
+
+class Late(NatsBroker):
+    """A broker of FastStream whose stream has a subject only after a message for it found none."""
+
+    stream, subjects = "", [""]
+
+    async def publish(self, *given: Any, **options: Any) -> Any:
+        try:
+            return await super().publish(*given, **options)
+        finally:
+            connection = await self.connect()
+            await connection.jetstream().update_stream(name=self.stream, subjects=self.subjects)
+
+
+@pytest.mark.parametrize("place", [Nats], indirect=True)
+async def test_no_answer_of_a_stream_that_has_the_subject_is_a_failure(place: Place) -> None:
+    """JetStream has as little to say where a stream is there and can't answer now: its messages aren't lost."""
+    late, subject = Late(place.url), f"late_{place.name}"
+    late.stream, late.subjects = place.name, [f"{place.name}.>", subject]
+    await late.connect()
+    publisher = place.publisher(late, destination=lambda _: subject)
+    assert MessageRefused is type((await publisher.publish(outgoing(TaskCreated()))).failure())
+    assert Success(None) == await publisher.publish(outgoing(TaskCreated()))
+    await late.stop()
+
+
+@pytest.mark.parametrize("place", [Nats], indirect=True)
+async def test_jetstream_stores_a_message_once(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """A message that is published again, since its answer was lost, is in the stream once, and is told of."""
+    message = outgoing(TaskCreated())
+    for expected in (set[str](), {DUPLICATE}):
+        with remarks() as found:
+            assert Success(None) == await place.publisher().publish(message)
+        assert expected == found
     assert Success(None) == await place.publisher().publish(outgoing(TaskCreated()))
     info = await (await place.broker.connect()).jetstream().stream_info(place.name)
     assert 2 == info.state.messages
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "domainkit.faststream"]
+    where = f"stream {place.name} already, at {place.name}.task.created"
+    assert f"task.created {message.id} was in {where}: it delivers nothing anew" == told
+
+
+@pytest.mark.parametrize("place", [Nats], indirect=True)
+async def test_one_message_to_two_subjects_of_a_stream(place: Place) -> None:
+    """It arrives on both: what is there once is a message on a subject, of any characters."""
+    message = outgoing(TaskCreated())
+    for subject in ("one", "tw\u00f6"):
+        publisher = place.publisher(destination=lambda _, name=subject: f"{place.name}.{name}")
+        with remarks() as found:
+            assert Success(None) == await publisher.publish(message)
+        assert set() == found
+    streams = (await place.broker.connect()).jetstream()
+    for subject in ("one", "tw\u00f6"):
+        assert message.body == (await streams.get_last_msg(place.name, f"{place.name}.{subject}")).data
+
+
+@pytest.mark.parametrize("place", [Nats], indirect=True)
+async def test_a_replay_within_the_duplicate_window(place: Place, tmp_path: Path) -> None:
+    """What JetStream doesn't deliver again is a duplicate to the relay and its status, and never sent."""
+    metadata = MetaData()
+    table, engine = outbox_table(metadata), make_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'outbox.db'}")
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.run_sync(Outbox(table, CODEC).add, [event := TaskCreated()])
+    relay = Relay(engine, table, place.publisher())
+    assert RelayRound(claimed=1, sent=1) == await relay.run_once()
+    assert 1 == await replay_sent(engine, table, message_id=event.header.id)
+    assert RelayRound(claimed=1, duplicates=1) == await relay.run_once()
+    status = await outbox_status(engine, table)
+    assert (0, 1) == (status.sent, status.duplicates)
+    await engine.dispose()
 
 
 async def test_a_message_in_two_versions_is_handled_once(place: Place) -> None:
@@ -692,6 +784,15 @@ def test_other_brokers_are_refused() -> None:
     """A broker that this publisher doesn't know is refused when it is made."""
     with pytest.raises(TypeError, match="expected a KafkaBroker, NatsBroker or RedisBroker, not a Registered"):
         FastStreamPublisher(Registered())  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_another_word_for_what_may_have_no_stream_is_refused() -> None:
+    """Anything but the three words is a ValueError that names them."""
+    wrong: Any = True
+    with pytest.raises(
+        ValueError, match=r"^FastStreamPublisher: unrouted: expected 'events', 'all' or 'none', got True"
+    ):
+        FastStreamPublisher(NatsBroker(), stream="tasks", unrouted=wrong)
 
 
 @pytest.mark.parametrize("seconds", [0, -1])

@@ -159,6 +159,30 @@ class TestSending:
             assert b"the secret body of a1" == asyncio.run(relayed())
             assert [] == unsent(engine)
 
+    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+    def test_an_event_that_nobody_subscribed_to(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+        """It counts as sent, and the status names its type; with `--unrouted none` it is refused, as commands are."""
+
+        async def relayed(*options: str) -> int:
+            async with Board() as board:
+                arguments = ("--broker", RABBITMQ_URL, "--exchange", board.topology.exchange, *options)
+                return await asyncio.to_thread(_in_a_process, "--database", url_of(database), "--once", *arguments)
+
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1", "a2")
+            assert 0 == asyncio.run(relayed())
+            main(["relay", "--database", url_of(database), "--status"])
+            assert "\nsent, though nobody subscribed, by type: a1 1, a2 1\n" in capsys.readouterr().out
+            fill(engine, "b1")
+            assert 1 == asyncio.run(relayed("--unrouted", "none"))
+            assert ["b1"] == unsent(engine)
+            fill(engine, "c1", kind="command")
+            assert 1 == asyncio.run(relayed())
+            assert "c1" in unsent(engine)
+            fill(engine, "d1", kind="command")
+            assert 0 == asyncio.run(relayed("--unrouted", "all"))
+            assert "d1" not in unsent(engine)
+
     async def test_progress(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -236,6 +260,15 @@ class TestStatus:
             main(["relay", "--database", url_of(database), "--status"])
         assert capsys.readouterr().out.startswith("outbox outbox: everything is sent\n")
 
+    def test_what_a_broker_had_already(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+        """It has a line of its own, and isn't among what was sent."""
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1", "a2", sent_at=AT, reason="duplicate")
+            main(["relay", "--database", url_of(database), "--status"])
+        said = capsys.readouterr().out
+        assert "  2  duplicates   the broker had them already; it delivers nothing anew\n" in f"{said}\n"
+        assert "  0  sent  " in said
+
     def test_for_programs(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
         """With --json it is one object, of plain numbers and text."""
         with database.engine(METADATA) as engine:
@@ -312,6 +345,11 @@ class TestWrong:
                 ["--database", "sqlite://", "--broker", "amqp://x", "--publisher", "a:b"],
                 "--publisher or --broker, not both",
             ),
+            (
+                ["--database", "sqlite://", "--unrouted", "all", "--publisher", "a:b"],
+                "--unrouted goes with --broker; tell your own publisher what counts as sent",
+            ),
+            (["--unrouted", "commands"], "invalid choice: 'commands'"),
             (["--database", "sqlite://", "--publisher", "no.such:name"], "no module 'no.such'"),
             (["--database", "sqlite://", "--publisher", "outboxes:METADATA"], "expected an AsyncMessagePublisher"),
             (["--database", "mysql://me:hush@x/y", "--publisher", "outboxes:Recorder"], "expected a URL such as"),

@@ -11,6 +11,13 @@ BUGS = (
         "tests/adapters/rabbitmq/test_patience.py::test_a_queue_of_others_is_drained_and_stays_as_it_is",
     ),
     Bug(
+        "a queue is bound again where its exchange was deleted",
+        "adapters/rabbitmq/_queue.py",
+        "            await bind_queue(self.declaring,",
+        "            () or (self.declaring,",
+        "tests/adapters/rabbitmq/test_reconnecting.py::test_it_binds_again_where_its_exchange_was_deleted",
+    ),
+    Bug(
         "a message that no function was given is never dead",
         "adapters/rabbitmq/_queue.py",
         'await self._moved(raw, "", quarantine_queue(self.subscription.queue))',

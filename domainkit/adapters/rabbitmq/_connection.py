@@ -58,13 +58,14 @@ async def connected(url: URL, name: str, within: float) -> AsyncIterator[Abstrac
         await closed(connection, within)
 
 
-async def pause(stopping: asyncio.Event, length: float) -> None:
-    """Wait so many seconds, or until it is time to stop."""
+async def pause(stopping: asyncio.Event, length: float) -> bool:
+    """Wait so many seconds, or until it is time to stop, and return if it is."""
     waiting = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({waiting}, timeout=length)
     finally:
         waiting.cancel()
+    return stopping.is_set()
 
 
 def is_cancelled() -> bool:

@@ -30,6 +30,8 @@ from domainkit.adapters.rabbitmq._handling import (
 )
 from domainkit.adapters.rabbitmq.topology import (
     RabbitMqTopology,
+    bind_queue,
+    declare_exchanges,
     declare_queue,
     declare_wait_queue,
     quarantine_queue,
@@ -48,6 +50,9 @@ _SUSPICIOUS = 2
 
 _LOOK_AGAIN = 60.0
 """Seconds until the quarantine is looked at again: a process that handled a message of it may be gone."""
+
+_BIND_AGAIN = 10.0
+"""Seconds until the queue is bound again: its exchange may be another one by now, and no broker says so."""
 
 _STUCK = 1.0
 """The same where one could not be put among the dead letters."""
@@ -206,7 +211,7 @@ class ConsumedQueue:
         declaring.close_callbacks.add(made._gone)
         channel.on_consumer_cancel_callbacks.add(made._gone)
         await channel.basic_qos(prefetch_count=rules.prefetch)
-        for work in (made._look, made._sort, *[made._work] * rules.concurrency):
+        for work in (made._look, made._stay_bound, made._sort, *[made._work] * rules.concurrency):
             made.workers.append(asyncio.create_task(work()))
             made.workers[-1].add_done_callback(made._gone)
         made._tag = (await channel.basic_consume(subscription.queue, made._arrived.put)).consumer_tag or ""
@@ -239,6 +244,16 @@ class ConsumedQueue:
         while not self.ended.is_set():
             await pause(self.ended, _LOOK_AGAIN)
             self._arrived.put_nowait(None)
+
+    async def _stay_bound(self) -> None:
+        """Declare the exchanges and bind the queue now and then: with an exchange that is deleted its bindings are.
+
+        A publisher declares the exchange again, and nobody would get what it publishes.
+        """
+        topology, subscription = self.rules.topology, self.subscription
+        while not await pause(self.ended, _BIND_AGAIN):
+            await declare_exchanges(self.declaring, topology)
+            await bind_queue(self.declaring, topology, subscription.queue, subscription.keys or ())
 
     async def _sort(self) -> None:
         """Give each message its turn; what may have killed a process is put aside, and tried one by one first."""

@@ -56,7 +56,8 @@ class RabbitMqConsumer:
       many times as a failure is allowed, it is a dead letter; one that no function was given never is.
     - A coroutine function is awaited; another runs in a thread, so that it may block.
     - Messages that a function sends have the one that it handles as their cause.
-    - After the broker was away it connects again.
+    - After the broker was away it connects again. Where the exchange was deleted, it is declared and bound again within
+      10 seconds.
 
     Who waits for a message that failed? Nobody: it waits in a queue of its own, and comes back behind the others. With
     `by`, those with the same key wait for it, and are handled one after the other, in the order of the queue; those of

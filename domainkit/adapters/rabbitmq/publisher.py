@@ -14,7 +14,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, is_cancelled, place, seconds
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology
-from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
+from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage, Unrouted, Unsubscribed
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.ports import cannot_publish
 
@@ -26,7 +26,7 @@ _SHORT_STRING = 255
 
 
 class RabbitMqPublisher(AsyncMessagePublisher):
-    """Hands messages to RabbitMQ: persistent, confirmed, and refused where no queue is bound for them.
+    """Hands messages to RabbitMQ: persistent, confirmed, and commands only if a queue is bound for them.
 
     It connects when it is first used, and again by itself after the broker was away: a message that meets no broker is
     a Failure within `timeout`, and the next one tries anew. All who publish share one channel and don't wait for one
@@ -34,6 +34,9 @@ class RabbitMqPublisher(AsyncMessagePublisher):
 
         async with RabbitMqPublisher("amqp://user:secret@broker/", topology) as publisher:
             await publisher.publish(OutgoingMessage.of(event, codec))
+
+    A domain event that no queue is bound for counts as published: nobody subscribed to it. A warning says so, once for
+    each type, and the status of an outbox counts them. Anything else without a queue is refused.
 
     AMQP's own properties say what a message is: `message_id`, its name as `type`, the topology's service as `app_id`,
     the time of publishing as `timestamp`, its key as `correlation_id` (unless that has more than 255 bytes),
@@ -48,15 +51,25 @@ class RabbitMqPublisher(AsyncMessagePublisher):
             aio-pika knows.
         topology: the exchange; it is declared, durable, unless it is there.
         timeout: how long a message may take, with connecting, before it is a Failure.
+        unrouted: which messages count as published though no queue is bound for them: domain `"events"`, `"all"`, or
+            `"none"`; the others are refused.
 
     Raises:
-        ValueError: `url` is none of a broker, or `timeout` isn't above 0.
+        ValueError: `url` is none of a broker, `timeout` isn't above 0, or `unrouted` is something else.
     """
 
-    def __init__(self, url: str, topology: RabbitMqTopology, *, timeout: timedelta = timedelta(seconds=10)) -> None:
+    def __init__(
+        self,
+        url: str,
+        topology: RabbitMqTopology,
+        *,
+        timeout: timedelta = timedelta(seconds=10),
+        unrouted: Unrouted = "events",
+    ) -> None:
         self._url = checked_url(url, "RabbitMqPublisher")
         self._topology = topology
         self._timeout = seconds(timeout, "RabbitMqPublisher", "timeout")
+        self._unsubscribed = Unsubscribed("RabbitMqPublisher", unrouted, _logger)
         self._lock = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._channel: UnderlyingChannel | None = None
@@ -80,9 +93,9 @@ class RabbitMqPublisher(AsyncMessagePublisher):
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
         """Publish a message, and wait until the broker has it on disk, in every queue that is bound for it.
 
-        A Failure with MessageRefused where no queue is bound for it, or the broker says no (a queue that is full); with
-        another BusCannotPublish where the broker is away, or gave no answer within `timeout`. Where a message is sent
-        in several versions, there may be a queue for some of them alone.
+        A Failure with MessageRefused where no queue is bound for it, unless `unrouted` takes it as published, or the
+        broker says no (a queue that is full); with another BusCannotPublish where the broker is away, or gave no answer
+        within `timeout`. Where a message is sent in several versions, there may be a queue for some of them alone.
         """
         key = self._topology.routing_key(message.info)
         if len(key.encode()) > _SHORT_STRING:
@@ -93,8 +106,8 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         except _NOT_SENT as error:
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
-            if isinstance(error, PublishError) and message.sent_as:
-                return Success(None)  # nobody waits for this form, and the message is sent in others
+            if isinstance(error, PublishError) and self._may_be_lost(message, key):
+                return Success(None)
             return self._answered(message, key, error)
         return Success(None)
 
@@ -180,6 +193,13 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         if asyncio.get_running_loop().time() - self._heard >= self._timeout:
             self._drop()  # nothing was confirmed all the while: the next message tries a new connection
         return self._failed(message, f"no confirm within {self._timeout:g} seconds; the broker may have the message")
+
+    def _may_be_lost(self, message: OutgoingMessage, key: str) -> bool:
+        """Return if a message that no queue is bound for is no failure."""
+        if message.sent_as:  # nobody waits for this form, and the message is sent in others
+            return True
+        reason = f"no queue is bound for {key!r} at {self._topology.exchange}"
+        return self._unsubscribed.counts_as_published(message, reason)
 
     def _failed(self, message: OutgoingMessage, reason: str) -> Failure[BusCannotPublish]:
         why = f"{place(self._url)}: {reason}" if self._open else "the publisher is closed"

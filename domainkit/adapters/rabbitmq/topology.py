@@ -1,7 +1,7 @@
 """Where messages go: names of exchanges, queues and routing keys, and what makes them on the broker."""
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
 from aio_pika import ExchangeType
@@ -131,18 +131,23 @@ async def declare_queue(
     Raises:
         QueueClashError: it is there, and is another; or it isn't there, and is somebody else's.
     """
-    dead = dead_letter_queue(name)
-    dead_letters = await _declared(channel.declare_queue(dead, durable=True, arguments=_kept()), dead)
-    await dead_letters.bind(topology.dead_letter_exchange, name)
-    quarantine = quarantine_queue(name)
-    await _declared(channel.declare_queue(quarantine, durable=True, arguments=_kept()), quarantine)
+    for kept in (dead_letter_queue(name), quarantine_queue(name)):
+        await _declared(channel.declare_queue(kept, durable=True, arguments=_kept()), kept)
     if keys is None:
         await _declared(channel.declare_queue(name, passive=True), name)
-        return
-    arguments = _dead_lettering(topology.dead_letter_exchange, name)
-    if topology.single_active:
-        arguments["x-single-active-consumer"] = True
-    queue = await _declared(channel.declare_queue(name, durable=True, arguments=arguments), name)
+    else:
+        arguments = _dead_lettering(topology.dead_letter_exchange, name)
+        if topology.single_active:
+            arguments["x-single-active-consumer"] = True
+        await _declared(channel.declare_queue(name, durable=True, arguments=arguments), name)
+    await bind_queue(channel, topology, name, keys or ())
+
+
+async def bind_queue(channel: AbstractChannel, topology: RabbitMqTopology, name: str, keys: Iterable[str]) -> None:
+    """Bind a queue by `keys`, and that of its dead letters by its name; each may be bound already."""
+    dead_letters = await channel.get_queue(dead_letter_queue(name), ensure=False)
+    await dead_letters.bind(topology.dead_letter_exchange, name)
+    queue = await channel.get_queue(name, ensure=False)
     for key in keys:
         await queue.bind(topology.exchange, key)
 

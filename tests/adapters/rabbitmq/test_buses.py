@@ -87,12 +87,12 @@ class TestRabbitMqCommandBus(_Contract, AsyncCommandBusContract[OwningCommandBus
 
 
 async def _published(board: Board, *events: DomainEvent, codec: MessageCodec = CODEC) -> Result[None, BusCannotPublish]:
-    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+    async with RabbitMqPublisher(board.url, board.topology, unrouted="none") as publisher:
         return await RabbitMqDomainEventBus(codec, publisher).publish(events)
 
 
 async def test_what_nobody_is_bound_for_is_a_failure(board: Board) -> None:
-    """One event, several, a command: each is MessageRefused, and several are all named."""
+    """One event, several, a command: each is MessageRefused where none may be lost, and several are all named."""
     first, second = TaskCreated("a"), TaskCreated("b")
     error = (await _published(board, first)).failure()
     assert (MessageRefused, str(first.header.id)) == (type(error), error.uuid_value)

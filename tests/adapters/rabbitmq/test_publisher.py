@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -28,6 +29,7 @@ from domainkit import (
     OutgoingMessage,
 )
 from domainkit.adapters.rabbitmq import RabbitMqDomainEventBus, RabbitMqPublisher, RabbitMqTopology
+from domainkit.delivery import UNROUTED, Unrouted, remarks
 from domainkit.testing import AsyncMessagePublisherContract
 
 SHORT = timedelta(seconds=1)
@@ -132,9 +134,9 @@ async def test_confirms_are_not_awaited_one_after_the_other(own_broker: RabbitMq
 
 
 async def test_a_message_that_no_queue_is_bound_for_is_refused(board: Board) -> None:
-    """It is MessageRefused with its id, at once, and those beside it go through."""
+    """A command is MessageRefused with its id, at once, and those beside it go through."""
     queue = await board.queue(f"{board.topology.exchange}.1.event.task_created")
-    unbound = evolve(outgoing("bread"), info=MessageInfo("nobody.cares", 1, "domain_event"))
+    unbound = evolve(outgoing("bread"), info=MessageInfo("nobody.cares", 1, "command"))
     async with RabbitMqPublisher(board.url, board.topology) as publisher:
         good, bad, also = await asyncio.gather(*map(publisher.publish, (outgoing("a"), unbound, outgoing("b"))))
     assert (Success(None), Success(None)) == (good, also)
@@ -142,12 +144,54 @@ async def test_a_message_that_no_queue_is_bound_for_is_refused(board: Board) -> 
     assert 2 == await board.count(queue)
 
 
+async def test_an_event_that_nobody_subscribed_to_counts_as_published(
+    board: Board, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a Success with a remark for the relay, and a warning once for each type; others have neither."""
+    await board.queue(f"{board.topology.exchange}.1.event.task_created")
+    unheard = [evolve(outgoing("a"), info=MessageInfo(name, 1, "domain_event")) for name in ("b", "c", "b")]
+    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+        with remarks() as none:
+            assert Success(None) == await publisher.publish(outgoing("milk"))
+        for one in unheard:
+            with remarks() as found:
+                assert Success(None) == await publisher.publish(one)
+            assert (set(), {UNROUTED}) == (none, found)
+    told = [record.getMessage() for record in caplog.records if record.name == "domainkit.rabbitmq"]
+    name = board.topology.exchange
+    assert [
+        f"{one} counts as published, though nobody gets it: no queue is bound for '{name}.1.event.{one}' at {name}"
+        for one in ("b", "c")
+    ] == told
+
+
+@pytest.mark.parametrize(
+    ("unrouted", "expected"), [("events", [True, False, False]), ("all", [True] * 3), ("none", [False] * 3)]
+)
+async def test_which_messages_may_have_no_queue(board: Board, unrouted: Unrouted, expected: list[bool]) -> None:
+    """Without a queue, events, commands and others count as published or are refused, as the publisher is told."""
+    kinds = ("domain_event", "command", "message")
+    messages = [evolve(outgoing("a"), info=MessageInfo("nobody.cares", 1, kind)) for kind in kinds]
+    async with RabbitMqPublisher(board.url, board.topology, unrouted=unrouted) as publisher:
+        answers = [await publisher.publish(message) for message in messages]
+    assert expected == [isinstance(answer, Success) for answer in answers]
+    assert {MessageRefused} >= {type(answer.failure()) for answer in answers if isinstance(answer, Failure)}
+
+
+def test_another_word_for_what_may_have_no_queue_is_refused() -> None:
+    """Anything but the three words is a ValueError when the publisher is made, and says which they are."""
+    wrong: Any = "commands"
+    text = "RabbitMqPublisher: unrouted: expected 'events', 'all' or 'none', got 'commands'; take one of them"
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        RabbitMqPublisher("amqp://127.0.0.1/", TOPOLOGY, unrouted=wrong)
+
+
 async def test_a_version_that_nobody_waits_for_is_no_failure(board: Board) -> None:
     """Of a message in two versions, the one that a queue is bound for arrives; alone it would be refused."""
     queue = await board.queue(f"{board.topology.exchange}.1.event.moved")
     codec = MessageCodec(Moved, downcasters=[Downcaster(Moved, 2, dict)])
     new, old = OutgoingMessage.all_of(Moved(), codec)
-    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+    async with RabbitMqPublisher(board.url, board.topology, unrouted="none") as publisher:
         assert [Success(None)] * 2 == await asyncio.gather(*map(publisher.publish, (new, old)))
         alone = await publisher.publish(OutgoingMessage.of(Moved(), codec))
     assert isinstance(alone.failure(), MessageRefused)
@@ -168,7 +212,7 @@ async def test_a_bus_publishes_each_version(board: Board) -> None:
 async def test_a_message_that_is_published_twice_at_once_is_refused_twice(board: Board) -> None:
     """A refusal names no more than the message's id: both calls get theirs."""
     message = outgoing("milk")
-    async with RabbitMqPublisher(board.url, board.topology) as publisher:
+    async with RabbitMqPublisher(board.url, board.topology, unrouted="none") as publisher:
         results = await asyncio.gather(*(publisher.publish(message) for _ in range(5)))
     assert [MessageRefused] * 5 == [type(result.failure()) for result in results]
 

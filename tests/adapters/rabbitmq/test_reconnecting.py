@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from brokers import SETTLED, RabbitMq, free_port
@@ -10,7 +11,15 @@ from rabbits import CODEC, Board, TaskCreated, outgoing, until
 from returns.result import Result, Success
 
 from domainkit import InvalidMessage, Message, MessageCodec
-from domainkit.adapters.rabbitmq import Backoff, RabbitMqConsumer, RabbitMqPublisher, RabbitMqTopology
+from domainkit.adapters.rabbitmq import (
+    Backoff,
+    QueueClashError,
+    RabbitMqConsumer,
+    RabbitMqPublisher,
+    RabbitMqTopology,
+    _queue,
+    dead_letter_queue,
+)
 
 
 class Titles:
@@ -55,8 +64,9 @@ def consumer(board: Board, titles: Titles) -> RabbitMqConsumer:
 
 
 async def publish(board: Board, title: str) -> None:
-    """Publish an event, and try again while the broker is away."""
-    async with RabbitMqPublisher(board.url, board.topology, timeout=timedelta(seconds=5)) as publisher:
+    """Publish an event, and try again while the broker is away, or has no queue for it."""
+    options: dict[str, Any] = {"timeout": timedelta(seconds=5), "unrouted": "none"}
+    async with RabbitMqPublisher(board.url, board.topology, **options) as publisher:
 
         async def done() -> bool:
             return await publisher.publish(outgoing(title)) == Success(None)
@@ -85,6 +95,32 @@ async def test_it_consumes_again_after_the_broker_was_killed(own_broker: RabbitM
             await titles.have("bread")
         assert 1 == titles.at_once
         assert 2 <= titles.seen.count("milk")
+
+
+async def test_it_binds_again_where_its_exchange_was_deleted(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer that runs gets messages and buries dead letters after both exchanges were deleted, on one channel."""
+    monkeypatch.setattr(_queue, "_BIND_AGAIN", 0.2)
+    titles = Titles()
+    async with consumer(board, titles) as running:
+        (consumed,) = running._consumed.values()
+        for name in (board.topology.exchange, board.topology.dead_letter_exchange):
+            await board.channel.exchange_delete(name)
+        await publish(board, "milk")  # declares the exchange again
+        await titles.have("milk")
+        await board.send(b"{")
+        assert 1 == len(await board.taken(dead_letter_queue(board.subscriber("greeter")), 1, 20))
+        assert [consumed] == list(running._consumed.values())
+
+
+async def test_an_exchange_that_became_another_one_ends_it(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleted and made anew with another type it is QueueClashError, as at the start: it can't be bound."""
+    monkeypatch.setattr(_queue, "_BIND_AGAIN", 0.2)
+    running = consumer(board, Titles())
+    await running.__aenter__()
+    await board.channel.exchange_delete(board.topology.exchange)
+    await board.channel.declare_exchange(board.topology.exchange, "direct", durable=True)
+    with pytest.raises(QueueClashError, match="is there with other settings"):
+        await asyncio.wait_for(running._running or asyncio.sleep(0), 20)
 
 
 async def test_it_waits_for_a_broker_that_is_not_there_yet(

@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from attrs import evolve
 from databases import Database
 from outboxes import (
     AWAY,
@@ -27,8 +28,17 @@ from outboxes import (
 from sqlalchemy import MetaData, delete, insert
 
 from domainkit import AsyncMessagePublisher, MessageInfo, OutgoingMessage, Uuid
-from domainkit.adapters.sqlalchemy import Backoff, Relay, RelayRound, outbox_table
+from domainkit.adapters.sqlalchemy import (
+    Backoff,
+    OutboxStatus,
+    Relay,
+    RelayRound,
+    outbox_status,
+    outbox_table,
+    replay_sent,
+)
 from domainkit.adapters.sqlalchemy.relay.claims import Dialect
+from domainkit.delivery import DUPLICATE, UNROUTED, remark
 
 QUICK = Backoff(seconds(0.001), longest=seconds(0.001))
 SLOW = Backoff(seconds(60))
@@ -202,6 +212,42 @@ class TestRefused:
             assert f"b1 {second} (21 bytes): the publisher raised:" in caplog.text
             assert "outboxes.py" in caplog.text
             assert "secret" not in caplog.text
+
+
+class TestRemarks:
+    async def test_an_event_that_nobody_gets_is_sent_and_told_of(self, database: Database) -> None:
+        """It holds back nothing of its key, and the status counts it as sent, and by its name."""
+
+        async def answer(name: str) -> Answer:
+            if name != "a3":
+                remark(UNROUTED)
+            return SENT
+
+        async with database.async_engine(METADATA) as engine:
+            await store(engine, "a1", "a2", "a3", "b1", "b1")
+            publisher = Recorder(answer)
+            assert RelayRound(claimed=5, sent=5) == await Relay(engine, TABLE, publisher).run_once()
+            assert ["a1", "a2", "a3"] == [name for name in publisher.accepted if name[0] == "a"]
+            status = await outbox_status(engine, TABLE)
+        assert (5, 0, {"a1": 1, "a2": 1, "b1": 2}) == (status.sent, status.unsent, dict(status.unrouted_by_name))
+
+    async def test_what_the_broker_had_already_is_not_counted_as_sent(self, database: Database) -> None:
+        """A duplicate has a count of its own, is done with, and can be replayed; the next of its key follows."""
+
+        async def answer(name: str) -> Answer:
+            if name == "a1":
+                remark(DUPLICATE)
+            return SENT
+
+        async with database.async_engine(METADATA) as engine:
+            await store(engine, "a1", "a2")
+            relay = Relay(engine, TABLE, Recorder(answer))
+            assert RelayRound(claimed=2, sent=1, duplicates=1) == await relay.run_once()
+            status = await outbox_status(engine, TABLE)
+            assert (1, 1, 0, {}) == (status.sent, status.duplicates, status.unsent, dict(status.unrouted_by_name))
+            assert 2 == await replay_sent(engine, TABLE, since=datetime.now(UTC) - timedelta(hours=1))
+            assert ["a1", "a2"] == await unsent(engine)
+            assert OutboxStatus(waiting=2) == evolve(await outbox_status(engine, TABLE), lag=0.0)
 
 
 class TestBrokerAway:

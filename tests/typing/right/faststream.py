@@ -27,6 +27,7 @@ def destination(message: OutgoingMessage) -> str:
 
 publishers: tuple[AsyncMessagePublisher, ...] = (
     FastStreamPublisher(nats, stream="tasks", destination=destination),
+    FastStreamPublisher(nats, stream="tasks", unrouted="all"),
     FastStreamPublisher(kafka, timeout=timedelta(seconds=3)),
     FastStreamPublisher(redis),
 )

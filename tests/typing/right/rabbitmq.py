@@ -98,6 +98,7 @@ async def main() -> None:
     event = TaskCreated(task.aggregate_id, task.title)
     async with consumer, RabbitMqPublisher("amqp://broker/", topology) as publisher:
         port: AsyncMessagePublisher = publisher
+        RabbitMqPublisher("amqp://broker/", topology, unrouted="none")
         assert_type(await port.publish(OutgoingMessage.of(event, codec)), Result[None, BusCannotPublish])
         events: AsyncDomainEventBus = RabbitMqDomainEventBus(codec, publisher).with_meta({"tenant": "home"})
         commands: AsyncCommandBus = RabbitMqCommandBus(codec, publisher)

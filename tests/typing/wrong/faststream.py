@@ -53,6 +53,7 @@ FastStreamPublisher(redis, destination=destination_later)  # wrong: it is not aw
 FastStreamPublisher(redis, destination=lambda message: message.info.version)  # wrong: a text
 FastStreamPublisher(redis, timeout=3)  # wrong: a timedelta
 FastStreamPublisher(redis, timeout=None)  # wrong: there is always a limit
+FastStreamPublisher(nats, stream="tasks", unrouted="commands")  # wrong: events, all or none
 FastStreamPublisher(redis, topic="task.created")  # wrong: there is no such option
 bus: AsyncDomainEventBus = FastStreamPublisher(redis)  # wrong: a publisher is no bus
 

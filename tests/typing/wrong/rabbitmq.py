@@ -65,6 +65,8 @@ RabbitMqPublisher(url, "acme.tasks")  # wrong: a name is no topology
 RabbitMqPublisher(url, topology, timedelta(seconds=3))  # wrong: options are keyword-only
 RabbitMqPublisher(url, topology, timeout=3)  # wrong: a timedelta
 RabbitMqPublisher(url, topology, timeout=None)  # wrong: there is always a limit
+RabbitMqPublisher(url, topology, unrouted="commands")  # wrong: events, all or none
+RabbitMqPublisher(url, topology, unrouted=True)  # wrong: events, all or none
 RabbitMqDomainEventBus(publisher)  # wrong: the codec is missing
 RabbitMqDomainEventBus(publisher, codec)  # wrong: the codec comes first
 RabbitMqDomainEventBus(codec, url)  # wrong: a URL is no publisher

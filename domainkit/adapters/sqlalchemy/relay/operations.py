@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Executable, Table, Update, case, func, literal, select, update
+from sqlalchemy import Column, ColumnElement, Executable, Table, Update, case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domainkit._model.mapping import FrozenMapping
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY
 from domainkit.adapters.sqlalchemy.relay.claims import Dialect
+from domainkit.delivery import DUPLICATE, UNROUTED
 from domainkit.values import Uuid
 
 _FRESH: Mapping[str, object] = MappingProxyType(
@@ -51,8 +53,10 @@ class OutboxStatus:
         backing_off: refused, or tried while the broker was away; to be tried again.
         parked: refused for the last time; see `release_parked` and `discard_parked`.
         sent: sent, and still kept.
+        duplicates: with the broker already, which delivers nothing anew then, and still kept.
         discarded: given up by `discard_parked`, and still kept.
         lag: seconds since the oldest message was stored that isn't sent; 0 where all are.
+        unrouted_by_name: how many of those sent nobody gets, for nobody subscribed to them, by the message's name.
         parked_by_reason: how many are parked, by the name of the last error.
         oldest_parked: the one that was parked first.
     """
@@ -63,8 +67,10 @@ class OutboxStatus:
     backing_off: int = 0
     parked: int = 0
     sent: int = 0
+    duplicates: int = 0
     discarded: int = 0
     lag: float = 0.0
+    unrouted_by_name: Mapping[str, int] = FrozenMapping()
     parked_by_reason: Mapping[str, int] = FrozenMapping()
     oldest_parked: ParkedMessage | None = None
 
@@ -88,12 +94,12 @@ async def outbox_status(engine: AsyncEngine, table: Table) -> OutboxStatus:
         states = {row.state: row.number for row in await connection.execute(_by_state(table, dialect))}
         oldest = select(func.min(table.c.recorded_at)).where(table.c.sent_at.is_(None)).scalar_subquery()
         now, since = (await connection.execute(select(dialect.now(), oldest))).one()
-        reasons = select(table.c.reason, func.count()).where(*_is_parked(table))
-        counts = await connection.execute(reasons.group_by(table.c.reason).order_by(table.c.reason))
+        unrouted = table.c.sent_at.is_not(None) & (table.c.reason == UNROUTED)
         return OutboxStatus(
             **states,
             lag=0.0 if since is None else max(0.0, (now - since).total_seconds()),
-            parked_by_reason=FrozenMapping({str(reason): count for reason, count in counts}),
+            unrouted_by_name=await _counted(connection, table.c.name, unrouted),
+            parked_by_reason=await _counted(connection, table.c.reason, *_is_parked(table)),
             oldest_parked=await _oldest_parked(connection, table),
         )
 
@@ -182,6 +188,7 @@ def _by_state(table: Table, dialect: Dialect) -> Executable:
     held = select(other.c.ordering_key).where(other.c.sent_at.is_(None), other.c.parked_at.is_not(None))
     state: ColumnElement[str] = case(
         (columns.sent_at.is_not(None) & columns.parked_at.is_not(None), "discarded"),
+        (columns.sent_at.is_not(None) & (columns.reason == DUPLICATE), "duplicates"),
         (columns.sent_at.is_not(None), "sent"),
         (columns.parked_at.is_not(None), "parked"),
         (columns.leased_until > dialect.now(), "leased"),
@@ -191,6 +198,14 @@ def _by_state(table: Table, dialect: Dialect) -> Executable:
     )
     states = select(state.label("state")).subquery()
     return select(states.c.state, func.count().label("number")).group_by(states.c.state)
+
+
+async def _counted(
+    connection: AsyncConnection, column: Column[Any], *conditions: ColumnElement[bool]
+) -> Mapping[str, int]:
+    """Return how many rows there are of each value of a column."""
+    counts = select(column, func.count()).where(*conditions).group_by(column).order_by(column)
+    return FrozenMapping({str(value): count for value, count in await connection.execute(counts)})
 
 
 async def _oldest_parked(connection: AsyncConnection, table: Table) -> ParkedMessage | None:

@@ -206,7 +206,7 @@ class Relay:
         self._database.answered()
         counts = round_.counts
         self.total += counts
-        if counts.sent or counts.failed or counts.parked:
+        if counts.sent or counts.duplicates or counts.failed or counts.parked:
             self._broker.answered(over=not counts.away)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

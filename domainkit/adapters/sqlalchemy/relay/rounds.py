@@ -16,7 +16,7 @@ from domainkit._model.texts import shown
 from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claimed
 from domainkit.adapters.sqlalchemy.relay.store import Outcome, RelayStore
 from domainkit.adapters.sqlalchemy.relay.waits import Backoff
-from domainkit.delivery import AsyncMessagePublisher
+from domainkit.delivery import DUPLICATE, UNROUTED, AsyncMessagePublisher, remarks
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.use_cases import places_of
 
@@ -41,6 +41,7 @@ class RelayRound:
     Args:
         claimed: taken in hand.
         sent: confirmed by the broker.
+        duplicates: with the broker already, which delivers nothing anew then.
         failed: refused, to be tried again later.
         parked: refused for the last time: they wait for an operator.
         left: given back untried, or tried while the broker was away.
@@ -50,6 +51,7 @@ class RelayRound:
 
     claimed: int = 0
     sent: int = 0
+    duplicates: int = 0
     failed: int = 0
     parked: int = 0
     left: int = 0
@@ -140,8 +142,8 @@ class Round:
                 del self._outcomes[position]
             self._unsettled -= outcomes.keys()
             kinds: list[str] = [outcome.kind for outcome in outcomes.values()]
-            sent, failed, parked, left = map(kinds.count, ("sent", "failed", "parked", "left"))
-            self.counts += RelayRound(sent=sent, failed=failed, parked=parked, left=left)
+            sent, twice, failed, parked, left = map(kinds.count, ("sent", "duplicate", "failed", "parked", "left"))
+            self.counts += RelayRound(sent=sent, duplicates=twice, failed=failed, parked=parked, left=left)
 
     async def _send(self, chain: Iterable[Claimed]) -> None:
         async with self._means.slots:
@@ -160,7 +162,8 @@ class Round:
         limit = asyncio.timeout(self._left())
         try:
             async with limit:
-                result = await self._means.publisher.publish(row.message)
+                with remarks() as found:
+                    result = await self._means.publisher.publish(row.message)
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
@@ -171,7 +174,7 @@ class Round:
             _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))  # noqa: TRY400  # as above
             return self._refused(row, type(error).__qualname__)
         if isinstance(result, Success):
-            self._outcomes[row.position] = _SENT
+            self._outcomes[row.position] = _published(found)
             return True
         failure: object = result.failure() if isinstance(result, Failure) else result
         if isinstance(failure, MessageRefused) or not isinstance(failure, BusCannotPublish):
@@ -209,6 +212,13 @@ class Round:
                         whole = await self._store.renew(self._token) == len(self._unsettled)
                         self._ends = now + lease if whole else now  # some is another's: leave all of it alone
         return self._left() > lease * _SPARE
+
+
+def _published(found: set[str]) -> Outcome:
+    """Return the outcome of a message that the broker has, with what the publisher remarked."""
+    if DUPLICATE in found:
+        return Outcome("duplicate", DUPLICATE)
+    return Outcome("sent", UNROUTED) if UNROUTED in found else _SENT
 
 
 def _named(row: Claimed) -> str:

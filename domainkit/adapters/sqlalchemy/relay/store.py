@@ -27,9 +27,9 @@ _CLEANED = 1_000
 
 @frozen
 class Outcome:
-    """The outcome of a row: the count of RelayRound that it goes into, the name of an error, and how long to wait."""
+    """The outcome of a row: the count of RelayRound that it goes into, an error or remark, and how long to wait."""
 
-    kind: Literal["sent", "failed", "parked", "left"]
+    kind: Literal["sent", "duplicate", "failed", "parked", "left"]
     reason: str | None = None
     delay: timedelta = timedelta(0)
 
@@ -55,7 +55,7 @@ class RelayStore:
         mine = update(table).where(table.c.leased_by == bindparam("token"), table.c.sent_at.is_(None))
         some = mine.where(dialect.among(table.c.position, "positions"))
         self._one = mine.where(table.c.position == bindparam("one")).values(**_FREE)
-        self._sent = some.values(sent_at=dialect.now(), reason=None, not_before=None, **_FREE)
+        self._sent = some.values(sent_at=dialect.now(), reason=bindparam("why"), not_before=None, **_FREE)
         self._free = some.values(**_FREE)
         self._renew = mine.values(leased_until=dialect.now(lease))
 
@@ -67,13 +67,17 @@ class RelayStore:
 
     async def write(self, token: str, outcomes: Mapping[int, Outcome]) -> None:
         """Write down what became of rows, by their positions, in one transaction."""
-        sent = [position for position, outcome in outcomes.items() if outcome.kind == "sent"]
+        sent: dict[str | None, list[int]] = {}
+        others: dict[int, Outcome] = {}
+        for position, outcome in outcomes.items():
+            if outcome.kind in {"sent", "duplicate"}:
+                sent.setdefault(outcome.reason, []).append(position)
+            else:
+                others[position] = outcome
         async with self._engine.begin() as connection:
-            if sent:
-                await connection.execute(self._sent, {"token": token, "positions": sent})
-            for position, outcome in outcomes.items():
-                if outcome.kind == "sent":
-                    continue
+            for reason, positions in sent.items():
+                await connection.execute(self._sent, {"token": token, "positions": positions, "why": reason})
+            for position, outcome in others.items():
                 until = self._dialect.now(outcome.delay)
                 changed = self._one.values(**{"parked_at" if outcome.kind == "parked" else "not_before": until})
                 if outcome.kind != "left":
