@@ -1,7 +1,7 @@
 """The message being handled right here, the cause of those that its handler sends; and which are stored right here."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from copy import copy
 from types import MappingProxyType
@@ -71,6 +71,7 @@ class _Stored:
 
     around: "_Stored | None"
     ids: set[object] = field(factory=set)
+    over: bool = False
 
 
 _STORED: ContextVar[_Stored | None] = ContextVar("domainkit.stored", default=None)
@@ -80,27 +81,36 @@ _STORED: ContextVar[_Stored | None] = ContextVar("domainkit.stored", default=Non
 @contextmanager
 def storing() -> Iterator[None]:
     """Remember which messages are stored inside of the `with` block; what an exception takes back is forgotten."""
-    stored = _Stored(_STORED.get())
+    stored = _Stored(_innermost())
     token = _STORED.set(stored)
     try:
         yield
         if stored.around is not None:
             stored.around.ids |= stored.ids
     finally:
-        _STORED.reset(token)
-        stored.ids.clear()  # a task that was started in the block may outlive it
+        stored.over = True  # a task that was started in the block may outlive it, and so may the context it began in
+        with suppress(ValueError):  # it ends in another context
+            _STORED.reset(token)
+
+
+def _innermost() -> _Stored | None:
+    """Return what is stored by the innermost unit that isn't over."""
+    stored = _STORED.get()
+    while stored is not None and stored.over:
+        stored = stored.around
+    return stored
 
 
 def note_stored(message_ids: Iterable[object]) -> None:
     """Say that the messages with these ids, as their headers wrap them, are stored in the open unit of work."""
-    stored = _STORED.get()
+    stored = _innermost()
     if stored is not None:
         stored.ids.update(message_ids)
 
 
 def is_stored(message: Message) -> bool:
     """Check if the open unit of work has stored the message, so that a relay will deliver it."""
-    stored = _STORED.get()
+    stored = _innermost()
     while stored is not None and message.header.id.value not in stored.ids:
         stored = stored.around
     return stored is not None

@@ -1,12 +1,13 @@
 """Engines of SQLAlchemy as the other parts need them."""
 
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, Pool, QueuePool
@@ -82,11 +83,12 @@ def _options(url: URL, given: dict[str, Any], pool: type[Pool]) -> dict[str, Any
 
 
 def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> EngineT:
-    """Teach an engine of your own what `make_engine` does, and return it.
+    """Teach an engine of your own what `make_engine` does, and return it; one that knows it already stays as it is.
 
     On SQLite: a write-ahead log, so that readers and the one writer don't wait for each other; transactions that begin
     with BEGIN IMMEDIATE, so that one which reads and then writes is never refused halfway; a busy timeout, so that
-    writers wait for their turn; foreign keys that are checked. See https://sqlite.org/wal.html and
+    writers wait for their turn; foreign keys that are checked; a connection that outlives a task cancelled, or a thread
+    interrupted, in the middle of a statement. See https://sqlite.org/wal.html and
     https://sqlite.org/lang_transaction.html.
 
     On other databases: a connection that was not used for a second is asked whether it still stands, and made anew
@@ -99,32 +101,64 @@ def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT)
     inner = engine if isinstance(engine, Engine) else engine.sync_engine
     if inner.dialect.name != "sqlite":
         _ask_after_rest(inner)
-        return engine
-    milliseconds = round(busy_timeout / timedelta(milliseconds=1))
+    elif not _is_configured(inner):
+        event.listen(inner, "connect", partial(_set_up, busy_timeout))
+        event.listen(inner, "begin", _begin)
+        event.listen(inner.dialect, "handle_error", _keep)
+    return engine
 
-    @event.listens_for(inner, "connect")
-    def set_up(connection: Any, _: object) -> None:  # Any: the driver's own, which has no common type
-        connection.isolation_level = None  # the driver begins no transactions of its own
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
+
+def require_configured(engine: Engine) -> None:
+    """Refuse an engine for SQLite that wasn't taught: a unit of work on it would not be atomic.
+
+    Raises:
+        ValueError: it wasn't; pysqlite begins a transaction at the first write then, and no savepoint is part of one.
+    """
+    if engine.dialect.name == "sqlite" and not _is_configured(engine):
+        raise ValueError(
+            f"the engine for {engine.url!r}: expected one made by make_engine or make_async_engine, or taught by "
+            "configure_engine(engine), got another: its transactions would not be atomic"
+        )
+
+
+def _is_configured(engine: Engine) -> bool:
+    """Look for a listener of the dialect, which `engine.execution_options(...)` shares with its copy."""
+    return event.contains(engine.dialect, "handle_error", _keep)
+
+
+def _set_up(busy_timeout: timedelta, connection: Any, _: object) -> None:  # Any: the driver's own, of no common type
+    """Set up a new connection of SQLite."""
+    connection.isolation_level = None  # the driver begins no transactions of its own
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout / timedelta(milliseconds=1))}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Execute BEGIN at a third of what SQLAlchemy takes for a statement."""
+    reads = connection.get_execution_options().get(READ_ONLY, False)
+    statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise OperationalError(statement, None, error) from error
+    finally:
         cursor.close()
 
-    @event.listens_for(inner, "begin")
-    def begin(connection: Connection) -> None:
-        """Execute BEGIN at a third of what SQLAlchemy takes for a statement."""
-        reads = connection.get_execution_options().get(READ_ONLY, False)
-        statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(statement)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise OperationalError(statement, None, error) from error
-        finally:
-            cursor.close()
 
-    return engine
+def _keep(failed: ExceptionContext) -> None:
+    """Keep a connection of SQLite in which a statement was cancelled or interrupted.
+
+    SQLAlchemy takes it for broken and closes it. That would lose a database in memory; and SQLite closes a connection
+    only when its last statement is, so that its lock would stay until the garbage collector finds the cursor. There is
+    no network in which an answer could be underway: the thread of aiosqlite does one thing after the other, so that
+    the ROLLBACK that follows finds the statement done. See https://sqlite.org/c3ref/close.html.
+    """
+    if not isinstance(failed.original_exception, Exception):
+        failed.is_disconnect = False
 
 
 def _ask_after_rest(engine: Engine) -> None:

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
+from functools import partial
+from inspect import CO_GENERATOR, currentframe
 from sqlite3 import SQLITE_BUSY, SQLITE_CONSTRAINT, SQLITE_FULL, SQLITE_LOCKED, SQLITE_READONLY
-from threading import get_ident
+from threading import Lock, get_ident
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field
 from returns.result import Failure, Result
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Transaction
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 from typing_extensions import ParamSpec
 
-from domainkit.adapters.sqlalchemy.engines import READ_ONLY
+from domainkit.adapters.sqlalchemy.engines import READ_ONLY, require_configured
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.causation import storing
 from domainkit.errors import OutcomeUnknownError
@@ -44,16 +47,43 @@ def _here() -> tuple[int, object]:
         return get_ident(), None
 
 
+class _Turns:
+    """Let one thread or task at a time work in a unit that several share; it may come again while it has its turn."""
+
+    def __init__(self) -> None:
+        self._lock, self._places = Lock(), list[object]()
+
+    def __enter__(self) -> None:
+        here = _here()
+        with self._lock:
+            if self._places and self._places[-1] != here:
+                raise RuntimeError(
+                    "another task or thread works in this unit of work right now: a transaction does one thing after "
+                    "the other, so let it finish first"
+                )
+            self._places.append(here)
+
+    def __exit__(self, *_: object) -> None:
+        self._places.pop()
+
+
 @define(eq=False)
 class Unit:
-    """An open transaction, and the thread and task that it belongs to."""
+    """An open transaction, and the thread and task that it belongs to unless it is shared."""
 
     connection: Connection
-    outer: AsyncConnection | None
-    around: "Unit | None"
+    transaction: Transaction | AsyncTransaction
+    outer: AsyncConnection | None = None
+    shared: bool = False
     over: bool = False
+    around: "Unit | None" = None
     broken_by: BaseException | None = None
     place: tuple[int, object] = field(factory=_here)
+    turn: AbstractContextManager[None] = field()
+
+    @turn.default
+    def _default_turn(self) -> AbstractContextManager[None]:
+        return _Turns() if self.shared else nullcontext()
 
     def check_whole(self) -> None:
         """Refuse to commit half of what was meant: a write or statement failed, and the exception was caught.
@@ -85,34 +115,112 @@ def current(owner: object) -> Unit | None:
         RuntimeError: it belongs to another task or thread: a transaction does one thing after the other.
     """
     unit = _open(owner)
-    if unit is not None and unit.place != _here():
+    if unit is not None and not unit.shared and unit.place != _here():
         raise RuntimeError(
             "this unit of work belongs to another task or thread: begin one of its own where the work is done, "
-            "or do it before the other is started"
+            "do it before the other is started, or begin this one by `async with unit_of_work.begin_shared()`"
         )
     return unit
 
 
 def _open(owner: object) -> Unit | None:
-    """Return the innermost unit that isn't over: a task that was started in one may outlive it, with its context."""
+    """Return the innermost unit that isn't over: a task that was started in one may outlive it, with its context.
+
+    So may a context whose unit ended in another one, or was interrupted before it could say that it is over.
+    """
     unit = _OPEN.get().get(owner)
-    while unit is not None and unit.over:
+    while unit is not None and (unit.over or not unit.transaction.is_active):
         unit = unit.around
     return unit
 
 
 @contextmanager
-def _entered(owner: object, connection: Connection, outer: AsyncConnection | None = None) -> Iterator[None]:
-    """Make a connection's transaction the open unit of a UnitOfWork; at the end of the block it must be whole."""
-    unit = Unit(connection, outer, _open(owner))
-    token = _OPEN.set({**_OPEN.get(), owner: unit})
+def _entered(owner: object, unit: Unit) -> Iterator[None]:
+    """Make a unit the open one of a UnitOfWork for the `with` block; at its end it must be whole."""
+    unit.around = _open(owner)
+    token, elsewhere = _OPEN.set({**_OPEN.get(), owner: unit}), False
     try:
         with storing():
             yield
     finally:
-        _OPEN.reset(token)
         unit.over = True
+        try:
+            _OPEN.reset(token)
+        except ValueError:  # as contextvars says that it was made in another context
+            elsewhere = True
+    if elsewhere and not unit.shared:
+        raise RuntimeError(
+            "this unit of work ended in another context than it began in (another task or thread closed its "
+            "generator, say), and what was done in between may not be in it: nothing of it is stored; begin and end "
+            "it in one function, or see `begin_shared`"
+        )
     unit.check_whole()
+
+
+_POOLS = frozenset({"anyio", "concurrent", "starlette", "trio"})
+"""Packages that let a thread take one step of a generator, in a context that is thrown away after it."""
+
+
+def _require_lasting_context() -> None:
+    """Refuse to begin a unit in a generator that a pool of threads has entered: nobody would see it, nor end it here.
+
+    A sync dependency of FastAPI is one. The stack tells: between the pool and here are generators alone.
+    """
+    frame = currentframe()
+    frame = None if frame is None else frame.f_back
+    while frame is not None and (
+        frame.f_code.co_flags & CO_GENERATOR or frame.f_globals.get("__name__") == "contextlib"
+    ):
+        frame = frame.f_back
+    if frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _POOLS:
+        raise RuntimeError(
+            "this unit of work is begun by a generator that runs step by step in threads of a pool, such as a sync "
+            "dependency of FastAPI: what runs between its steps would not be in it; write an `async def` dependency "
+            "with `async with unit_of_work.begin_shared(): yield` instead"
+        )
+
+
+@asynccontextmanager
+async def _in_threads(block: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave a context manager that blocks without blocking the loop.
+
+    In threads of their own: those of a pool may all be waiting for the connection that leaving gives back. Both go on
+    to their end where the task is cancelled.
+    """
+    entering = _started(block.__enter__)
+    try:
+        value = await asyncio.shield(entering)
+    except asyncio.CancelledError as error:
+        entering.add_done_callback(partial(_abandon, block, error))
+        raise
+    try:
+        yield value
+    except BaseException as error:
+        await asyncio.shield(_started(partial(_leave, block, error)))
+        raise
+    await asyncio.shield(_started(partial(_leave, block, None)))
+
+
+def _started(work: Callable[[], T]) -> "asyncio.Future[T]":
+    thread = ThreadPoolExecutor(1)
+    try:
+        return asyncio.get_running_loop().run_in_executor(thread, work)
+    finally:
+        thread.shutdown(wait=False)
+
+
+def _abandon(block: AbstractContextManager[object], error: BaseException, entering: "asyncio.Future[T]") -> None:
+    if entering.exception() is None:
+        _started(partial(_leave, block, error))
+
+
+def _leave(block: AbstractContextManager[object], error: BaseException | None) -> None:
+    """Leave a block with its error, which it need not raise again."""
+    try:
+        block.__exit__(type(error) if error is not None else None, error, None)
+    except BaseException as raised:
+        if raised is not error:
+            raise
 
 
 def take_back(connection: Connection, error: BaseException) -> None:
@@ -132,11 +240,11 @@ def take_back(connection: Connection, error: BaseException) -> None:
 def _is_definite(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):  # nothing that the database said: an interrupt, say, or no connection
         return not isinstance(error, OSError)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:  # the server's last word, though it may have closed the connection after it
+        return not state.startswith(_IN_DOUBT)
     if error.connection_invalidated:
         return False
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        return not state.startswith(_IN_DOUBT)
     code = getattr(error.orig, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in _DEFINITE
 
@@ -147,6 +255,11 @@ class _RolledBackError(Exception):
 
 _PENDING = Failure(OutcomeUnknownError())
 """The answer until the step has given its own."""
+
+
+def _require_none(owner: object) -> None:
+    if _open(owner) is not None:
+        raise RuntimeError("begin_shared: a unit of work is open here already; begin a nested one by `begin`")
 
 
 def _undo_failure(result: object) -> None:
@@ -165,9 +278,13 @@ class UnitOfWork:
         engine: made by `make_engine`, or taught by `configure_engine`.
         outbox: where the events go that saved aggregates have recorded; without one the aggregate that a repository
             returns still has them.
+
+    Raises:
+        ValueError: the engine is for SQLite, and wasn't taught: its transactions would not be atomic.
     """
 
     def __init__(self, engine: Engine, *, outbox: Outbox | None = None) -> None:
+        require_configured(engine)
         self._engine = engine
         self.dialect: str = engine.dialect.name
         """The name that SQLAlchemy has for the database, such as `sqlite`."""
@@ -185,20 +302,50 @@ class UnitOfWork:
 
         Raises:
             OutcomeUnknownError: the connection was lost while committing.
-            RuntimeError: a write in it failed, and the exception was caught inside; nothing was stored then. Or it was
-                begun in another task or thread.
+            RuntimeError: a write in it failed, and the exception was caught inside; or the block ended in another
+                context than it began in. Nothing was stored then. Or it was begun in another task or thread, or by a
+                generator whose steps a pool of threads runs, such as a sync dependency of FastAPI.
         """
-        outer = current(self)
-        with self._begun() if outer is None else self.joining(outer.connection) as connection:
-            yield connection
+        unit = current(self)
+        if unit is None:
+            _require_lasting_context()
+            with self._begun() as connection:
+                yield connection
+        else:
+            with unit.turn, self.joining(unit.connection) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def begin_shared(self) -> AsyncIterator[Connection]:
+        """Begin a transaction for the `async with` block that all threads and tasks started in it work in, in turn.
+
+        For a dependency of FastAPI, or a middleware, around sync code that runs in threads: those have a copy of the
+        context of the task that is here. The connection is opened, committed and closed in other threads, so that the
+        loop never waits. Threads and tasks that work in it at the same time are refused.
+
+        Yields:
+            The connection, for statements of your own.
+
+        Raises:
+            OutcomeUnknownError: the connection was lost while committing.
+            RuntimeError: as for `begin`; or a unit of work is open here already.
+        """
+        _require_none(self)
+        async with _in_threads(self._transaction(shared=True)) as unit:
+            with _entered(self, unit):
+                yield unit.connection
 
     @contextmanager
     def _begun(self) -> Iterator[Connection]:
+        with self._transaction() as unit, _entered(self, unit):
+            yield unit.connection
+
+    @contextmanager
+    def _transaction(self, *, shared: bool = False) -> Iterator[Unit]:
         with self._engine.connect() as connection:
             transaction = connection.begin()
             try:
-                with _entered(self, connection):
-                    yield connection
+                yield Unit(connection, transaction, shared=shared)
             except BaseException:
                 with suppress(DBAPIError):  # it is gone, and the database rolls back by itself
                     transaction.rollback()
@@ -218,7 +365,7 @@ class UnitOfWork:
         Args:
             connection: where the transaction is open.
         """
-        with connection.begin_nested(), _entered(self, connection):
+        with connection.begin_nested() as nested, _entered(self, Unit(connection, nested)):
             yield connection
 
     @contextmanager
@@ -232,18 +379,20 @@ class UnitOfWork:
             with self._begun() as connection:
                 yield connection
             return
-        try:
-            yield unit.connection
-        except BaseException as error:
-            unit.broken_by = error
-            raise
+        with unit.turn:
+            try:
+                yield unit.connection
+            except BaseException as error:
+                unit.broken_by = error
+                raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Yield the connection of the open unit of work, or one that only reads: for repositories of your own."""
         unit = current(self)
         if unit is not None:
-            yield unit.connection
+            with unit.turn:
+                yield unit.connection
             return
         with self._engine.connect() as connection:
             yield connection.execution_options(**{READ_ONLY: True})
@@ -279,6 +428,9 @@ class AsyncUnitOfWork:
         engine: made by `make_async_engine`, or taught by `configure_engine`.
         outbox: where the events go that saved aggregates have recorded; without one the aggregate that a repository
             returns still has them.
+
+    Raises:
+        ValueError: as for UnitOfWork.
     """
 
     def __init__(self, engine: AsyncEngine, *, outbox: Outbox | None = None) -> None:
@@ -289,17 +441,32 @@ class AsyncUnitOfWork:
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction for the `async with` block; see UnitOfWork.begin."""
         unit = current(self.inner)
-        outer = None if unit is None else unit.outer
-        async with self._begun(read_only=False) if outer is None else self.joining(outer) as connection:
+        if unit is None or unit.outer is None:
+            async with self._begun() as connection:
+                yield connection
+        else:
+            with unit.turn:
+                async with self.joining(unit.outer) as connection:
+                    yield connection
+
+    @asynccontextmanager
+    async def begin_shared(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction for the `async with` block that all tasks started in it work in, in turn.
+
+        See UnitOfWork.begin_shared: for a middleware that has the rest run in another task.
+        """
+        _require_none(self.inner)
+        async with self._begun(shared=True) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _begun(self, *, read_only: bool) -> AsyncIterator[AsyncConnection]:
+    async def _begun(self, *, read_only: bool = False, shared: bool = False) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
             await connection.execution_options(**{READ_ONLY: read_only})
             transaction = await connection.begin()
             try:
-                with _entered(self.inner, await connection.run_sync(lambda inner: inner), connection):
+                inner = await connection.run_sync(lambda inner: inner)
+                with _entered(self.inner, Unit(inner, transaction, connection, shared=shared)):
                     yield connection
             except BaseException:
                 with suppress(DBAPIError):  # it is gone, and the database rolls back by itself
@@ -314,8 +481,9 @@ class AsyncUnitOfWork:
     @asynccontextmanager
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
         """Do the work of the `async with` block in a transaction that the caller has begun; see UnitOfWork.joining."""
-        async with connection.begin_nested():
-            with _entered(self.inner, await connection.run_sync(lambda inner: inner), connection):
+        async with connection.begin_nested() as nested:
+            inner = await connection.run_sync(lambda inner: inner)
+            with _entered(self.inner, Unit(inner, nested, connection)):
                 yield connection
 
     async def run(self, work: Callable[[], T], *, read_only: bool = False) -> T:
@@ -329,7 +497,8 @@ class AsyncUnitOfWork:
         """
         unit = current(self.inner)
         if unit is not None and unit.outer is not None:
-            return await unit.outer.run_sync(lambda _: work())
+            with unit.turn:
+                return await unit.outer.run_sync(lambda _: work())
         async with self._begun(read_only=read_only) as connection:
             return await connection.run_sync(lambda _: work())
 

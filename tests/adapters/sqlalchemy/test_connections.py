@@ -10,7 +10,7 @@ import pytest
 from databases import METADATA, OUTBOX, TASKS, Database, new_database, stored_messages, stored_versions
 from proxies import CuttingProxy, cutting_proxy
 from returns.result import Failure, Success
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -228,7 +228,7 @@ def test_a_file_that_cannot_be_written_is_definite(file: Database) -> None:
     with file.engine(METADATA):
         pass
     url = file.url.set(database=f"file:{file.url.database}").update_query_dict({"mode": "ro", "uri": "true"})
-    engine = create_engine(url, poolclass=NullPool)
+    engine = make_engine(url, poolclass=NullPool)
     with pytest.raises(OperationalError, match="readonly"):
         Tasks(SampleTask, TASKS, UnitOfWork(engine)).save(SampleTask.create("Buy milk"))
     with file.engine() as looking:

@@ -43,7 +43,6 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    create_engine,
     event,
     insert,
     select,
@@ -76,6 +75,7 @@ from domainkit.adapters.sqlalchemy import (
     UnitOfWork,
     aggregate_table,
     make_async_engine,
+    make_engine,
     outbox_table,
 )
 from domainkit.testing import AsyncAggregateRepositoryContract, SampleTaskId
@@ -238,7 +238,7 @@ def test_alembic_finds_no_difference(engine: Engine) -> None:
 @pytest.fixture
 def unit_of_work() -> Iterator[UnitOfWork]:
     """Return a unit of work over a database that nobody connects with."""
-    engine = create_engine("sqlite:///never")
+    engine = make_engine("sqlite:///never")
     yield UnitOfWork(engine)
     engine.dispose()
 

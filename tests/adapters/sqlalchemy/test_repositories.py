@@ -25,7 +25,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    create_engine,
     event,
     insert,
     select,
@@ -54,6 +53,7 @@ from domainkit.adapters.sqlalchemy import (
     StoredStateError,
     UnitOfWork,
     aggregate_table,
+    make_engine,
 )
 from domainkit.testing import SampleCreateTask, SampleTask, SampleTaskId, SampleTitle
 
@@ -327,7 +327,7 @@ def test_another_unique_column_is_an_exception(database: Database) -> None:
 @pytest.fixture
 def unit_of_work() -> Iterator[UnitOfWork]:
     """Return a unit of work over a database that nobody connects with."""
-    engine = create_engine("sqlite:///never")
+    engine = make_engine("sqlite:///never")
     yield UnitOfWork(engine)
     engine.dispose()
 
@@ -451,7 +451,7 @@ async def test_states_of_old_versions_are_lifted_to_await(database: Database) ->
 
 def test_another_database_is_refused() -> None:
     """Only SQLite and PostgreSQL have been tried."""
-    engine = create_engine("sqlite:///never")
+    engine = make_engine("sqlite:///never")
     engine.dialect.name = "mysql"
     with pytest.raises(ValueError, match="it knows SQLite and PostgreSQL, not mysql"):
         Tasks(SampleTask, columns(), UnitOfWork(engine))

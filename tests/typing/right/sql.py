@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Never, assert_type
 
 from returns.result import Result
-from sqlalchemy import MetaData, RowMapping
+from sqlalchemy import Connection, MetaData, RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domainkit import (
     AggregateAlreadyExistError,
@@ -131,3 +132,10 @@ async def awaited() -> None:
     assert_type(stored.stream(), AsyncIterator[Task])
     assert_type(await unit.run(lambda: 7), int)
     assert_type(await AsyncOutboxDomainEventBus(unit).publish([]), Result[None, BusCannotPublish])
+
+
+async def share(later: AsyncUnitOfWork) -> None:
+    async with unit_of_work.begin_shared() as connection:
+        assert_type(connection, Connection)
+    async with later.begin_shared() as async_connection:
+        assert_type(async_connection, AsyncConnection)

@@ -68,3 +68,5 @@ refusing_async(tasks.save, DuplicateTask, constraint="uq", table=table, unit_of_
 OutboxDomainEventBus(unit_of_work).publish(CreateTask(Title("Sweep")))  # wrong: a command is no event
 OutboxCommandBus(unit_of_work).dispatch(TaskCreated(task.aggregate_id, task.title))  # wrong: an event is no command
 OutboxDomainEventBus(async_unit)  # wrong: an async unit of work
+with unit_of_work.begin_shared():  # wrong: it is awaited
+    tasks.save(task)
