@@ -26,6 +26,7 @@ from domainkit.adapters.starlette._handlers import (
     response_of,
     value_of,
 )
+from domainkit.adapters.starlette._middleware import UnitOfWorkMiddleware
 from domainkit.adapters.starlette._openapi import declared_errors, name_problem_schema, openapi_responses
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ExceptionHandler",
     "FailureError",
     "ProblemResponse",
+    "UnitOfWorkMiddleware",
     "declared_errors",
     "exception_handlers",
     "name_problem_schema",

@@ -14,9 +14,11 @@ from starlette.responses import JSONResponse, Response
 
 from domainkit import AsyncMediator, HttpError, Mediator, NotFound, ProblemOptions
 from domainkit.adapters.pydantic import DomainType
+from domainkit.adapters.sqlalchemy import AsyncUnitOfWork, UnitOfWork, make_async_engine, make_engine
 from domainkit.adapters.starlette import (
     FailureError,
     ProblemResponse,
+    UnitOfWorkMiddleware,
     declared_errors,
     exception_handlers,
     name_problem_schema,
@@ -61,6 +63,8 @@ assert_type(name_problem_schema(FastAPI()), None)
 assert_type(declared_errors(CreateTask), tuple[type[BaseException], ...])
 assert_type(FailureError(NotFound()).error, BaseException)
 
+app.add_middleware(UnitOfWorkMiddleware, begin=UnitOfWork(make_engine("sqlite://")).begin_shared)
+app.add_middleware(UnitOfWorkMiddleware, begin=AsyncUnitOfWork(make_async_engine("sqlite://")).begin_shared)
 
 @frozen
 class Money:

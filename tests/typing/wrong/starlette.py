@@ -1,11 +1,14 @@
 """What a type checker must refuse around the Starlette adapter: each line marked `# wrong`, and no other."""
 
 from board import CreateTask, NoPermission, Task, TaskId, Title, create_task, open_task
+from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 
 from domainkit import AsyncMediator, Mediator, NotFound
+from domainkit.adapters.sqlalchemy import UnitOfWork, make_engine
 from domainkit.adapters.starlette import (
     FailureError,
+    UnitOfWorkMiddleware,
     exception_handlers,
     openapi_responses,
     problem_response,
@@ -34,3 +37,6 @@ FailureError(404)  # wrong: a number is no error
 async def endpoint() -> TaskId:
     value_of(later.send(command))  # wrong: it is not awaited
     return value_of(await later.send(command)).value  # wrong: it wraps a UUID
+
+UnitOfWorkMiddleware(Starlette(), UnitOfWork(make_engine("sqlite://")).begin)  # wrong: it is for one thread, and not async
+UnitOfWorkMiddleware(Starlette(), begin=UnitOfWork(make_engine("sqlite://")))  # wrong: a unit of work is no function
