@@ -15,13 +15,6 @@ from domainkit.cli._arguments import CommandFailedError
 from domainkit.cli._databases import check, opened
 from domainkit.values import Uuid
 
-_NAMES = ("status", "release", "release_key", "discard", "replay", "replay_since")
-
-
-def is_asked_for(options: argparse.Namespace) -> bool:
-    """Return if something is to be done instead of sending."""
-    return any(getattr(options, name) not in {None, False} for name in _NAMES)
-
 
 def run(options: argparse.Namespace) -> int:
     """Do it, print what came of it, and return the exit status."""

@@ -5,9 +5,13 @@ import os
 from datetime import timedelta
 
 from domainkit.cli._arguments import BROKER, DATABASE, Commands, WrongArgumentError, count, duration, message_id, moment
+from domainkit.cli._signals import ending_well
 
 EXCHANGE = "DOMAINKIT_EXCHANGE"
 """The variable of the environment with the exchange, beside BROKER and DATABASE."""
+
+_OPERATIONS = ("status", "release", "release_key", "discard", "replay", "replay_since")
+"""The options that ask for something instead of sending."""
 
 
 def add_to(commands: Commands) -> None:
@@ -70,7 +74,20 @@ def _run(options: argparse.Namespace) -> int:
         raise WrongArgumentError(f"no database: give --database, or set {DATABASE}")
     if options.json and not options.status:
         raise WrongArgumentError("--json goes with --status")
-    import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (the error of a missing extra names it)
-    from domainkit.cli import _operating, _relaying  # noqa: PLC0415  (they need it)
+    is_operation = any(getattr(options, name) not in {None, False} for name in _OPERATIONS)
+    return _operate(options) if is_operation else _relay(options)
 
-    return _operating.run(options) if _operating.is_asked_for(options) else _relaying.run(options)
+
+def _operate(options: argparse.Namespace) -> int:
+    import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (the error of a missing extra names it)
+    from domainkit.cli import _operating  # noqa: PLC0415  (it needs it)
+
+    return _operating.run(options)
+
+
+def _relay(options: argparse.Namespace) -> int:
+    with ending_well():  # first of all: what follows takes a while to import
+        import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (as above)
+        from domainkit.cli import _relaying  # noqa: PLC0415  (as above)
+
+        return _relaying.run(options)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 
 from returns.result import Result, Success
 
@@ -20,4 +21,18 @@ class Slow(AsyncMessagePublisher):
 
 async def make() -> AsyncMessagePublisher:
     """Return a publisher, as a function of an application does."""
+    return Slow()
+
+
+def block() -> AsyncMessagePublisher:
+    """Take for ever, without the loop."""
+    print("making", flush=True)  # noqa: T201  (as above)
+    time.sleep(600)
+    return Slow()
+
+
+async def hang() -> AsyncMessagePublisher:
+    """Take for ever, on the loop."""
+    print("making", flush=True)  # noqa: T201  (as above)
+    await asyncio.sleep(600)
     return Slow()

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -125,6 +126,50 @@ class TestSending:
                 process.terminate()
                 process.communicate(timeout=60)
             assert (0, ["a1"]) == (process.returncode, unsent(engine))
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("function", ["block", "hang"])
+    def test_it_is_stopped_while_its_publisher_is_made(
+        self, tmp_path: Path, function: str, number: signal.Signals
+    ) -> None:
+        """Whatever a function of the user's takes its time with, a signal ends it with 0, without a traceback."""
+        arguments = ("--publisher", f"slow:{function}")
+        with new_database("sqlite", tmp_path) as database, _started(database, 0, *arguments) as process:
+            assert process.stdout is not None
+            assert "making\n" == process.stdout.readline()
+            process.send_signal(number)
+            _, told = process.communicate(timeout=60)
+        assert (0, "") == (process.returncode, told)
+
+    @pytest.mark.parametrize("options", [(), ("--wait", "--once"), *([("--wait",)] if FULL else [])])
+    def test_it_is_stopped_while_a_database_gives_no_answer(self, tmp_path: Path, options: tuple[str, ...]) -> None:
+        """A server that takes the connection and says nothing keeps no relay, at its start or later."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = URL.create("postgresql+psycopg", "me", None, "127.0.0.1", silent.getsockname()[1], "tasks")
+            with _started(Database("postgresql", url, url), 0, *options) as process, silent.accept()[0]:
+                process.terminate()
+                process.communicate(timeout=60)
+        assert 0 == process.returncode
+
+    def test_it_is_stopped_while_its_broker_gives_no_answer(self, tmp_path: Path) -> None:
+        """So does a broker: what waits stays in the outbox."""
+        with new_database("sqlite", tmp_path) as database, database.engine(METADATA) as engine:
+            fill(engine, "a1")
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                broker = f"amqp://me:hush@127.0.0.1:{silent.getsockname()[1]}"
+                arguments = ("--database", url_of(database), "--broker", broker, "--exchange", "tasks")
+                command = [sys.executable, "-m", "domainkit", "relay", *arguments]
+                with subprocess.Popen(command) as process, silent.accept()[0]:
+                    process.terminate()
+                    assert 0 == process.wait(60)
+            assert ["a1"] == unsent(engine)
+
+    def test_it_leaves_the_handlers_of_signals_as_they_were(self, database: Database) -> None:
+        """Who runs the command in a process of his own has his handlers back."""
+        before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+        with database.engine(METADATA):
+            assert 0 == main(["relay", "--database", url_of(database), "--publisher", "outboxes:Recorder", "--once"])
+        assert before == [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
 
     def test_it_waits_for_its_database(self, tmp_path: Path) -> None:
         """With --wait it goes on trying until the outbox is there."""

@@ -14,6 +14,7 @@ from attrs import evolve
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domainkit.adapters.sqlalchemy.engines import require_configured
 from domainkit.adapters.sqlalchemy.relay.rounds import OUTAGES, Means, RelayRound, Round
 from domainkit.adapters.sqlalchemy.relay.store import RelayStore
 from domainkit.adapters.sqlalchemy.relay.waits import OUTAGE, Backoff, Outage
@@ -63,11 +64,11 @@ class Relay:
         backoff: between the tries of a message that is refused.
         max_attempts: how many tries a message has before it is parked.
         retention: for how long messages that were sent are kept, for `replay_sent`; None keeps them for ever.
-        grace: how long `run` waits for the broker when it is asked to stop.
+        grace: how long `run` waits for the broker, or a database that gives no answer, when it is asked to stop.
 
     Raises:
-        ValueError: an option is out of range, `table` is another one, or the database is none of SQLite and
-            PostgreSQL.
+        ValueError: an option is out of range, `table` is another one, the database is none of SQLite and
+            PostgreSQL, or the engine is for SQLite and wasn't taught.
     """
 
     def __init__(  # noqa: PLR0913  (each option has a default)
@@ -85,6 +86,7 @@ class Relay:
         retention: timedelta | None = timedelta(days=7),
         grace: timedelta = timedelta(seconds=10),
     ) -> None:
+        require_configured(engine.sync_engine)
         require_columns(table, outbox_table)
         _check(batch=batch, concurrency=concurrency, max_attempts=max_attempts)
         _check(lease=lease, poll=poll, retention=retention, grace=grace)
@@ -97,6 +99,7 @@ class Relay:
         self._cleaned, self._paused_until = -_CLEANING, 0.0
         self._bug: BaseException | None = None
         self._until_idle = self._idle = False
+        self._stop, self._patience = asyncio.Event(), asyncio.Timeout(None)
         self.total: RelayRound = RelayRound()
 
     def __repr__(self) -> str:
@@ -136,9 +139,9 @@ class Relay:
         """
         self._means.stopping = self._idle = False
         self._bug = None
-        self._until_idle = until_idle
+        self._until_idle, self._stop = until_idle, stop
         stopped = asyncio.create_task(stop.wait())
-        stopped.add_done_callback(lambda _: self._means.wake.set())
+        stopped.add_done_callback(lambda _: self._asked_to_stop())
         try:
             while not (self._bug or stop.is_set() or (until_idle and self._idle)):
                 await self._rest(await self._step())
@@ -160,13 +163,20 @@ class Relay:
             return self._poll.total_seconds()
         else:
             try:
-                return await self._begin()
+                async with asyncio.timeout(None) as self._patience:
+                    return await self._begin()
             except OUTAGES as error:
-                if self._until_idle:
+                if self._until_idle and not self._stop.is_set():
                     raise
                 paused = self._database.failed(type(error).__qualname__)
         self._paused_until = monotonic() + paused
         return paused
+
+    def _asked_to_stop(self) -> None:
+        """Let a database that gives no answer keep the relay for no longer than a broker does."""
+        self._means.wake.set()
+        with suppress(RuntimeError):  # nothing is being begun
+            self._patience.reschedule(asyncio.get_running_loop().time() + self._grace.total_seconds())
 
     async def _begin(self) -> float:
         """Begin a round; return 0 where more is waiting."""
