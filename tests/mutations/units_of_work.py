@@ -82,7 +82,7 @@ BUGS = (
     Bug(
         "a writer waits for its turn",
         "adapters/sqlalchemy/engines.py",
-        'cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")',
+        'cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout / timedelta(milliseconds=1))}")',
         "pass",
         "tests/adapters/sqlalchemy/test_engines.py::test_sqlite_is_set_up",
     ),
@@ -140,15 +140,15 @@ BUGS = (
     Bug(
         "what is known of an outer unit counts in a nested one",
         "causation.py",
-        "        stored = stored.around\n",
-        "        stored = None\n",
+        "not in stored.ids:\n        stored = stored.around\n",
+        "not in stored.ids:\n        stored = None\n",
         "tests/adapters/sqlalchemy/test_stored_already.py::test_nested_units",
     ),
     Bug(
         "what a unit has stored is forgotten with it",
         "causation.py",
-        "        stored.ids.clear()  # a task that was started in the block may outlive it\n",
-        "",
+        "        stored.over = True  # a task",
+        "        stored.over = False  # a task",
         "tests/adapters/sqlalchemy/test_stored_already.py::test_async",
     ),
     Bug(
@@ -198,8 +198,8 @@ BUGS = (
     Bug(
         "a nested unit is taken back alone",
         "adapters/sqlalchemy/unit_of_work.py",
-        "        with connection.begin_nested(), _entered(",
-        "        with _entered(",
+        "        with connection.begin_nested() as nested, _entered(",
+        "        with nullcontext(connection.get_transaction()) as nested, _entered(",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_nested_unit_is_taken_back_alone",
     ),
     Bug(
@@ -221,8 +221,8 @@ BUGS = (
     Bug(
         "SQLite writes through",
         "adapters/sqlalchemy/engines.py",
-        '        cursor.execute("PRAGMA foreign_keys = ON")',
-        '        cursor.execute("PRAGMA synchronous = NORMAL")',
+        'cursor.execute("PRAGMA foreign_keys = ON")',
+        'cursor.execute("PRAGMA synchronous = NORMAL")',
         "tests/test_guarantees.py::test_sqlite_writes_through",
         quick=True,
     ),
@@ -237,9 +237,45 @@ BUGS = (
     Bug(
         "a task that outlives the unit works on its own",
         "adapters/sqlalchemy/unit_of_work.py",
-        "        unit.over = True\n",
-        "",
+        "(unit.over or not unit.transaction.is_active)",
+        "unit.over is None",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_async_a_task_that_outlives_the_unit_works_on_its_own",
         quick=True,
+    ),
+    Bug(
+        "a unit that ends in another context stores nothing",
+        "adapters/sqlalchemy/unit_of_work.py",
+        "    if elsewhere and not unit.shared:\n",
+        "    if elsewhere is None:\n",
+        "tests/adapters/sqlalchemy/test_interrupted_units.py::test_a_unit_that_ends_in_another_context_stores_nothing",
+    ),
+    Bug(
+        "a task that is cancelled loses no database in memory",
+        "adapters/sqlalchemy/engines.py",
+        "        failed.is_disconnect = False",
+        "        pass",
+        "tests/adapters/sqlalchemy/test_interrupted_units.py::test_async_a_cancelled_unit_keeps_a_database_in_memory",
+    ),
+    Bug(
+        "a shared unit does one thing after the other",
+        "adapters/sqlalchemy/unit_of_work.py",
+        "        return _Turns() if self.shared else nullcontext()",
+        "        return nullcontext()",
+        "tests/adapters/sqlalchemy/test_shared_units.py::test_those_who_work_at_the_same_time_are_refused",
+    ),
+    Bug(
+        "a sync dependency is refused",
+        "adapters/sqlalchemy/unit_of_work.py",
+        '_POOLS = frozenset({"anyio", "concurrent", "starlette", "trio"})',
+        "_POOLS = frozenset[str]()",
+        "tests/adapters/test_unit_of_work_middleware.py::test_a_sync_dependency_is_refused",
+        quick=True,
+    ),
+    Bug(
+        "a request that is refused has stored nothing",
+        "adapters/starlette/_middleware.py",
+        "if status >= _REFUSED else None",
+        "if status >= 600 else None",
+        "tests/adapters/test_unit_of_work_middleware.py::test_a_request_is_one_transaction",
     ),
 )
