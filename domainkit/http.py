@@ -300,12 +300,9 @@ def _members_of(error: DomainError, options: ProblemOptions) -> Mapping[str, obj
     return {name: wire for name, wire in written.items() if wire is not MISSING}
 
 
-_RENAMED: Final = {
-    413: "Content Too Large",
-    414: "URI Too Long",
-    416: "Range Not Satisfiable",
-    422: "Unprocessable Content",
-}
+_RENAMED: Final = FrozenMapping({
+    413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content",
+})  # fmt: skip  # one list
 """The phrases of RFC 9110 that Python before 3.13 has in an older form."""
 
 

@@ -215,7 +215,8 @@ def exception_handlers(
     with suppress(ImportError):  # the extra doesn't ask for FastAPI
         from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError  # noqa: PLC0415
 
-        invalid = _for_sockets_too(partial(_answer_invalid, options=options))
+        names_in = lru_cache(1024)(_names_in)  # a schema takes milliseconds to make
+        invalid = _for_sockets_too(partial(_answer_invalid, options=options, names_in=names_in))
         handlers |= {RequestValidationError: invalid, WebSocketRequestValidationError: invalid}
     return {**handlers, Exception: answer_bug}
 
@@ -287,9 +288,15 @@ class _InvalidRequest(Protocol):
     def errors(self) -> Sequence[_RequestProblem]: ...
 
 
-def _answer_invalid(connection: Request, error: _InvalidRequest, *, options: ProblemOptions) -> Response:
-    problems = error.errors()[:_MOST_PROBLEMS]
-    declared = None if options.client_keys else _declared(connection.scope.get("route"))
+def _answer_invalid(
+    connection: Request,
+    error: _InvalidRequest,
+    *,
+    options: ProblemOptions,
+    names_in: Callable[[object], frozenset[str]],
+) -> Response:
+    body_field = getattr(connection.scope.get("route"), "body_field", None)
+    declared = None if options.client_keys else names_in(body_field)
     body: ProblemDetails = {
         "type": problem_type("Invalid Request", options),
         "title": "Invalid Request",
@@ -297,20 +304,16 @@ def _answer_invalid(connection: Request, error: _InvalidRequest, *, options: Pro
         "detail": "The request isn't valid",
         "errors": [
             {"path": _path(problem, declared), "expected": _expected(problem), "code": problem["type"]}
-            for problem in problems
+            for problem in error.errors()[:_MOST_PROBLEMS]
         ],
     }
     return ProblemResponse(body, status_code=INVALID)
 
 
-def _declared(route: object) -> frozenset[str]:
-    """Return the names of fields that the body of a FastAPI route declares, at any depth."""
-    body = getattr(route, "body_field", None)
-    return frozenset() if body is None else _names_in(body)
-
-
-@lru_cache(1024)  # a schema takes milliseconds to make
 def _names_in(body: Any) -> frozenset[str]:  # Any: a ModelField of FastAPI
+    """Return the names of fields that the body of a route declares, at any depth; none if it has no body."""
+    if body is None:
+        return frozenset()
     from pydantic import TypeAdapter  # noqa: PLC0415  # FastAPI is there, and so is pydantic
     from pydantic.errors import PydanticInvalidForJsonSchema  # noqa: PLC0415  # as above
 
