@@ -10,15 +10,16 @@ from interop.book import Book
 from loguru import logger
 from meiga import BoolResult, isFailure, isSuccess
 from returns.result import Result, Success
-from sqlalchemy import Column, Table, Text, insert
+from sqlalchemy import Column, MetaData, Table, Text, insert
 
 from domainkit import NotFound
 from domainkit.adapters.rabbitmq import RabbitMqConsumer, RabbitMqTopology
 from domainkit.adapters.sqlalchemy import Inbox, UnitOfWork, inbox_table, make_engine
 
 SIDE = "service"
-INBOX = inbox_table(ours.METADATA)
-EFFECTS = Table("effects", ours.METADATA, Column("subscriber", Text()), Column("message_id", Text()))
+METADATA = MetaData()
+INBOX = inbox_table(METADATA)
+EFFECTS = Table("effects", METADATA, Column("subscriber", Text()), Column("message_id", Text()))
 """What the service has done. There is no constraint: what is done twice is there twice."""
 
 

@@ -62,6 +62,7 @@ class Move(Run):
     def start(self) -> None:
         """Start the service as it is with petisco, which goes on publishing until it is told to stop."""
         ours.METADATA.create_all(self._engine)
+        moving.METADATA.create_all(self._engine)
         self._stack.callback(self.place.delete)
         self.place.declare()
         self.release("petisco")
