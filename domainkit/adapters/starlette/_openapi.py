@@ -151,8 +151,8 @@ def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
     Args:
         use_case: a UseCase or AppService, async or not, or a class of them; a class of commands; or a function or a
             method, such as `tasks.retrieve` of a repository, whose annotations say that it returns a Result, also under
-            `@use_case`. The guard's UnknownError is among those of a use case; a function doesn't tell whether there
-            is a guard.
+            `@use_case` or `@early_return`. The guard's UnknownError is among those of a use case; a function doesn't
+            tell whether there is a guard.
 
     Raises:
         TypeError: it is something else, or a function without such an annotation.

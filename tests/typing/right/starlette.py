@@ -66,6 +66,7 @@ assert_type(FailureError(NotFound()).error, BaseException)
 app.add_middleware(UnitOfWorkMiddleware, begin=UnitOfWork(make_engine("sqlite://")).begin_shared)
 app.add_middleware(UnitOfWorkMiddleware, begin=AsyncUnitOfWork(make_async_engine("sqlite://")).begin_shared)
 
+
 @frozen
 class Money:
     cents: int
