@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 
 def log_to_stderr() -> None:
@@ -16,12 +17,17 @@ def log_to_stderr() -> None:
 
 @contextmanager
 def ending_early() -> Iterator[None]:
-    """Let SIGTERM end the process with 0 before there is an event loop: while modules are imported, say."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    """End the process with 0 on SIGTERM and Ctrl-C until `stop_event` takes over: while modules are imported, say."""
+
+    def end(*_: object) -> NoReturn:
+        sys.exit(0)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def stop_event() -> asyncio.Event:

@@ -5,7 +5,7 @@ import os
 from datetime import timedelta
 
 from domainkit.cli._arguments import BROKER, DATABASE, Commands, WrongArgumentError, count, duration, message_id, moment
-from domainkit.cli._signals import ending_well
+from domainkit.cli._process import ending_early
 
 EXCHANGE = "DOMAINKIT_EXCHANGE"
 """The variable of the environment with the exchange, beside BROKER and DATABASE."""
@@ -86,7 +86,7 @@ def _operate(options: argparse.Namespace) -> int:
 
 
 def _relay(options: argparse.Namespace) -> int:
-    with ending_well():  # first of all: what follows takes a while to import
+    with ending_early():  # first of all: what follows takes a while to import
         import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (as above)
         from domainkit.cli import _relaying  # noqa: PLC0415  (as above)
 
