@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 from returns.result import Result
 
 from domainkit._model.services import Service
+from domainkit._model.texts import shown
 from domainkit.codec import MessageCodec
 from domainkit.conversion.envelope import forms_of
 from domainkit.errors import BusCannotPublish
@@ -174,5 +175,5 @@ class Unsubscribed:
         remark(UNROUTED)
         if info.name not in self._told:
             self._told.add(info.name)
-            self.logger.warning("%s counts as published, though nobody gets it: %s", info.name, reason)
+            self.logger.warning("%s counts as published, though nobody gets it: %s", shown(info.name), reason)
         return True

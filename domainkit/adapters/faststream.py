@@ -176,7 +176,7 @@ class FastStreamPublisher(AsyncMessagePublisher):
         if stored.duplicate:
             remark(DUPLICATE)
             text = "%s %s was in stream %s already, at %s: it delivers nothing anew"
-            _logger.warning(text, message.info.name, own_id, self._stream, subject)
+            _logger.warning(text, shown(message.info.name), own_id, self._stream, shown(subject))
 
     async def _counts_as_published(self, message: OutgoingMessage, subject: str) -> bool:
         """Return if a message that no stream took is no failure.

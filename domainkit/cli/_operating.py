@@ -73,7 +73,7 @@ def as_text(status: OutboxStatus, name: str) -> str:
 
 
 def _unrouted(status: OutboxStatus) -> list[str]:
-    names = ", ".join(f"{name} {count:,}" for name, count in status.unrouted_by_name.items())
+    names = ", ".join(f"{shown(name)} {count:,}" for name, count in status.unrouted_by_name.items())
     return [f"sent, though nobody subscribed, by type: {names}"] if names else []
 
 

@@ -305,6 +305,15 @@ class TestStatus:
             main(["relay", "--database", url_of(database), "--status"])
         assert capsys.readouterr().out.startswith("outbox outbox: everything is sent\n")
 
+    def test_what_nobody_subscribed_to(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+        """It is among what was sent, and counted by its name, which can't write on a terminal."""
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1", "b\x1b1", "a1", sent_at=AT, reason="unrouted")
+            main(["relay", "--database", url_of(database), "--status"])
+        said = capsys.readouterr().out
+        assert "  3  sent  " in said
+        assert "\nsent, though nobody subscribed, by type: a1 2, b\\x1b1 1\n" in said
+
     def test_what_a_broker_had_already(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
         """It has a line of its own, and isn't among what was sent."""
         with database.engine(METADATA) as engine:
