@@ -5,6 +5,7 @@ The examples themselves run where they stand: see docs/conftest.py.
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from attrs import frozen
@@ -116,6 +117,21 @@ def test_what_the_wire_form_says_is_read() -> None:
     assert 1.0 == Measured.from_json(envelope(Measured, '{"value": 1}')).value
     assert 2 == Counted.from_json(envelope(Counted, '{"value": 1, "value": 2, "more": 3}')).value
     assert datetime(2021, 12, 28, 14, 11, 47, 845618, tzinfo=UTC) == late.header.occurred_on
+
+
+def test_what_the_wire_form_says_of_wall_times() -> None:
+    """A wall time of a zone comes back equal, but for the hour that is there twice: there the moment is the same."""
+    zone = ZoneInfo("Europe/Berlin")
+    plain, repeated = (
+        Measured(1.0, at=datetime(2021, 7, 1, 2, 30, tzinfo=zone)),
+        datetime(2021, 10, 31, 2, 30, tzinfo=zone),
+    )
+    assert plain == Measured.from_json(plain.json())
+    for moment in (repeated, repeated.replace(fold=1)):
+        found = Measured.from_json(Measured(1.0, at=moment).json()).at
+        assert found is not None
+        assert moment != found
+        assert (moment.astimezone(UTC), moment.utcoffset()) == (found.astimezone(UTC), found.utcoffset())
 
 
 def test_statuses_are_those_of_the_table() -> None:

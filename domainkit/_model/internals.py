@@ -40,6 +40,8 @@ PATTERN: Final[Any] = type(attrs.validators.matches_re(""))
 OPTIONS: Final[type] = type(attrs.validators.in_(()))
 OPTIONAL: Final[type] = type(attrs.validators.optional(attrs.validators.ge(0)))
 EACH: Final[type] = type(attrs.validators.deep_iterable(attrs.validators.ge(0)))
+ANY: Final[Any] = type(attrs.validators.or_(attrs.validators.ge(0), attrs.validators.ge(0)))
+NOT: Final[Any] = type(attrs.validators.not_(attrs.validators.ge(0)))
 """The classes of validators; attrs has no types for what they hold."""
 
 SUCCESS_VALUE: Final = "_inner_value"

@@ -12,9 +12,11 @@ import msgspec
 
 from domainkit._model.internals import (
     AND,
+    ANY,
     EACH,
     MAX_LENGTH,
     MIN_LENGTH,
+    NOT,
     NUMBER,
     OPTIONAL,
     OPTIONS,
@@ -28,6 +30,12 @@ from domainkit.conversion.regex import ecma_pattern
 from domainkit.conversion.unions import UnionNode
 from domainkit.conversion.wrappers import ConstrainedNode, ValueObjectNode
 
+_EXACT: Final = frozenset({MIN_LENGTH, MAX_LENGTH, NUMBER, OPTIONS})
+"""The validators that a schema says exactly what they say, for a text, a number or an array."""
+
+_LONGEST: Final = 256
+"""Numbers of a range that a schema lists, at most."""
+
 Validator = Any  # what attrs calls to check a field; its own classes are told apart at run time
 
 _BOUNDS: Final = MappingProxyType({">=": "minimum", "<=": "maximum", ">": "exclusiveMinimum", "<": "exclusiveMaximum"})
@@ -36,6 +44,9 @@ _META: Final = MappingProxyType({
     "title": "title", "description": "description", "examples": "examples",
 })  # fmt: skip  # one table, as it is read
 _LENGTHS: Final = MappingProxyType({"text": "Length", "base64": "Length", "array": "Items", "object": "Properties"})
+
+
+_TYPES: Final = MappingProxyType({"text": "string", "array": "array", "object": "object", "number": "number"})
 
 
 def add(schema: Schema, keywords: Mapping[str, Any]) -> None:
@@ -104,12 +115,48 @@ def _pattern(pattern: re.Pattern[str], *, start: bool, end: bool) -> Schema:
 
 def _in(validator: Validator, node: Node) -> Iterator[Schema]:
     options = options_of(validator)
-    if isinstance(options, range) and options.step == 1 and "number" in _shapes(node):
-        yield {"minimum": options.start, "maximum": options.stop - 1}
+    if isinstance(options, range) and "number" in _shapes(node):
+        yield _range(options, node)
     elif isinstance(options, Collection) and not isinstance(options, str | bytes | range):
         found = [wire for option in options if (wire := node.write(option, "$", Problems())) is not MISSING]
         if found:
             yield {"enum": sorted(found, key=msgspec.json.encode) if isinstance(options, AbstractSet) else found}
+
+
+def _range(options: range, node: Node) -> Schema:
+    """Return the keywords for the numbers of a range; of a long one with an odd start, no more than its bounds."""
+    if not options:
+        return {"not": {}}
+    numbers = options if options.step > 0 else options[::-1]
+    bounds = {"minimum": numbers[0], "maximum": numbers[-1]}
+    if numbers.step == 1 and all(one.wire is int for one in _members(node)):
+        return bounds
+    if numbers[0] % numbers.step == 0:
+        return {**bounds, "multipleOf": numbers.step}
+    return {"enum": list(numbers)} if len(numbers) <= _LONGEST else bounds
+
+
+def _any(validator: Validator, node: Node) -> Iterator[Schema]:
+    """Give the alternatives; nothing where one of them is for Python alone, which may admit anything."""
+    alternatives = [_all(one, node) for one in validator.validators]
+    if all(alternatives):
+        yield {"anyOf": alternatives}
+
+
+def _not(validator: Validator, node: Node) -> Iterator[Schema]:
+    """Give the opposite of what one keyword says exactly: of something wider it would refuse what is written."""
+    inner, types = validator.validator, [_TYPES.get(shape) for shape in sorted(_shapes(node))]
+    if type(inner) not in _EXACT or "base64" in _shapes(node):
+        return
+    if keywords := _all(inner, node):  # what has another type has no length and no bounds, so that it is admitted
+        yield {"not": keywords if "enum" in keywords else {"type": [one for one in types if one], **keywords}}
+
+
+def _all(validator: Validator, node: Node) -> Schema:
+    made: Schema = {}
+    for keywords in keywords_of(validator, node):
+        add(made, keywords)
+    return made
 
 
 def _each(validator: Validator, node: Node) -> Iterator[Schema]:
@@ -130,6 +177,8 @@ _TRANSLATIONS: Final[Mapping[type, Callable[[Validator, Node], Iterable[Schema]]
         PATTERN: _matches,
         OPTIONS: _in,
         EACH: _each,
+        ANY: _any,
+        NOT: _not,
     }
 )
 """By the classes of attrs' own validators."""

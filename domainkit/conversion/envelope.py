@@ -429,6 +429,15 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _FINER = re.compile(r"(?<=\.[0-9]{6})[0-9]+", re.ASCII)
 
 
+def cut_to_microseconds(text: str) -> str:
+    """Return the text of a moment without what its second has beyond six digits.
+
+    >>> cut_to_microseconds("2021-12-28T14:11:47.845618999Z")
+    '2021-12-28T14:11:47.845618Z'
+    """
+    return _FINER.sub("", text)
+
+
 def _rewritten(inner: Mapping[object, object]) -> Mapping[object, object]:
     """Return the data of an envelope as this library writes it, where it is plain what another form of it says.
 
@@ -438,7 +447,7 @@ def _rewritten(inner: Mapping[object, object]) -> Mapping[object, object]:
     if isinstance(version, str) and _VERSION.fullmatch(version):
         made["version"] = int(version)
     if isinstance(moment, str):
-        made["occurred_on"] = _FINER.sub("", moment)
+        made["occurred_on"] = cut_to_microseconds(moment)
     if inner.get("type_message") is None:
         made["type_message"] = ""
     return made

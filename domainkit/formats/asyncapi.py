@@ -1,10 +1,11 @@
 """AsyncAPI documents of the messages of a codec.
 
-Source: the AsyncAPI specification 3.0.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0).
+Source: the AsyncAPI specifications 3.0.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0) and 3.1.0,
+which differ in nothing that a document made here has.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -28,8 +29,9 @@ def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
     address: Callable[[MessageInfo], str] | None = None,
     receives: Collection[type[Message]] | None = None,
     examples: Iterable[Message] = (),
+    specification: Literal["3.0.0", "3.1.0"] = "3.0.0",
 ) -> AsyncApiDocument:
-    """Return the AsyncAPI 3.0.0 document of an application that has the messages of a codec.
+    """Return the AsyncAPI document of an application that has the messages of a codec.
 
     Each address is a channel, with the messages that go there; the application sends what it doesn't receive. The same
     codec gives the same document. What else it should hold (servers, bindings, tags) is yours to add: it is a dict.
@@ -53,12 +55,16 @@ def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
         address: gives the topic, routing key or subject of a message; its name unless given.
         receives: the classes that the application receives; its commands unless given.
         examples: messages to show, each with those of its class.
+        specification: the version of AsyncAPI that the document names.
 
     Raises:
+        ValueError: `specification` is none of the two.
         TypeError: `receives` has a class that the codec wasn't given.
         UnknownMessage: an example is of such a class.
         InvalidMessage: an example holds what could not be read back.
     """
+    if specification not in {"3.0.0", "3.1.0"}:
+        raise ValueError("asyncapi_document: specification must be '3.0.0' or '3.1.0'")
     definitions = Definitions("#/components/schemas/", draft_07=True)
     payloads = {cls: definitions.message(wire) for cls, wire in codec.wires.items()}
     schemas = definitions.finish()
@@ -70,7 +76,7 @@ def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
         for cls, name in names.items()
     }
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": specification,
         "info": {"title": title, "version": version},
         "defaultContentType": _CONTENT_TYPE,
         "channels": channels,

@@ -15,7 +15,7 @@ from attrs import Attribute, field, frozen
 from returns.result import Failure, Result
 
 from domainkit.codec import MessageCodec
-from domainkit.conversion.envelope import refusal
+from domainkit.conversion.envelope import cut_to_microseconds, refusal
 from domainkit.conversion.limits import checked, parsed
 from domainkit.conversion.nodes import MISSING, Problems
 from domainkit.conversion.scalars import DATETIME, SCALARS
@@ -149,7 +149,8 @@ class CloudEventCodec:
     def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
         """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
 
-        `data` may also come as `data_base64`, where that holds JSON. Attributes that nothing here reads are ignored.
+        A `time` with more than six digits of a second is cut to microseconds. `data` may also come as `data_base64`,
+        where that holds JSON. Attributes that nothing here reads are ignored.
         The paths of the problems are those of the CloudEvent: `$.time`, `$.data.title`.
         """
         problems = Problems(self.codec.limits.max_problems)
@@ -187,6 +188,8 @@ class CloudEventCodec:
 
     def _read_texts(self, event: dict[object, object], problems: Problems) -> None:
         """Replace what is text in a CloudEvent by what it says; by something harmless where a problem was noted."""
+        if isinstance(event.get("time"), str):
+            event["time"] = cut_to_microseconds(str(event["time"]))  # other languages write nanoseconds
         if "time" in event and DATETIME.read(event["time"], "$.time", Problems()) is MISSING:
             problems.add("$.time", _TIMESTAMP, "value" if isinstance(event["time"], str) else "type")
             event["time"] = "1970-01-01T00:00:00Z"

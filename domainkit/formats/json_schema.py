@@ -2,9 +2,9 @@
 
 The dialect is draft 2020-12 (https://json-schema.org/draft/2020-12). A schema describes what is written. Whatever it
 admits is read too, but for what JSON Schema has no words for: validators of your own, bounds of Decimals and dates,
-`1.0` where an int belongs, an integer that a float can't hold, two texts of one value as items of a set or as keys
-(`"1"` and `"1.0"` are one Decimal), days that no calendar has, and the limits of the codec. The reader is more tolerant
-than the schema where the wire form allows it: an `occurred_on` as RFC 3339, a `meta` of null, a UUID without hyphens.
+`1.0` where an int belongs, an integer that a float can't hold, a lone surrogate, two texts of one value as items of a
+set or as keys (`"1"` and `"1.0"` are one Decimal), days that no calendar has, and the limits of the codec. The reader
+is more tolerant than the schema where the wire form allows it: the page on JSON Schema in docs/how-to lists that.
 """
 
 from typing import Final, TypeAlias

@@ -139,6 +139,17 @@ def test_nothing_stands_beside_a_reference() -> None:
     } == data["properties"]["pair"]
 
 
+def test_the_version_of_asyncapi_can_be_chosen() -> None:
+    """A document of 3.1.0 differs in its version alone; another version is refused."""
+    older, newer = (
+        asyncapi_document(CODEC, title="Tasks", version="1", specification=one) for one in ("3.0.0", "3.1.0")
+    )
+    assert {**older, "asyncapi": "3.1.0"} == newer
+    wrong: Any = "2.6.0"
+    with pytest.raises(ValueError, match=r"'3\.0\.0' or '3\.1\.0'"):
+        asyncapi_document(CODEC, title="Tasks", version="1", specification=wrong)
+
+
 def test_an_address_may_be_shared() -> None:
     """Messages that go to one address share its channel, and have an operation there for each direction."""
 

@@ -71,6 +71,15 @@ def problems_of(event: Json) -> list[tuple[str, str]]:
     return [(problem.path, problem.code) for problem in EVENTS.decode(json.dumps(event)).failure().problems]
 
 
+@pytest.mark.parametrize("digits", ["8456189", "84561899", "845618999"])
+def test_a_time_finer_than_a_microsecond_is_cut(digits: str) -> None:
+    """A time with 7 to 9 digits, as other languages write it, is read up to the microsecond; so are builtins."""
+    event = {**EVENTS.encode_dict(Plain("a")), "time": f"2021-12-28T14:11:47.{digits}+01:00"}
+    expected = datetime(2021, 12, 28, 13, 11, 47, 845618, tzinfo=UTC)
+    assert expected == EVENTS.decode(json.dumps(event)).unwrap().header.occurred_on
+    assert expected == EVENTS.decode_dict(event).unwrap().header.occurred_on
+
+
 def test_a_message_is_written_as_the_specification_says() -> None:
     """Every part of the message has its attribute; the time has six digits and Z."""
     assert {

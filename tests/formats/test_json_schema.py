@@ -14,6 +14,7 @@ from uuid import UUID
 import every_kind
 import pytest
 from attrs import field, frozen
+from attrs.validators import and_, deep_iterable, ge, in_, le, max_len, min_len, not_, optional, or_
 from every_kind import EveryKind, Maker, OrderId, Plain, Quantity
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from sizes import at_full
 from domainkit import (
     Command,
     DomainEvent,
+    InvalidMessage,
     Message,
     MessageCodec,
     MessageHeader,
@@ -459,6 +461,81 @@ def test_what_the_codec_refuses_the_schema_refuses() -> None:
 
     assert outcomes[False, False] > outcomes[False, True]
     assert outcomes[True, True] > 0
+
+
+UUID_TEXT = "3a4d78aa-6870-41cb-aa14-964831511d86"
+
+
+@pytest.mark.parametrize(
+    ("hint", "written", "also"),
+    [
+        (UUID, [UUID_TEXT], [UUID_TEXT.upper(), UUID_TEXT.replace("-", "")]),
+        (
+            datetime,
+            ["2021-12-28T14:11:47Z", "2021-12-28T14:11:47.5+02:00"],
+            ["2021-12-28t14:11:47z", "2021-12-28 14:11:47Z", "2021-12-28T14:11:47+0200"],
+        ),
+        (time, ["14:11:47", "14:11:47Z"], ["14:11:47z"]),
+        (timedelta, ["P1D", "PT1.5S"], ["PT1H", "P1DT1H", "-PT1H", "+PT1H", "pt1h"]),
+        (Decimal, ["1.5", "-1", "1E+5"], ["1E5", "1e5", "+1"]),
+    ],
+)
+def test_what_is_read_beyond_the_schema_is_listed(hint: object, written: list[str], also: list[str]) -> None:
+    """What the page lists is read, and not admitted; with a line end behind it nothing is read or admitted."""
+    cls: Any = field_of(hint)
+    validator = validator_of(message_schema(cls))
+    for text in (*written, *also):
+        found, more = of_field(cls, text), of_field(cls, f"{text}\n")
+        assert (True, text in written) == (isinstance(cls.from_dict(found), DomainEvent), validator.is_valid(found))
+        assert not validator.is_valid(more)
+        with pytest.raises(InvalidMessage):
+            cls.from_dict(more)
+
+
+@pytest.mark.parametrize(
+    ("hint", "rule"),
+    [
+        (int, in_(range(1, 50, 7))),
+        (int, in_(range(0, 50, 5))),
+        (int, in_(range(10, 2, -2))),
+        (float, in_(range(1, 5))),
+        (int, or_(le(0), and_(ge(5), le(9)))),
+        (int, not_(ge(5))),
+        (int | None, not_(ge(5))),
+        (int | None, not_(in_([1, 2]))),
+        (int | None, optional(or_(le(0), ge(5)))),
+        (str, not_(min_len(3))),
+        (str, or_(min_len(3), in_(["a"]))),
+        (tuple[int, ...], not_(max_len(1))),
+        (tuple[int, ...], deep_iterable(not_(ge(5)))),
+    ],
+)
+def test_rules_admit_just_what_is_read(hint: object, rule: Any) -> None:
+    """The schema of a field with a rule admits what is read, and nothing else; but 5.0, which is 5 to JSON Schema."""
+    cls: Any = field_of(hint, rule)
+    validator, outcomes = validator_of(message_schema(cls)), set[bool]()
+    for value in (*range(-3, 60), 1.5, 4.999, "", "a", "aa", "aaa", "abcd", "a\n", None, [], [1], [1, 2], [5, 6]):
+        found = of_field(cls, value)
+        try:
+            read = bool(cls.from_dict(found))
+        except InvalidMessage:
+            read = False
+        assert read == validator.is_valid(found), value
+        outcomes.add(read)
+    assert {True, False} == outcomes
+
+
+def field_of(hint: object, rule: Any = None) -> type[DomainEvent]:
+    """Return a class of events with one field of a type."""
+    body = {"__annotations__": {"it": hint}, "__module__": __name__, "it": field(validator=rule)}
+    return frozen(type("Made", (DomainEvent,), body))
+
+
+def of_field(cls: type[DomainEvent], value: object) -> Json:
+    """Return the wire form of such an event."""
+    envelope: Json = TaskCreated("a").dict()
+    envelope["data"] |= {"type": cls.info().name, "version": 1, "attributes": {"it": value}}
+    return envelope
 
 
 @pytest.mark.parametrize(
