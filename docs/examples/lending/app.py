@@ -8,14 +8,14 @@ from fastapi import APIRouter, FastAPI, Query
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit import AggregateNotFoundError, ErrorMap, HttpError, UnknownError
+from domainkit import ErrorMap, HttpError, UnknownError
 from domainkit.adapters.sqlalchemy import AsyncUnitOfWork, make_async_engine
-from domainkit.adapters.starlette import exception_handlers, openapi_responses, value_of
+from domainkit.adapters.starlette import exception_handlers, name_problem_schema, openapi_responses, value_of
 
 from .bodies import Borrower, CopyView, MemberView, NewCopy, NewMember, Page
 from .domain import AlreadyReserved, Copy, CopyId, CopyNotAvailable, EmailTaken, MemberId, NotOnLoan, TooManyLoans
 from .repositories import SqlCopies, SqlMembers
-from .use_cases import Acquisition, Catalogue, Lending, Registration, Reservation, Return
+from .use_cases import Acquisition, Lending, Registration, Reservation, Return
 from .wiring import unit_of_work_of
 
 ERRORS: ErrorMap = {
@@ -40,6 +40,7 @@ def make_app(database: str | URL) -> FastAPI:
     app.include_router(_member_routes(unit_of_work))
     app.include_router(_copy_routes(unit_of_work))
     app.include_router(_loan_routes(unit_of_work))
+    name_problem_schema(app)
     return app
 
 
@@ -58,7 +59,7 @@ def _member_routes(unit_of_work: AsyncUnitOfWork) -> APIRouter:
         """Become a member."""
         return MemberView.of(value_of(await register(body.member())))
 
-    @router.get("/{member_id}", responses=openapi_responses(AggregateNotFoundError, validation=True))
+    @router.get("/{member_id}", responses=openapi_responses(members.retrieve, validation=True))
     async def find(member_id: MemberId) -> MemberView:
         """Return a member."""
         return MemberView.of(value_of(await members.retrieve(member_id)))
@@ -68,19 +69,19 @@ def _member_routes(unit_of_work: AsyncUnitOfWork) -> APIRouter:
 
 def _copy_routes(unit_of_work: AsyncUnitOfWork) -> APIRouter:
     router, copies = APIRouter(prefix="/copies", tags=["copies"]), SqlCopies(unit_of_work)
-    acquire, list_copies = Acquisition(copies), Catalogue(copies)
+    acquire = Acquisition(copies)
 
     @router.post("", status_code=201, responses=openapi_responses(Acquisition, validation=True))
     async def add(body: NewCopy) -> CopyView:
         """Put a new copy on the shelf."""
         return CopyView.of(value_of(await acquire(Copy(body.title, aggregate_id=body.copy_id))))
 
-    @router.get("", responses=openapi_responses(Catalogue, validation=True))
+    @router.get("", responses=openapi_responses(copies.find, validation=True))
     async def list_by_title(limit: Annotated[int, Query(ge=1, le=100)] = 20, after: CopyId | None = None) -> Page:
         """Return the copies by title, a page at a time."""
-        return Page.of(value_of(await list_copies(limit, after)), limit)
+        return Page.of(value_of(await copies.find(limit=limit, after=after)), limit)
 
-    @router.get("/{copy_id}", responses=openapi_responses(AggregateNotFoundError, validation=True))
+    @router.get("/{copy_id}", responses=openapi_responses(copies.retrieve, validation=True))
     async def find(copy_id: CopyId) -> CopyView:
         """Return a copy."""
         return CopyView.of(value_of(await copies.retrieve(copy_id)))

@@ -76,6 +76,14 @@ class AlreadyReserved(DomainError):
 
 
 @frozen
+class CopyLent(DomainEvent):
+    """A copy went out; nobody here subscribes to it."""
+
+    copy_id: CopyId
+    member_id: MemberId
+
+
+@frozen
 class CopyReturned(DomainEvent):
     """A copy came back."""
 
@@ -124,7 +132,8 @@ class Copy(AggregateRoot[CopyId]):
         """Return the copy in the hands of a member."""
         if self.lent_to is not None or self.held_for not in (None, member_id):
             return Failure(CopyNotAvailable())
-        return Success(attrs.evolve(self, lent_to=member_id, held_for=None))
+        lent = attrs.evolve(self, lent_to=member_id, held_for=None)
+        return Success(lent.record(CopyLent(self.aggregate_id, member_id)))
 
     def give_back(self) -> Result[tuple["Copy", MemberId], NotOnLoan]:
         """Return the copy back on the shelf, and who had it."""

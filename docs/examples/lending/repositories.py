@@ -1,14 +1,14 @@
-"""The repositories: members and copies in columns of their own, and what only the database can tell."""
+"""The repositories: members and copies in columns of their own, and the constraint that only the database can keep."""
 
 from collections.abc import Mapping
 
-from sqlalchemy import RowMapping, select, tuple_
+from sqlalchemy import RowMapping
 
 from domainkit.adapters.sqlalchemy import AsyncSqlCrudRepository, AsyncUnitOfWork, RowMapper, refusing_async
 
 from .domain import Copy, CopyId, Email, EmailTaken, Member, MemberId, Name, Title
 from .tables import COPIES, MEMBERS
-from .use_cases import Copies, Join
+from .use_cases import Join
 
 
 class MemberMapper(RowMapper[Member]):
@@ -64,23 +64,9 @@ class SqlMembers(AsyncSqlCrudRepository[Member, MemberId]):
         )
 
 
-class SqlCopies(AsyncSqlCrudRepository[Copy, CopyId], Copies):
-    """Copies in the table COPIES."""
+class SqlCopies(AsyncSqlCrudRepository[Copy, CopyId]):
+    """Copies in the table COPIES, by their titles."""
 
     def __init__(self, unit_of_work: AsyncUnitOfWork) -> None:
-        self._unit, self._mapper, self._order = unit_of_work, CopyMapper(), tuple_(COPIES.c.title, COPIES.c.id)
-        super().__init__(
-            Copy, COPIES, unit_of_work, mapper=self._mapper, order_by=COPIES.c.title, repository_name="copies"
-        )
-
-    async def page(self, limit: int, after: Copy | None) -> tuple[Copy, ...]:
-        """Return the next copies by title, and by id among those of one title."""
-        page = select(COPIES).order_by(COPIES.c.title, COPIES.c.id).limit(limit)
-        if after is not None:
-            page = page.where(self._order > (after.title.value, after.aggregate_id.value))
-
-        def read() -> tuple[Copy, ...]:
-            with self._unit.inner.reading() as connection:
-                return tuple(map(self._mapper.from_row, connection.execute(page).mappings()))
-
-        return await self._unit.run(read, read_only=True)
+        mapper, order = CopyMapper(), COPIES.c.title
+        super().__init__(Copy, COPIES, unit_of_work, mapper=mapper, order_by=order, repository_name="copies")

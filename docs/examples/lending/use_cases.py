@@ -1,6 +1,5 @@
 """The application: what can be asked for, and the policy, which asks for something when something has happened."""
 
-from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -47,17 +46,10 @@ NotLent: TypeAlias = NotStored | TooManyLoans | CopyNotAvailable
 NotGivenBack: TypeAlias = NotStored | NotOnLoan
 NotReserved: TypeAlias = NotStored | NotOnLoan | AlreadyReserved
 
+Copies: TypeAlias = AsyncCrudRepository[Copy, CopyId]
 Members: TypeAlias = AsyncCrudRepository[Member, MemberId]
 Join: TypeAlias = Callable[[Member], Awaitable[Result[Member, NotJoined]]]
 """Stores a new member: only where it is stored can be seen that no other has the email."""
-
-
-class Copies(AsyncCrudRepository[Copy, CopyId]):
-    """The copies, which can be listed too."""
-
-    @abstractmethod
-    async def page(self, limit: int, after: Copy | None, /) -> tuple[Copy, ...]:
-        """Return the next copies in the order of their titles: from the first on, or behind one."""
 
 
 @frozen
@@ -80,19 +72,6 @@ class Acquisition(AsyncUseCase[[Copy], Copy, AggregateAlreadyExistError]):
     async def execute(self, copy: Copy) -> Result[Copy, AggregateAlreadyExistError]:
         """Return the copy as it is stored."""
         return await self.copies.save(copy)
-
-
-@frozen
-class Catalogue(AsyncUseCase[[int, CopyId | None], tuple[Copy, ...], AggregateNotFoundError]):
-    """Lists the copies, page by page."""
-
-    copies: Copies
-
-    @early_return
-    async def execute(self, do: Do[AggregateNotFoundError], limit: int, after: CopyId | None) -> tuple[Copy, ...]:
-        """Return up to `limit` copies: the first ones, or those behind the copy `after`."""
-        last = None if after is None else do(await self.copies.retrieve(after))
-        return await self.copies.page(limit, last)
 
 
 @frozen

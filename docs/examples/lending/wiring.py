@@ -5,11 +5,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domainkit import MessageCodec
 from domainkit.adapters.sqlalchemy import AsyncUnitOfWork, Outbox
 
-from .domain import CopyHeld, CopyReturned
+from .domain import CopyHeld, CopyLent, CopyReturned
 from .tables import OUTBOX
 from .use_cases import HoldForNext
 
-CODEC = MessageCodec(CopyReturned, CopyHeld, HoldForNext)
+CODEC = MessageCodec(CopyLent, CopyReturned, CopyHeld, HoldForNext)
 
 
 def unit_of_work_of(engine: AsyncEngine) -> AsyncUnitOfWork:
