@@ -174,6 +174,7 @@ async def test_what_the_domain_refuses(client: httpx.AsyncClient) -> None:
     """Each error has its status, and a refused loan changes neither the copy nor the member."""
     ada, bob = await new_member(client, "Ada"), await new_member(client, "Bob")
     first, *others = [await new_copy(client) for _ in range(4)]
+    await asked(client, "POST", "/members", 422, member_id=ada, name="Ada", email="\0@example.org")
     await asked(client, "POST", f"{first}/reservations", 409, member_id=ada)
     await asked(client, "DELETE", f"{first}/loan", 409)
     for copy in others:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Query
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit import ErrorMap, HttpError, UnknownError
+from domainkit import ErrorMap, HttpError, OutcomeUnknownError, UnknownError
 from domainkit.adapters.sqlalchemy import AsyncUnitOfWork, make_async_engine
 from domainkit.adapters.starlette import exception_handlers, name_problem_schema, openapi_responses, value_of
 
@@ -33,7 +33,7 @@ def make_app(database: str | URL) -> FastAPI:
     app = FastAPI(
         title="Lending",
         exception_handlers=exception_handlers(error_map=ERRORS),
-        responses=openapi_responses(UnknownError),
+        responses=openapi_responses(UnknownError, OutcomeUnknownError),
         lifespan=lambda _: _with_engine(engine),
     )
     unit_of_work = unit_of_work_of(engine)
@@ -52,7 +52,7 @@ async def _with_engine(engine: AsyncEngine) -> AsyncGenerator[None, None]:
 
 def _member_routes(unit_of_work: AsyncUnitOfWork) -> APIRouter:
     router, members = APIRouter(prefix="/members", tags=["members"]), SqlMembers(unit_of_work)
-    register = Registration(members.join)
+    register = unit_of_work.atomic(Registration(members.join))
 
     @router.post("", status_code=201, responses=openapi_responses(Registration, error_map=ERRORS, validation=True))
     async def join(body: NewMember) -> MemberView:
@@ -69,7 +69,7 @@ def _member_routes(unit_of_work: AsyncUnitOfWork) -> APIRouter:
 
 def _copy_routes(unit_of_work: AsyncUnitOfWork) -> APIRouter:
     router, copies = APIRouter(prefix="/copies", tags=["copies"]), SqlCopies(unit_of_work)
-    acquire = Acquisition(copies)
+    acquire = unit_of_work.atomic(Acquisition(copies))
 
     @router.post("", status_code=201, responses=openapi_responses(Acquisition, validation=True))
     async def add(body: NewCopy) -> CopyView:

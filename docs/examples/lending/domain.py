@@ -37,7 +37,7 @@ class Name(ValueObject[str]):
 class Email(ValueObject[str]):
     """Where a member gets letters."""
 
-    value: str = field(validator=(matches_re(r"[^@\s]+@[^@\s]+"), max_len(254)))
+    value: str = field(validator=(one_line, matches_re(r"[^@\s]+@[^@\s]+"), max_len(254)))
 
 
 @frozen
