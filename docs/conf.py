@@ -57,7 +57,10 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(asyncio|contextlib|uuid|datetime|decimal|collections|logging|abc|typing|types)\..*"),
     (r"py:.*", r"(Result|Converter|UUID|BaseException|Logger|ABC)"),
     # protocols that any id and any class of aggregates fit: nothing to derive from
-    (r"py:class", r"domainkit\.(errors\.Identified|aggregates\.IdentifiedBy)"),
+    (
+        r"py:class",
+        r"domainkit\.(errors\.Identified|aggregates\.IdentifiedBy|adapters\.starlette\._openapi\._Documents)",
+    ),
     # Type variables have no page: they stand for a type that the user gives.
     (r"py:.*", r"(.*\.)?([A-Z]|[A-Z]_(co|contra)|F[PTE]|[TE][0-9]{1,2}|([A-Z][a-z]*)+T(_co)?)(\.args|\.kwargs)?"),
 ]

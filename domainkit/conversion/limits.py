@@ -42,7 +42,7 @@ class Limits:
 
     @property
     def safe_bytes(self) -> int:
-        """The bytes that are over no limit but the depth, whatever they are: no part and no item has fewer than two."""
+        """The most bytes that are over no limit but the depth, since no part and no item has fewer than two."""
         return min(self.max_bytes, self.max_string, 2 * self.max_parts, 2 * self.max_items)
 
 

@@ -12,7 +12,7 @@ from threading import Lock, get_ident
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import define, field
+from attrs import Factory, define, field
 from returns.result import Failure, Result
 from sqlalchemy import Connection, Engine, Transaction
 from sqlalchemy.exc import DBAPIError
@@ -67,6 +67,10 @@ class _Turns:
         self._places.pop()
 
 
+def _turns_of(unit: "Unit") -> AbstractContextManager[None]:
+    return _Turns() if unit.shared else nullcontext()
+
+
 @define(eq=False)
 class Unit:
     """An open transaction, and the thread and task that it belongs to unless it is shared."""
@@ -79,11 +83,7 @@ class Unit:
     around: "Unit | None" = None
     broken_by: BaseException | None = None
     place: tuple[int, object] = field(factory=_here)
-    turn: AbstractContextManager[None] = field()
-
-    @turn.default
-    def _default_turn(self) -> AbstractContextManager[None]:
-        return _Turns() if self.shared else nullcontext()
+    turn: AbstractContextManager[None] = field(default=Factory(_turns_of, takes_self=True))
 
     def check_whole(self) -> None:
         """Refuse to commit half of what was meant: a write or statement failed, and the exception was caught.
