@@ -139,6 +139,7 @@ def pipeline(*steps: AnyStep) -> AnyStep:
         result = last(value)
         return result if type(result) is Success else _ended_by(last, result)
 
+    run.__qualname__ = f"pipeline({_names(steps)})"
     return run
 
 
@@ -233,6 +234,7 @@ def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]
         result = await made if isawaitable(made) else made
         return result if type(result) is Success else _ended_by(last, result)
 
+    run.__qualname__ = f"async_pipeline({_names(steps)})"
     return run
 
 
@@ -246,6 +248,11 @@ def name_of(function: object) -> str:
     """Return what a function, or another callable, is called: for a log or an error."""
     inner = function.func if isinstance(function, partial) else function
     return str(getattr(inner, "__qualname__", type(inner).__qualname__))
+
+
+def _names(functions: Iterable[object]) -> str:
+    """Return the names of functions, for the name of what is made of them."""
+    return ", ".join(map(name_of, functions))
 
 
 def full_name_of(function: object) -> str:

@@ -1,14 +1,17 @@
 """A picture of an application: commands, their handlers, events, their subscribers. As Mermaid, DOT or SVG."""
 
+import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from attrs import define, field, frozen
 
 from domainkit._model.mapping import FrozenMapping
 from domainkit._model.texts import shown
+from domainkit.envelopes import Envelope
+from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, Handler
 from domainkit.mediator import AsyncMediator, Mediator
 from domainkit.memory import (
     AsyncInmemoryCommandBus,
@@ -16,11 +19,25 @@ from domainkit.memory import (
     InmemoryCommandBus,
     InmemoryDomainEventBus,
 )
-from domainkit.messages import DomainEvent, M, Message
+from domainkit.messages import AnyCommand, DomainEvent, M, Message
 from domainkit.results import name_of
 
 EventBuses: TypeAlias = InmemoryDomainEventBus | AsyncInmemoryDomainEventBus
-Wiring: TypeAlias = Mediator[object] | AsyncMediator[object] | InmemoryCommandBus | AsyncInmemoryCommandBus | EventBuses
+
+
+@runtime_checkable
+class Consumer(Protocol):
+    """What calls bound functions with messages from a broker, such as a RabbitMqConsumer."""
+
+    @property
+    def functions(self) -> Sequence[AnySubscriber | AnyHandler]:
+        """The functions."""
+        ...
+
+
+Wiring: TypeAlias = (
+    Mediator[object] | AsyncMediator[object] | InmemoryCommandBus | AsyncInmemoryCommandBus | EventBuses | Consumer
+)
 """What knows handlers or subscribers."""
 
 _TIMEOUT = 60
@@ -112,11 +129,16 @@ def _quoted(label: str) -> str:
     return shown(label).replace("\\", "\\\\").replace('"', "'").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def event_map(*wirings: Wiring, causes: Mapping[type[M], Iterable[type[DomainEvent]]] = FrozenMapping()) -> EventMap:
-    """Return the picture of mediators and buses.
+def event_map(
+    *wirings: Wiring,
+    causes: Mapping[type[M], Iterable[type[DomainEvent]]] = FrozenMapping(),
+    policies: Mapping[AnySubscriber, Iterable[type[AnyCommand]]] = FrozenMapping(),
+) -> EventMap:
+    """Return the picture of mediators, buses and consumers.
 
     A command leads to its handler; an event leads to its subscribers, one of a base class being drawn for each event
-    below it that the picture knows. Which events a message leads to, no wiring knows: `causes` says it.
+    below it that the picture knows. Which events a message leads to, no wiring knows: `causes` says it;
+    and `policies`, which commands a subscriber sends.
 
     >>> from domainkit import Command, DomainError, DomainEvent
     >>> from returns.result import Result, Success
@@ -133,22 +155,35 @@ def event_map(*wirings: Wiring, causes: Mapping[type[M], Iterable[type[DomainEve
         n1 --> n2
 
     Args:
-        wirings: mediators, command buses and event buses.
+        wirings: mediators, command buses, event buses and consumers.
         causes: the events that handling a message leads to, by the class of the message.
+        policies: the commands that a bound function sends when it is called with an event.
     """
     drawing = _Drawing()
-    buses = [one for one in wirings if isinstance(one, EventBuses)]
-    for wiring in wirings:
-        if not isinstance(wiring, EventBuses):
-            for handler in wiring.handlers:
-                drawing.handler(handler.message_type, handler.function)
+    bound = [one for wiring in wirings for one in _bound(wiring)]
+    for one in bound:
+        if isinstance(one, Handler | AsyncHandler):
+            drawing.handler(one.message_type, one.function)
     for message, events in causes.items():
         for event in events:
             drawing.caused(message, event)
-    for bus in buses:
-        for number, subscriber in enumerate(bus.subscribers):
-            drawing.subscriber(subscriber.message_type, subscriber.function, number)
+    for number, one in enumerate(bound):
+        if not isinstance(one, Handler | AsyncHandler):
+            drawing.subscriber(one.message_type, one.function, number)
+    for policy, commands in policies.items():
+        drawing.policy(policy, commands)
     return EventMap(tuple(drawing.nodes.values()), tuple(drawing.edges))
+
+
+def _bound(wiring: Wiring) -> Sequence[AnySubscriber | AnyHandler]:
+    if isinstance(wiring, Consumer):
+        return wiring.functions
+    return wiring.subscribers if isinstance(wiring, EventBuses) else tuple(wiring.handlers)
+
+
+def _label(function: object) -> str:
+    """Return what the user called a function, without the functions that it is defined in."""
+    return re.sub(r"[\w.]+\.<locals>\.", "", name_of(function))
 
 
 @define
@@ -158,9 +193,10 @@ class _Drawing:
     nodes: dict[object, Node] = field(factory=dict)
     edges: dict[tuple[str, str], None] = field(factory=dict)
     _handlers: dict[type, list[str]] = field(factory=dict)
+    _subscribers: dict[object, list[str]] = field(factory=dict)
 
     def handler(self, cls: type[Message], function: object) -> None:
-        start, end = self._message(cls), self._node((cls, function), name_of(function), "handler")
+        start, end = self._message(cls), self._node((cls, function), _label(function), "handler")
         self._handlers.setdefault(cls, []).append(end)
         self.edges[start, end] = None
 
@@ -168,11 +204,22 @@ class _Drawing:
         for start in self._handlers.get(message) or [self._message(message)]:
             self.edges[start, self._message(event)] = None
 
-    def subscriber(self, cls: type[Message], function: object, number: int) -> None:
-        events = [known for known in self.nodes if isinstance(known, type) and issubclass(known, cls)]
-        starts = [self._message(event) for event in events or [cls]]
-        end = self._node((function, number), name_of(function), "subscriber")
+    def policy(self, bound: AnySubscriber, commands: Iterable[type[AnyCommand]]) -> None:
+        function = bound.function
+        if not (starts := self._subscribers.get(function)):
+            starts = [self.subscriber(bound.message_type, function, -1)]
+        for command in commands:
+            self.edges.update(dict.fromkeys((start, self._message(command)) for start in starts))
+
+    def subscriber(self, cls: type[Message | Envelope], function: object, number: int) -> str:
+        events = [one for one in self.nodes if isinstance(one, type) and issubclass(one, Message)]
+        if issubclass(cls, Message):
+            events = [event for event in events if issubclass(event, cls)] or [cls]
+        starts = [self._message(event) for event in events]
+        end = self._node((function, number), _label(function), "subscriber")
+        self._subscribers.setdefault(function, []).append(end)
         self.edges.update(dict.fromkeys((start, end) for start in starts))
+        return end
 
     def _message(self, cls: type[Message]) -> str:
         return self._node(cls, cls.__qualname__, "event" if issubclass(cls, DomainEvent) else "command")

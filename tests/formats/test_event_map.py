@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from attrs import frozen
 from returns.result import Result, Success
 
 from domainkit import (
@@ -15,12 +16,15 @@ from domainkit import (
     Command,
     DomainError,
     DomainEvent,
+    Envelope,
     InmemoryCommandBus,
     InmemoryDomainEventBus,
     Mediator,
+    pipeline,
 )
 from domainkit.cli import main
 from domainkit.formats import event_map
+from domainkit.handlers import AnyHandler, AnySubscriber
 
 
 class Ping(Command[None, DomainError]): ...
@@ -119,6 +123,51 @@ def test_svg_without_graphviz_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -
         event_map(mediator).svg()
 
 
+def test_a_policy_leads_from_its_event_to_its_commands() -> None:
+    """A subscriber that sends commands is drawn between both; one that a bus has is not drawn twice."""
+    drawn = event_map(mediator, bus, policies={Pinged.handled_by(count): [Ping], Other.handled_by(tell): [Ping]})
+    labels = {node.key: node.label for node in drawn.nodes}
+    assert [("Ping", "ping"), ("Pinged", "count"), ("count", "Ping"), ("Other", "tell"), ("tell", "Ping")] == [
+        (labels[start], labels[end]) for start, end in drawn.edges
+    ]
+
+
+@frozen
+class Fake:
+    """A consumer, as far as a picture needs one."""
+
+    functions: tuple[AnySubscriber | AnyHandler, ...]
+
+
+def test_a_consumer_is_drawn_with_its_functions() -> None:
+    """Its handlers and subscribers are drawn like those of a mediator and a bus; one of envelopes gets all."""
+    keep = Envelope.handled_by(lambda envelope: None)
+    drawn = event_map(Fake((keep, Pinged.handled_by(count), Ping.handled_by(ping))), causes={Ping: [Pinged]})
+    labels = {node.key: node.label for node in drawn.nodes}
+    assert [
+        ("Ping", "ping"),
+        ("ping", "Pinged"),
+        ("Ping", "<lambda>"),
+        ("Pinged", "<lambda>"),
+        ("Pinged", "count"),
+    ] == [(labels[start], labels[end]) for start, end in drawn.edges]
+
+
+def test_functions_have_the_names_that_their_users_gave() -> None:
+    """A pipeline is called after its steps, a function inside of another one by its own name."""
+
+    def answer(command: Ping) -> Result[Ping, DomainError]:
+        return Success(command)
+
+    drawn = event_map(Mediator(Ping.handled_by(pipeline(answer, ping))))
+    assert "pipeline(answer, ping)" == drawn.nodes[1].label
+
+
+def made() -> tuple[object, ...]:
+    """Return what there is to draw, as a function that wires an application does."""
+    return mediator, bus, {Ping: [Pinged]}, {Pinged.handled_by(count): [Ping]}
+
+
 class TestCommandLine:
     def test_draws_what_a_module_holds(self) -> None:
         """`python -m domainkit map` finds the module where it is run, and prints the picture."""
@@ -133,6 +182,14 @@ class TestCommandLine:
         )
         assert (0, DRAWN + "\n", "") == (done.returncode, done.stdout, done.stderr)
 
+    def test_a_function_that_wires(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A function is called, and what it returns is drawn: mediators, buses, causes and policies."""
+        assert 0 == main(["map", f"{__name__}:made"])
+        expected = event_map(
+            mediator, bus, causes={Ping: [Pinged]}, policies={Pinged.handled_by(count): [Ping]}
+        ).mermaid()
+        assert f"{expected}\n" == capsys.readouterr().out
+
     def test_other_formats(self, capsys: pytest.CaptureFixture[str]) -> None:
         """--format dot prints DOT."""
         assert 0 == main(["map", f"{__name__}:mediator", "--format", "dot"])
@@ -144,7 +201,7 @@ class TestCommandLine:
             ("no.such.module:mediator", "no module 'no.such.module'"),
             (f"{__name__}:absent", "has no 'absent'"),
             (":mediator", "expected MODULE:NAME"),
-            (f"{__name__}:nothing", "expected mediators, buses and mappings of causes"),
+            (f"{__name__}:nothing", "expected mediators, buses, consumers and mappings of causes"),
         ],
     )
     def test_a_wrong_argument_is_named(self, path: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,6 +165,11 @@ class RabbitMqConsumer:
         return self._again(prefetch=ahead, concurrency=at_a_time)
 
     @property
+    def functions(self) -> tuple[Bound, ...]:
+        """The bound functions that it calls, queue by queue: `event_map` draws them."""
+        return tuple(function for one in self._subscriptions.values() for function in one.functions)
+
+    @property
     def is_consuming(self) -> bool:
         """True while all its queues are consumed; False while it has no connection, or was not started."""
         return self._ready.is_set() and not self._lost.is_set()

@@ -30,6 +30,7 @@ from domainkit.adapters.rabbitmq import (
     queue_status,
     redeliver,
 )
+from domainkit.formats import EventMap, event_map
 
 from board import CreateTask, DuplicateTask, Task, TaskCreated, TaskId, Title
 
@@ -89,6 +90,7 @@ assert_type(Envelope.handled_by(forward), AsyncSubscriber[Envelope])
 async def main() -> None:
     assert_type(everything.adjusted(prefetch=50, concurrency=10), RabbitMqConsumer)
     assert_type(everything.is_consuming, bool)
+    assert_type(event_map(everything, policies={TaskCreated.handled_by(greet): [CreateTask]}), EventMap)
     assert_type(
         await queue_status("amqp://broker/", everything.queues), Result[tuple[QueueStatus, ...], BusCannotPublish]
     )
