@@ -9,7 +9,7 @@ from rabbits import AT_ONCE, Board, left, until
 from returns.result import Success
 
 from domainkit import Attributes, DomainEvent, Downcaster, Envelope, MessageCodec, OutgoingMessage, Upcaster
-from domainkit.adapters.rabbitmq import RabbitMqConsumer, RabbitMqPublisher
+from domainkit.adapters.rabbitmq import RabbitMqConsumer, RabbitMqPublisher, RabbitMqTopology
 
 
 @frozen
@@ -68,3 +68,12 @@ async def test_a_queue_handles_one_version(
         await until(handled)
     assert (0, 0) == await left(board)
     assert [version] == seen
+
+
+def test_a_consumer_tells_its_functions() -> None:
+    """The bound functions are those that it was given, queue by queue; one with other limits has the same."""
+    topology = RabbitMqTopology("acme.tasks", service="mailing")
+    bound = Moved.handled_by(lambda event: None)
+    made = RabbitMqConsumer("amqp://broker/", topology, MessageCodec(Moved), subscribers={"greeter": bound})
+    assert (bound,) == made.functions == made.adjusted(concurrency=30).functions
+    assert not made.is_consuming
