@@ -196,9 +196,9 @@ async def _in_threads(block: AbstractContextManager[T]) -> AsyncIterator[T]:
     try:
         yield value
     except BaseException as error:
-        await asyncio.shield(_started(partial(_leave, block, error)))
+        await asyncio.shield(_started(partial(block.__exit__, type(error), error, None)))
         raise
-    await asyncio.shield(_started(partial(_leave, block, None)))
+    await asyncio.shield(_started(partial(block.__exit__, None, None, None)))
 
 
 def _started(work: Callable[[], T]) -> "asyncio.Future[T]":
@@ -211,16 +211,7 @@ def _started(work: Callable[[], T]) -> "asyncio.Future[T]":
 
 def _abandon(block: AbstractContextManager[object], error: BaseException, entering: "asyncio.Future[T]") -> None:
     if entering.exception() is None:
-        _started(partial(_leave, block, error))
-
-
-def _leave(block: AbstractContextManager[object], error: BaseException | None) -> None:
-    """Leave a block with its error, which it need not raise again."""
-    try:
-        block.__exit__(type(error) if error is not None else None, error, None)
-    except BaseException as raised:
-        if raised is not error:
-            raise
+        _started(partial(block.__exit__, type(error), error, None))
 
 
 def take_back(connection: Connection, error: BaseException) -> None:

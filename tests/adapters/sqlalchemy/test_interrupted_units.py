@@ -91,7 +91,7 @@ def test_a_unit_that_ends_in_another_context_stores_nothing(
 
 def test_what_a_unit_that_ended_elsewhere_stored_is_published_again(unit_of_work: UnitOfWork) -> None:
     """An event that went with the unit may be stored by another one: nothing says that it is stored already."""
-    bus, event = OutboxDomainEventBus(unit_of_work), DomainEvent()
+    bus, (event,) = OutboxDomainEventBus(unit_of_work), SampleTask.create("Buy milk").domain_events
 
     def unit() -> Generator[None, None, None]:
         with unit_of_work.begin():
