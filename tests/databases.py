@@ -15,7 +15,7 @@ from sqlalchemy import URL, Engine, MetaData, create_engine, event, make_url, se
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit import Message, MessageCodec
+from domainkit import DomainEvent, Message, MessageCodec
 from domainkit.adapters.sqlalchemy import Outbox, aggregate_table, make_async_engine, make_engine, outbox_table
 from domainkit.testing import SampleCreateTask, SampleTaskCreated
 
@@ -24,7 +24,7 @@ EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 KINDS = ("sqlite", "postgresql")
 
-CODEC = MessageCodec(SampleTaskCreated, SampleCreateTask)
+CODEC = MessageCodec(SampleTaskCreated, SampleCreateTask, DomainEvent)
 METADATA = MetaData()
 TASKS = aggregate_table(METADATA, "tasks")
 OUTBOX = Outbox(outbox_table(METADATA), CODEC)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from databases import CODEC, METADATA, OUTBOX, Database, stored_messages, unsynced
+from databases import METADATA, OUTBOX, Database, stored_messages, unsynced
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
-from domainkit import Command, CrudRepository, DomainEvent, make_converter
+from domainkit import Command, CrudRepository, DomainEvent, MessageCodec, make_converter
 from domainkit.adapters.sqlalchemy import (
     AsyncOutboxCommandBus,
     AsyncOutboxDomainEventBus,
@@ -49,10 +49,17 @@ from domainkit.testing import (
     CommandBusContract,
     CrudRepositoryContract,
     DomainEventBusContract,
+    SampleCreateTask,
     SampleTask,
+    SampleTaskCreated,
     SampleTaskId,
     SampleTitle,
 )
+
+SAMPLES = MessageCodec(SampleTaskCreated, SampleCreateTask)
+"""The classes that contracts send: a codec needs no others."""
+
+SAMPLES_OUTBOX = Outbox(OUTBOX.table, SAMPLES)
 
 
 class _OnDatabase:
@@ -72,7 +79,7 @@ class _OnDatabase:
         """Return an engine, a table for tasks and an outbox."""
         metadata, number = MetaData(), len(self.engines)
         table = aggregate_table(metadata, f"tasks_{number}")
-        outbox = Outbox(outbox_table(metadata, f"outbox_{number}"), CODEC)
+        outbox = Outbox(outbox_table(metadata, f"outbox_{number}"), SAMPLES)
         return self.new_engine(metadata), table, outbox
 
     def new_engine(self, metadata: MetaData) -> Engine:
@@ -201,7 +208,7 @@ class TestEventBus(_OnDatabase, DomainEventBusContract[OutboxDomainEventBus]):
 
     def make_bus(self) -> OutboxDomainEventBus:
         """Return a bus over an empty outbox."""
-        return OutboxDomainEventBus(UnitOfWork(self.new_engine(METADATA), outbox=OUTBOX))
+        return OutboxDomainEventBus(UnitOfWork(self.new_engine(METADATA), outbox=SAMPLES_OUTBOX))
 
     def received(self, bus: OutboxDomainEventBus) -> Sequence[DomainEvent]:
         """Return the stored rows, decoded."""
@@ -213,7 +220,7 @@ class TestCommandBus(_OnDatabase, CommandBusContract[OutboxCommandBus]):
 
     def make_bus(self) -> OutboxCommandBus:
         """Return a bus over an empty outbox."""
-        return OutboxCommandBus(UnitOfWork(self.new_engine(METADATA), outbox=OUTBOX))
+        return OutboxCommandBus(UnitOfWork(self.new_engine(METADATA), outbox=SAMPLES_OUTBOX))
 
     def received(self, bus: OutboxCommandBus) -> Sequence[Command[Any, Any]]:
         """Return the stored rows, decoded."""
@@ -226,7 +233,7 @@ class TestAsyncEventBus(_OnDatabase, AsyncDomainEventBusContract[AsyncOutboxDoma
     async def make_async_bus(self) -> AsyncOutboxDomainEventBus:
         """Return a bus over an empty outbox."""
         self.new_engine(METADATA)
-        return AsyncOutboxDomainEventBus(AsyncUnitOfWork(self.new_async_engine(), outbox=OUTBOX))
+        return AsyncOutboxDomainEventBus(AsyncUnitOfWork(self.new_async_engine(), outbox=SAMPLES_OUTBOX))
 
     def received_by(self, bus: AsyncOutboxDomainEventBus) -> Sequence[DomainEvent]:
         """Return the stored rows, decoded."""
@@ -239,7 +246,7 @@ class TestAsyncCommandBus(_OnDatabase, AsyncCommandBusContract[AsyncOutboxComman
     async def make_async_bus(self) -> AsyncOutboxCommandBus:
         """Return a bus over an empty outbox."""
         self.new_engine(METADATA)
-        return AsyncOutboxCommandBus(AsyncUnitOfWork(self.new_async_engine(), outbox=OUTBOX))
+        return AsyncOutboxCommandBus(AsyncUnitOfWork(self.new_async_engine(), outbox=SAMPLES_OUTBOX))
 
     def received_by(self, bus: AsyncOutboxCommandBus) -> Sequence[Command[Any, Any]]:
         """Return the stored rows, decoded."""
