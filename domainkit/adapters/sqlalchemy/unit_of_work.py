@@ -12,7 +12,7 @@ from threading import Lock, get_ident
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import Factory, define, field
+from attrs import define, field
 from returns.result import Failure, Result
 from sqlalchemy import Connection, Engine, Transaction
 from sqlalchemy.exc import DBAPIError
@@ -67,8 +67,8 @@ class _Turns:
         self._places.pop()
 
 
-def _turns_of(unit: "Unit") -> AbstractContextManager[None]:
-    return _Turns() if unit.shared else nullcontext()
+def _turn(*, shared: bool) -> "_Turns | nullcontext[None]":
+    return _Turns() if shared else nullcontext()
 
 
 @define(eq=False)
@@ -78,12 +78,16 @@ class Unit:
     connection: Connection
     transaction: Transaction | AsyncTransaction
     outer: AsyncConnection | None = None
-    shared: bool = False
+    turn: _Turns | nullcontext[None] = field(factory=nullcontext)
     over: bool = False
     around: "Unit | None" = None
     broken_by: BaseException | None = None
     place: tuple[int, object] = field(factory=_here)
-    turn: AbstractContextManager[None] = field(default=Factory(_turns_of, takes_self=True))
+
+    @property
+    def shared(self) -> bool:
+        """True if any thread or task that has its context may work in it."""
+        return isinstance(self.turn, _Turns)
 
     def check_whole(self) -> None:
         """Refuse to commit half of what was meant: a write or statement failed, and the exception was caught.
@@ -336,7 +340,7 @@ class UnitOfWork:
         with self._engine.connect() as connection:
             transaction = connection.begin()
             try:
-                yield Unit(connection, transaction, shared=shared)
+                yield Unit(connection, transaction, turn=_turn(shared=shared))
             except BaseException:
                 with suppress(DBAPIError):  # it is gone, and the database rolls back by itself
                     transaction.rollback()
@@ -457,7 +461,7 @@ class AsyncUnitOfWork:
             transaction = await connection.begin()
             try:
                 inner = await connection.run_sync(lambda inner: inner)
-                with _entered(self.inner, Unit(inner, transaction, connection, shared=shared)):
+                with _entered(self.inner, Unit(inner, transaction, connection, turn=_turn(shared=shared))):
                     yield connection
             except BaseException:
                 with suppress(DBAPIError):  # it is gone, and the database rolls back by itself
