@@ -202,7 +202,7 @@ BUGS = (
     ),
     Bug(
         "the command stops when it is asked to",
-        "cli/_relaying.py",
+        "cli/_process.py",
         "            loop.add_signal_handler(number, stop.set)",
         "            loop.add_signal_handler(number, loop.stop)",
         "tests/cli/test_relay.py::TestSending::test_it_is_stopped_by_a_signal",
