@@ -59,7 +59,7 @@ nitpick_ignore_regex = [
     # protocols that any id and any class of aggregates fit: nothing to derive from
     (
         r"py:class",
-        r"domainkit\.(errors\.Identified|aggregates\.IdentifiedBy|adapters\.starlette\._openapi\._Documents)",
+        r"domainkit\.(errors\.Identified|aggregates\.IdentifiedBy|adapters\.starlette\._openapi\._Documents|formats\.event_map\.Consumer)",
     ),
     # Type variables have no page: they stand for a type that the user gives.
     (r"py:.*", r"(.*\.)?([A-Z]|[A-Z]_(co|contra)|F[PTE]|[TE][0-9]{1,2}|([A-Z][a-z]*)+T(_co)?)(\.args|\.kwargs)?"),

@@ -55,15 +55,15 @@ BUGS = (
     Bug(
         "a dead letter has no time to live",
         "adapters/rabbitmq/_handling.py",
-        "properties.expiration = properties.user_id = None",
-        "properties.user_id = None",
+        'frozenset({"expiration", "user_id"})',
+        'frozenset({"user_id"})',
         "tests/adapters/rabbitmq/test_consumer.py::test_what_is_buried_keeps_nothing_that_was_for_its_own_way",
     ),
     Bug(
         "a header that nobody can write stops no consumer",
-        "adapters/rabbitmq/_handling.py",
-        "return bytearray(value) if isinstance(value, bytes) else str(value)",
-        "return value",
+        "adapters/rabbitmq/_connection.py",
+        ", connection_class=KeepingConnection)",
+        ")",
         "tests/adapters/rabbitmq/test_consumer.py::test_headers_that_only_others_can_write_stop_nothing",
     ),
     Bug(
@@ -185,8 +185,8 @@ BUGS = (
     Bug(
         "stop does not wait for a backoff",
         "adapters/rabbitmq/_queue.py",
-        "await pause(self.ended,",
-        "await pause(asyncio.Event(),",
+        "await pause(self.ended, self.rules.backoff.seconds(turn.failures - 1))",
+        "await pause(asyncio.Event(), self.rules.backoff.seconds(turn.failures - 1))",
         "tests/adapters/rabbitmq/test_patience.py::test_a_suspect_that_waits_in_hand_goes_back_at_the_end",
     ),
     Bug(

@@ -153,9 +153,9 @@ BUGS = (
     ),
     Bug(
         "a bus over the outbox adds its meta",
-        "adapters/sqlalchemy/buses.py",
-        "message.add_meta(self._meta) if self._meta else message",
-        "message",
+        "causation.py",
+        "message.add_meta(self._meta) if self._meta else message, self._flowing",
+        "message, self._flowing",
         "tests/adapters/sqlalchemy/test_contracts.py::TestEventBus::test_with_meta_merges",
     ),
     Bug(

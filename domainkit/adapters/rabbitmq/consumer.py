@@ -166,7 +166,7 @@ class RabbitMqConsumer:
 
     @property
     def functions(self) -> tuple[Bound, ...]:
-        """The bound functions that it calls, queue by queue: `event_map` draws them."""
+        """The bound functions that it calls, in the order of its queues, for `event_map`."""
         return tuple(function for one in self._subscriptions.values() for function in one.functions)
 
     @property
