@@ -1,6 +1,6 @@
 """The message being handled right here, the cause of those that its handler sends; and which are stored right here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from copy import copy
@@ -70,6 +70,7 @@ class _Stored:
     """The ids of messages that an open unit of work has stored, and those of the unit around it."""
 
     around: "_Stored | None"
+    is_open: Callable[[], bool]
     ids: set[object] = field(factory=set)
     over: bool = False
 
@@ -79,9 +80,13 @@ _STORED: ContextVar[_Stored | None] = ContextVar("domainkit.stored", default=Non
 
 
 @contextmanager
-def storing() -> Iterator[None]:
-    """Remember which messages are stored inside of the `with` block; what an exception takes back is forgotten."""
-    stored = _Stored(_innermost())
+def storing(is_open: Callable[[], bool]) -> Iterator[None]:
+    """Remember which messages are stored inside of the `with` block; what an exception takes back is forgotten.
+
+    Args:
+        is_open: False once the transaction has ended, even if the end of the block was never reached.
+    """
+    stored = _Stored(_innermost(), is_open)
     token = _STORED.set(stored)
     try:
         yield
@@ -96,7 +101,7 @@ def storing() -> Iterator[None]:
 def _innermost() -> _Stored | None:
     """Return what is stored by the innermost unit that isn't over."""
     stored = _STORED.get()
-    while stored is not None and stored.over:
+    while stored is not None and (stored.over or not stored.is_open()):
         stored = stored.around
     return stored
 

@@ -33,7 +33,7 @@ NOT_TO_DERIVE_FROM = {
     "MessageHeader",  # a message takes just this class, and says so; what is to travel along goes into its meta
     "Envelope", "MessageInfo", "OutgoingMessage", "Problem",  # made by this library, to be read
     "Handler", "AsyncHandler", "Subscriber", "AsyncSubscriber",  # made by handled_by
-    "Limits", "Tagged", "Upcaster",  # options: their fields are those that are read
+    "Limits", "Tagged", "Upcaster", "Downcaster",  # options: their fields are those that are read
 }  # fmt: skip  # by reason
 
 

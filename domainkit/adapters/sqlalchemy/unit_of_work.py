@@ -144,7 +144,7 @@ def _entered(owner: object, unit: Unit) -> Iterator[None]:
     unit.around = _open(owner)
     token, elsewhere = _OPEN.set({**_OPEN.get(), owner: unit}), False
     try:
-        with storing():
+        with storing(lambda: unit.transaction.is_active):
             yield
     finally:
         unit.over = True
