@@ -2,11 +2,16 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
+
+_CLOSING = 10.0
+"""Seconds that the tasks which are left over may take to end."""
 
 
 def log_to_stderr() -> None:
@@ -28,6 +33,28 @@ def ending_early() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def run_to_its_end(main: Coroutine[None, None, int]) -> int:
+    """Run what a process does, and return its exit status.
+
+    A driver that goes on though its task was cancelled keeps the process for a while, and no longer: seen on CPython
+    3.11.2, whose `asyncio.wait_for` may swallow it, under a connection of psycopg that gets no answer.
+    """
+    timers: list[threading.Timer] = []
+
+    async def ending() -> int:
+        status = await main
+        timers.append(threading.Timer(_CLOSING, os._exit, [status]))
+        timers[-1].daemon = True
+        timers[-1].start()
+        return status
+
+    try:
+        return asyncio.run(ending())
+    finally:
+        for timer in timers:
+            timer.cancel()
 
 
 def stop_event() -> asyncio.Event:

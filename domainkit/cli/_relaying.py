@@ -16,7 +16,7 @@ from domainkit.adapters.sqlalchemy import Relay, RelayRound
 from domainkit.adapters.sqlalchemy.relay.operations import backlog
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError, object_named
 from domainkit.cli._databases import check, failure_of, opened
-from domainkit.cli._process import log_to_stderr, stop_event
+from domainkit.cli._process import log_to_stderr, run_to_its_end, stop_event
 from domainkit.delivery import AsyncMessagePublisher
 
 _logger = logging.getLogger("domainkit.relay")
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command, and return its exit status."""
     make_publisher = _publisher(options)
     log_to_stderr()
-    return asyncio.run(_relay(options, make_publisher))
+    return run_to_its_end(_relay(options, make_publisher))
 
 
 def _publisher(options: argparse.Namespace) -> Callable[[], object]:
