@@ -49,11 +49,15 @@ def block(original: cst.IndentedBlock, updated: cst.IndentedBlock) -> cst.Indent
 def folded(body: Sequence[cst.BaseStatement]) -> list[cst.BaseStatement]:
     """Return `x = x.f(); return x` at the end of a block as `return x.f()`."""
     match [line.body[0] for line in body[-2:] if isinstance(line, cst.SimpleStatementLine)]:
-        case [cst.Assign(targets=[target], value=value), cst.Return(value=cst.Name(value=name))]:
-            of_it = m.Call(m.Attribute(m.Name(name))) | m.Call(m.Name("evolve"), [m.Arg(m.Name(name)), m.ZeroOrMore()])
-            if m.matches(target, m.AssignTarget(m.Name(name))) and m.matches(value, of_it):
-                return [*body[:-2], body[-2].with_changes(body=[cst.Return(value)])]
+        case [cst.Assign() as change, cst.Return(value=cst.Name(value=name))] if m.matches(change, _change_of(name)):
+            return [*body[:-2], body[-2].with_changes(body=[cst.Return(change.value)])]
     return [*body]
+
+
+def _change_of(name: str) -> m.Assign:
+    """Return what matches `x = x.f()` and `x = evolve(x, ...)`."""
+    made = m.Call(m.Attribute(m.Name(name))) | m.Call(m.Name("evolve"), [m.Arg(m.Name(name)), m.ZeroOrMore()])
+    return m.Assign([m.AssignTarget(m.Name(name))], made)
 
 
 def returned(at: Rewriting, updated: cst.Return) -> cst.Return:
