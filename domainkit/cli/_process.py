@@ -1,14 +1,15 @@
-"""What a command that runs until it is stopped has: lines in the log, and an end that is asked for by a signal."""
+"""The parts of a command that runs until it is stopped: lines in the log, and an end that is asked for by a signal."""
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
+
+from domainkit._model.internals import end_process
 
 _CLOSING = 10.0
 """Seconds that the tasks which are left over may take to end."""
@@ -45,7 +46,7 @@ def run_to_its_end(main: Coroutine[None, None, int]) -> int:
 
     async def ending() -> int:
         status = await main
-        timers.append(threading.Timer(_CLOSING, os._exit, [status]))
+        timers.append(threading.Timer(_CLOSING, end_process, [status]))
         timers[-1].daemon = True
         timers[-1].start()
         return status
