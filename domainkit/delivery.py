@@ -140,7 +140,7 @@ def remark(text: str) -> None:
 
 
 Unrouted: TypeAlias = Literal["events", "all", "none"]
-"""Which messages count as published though nobody subscribed to them: domain events, all, or none."""
+"""The messages that count as published though nobody subscribed to them: domain events, all, or none."""
 
 
 @define

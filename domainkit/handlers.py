@@ -13,7 +13,7 @@ R_co = TypeVar("R_co", covariant=True)
 E_co = TypeVar("E_co", covariant=True)
 
 
-def _class_of(message_type: type[MessageT]) -> type[MessageT]:
+def class_of(message_type: type[MessageT]) -> type[MessageT]:
     """Return a class of messages without type arguments: a message doesn't know those of its class."""
     return get_origin(message_type) or message_type
 
@@ -27,7 +27,7 @@ class Handler(Generic[MessageT, R_co, E_co]):
         function: what handles one.
     """
 
-    message_type: type[MessageT] = field(converter=_class_of)
+    message_type: type[MessageT] = field(converter=class_of)
     function: Callable[[MessageT], Result[R_co, E_co]]
 
 
@@ -40,7 +40,7 @@ class AsyncHandler(Generic[MessageT, R_co, E_co]):
         function: what handles one.
     """
 
-    message_type: type[MessageT] = field(converter=_class_of)
+    message_type: type[MessageT] = field(converter=class_of)
     function: Callable[[MessageT], Awaitable[Result[R_co, E_co]]]
 
 
@@ -53,7 +53,7 @@ class Subscriber(Generic[MessageT]):
         function: what is called with one.
     """
 
-    message_type: type[MessageT] = field(converter=_class_of)
+    message_type: type[MessageT] = field(converter=class_of)
     function: Callable[[MessageT], Result[object, object] | None]
 
 
@@ -66,7 +66,7 @@ class AsyncSubscriber(Generic[MessageT]):
         function: what is called with one.
     """
 
-    message_type: type[MessageT] = field(converter=_class_of)
+    message_type: type[MessageT] = field(converter=class_of)
     function: Callable[[MessageT], Awaitable[Result[object, object] | None]]
 
 

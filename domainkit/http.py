@@ -156,7 +156,7 @@ class ProblemDetails(TypedDict):
 def _nodes_of(options: "ProblemOptions") -> Mapping[type[DomainError], Mapping[str, "Node"]]:
     """Return the wire types of the fields that are told; refuse what is none."""
     # what converts takes longer to import than this module, which mostly does without
-    from domainkit.conversion.derive import Derivation  # noqa: PLC0415
+    from domainkit.conversion.derive import Derivation  # noqa: PLC0415  (as just said)
 
     for cls, names in options.tells.items():
         for name in set(names) - {"detail"}:

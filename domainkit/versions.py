@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar, get_origin
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import Factory, field, frozen
 from attrs.validators import ge, instance_of
@@ -10,6 +10,7 @@ from attrs.validators import ge, instance_of
 from domainkit._model.mapping import freeze_json
 from domainkit.conversion.envelope import MessageInfo, MessageWire
 from domainkit.conversion.nodes import MISSING
+from domainkit.handlers import class_of
 from domainkit.messages import JsonValue, Message, MessageHeader
 
 Attributes: TypeAlias = Mapping[str, JsonValue]
@@ -55,7 +56,7 @@ class Upcaster:
     @property
     def target(self) -> type[Message]:
         """The class that the message becomes, without type arguments."""
-        return get_origin(self.message_type) or self.message_type
+        return class_of(self.message_type)
 
     def __str__(self) -> str:
         return f"the upcaster of {self.target.__qualname__} from version {self.from_version}"
@@ -102,7 +103,7 @@ class Downcaster:
     @property
     def target(self) -> type[Message]:
         """The class of the message, without type arguments."""
-        return get_origin(self.message_type) or self.message_type
+        return class_of(self.message_type)
 
     def __str__(self) -> str:
         return f"the downcaster of {self.target.__qualname__} from version {self.from_version}"
@@ -110,7 +111,7 @@ class Downcaster:
 
 @frozen
 class Route:
-    """How to read one kind, name and version: the class's wire type, after the upcasters."""
+    """The way to read one kind, name and version: the class's wire type, after the upcasters."""
 
     wire: Wire
     upcasters: tuple[Upcaster, ...]

@@ -35,7 +35,7 @@ _OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "Config.validate_assignment": _NO_OPTIONS,
     }
 )
-"""What pydantic reads in the nested `class Config` of a model. Messages look at theirs themselves."""
+"""The options that pydantic reads in the nested `class Config` of a model. Messages look at theirs themselves."""
 
 HABITS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -100,7 +100,7 @@ _PYDANTIC: Final[Mapping[str, str]] = MappingProxyType(
         "ModelPrivateAttr": "write a field, or keep it outside of the model",
     }
 )
-"""What its decorators and functions leave in the body of a class, by the name of its class, with the remedy."""
+"""The objects that decorators and functions of pydantic leave in the body of a class, by class, with the remedy."""
 
 
 def refuse_habits(cls: type) -> None:

@@ -411,7 +411,7 @@ class _NaiveDerivation(Derivation):
         super().__init__(evolve(outer.options, naive_as_utc=True), outer.converter)
         self._outer = outer
         self.met: bool = False
-        """Whether there was a datetime."""
+        """True once a datetime was met."""
 
     def node(self, hint: object, where: str) -> Node:
         self.met = self.met or hint is datetime

@@ -32,7 +32,7 @@ class JsonNode(RecursiveAlias):
 
     @cached_property
     def load(self) -> Function:
-        """What came out of a parser is JSON."""
+        """Take what came out of a parser: it is JSON."""
         return frozen_copy
 
     @cached_property

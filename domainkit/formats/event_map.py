@@ -27,7 +27,7 @@ EventBuses: TypeAlias = InmemoryDomainEventBus | AsyncInmemoryDomainEventBus
 
 @runtime_checkable
 class Consumer(Protocol):
-    """What calls bound functions with messages from a broker, such as a RabbitMqConsumer."""
+    """A caller of bound functions with messages from a broker, such as a RabbitMqConsumer."""
 
     @property
     def functions(self) -> Sequence[AnySubscriber | AnyHandler]:

@@ -1,4 +1,4 @@
-"""What goes in and out: pydantic models, whose fields are the value objects of the domain."""
+"""The bodies that go in and out: pydantic models, whose fields are the value objects of the domain."""
 
 from pydantic import BaseModel
 

@@ -28,14 +28,14 @@ def one_line(_: object, __: object, text: str) -> None:
 
 @frozen
 class Name(ValueObject[str]):
-    """What a member is called."""
+    """The name of a member."""
 
     value: str = field(validator=(one_line, max_len(100)))
 
 
 @frozen
 class Email(ValueObject[str]):
-    """Where a member gets letters."""
+    """The address to which a member gets letters."""
 
     value: str = field(validator=(one_line, matches_re(r"[^@\s]+@[^@\s]+"), max_len(254)))
 

@@ -1,4 +1,4 @@
-"""What becomes of one message: the function that it is for, the waits after failures, its properties elsewhere."""
+"""The handling of one message: the function that it is for, the waits after failures, its properties elsewhere."""
 
 import asyncio
 from datetime import timedelta
@@ -33,7 +33,7 @@ _OF_ITS_WAY = frozenset({b"CC", b"BCC", b"x-delivery-count"})
 
 @frozen
 class Backoff:
-    """How long a message that failed waits until it is handled again: `first`, doubled each time, up to `longest`.
+    """The time that a message which failed waits to be handled again: `first`, doubled each time, up to `longest`.
 
     >>> backoff = Backoff(timedelta(seconds=1), longest=timedelta(seconds=30))
     >>> [backoff.seconds(again) for again in (0, 1, 2, 9)]

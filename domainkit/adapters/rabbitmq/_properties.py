@@ -72,7 +72,7 @@ _VALUES: Mapping[bytes, int] = MappingProxyType(
 _SIGNED: Mapping[bytes, bool] = MappingProxyType(
     {**dict.fromkeys((b"b", b"s", b"I", b"l", b"L"), True), **dict.fromkeys((b"B", b"u", b"i"), False)}
 )
-"""Whether an integer of this type has a sign."""
+"""The types of integers, each with True if it has a sign."""
 
 
 def _size(kind: int, raw: bytes) -> int:

@@ -60,7 +60,7 @@ _STUCK = 1.0
 
 @frozen
 class Rules:
-    """What holds for all queues of a consumer.
+    """The rules of all queues of a consumer.
 
     Args:
         key_of: messages with the same key are handled one after the other.

@@ -1,4 +1,4 @@
-"""Where the queues of a consumer stand, as far as the broker knows."""
+"""The status of a consumer's queues, as far as the broker knows."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -15,7 +15,7 @@ from domainkit.errors import BusCannotPublish
 
 @frozen
 class QueueStatus:
-    """How many messages and consumers a queue has.
+    """The numbers of messages and consumers of a queue.
 
     Args:
         queue: its name.

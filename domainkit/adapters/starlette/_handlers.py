@@ -213,7 +213,10 @@ def exception_handlers(
         HTTPException: _for_sockets_too(_answer_http),
     }
     with suppress(ImportError):  # the extra doesn't ask for FastAPI
-        from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError  # noqa: PLC0415
+        from fastapi.exceptions import (  # noqa: PLC0415  (FastAPI may be missing)
+            RequestValidationError,
+            WebSocketRequestValidationError,
+        )
 
         names_in = lru_cache(1024)(_names_in)  # a schema takes milliseconds to make
         invalid = _for_sockets_too(partial(_answer_invalid, options=options, names_in=names_in))

@@ -1,4 +1,4 @@
-"""What changed an aggregate or a message in place: what returns the changed one, under the same name."""
+"""Changes of aggregates and messages in place: rewritten as what returns the changed one, under the same name."""
 
 from collections.abc import Sequence
 from types import MappingProxyType

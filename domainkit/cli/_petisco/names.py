@@ -46,7 +46,7 @@ EXPRESSIONS = MappingProxyType(
         "meiga.isFailure": "Failure(DomainError())",
     }
 )
-"""What is written out where it was a name, with names that HOMES knows."""
+"""The code that takes the place of a name, with names that HOMES knows."""
 
 _BY_HOME = (
     ("abc", "ABC"),

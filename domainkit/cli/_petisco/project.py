@@ -13,7 +13,7 @@ from libcst.metadata import MetadataWrapper
 from domainkit.cli._petisco.names import PARENTS, ROOTS, canonical
 
 _LONGEST_WAY = 10
-"""How many modules may hand a name on."""
+"""The most modules that may hand a name on."""
 
 
 @frozen(eq=False)

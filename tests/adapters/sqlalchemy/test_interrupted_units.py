@@ -48,18 +48,6 @@ def engine(database: Database) -> Iterator[Engine]:
         yield made
 
 
-@pytest.fixture
-def unit_of_work(engine: Engine) -> UnitOfWork:
-    """Return a unit of work with an outbox."""
-    return UnitOfWork(engine, outbox=OUTBOX)
-
-
-@pytest.fixture
-def tasks(unit_of_work: UnitOfWork) -> Tasks:
-    """Return a repository of the unit of work."""
-    return Tasks(SampleTask, TASKS, unit_of_work)
-
-
 def in_use(engine: Engine | AsyncEngine) -> int:
     """Return how many connections are out of the pool."""
     assert isinstance(engine.pool, QueuePool | AsyncAdaptedQueuePool)

@@ -28,18 +28,6 @@ def engine(database: Database) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def unit_of_work(engine: Engine) -> UnitOfWork:
-    """Return a unit of work with an outbox."""
-    return UnitOfWork(engine, outbox=OUTBOX)
-
-
-@pytest.fixture
-def tasks(unit_of_work: UnitOfWork) -> Tasks:
-    """Return a repository of the unit of work."""
-    return Tasks(SampleTask, TASKS, unit_of_work)
-
-
-@pytest.fixture
 async def async_unit(database: Database) -> AsyncIterator[AsyncUnitOfWork]:
     """Return an async unit of work of each kind; the tables are there."""
     async with database.async_engine(METADATA) as engine:

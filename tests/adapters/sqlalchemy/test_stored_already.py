@@ -40,18 +40,6 @@ def engine(database: Database) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def unit_of_work(engine: Engine) -> UnitOfWork:
-    """Return a unit of work with an outbox."""
-    return UnitOfWork(engine, outbox=OUTBOX)
-
-
-@pytest.fixture
-def tasks(unit_of_work: UnitOfWork) -> Tasks:
-    """Return a repository that stores events."""
-    return Tasks(SampleTask, TASKS, unit_of_work)
-
-
-@pytest.fixture
 def bus(unit_of_work: UnitOfWork) -> OutboxDomainEventBus:
     """Return a bus that stores events in the same outbox."""
     return OutboxDomainEventBus(unit_of_work)

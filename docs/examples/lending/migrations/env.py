@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the database that DOMAINKIT_DATABASE_URL names."""
+"""The script that Alembic runs: the migrations, on the database that DOMAINKIT_DATABASE_URL names."""
 
 import os
 
