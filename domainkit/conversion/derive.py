@@ -3,7 +3,6 @@
 import collections.abc
 import enum
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from itertools import combinations
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
@@ -32,7 +31,7 @@ from domainkit.conversion.hooks import knows, own_hooks
 from domainkit.conversion.json_values import JSON
 from domainkit.conversion.nodes import Node, Part
 from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
-from domainkit.conversion.scalars import NAIVE_AS_UTC, SCALARS, enum_node, literal_node
+from domainkit.conversion.scalars import DATETIME, NAIVE_AS_UTC, SCALARS, enum_node, literal_node
 from domainkit.conversion.unions import Tagged, TaggedByHand, TaggedNode, UnionByHand, UnionNode
 from domainkit.conversion.wrappers import (
     ConstrainedNode,
@@ -414,7 +413,7 @@ class _NaiveDerivation(Derivation):
         """True once a datetime was met."""
 
     def node(self, hint: object, where: str) -> Node:
-        self.met = self.met or hint is datetime
+        self.met = self.met or hint is DATETIME.cls
         return super().node(hint, where)
 
     def _class(self, cls: type, hint: object, where: str) -> Node:

@@ -4,7 +4,7 @@ import datetime as dt
 import subprocess
 import sys
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from attrs import frozen
 from every_kind import EveryKind, Maker, Plain
@@ -12,7 +12,7 @@ from freezegun import freeze_time
 from holders import rewritten
 from typing_extensions import TypeAliasType
 
-from domainkit import DomainEvent, MessageCodec, MessageHeader, make_converter
+from domainkit import DomainEvent, MessageCodec, MessageHeader, NaiveAsUtc, make_converter
 from domainkit._model.annotations import type_of, unaliased
 
 INSTANT = "2021-12-28 14:11:47.845618"
@@ -82,6 +82,19 @@ def test_annotations_that_are_read_under_a_set_clock() -> None:
         found += [type_of(Inside, "at"), unaliased(TypeAliasType("Now", datetime))]
     assert [datetime, tuple[date, ...] | None, datetime, datetime] == found
     assert event == Postponed.from_json(event.json())
+
+
+def test_a_naive_moment_is_known_under_a_set_clock() -> None:
+    """A field that reads naive times as UTC is derived as ever, though the clock has another class of datetimes."""
+
+    @frozen
+    class Noted(DomainEvent):
+        at: Annotated[datetime, NaiveAsUtc]
+
+    with freeze_time(INSTANT):
+        event = Noted(dt.datetime.now(UTC))
+        naive = event.json().replace("47.845618Z", "47.845618")
+        assert event == Noted.from_json(naive)
 
 
 def test_late_imports_under_a_set_clock() -> None:

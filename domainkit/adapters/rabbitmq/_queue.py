@@ -55,7 +55,7 @@ _BIND_AGAIN = 10.0
 """Seconds until the queue is bound again: its exchange may be another one by now, and no broker says so."""
 
 _STUCK = 1.0
-"""The same where one could not be put among the dead letters."""
+"""Seconds until the quarantine is looked at again after a message of it could not be moved."""
 
 
 @frozen
@@ -367,7 +367,7 @@ class ConsumedQueue:
 
     async def _moved(self, raw: DeliveredMessage, exchange: str, key: str, headers: FieldTable | None = None) -> None:
         """Publish a message elsewhere, and take it off its queue once it is there; else it stays, for a while."""
-        queue, refusal, new = self.subscription.queue, None, headers or {}
+        queue, new = self.subscription.queue, headers or {}
         kept = moved_properties(kept_of(raw))
         bare = moved_properties(kept, (b"",))  # for more than the broker takes, as waiting may have added some
         try:
@@ -380,12 +380,10 @@ class ConsumedQueue:
                 timeout=self.rules.within,
             )
         except DeliveryError as error:
-            refusal = type(error).__name__
-        if refusal is None:
+            _logger.warning("%s: no queue takes a message for %s (%s)", queue, key, type(error).__name__)
+            self._stuck = True  # what comes back at once holds up nobody
+            self._wait_queues.clear()  # one may have been deleted
+            await pause(self.ended, self.rules.backoff.seconds(0))
+            await self.acknowledgements.give_back(raw)
+        else:
             self.acknowledgements.add(raw)
-            return
-        _logger.warning("%s: no queue takes a message for %s (%s)", queue, key, refusal)
-        self._stuck = True  # what comes back at once holds up nobody
-        self._wait_queues.clear()  # one may have been deleted
-        await pause(self.ended, self.rules.backoff.seconds(0))
-        await self.acknowledgements.give_back(raw)
