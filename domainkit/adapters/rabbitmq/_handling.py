@@ -54,6 +54,8 @@ class Backoff:
 
 def failures_of(raw: DeliveredMessage) -> int:
     """Return how many calls have failed for a message, here or in petisco."""
+    if KeptProperties.are_bare(raw.header.properties.headers):
+        return 0
     properties = kept_of(raw)
     found = (properties.number(name) for name in (FAILURES_HEADER, _PETISCO_FAILURES))
     return next((count for count in found if count is not None), 0)
@@ -61,7 +63,8 @@ def failures_of(raw: DeliveredMessage) -> int:
 
 def losses_of(raw: DeliveredMessage) -> int:
     """Return how many times a message came back from a connection that was lost, as far as its queue knows."""
-    found = kept_of(raw).number("x-delivery-count")
+    bare = KeptProperties.are_bare(raw.header.properties.headers)
+    found = None if bare else kept_of(raw).number("x-delivery-count")
     return int(raw.redelivered or False) if found is None else found
 
 

@@ -21,7 +21,6 @@ from pamqp.commands import Basic
 from pamqp.common import FieldTable
 from pamqp.constants import FRAME_HEADER, FRAME_HEADER_SIZE
 from pamqp.encode import encode_table_value
-from pamqp.header import ContentHeader
 from yarl import URL
 
 _KEPT = "domainkit-kept"
@@ -55,6 +54,9 @@ _SIZES: Mapping[str, int] = MappingProxyType(
     }
 )
 """The properties in their order: the first has the highest flag."""
+
+_FLAGS: Mapping[str, int] = MappingProxyType({name: 0x8000 >> number for number, name in enumerate(_SIZES)})
+"""The flag of each property."""
 
 _VALUES: Mapping[bytes, int] = MappingProxyType(
     {
@@ -111,6 +113,12 @@ class KeptProperties(Basic.Properties):
         kept = (headers or {}).get(_KEPT)
         return cls(_parts(bytes(kept) if isinstance(kept, bytearray) else bytes(2)))
 
+    @staticmethod
+    def are_bare(headers: Mapping[str, object] | None) -> bool:
+        """Check if a message came without headers, as most do: a look at one bit."""
+        kept = (headers or {}).get(_KEPT)
+        return not (isinstance(kept, bytearray) and int.from_bytes(kept[:2]) & _FLAGS["headers"])
+
     def number(self, name: str) -> int | None:
         """Return a header that is an integer; None where it isn't there, or something else."""
         value = dict(_entries(self.parts.get("headers", b""))).get(name.encode(), b"V")
@@ -143,7 +151,7 @@ class KeptProperties(Basic.Properties):
         parts = dict(self.parts)
         if _known_by(parts) is None and self.message_id is not None:
             parts["message_id"] = _short(self.message_id.encode())
-        flags = sum(0x8000 >> number for number, name in enumerate(_SIZES) if name in parts)
+        flags = sum(_FLAGS[name] for name in parts)
         return flags.to_bytes(2) + b"".join(parts[name] for name in _SIZES if name in parts)
 
 
@@ -153,11 +161,11 @@ def _table(entries: bytes) -> bytes:
 
 def _parts(raw: bytes) -> dict[str, bytes]:
     """Return the octets of each property, of all with their flags before them."""
-    flags, rest, found = int.from_bytes(raw[:2]), raw[2:], dict[str, bytes]()
-    for number, (name, kind) in enumerate(_SIZES.items()):
-        if flags & 0x8000 >> number:
-            end = _size(kind, rest)
-            found[name], rest = rest[:end], rest[end:]
+    flags, start, found = int.from_bytes(raw[:2]), 2, dict[str, bytes]()
+    for name, flag in _FLAGS.items():
+        if flags & flag:
+            end = start + _size(_SIZES[name], raw[start : start + 4])
+            found[name], start = raw[start:end], end
     return found
 
 
@@ -173,8 +181,10 @@ def _known_by(parts: Mapping[str, bytes]) -> str | None:
 def _readable(content: bytes) -> bytes:
     """Return a content header with nothing for pamqp to stumble over: an id, and the octets of all properties."""
     raw = content[_BEFORE:]
-    properties = Basic.Properties(headers={_KEPT: bytearray(raw)}, message_id=_known_by(_parts(raw)))
-    return content[:_BEFORE] + ContentHeader(properties=properties).marshal()[_BEFORE:]
+    known = _known_by(_parts(raw))
+    flags = _FLAGS["headers"] | (0 if known is None else _FLAGS["message_id"])
+    kept = _table(_short(_KEPT.encode()) + b"x" + len(raw).to_bytes(4) + raw)
+    return content[:_BEFORE] + flags.to_bytes(2) + kept + (b"" if known is None else _short(known.encode()))
 
 
 class _KeepingReader(asyncio.StreamReader):

@@ -129,6 +129,7 @@ async def test_it_waits_for_a_broker_that_is_not_there_yet(
     """Started before the broker it says so in the log, without the password, and consumes once it is there."""
     caplog.set_level(logging.INFO, logger="domainkit")
     async with Board(own_broker.url) as board:
+        await asyncio.sleep(SETTLED)  # with the queues of the test before
         own_broker.kill()
         titles = Titles()
         waiting = consumer(board, titles)
