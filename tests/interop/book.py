@@ -74,6 +74,11 @@ class Book:
         """Tell whether these processes have their queues."""
         return set(processes) <= {process for (process,) in self._rows("SELECT process FROM ready")}
 
+    def behind(self) -> int:
+        """Return how many of the messages that were published nobody has been called with."""
+        query = "SELECT (SELECT count(*) FROM published) - (SELECT count(DISTINCT message_id) FROM calls)"
+        return int(self._rows(query)[0][0])
+
     def times_ready(self, process: str) -> int:
         """Return how many times a process has had its queues: once for each start."""
         return int(self._rows("SELECT count(*) FROM ready WHERE process = ?", process)[0][0])

@@ -1,6 +1,7 @@
 """A run: petisco and this library on one exchange, each in processes of its own, and what came of it."""
 
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -32,6 +33,10 @@ PAUSE = 2.5 / MESSAGES
 PUBLISHERS = ("petisco publisher", "domainkit publisher")
 PATIENCE = 60.0
 """Seconds without any progress after which a run is over, whatever is missing."""
+LONGEST = 300.0
+"""Seconds after which nothing is waited for any more, though messages come and go."""
+ANY = sys.maxsize
+"""How far behind the consumers may be, where a publisher has an end."""
 
 
 @frozen
@@ -90,7 +95,9 @@ class Run:
         self.wait(lambda: self._book.is_ready("petisco consume", "domainkit consume"))
         if plan.taken_over:
             self._add("successor", HERE / "ours.py", "take over", book, place.exchange, place.url, plan.limit)
-        self._add("petisco publisher", HERE / "theirs.py", "publish", book, place.service, plan.numbers, plan.pause)
+        self._add(
+            "petisco publisher", HERE / "theirs.py", "publish", book, place.service, plan.numbers, plan.pause, ANY
+        )
         self.publish()
 
     def publish(self) -> None:
@@ -107,14 +114,22 @@ class Run:
         process = Process(name, [str(one) for one in arguments], self._folder / f"{name}.log")
         self.processes[name] = self._stack.enter_context(process)
 
-    def wait(self, reached: Callable[[], bool]) -> None:
-        """Wait until it is so, or nothing goes on any more."""
+    def wait(self, reached: Callable[[], bool]) -> bool:
+        """Wait until it is so, nothing goes on any more, or it takes too long; tell whether it is so."""
         seen, since = -1, time.monotonic()
-        while not reached() and time.monotonic() < since + PATIENCE:
+        end = since + LONGEST
+        while not (is_so := reached()) and time.monotonic() < min(end, since + PATIENCE):
             self.revived.update(name for name, process in self.processes.items() if process.revive())
             if (now := self._book.count("calls") + self._book.count("published")) != seen:
                 seen, since = now, time.monotonic()
             time.sleep(0.05)
+        return is_so
+
+    def logs(self) -> str:
+        """Return the end of what each process has printed."""
+        return "\n\n".join(
+            f"{name}, started again {self.revived[name]} times:\n{one.output()}" for name, one in self.processes.items()
+        )
 
     def dismiss(self, name: str) -> None:
         """Let a process stop for good."""
@@ -214,7 +229,4 @@ def judge(run: Run, counts: list[Count], record: Record) -> None:
         record("interop", asdict(one))
     wrong = [str(one) for one in counts if not one.is_right]
     if wrong:
-        logs = [
-            f"{name}, started again {run.revived[name]} times:\n{one.output()}" for name, one in run.processes.items()
-        ]
-        pytest.fail("\n\n".join([*wrong, *logs]))
+        pytest.fail("\n\n".join([*wrong, run.logs()]))

@@ -30,7 +30,9 @@ PAGE = DOCS / "how-to" / "moving-from-petisco.md"
 LIMIT = 5
 STEPS = 8
 PAUSE = 1 / 16
-"""Seconds between two messages of a publisher, however many there are: the consumers have to keep up with them."""
+"""Seconds between two messages of a publisher, however many there are."""
+BEHIND = 16
+"""How many messages the consumers may be behind before petisco's publisher waits for them."""
 OF_PETISCO = "petisco publisher"
 
 
@@ -67,7 +69,7 @@ class Move(Run):
         self.place.declare()
         self.release("petisco")
         book = self._folder / "book.sqlite"
-        self._add(OF_PETISCO, HERE / "theirs.py", "publish", book, self.place.service, 10**6, self.plan.pause)
+        self._add(OF_PETISCO, HERE / "theirs.py", "publish", book, self.place.service, 10**6, self.plan.pause, BEHIND)
 
     def release(self, role: str) -> None:
         """Start the consumer of a step, and wait until it has its queues; one that was here before is here again."""
@@ -82,9 +84,13 @@ class Move(Run):
         self._starts[role] += 1
         self.processes[role].kill()
 
+    def reach(self, reached: Callable[[], bool], what: str) -> None:
+        """Wait until it is so; fail where it never is, and say what the processes have printed."""
+        assert self.wait(reached), f"it is never so that {what}\n\n{self.logs()}"
+
     def _wait_for(self, role: str) -> None:
         """Wait until a consumer has its queues; one that has just begun knows no way to stop well."""
-        self.wait(lambda: self._book.times_ready(role) >= self._starts[role])
+        self.reach(lambda: self._book.times_ready(role) >= self._starts[role], f"{role} has its queues")
 
     def dismiss(self, name: str) -> None:
         """Let a consumer stop for good, once it has its queues."""
@@ -102,13 +108,16 @@ class Move(Run):
         """Let some more messages be published, and some be handled."""
         published, calls = self._book.count("published"), self._book.count("calls")
         some = max(4, MESSAGES // STEPS)
-        self.wait(lambda: self._book.count("published") >= published + some and self._book.count("calls") > calls)
+        self.reach(
+            lambda: self._book.count("published") >= published + some and self._book.count("calls") > calls,
+            f"{some} more messages are published, and some are handled",
+        )
 
     def on_the_broker(self, doing: Callable[..., Awaitable[T]], *arguments: str) -> T:
         """Do what the page says, on a channel."""
 
         async def do() -> T:
-            async with await aio_pika.connect(self.place.url) as connection:
+            async with asyncio.timeout(60), await aio_pika.connect(self.place.url) as connection:
                 return await doing(await connection.channel(), *arguments)
 
         return asyncio.run(do())
@@ -118,7 +127,7 @@ class Move(Run):
         for queue in self.old_queues:
             self.on_the_broker(self.page.unbind, queue)
         self.flow()
-        self.wait(lambda: self._waiting(self.old_queues) == 0)
+        self.reach(lambda: self._waiting(self.old_queues) == 0, "the old queues are drained")
 
     def bind_again(self) -> None:
         """Go back: bind the queues of petisco again; unbind the new ones, which nobody binds now, and drain them."""
@@ -130,7 +139,7 @@ class Move(Run):
             key = f"{self.place.exchange}.*.{facts.KINDS[one.of]}.{one.of.replace('.', '_')}"
             self.place.unbind(moving.own_queue(self.page.topology, one), key)
         self.flow()
-        self.wait(lambda: self._waiting(self._new_queues) == 0)
+        self.reach(lambda: self._waiting(self._new_queues) == 0, "the new queues are drained")
 
     @property
     def _new_queues(self) -> list[str]:

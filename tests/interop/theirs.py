@@ -115,12 +115,17 @@ def made(name: str, number: int) -> petisco.Message:
     return message
 
 
-def publish(book: Book, service: str, numbers: int, pause: float) -> None:
-    """Publish all messages that the book doesn't have, one after the other; one that the bus raises for, again."""
+def publish(book: Book, service: str, numbers: int, pause: float, most: int) -> None:
+    """Publish all messages that the book doesn't have, one after the other; one that the bus raises for, again.
+
+    While the consumers are `most` messages behind, none is published: on a slow machine they would never catch up.
+    """
     events = RabbitMqDomainEventBus(facts.ORGANIZATION, service).with_meta({"source": SIDE})
     commands = RabbitMqCommandBus(facts.ORGANIZATION, service).with_meta({"source": SIDE})
     for position in range(book.next_position(SIDE), numbers * len(facts.NAMES)):
         message = made(facts.NAMES[position % len(facts.NAMES)], position // len(facts.NAMES))
+        while book.behind() >= most:
+            time.sleep(0.1)
         while not sent(events, commands, message):
             time.sleep(0.1)
         book.published(SIDE, position, str(message.get_message_id()), SIDE)
@@ -208,7 +213,7 @@ def main(role: str, file: str, service: str, *options: str) -> int:
     logger.remove()  # petisco warns of its buses with each message
     book = Book(file)
     if role == "publish":
-        publish(book, service, int(options[0]), float(options[1]))
+        publish(book, service, int(options[0]), float(options[1]), int(options[2]))
         return 0
     store = options[1] == "store"
     subscribers = (*facts.SUBSCRIBERS, *([facts.STORE] if store else []))
