@@ -61,6 +61,16 @@ TOGETHER: Mapping[str, str] = {
 }
 """What tests of a file share that takes long to make; files with the same share it too."""
 
+SERVED = (
+    "tests/adapters/rabbitmq/",
+    "tests/adapters/sqlalchemy/",
+    "tests/cli/",
+    "tests/durability/",
+    "tests/examples/",
+    "tests/interop/",
+)
+"""Tests of servers and processes that share a machine: in CI one that fails is run once more, and counted as rerun."""
+
 CHECKER = re.compile(r"[\[-](mypy|mypy with the returns plugin|pyright)\]$")
 """The end of the id of a test that asks a type checker, which runs once for all of them."""
 
@@ -114,6 +124,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return group_of(nodeid)
 
     return ByGroup(config, log) if config.getoption("dist") == "load" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let CI run a test of SERVED again if it fails: what fails for a reason fails twice."""
+    if CI and config.pluginmanager.hasplugin("rerunfailures"):
+        for item in items:
+            if item.nodeid.startswith(SERVED):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.hookimpl(wrapper=True)
