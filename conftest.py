@@ -62,8 +62,7 @@ TOGETHER: Mapping[str, str] = {
 """What tests of a file share that takes long to make; files with the same share it too."""
 
 SERVED = (
-    "tests/adapters/rabbitmq/",
-    "tests/adapters/sqlalchemy/",
+    "tests/adapters/",
     "tests/cli/",
     "tests/durability/",
     "tests/examples/",

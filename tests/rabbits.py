@@ -188,6 +188,15 @@ async def publish(board: Board, *messages: DomainEvent | Command[Any, Any] | str
             assert Success(None) == await publisher.publish(OutgoingMessage.of(event, CODEC))
 
 
+async def consuming(one: RabbitMqConsumer) -> None:
+    """Wait until a consumer that somebody else started has its queues."""
+
+    async def consumes() -> bool:
+        return one.is_consuming
+
+    await until(consumes)
+
+
 async def dead(board: Board, name: str = "greeter", count: int = 1) -> list[AbstractIncomingMessage]:
     """Wait for dead letters of a subscriber, and take them off."""
     return await board.taken(dead_letter_queue(board.subscriber(name)), count)

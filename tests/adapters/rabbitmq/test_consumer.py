@@ -18,6 +18,7 @@ from rabbits import (
     TaskCreated,
     TaskRenamed,
     consumer,
+    consuming,
     crash,
     dead,
     fail,
@@ -469,7 +470,7 @@ async def test_it_runs_until_an_event_is_set(board: Board) -> None:
     stop, heard = asyncio.Event(), Heard()
     one = consumer(board, heard)
     running = asyncio.create_task(one.run(stop))
-    await asyncio.sleep(0.3)
+    await consuming(one)
     with pytest.raises(RuntimeError, match="runs already"):
         await one.run()
     await publish(board, "milk")
@@ -478,7 +479,7 @@ async def test_it_runs_until_an_event_is_set(board: Board) -> None:
     await asyncio.wait_for(running, 30)
     again = consumer(board, heard)
     running = asyncio.create_task(again.run())
-    await asyncio.sleep(0.3)
+    await consuming(again)
     await again.stop()
     assert running.done()
 
@@ -491,8 +492,9 @@ async def test_a_task_that_is_cancelled_lets_go(board: Board) -> None:
         started.set()
         await asyncio.Event().wait()
 
-    running = asyncio.create_task(consumer(board, hang).run())
-    await asyncio.sleep(0.3)
+    one = consumer(board, hang)
+    running = asyncio.create_task(one.run())
+    await consuming(one)
     await publish(board, "milk")
     await started.wait()
     running.cancel()
