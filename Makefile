@@ -35,7 +35,7 @@ test-all: ## run all tests on every CPython of this machine, with nothing in C, 
 	@MAKE="$(MAKE)" sh .ci/test-all
 
 interop: $(INSTALLED)test ## run beside petisco on one exchange, and print what became of INTEROP_MESSAGES messages a run
-	@CI=true INTEROP_MESSAGES=$${INTEROP_MESSAGES:-600} $(BIN)/python -m pytest -q $(PARALLEL) tests/interop $(ARGS)
+	@CI=true INTEROP_MESSAGES=$${INTEROP_MESSAGES:-600} $(BIN)/python -m pytest -q $(PARALLEL) -o faulthandler_timeout=0 tests/interop $(ARGS)
 
 coverage: $(INSTALLED)test ## run all tests; fail where a branch is not covered
 	@$(BIN)/python -m pytest $(PARALLEL) --cov=domainkit $(ARGS)

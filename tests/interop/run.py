@@ -1,5 +1,6 @@
 """A run: petisco and this library on one exchange, each in processes of its own, and what came of it."""
 
+import math
 import os
 import sys
 import time
@@ -33,10 +34,8 @@ PAUSE = 2.5 / MESSAGES
 PUBLISHERS = ("petisco publisher", "domainkit publisher")
 PATIENCE = 60.0
 """Seconds without any progress after which a run is over, whatever is missing."""
-LONGEST = 300.0
-"""Seconds after which nothing is waited for any more, though messages come and go."""
 ANY = sys.maxsize
-"""How far behind the consumers may be, where a publisher has an end."""
+"""The limit of a publisher that has an end: its consumers may be any number of messages behind."""
 
 
 @frozen
@@ -114,10 +113,10 @@ class Run:
         process = Process(name, [str(one) for one in arguments], self._folder / f"{name}.log")
         self.processes[name] = self._stack.enter_context(process)
 
-    def wait(self, reached: Callable[[], bool]) -> bool:
-        """Wait until it is so, nothing goes on any more, or it takes too long; tell whether it is so."""
+    def wait(self, reached: Callable[[], bool], within: float = math.inf) -> bool:
+        """Wait until it is so, nothing goes on any more, or some seconds are over; tell whether it is so."""
         seen, since = -1, time.monotonic()
-        end = since + LONGEST
+        end = since + within
         while not (is_so := reached()) and time.monotonic() < min(end, since + PATIENCE):
             self.revived.update(name for name, process in self.processes.items() if process.revive())
             if (now := self._book.count("calls") + self._book.count("published")) != seen:

@@ -32,7 +32,9 @@ STEPS = 8
 PAUSE = 1 / 16
 """Seconds between two messages of a publisher, however many there are."""
 BEHIND = 16
-"""How many messages the consumers may be behind before petisco's publisher waits for them."""
+"""Messages that the consumers may be behind before petisco's publisher, which has no end, waits for them."""
+LONGEST = 120.0
+"""Seconds that a step may take: as messages come and go all the time, nothing else would end it."""
 OF_PETISCO = "petisco publisher"
 
 
@@ -86,7 +88,7 @@ class Move(Run):
 
     def reach(self, reached: Callable[[], bool], what: str) -> None:
         """Wait until it is so; fail where it never is, and say what the processes have printed."""
-        assert self.wait(reached), f"it is never so that {what}\n\n{self.logs()}"
+        assert self.wait(reached, LONGEST), f"it is never so that {what}\n\n{self.logs()}"
 
     def _wait_for(self, role: str) -> None:
         """Wait until a consumer has its queues; one that has just begun knows no way to stop well."""
