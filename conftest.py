@@ -67,10 +67,8 @@ SERVED = (
     "tests/durability/",
     "tests/examples/",
     "tests/interop/",
-    "tests/test_codec.py::TestLimits::",  # times against a bound, 80 of 100 ms where nothing else runs
 )
-"""Tests of servers, processes and times, which share a machine: in CI one that fails is run once more, and counted as
-rerun."""
+"""Tests of servers and processes that share a machine: in CI one that fails is run once more, and counted as rerun."""
 
 CHECKER = re.compile(r"[\[-](mypy|mypy with the returns plugin|pyright)\]$")
 """The end of the id of a test that asks a type checker, which runs once for all of them."""
