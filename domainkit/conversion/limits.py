@@ -61,11 +61,12 @@ def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
     if len(data) > limits.max_string and has_longer_string(data, limits.max_string):
         problems.add("$", f"strings of at most {limits.max_string} bytes", "limit")
         return None
-    if data.count(b"[") + data.count(b"{") > limits.max_depth and is_deeper(data, limits.max_depth):
-        problems.add("$", _depth(limits), "limit")
-        return None
     if len(data) > limits.safe_bytes and has_more(data, limits.max_parts, limits.max_items):
         problems.add("$", _count(limits), "limit")
+        return None
+    # the depth last: to look for it takes longest, and how long depends on the parts, which are few now
+    if data.count(b"[") + data.count(b"{") > limits.max_depth and is_deeper(data, limits.max_depth):
+        problems.add("$", _depth(limits), "limit")
         return None
     return data
 
