@@ -40,9 +40,10 @@ interop: $(INSTALLED)test ## run beside petisco on one exchange, and print what 
 coverage: $(INSTALLED)test ## run all tests; fail where a branch is not covered
 	@$(BIN)/python -m pytest $(PARALLEL) --cov=domainkit $(ARGS)
 
-lint: $(INSTALLED)lint ## check style and format
+lint: $(INSTALLED)lint ## check style, format and words
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m ruff format --check
+	@$(BIN)/python .ci/words.py
 
 format: $(INSTALLED)lint ## mend style and format where that is safe
 	@$(BIN)/python -m ruff check --fix
