@@ -1,1 +1,1 @@
-"""How fast domainkit is, beside its peers and beside code written by hand. Run it: `python -m benchmarks`."""
+"""Compares the speed of domainkit with its peers and with code written by hand. Run it: `python -m benchmarks`."""

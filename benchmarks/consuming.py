@@ -1,4 +1,4 @@
-"""How fast a consumer empties a queue of RabbitMQ, beside petisco's with the same messages.
+"""Measures how fast a consumer empties a queue of RabbitMQ, next to petisco's with the same messages.
 
 `python -m benchmarks.consuming` measures with RabbitMQ at RABBITMQ_URL: petisco's consumer as its documentation writes
 it, ours with its defaults, and with `prefetch` and `concurrency` raised; functions do nothing. Then 50 keys of 100

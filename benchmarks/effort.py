@@ -1,4 +1,4 @@
-"""How much time a run spends: quick for a look, full for figures to write down."""
+"""The time that a run spends: quick for a look, full for figures to write down."""
 
 from typing import Final
 

@@ -1,6 +1,6 @@
 """Timing functions side by side: in turns, many rounds, so that a noisy moment hits all of them alike.
 
-All times are those of the processor (`time.process_time`): what is measured waits for nothing, and other programs on
+All times are those of the processor (`time.process_time`): the measured code never waits, and other programs on
 the machine don't count. The garbage collector works as it does in a program, so that who makes cycles pays for them.
 """
 

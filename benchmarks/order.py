@@ -11,7 +11,7 @@ LineFacts = tuple[str, int, Decimal]
 """Sku, quantity and price of a line."""
 
 EMAIL_PATTERN: Final = r"[^@\s]+@[^@\s]+\.[^@\s]+"
-"""What an e-mail address looks like, from its first character to its last."""
+"""The form of an e-mail address, from its first character to its last."""
 
 TYPE: Final = "order.placed"
 KIND: Final = "domain_event"
@@ -19,7 +19,7 @@ KIND: Final = "domain_event"
 
 @frozen
 class Facts:
-    """What an order event says, without the types of any contender: equal facts mean that nothing was lost.
+    """The facts of an order event, without the types of any contender: equal facts mean that nothing was lost.
 
     Args:
         order_id: the id of the order.

@@ -1,4 +1,4 @@
-"""The messages once more, with nothing of domainkit in C: in another process, since one has that part or hasn't."""
+"""The messages once more, without the C part of domainkit: in another process, since one has that part or hasn't."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from benchmarks.results import Comparison, Figure, Findings
 
 PURE: Final = "domainkit without C"
 BLOCK: Final = "import sys; sys.modules['domainkit._fast'] = None"
-"""What stands before the first import of domainkit, so that everything is done in Python."""
+"""Code to run before the first import of domainkit, so that everything is done in Python."""
 
 _NOTE: Final = f"{PURE}: measured in a process of its own, which leaves the compiled part of domainkit alone."
 
@@ -26,7 +26,7 @@ _PROGRAM: Final = f"{BLOCK}; from benchmarks.__main__ import main; sys.exit(main
 
 @frozen
 class Pure:
-    """What the process found.
+    """Figures that the process measured.
 
     Args:
         figures: of domainkit alone, under the name PURE.

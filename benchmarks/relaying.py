@@ -1,4 +1,4 @@
-"""How fast a relay empties an outbox into RabbitMQ, beside aio-pika alone with the same bytes, and confirms.
+"""Measures how fast a relay empties an outbox into RabbitMQ, next to aio-pika alone with the same bytes, and confirms.
 
 `python -m benchmarks.relaying` measures on a SQLite file, and on PostgreSQL where POSTGRES_URL or the usual place has
 it; RabbitMQ is the one at RABBITMQ_URL. All keep 100 messages on their way, persistent, into one durable queue. With
@@ -33,7 +33,7 @@ from domainkit.testing import SampleTask, SampleTaskCreated
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
 BAR = 0.6
-"""How fast a relay is at least, as a part of the speed of aio-pika alone."""
+"""The lowest speed allowed for a relay, as a part of the speed of aio-pika alone."""
 
 MESSAGES, KEYS, ON_THEIR_WAY, ROUNDS = 5_000, 1_000, 100, 5
 
@@ -194,7 +194,7 @@ async def on_postgresql() -> AsyncIterator[tuple[AsyncEngine, Table]]:
 
 
 async def main() -> None:
-    """Measure on each database that is there."""
+    """Measure on each database that can be reached."""
     measure = claims if "--claims" in sys.argv else report
     async with on_sqlite() as place:
         await measure("SQLite", *place)

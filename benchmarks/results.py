@@ -1,4 +1,4 @@
-"""What a run found: figures, and how they stand against the bars."""
+"""Results of a run: figures, and how they compare with the bars."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -10,7 +10,7 @@ from benchmarks.measuring import Spread
 
 
 class Sense(Enum):
-    """Whether a higher or a lower number is the better one."""
+    """The direction in which a number is better: higher or lower."""
 
     AT_LEAST = "at least"
     AT_MOST = "at most"
@@ -18,7 +18,7 @@ class Sense(Enum):
 
 @frozen
 class Bar:
-    """What a number must reach, and what it is to reach in the end.
+    """A bar that a number must reach, and the goal that it is to reach in the end.
 
     >>> Bar(Sense.AT_LEAST, 2, 3).verdict(2.4)
     'bar met'
@@ -40,7 +40,7 @@ class Bar:
 
 @frozen
 class Figure:
-    """What one contender takes for one thing.
+    """The time or rate of one contender for one thing.
 
     Args:
         group: the table that it stands in, such as `encode`.
@@ -57,7 +57,7 @@ class Figure:
 
 @frozen
 class Comparison:
-    """How domainkit stands against another way.
+    """The ratio of domainkit to another way.
 
     Args:
         what: what is compared, and with what.
@@ -73,7 +73,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Whether the median reaches the bar or the goal."""
+        """The verdict on the median, by the bar and the goal."""
         return "" if self.bar is None else self.bar.verdict(self.value.median)
 
 

@@ -1,4 +1,4 @@
-"""What saving an aggregate with one event costs, beside the same two statements written by hand.
+"""Measures the cost of saving an aggregate with one event, next to the same two statements written by hand.
 
 `python -m benchmarks.saving` measures on a SQLite file, and on PostgreSQL where there is one.
 The opponents store the same state and the same body, encoded by the same converter and codec: one with `text()` of
@@ -35,7 +35,7 @@ from domainkit.testing import SampleTask, SampleTaskCreated, SampleTaskId
 
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 BAR = 0.7
-"""How fast a save is at least, as a part of the speed of the statements written by hand."""
+"""The lowest speed allowed for a save, as a part of the speed of the statements written by hand."""
 
 _CODEC = MessageCodec(SampleTaskCreated)
 _METADATA = MetaData()
@@ -185,7 +185,7 @@ def report(database: str, ways: dict[str, Save], *, rounds: int = 100, saves: in
 
 
 def main() -> None:
-    """Measure on each database that is there."""
+    """Measure on each database that can be reached."""
     with on_sqlite() as ways:
         report("SQLite", ways)
     try:

@@ -1,4 +1,4 @@
-"""How the cost per message moves as a codec knows more types, and the cost per line as messages get longer."""
+"""Measures the cost per message as a codec knows more types, and the cost per line as messages get longer."""
 
 from collections.abc import Callable
 from typing import Final
@@ -17,7 +17,7 @@ from domainkit import DomainEvent, InvalidMessage, Message, MessageCodec, Uuid
 _FLAT: Final = Bar(Sense.AT_MOST, 1.2)
 _EMPTY: Final = 0
 _ENOUGH: Final = 10
-"""How many lines it takes for their cost to stand out of the noise of the whole message."""
+"""The number of lines from which their cost stands out of the noise of the whole message."""
 
 
 def measure(effort: Effort) -> Findings:

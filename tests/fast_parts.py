@@ -1,4 +1,4 @@
-"""What the C part makes, of small classes; and what can be done with it, right and wrong."""
+"""Small classes made by the C part; and right and wrong ways to use them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the tests of the relay share: an outbox with messages in it, and a publisher that keeps what it was given."""
+"""Helpers of the relay's tests: an outbox with messages in it, and a publisher that keeps what it was given."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -69,19 +69,19 @@ class Share(AggregateRoot):
 
 @frozen
 class HoldsLateList(AggregateRoot):
-    """What it holds is defined further down, and can change."""
+    """A message with a field whose class is defined further down, and can change."""
 
     lines: tuple[LateLines, ...]
 
 
 @frozen
 class LateText(ValueObject["LateString"]):
-    """What it wraps is defined further down."""
+    """A value object of a class that is defined further down."""
 
 
 @frozen
 class LateBox(ValueObject["LateLines"]):
-    """What it wraps is defined further down, and can change."""
+    """A value object of a class that is defined further down, and can change."""
 
 
 LateString = str

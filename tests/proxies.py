@@ -28,7 +28,7 @@ class CuttingProxy:
 
     @property
     def port(self) -> int:
-        """Where clients connect."""
+        """The port that clients connect to."""
         port: int = self.listener.getsockname()[1]
         return port
 

@@ -1,4 +1,4 @@
-"""What the tests with RabbitMQ share: messages, and a board of names of their own on the broker."""
+"""Helpers of the tests with RabbitMQ: messages, and a board of names of their own on the broker."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -55,7 +55,7 @@ async def until(condition: Callable[[], Awaitable[object]], within: float = 60) 
 
 
 class Board:
-    """Names of a test's own on a broker, which are gone after it, and a channel to look at what is there."""
+    """Names of a test's own on a broker, deleted after it, and a channel to look at the broker."""
 
     def __init__(self, url: str = RABBITMQ_URL, *, delivery_limit: int = 2, single_active: bool = False) -> None:
         name = f"test-{uuid4().hex[:12]}"

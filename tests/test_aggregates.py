@@ -165,7 +165,7 @@ class TestIdentity:
 
     @pytest.mark.parametrize("wrong", [str, int, TaskId | UserId])
     def test_class_of_the_ids(self, wrong: Any) -> None:
-        """What stands for the id's class must be one of ids; the error says how to write one."""
+        """The type argument for the id must be a class of ids; the error says how to write one."""
         generic: Any = AggregateRoot
 
         class Odd(generic[wrong]): ...  # type: ignore[misc]  # made at run time
@@ -317,7 +317,7 @@ class TestEvents:
 
     @pytest.mark.parametrize("wrong", [None, "task.done", Command(), TaskDone, [TaskDone()], (TaskDone(),)])
     def test_only_events(self, wrong: Any) -> None:
-        """What is no domain event isn't recorded; a list of events is told to be given one by one."""
+        """Only domain events are recorded; for a list of events the error says to pass them one by one."""
         text = (
             rf"^Task\.record: expected domain events, not a {type(wrong).__qualname__}; several are passed one by one: "
         )

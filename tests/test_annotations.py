@@ -1,4 +1,4 @@
-"""What a class says about itself, where a function computes it: from Python 3.14 on (PEP 649), and simulated before."""
+"""Annotations of a class if a function computes them: from Python 3.14 on (PEP 649), and simulated before."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from domainkit._model import annotations
 from domainkit._model.annotations import UnresolvedAnnotationError, own_annotations, type_of
 
 NAMED = (Annotated, ClassVar, Final, Literal, Mapping, date, datetime)
-"""What the texts name, so that it is imported."""
+"""Names used in the texts, so that they are imported."""
 
 TEXTS: dict[str, str] = {
     "date": "date",
@@ -28,7 +28,7 @@ TEXTS: dict[str, str] = {
 
 
 class Held:
-    """What is in its annotations is computed by `texts`."""
+    """A class whose annotations are computed by `texts`."""
 
     date = None
     maybe = None
@@ -63,7 +63,7 @@ class TestDeferred:
             type_of(Held, "later")
 
     def test_names_of_the_function_around(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What the function around the class can name is known as soon as it is there."""
+        """Names of the function around the class are resolved as soon as they are bound."""
         text, later = computed()
         monkeypatch.setattr(Held, "texts", text, raising=False)
         assert bytes is type_of(Held, "now")

@@ -142,7 +142,7 @@ INTERNALS = ROOT / "_model" / "internals.py"
 
 
 def test_private_parts_of_other_libraries_are_in_one_file() -> None:
-    """What a new version of attrs, cattrs or returns may change without a word stands in one place."""
+    """Details that a new version of attrs, cattrs or returns may change unannounced are kept in one place."""
     own = _own_private_names()
     foreign = {
         (path, node.attr)

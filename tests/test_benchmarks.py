@@ -134,7 +134,7 @@ def _report() -> Report:
 
 
 class TestReport:
-    """What was found, as text, Markdown, JSON and picture."""
+    """The results, as text, Markdown, JSON and picture."""
 
     def test_a_bar_that_is_missed_is_said(self) -> None:
         """A median on the wrong side of the bar is a miss, in each form."""
@@ -180,7 +180,7 @@ class TestReport:
         assert 6 == len(root.findall("{http://www.w3.org/2000/svg}rect"))
 
     def test_the_block_of_a_page_is_replaced(self) -> None:
-        """What stands between the marks is replaced, the rest is kept; a page without marks is refused."""
+        """The text between the marks is replaced, the rest is kept; a page without marks is refused."""
         page = f"above\n{docs.BEGIN}\nold\n{docs.END}\nbelow\n"
 
         assert f"above\n{docs.BEGIN}\n\nnew\n\n{docs.END}\nbelow\n" == docs.filled(page, "new")

@@ -1,4 +1,4 @@
-"""What a class says about itself: annotations resolved, type arguments put in."""
+"""Annotations and bases of a class: resolved, with type arguments put in."""
 
 import sys
 import textwrap
@@ -206,7 +206,7 @@ class TestTypeOf:
 
 class TestTypeArguments:
     def test_through_the_bases(self) -> None:
-        """What a class gives for the parameters of a base is found through all classes between."""
+        """The arguments that a class gives for the parameters of a base are found through all classes between."""
         assert {T: str} == type_arguments(Full, Page)
         assert {K: str, T: bytes} == type_arguments(Full, Named)
 
@@ -261,7 +261,7 @@ class TestSubstitute:
 
     @given(hint=HINTS)
     def test_nothing_left(self, hint: object) -> None:
-        """After a substitution for all variables none is left, and a second one changes nothing."""
+        """After a substitution for all variables no variable is left, and a second one changes nothing."""
         once = substitute(hint, {T: int, K: str})
         assert () == parameters_of(once)
         assert once == substitute(once, {T: bytes, K: bytes})
@@ -285,7 +285,7 @@ class TestUnaliased:
         assert tuple[Several[int], ...] == unaliased(Twice[int])
 
     def test_anything_else(self) -> None:
-        """What is no alias stays as it is."""
+        """An annotation that isn't an alias stays as it is."""
         assert int is unaliased(int)
         assert tuple[str, ...] == unaliased(tuple[str, ...])
         assert ForwardRef("Later") == unaliased(ForwardRef("Later"))

@@ -390,7 +390,7 @@ class TestLimits:
 
 
 class Outcome:
-    """What came of a call, and how much time of the processor it took: other processes don't count."""
+    """The outcome of a call, and its processor time: other processes don't count."""
 
     value: object = None
     seconds: float = 0.0
@@ -444,7 +444,7 @@ class TestTotality:
 
     @pytest.mark.parametrize("raw", [None, 5, ["x"], {"data": {}}, object()])
     def test_other_objects_are_a_failure_too(self, raw: Any) -> None:
-        """What is neither bytes nor text is a Failure with the code `type`."""
+        """Input that is neither bytes nor text is a Failure with the code `type`."""
         assert ["type"] == [problem.code for problem in problems_of(task_codec().decode(raw))]
 
     def test_bytes_like_objects_are_read(self) -> None:
@@ -516,7 +516,7 @@ class TestUpcasting:
         assert isinstance(task_codec(forbid_unknown=True).decode(old), Success)
 
     def test_the_result_of_an_upcaster_is_checked_as_strictly(self) -> None:
-        """What an upcaster returns is decoded like any attributes: wrong values are problems at their paths."""
+        """Attributes that an upcaster returns are decoded like any others: wrong values are problems at their paths."""
         codec = MessageCodec(TaskCreated, upcasters=[Upcaster(TaskCreated, 2, lambda old: {**old, "priority": "1"})])
         raw = altered(event(), version=2)
         assert [("$.data.attributes.priority", "type")] == [(p.path, p.code) for p in problems_of(codec.decode(raw))]
@@ -672,7 +672,7 @@ class TestLenientEnvelopes:
         )
 
     def test_a_kind_that_could_be_either_is_refused(self) -> None:
-        """Where an event and a command have one name and version, a message has to say which it is."""
+        """If an event and a command have one name and version, a message has to say which it is."""
         codec = MessageCodec(TaskRemoved, RemoveTask, lenient_envelope=True)
         event = TaskRemoved(TaskId.v4())
         (problem,) = problems_of(codec.decode_dict(self.changed(event, "type_message")))

@@ -1,4 +1,4 @@
-"""What the page for those who come from petisco says of the two libraries, where its own examples don't show it."""
+"""Claims of the page for petisco users about the two libraries that its own examples don't show."""
 
 import ast
 import re
@@ -77,7 +77,7 @@ ONLY_CALLED_BY_USERS = {
 
 
 def test_every_method_is_the_same_or_refused_or_only_called_by_users() -> None:
-    """What a class of petisco has is here by the same name, or is refused in a subclass, or does nothing by itself."""
+    """Each name of a petisco class has the same name here, is refused in a subclass, or has no effect by itself."""
     bases = [name for name in petisco.__all__ if isinstance(getattr(domainkit, name, None), type)]
     ordinary = {*dir(BaseModel), *dir(str), *dir(Exception)}
     left = set()
@@ -92,7 +92,7 @@ def test_every_method_is_the_same_or_refused_or_only_called_by_users() -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pydantic's, of the Config that petisco reads
 def test_what_is_refused_is_used_there() -> None:
-    """What is refused here changes something in petisco, which calls or reads it by itself."""
+    """Each name refused here changes something in petisco, which calls or reads it by itself."""
     called: list[str] = []
 
     class OldTooLate(petisco.NotFound):
@@ -154,7 +154,7 @@ def test_what_is_refused_is_used_there() -> None:
 
 
 def test_names_said_to_be_the_same_are() -> None:
-    """Where the second column says "the same", this library has every name of the first."""
+    """If the second column says "the same", this library has every name of the first."""
     rows = re.findall(r"^\| (`.*?) \| the same \|", PAGE, re.MULTILINE)
     names = {name for row in rows for name in re.findall(r"`(\w+)`", row)} - {"UseCaseUncontrolledError"}
 

@@ -135,7 +135,7 @@ SHOWN: list[tuple[type, list[str], dict[str, object]]] = [
 class TestShown:
     @pytest.mark.parametrize(("cls", "names", "types"), SHOWN, ids=lambda one: getattr(one, "__name__", ""))
     def test_signature_and_types(self, cls: Any, names: list[str], types: dict[str, object]) -> None:
-        """What reads the constructor of a class, such as dependency injection, finds its names and its types."""
+        """Readers of a constructor, such as dependency injection, find its names and its types."""
         assert set(names) == set(inspect.signature(cls).parameters)
         for found in (cls.__init__.__annotations__, get_type_hints(cls.__init__)):
             assert types.items() <= found.items()
@@ -163,7 +163,7 @@ class TestShown:
 
 class TestWaiting:
     def test_a_wrapper_stays(self) -> None:
-        """Where somebody has put a function around the constructor before its first call, that stays."""
+        """A function that was put around the constructor before its first call stays."""
         called: list[int] = []
 
         @frozen

@@ -112,7 +112,7 @@ class TestValueObject:
 class Timed(DomainError):
     @cached_property
     def length(self) -> int:
-        """What it keeps beside its fields."""
+        """A class that keeps something next to its fields."""
         return len(self.detail())
 
 
@@ -126,7 +126,7 @@ class TestErrors:
         assert (error, ["seen twice"], 9) == (again, again.__notes__, vars(again)["length"])
 
     def test_own_constructor_that_no_decorator_has_seen(self) -> None:
-        """What attrs would have made is missing in a class that it hasn't seen: the error says so."""
+        """Methods that attrs would have made are missing in a class that it hasn't seen: the error says so."""
 
         class Odd(DomainError):
             def __init__(self) -> None:

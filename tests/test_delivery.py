@@ -83,7 +83,7 @@ async def test_a_message_without_a_bus_is_refused(message: Created | Create) -> 
 
 
 async def test_bytes_that_are_no_message_are_refused() -> None:
-    """What can't be decoded is MessageRefused, and its bytes are not shown."""
+    """A message that can't be decoded is MessageRefused, and its bytes are not shown."""
     event = Created("milk")
     broken = OutgoingMessage(event.header.id, Created.info(), b'{"hush": 1}', "k")
     error = (await AsyncInmemoryMessagePublisher(CODEC).publish(broken)).failure()
@@ -102,7 +102,7 @@ async def test_a_closed_publisher_refuses() -> None:
 
 
 async def test_a_subscriber_that_fails_refuses_the_message() -> None:
-    """A bus that is there and answers a Failure is MessageRefused, which a relay counts; it names classes alone."""
+    """A reachable bus that answers a Failure is MessageRefused, which a relay counts; it names classes alone."""
 
     def fail(_: Created) -> Result[None, ValueError]:
         return Failure(ValueError("hush"))

@@ -64,7 +64,7 @@ async def lend_later(do: Do[MemberNotFound | BookNotFound], member_id: int, book
 
 
 def test_the_value_is_in_a_success_and_the_first_failure_ends_it() -> None:
-    """What comes after the Failure doesn't run, and the Failure is the one that was met."""
+    """Code after the Failure doesn't run, and the result is the first Failure."""
     assert Success("member 2member 2") == lend(2, times=2)
     assert Failure(MISSING) == lend(1)
     assert lend(1).failure() is MISSING
@@ -294,7 +294,7 @@ def test_a_function_without_do_is_refused() -> None:
 
 
 def test_other_decorators_may_stand_below() -> None:
-    """What keeps the name of its function in `__wrapped__` is looked through."""
+    """A wrapper with the function's name in `__wrapped__` is looked through."""
 
     def logged(function: Callable[P, str]) -> Callable[P, str]:
         @wraps(function)

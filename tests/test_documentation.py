@@ -1,4 +1,4 @@
-"""What the documentation says, where its own examples don't show it, and that type checkers accept the examples.
+"""Claims of the documentation that its own examples don't show; and type checkers accept the examples.
 
 The examples themselves run where they stand: see docs/conftest.py.
 """
@@ -120,7 +120,7 @@ def test_what_the_wire_form_says_is_read() -> None:
 
 
 def test_what_the_wire_form_says_of_wall_times() -> None:
-    """A wall time of a zone comes back equal, but for the hour that is there twice: there the moment is the same."""
+    """A wall time of a zone comes back equal, but for the hour that occurs twice: in it the moment is the same."""
     zone = ZoneInfo("Europe/Berlin")
     plain, repeated = (
         Measured(1.0, at=datetime(2021, 7, 1, 2, 30, tzinfo=zone)),

@@ -126,7 +126,7 @@ def test_limits_hold() -> None:
 
 @pytest.mark.parametrize("depth", [600, 3000, 50_000])
 def test_what_is_deeper_than_the_interpreter_allows_is_refused(depth: int) -> None:
-    """Where the limits allow more than there is room for, the answer is still a Failure, if it is no Success."""
+    """If the limits allow more than there is room for, the answer is still a Failure, if it is no Success."""
     raw = changed(attributes={"a": 0}).replace("0}", "[" * depth + "]" * depth + "}")
     found = Envelope.parse(raw, limits=Limits(max_depth=100_000))
     assert isinstance(found, Success) or found.failure().problems

@@ -329,7 +329,7 @@ class TestException:
         assert (1, 1) == (len(found.exceptions) if found else 0, len(rest.exceptions) if rest else 0)
 
     def test_refusals_are_value_errors(self) -> None:
-        """What a value object refuses is a ValueError too, so that libraries which look for one find it."""
+        """The error of a value object is a ValueError too, so that libraries which expect one find it."""
         assert isinstance(InvalidUuid(), ValueError)
         assert not isinstance(NotFound(), ValueError)
 
@@ -402,7 +402,7 @@ class TestDetail:
     @pytest.mark.parametrize("kind", [AggregateNotFoundError, AggregateAlreadyExistError])
     @pytest.mark.parametrize("wrong", ["7d2b", 5, b"7d2b"])
     def test_no_id(self, kind: Any, wrong: object) -> None:
-        """What is no id is refused by an error about an aggregate: the error says what to make of it, without it."""
+        """An error about an aggregate refuses anything but an id, and says how to make one, without the value."""
         found = type(wrong).__name__
         text = (
             f"{kind.__name__}.aggregate_id: expected an id, such as a Uuid, got a {found}; make an id of it, such as "

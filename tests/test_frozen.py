@@ -233,7 +233,7 @@ class TestUndecorated:
         assert "TASK" == cls().shout()
 
     def test_require_decorated(self) -> None:
-        """What looks at a class without making an instance finds a missing decorator too, in its bases as well."""
+        """Code that looks at a class without an instance finds a missing decorator too, in its bases as well."""
         require_decorated(DomainEvent)
         require_decorated(postponed.MeetingPlanned)
         require_decorated(type("Plain", (DomainEvent,), {}))
@@ -424,7 +424,7 @@ class TestMutableTypes:
         ],
     )  # fmt: skip  # one table
     def test_frozen_ones(self, hint: object, around: Callable[[object], object]) -> None:
-        """What can't change is let through; so is a function or a class, whatever it makes."""
+        """An immutable value is let through; so is a function or a class, whatever it makes."""
         refuse_mutable(around(hint), "Holder.field")
 
     @pytest.mark.parametrize("base", BASES)
@@ -450,7 +450,7 @@ class TestMutableTypes:
                 value: Mapping[str, dict[str, int]]
 
     def test_inherited_generic_field(self) -> None:
-        """What a subclass gives for a type variable is looked at, too."""
+        """The argument that a subclass gives for a type variable is checked, too."""
 
         @frozen
         class Page(AggregateRoot, Generic[T]):
@@ -599,7 +599,7 @@ class TestMappingFields:
             assert hash(made) == hash(copied)
 
     def test_own_state(self) -> None:
-        """How a class says that it is pickled is left to it."""
+        """The pickling methods that a class defines are left to it."""
 
         @frozen(slots=False)
         class Own(DomainEvent):

@@ -63,7 +63,7 @@ def body(name: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(("base", "name", "remedy"), ROWS)
 def test_a_habit_is_refused(base: type, name: str, remedy: str) -> None:
-    """What petisco uses, and nobody here, is refused when the class is defined: class, name and what to write."""
+    """A name that petisco uses, and this library doesn't, is refused at definition: class, name and remedy."""
     with pytest.raises(TypeError) as refused:
         type("Odd", (base,), body(name))
 
@@ -73,7 +73,7 @@ def test_a_habit_is_refused(base: type, name: str, remedy: str) -> None:
 @pytest.mark.parametrize("name", ["get_aggregate_root", "get_sql_model", "get_sql_model_type"])
 @pytest.mark.parametrize("base", ["SqlCrudRepository", "AsyncSqlCrudRepository"])
 def test_a_habit_of_a_repository_is_refused(base: str, name: str) -> None:
-    """What fills the columns in petisco is refused in one that stores JSON; one written by hand may have it."""
+    """Methods that fill columns in petisco are refused in one that stores JSON; one written by hand may have them."""
     sqlalchemy = pytest.importorskip("domainkit.adapters.sqlalchemy", reason="the extra sql isn't installed")
     with pytest.raises(TypeError, match=rf"^Odd\.{name}: petisco uses it; domainkit doesn't; pass `mapper=`"):
         type("Odd", (getattr(sqlalchemy, base),), body(name))
@@ -120,7 +120,7 @@ PARTS: dict[str, Callable[[], object]] = {
 @pytest.mark.parametrize("base", MODELS)
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_of_pydantic_is_refused(base: type, part: str) -> None:
-    """What a decorator or function of pydantic leaves in a body would do nothing: it is refused, with a remedy."""
+    """A decorator or function of pydantic in a class body would have no effect: it is refused, with a remedy."""
     made = with_warnings_off(PARTS[part])
     with pytest.raises(TypeError, match=r"^Odd\.part: pydantic uses it; domainkit doesn't; (write|check|register) "):
         type("Odd", (base,), {"part": made})
@@ -200,7 +200,7 @@ class TestNotRefused:
         assert ["before"] == seen
 
     def test_methods_of_ones_own(self) -> None:
-        """What isn't in the table is nobody's business, not even by a name of petisco's that only users call."""
+        """A name outside the table is left alone, even if it is one of petisco's that only users call."""
 
         class TaskCreated(DomainEvent):
             def get_message_id(self) -> str:

@@ -463,7 +463,7 @@ class TestServerErrors:
 
     @pytest.mark.parametrize("error", [BusCannotPublish(uuid_value=SECRET), OutcomeUnknownError(uuid_value=SECRET)])
     def test_what_may_work_later(self, error: DomainError) -> None:
-        """What is not to be had just now is a 503, and the body is a constant too."""
+        """A temporary failure is a 503, and the body is a constant too."""
         constant = {"type": "about:blank", "title": "Service Unavailable", "status": 503}
         told = ProblemOptions(tells={DomainError: ("detail", "uuid_value")})
         assert constant == problem_details(error) == problem_details(error, options=told)

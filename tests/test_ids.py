@@ -265,7 +265,7 @@ class Folded(ValueObject[str]):
 
 
 def test_a_class_without_keys_is_refused() -> None:
-    """What is no value object, has no wire form, has no common text, or is compared by something else."""
+    """Refused: no value object, no wire form, no common text, or equality by something else."""
     wrong: Any = str
     with pytest.raises(TypeError, match=r"^ids: expected a class of value objects, got str; derive one"):
         IdForm(wrong)

@@ -1,4 +1,4 @@
-"""What importing the library does: it defines names, and nothing else."""
+"""Importing the library defines names, and does nothing else."""
 
 import ast
 import importlib
@@ -120,7 +120,7 @@ def fresh(program: str) -> object:
 
 
 def test_importing_loads_the_model_alone(observed: dict[str, list[str]]) -> None:
-    """What isn't the model is loaded later, and so is what converts, with cattrs and msgspec."""
+    """Modules outside of the model are loaded later, and so is conversion, with cattrs and msgspec."""
     late = {"cattrs", "msgspec", "domainkit.conversion", *_lazy.NAMES}
     assert set() == late & {*observed["modules"]}
     assert {"domainkit.aggregates", "domainkit.errors", "domainkit.messages", "domainkit.values"} <= {
@@ -216,7 +216,7 @@ def _is_in(parts: str) -> Callable[[str], bool]:
 
 
 def test_cattrs_is_loaded_as_a_whole() -> None:
-    """So it is with cattrs, which imports its own parts: it is there before a part of it is named."""
+    """The same holds for cattrs, which imports its own parts: it is loaded before a part of it is named."""
     names = ["cattrs", "domainkit.conversion.derive"]
     program = f"import domainkit.conversion, json, sys; print(json.dumps([name in sys.modules for name in {names}]))"
     assert [True, False] == fresh(program)

@@ -143,7 +143,7 @@ class TestMiddlewares:
 
     @pytest.mark.parametrize("where", ["handler", "middleware"])
     def test_an_exception_is_never_swallowed(self, where: str) -> None:
-        """What a handler or a middleware raises is raised by send."""
+        """An exception of a handler or a middleware is raised by send."""
 
         def crash(*_: object) -> Any:
             raise ZeroDivisionError

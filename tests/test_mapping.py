@@ -154,7 +154,7 @@ class TestFrozenCopy:
         assert {"a": (1,)} == copied
 
     def test_a_frozen_one_is_kept(self) -> None:
-        """What is frozen already is not copied again."""
+        """A frozen mapping is not copied again."""
         mapping = FrozenMapping({"a": 1})
         assert mapping is frozen_copy(mapping)
 
@@ -186,7 +186,7 @@ class TestFreezeJson:
         ],
     )
     def test_refused(self, value: object, text: str) -> None:
-        """What JSON can't carry is refused with the path to it, and without the value."""
+        """A value that JSON can't carry is refused with the path to it, and without the value."""
         with pytest.raises(TypeError, match=text) as caught:
             freeze_json(value)
         assert "canary" not in str(caught.value)
@@ -205,7 +205,7 @@ def holding_itself() -> list[object]:
 
 @pytest.mark.parametrize("value", holding_itself())
 def test_what_holds_itself(value: object) -> None:
-    """What has no end has no copy: an error says so, and no RecursionError."""
+    """A mapping that contains itself has no copy: an error says so, and no RecursionError."""
     with pytest.raises(TypeError, match=r": expected a value of some depth, got one that holds itself$"):
         frozen_copy(value)
     with pytest.raises(TypeError, match=r"^\$: expected a JSON value of some depth, got one that holds itself$"):

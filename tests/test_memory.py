@@ -72,7 +72,7 @@ class TestInmemoryDomainEventBus(DomainEventBusContract[InmemoryDomainEventBus])
 
 
 class TestSubscribedDomainEventBus(DomainEventBusContract[InmemoryDomainEventBus]):
-    """What a subscriber of InmemoryDomainEventBus gets is what is published."""
+    """A subscriber of InmemoryDomainEventBus gets the published events."""
 
     def make_bus(self) -> InmemoryDomainEventBus:
         self.seen: list[DomainEvent] = []
@@ -255,7 +255,7 @@ class Pages(AggregateRoot[CounterId], Generic[T]):
 
 
 def test_a_generic_aggregate_is_not_checked() -> None:
-    """What its type variables stand for isn't known to a repository in memory: it takes whatever is there."""
+    """A repository in memory doesn't know the arguments of its type variables: it takes any aggregate."""
     pages = Pages((object(),))
     assert Success(pages) == InmemoryCrudRepository[Pages[object], CounterId]().save(pages)
 
@@ -285,7 +285,7 @@ def test_an_id_of_another_class_finds_nothing() -> None:
 
 
 def test_save_and_update_leave_the_events_with_the_caller() -> None:
-    """What save and update return still has its recorded events: nobody has published them yet."""
+    """The aggregates that save and update return still have their recorded events: they aren't published yet."""
     counters, events = Counters(), (DomainEvent(), DomainEvent())
     saved = counters.save(Counter().record(events[0])).unwrap()
     assert events[:1] == saved.domain_events
@@ -427,7 +427,7 @@ def test_a_failing_subscriber_stops_no_other(
 
 
 def test_every_failing_subscriber_is_named() -> None:
-    """Where several fail, for several events, publish names each of them, in the order in which they failed."""
+    """If several fail, for several events, publish names each of them, in the order in which they failed."""
     bus = InmemoryDomainEventBus(Opened.handled_by(reject), DomainEvent.handled_by(crash))
     opened, closed = Opened(), Closed()
     text = (
@@ -567,7 +567,7 @@ def test_a_handler_that_fails_is_named(handler: Any, error: str, logged: int, ca
 
 @pytest.mark.parametrize("command", [Greet("Ada"), SpecialPing()])
 def test_a_command_without_handler_is_refused(command: Command[Any, Any]) -> None:
-    """Where there are handlers, a command of a class without one, also a subclass, is a Failure, and not recorded."""
+    """If handlers exist, a command of a class without one, also a subclass, is a Failure, and not recorded."""
     bus = InmemoryCommandBus(Ping.handled_by(pong))
     text = f"no handler for {type(command).__name__}"
     assert Failure(MessageRefused(additional_info={"message": text})) == bus.dispatch(command)
@@ -601,7 +601,7 @@ def test_the_record_keeps_the_newest() -> None:
 
 
 def test_with_meta_shares_the_rest() -> None:
-    """What with_meta returns shares subscribers, record and `close` with the bus that it was called on."""
+    """The bus that with_meta returns shares subscribers, record and `close` with the one it was called on."""
     seen: list[DomainEvent] = []
     bus = InmemoryDomainEventBus(DomainEvent.handled_by(seen.append))
     copied = bus.with_meta({"tenant": "home"})

@@ -117,7 +117,7 @@ class Leaf:
 
 @frozen
 class Ahead(DomainEvent):
-    """What its field names stands below, and can change."""
+    """A message whose field names a class that stands below, and can change."""
 
     parts: "tuple[LateList, ...]"
 
@@ -536,7 +536,7 @@ class TestWireForm:
             assert event == TaskCreated.from_json(doubled) == MessageCodec(TaskCreated).decode(doubled).unwrap()
 
     def test_dict_is_the_callers(self) -> None:
-        """What dict() gives is new each time, and may be changed."""
+        """The dict that dict() returns is new each time, and may be changed."""
         event = created(meta={"a": [1]})
         data_of(event)["meta"]["a"].append(2)
         event.dict()["data"]["attributes"].clear()
@@ -593,7 +593,7 @@ class TestWireForm:
             TaskCreated.from_dict(raw)
 
     def test_limits(self) -> None:
-        """What is deeper than the default limits allow is refused, as builtins and as text."""
+        """A message deeper than the default limits allow is refused, as builtins and as text."""
         deep: Any = "x"
         for _ in range(100):
             deep = [deep]
@@ -752,7 +752,7 @@ class TestShapes:
             assert tree.add_meta({"a": 1}).header.meta == {"a": 1}
 
     def test_a_list_behind_a_forward_reference(self) -> None:
-        """What can change and is named ahead is refused at the first instance, by class and field, and when read."""
+        """A mutable type named ahead is refused at the first instance, by class and field, and when read."""
         for cls in (Further, Ahead):
             with pytest.raises(TypeError, match=rf"^{cls.__name__}\.parts: a LateList can change after the object"):
                 cls(())

@@ -17,7 +17,7 @@ from domainkit._model.numbers import is_multiple
     ],
 )  # fmt: skip  # one list
 def test_a_multiple_in_decimal_digits_is_one(value: float, step: float) -> None:
-    """What a person would count as a whole multiple is one, though no binary float equals either number."""
+    """A whole multiple in decimals is accepted, though no binary float equals either number."""
     assert is_multiple(value, step)
 
 

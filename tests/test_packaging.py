@@ -1,4 +1,4 @@
-"""What is built of the sources: with a C compiler, without one, and for every machine. No network is needed.
+"""Builds of the sources: with a C compiler, without one, and for every machine. No network is needed.
 
 Each wheel is built of the sdist, as package managers do, and a message goes through it in a process of its own.
 """
@@ -109,7 +109,7 @@ class Wheel:
 
 
 PLAIN = {"domainkit/py.typed", "domainkit/_fast.pyi"}
-"""What the package has besides Python, wherever it is built."""
+"""Files of the package besides Python, wherever it is built."""
 
 
 def test_the_sdist_has_all_that_it_takes_to_build_and_test(sources: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_sdist_has_all_that_it_takes_to_build_and_test(sources: Path) -> Non
 
 @pytest.mark.skipif(os.name == "nt", reason="on Windows no variable names the compiler")
 def test_without_a_compiler_it_installs_and_works(sources: Path, tmp_path: Path) -> None:
-    """Where the compiler fails, the wheel is built all the same, and everything is done in Python."""
+    """If the compiler fails, the wheel is built all the same, and everything is done in Python."""
     wheel = Wheel(sources, tmp_path, CC=failing_compiler(tmp_path))
 
     assert wheel.names() == PLAIN

@@ -75,7 +75,7 @@ def test_a_mapping_in_the_form_of_json_becomes_an_object() -> None:
 
 
 def test_objects_are_taken_at_every_depth() -> None:
-    """What is an object of the right type already stays, such as a date, a value object or the whole."""
+    """An object of the right type already stays, such as a date, a value object or the whole."""
     day = Range(date(2024, 1, 1), date(2024, 1, 2))
     offer = Offer(Sku("a"), Money(Decimal(1)), (day,))
     assert Success(offer) == parse(Offer, {"sku": Sku("a"), "price": offer.price, "days": (day,)})
@@ -131,7 +131,7 @@ def test_data_that_holds_itself_is_a_failure() -> None:
 
 
 def test_a_class_that_cannot_be_carried_is_refused_by_name() -> None:
-    """That is the mistake of a programmer: it raises."""
+    """It is a programmer's mistake: it raises."""
 
     @frozen
     class Odd:

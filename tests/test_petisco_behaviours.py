@@ -999,7 +999,7 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.behaviour)
 def test_both_libraries_do_what_the_page_says(row: Row) -> None:
-    """What stands in a row of the page is what comes of it in petisco 2.2.3, and here."""
+    """A row of the page gives the outcome in petisco 2.2.3, and here."""
     assert row.petisco == row.there(THERE)
     assert row.domainkit == (row.here or row.there)(HERE)
 

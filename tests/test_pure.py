@@ -9,7 +9,7 @@ import pure
 import pytest
 from sizes import FULL
 
-import domainkit  # noqa: F401  # so that it is there
+import domainkit  # noqa: F401  # so that it is loaded
 
 ROOT = Path(__file__).parent.parent
 CORE = (
@@ -36,7 +36,7 @@ def test_the_core_passes_without_it() -> None:
 
 
 def test_the_plugin_must_come_first() -> None:
-    """Where the package was imported before, with its part in C, the plugin refuses: nothing would be pure."""
+    """If the package was imported before, with its part in C, the plugin refuses: nothing would be pure."""
     assert "domainkit" in sys.modules
     with pytest.raises(pytest.UsageError, match="domainkit was imported already"):
         pure.pytest_configure()

@@ -33,7 +33,7 @@ def blocks(language: str) -> list[str]:
 
 
 def runs_here(block: str) -> bool:
-    """Tell whether the extra is there that a block needs."""
+    """Tell whether the extra that a block needs is installed."""
     return "sqlalchemy" not in block or find_spec("sqlalchemy") is not None
 
 
@@ -96,7 +96,7 @@ class Counted(domainkit.DomainEvent):
     count: int
 
     class Config:
-        """What petisco calls its event."""
+        """The same event, by petisco's name."""
 
         name = "petisco.counted"
 
@@ -115,7 +115,7 @@ def refusal(envelope: object) -> str:
 
 
 def test_fact_both_read_the_json_of_the_other() -> None:
-    """What petisco writes, domainkit reads; what domainkit writes, petisco reads."""
+    """Each library reads the JSON that the other one writes."""
     assert 5 == Counted.from_json(PETISCO.format_json()).count
     assert str(OURS.header.id) == PetiscoCounted.from_format(OURS.json()).get_message_id()
 
@@ -185,7 +185,7 @@ def test_fact_pydantic_reads_text_as_an_int() -> None:
 
 
 def test_install_commands_name_distribution_and_extras() -> None:
-    """What README.md and the tutorial tell to install is what the project is called, with extras that it has."""
+    """README.md and the tutorial install the project by its real name, with extras that it has."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     pages = [TEXT, (ROOT / "docs" / "tutorial.md").read_text("utf-8")]
     found = [re.findall(r"^\$ pip install '?([\w-]+)(?:\[([\w,]+)\]')?", page, re.MULTILINE) for page in pages]

@@ -92,7 +92,7 @@ class TestCollectAsync:
         assert Success((None, None)) == await asyncio.wait_for(collect_async([wait(), release()]), 5)
 
     async def test_an_exception_cancels_the_others(self) -> None:
-        """What one raises is raised in a group, after the others were cancelled."""
+        """An exception of one is raised in a group, after the others were cancelled."""
         cancelled = asyncio.Event()
 
         async def wait() -> Result[None, str]:

@@ -191,7 +191,7 @@ async def test_an_async_failure_ends_it() -> None:
 
 
 def test_an_async_pipeline_is_a_coroutine_function() -> None:
-    """What async_pipeline returns is a coroutine function: an event loop knows what to do with it."""
+    """The function that async_pipeline returns is a coroutine function: an event loop knows what to do with it."""
     assert inspect.iscoroutinefunction(async_pipeline(Success))
 
 
@@ -210,7 +210,7 @@ async def break_down_later(_: int) -> Outcome:
 
 @pytest.mark.parametrize("position", range(3))
 def test_exceptions_pass(position: int) -> None:
-    """What a step raises is raised by the pipeline: an exception is no Failure."""
+    """An exception of a step is raised by the pipeline: it isn't a Failure."""
     several: list[Step] = [Success, Success]
     several.insert(position, break_down)
     with pytest.raises(Broken):
@@ -220,7 +220,7 @@ def test_exceptions_pass(position: int) -> None:
 @pytest.mark.parametrize("step", [break_down, break_down_later])
 @pytest.mark.parametrize("position", range(3))
 async def test_exceptions_pass_an_async_pipeline(position: int, step: AsyncStep) -> None:
-    """What a sync or async step raises is raised by the async pipeline."""
+    """An exception of a sync or async step is raised by the async pipeline."""
     several: list[AsyncStep] = [Success, Success]
     several.insert(position, step)
     with pytest.raises(Broken):

@@ -50,7 +50,7 @@ class TestBrokenRules:
         assert ["end"] == [field.name for field, _ in broken_rules(DateRange, {"start": day, "end": before})]
 
     def test_a_class_that_changes_its_values(self) -> None:
-        """What a converter makes is known to the constructor alone."""
+        """The outcome of a converter is known to the constructor alone."""
         assert [] == list(broken_rules(Shouted, {"text": "a"}))
 
 

@@ -1,4 +1,4 @@
-"""The C part with the sanitizers of gcc: no access past what is there, or after it was freed, and nothing undefined."""
+"""The C part with the sanitizers of gcc: no access out of bounds or after free, and no undefined behaviour."""
 
 import os
 import shutil

@@ -129,7 +129,7 @@ class TestMaker:
 
 
 class Broken:
-    """A bound that compares with nothing."""
+    """A bound that can't be compared with anything."""
 
     def __init__(self, error: type[BaseException]) -> None:
         self.error = error

@@ -63,7 +63,7 @@ class Bill(AggregateRoot[PageId]):
 
 
 def test_an_error_of_a_hook_has_its_path() -> None:
-    """What a function of cattrs says is told, and so is what a hook of the user's raises, without the value."""
+    """The text of an error of cattrs is reported, and so is that of a user's hook, without the value."""
     converter = Converter()
     configure_converter(converter)
     converter.register_structure_hook(Money, lambda money, _: Money(money["cents"]))

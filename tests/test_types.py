@@ -209,7 +209,7 @@ class TestNames:
         assert set() == exact_classes(T)
 
     def test_bare(self) -> None:
-        """What stands around a type is taken off; a type variable stands for its bound or constraints."""
+        """A wrapper around a type is taken off; a type variable stands for its bound or constraints."""
         assert str is bare(Annotated[UserName, "note"])
         assert date is bare(Bounded)
         assert of(Union, int, str) == bare(Constrained)

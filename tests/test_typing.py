@@ -1,4 +1,4 @@
-"""What type checkers say of code that uses the library: nothing of right code, and an error on each wrong line.
+"""Type checkers on code that uses the library: no report on right code, and an error on each wrong line.
 
 The files in `typing/right` must be clean, those in `typing/wrong` must have an error on exactly the lines marked
 `# wrong: why`. `# wrong for mypy: why` marks what pyright does not see: attrs.evolve is typed by mypy's own plugin.

@@ -185,7 +185,7 @@ def test_unwrap_of_anything_else_is_a_bug(run: Guarded, log: pytest.LogCaptureFi
 @every_kind
 @pytest.mark.parametrize("outcome", [None, 5, "text", Failure, [Success(1)]], ids=repr)
 def test_no_result_is_a_bug(run: Guarded, outcome: object, log: pytest.LogCaptureFixture) -> None:
-    """What returns anything else than a Result is a bug, logged once, without the value."""
+    """Any other return value than a Result is a bug, logged once, without the value."""
     error = run(lambda: outcome).failure()
     assert isinstance(error, UnknownError)
     assert "builtins.TypeError" == error.exception_type
@@ -393,7 +393,7 @@ def test_no_secret_leaves_the_guard(run: Guarded, leak: Step, log: pytest.LogCap
 
 
 def test_no_parameter_leaves_the_guard(log: pytest.LogCaptureFixture) -> None:
-    """What a use case is called with, and what it has in its fields, is in neither the log nor the error."""
+    """The arguments and fields of a use case are in neither the log nor the error."""
 
     @frozen
     class LogIn(UseCase[[str], int, Duplicate]):
@@ -467,7 +467,7 @@ def test_the_notifier_is_told_of_nothing_else() -> None:
 
 
 def test_a_notifier_that_fails_changes_nothing(log: pytest.LogCaptureFixture) -> None:
-    """Where the notifier fails, the outcome is the same; that it failed is logged, without the exception's text."""
+    """If the notifier fails, the outcome is the same; that it failed is logged, without the exception's text."""
     failure = Failure(DiskFull())
     for run in with_notifier(Broken()):
         assert run(lambda: failure) is failure
@@ -479,7 +479,7 @@ def test_a_notifier_that_fails_changes_nothing(log: pytest.LogCaptureFixture) ->
 
 
 def test_a_notifier_that_cannot_be_had_changes_nothing(log: pytest.LogCaptureFixture) -> None:
-    """Where the attribute `notifier` raises, the outcome is the same, and that is logged."""
+    """If the attribute `notifier` raises, the outcome is the same, and that is logged."""
 
     class Unwired(UseCase[[], int, DiskFull]):
         @property

@@ -325,7 +325,7 @@ class TestValue:
 
     @each
     def test_frozen(self, sample: ValueObject[Any]) -> None:
-        """No attribute can be set or deleted, whether it is there or not."""
+        """No attribute can be set or deleted, whether it exists or not."""
         before = repr(sample)
         for name in ("value", "other"):
             with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -419,7 +419,7 @@ class TestStrictness:
     def test_wrong_type(self, cls: type[ValueObject[Any]], name: str, value: object) -> None:
         """A value of another type is refused, never converted; the message names the class and both types.
 
-        None is refused unless the type names it; True is no number, and a datetime no date.
+        `None` is refused unless the type names it; True is no number, and a datetime no date.
         """
         found = "None" if value is None else type(value).__qualname__
         if cls is Nested and isinstance(value, tuple):  # it is the item that is wrong
@@ -444,7 +444,7 @@ class TestStrictness:
                 assert value is result.unwrap().value or isinstance(value, str)  # some write text in lower case
 
     def test_none_where_it_is_allowed(self) -> None:
-        """None is a value where the type names it, and falsy values are values."""
+        """`None` is a value if the type names it, and falsy values are values."""
         assert None is Maybe(None).value
         assert Success(Maybe(None)) == Maybe.parse(None)
         assert ["", 0, False] == [Note("").value, Quantity(0).value, Flag(False).value]
@@ -539,7 +539,7 @@ class TestRules:
         assert "TestRules.test_converter.<locals>.Count: 'value' must be < 10" == refused(Count.parse("50"))
 
     def test_converter_of_the_wrong_kind(self) -> None:
-        """What a converter makes of the value must be of the wrapped type."""
+        """The outcome of a converter must be of the wrapped type."""
         assert "Code: expected str, got bytes" == refused(checked_by(None, str.encode).parse("any"))
         assert "Code: expected str, got bytes" == refused(checked_by(matches_re("a"), str.encode).parse("any"))
 
@@ -602,7 +602,7 @@ class TestShape:
             type("Odd", (mixin, Note), {})
 
     def test_without_slots(self) -> None:
-        """Where attrs can't set the value in a class without slots, the class is refused; else slots don't matter."""
+        """If attrs can't set the value in a class without slots, the class is refused; else slots don't matter."""
         with pytest.raises(
             TypeError, match=r"\.Lower\.value: attrs can't set it in a class without slots; remove slots=False$"
         ):
@@ -742,7 +742,7 @@ class TestGeneric:
             of_notes()
 
     def test_converted(self) -> None:
-        """What a converter makes is what is looked at."""
+        """The outcome of a converter is validated."""
         assert (1, 2) == Sorted[int]((2, 1)).value
         assert (1, 2) == Sorted[int].parse([2, 1]).unwrap().value
         assert "Sorted[0]: expected int, got str" == refused(Sorted[int].parse(["b", "a"]))
@@ -924,7 +924,7 @@ class TestUuid:
         "value", [None, 5, True, b"a7f8fb8e6a0b4f3e", UUID_TEXT.encode(), 5.0, [UUID_TEXT], Note("a")]
     )
     def test_other_types(self, value: Any) -> None:
-        """What is neither a text nor a UUID is no id."""
+        """A value that is neither a text nor a UUID isn't an id."""
         found = "None" if value is None else type(value).__qualname__
         assert f"TaskId: expected UUID, got {found}" == refused(TaskId.parse(value))
         for make in (TaskId, TaskId.from_value, TaskId.from_uuid, TaskId.from_str):
@@ -938,7 +938,7 @@ class TestUuid:
             make(UUID_TEXT)
 
     def test_an_id_is_no_id_of_another_class(self) -> None:
-        """A TaskId never equals a UserId, or the base's id, of the same UUID; none is made of another."""
+        """A TaskId never equals a UserId, or the base's id, of the same UUID; one isn't made of another."""
         number = uuid.UUID(UUID_TEXT)
         ids: list[object] = [Uuid(number), TaskId(number), UserId(number), number, UUID_TEXT]
         assert [] == [pair for pair in itertools.combinations(ids, 2) if pair[0] == pair[1]]
@@ -1020,7 +1020,7 @@ class TestSerializer:
         assert "Buy milk" == Page(Note("Buy milk")).plain_title
 
     def test_unwrapped(self) -> None:
-        """What value objects wrap is found at every depth of tuples, frozensets and mappings."""
+        """Wrapped values are found at every depth of tuples, frozensets and mappings."""
         assert ("a", frozenset({"b"}), {"c": ("d",)}, 5) == unwrapped(
             (Note("a"), frozenset({Note("b")}), {Note("c"): Nested((Note("d"),))}, 5)
         )

@@ -169,7 +169,7 @@ def test_what_a_message_can_not_hold_has_no_older_form_either() -> None:
     ids=["bytes", "depth"],
 )
 def test_limits_hold_for_older_forms(limits: Limits, text: str) -> None:
-    """What no reader with the limits of the codec takes isn't written: an older form may be the longer one."""
+    """A form that no reader with the limits of the codec takes isn't written: an older form may be the longer one."""
 
     def longer(_: Attributes) -> Attributes:
         return {"text": "x" * 500, "deep": [[[[[1]]]]]}
@@ -216,7 +216,7 @@ READERS: dict[str, tuple[MessageCodec, int | None]] = {
 
 @pytest.mark.parametrize(("reader", "version"), READERS.values(), ids=READERS)
 def test_each_reader_takes_one_form(reader: MessageCodec, version: int | None) -> None:
-    """The newest that it knows; the others are left to that, known or not. Where it knows none, none is left."""
+    """Each reader takes the newest version it knows, and leaves the rest; one that knows no version takes each."""
     taken = {info.version: not reader.reads_another_form(raw) for info, raw in CODEC.encode_all(EVENT)}
     assert {one: version in (one, None) for one in (3, 2, 1)} == taken
 
@@ -263,7 +263,7 @@ def test_a_message_is_handled_once_whoever_reads_it(latest: int, lifted: set[int
 
 
 def test_a_form_is_the_message_that_was_sent() -> None:
-    """What says in which forms it is sent stands in the envelope: the message itself is equal, and its meta its own."""
+    """The list of forms stands in the envelope: the message itself is equal, and its meta its own."""
     for options in ({}, {"forbid_unknown": True}, {"lenient_envelope": True}):
         codec = MessageCodec(TaskCreated, downcasters=DOWN, **options)  # type: ignore[arg-type]  # each has its own type
         (_, raw), *_ = codec.encode_all(EVENT)
@@ -272,7 +272,7 @@ def test_a_form_is_the_message_that_was_sent() -> None:
 
 
 def test_schemas_that_are_closed_know_it() -> None:
-    """Where unknown keys are refused, the schema admits the key that the reader takes."""
+    """If unknown keys are refused, the schema admits the key that the reader takes."""
     schema: Any = codec_schema(MessageCodec(TaskRemoved, forbid_unknown=True))
     assert "sent_as" in json.dumps(schema)
     assert "sent_as" not in json.dumps(codec_schema(MessageCodec(TaskRemoved)))

@@ -1,4 +1,4 @@
-"""What an expert writes by hand: msgspec Structs for the wire, and the constructors of the same domain classes."""
+"""The code an expert writes by hand: msgspec Structs for the wire, and the constructors of the same domain classes."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -43,7 +43,7 @@ class AttributesWire(msgspec.Struct, gc=False):
 
 
 class DataWire(msgspec.Struct, gc=False):
-    """What the envelope holds."""
+    """The payload of the envelope."""
 
     id: UUID
     type: Literal["order.placed"]

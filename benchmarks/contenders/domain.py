@@ -26,12 +26,12 @@ class Email(ValueObject[str]):
 
 
 class Sku(ValueObject[str]):
-    """What an article is called in the shop."""
+    """The name of an article in the shop."""
 
 
 @frozen
 class Quantity(ValueObject[int]):
-    """How many; at least one."""
+    """A number of articles, at least one."""
 
     value: int = field(validator=ge(1))
 

@@ -43,14 +43,14 @@ class Email:
 
 @dataclass(frozen=True)
 class Sku:
-    """What an article is called in the shop."""
+    """The name of an article in the shop."""
 
     value: str
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """How many; at least one."""
+    """A number of articles, at least one."""
 
     value: int
 

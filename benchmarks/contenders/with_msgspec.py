@@ -31,7 +31,7 @@ class OrderPlaced(msgspec.Struct, frozen=True):
 
 
 class Data(msgspec.Struct, frozen=True):
-    """What the envelope holds."""
+    """The payload of the envelope."""
 
     id: UUID
     type: str

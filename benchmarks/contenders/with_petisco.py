@@ -38,13 +38,13 @@ class Email(ValueObject):
 
 
 class Sku(ValueObject):
-    """What an article is called in the shop."""
+    """The name of an article in the shop."""
 
     value: str
 
 
 class Quantity(ValueObject):
-    """How many; at least one."""
+    """A number of articles, at least one."""
 
     value: int
 

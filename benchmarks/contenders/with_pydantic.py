@@ -32,13 +32,13 @@ class Email(RootModel[Annotated[str, Field(pattern=f"^{EMAIL_PATTERN}$")]]):
 
 
 class Sku(RootModel[str]):
-    """What an article is called in the shop."""
+    """The name of an article in the shop."""
 
     model_config = _FROZEN
 
 
 class Quantity(RootModel[Annotated[int, Field(ge=1)]]):
-    """How many; at least one."""
+    """A number of articles, at least one."""
 
     model_config = _FROZEN
 
@@ -72,7 +72,7 @@ class OrderPlaced(BaseModel):
 
 
 class Data(BaseModel):
-    """What the envelope holds."""
+    """The payload of the envelope."""
 
     model_config = _FROZEN
 

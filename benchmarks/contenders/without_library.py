@@ -38,14 +38,14 @@ class Email:
 
 @frozen
 class Sku:
-    """What an article is called in the shop."""
+    """The name of an article in the shop."""
 
     value: str
 
 
 @frozen
 class Quantity:
-    """How many; at least one."""
+    """A number of articles, at least one."""
 
     value: int = field(validator=ge(1))
 

@@ -1,4 +1,4 @@
-"""How peers publish an event to one subscriber, and send a command to its handler, all in process."""
+"""Peers publish an event to one subscriber, and send a command to its handler, all in process."""
 
 import asyncio
 from contextlib import ExitStack

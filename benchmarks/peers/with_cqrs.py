@@ -24,7 +24,7 @@ NAME: Final = "python-cqrs (async)"
 
 
 class Answer(Response):
-    """What handling returns."""
+    """The answer of the handler."""
 
     number: int
 

@@ -30,7 +30,7 @@ class PlaceHandler(RequestHandler[Place, int]):
 
 @module(extensions=[MessagingExtension().bind(Place, PlaceHandler)])
 class Orders:
-    """What handles the request."""
+    """The handler of the request."""
 
 
 @module(imports=[Orders, MessagingModule.register()])

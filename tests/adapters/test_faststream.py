@@ -220,7 +220,7 @@ class Redis(Place):
 
 @pytest.fixture(params=[Nats, Redis])
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    """Return a server that is there; what the test left on it is deleted."""
+    """Return a server that can be reached; whatever the test left on it is deleted."""
     address = urlsplit(request.param.url)
     try:
         _, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -252,7 +252,7 @@ async def nothing_left(place: Place) -> None:
 
 
 async def test_a_round_trip(place: Place) -> None:
-    """What is published arrives equal, and is acknowledged."""
+    """A published message arrives equal, and is acknowledged."""
     seen: list[TaskCreated] = []
     await place.consume(CODEC, TaskCreated.handled_by(seen.append))
     event = TaskCreated().add_meta({"place": "B\u00e4ckerei \N{CAT}"})
@@ -444,7 +444,7 @@ async def timed(publishing: Awaitable[Result[None, BusCannotPublish]]) -> tuple[
 async def test_a_server_that_is_away(
     place: Place, proxy: tuple[Proxy, Any], way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where the server is gone, or doesn't answer, publishing is a Failure in bounded time, without secrets."""
+    """If the server is gone, or doesn't answer, publishing is a Failure in bounded time, without secrets."""
     there, broker = proxy
     publisher = place.publisher(broker, timeout=timedelta(seconds=0.5))
     assert Success(None) == await publisher.publish(outgoing(TaskCreated()))
@@ -491,7 +491,7 @@ async def test_a_closed_publisher(place: Place) -> None:
 
 @pytest.mark.parametrize("place", [Nats], indirect=True)
 async def test_what_jetstream_refuses(place: Place) -> None:
-    """What no stream takes, another stream takes, or is too large, is refused: the broker is there, and said no."""
+    """A message that no stream or another stream takes, or that is too large, is refused: the broker answered no."""
     lost = place.publisher(destination=lambda _: f"lost_{place.name}")
     other = place.publisher(stream=f"other_{place.name}")
     nowhere = place.publisher(stream=f"other_{place.name}", destination=lambda _: f"lost_{place.name}")
@@ -537,7 +537,7 @@ class Late(NatsBroker):
 
 @pytest.mark.parametrize("place", [Nats], indirect=True)
 async def test_no_answer_of_a_stream_that_has_the_subject_is_a_failure(place: Place) -> None:
-    """JetStream has as little to say where a stream is there and can't answer now: its messages aren't lost."""
+    """JetStream answers as vaguely if a stream exists and can't take a message now: its messages aren't lost."""
     late, subject = Late(place.url), f"late_{place.name}"
     late.stream, late.subjects = place.name, [f"{place.name}.>", subject]
     await late.connect()
@@ -565,7 +565,7 @@ async def test_jetstream_stores_a_message_once(place: Place, caplog: pytest.LogC
 
 @pytest.mark.parametrize("place", [Nats], indirect=True)
 async def test_one_message_to_two_subjects_of_a_stream(place: Place) -> None:
-    """It arrives on both: what is there once is a message on a subject, of any characters."""
+    """It arrives on both: duplicates are found per subject, of any characters."""
     message = outgoing(TaskCreated())
     for subject in ("one", "tw\u00f6"):
         publisher = place.publisher(destination=lambda _, name=subject: f"{place.name}.{name}")
@@ -579,7 +579,7 @@ async def test_one_message_to_two_subjects_of_a_stream(place: Place) -> None:
 
 @pytest.mark.parametrize("place", [Nats], indirect=True)
 async def test_a_replay_within_the_duplicate_window(place: Place, tmp_path: Path) -> None:
-    """What JetStream doesn't deliver again is a duplicate to the relay and its status, and never sent."""
+    """A message that JetStream doesn't deliver again is a duplicate to the relay and its status, and never sent."""
     metadata = MetaData()
     table, engine = outbox_table(metadata), make_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'outbox.db'}")
     async with engine.begin() as connection:
@@ -638,7 +638,7 @@ def kafka(**options: Any) -> KafkaBroker:
 
 
 async def test_kafka_round_trip() -> None:
-    """What is published to Kafka arrives equal, with the key that chooses its partition, and is committed."""
+    """A message published to Kafka arrives equal, with the key that chooses its partition, and is committed."""
     broker, seen = kafka(acks="all"), list[TaskCreated]()
     raw: list[Any] = []
     topic = broker.subscriber("task.created", group_id="mailing", ack_policy=AckPolicy.MANUAL)
@@ -710,7 +710,7 @@ async def test_each_message_is_answered_once() -> None:
 
 
 async def test_the_id_of_a_stranger_is_logged_as_it_may_be(caplog: pytest.LogCaptureFixture) -> None:
-    """What a terminal would obey is escaped, and a long one is cut."""
+    """Characters that a terminal would obey are escaped, and a long text is cut."""
     registered = Registered()
     subscribe(registered, CODEC)
     message = Delivered(b"")
@@ -755,7 +755,7 @@ def test_a_subscriber_that_acknowledges_by_itself_is_refused(policy: AckPolicy) 
 
 
 def test_handlers_are_checked() -> None:
-    """What was not made by handled_by, and a second handler of a command, is refused."""
+    """A function not made by handled_by, and a second handler of a command, is refused."""
 
     def create(command: CreateTask) -> Result[None, DomainError]:
         return Success(None)

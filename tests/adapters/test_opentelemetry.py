@@ -140,7 +140,7 @@ def test_a_handler_runs_in_the_trace_of_its_message(exporter: Exporter) -> None:
 
 
 def test_an_active_span_stays_the_parent(exporter: Exporter) -> None:
-    """Where a span is active already it is the parent; the message's is linked, in whatever trace that is."""
+    """If a span is active already it is the parent; the message's is linked, in whatever trace that is."""
     with exporter.tracer.start_as_current_span("request"):
         event = with_trace_context(TaskCreated())
     with exporter.tracer.start_as_current_span("poll"):
@@ -206,7 +206,7 @@ def test_a_propagator_that_fails_stops_nothing(
 
 
 def test_baggage_and_context_inside_of_the_handler(exporter: Exporter) -> None:
-    """In the handler the message's baggage is there, and the context of messages made there is the handler's span."""
+    """The handler sees the message's baggage, and the context of messages made there is the handler's span."""
     seen: list[tuple[object, dict[str, str]]] = []
 
     def look(event: TaskCreated) -> None:
@@ -339,7 +339,7 @@ async def test_handlers_at_the_same_time_keep_their_traces(exporter: Exporter) -
 
 
 def test_with_buses(exporter: Exporter) -> None:
-    """What `traced` returns is bound by handled_by, called as the handler, and a chain of messages is one trace."""
+    """The function that `traced` returns is bound by handled_by, called as the handler, and a chain is one trace."""
     events = InmemoryDomainEventBus(TaskCreated.handled_by(traced(greet, tracer_provider=exporter.provider)))
 
     def create(command: CreateTask) -> Result[str, DomainError]:

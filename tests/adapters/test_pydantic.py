@@ -151,7 +151,7 @@ def test_a_field_is_dumped_unwrapped(hint: object, made: object, plain: object, 
 def test_the_json_schema_is_that_of_what_is_wrapped(
     hint: object, made: object, plain: object, wire: object, mode: Any
 ) -> None:
-    """What is dumped fits the JSON Schema of either mode, which refers to nothing outside."""
+    """The dumped form fits the JSON Schema of either mode, which refers to nothing outside."""
     schema = model(hint).model_json_schema(mode=mode)
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate({"it": wire})
@@ -188,7 +188,7 @@ def test_the_json_schema_has_the_rules() -> None:
     ],
 )
 def test_nothing_is_coerced(hint: object, data: object) -> None:
-    """What isn't the value object, what it wraps, or its JSON form is refused."""
+    """Anything but the value object, the value it wraps, or its JSON form is refused."""
     with pytest.raises(ValidationError) as caught:
         model(hint)(it=data)
     assert {"value_object"} == {problem["type"] for problem in caught.value.errors()}

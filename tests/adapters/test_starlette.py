@@ -187,7 +187,7 @@ async def test_what_is_told_besides(framework: Framework, *, raised: bool) -> No
 
 
 async def test_when_to_ask_again() -> None:
-    """What may work later is a 503, with the time where the error knows it, and as the document says."""
+    """An error that may pass is a 503, with the time if the error knows it, and as the document says."""
     answers = [problem_response(BusCannotPublish(retry_after=wait)) for wait in (timedelta(minutes=1), None)]
     assert [(503, "60"), (503, None)] == [(one.status_code, one.headers.get("Retry-After")) for one in answers]
     assert ["Retry-After"] == list(openapi_responses(OutcomeUnknownError)[503]["headers"])
@@ -352,7 +352,7 @@ async def test_an_http_exception_says_its_detail(
 
 
 async def test_the_words_of_a_status_do_not_depend_on_python() -> None:
-    """Where an HTTPException has the phrase of this Python for its text, the title is that of RFC 9110, and no more."""
+    """If an HTTPException has the phrase of this Python for its text, the title is that of RFC 9110, and no more."""
     for status, title in ((422, "Unprocessable Content"), (413, "Content Too Large")):
 
         async def endpoint(_: Request, status: int = status) -> Response:
@@ -469,7 +469,7 @@ async def test_an_invalid_request_is_told_without_its_input(body: object, path: 
 
 
 async def test_the_keys_of_a_client_on_demand() -> None:
-    """Where the app asks for it, paths have the keys that the client made up."""
+    """If the app asks for it, paths have the keys that the client made up."""
     app = FastAPI(exception_handlers=exception_handlers(options=ProblemOptions(client_keys=True)))
 
     @app.post("/")
@@ -480,7 +480,7 @@ async def test_the_keys_of_a_client_on_demand() -> None:
 
 
 async def test_a_body_that_has_no_schema() -> None:
-    """Where pydantic can't describe a body, nothing is known of its names, and paths have none."""
+    """If pydantic can't describe a body, its names are unknown, and paths have no names."""
     app = FastAPI(exception_handlers=exception_handlers())
 
     class Odd(BaseModel):
@@ -510,7 +510,7 @@ class Pair(BaseModel):
 
 
 async def test_a_rule_of_a_whole_model_tells_nothing() -> None:
-    """What a validator says of several fields could repeat any of them, and isn't told."""
+    """A validator's text about several fields could repeat any of them, and isn't shown."""
     from pydantic import model_validator  # noqa: PLC0415  # beside its only use
 
     class Whole(Pair):
@@ -623,7 +623,7 @@ def test_the_errors_that_are_declared(source: object, errors: tuple[type, ...]) 
 
 @pytest.mark.parametrize("source", [5, dict, print, lambda: None, client])
 def test_nothing_declared(source: object) -> None:
-    """What declares no errors is refused, and the text says what to give."""
+    """A function that declares no errors is refused, and the text says what to give."""
     with pytest.raises(TypeError, match="declares no errors; name their classes"):
         openapi_responses(source)
 
@@ -779,7 +779,7 @@ async def answers(app: FastAPI, secret: str) -> Iterator[httpx.Response]:
 
 
 async def test_no_secret_leaks(caplog: pytest.LogCaptureFixture) -> None:
-    """Of 50 secrets in fields, exception texts and connection strings, none is in a body, a log or an error's repr."""
+    """Of 50 secrets in fields, exception texts and connection strings, no body, log or error's repr has one."""
     secrets = [f"canary{number}-{uuid4().hex}" for number in range(50)]
     errors: list[object] = []
     app = leaking_app(errors)

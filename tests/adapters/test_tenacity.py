@@ -52,7 +52,7 @@ def test_another_error_is_not_tried_again() -> None:
 
 
 def test_an_exception_is_raised_at_once() -> None:
-    """What the step raises is a bug: it is raised, not tried again."""
+    """An exception of the step is a bug: it is raised, not tried again."""
     calls: list[int] = []
 
     def crash(value: int) -> Result[int, DomainError]:

@@ -1,4 +1,4 @@
-"""What the handlers of the Starlette adapter do with a WebSocket: refuse its handshake, or close it."""
+"""Handlers of the Starlette adapter on a WebSocket: they refuse its handshake, or close it."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -107,7 +107,7 @@ async def test_an_open_one_is_closed(  # noqa: PLR0913  # what one close has
 async def test_a_handshake_gets_the_problem_document(
     framework: Callable[[Endpoint], Any], error: Exception, status: int, code: int, title: str
 ) -> None:
-    """Where the server can send one, a client that isn't connected yet gets the answer that a request would get."""
+    """If the server can send one, a client that isn't connected yet gets the answer that a request would get."""
 
     async def endpoint(_: WebSocket) -> None:
         raise error
@@ -121,7 +121,7 @@ async def test_a_handshake_gets_the_problem_document(
 
 @FRAMEWORKS
 async def test_a_handshake_is_refused_without_a_document(framework: Callable[[Endpoint], Any]) -> None:
-    """Where the server can't send one, it is closed before it is open, which servers answer with 403."""
+    """If the server can't send one, it is closed before it is open, which servers answer with 403."""
 
     async def endpoint(_: WebSocket) -> None:
         raise TaskNotFound

@@ -1,4 +1,4 @@
-"""What an application gives to `python -m domainkit consume`: consumers, and what is none."""
+"""An application's arguments to `python -m domainkit consume`: consumers, and other objects."""
 
 import asyncio
 import os

@@ -327,7 +327,7 @@ class TestInbox:
         assert 1 == marks_in(marks)
 
     def test_a_consumer_goes_on_without_its_inbox(self, tmp_path: Path) -> None:
-        """Where the marks can't be deleted, the log says why, and the process goes on."""
+        """If the marks can't be deleted, the log says why, and the process continues."""
         options = ("--clean-inbox", "14d", "--database", f"sqlite:///{tmp_path}/none.db")
         with started("consuming:consumer", *options, DOMAINKIT_BROKER_URL=AWAY) as process:
             told = told_until(process, "was not cleaned")

@@ -28,7 +28,7 @@ def rewritten(path: Path, text: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page(page: Path, tmp_path: Path) -> None:
-    """What is certain is rewritten as the page shows it, and the rest is listed; the outcome is Python."""
+    """Certain rewrites are made as the page shows them, and the rest is listed; the outcome is Python."""
     before, after, left = blocks_of(page)
 
     assert (after, left) == rewritten(tmp_path / "code.py", before)
@@ -37,7 +37,7 @@ def test_a_page(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_second_run(page: Path, tmp_path: Path) -> None:
-    """What was rewritten once stays as it is."""
+    """Rewritten code stays as it is when it is rewritten again."""
     _, after, _ = blocks_of(page)
 
     assert after == rewritten(tmp_path / "code.py", after)[0]

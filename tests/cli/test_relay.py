@@ -165,14 +165,14 @@ class TestSending:
             assert ["a1"] == unsent(engine)
 
     def test_it_leaves_the_handlers_of_signals_as_they_were(self, database: Database) -> None:
-        """Who runs the command in a process of his own has his handlers back."""
+        """A program that runs the command in its own process gets its signal handlers back."""
         before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
         with database.engine(METADATA):
             assert 0 == main(["relay", "--database", url_of(database), "--publisher", "outboxes:Recorder", "--once"])
         assert before == [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
 
     def test_it_waits_for_its_database(self, tmp_path: Path) -> None:
-        """With --wait it goes on trying until the outbox is there."""
+        """With --wait it keeps trying until the outbox exists."""
         with new_database("sqlite", tmp_path) as database, _started(database, 0, "--wait") as process:
             assert process.stderr is not None
             while "the database is away (OperationalError); trying again" not in process.stderr.readline():
@@ -300,7 +300,7 @@ class TestStatus:
         assert "  key b\\x1b[2J\\n, MessageRefused after" in capsys.readouterr().out
 
     def test_where_all_is_well(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
-        """With nothing to send it says so first."""
+        """With an empty outbox it says so first."""
         with database.engine(METADATA):
             main(["relay", "--database", url_of(database), "--status"])
         assert capsys.readouterr().out.startswith("outbox outbox: everything is sent\n")
@@ -474,7 +474,7 @@ class TestWrong:
         ],
     )
     def test_without_an_extra(self, module: str, url: str, text: str) -> None:
-        """What isn't installed is named, with the command that installs it: status 1."""
+        """A missing package is named, with the command that installs it: status 1."""
         code = f"import sys; sys.modules[{module!r}] = None; from domainkit.cli import main; sys.exit(main())"
         done = subprocess.run(
             [sys.executable, "-c", code, "relay", "--database", url, "--status"],

@@ -92,7 +92,7 @@ class Added(DomainEvent, Generic[T]):
 
 
 def test_a_generic_message_with_its_argument() -> None:
-    """What is derived for one argument doesn't count for another."""
+    """A derivation for one argument doesn't count for another."""
     for hint, item, schema in [(Added[int], 5, "integer"), (Added[str], "a", "string"), (Added[int], 7, "integer")]:
         codec, made = MessageCodec(hint), Added(item)
         assert made == codec.decode(codec.encode(made)).unwrap()

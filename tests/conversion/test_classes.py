@@ -64,7 +64,7 @@ def test_an_absent_field_has_its_default() -> None:
 
 
 def test_a_default_mapping_is_read_only_too() -> None:
-    """What a decoded message holds can't change, though its default was a dict."""
+    """The values in a decoded message can't change, though a default was a dict."""
     event = Defaults()
     raw = event.json().replace('"prices":{},"fixed":{"a":1}', '"names":[]')
     for made in (wire_of(Defaults).decode(raw.encode()), Defaults.from_json(raw), event):
@@ -248,7 +248,7 @@ class Validated:
     start: str = field(default="ab", validator=matches_re("a", func=re.match))
     found: str = field(default="ab", validator=matches_re("b$", func=re.search))
     maybe: int | None = field(default=None, validator=optional(ge(5)))
-    either: int | None = field(default=5, validator=ge(5))  # None is refused, with a TypeError
+    either: int | None = field(default=5, validator=ge(5))  # `None` is refused, with a TypeError
     chosen: str = field(default="a", validator=in_(("a", "b")))
     number: int = field(default=1, validator=attrs.validators.instance_of(int))
 
@@ -306,7 +306,7 @@ class Checked(DomainEvent):
 
 
 def test_validators_of_a_message_run_on_decoding() -> None:
-    """What the validator of a payload's field refuses is refused, with the path of that field."""
+    """A value that the validator of a payload's field refuses is refused, with the path of that field."""
     event = Checked(1)
     cases = (('"number":1', '"number":-1', "'number' must be >= 0"), ('"low":0', '"low":1', SECRET))
     for old, new, reason in cases:

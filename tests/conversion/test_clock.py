@@ -28,7 +28,7 @@ class Moment(datetime): ...
 
 
 def test_messages_of_a_set_clock_come_back() -> None:
-    """What was written before is read, and what is made under the clock is written and read."""
+    """Messages written before are read, and those made under the clock are written and read."""
     before = Maker(1).message()
     raw = before.json()
     with freeze_time(INSTANT):
@@ -98,7 +98,7 @@ def test_a_naive_moment_is_known_under_a_set_clock() -> None:
 
 
 def test_late_imports_under_a_set_clock() -> None:
-    """What is imported only under the clock works all the same, and a CloudEvent has a time."""
+    """Modules imported only under the clock work all the same, and a CloudEvent has a time."""
     script = """
 from freezegun import freeze_time
 import domainkit

@@ -1,4 +1,4 @@
-"""What is asked of a value besides its type, as keywords of JSON Schema."""
+"""Constraints on a value besides its type, as keywords of JSON Schema."""
 
 import math
 import re

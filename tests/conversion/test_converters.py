@@ -476,7 +476,7 @@ def test_a_converter_may_be_configured_again() -> None:
 
 
 def test_generic_value_objects_without_argument_are_written_by_what_they_hold() -> None:
-    """Where the type isn't known, the class of the value says how it is written."""
+    """If the type isn't known, the class of the value decides how it is written."""
     references: Any = (Reference(ID.value), Reference(Title("a")))
     assert [str(ID), "a"] == UNWRAPPED.unstructure(references)
     assert [{"value": str(ID)}, {"value": {"value": "a"}}] == WRAPPED.unstructure(references)
@@ -515,7 +515,7 @@ def test_objects_of_generic_classes_are_checked_with_their_arguments() -> None:
 
 
 def test_unions_of_plain_classes_and_literals_of_others_stay_with_cattrs() -> None:
-    """What cattrs does well is left to it: classes told apart by their fields, Literals of enums."""
+    """Conversions that cattrs does well are left to it: classes told apart by their fields, Literals of enums."""
     assert Card("1") == UNWRAPPED.structure({"number": "1"}, Card | Transfer)  # type: ignore[arg-type]  # cattrs takes it
     literal: Any = Literal[Colour.RED]
     assert Colour.RED == UNWRAPPED.structure("red", literal)

@@ -1,4 +1,4 @@
-"""Where a user's own hooks meet the types of this library."""
+"""A user's own hooks together with the types of this library."""
 
 from collections.abc import Mapping
 

@@ -259,7 +259,7 @@ class Task(AggregateRoot[TaskId]):
 
 
 def test_an_aggregate_in_a_message_has_its_state_alone() -> None:
-    """An aggregate is carried with its id and version, never with the events that it recorded, and none is invented."""
+    """An aggregate is carried with its id and version, never with its recorded events; no event is invented."""
     task = Task(Title("a")).record(Happened())
     event = holder(Task)(task)
     found = holder(Task).from_json(event.json()).field

@@ -66,7 +66,7 @@ def test_moments_that_are_refused(text: str) -> None:
 @given(moment=st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-3, minutes=-30))]),
                            min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 29)))  # fmt: skip
 def test_every_moment_is_written_and_read(moment: datetime) -> None:
-    """What is written has six digits and no offset, and is the same moment once read."""
+    """A time is written with six digits and no offset, and is the same moment once read."""
     text = DomainEvent(header=MessageHeader(occurred_on=moment)).dict()["data"]["occurred_on"]
     assert 26 == len(text)
     assert text == moment.astimezone(UTC).isoformat(" ", "microseconds")[:26]

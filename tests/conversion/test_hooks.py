@@ -55,7 +55,7 @@ CLASSES = (Word, Level, Colour, Line, Title, OrderId, EveryKind, UUID, datetime,
 @pytest.mark.parametrize("make", CONVERTERS.values(), ids=CONVERTERS)
 @pytest.mark.parametrize("configured", [False, True])
 def test_a_fresh_converter_has_no_hooks_of_a_user(make: Callable[[], Converter], *, configured: bool) -> None:
-    """What cattrs, its preconfigured converters and this library register is nobody's own hook."""
+    """Hooks that cattrs, its preconfigured converters and this library register don't count as the user's."""
     converter = make()
     if configured:
         configure_converter(converter)

@@ -93,7 +93,7 @@ def plain(value: object) -> object:
 
 @given(JSON, st.dictionaries(KEYS, JSON))
 def test_any_json_comes_back_as_it_is(body: JsonValue, headers: Mapping[str, JsonValue]) -> None:
-    """What JSON holds survives the way through bytes and builtins, the fast way and the one that explains."""
+    """JSON values survive the way through bytes and builtins, on the fast path and on the one that explains."""
     event = HookCalled(body, headers, Payload(body), Labels(headers), lines=(Line(event_of(body).body),))
     raw = CODEC.encode(event)
     assert Success(event) == CODEC.decode(raw) == CODEC.decode_dict(event.dict())
@@ -168,7 +168,7 @@ def test_each_problem_inside_of_json_is_named() -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "1" * 4301, '"\\ud800"', '{"\\udfff": 1}', "[1,]"])
 def test_bytes_that_are_no_json_are_refused(text: str) -> None:
-    """What a parser would have to guess in a field of JSON is refused with the whole message."""
+    """JSON that a parser would have to guess at is refused in a field of JSON, with the whole message."""
     raw = HookCalled(None).json().replace('"body":null', f'"body":{text}')
     assert CODEC.decode(raw).failure().problems
 

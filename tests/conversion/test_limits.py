@@ -84,7 +84,7 @@ def items_of(value: Any) -> int:
 
 @given(value=JSON, parts=st.integers(1, 6), items=st.integers(1, 6))
 def test_parts_and_items_are_those_of_the_parsed_value(value: Any, parts: int, items: int) -> None:
-    """Brackets and commas in strings count for nothing; builtins are counted as their JSON is."""
+    """Brackets and commas in strings don't count; builtins are counted as their JSON is."""
     more = parts_of(value) > parts or items_of(value) > items
     for separators in ((",", ":"), (" , ", " : ")):
         data = json.dumps(value, ensure_ascii=False, separators=separators).encode()
@@ -96,7 +96,7 @@ def test_parts_and_items_are_those_of_the_parsed_value(value: Any, parts: int, i
 
 @pytest.mark.parametrize("limits", [Limits(max_parts=3), Limits(max_items=1), Limits(max_bytes=19)])
 def test_no_bytes_of_a_safe_length_are_over_a_limit(limits: Limits) -> None:
-    """What is no longer than `safe_bytes` needs no look; what just fits is read, one more is refused."""
+    """Input no longer than `safe_bytes` needs no look; input that just fits is read, one more is refused."""
     for raw, fits in ((b"[[],[]]", limits.max_items == 1 or limits.max_parts >= 3), (b"[[],[],[]]", False)):
         problems = Problems()
         assert (fits or limits.max_bytes == 19) == (checked(raw, limits, problems) is not None)
@@ -124,7 +124,7 @@ def test_the_depth_of_builtins(value: Any, most: int) -> None:
 
 @given(data=st.binary(max_size=200), most=st.integers(1, 5))
 def test_any_bytes_have_a_depth(data: bytes, most: int) -> None:
-    """What is no JSON at all has an answer as well."""
+    """Input that isn't JSON at all has an answer as well."""
     assert isinstance(is_deeper(data, most), bool)
     assert isinstance(has_longer_string(data, most), bool)
 
@@ -206,7 +206,7 @@ def test_reasons_are_looked_for_in_what_is_built_in_no_time() -> None:
     ],
 )
 def test_what_is_not_safe_to_parse_is_one_problem(raw: Any, code: str) -> None:
-    """What is no text in UTF-8, or too long, too deep, or has too long a string, is one problem of the whole."""
+    """Input that isn't UTF-8, or too long, too deep, or with too long a string, is one problem of the whole."""
     problems = Problems()
     assert checked(raw, Limits(max_bytes=10, max_depth=2, max_string=5), problems) is None
     assert [("$", code)] == [(problem.path, problem.code) for problem in problems]

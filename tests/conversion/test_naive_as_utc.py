@@ -252,7 +252,7 @@ def test_pydantic_reads_a_value_object_with_the_mark(text: str) -> None:
 
 
 def test_the_schema_admits_what_is_read() -> None:
-    """Where the offset may be absent, the pattern says so, and no format that asks for one stands there."""
+    """If the offset may be absent, the pattern says so, and the schema has no format that requires one."""
     validator = Draft202012Validator(message_schema(TaskMarked))
     for text in (*NAIVE[:2], "2021-12-28T14:11:47Z", "2021-12-28 14:11:47+01:00"):
         validator.validate(wire_of(MARK, at=text, maybe=text))

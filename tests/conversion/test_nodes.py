@@ -1,4 +1,4 @@
-"""What all nodes share."""
+"""The rules that all nodes share."""
 
 import pytest
 from every_kind import Title

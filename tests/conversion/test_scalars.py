@@ -343,7 +343,7 @@ def test_enums_and_literals_that_json_has_no_form_for(hint: Any) -> None:
 @pytest.mark.parametrize("hint", SCALARS, ids=short)
 @given(data=st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([]) | st.just({}))
 def test_reading_any_builtin_gives_a_value_that_is_written(hint: Any, data: object) -> None:
-    """What a leaf reads it can write; what it refuses is one problem."""
+    """A leaf can write all that it reads; a value that it refuses is one problem."""
     node, problems = SCALARS[hint], Problems()
     value = node.read(data, "$", problems)
     assert (value is MISSING) == (len(problems) == 1)
@@ -355,7 +355,7 @@ def test_reading_any_builtin_gives_a_value_that_is_written(hint: Any, data: obje
 @pytest.mark.parametrize("hint", SCALARS, ids=short)
 @given(value=st.floats() | st.integers() | st.text() | st.datetimes() | st.times() | st.decimals() | st.none())
 def test_the_fast_and_the_slow_way_of_writing_agree(hint: Any, value: object) -> None:
-    """What the fast way writes, the slow way writes equally; what that refuses, the fast way does, or the encoder."""
+    """The slow path writes the same as the fast one; a value that it refuses, the fast path or the encoder refuses."""
     node, problems = SCALARS[hint], Problems()
     slow = node.write(value, "$", problems)
     try:

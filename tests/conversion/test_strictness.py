@@ -173,7 +173,7 @@ FORMS: list[tuple[Any, list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("hint", "text"), [(hint, text) for hint, good, _ in FORMS for text in good])
 def test_the_forms_of_text_that_are_read(hint: Any, text: str) -> None:
-    """What stands as text in JSON is read in the forms of its standard, and comes back equal once written."""
+    """A text in JSON is read in the forms of its standard, and comes back equal once written."""
     cls = holder(hint)
     event = cls(read(cls, text))
     assert event == cls.from_json(event.json())

@@ -172,7 +172,7 @@ def test_hooks_of_members_of_a_tagged_union() -> None:
 
 @pytest.mark.parametrize("written", [5, {"kind": "mine"}], ids=["no object", "a tag"])
 def test_a_hook_that_leaves_no_place_for_the_tag(written: object) -> None:
-    """What it writes has to be an object without the key of the tag."""
+    """The outcome of writing has to be an object without the key of the tag."""
     with pytest.raises(InvalidMessage, match=r"\.by: expected an object without the key 'kind', for a tag"):
         _paid_codec(lambda _: written).encode(Paid(Cash(5)))
 
@@ -184,7 +184,7 @@ class Sheet:
 
 
 def test_objects_in_place_of_their_wire_form() -> None:
-    """Where objects are taken, those in tagged unions and kept value objects are as well."""
+    """If objects are taken, those in tagged unions and kept value objects are as well."""
     assert Sheet(Card("1")) == parse(Sheet, {"by": Card("1")}).unwrap()
     kept = make_converter(unwrap_value_objects=False)
     assert Sheet(Card("1"), Sku("a")) == kept.structure({"by": Card("1"), "sku": Sku("a")}, Sheet)
@@ -245,7 +245,7 @@ def test_a_hook_that_only_writes_is_refused() -> None:
 
 
 def test_a_hook_that_only_reads_a_class_with_a_form() -> None:
-    """What it doesn't say stays as it is."""
+    """Whatever it doesn't mention stays as it is."""
     converter = make_converter()
     converter.register_structure_hook(Card, lambda data, _: Card(data["number"].strip()))
     cls = holder(Card)
@@ -467,6 +467,6 @@ def test_examples_of_types_that_hypothesis_knows(made: Any) -> None:
     ids=["any", "nothing"],
 )
 def test_no_examples_of_anything(cls: type) -> None:
-    """Where nothing is known of a field, a strategy for it has to be passed."""
+    """If nothing is known of a field, a strategy for it has to be passed."""
     with pytest.raises(TypeError, match=r"^Odd\.x: .*; or pass a strategy for the field, by its name"):
         instances(cls)

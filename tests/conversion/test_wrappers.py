@@ -56,7 +56,7 @@ def test_a_refusal_by_a_validator_never_shows_the_value(start: str, expected: st
 
 
 def test_a_wrong_type_names_the_value_object() -> None:
-    """What is expected is said with the name of the value object, and with what it wraps."""
+    """The problem gives the name of the value object, and the type that it wraps."""
     assert "Title (str)" == refused(holder(Title), 5)[0].expected
     assert "OrderId (a UUID)" == refused(holder(OrderId), "x")[0].expected
 
@@ -174,7 +174,7 @@ def test_objects_that_hold_one_another_for_ever_are_not_written() -> None:
 
 
 def test_problems_inside_of_a_union_member_are_kept() -> None:
-    """Where the member is known by its class, its own problems are listed; else the union is expected as a whole."""
+    """If the member is known by its class, its own problems are listed; else the union is expected as a whole."""
     cls = holder(Chain | int | None)
     assert [(f"{PATH}.number", "type")] == [
         (problem.path, problem.code)
@@ -212,7 +212,7 @@ CONSTRAINED = [
 
 @pytest.mark.parametrize(("hint", "fine", "wrong"), CONSTRAINED)
 def test_constraints_hold_both_ways(hint: Any, fine: object, wrong: object) -> None:
-    """What breaks a constraint of `msgspec.Meta` is neither written nor read."""
+    """A value that breaks a constraint of `msgspec.Meta` is neither written nor read."""
     rewritten(fine, hint)
     assert ["value"] == [problem.code for problem in unwritable(holder(hint), wrong)]
 
@@ -280,7 +280,7 @@ def test_a_hook_of_a_users_converter_reads_and_writes_its_class(hint: Any) -> No
 
 
 def test_a_hook_beside_none() -> None:
-    """None is None, and all else is the hook's."""
+    """`None` is None, and all else is the hook's."""
     cls = holder(Money | None)
     codec = MessageCodec(cls, converter=_hooked())
     assert cls(Money(5)).field == codec.decode(codec.encode(cls(Money(5)))).unwrap().field  # type: ignore[attr-defined]  # a Holder
@@ -302,7 +302,7 @@ def _raise(_: object) -> object:
     [lambda _: float("nan"), lambda _: {1}, lambda _: "\ud800", lambda _: {1: 2}, lambda _: object(), _raise],
 )
 def test_a_hook_that_writes_what_json_cannot_carry(unstructure: Any) -> None:
-    """What an unstructure hook returns is looked at; where it isn't JSON, or the hook raises, the field is refused."""
+    """The outcome of an unstructure hook is checked; if it isn't JSON, or the hook raises, the field is refused."""
     cls = holder(Money)
     codec = MessageCodec(cls, converter=_hooked(unstructure))
     problems = problems_of(lambda: codec.encode(cls(Money(5))))

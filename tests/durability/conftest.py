@@ -1,4 +1,4 @@
-"""What these tests need."""
+"""Fixtures of these tests."""
 
 import pytest
 

@@ -32,7 +32,7 @@ PATIENCE = 120.0
 
 @frozen
 class Round:
-    """How much one run does: on SQLite, where one process writes at a time, less than on PostgreSQL."""
+    """The amount of work of one run: less on SQLite, where one process writes at a time, than on PostgreSQL."""
 
     database: str
     commands: int
@@ -47,7 +47,7 @@ ROUNDS = (
 
 
 class Bank:
-    """What the processes have done so far, as the database tells it."""
+    """The work that the processes have done so far, as the database has it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

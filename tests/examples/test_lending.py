@@ -59,7 +59,7 @@ relay = partial(run, "domainkit", "relay")
 
 @pytest.fixture(scope="module", params=KINDS)
 def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Return the environment with a database of each kind, whose tables Alembic has made from nothing."""
+    """Return the environment with a database of each kind, whose tables Alembic has made in an empty database."""
     with new_database(request.param, tmp_path_factory.mktemp("database")) as made:
         found = {"DOMAINKIT_DATABASE_URL": made.url.render_as_string(hide_password=False)}
         alembic("upgrade", "head", **found)
@@ -241,7 +241,7 @@ def test_no_use_case_unwraps_a_result() -> None:
 
 
 def test_the_readme_shows_the_code_as_it_is() -> None:
-    """What it quotes stands in the sources, and it names each of them."""
+    """The page's quotes are in the sources, and it names each of them."""
     readme = (FOLDER / "README.md").read_text("utf-8")
     quoted = re.findall(r"^```py\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     code = (FOLDER / "use_cases.py").read_text("utf-8")

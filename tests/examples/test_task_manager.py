@@ -123,7 +123,7 @@ def test_demo_shows_an_outbox_without_rest(demo: subprocess.CompletedProcess[str
 CHOSEN = re.compile(r"^DATABASE = .*$", re.MULTILINE)
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
 ANEW = re.compile(r'"(id|occurred_on)": "[^"]*"')
-"""What is another in each run: the ids and times of events."""
+"""The parts that differ in each run: the ids and times of events."""
 
 
 @pytest.mark.parametrize("database", ["memory", "sqlite", "postgresql"])
@@ -213,7 +213,7 @@ def test_over_a_broker(demo: subprocess.CompletedProcess[str], exchange: str, ki
     ],
 )
 def test_servers_that_cannot_be_used_are_named(option: str, url: str, reason: str) -> None:
-    """A database or broker that is no such thing is one line on stderr, without passwords, and status 2."""
+    """A database or broker that can't be used is one line on stderr, without passwords, and status 2."""
     result = run(option, url)
 
     assert (2, "", 1) == (result.returncode, result.stdout, len(result.stderr.splitlines()))
@@ -344,7 +344,7 @@ def test_hostile_lines_are_refused_one_by_one(tmp_path: Path) -> None:
 
 
 def test_refusals_never_show_the_value(tmp_path: Path) -> None:
-    """What stands in a refused field, or in the rest of a refused line, isn't printed."""
+    """The text of a refused field, or of the rest of a refused line, isn't printed."""
     secret = "hunter2-swordfish"
     file = tmp_path / "secrets.jsonl"
     bad = [
@@ -375,7 +375,7 @@ def test_titles_cannot_steer_the_terminal(tmp_path: Path) -> None:
 
 
 def test_a_terminal_without_unicode_gets_escapes() -> None:
-    """Where the terminal's encoding lacks a letter of a title, it is shown escaped."""
+    """If the terminal's encoding lacks a letter of a title, it is shown escaped."""
     result = run(PYTHONIOENCODING="ascii")
 
     assert (0, "") == (result.returncode, result.stderr)

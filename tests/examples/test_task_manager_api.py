@@ -133,7 +133,7 @@ def test_expected_failures(client: httpx.Client) -> None:
     ],
 )
 def test_an_invalid_request(client: httpx.Client, fields: dict[str, object], path: str) -> None:
-    """What is wrong is told by its path, and the answer doesn't repeat it."""
+    """A problem is reported by its path, and the answer doesn't repeat the value."""
     answer = client.post("/tasks", json=new_task(**fields))
     assert [path] == [one["path"] for one in problem(answer, 422)["errors"]]
     assert "hunter2" not in answer.text

@@ -41,7 +41,7 @@ SHOWN = [statement for block in BLOCKS for statement in statements(block)]
 NAMES = ("domain.py", "use_cases.py", "wiring.py", "delivery.py", "main.py", "report.py")
 FILES = {name: (EXAMPLE / name).read_text("utf-8") for name in NAMES}
 TRIED = "async def try_it("
-"""How the one function begins that the tutorial has for itself."""
+"""The first line of the one function that the tutorial has for itself."""
 
 
 @pytest.mark.parametrize("name", ["domain.py", "use_cases.py"])

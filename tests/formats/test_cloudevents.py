@@ -1,4 +1,4 @@
-"""CloudEvents: both ways with nothing lost, read and written by the official SDK, and total on any input."""
+"""CloudEvents: both ways without loss, read and written by the official SDK, and total on any input."""
 
 import base64
 import json

@@ -80,13 +80,13 @@ def test_draws_commands_handlers_events_and_subscribers() -> None:
 
 
 def test_a_base_class_stands_for_the_events_below_it() -> None:
-    """A subscriber of a base class is drawn for each known event below it, and for the base where none is known."""
+    """A subscriber of a base class is drawn for each known event below it, and for the base if there isn't any."""
     assert (("n0", "n1"),) == event_map(async_bus).edges
     assert "DomainEvent" == event_map(async_bus).nodes[0].label
 
 
 def test_a_cause_without_a_handler_leads_on_from_the_message() -> None:
-    """What an event leads to starts at the event itself."""
+    """The consequences of an event start at the event itself."""
     drawn = event_map(causes={Other: [Pinged]})
     assert (("n0", "n1"),) == drawn.edges
 

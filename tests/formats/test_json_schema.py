@@ -181,7 +181,7 @@ def test_every_wire_type_has_a_schema_and_samples() -> None:
 
 
 def test_a_type_with_a_hook_of_its_own_may_be_anything() -> None:
-    """What a user's own hook reads, only that hook knows: the schema gives the name, and asks for nothing."""
+    """Only a user's own hook knows its input: the schema gives the name, and sets no constraint."""
 
     @frozen
     class Point:
@@ -481,7 +481,7 @@ UUID_TEXT = "3a4d78aa-6870-41cb-aa14-964831511d86"
     ],
 )
 def test_what_is_read_beyond_the_schema_is_listed(hint: object, written: list[str], also: list[str]) -> None:
-    """What the page lists is read, and not admitted; with a line end behind it nothing is read or admitted."""
+    """Forms that the page lists are read, and not admitted; with a line end behind them nothing is read or admitted."""
     cls: Any = field_of(hint)
     validator = validator_of(message_schema(cls))
     for text in (*written, *also):

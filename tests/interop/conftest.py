@@ -1,4 +1,4 @@
-"""What these tests need, and the table of what they counted."""
+"""Fixtures of these tests, and the table of their counts."""
 
 import pytest
 

@@ -92,7 +92,7 @@ def fates_of(placed: Mapping[str, Placed], subscribers: Iterable[tuple[str, fact
 
 @frozen
 class Outcome:
-    """What became of the messages of one subscriber: the calls, the effects, and the dead letters."""
+    """The fate of the messages of one subscriber: the calls, the effects, and the dead letters."""
 
     side: str
     calls: Sequence[tuple[str, str]]

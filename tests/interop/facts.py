@@ -15,7 +15,7 @@ PETISCO, DOMAINKIT = "petisco", "domainkit"
 SIDES = (PETISCO, DOMAINKIT)
 OUTBOX = "domainkit's outbox"
 SOURCES = (PETISCO, DOMAINKIT, OUTBOX)
-"""Where messages come from: the buses of both sides, and an outbox with its relay."""
+"""The senders of messages: the buses of both sides, and an outbox with its relay."""
 
 ORGANIZATION = "acme"
 KINDS = {"order.placed": "event", "order.due": "event", "pay.order": "command", "cancel.order": "command"}

@@ -20,11 +20,11 @@ SIDE = "service"
 METADATA = MetaData()
 INBOX = inbox_table(METADATA)
 EFFECTS = Table("effects", METADATA, Column("subscriber", Text()), Column("message_id", Text()))
-"""What the service has done. There is no constraint: what is done twice is there twice."""
+"""The work of the service. There is no constraint: an effect that happens twice is stored twice."""
 
 
 class Service:
-    """What the subscribers do, in the database of the service; the book has a note of each call."""
+    """The effects of the subscribers, in the database of the service; the book has a note of each call."""
 
     def __init__(self, book: Book, database: str) -> None:
         self.book = book

@@ -51,7 +51,7 @@ OUTBOX_TABLE = outbox_table(METADATA)
 BACKOFF = Backoff(timedelta(milliseconds=10), longest=timedelta(milliseconds=20))
 WAITING = (10, 20)
 WAITS = tuple(f".wait.{milliseconds}" for milliseconds in WAITING)
-"""What the queues where a message waits have behind the name of its own."""
+"""The suffixes of the queues where a message waits."""
 
 
 class OrderId(Uuid): ...

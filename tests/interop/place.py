@@ -112,7 +112,7 @@ class Place:
 
 
 def _is_declared(channel: Any, queue: str) -> bool:
-    """Tell whether a queue is there, on a channel that is closed then."""
+    """Tell whether a queue exists, on a channel that is closed then."""
     try:
         channel.queue_declare(queue, passive=True)
     except pika.exceptions.ChannelClosedByBroker:

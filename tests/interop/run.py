@@ -62,7 +62,7 @@ class Plan:
 
     @property
     def numbers(self) -> int:
-        """How many times all the messages are sent."""
+        """The number of times that all messages are sent."""
         return max(1, self.messages // len(facts.NAMES))
 
 

@@ -31,7 +31,7 @@ def test_nothing_is_lost_while_all_are_stopped_and_killed(url: str, tmp_path: Pa
     """Publishers, relay and consumers of both sides get SIGKILL and SIGTERM and go on: each message has one effect.
 
     A message may come again then. petisco's publisher waits for the broker's confirm; what its process was about to
-    publish when it was killed is there or not: it counts as placed if the broker had it.
+    publish when it was killed is stored or not: it counts as placed if the broker had it.
     """
     chance = random.Random(SEED)
     with running(Plan("killed", MESSAGES, limit=5, pause=PAUSE, exact=False), url, tmp_path) as run:

@@ -171,7 +171,7 @@ class Move(Run):
         assert process.stop(60) == -signal.SIGTERM, process.output()
 
     def judged(self, last: str) -> list[Count]:
-        """Wait for the end, and count; `last` is the consumer that is there still."""
+        """Wait for the end, and count; `last` is the consumer that still runs."""
         self.wait(self._all_is_published)
         placed = dict(map(Placed.of, self.place.taken(self.place.audit)))
         fates = fates_of(placed, [(moving.SIDE, one) for one in facts.SUBSCRIBERS])

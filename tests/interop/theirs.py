@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 SIDE = facts.PETISCO
 RETRY_MS, MAIN_MS = 50, 3_600_000
-"""How long a message waits until its retry; how long in its queue until petisco takes it for dead: 5 s by default."""
+"""Times a message waits until its retry, and in its queue until petisco takes it for dead: 5 s by default."""
 
 
 class Sku(petisco.ValueObject):
@@ -118,7 +118,7 @@ def made(name: str, number: int) -> petisco.Message:
 def publish(book: Book, service: str, numbers: int, pause: float, most: int) -> None:
     """Publish all messages that the book doesn't have, one after the other; one that the bus raises for, again.
 
-    While the consumers are `most` messages behind, none is published: on a slow machine they would never catch up.
+    While the consumers are `most` messages behind, the publisher waits: on a slow machine they would never catch up.
     """
     events = RabbitMqDomainEventBus(facts.ORGANIZATION, service).with_meta({"source": SIDE})
     commands = RabbitMqCommandBus(facts.ORGANIZATION, service).with_meta({"source": SIDE})

@@ -56,7 +56,7 @@ class TestAsyncInmemoryNotifier(AsyncNotifierContract[AsyncInmemoryNotifier]):
 
 
 class Overwriting(AsyncInmemoryCrudRepository[SampleTask, SampleTaskId]):
-    """Saves over what is there."""
+    """Overwrites an existing aggregate on save."""
 
     async def save(self, aggregate: SampleTask) -> Result[SampleTask, AggregateAlreadyExistError]:
         await self.remove(aggregate.aggregate_id)
@@ -71,7 +71,7 @@ class Losing(AsyncInmemoryDomainEventBus):
 
 
 def test_an_overwriting_repository_is_caught() -> None:
-    """The contract fails for a repository that saves over what is there."""
+    """The contract fails for a repository that overwrites an existing aggregate on save."""
 
     class Contract(AsyncCrudRepositoryContract):
         async def make_async_repository(self) -> Overwriting:

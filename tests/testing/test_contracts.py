@@ -99,7 +99,7 @@ class KeepsEventsOfUpdates(Memory):
 
 
 class Overwrites(Memory):
-    """Saves over what is there."""
+    """Overwrites an existing aggregate on save."""
 
     def save(self, aggregate: SampleTask) -> Result[SampleTask, AggregateAlreadyExistError]:
         self._stored[aggregate.aggregate_id] = aggregate.clear_domain_events()
@@ -107,7 +107,7 @@ class Overwrites(Memory):
 
 
 class OverwritesAndRefuses(Memory):
-    """Says that the id is there, after it has overwritten it."""
+    """Answers that the id exists already, after it has overwritten it."""
 
     def save(self, aggregate: SampleTask) -> Result[SampleTask, AggregateAlreadyExistError]:
         saved = super().save(aggregate)

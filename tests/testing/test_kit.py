@@ -176,7 +176,7 @@ class TestStrategies:
 
     @given(event=instances(Finished, note=st.just("given")))
     def test_a_field_may_have_a_strategy_of_its_own(self, event: Finished) -> None:
-        """What is passed by the field's name is used."""
+        """A value passed by the field's name is used."""
         assert "given" == event.note
 
     @given(point=instances(Point))
@@ -234,7 +234,7 @@ class TestScenarios:
         then.then_returns(evolve(task, done=True))
 
     def test_events_recorded_before_do_not_count(self) -> None:
-        """What the subject had recorded is left out."""
+        """The events that the subject had recorded are left out."""
         given_(Task().record(Finished("old"))).when(Task.finish).then_events(Finished("Buy milk"))
         given_(Task().record(Finished("old"))).when(lambda _: Task().finish()).then_events(Finished("Buy milk"))
         given_(5).when(lambda _: Success(Task().finish())).then_events(Finished("Buy milk"))
@@ -309,7 +309,7 @@ class TestScenarios:
 
 @given(span=instances(Span))
 def test_a_rule_of_several_fields_is_respected(span: Span) -> None:
-    """What such a rule refuses is never made, whatever it raises."""
+    """A value that such a rule refuses is never made, whatever it raises."""
     assert span.start <= span.end
 
 

@@ -30,7 +30,7 @@ class NotDeliveredError(Exception):
 
 @frozen
 class Delivery:
-    """What the subscriber got, how many messages each of two rounds of the relay sent, and where the outbox stands."""
+    """Messages that the subscriber got, how many each of two rounds of the relay sent, and the outbox's state."""
 
     events: tuple[DomainEvent, ...]
     rounds: tuple[int, int]

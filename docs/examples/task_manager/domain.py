@@ -16,7 +16,7 @@ def one_line(_: object, __: object, text: str) -> None:
 
 @frozen
 class Title(ValueObject[str]):
-    """What is to be done, on one line."""
+    """A description of the task, on one line."""
 
     value: str = field(validator=(one_line, max_len(60)))
 
@@ -70,4 +70,4 @@ class DuplicateTask(AlreadyExists):
 
 
 class DueInThePast(DomainError):
-    """The day is over before the task is there."""
+    """The due date had passed before the task was created."""

@@ -14,7 +14,7 @@ from .domain import Reminder, Task
 
 @frozen
 class Report:
-    """What became of the lines of a file; the refused ones by their number, counted from 1."""
+    """Outcome of the lines of a file; refused lines are listed by number, counted from 1."""
 
     stored: tuple[Task, ...]
     delivery: Delivery

@@ -1,4 +1,4 @@
-"""What goes in and out: pydantic models, whose fields are the value objects of the domain."""
+"""Bodies of requests and responses: pydantic models, whose fields are the value objects of the domain."""
 
 from datetime import date
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What this API can do besides creating a task: find one, rename it, remove it."""
+"""Use cases of this API besides creating a task: find one, rename it, remove it."""
 
 import attrs
 from attrs import frozen

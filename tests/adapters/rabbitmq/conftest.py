@@ -1,4 +1,4 @@
-"""What the tests of this folder share: a broker that answers, or a reason why not."""
+"""Fixtures of this folder: a broker that answers, or the reason why there isn't one."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -167,7 +167,7 @@ async def test_chosen_meta_flows_through_the_broker(board: Board) -> None:
 
 
 async def test_failures_of_both_kinds_are_no_refusal(board: Board) -> None:
-    """Where one was refused and another got no answer, the whole may be tried again."""
+    """If one was refused and another got no answer, all of them may be tried again."""
 
     class Halfway(RabbitMqPublisher):
         async def publish(self, message: Any) -> Result[None, BusCannotPublish]:

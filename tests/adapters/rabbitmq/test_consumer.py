@@ -112,7 +112,7 @@ async def test_bytes_that_are_no_message_are_buried_at_once(board: Board, caplog
 
 
 async def test_bytes_of_many_problems_fit_into_a_header(board: Board) -> None:
-    """Where a stranger's message has many problems with long paths, the header has the first of them, cut."""
+    """If a foreign message has many problems with long paths, the header has the first of them, cut."""
     raw = b'{"data": {' + b", ".join(b'"%d": 1' % number for number in range(3)) + b"}}"
     async with consumer(board, Heard()):
         await board.send(raw)
@@ -123,7 +123,7 @@ async def test_bytes_of_many_problems_fit_into_a_header(board: Board) -> None:
 
 
 async def test_what_can_not_be_buried_is_not_lost(url: str) -> None:
-    """Where no queue takes the dead letter, the message stays, and is buried once one does."""
+    """If no queue takes the dead letter, the message stays, and is buried once one does."""
     async with Board(url, delivery_limit=10_000) as board:
         async with consumer(board, Heard(), backoff=Backoff(timedelta(milliseconds=20))):
             queue = board.subscriber("greeter")
@@ -149,7 +149,7 @@ async def test_a_message_of_a_queue_without_function_for_it_is_buried(board: Boa
 
 @pytest.mark.parametrize("options", [{"prefetch": 1}, {"by": lambda message: 0, "concurrency": 3}])
 async def test_the_order_is_kept_where_a_message_comes_again(board: Board, options: dict[str, Any]) -> None:
-    """With nothing fetched ahead, or one key for all, what comes after a message that fails is handled after it."""
+    """Without prefetch, or with one key for all, the messages behind one that fails are handled after it."""
     heard = Heard(lambda: None, fail, fail)
     async with consumer(board, heard, backoff=Backoff(timedelta(milliseconds=50)), **options):
         await publish(board, "a", "b", "c", "d")
@@ -227,7 +227,7 @@ async def test_consumers_of_one_subscriber_share_its_queue(board: Board) -> None
 
 
 async def test_a_single_active_consumer_has_the_queue_alone(url: str) -> None:
-    """With `single_active` the second of two consumers gets nothing while the first is there, and all after it."""
+    """With `single_active` the second of two consumers gets no message while the first runs, and all after it."""
     async with Board(url, single_active=True) as board:
         first, second = Heard(), Heard()
         async with consumer(board, second):
@@ -438,7 +438,7 @@ async def test_stop_finishes_what_is_in_hand(board: Board) -> None:
 
 
 async def test_stop_is_bounded(board: Board) -> None:
-    """What doesn't end within `stop_within` is cancelled, and its message stays."""
+    """A handler that doesn't end within `stop_within` is cancelled, and its message stays."""
     started = asyncio.Event()
 
     async def hang(event: TaskCreated) -> None:
@@ -553,7 +553,7 @@ async def test_a_queue_that_is_another_is_a_clear_error(board: Board) -> None:
 
 
 async def test_a_dead_letter_comes_back(board: Board) -> None:
-    """What died is handled after it was redelivered, and may die again."""
+    """A dead letter is handled after it was redelivered, and may die again."""
     heard = Heard(fail, fail, fail)
     async with consumer(board, heard):
         await publish(board, "milk")

@@ -50,7 +50,7 @@ async def test_no_more_than_the_limit(board: Board) -> None:
 
 
 async def test_one_that_can_not_go_back_stays(board: Board) -> None:
-    """Where its queue is full, or gone, it is a Failure that says how many were moved, and no letter is lost."""
+    """If its queue is full, or gone, it is a Failure that says how many were moved, and no letter is lost."""
     queue = await prepared(board, b"a", b"b", b"c", b"d", b"e", max_length=1, overflow="reject-publish")
     error = (await redeliver(board.url, queue)).failure()
     assert isinstance(error, BusCannotPublish)
@@ -88,7 +88,7 @@ async def test_it_ends_where_letters_die_again(board: Board) -> None:
 
 
 async def test_others_may_take_letters_meanwhile(board: Board) -> None:
-    """Where somebody else moves them too, it ends with what it got: each letter is moved once."""
+    """If another process moves them too, it ends with its own share: each letter is moved once."""
     queue = await prepared(board, *(str(number).encode() for number in range(40)))
     results = await asyncio.gather(*(redeliver(board.url, queue) for _ in range(4)))
     assert 40 == sum(result.unwrap() for result in results)

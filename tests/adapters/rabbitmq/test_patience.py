@@ -95,7 +95,7 @@ async def test_what_no_function_was_given_is_never_dead(board: Board) -> None:
 
 
 async def test_a_suspect_may_go_well(board: Board) -> None:
-    """What two lost processes had in hand is handled one by one, and each is handled once."""
+    """The messages that two lost processes had in hand are handled one by one, and each is handled once."""
     async with consumer(board, Heard()):
         pass
     await publish(board, "poison", "bread")
@@ -137,7 +137,7 @@ async def test_a_suspect_that_waits_in_hand_goes_back_at_the_end(board: Board) -
 
 
 async def test_bytes_among_the_suspects_are_buried(board: Board) -> None:
-    """What can't be read is dead, wherever it is met."""
+    """A message that can't be read is dead, in whichever queue it is found."""
     quarantine = f"{board.subscriber('greeter')}.quarantine"
     async with consumer(board, Heard()):
         pass
@@ -184,7 +184,7 @@ async def test_keys_are_handled_side_by_side_and_each_in_order(board: Board) -> 
 
 
 async def test_a_key_that_can_not_be_told_is_a_reason_to_bury(board: Board) -> None:
-    """Where `by` raises, the message is dead with the exception's class: it is a bug, and nothing is lost."""
+    """If `by` raises, the message is dead with the exception's class: it is a bug, and no message is lost."""
 
     def key_of(message: Message) -> str:
         raise KeyError("hush-hush")
@@ -254,7 +254,7 @@ async def test_what_is_given_back_and_what_is_acknowledged_do_not_mix(board: Boa
 
 
 async def test_a_queue_to_wait_in_may_be_deleted(board: Board) -> None:
-    """Where somebody deleted the queue in which a message would wait, it stays, and the queue is made again."""
+    """If somebody deleted the queue in which a message would wait, it stays, and the queue is declared again."""
     board.waits |= {30, 60}
     heard = Heard(fail, fail)
     async with consumer(board, heard, backoff=Backoff(timedelta(milliseconds=30))):
@@ -450,7 +450,7 @@ def test_a_queue_has_one_set_of_functions() -> None:
 
 
 async def test_a_subscriber_that_is_paused_gets_nothing(board: Board) -> None:
-    """What is in hand is finished, the rest stays in the queue for whoever takes it, and goes on after `resume`."""
+    """Messages in hand are finished, the rest stays in the queue for other consumers, and continues after `resume`."""
     started, go_on, seen = asyncio.Event(), asyncio.Event(), list[str]()
 
     async def slow(event: TaskCreated) -> None:
@@ -510,7 +510,7 @@ async def test_a_pause_is_kept_by_the_next_connection(board: Board) -> None:
 
 
 async def test_a_pause_is_bounded(board: Board) -> None:
-    """What doesn't end within `stop_within` is cancelled, and its message goes back."""
+    """A handler that doesn't end within `stop_within` is cancelled, and its message goes back."""
     started = asyncio.Event()
 
     async def hang(event: TaskCreated) -> None:

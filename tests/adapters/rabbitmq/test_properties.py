@@ -123,7 +123,7 @@ async def test_one_that_waits_has_its_headers_byte_for_byte(board: Board) -> Non
 
 @pytest.mark.parametrize("size", [130_000, 130_700, 130_950])
 async def test_headers_as_large_as_the_broker_takes_end_nothing(board: Board, size: int) -> None:
-    """Where what this library adds would be too much, a message is counted here, and buried with what has room."""
+    """If this library's headers would be too much, a message is counted here, and buried with those that have room."""
     board.waits.add(20)
     heard, queue = Heard(fail, fail, fail), board.topology.subscriber_queue("greeter")
     headers = table({b"large": b"x" + struct.pack(">I", size) + bytes(size)})
@@ -135,7 +135,7 @@ async def test_headers_as_large_as_the_broker_takes_end_nothing(board: Board, si
 
 
 async def test_a_message_without_an_id_is_known_when_it_comes_back(board: Board) -> None:
-    """It gets an id on its way, so that none is lost where a queue is gone: it is tried until there is one again."""
+    """It gets an id on its way, so that no message is lost if a queue is gone: it is tried until there is one."""
     queue = board.topology.subscriber_queue("greeter")
     async with consumer(board, Heard(), backoff=AT_ONCE):
         await board.channel.queue_delete(dead_letter_queue(queue))

@@ -57,7 +57,7 @@ async def test_a_message_arrives_with_what_a_reader_needs(board: Board) -> None:
 
 
 async def test_a_message_has_no_headers(board: Board) -> None:
-    """There is no table of headers, not even an empty one: where any is there, petisco doesn't write its own."""
+    """There is no table of headers, not even an empty one: petisco doesn't write its own if it finds one."""
     queue = await board.queue(queue_type="classic")  # a quorum queue adds a header of its own
     async with RabbitMqPublisher(board.url, board.topology) as publisher:
         assert Success(None) == await publisher.publish(outgoing("milk"))
@@ -308,7 +308,7 @@ async def test_an_exchange_that_is_another_is_a_failure_that_names_it(board: Boa
 
 
 async def test_a_channel_that_the_broker_closed_is_opened_again(board: Board, caplog: pytest.LogCaptureFixture) -> None:
-    """Where the exchange was deleted, one message fails, and the next one declares it anew; a log tells both."""
+    """If the exchange was deleted, one message fails, and the next one declares it anew; a log reports both."""
     await board.queue()
     async with RabbitMqPublisher(board.url, board.topology) as publisher:
         assert Success(None) == await publisher.publish(outgoing("a"))
@@ -386,7 +386,7 @@ async def test_a_broker_that_hangs_is_a_failure_in_time_and_works_again_after(ow
 
 
 async def test_a_message_without_confirm_ends_no_connection_that_has_others(own_broker: RabbitMq) -> None:
-    """Where others are confirmed meanwhile, one that isn't fails alone: its connection stays."""
+    """If others are confirmed meanwhile, one that isn't fails alone: its connection stays."""
     async with Board(own_broker.url) as board:
         await board.queue()
         async with RabbitMqPublisher(board.url, board.topology, timeout=SHORT) as publisher:

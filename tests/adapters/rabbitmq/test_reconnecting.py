@@ -23,7 +23,7 @@ from domainkit.adapters.rabbitmq import (
 
 
 class Titles:
-    """What a consumer got."""
+    """The messages that a consumer got."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -126,7 +126,7 @@ async def test_an_exchange_that_became_another_one_ends_it(board: Board, monkeyp
 async def test_it_waits_for_a_broker_that_is_not_there_yet(
     own_broker: RabbitMq, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Started before the broker it says so in the log, without the password, and consumes once it is there."""
+    """Started before the broker it logs that, without the password, and consumes once the broker is up."""
     caplog.set_level(logging.INFO, logger="domainkit")
     async with Board(own_broker.url) as board:
         await asyncio.sleep(SETTLED)  # with the queues of the test before
@@ -178,7 +178,7 @@ class BrokenCodec(MessageCodec):
 
 
 async def test_a_bug_below_the_functions_ends_it(board: Board) -> None:
-    """What is neither a function's exception nor a lost connection is raised: it doesn't look alive when it isn't."""
+    """Neither a function's exception nor a lost connection: it is raised, so that no dead consumer looks alive."""
     board.subscriber("greeter")
     codec = BrokenCodec(TaskCreated)
     subscribers = {"greeter": TaskCreated.handled_by(Titles().note)}

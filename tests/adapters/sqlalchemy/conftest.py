@@ -1,4 +1,4 @@
-"""What the tests of the SQL adapter share."""
+"""Fixtures of the SQL adapter's tests."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is said where a connection is lost, or the database can't write: nothing is called stored that may not be."""
+"""Errors if a connection is lost, or the database can't write: no row is called stored that may not be."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def looking(postgresql: Database) -> Iterator[Engine]:
 def test_a_connection_lost_at_commit(
     postgresql: Database, proxy: CuttingProxy, looking: Engine, *, forward: bool
 ) -> None:
-    """Cut after COMMIT went through, or before: nobody knows, and it is said so; the row is there, or not."""
+    """Cut before or after COMMIT, the error says that the outcome is unknown; the row may be stored or not."""
     url = postgresql.url.set(host="127.0.0.1", port=proxy.port)
     engine = make_engine(url)
     tasks = Tasks(SampleTask, TASKS, UnitOfWork(engine, outbox=OUTBOX))

@@ -186,7 +186,7 @@ def test_what_isnt_refused_is_what_the_step_returns(engine: Engine, unit: UnitOf
 
 
 def test_another_violation_is_an_exception(engine: Engine, unit: UnitOfWork, members: Members) -> None:
-    """What nobody has made an error of stays what it is, also that of another constraint."""
+    """A violation that no error was declared for stays as it is, also that of another constraint."""
     save = refusing(members.save, EmailTaken, constraint="uq_members_email", table=MEMBERS, unit_of_work=unit)
     with pytest.raises(IntegrityError):
         save(Member("eve@example.org", "ada"))
@@ -195,7 +195,7 @@ def test_another_violation_is_an_exception(engine: Engine, unit: UnitOfWork, mem
 
 
 def test_the_unit_of_work_around_it_goes_on(engine: Engine, unit: UnitOfWork, members: Members) -> None:
-    """What was refused is taken back alone, and the rest is stored: on PostgreSQL too."""
+    """The refused statement alone is rolled back, and the rest is stored: on PostgreSQL too."""
     save = refusing(members.save, EmailTaken, constraint="uq_members_email", table=MEMBERS, unit_of_work=unit)
     with unit.begin():
         members.save(Member("bob@example.org", "Bob")).unwrap()

@@ -83,7 +83,7 @@ def test_values_are_in_no_error(database: Database) -> None:
 
 
 def test_options_of_ones_own_win(file: Database) -> None:
-    """What SQLAlchemy takes is passed on."""
+    """Options of SQLAlchemy are passed on."""
     engine = make_engine(file.url, poolclass=NullPool, hide_parameters=False)
     assert isinstance(engine.pool, NullPool)
     assert engine.hide_parameters is False
@@ -102,7 +102,7 @@ URLS = [
 
 @pytest.mark.parametrize(("url", "sync_driver", "async_driver"), URLS)
 def test_a_url_without_driver_gets_the_one_that_works(url: str, sync_driver: str, async_driver: str) -> None:
-    """What people have in their settings is enough: the rest of the URL, its password too, stays."""
+    """The usual form of a URL in settings is enough: the rest of it, its password too, stays."""
     given = make_url(url)
     for found in (url, given):
         assert given.set(drivername=sync_driver) == make_engine(found).url
@@ -150,7 +150,7 @@ async def test_tasks_share_a_database_in_memory() -> None:
 
 
 def test_options_for_a_database_in_memory_win() -> None:
-    """The pool and the driver's own options are the user's where he gives them."""
+    """The pool and the driver's own options are the user's if they are given."""
     engine = make_engine("sqlite://", poolclass=StaticPool, connect_args={"timeout": 3})
     assert isinstance(engine.pool, StaticPool)
     engine.dispose()

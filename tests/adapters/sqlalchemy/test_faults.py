@@ -19,7 +19,7 @@ AsyncTasks = AsyncSqlCrudRepository[SampleTask, SampleTaskId]
 
 
 class PlantedError(Exception):
-    """What fails a statement."""
+    """The error that fails a statement."""
 
 
 @define

@@ -27,7 +27,7 @@ class Stopped(DomainError): ...
 
 
 class History:
-    """What one random history does: the same steps for each repository that it is played on."""
+    """The steps of one random history: the same for each repository that it is played on."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)

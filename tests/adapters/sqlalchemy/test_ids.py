@@ -226,7 +226,7 @@ def test_a_table_is_made_for_ids_that_have_keys() -> None:
 
 
 def test_alembic_finds_no_difference(engine: Engine) -> None:
-    """What was created is what the metadata says, for each class of ids."""
+    """The tables created match the metadata, for each class of ids."""
     autogenerate = pytest.importorskip("alembic.autogenerate")
     migration = pytest.importorskip("alembic.migration")
     with engine.connect() as connection:

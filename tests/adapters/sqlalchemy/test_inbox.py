@@ -80,13 +80,13 @@ class Store:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many effects, how many marks."""
+        """The number of effects, and of marks."""
         return self.count(self.effects), self.count(self.inbox)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Return the URL of a database that is there."""
+    """Return the URL of a database that can be reached."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'inbox.db'}"
         return
@@ -470,7 +470,7 @@ def test_inside_of_a_unit_of_work(
 def test_a_lost_commit_is_a_failure(
     store: Store, inbox: Inbox, effect: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where nobody knows whether it was committed the answer says so; the next delivery finds out."""
+    """If it is unknown whether the work was committed the answer says so; the next delivery finds out."""
 
     def create(command: CreateTask) -> Result[str, Refused]:
         effect(command.title)
@@ -548,7 +548,7 @@ def test_a_coroutine_function_is_refused(names: Inbox) -> None:
 
 
 def test_with_a_bus(store: Store, inbox: Inbox, effect: Callable[[object], None]) -> None:
-    """What `once` returns is bound by handled_by, and named as the handler in what a bus says."""
+    """The function that `once` returns is bound by handled_by, and named as the handler in a bus's texts."""
 
     def refuse(event: TaskCreated) -> Result[None, Refused]:
         return Failure(Refused())

@@ -234,7 +234,7 @@ async def test_async_a_cancelled_unit_keeps_no_lock(file: Database, *, timed_out
 
 @pytest.mark.usefixtures("without_collector")
 async def test_async_a_cancelled_unit_keeps_a_database_in_memory() -> None:
-    """The one connection to a database in memory outlives whoever is cancelled: what was stored is there."""
+    """The one connection to a database in memory outlives a cancelled task: the stored rows stay."""
     engine = make_async_engine("sqlite+aiosqlite://")
     async with engine.begin() as connection:
         await connection.run_sync(METADATA.create_all)

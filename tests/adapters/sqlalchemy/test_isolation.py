@@ -36,7 +36,7 @@ def changed(task: SampleTask) -> SampleTask:
 
 @pytest.mark.parametrize("way", ["update", "remove_aggregate"])
 def test_a_lost_race_is_a_conflict(database: Database, level: str, way: str) -> None:
-    """What another one changed since the transaction read it is not written over, and the step's Failure says so."""
+    """A row changed by another since the transaction read it is not overwritten: the step's Failure says so."""
     with database.engine(METADATA, isolation_level=level) as engine:
         unit, others = UnitOfWork(engine, outbox=OUTBOX), Tasks(SampleTask, TASKS, UnitOfWork(engine))
         tasks, task = Tasks(SampleTask, TASKS, unit), saved(engine)

@@ -139,7 +139,7 @@ def test_both_sides_write_in_turn(engine: Engine, tasks: Any, found: Any) -> Non
 
 
 def test_both_sides_add_and_remove(engine: Engine, tasks: Any, found: Any) -> None:
-    """What one side has added is there for the other, with an id of the row's own; what it removed is gone."""
+    """A row that one side added is visible to the other, with an id of the row's own; a row that it removed is gone."""
     mine = tasks.save(found.Task("Cook", aggregate_id=found.TaskId.new())).unwrap()
     their_id = str(petisco.Uuid.v4())
     with Session(engine) as session, session.begin():
@@ -170,7 +170,7 @@ def test_a_row_that_cant_be_read_is_named_by_its_id(engine: Engine, tasks: Any, 
 
 @pytest.mark.parametrize(("aggregate_id", "row"), [(LOWER, (LOWER,)), (None, (3,))])
 def test_the_page_looks_for_what_would_be_refused(engine: Engine, aggregate_id: str | None, row: tuple[object]) -> None:
-    """An id that is there twice, and a row without one; nothing else is found."""
+    """An id that occurs twice, and a row without one; nothing else is found."""
     (block,) = statements("check", engine.dialect.name)
     queries = [query for query in block.split(";") if query.strip()]
     with engine.connect() as connection:
@@ -197,7 +197,7 @@ def test_the_way_back_leaves_the_table_as_it_was(engine: Engine) -> None:
 
 
 def test_a_table_of_sqlmodel_has_moments(database: Database, found: Any) -> None:
-    """Where the column has a time zone, the mapper has nothing to add: the table is one as SQLModel 0.0.50 makes it."""
+    """If the column has a time zone, the mapper has nothing to add: the table is one as SQLModel 0.0.50 makes it."""
     kind = "TIMESTAMP WITH TIME ZONE" if database.kind == "postgresql" else "DATETIME"
     number = "SERIAL" if database.kind == "postgresql" else "INTEGER"
     columns = "aggregate_id VARCHAR NOT NULL, aggregate_version INTEGER NOT NULL, title VARCHAR NOT NULL"
@@ -225,7 +225,7 @@ def moments_of(found: Any) -> Any:
 
         def from_row(self, row: RowMapping) -> Any:
             task_id, due = found.TaskId(row[found.tasks_table.c.id]), row["due"]
-            due = due if due.tzinfo else due.replace(tzinfo=UTC)  # SQLite has no such type
+            due = due if due.tzinfo else due.replace(tzinfo=UTC)  # SQLite doesn't have that type
             return found.Task(row["title"], due, aggregate_id=task_id, aggregate_version=row["version"])
 
     return Moments()

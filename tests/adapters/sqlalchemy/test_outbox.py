@@ -74,7 +74,7 @@ def test_a_message_of_another_class_is_refused(engine: Engine) -> None:
 
 
 def test_meta_is_merged(engine: Engine) -> None:
-    """What `meta` gives when a message is stored is merged into its meta, beside what caused it."""
+    """The meta that `meta` gives when a message is stored is merged into the message's own, next to its cause."""
     outbox, cause, event = Outbox(OUTBOX.table, CODEC, meta=lambda: {"trace": "7"}), DomainEvent(), DomainEvent()
     with engine.begin() as connection, handling(cause):
         outbox.add(connection, [event.add_meta({"tenant": "home"})])

@@ -299,7 +299,7 @@ class TestBrokerAway:
 
 class TestLeases:
     async def test_a_lease_that_is_running_keeps_others_off(self, database: Database) -> None:
-        """What another relay has in hand is left alone, with all that is behind it, until its lease is over."""
+        """A message that another relay has in hand is left alone, with all behind it, until its lease is over."""
         async with database.async_engine(METADATA) as engine:
             await store(engine, "a1", "a2", "b1")
             await change(engine, "a1", leased_by="another", leased_until=datetime.now(UTC) + seconds(2))
@@ -331,7 +331,7 @@ class TestLeases:
             assert RelayRound(claimed=6, sent=6) == await first
 
     async def test_the_rest_is_left_alone_once_another_has_it(self, database: Database) -> None:
-        """Where another relay took over, this one sends nothing more of what it had, and marks nothing."""
+        """If another relay took over, this one sends nothing more of its batch, and marks nothing."""
         async with database.async_engine(METADATA) as engine:
             await store(engine, "a1", "a2", "a3")
 

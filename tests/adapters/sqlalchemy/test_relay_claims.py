@@ -1,4 +1,4 @@
-"""What a relay claims where much is waiting: nothing hides it, and it takes its time from what it finds."""
+"""Claims of a relay on a large outbox: no row is hidden, and the time is bounded by the rows that it finds."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -60,7 +60,7 @@ class TestNothingIsHidden:
             assert list("uvwxyz") == found
 
     async def test_a_key_behind_others_is_claimed_in_one_go(self, database: Database) -> None:
-        """Where the oldest rows are all in hand, a busy key behind them isn't one row for each claim."""
+        """If the oldest rows are all in hand, a busy key behind them isn't one row for each claim."""
         async with database.async_engine(METADATA) as engine:
             await store(engine, *(f"k{number}" for number in range(40)), ordering_key="k", parked_at=PARKED)
             await store(engine, *(f"a{number}" for number in range(9)))

@@ -1,4 +1,4 @@
-"""What an operator asks of an outbox, and does to it."""
+"""An operator's questions to an outbox, and changes of it."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -78,7 +78,7 @@ class TestStatus:
         assert (0, 0.0) == await backlog(engine, TABLE)
 
     async def test_a_clock_that_goes_wrong_makes_no_negative_lag(self, engine: AsyncEngine) -> None:
-        """A message from the future has waited for nothing."""
+        """A message from the future has waited for 0 seconds."""
         await store(engine, "a1", recorded_at=datetime.now(UTC) + seconds(3600))
         assert 0.0 == (await outbox_status(engine, TABLE)).lag
         assert (1, 0.0) == await backlog(engine, TABLE)
@@ -114,7 +114,7 @@ class TestRelease:
         assert 0 == await release_parked(engine, TABLE, message_id=Uuid.from_uuid(first), key="a")
 
     async def test_nothing_else_is_touched(self, engine: AsyncEngine) -> None:
-        """What another relay has in hand, waits for another try, was sent or discarded stays as it is."""
+        """A message in hand of another relay, waiting for another try, sent or discarded stays as it is."""
         later = datetime.now(UTC) + seconds(600)
         await store(engine, "a1", leased_until=later, leased_by="another")
         await store(engine, "b1", not_before=later)

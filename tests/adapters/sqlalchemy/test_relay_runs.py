@@ -59,7 +59,7 @@ async def running(relay: Relay) -> AsyncIterator[None]:
 
 class TestRunning:
     async def test_what_comes_while_it_runs_is_sent(self, database: Database) -> None:
-        """It sends what is there, looks again after `poll`, and ends when it is asked to."""
+        """It sends the waiting messages, looks again after `poll`, and ends when it is asked to."""
         async with database.async_engine(METADATA) as engine:
             publisher = Recorder()
             relay = Relay(engine, TABLE, publisher, poll=seconds(0.02), batch=8)
@@ -114,7 +114,7 @@ class TestRunning:
                 await Relay(engine, TABLE, Recorder()).run(asyncio.Event(), until_idle=True)
 
     async def test_a_bug_ends_it(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What nobody expects isn't tried for ever: run raises it."""
+        """An unexpected exception isn't retried for ever: run raises it."""
         async with database.async_engine(METADATA) as engine:
             await store(engine, "a1")
             relay = Relay(engine, TABLE, Recorder(), poll=seconds(60))
@@ -195,7 +195,7 @@ class TestStopping:
             assert ({"a1": None, "b1": None}, ["a1"]) == (await column(engine, "leased_by"), await unsent(engine))
 
     async def test_without_a_database_it_ends_too(self, database: Database) -> None:
-        """Where nothing can be written down any more it ends all the same; the leases end by themselves."""
+        """If nothing can be written any more it ends all the same; the leases end by themselves."""
         async with database.async_engine(METADATA) as engine:
             await store(engine, "a1")
 
@@ -238,7 +238,7 @@ class TestOutages:
             assert sorted("bcdefghijklmnopqrstuvwxyz") == sorted(publisher.accepted)
 
     async def test_a_database_that_comes_back(self, database: Database, caplog: pytest.LogCaptureFixture) -> None:
-        """What was sent when the database went away is marked when it is back, and not sent again."""
+        """A message sent when the database went away is marked when it is back, and not sent again."""
         async with database.async_engine(METADATA) as engine:
             await store(engine, "a1")
 
@@ -277,7 +277,7 @@ class TestOutages:
             assert 0 < len(tries) < wakes // 2
 
     async def test_rows_that_were_written_twice_count_once(self, database: Database) -> None:
-        """Where nobody knows whether an outcome was stored, it is stored again: an attempt counts once."""
+        """If it is unknown whether an outcome was stored, it is stored again: an attempt counts once."""
         async with database.async_engine(METADATA) as engine:
             await store(engine, "a1", "b1")
             relay = Relay(engine, TABLE, Recorder(answering(a1=REFUSED)), backoff=Backoff(seconds(60)))

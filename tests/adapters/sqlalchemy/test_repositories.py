@@ -1,4 +1,4 @@
-"""What a SQL repository promises beyond the contract: what it stores, what it refuses, and how it says so."""
+"""Promises of a SQL repository beyond the contract: the rows it stores, its refusals, and their texts."""
 
 import json
 import traceback
@@ -132,7 +132,7 @@ def test_events_have_the_id_of_their_aggregate_as_key(engine: Engine, tasks: Tas
 
 
 def test_an_event_that_was_stored_is_not_stored_again(engine: Engine, tasks: Tasks) -> None:
-    """Who goes on with the aggregate that he gave to save still has its events in hand: they are stored once."""
+    """The aggregate given to save still has its events: if it is saved again they are stored once."""
     task = new_task()
     tasks.save(task).unwrap()
     tasks.update(task.record(DomainEvent(), DomainEvent())).unwrap()
@@ -378,7 +378,7 @@ def test_an_id_may_be_unique_in_each_way(unit_of_work: UnitOfWork) -> None:
 
 
 def test_a_class_that_cannot_be_stored_is_refused(unit_of_work: UnitOfWork) -> None:
-    """What is no aggregate, what isn't decorated, and a field that JSON can't carry."""
+    """Refused: a class that isn't an aggregate, one that isn't decorated, and a field that JSON can't carry."""
     wrong: Any = DomainEvent
 
     @frozen
@@ -459,7 +459,7 @@ def test_another_database_is_refused() -> None:
 
 
 def test_an_exception_of_a_mapper_says_which_row(database: Database) -> None:
-    """What the user's own code raises reaches him, with a note that names the table and the id."""
+    """An exception of the user's own code reaches the user, with a note that names the table and the id."""
 
     class Mapper(RowMapper[SampleTask]):
         def to_row(self, aggregate: SampleTask) -> dict[str, object]:
@@ -705,7 +705,7 @@ def test_schemas_are_translated(database: Database) -> None:
 
 
 def test_columns_with_defaults_of_python_are_filled(database: Database) -> None:
-    """A column that the user added to the table gets what he set as its default."""
+    """A column that the user added to the table gets the default that its definition has."""
     metadata = MetaData()
     table = aggregate_table(metadata, "tagged")
     table.append_column(Column("tag", Text, default=lambda: "computed", nullable=False))

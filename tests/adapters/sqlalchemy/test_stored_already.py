@@ -104,7 +104,7 @@ def test_a_use_case_that_looks_at_the_answer_is_taken_back(
 
 
 def test_nested_units(engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks, bus: DomainEventBus) -> None:
-    """What a nested unit stored counts in the outer one, and the other way round; not what was taken back."""
+    """Rows stored by a nested unit count in the outer one, and the other way round; rolled-back rows don't."""
     kept, around, lost = new_task(), new_task(), new_task()
 
     def refuse(task: SampleTask) -> Published:

@@ -29,7 +29,7 @@ inbox_table(WHOLE)
 
 
 def test_alembic_finds_no_difference(database: Database) -> None:
-    """What was created is what the metadata says: a migration that is generated then is empty."""
+    """The tables created match the metadata: a migration that is generated then is empty."""
     autogenerate = pytest.importorskip("alembic.autogenerate")
     migration = pytest.importorskip("alembic.migration")
     with database.engine(WHOLE) as engine, engine.connect() as connection:

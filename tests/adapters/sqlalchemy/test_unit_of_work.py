@@ -136,7 +136,7 @@ def test_a_failure_takes_all_back(engine: Engine, unit_of_work: UnitOfWork, task
 
 
 def test_an_exception_of_a_step_is_raised(engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks) -> None:
-    """What an atomic step raises is raised, and nothing is stored."""
+    """An exception of an atomic step is raised, and nothing is stored."""
 
     def crash(task: SampleTask) -> Result[SampleTask, Refused]:
         tasks.save(task).unwrap()
@@ -195,7 +195,7 @@ def test_a_nested_unit_is_taken_back_alone(engine: Engine, unit_of_work: UnitOfW
 
 
 def test_a_nested_unit_goes_with_the_outer_one(engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks) -> None:
-    """What a nested unit stored is taken back by an exception of the outer one."""
+    """Rows stored by a nested unit are rolled back by an exception of the outer one."""
     with pytest.raises(LookupError), unit_of_work.begin():
         with unit_of_work.begin():
             tasks.save(new_task()).unwrap()
@@ -204,7 +204,7 @@ def test_a_nested_unit_goes_with_the_outer_one(engine: Engine, unit_of_work: Uni
 
 
 def test_a_callers_transaction_is_joined(engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks) -> None:
-    """What is done in a transaction that the caller began is stored when he commits, with his own rows."""
+    """Work in a transaction that the caller began is stored when the caller commits, with the caller's own rows."""
     kept = new_task()
     with engine.connect() as connection:
         with connection.begin(), unit_of_work.joining(connection):
@@ -221,7 +221,7 @@ def test_a_callers_transaction_is_joined(engine: Engine, unit_of_work: UnitOfWor
 
 
 def test_a_joined_block_is_taken_back_alone(engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks) -> None:
-    """An exception in the block takes back the block; the caller's own statements are his."""
+    """An exception in the block rolls back the block; the caller's own statements stay the caller's."""
     with engine.begin() as connection:
         connection.execute(insert(NOTES), {"number": 1})
         with pytest.raises(LookupError), unit_of_work.joining(connection):
@@ -258,7 +258,7 @@ def test_a_write_that_failed_cannot_be_committed(engine: Engine, unit_of_work: U
 def test_a_write_that_failed_in_a_nested_unit_is_taken_back(
     engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks
 ) -> None:
-    """Where the failure is expected, a nested unit around it lets the outer one go on."""
+    """If the failure is expected, a nested unit around it lets the outer one continue."""
     kept = new_task()
     with unit_of_work.begin():
         with pytest.raises(IntegrityError), unit_of_work.begin(), unit_of_work.writing() as connection:
@@ -437,7 +437,7 @@ async def test_async_an_early_return_takes_all_back(
 async def test_async_a_callers_transaction_is_joined(
     looking: Engine, async_engine: AsyncEngine, async_unit: AsyncUnitOfWork, async_tasks: AsyncTasks
 ) -> None:
-    """What is done in a transaction that the caller began is stored when he commits; its block may be taken back."""
+    """Work in a transaction that the caller began is stored when the caller commits; its block may be rolled back."""
     kept = new_task()
     async with async_engine.begin() as connection:
         await connection.execute(insert(NOTES), {"number": 1})

@@ -1,4 +1,4 @@
-"""What a type checker must refuse around aggregates: each line marked `# wrong`, and no other."""
+"""Wrong code around aggregates: a type checker refuses each line marked `# wrong`, and no other."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -37,7 +37,7 @@ changed: Task = task.pull_domain_events()  # wrong: it is a pair
 changed = task.pull_domain_events()[0]  # wrong: the events come first
 evolve(task, title="Buy bread")  # wrong for mypy: a str is no Title
 evolve(task, aggregate_id=UserId.v4())  # wrong for mypy: another class of id
-evolve(task, text="Buy bread")  # wrong for mypy: there is no such field
+evolve(task, text="Buy bread")  # wrong for mypy: unknown field
 of_user: AggregateRoot[UserId] = task  # wrong: its ids are TaskIds
 numbered: AggregateRoot[int]  # wrong: an int is no id
 history([task.title])  # wrong: a value object is no aggregate

@@ -1,4 +1,4 @@
-"""What a type checker must refuse around the async twins: each line marked `# wrong`, and no other."""
+"""Wrong code around the async twins: a type checker refuses each line marked `# wrong`, and no other."""
 
 from board import CloseTask, CreateTask, DuplicateTask, NoPermission, Task, TaskCreated, TaskId, TaskRenamed, Title, UserId
 from returns.result import Result, Success

@@ -1,4 +1,4 @@
-"""What a type checker must refuse around converters and the codec: each line marked `# wrong`, and no other."""
+"""Wrong code around converters and the codec: a type checker refuses each line marked `# wrong`, and no other."""
 
 from board import Task, TaskCreated, Title
 from returns.result import Result
@@ -26,7 +26,7 @@ def rename(event: TaskCreated) -> TaskCreated:
 
 
 make_converter(False)  # wrong: options are keyword-only
-make_converter(unwrap="no")  # wrong: there is no such option
+make_converter(unwrap="no")  # wrong: unknown option
 configure_converter()  # wrong: the converter is missing
 configure_converter(make_converter)  # wrong: a function is no converter
 Title.serializer(5)  # wrong: the name of a field

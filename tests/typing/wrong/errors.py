@@ -1,4 +1,4 @@
-"""What a type checker must refuse around errors and HTTP: each line marked `# wrong`, and no other."""
+"""Wrong code around errors and HTTP: a type checker refuses each line marked `# wrong`, and no other."""
 
 from attrs import frozen
 from board import DuplicateTask, NoPermission, Task, Title
@@ -31,7 +31,7 @@ TooManyTasks(limit=3).limit = 4  # wrong: frozen
 DuplicateTask(uuid_value=5)  # wrong: a text
 DuplicateTask(additional_info="home")  # wrong: a mapping
 DuplicateTask("7d2b")  # wrong: fields of errors are keyword-only
-DuplicateTask().limit  # wrong: there is no such field
+DuplicateTask().limit  # wrong: unknown field
 AggregateNotFoundError("7d2b")  # wrong: a text is no id
 AggregateVersionConflictError(Task(Title("x")).aggregate_id)  # wrong: the version is missing
 InvalidMessage(problems=["$.data"])  # wrong: a tuple of problems
@@ -56,4 +56,4 @@ http_headers_for(DuplicateTask)  # wrong: a class is no error
 ProblemOptions(tells={DuplicateTask: "detail"})  # wrong: a text is no tuple of names
 ProblemOptions("https://tasks.example/")  # wrong: options are keyword-only
 problem_details(DuplicateTask(), options={})  # wrong: a dict is no ProblemOptions
-problem_details(DuplicateTask())["code"]  # wrong: there is no such member
+problem_details(DuplicateTask())["code"]  # wrong: unknown member

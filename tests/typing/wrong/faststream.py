@@ -1,4 +1,4 @@
-"""What a type checker must refuse around FastStream: each line marked `# wrong`, and no other."""
+"""Wrong code around FastStream: a type checker refuses each line marked `# wrong`, and no other."""
 
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ FastStreamPublisher(redis, destination=lambda message: message.info.version)  # 
 FastStreamPublisher(redis, timeout=3)  # wrong: a timedelta
 FastStreamPublisher(redis, timeout=None)  # wrong: there is always a limit
 FastStreamPublisher(nats, stream="tasks", unrouted="commands")  # wrong: events, all or none
-FastStreamPublisher(redis, topic="task.created")  # wrong: there is no such option
+FastStreamPublisher(redis, topic="task.created")  # wrong: unknown option
 bus: AsyncDomainEventBus = FastStreamPublisher(redis)  # wrong: a publisher is no bus
 
 subscribe(redis, codec, greeter)  # wrong: a broker is no subscriber

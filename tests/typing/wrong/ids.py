@@ -1,4 +1,4 @@
-"""What a type checker must refuse around ids of any class: each line marked `# wrong`, and no other."""
+"""Wrong code around ids of any class: a type checker refuses each line marked `# wrong`, and no other."""
 
 from attrs import frozen
 from sqlalchemy import MetaData

@@ -1,4 +1,4 @@
-"""What a type checker must refuse around inboxes: each line marked `# wrong`, and no other."""
+"""Wrong code around inboxes: a type checker refuses each line marked `# wrong`, and no other."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a type checker must refuse around messages: each line marked `# wrong`, and no other."""
+"""Wrong code around messages: a type checker refuses each line marked `# wrong`, and no other."""
 
 from attrs import evolve
 from board import CloseTask, CreateTask, DuplicateTask, NoPermission, TaskCreated, TaskId, TaskRenamed, Title, UserId
@@ -14,22 +14,22 @@ TaskCreated(task_id=UserId.v4(), title=title)  # wrong: another class of id
 TaskCreated(TaskId.v4())  # wrong: the title is missing
 TaskCreated(TaskId.v4(), "Buy milk")  # wrong: a str is no Title
 TaskCreated(TaskId.v4(), title, MessageHeader())  # wrong: the header is keyword-only
-TaskCreated(TaskId.v4(), title, version=2)  # wrong: there is no such field
+TaskCreated(TaskId.v4(), title, version=2)  # wrong: unknown field
 event.task_id = TaskId.v4()  # wrong: frozen
 event.header = MessageHeader()  # wrong: frozen
 event.header.meta["tenant"] = "home"  # wrong: read-only
 evolve(event, task_id=UserId.v4())  # wrong for mypy: another class of id
-evolve(event, owner=UserId.v4())  # wrong for mypy: there is no such field
+evolve(event, owner=UserId.v4())  # wrong for mypy: unknown field
 event.add_meta({"user": UserId.v4()})  # wrong: an id is no JSON value
 event.add_meta("user")  # wrong: no mapping
-event.add_meta({"user": "ada"}).owner  # wrong: there is no such field
+event.add_meta({"user": "ada"}).owner  # wrong: unknown field
 event.caused_by(title)  # wrong: no message
 MessageHeader(id=TaskId)  # wrong: a class is no id
 MessageHeader(occurred_on="2021-12-28")  # wrong: a text is no datetime
 renamed: TaskRenamed = TaskCreated.from_json("{}")  # wrong: another class
 TaskCreated.from_json(5)  # wrong: neither text nor bytes
 TaskCreated.from_dict("{}")  # wrong: no mapping
-event.info().versions  # wrong: there is no such field
+event.info().versions  # wrong: unknown field
 event.dict()["attributes"]  # wrong: they stand under data
 event_as_command: Command = event  # wrong: an event is no command
 command_as_event: DomainEvent = CreateTask(title)  # wrong: a command is no event

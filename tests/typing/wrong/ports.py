@@ -1,4 +1,4 @@
-"""What a type checker must refuse around ports, the mediator and buses: each line marked `# wrong`, and no other."""
+"""Wrong code around ports, the mediator and buses: a type checker refuses each line marked `# wrong`, and no other."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def use_repository(tasks: CrudRepository[Task, TaskId]) -> None:
     stored: Result[Task, AggregateNotFoundError] = tasks.update(task)  # wrong: a conflict of versions too
     every: Result[list[Task], AggregateNotFoundError] = tasks.retrieve_all()  # wrong: a tuple
     tasks.retrieve(aggregate_id=task.aggregate_id)  # wrong: an implementer may call it something else
-    tasks.delete(task.aggregate_id)  # wrong: there is no such method
+    tasks.delete(task.aggregate_id)  # wrong: unknown method
 
 
 class Titles(CrudRepository[Title]): ...  # wrong: a value object is no aggregate

@@ -1,4 +1,4 @@
-"""What a type checker must refuse around RabbitMQ: each line marked `# wrong`, and no other."""
+"""Wrong code around RabbitMQ: a type checker refuses each line marked `# wrong`, and no other."""
 
 import asyncio
 from datetime import timedelta
@@ -58,7 +58,7 @@ topology.subscriber_queue(greeter)  # wrong: its name
 dead_letter_queue(topology)  # wrong: the name of a queue
 Backoff(1)  # wrong: a timedelta
 Backoff(timedelta(seconds=1), timedelta(seconds=30))  # wrong: options are keyword-only
-Backoff(factor=2.0)  # wrong: there is no such option
+Backoff(factor=2.0)  # wrong: unknown option
 RabbitMqPublisher(url)  # wrong: the topology is missing
 RabbitMqPublisher(topology, url)  # wrong: the URL comes first
 RabbitMqPublisher(url, "acme.tasks")  # wrong: a name is no topology

@@ -1,4 +1,4 @@
-"""What a type checker must refuse around the relay and its operators: each line marked `# wrong`, and no other."""
+"""Wrong code around the relay and its operators: a type checker refuses each line marked `# wrong`, and no other."""
 
 import asyncio
 from datetime import timedelta
@@ -59,7 +59,7 @@ Relay(engine, table, publisher, retention=7)  # wrong: a timedelta
 Relay(engine, table, publisher, backoff=second)  # wrong: a Backoff
 Relay(engine, table, publisher, backoff=RabbitMqBackoff())  # wrong: that of the consumer
 Relay(engine, table, publisher, max_attempts=None)  # wrong: an int
-Relay(engine, table, publisher, attempts=3)  # wrong: there is no such option
+Relay(engine, table, publisher, attempts=3)  # wrong: unknown option
 Backoff(1)  # wrong: a timedelta
 Backoff(second, 2.0)  # wrong: options are keyword-only
 Backoff(longest=60)  # wrong: a timedelta
@@ -68,11 +68,11 @@ Backoff().first = second  # wrong: frozen
 Backoff().delay(second)  # wrong: how many failures
 RelayRound(sent="1")  # wrong: an int
 RelayRound().sent = 1  # wrong: frozen
-RelayRound().lost  # wrong: there is no such count
+RelayRound().lost  # wrong: unknown count
 RelayRound() + 1  # wrong: a round
 OutboxStatus().parked = 0  # wrong: frozen
 OutboxStatus().unsent = 0  # wrong: a property
-OutboxStatus().pending  # wrong: there is no such count
+OutboxStatus().pending  # wrong: unknown count
 OutboxStatus().parked_by_reason["BusCannotPublish"] = 0  # wrong: read-only
 OutboxStatus()["parked"]  # wrong: it is no mapping
 OutboxStatus().oldest_parked.reason  # wrong: there may be none
@@ -97,7 +97,7 @@ async def run(relay: Relay) -> None:
     async with relay:  # wrong: run is what it does
         pass
     await relay.close()  # wrong: there is nothing to close
-    relay.batch = 5  # wrong: there is no such field
+    relay.batch = 5  # wrong: unknown field
 
 
 async def operate(parked: ParkedMessage) -> None:
@@ -106,7 +106,7 @@ async def operate(parked: ParkedMessage) -> None:
     await outbox_status(sync_engine, table)  # wrong: a sync engine
     await outbox_status(table, engine)  # wrong: the engine comes first
     parked.attempts = 0  # wrong: frozen
-    parked.error  # wrong: there is no such field
+    parked.error  # wrong: unknown field
     release_parked(engine, table)  # wrong: it is not awaited
     await release_parked(engine, table, parked.message_id)  # wrong: options are keyword-only
     await release_parked(engine, table, message_id=str(parked.message_id))  # wrong: a text is no id
@@ -121,5 +121,5 @@ async def operate(parked: ParkedMessage) -> None:
     await discard_parked(engine, table, message_id=parked.name)  # wrong: a text is no id
     await replay_sent(engine, table, since="2026-01-01")  # wrong: a text is no time
     await replay_sent(engine, table, since=timedelta(days=1))  # wrong: when, not how long ago
-    await replay_sent(engine, table, key="7d2b")  # wrong: there is no such option
+    await replay_sent(engine, table, key="7d2b")  # wrong: unknown option
     (await replay_sent(engine, table, message_id=Uuid.v4())).unwrap()  # wrong: an int is no Result

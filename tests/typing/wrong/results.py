@@ -1,4 +1,4 @@
-"""What a type checker must refuse around pipelines: each line marked `# wrong`, and no other."""
+"""Wrong code around pipelines: a type checker refuses each line marked `# wrong`, and no other."""
 
 from board import DuplicateTask, NoPermission, Task, TaskClosed, Title, UserId, check_owner, close_task, notify_owner, open_task
 from returns.result import Failure, Result, Success
@@ -43,8 +43,8 @@ pipeline(open_task, measure)  # wrong: measure returns no Result
 pipeline(measure, open_task)  # wrong: measure returns no Result
 pipeline(open_task, notify_owner)  # wrong: a coroutine function; async_pipeline takes it
 pipeline(open_task)("Buy milk")  # wrong: a str is no Title
-pipeline(open_task, lambda task: task.name)  # wrong: there is no such field
-pipeline(open_task, close_task)(title).unwrap().name  # wrong: there is no such field
+pipeline(open_task, lambda task: task.name)  # wrong: unknown field
+pipeline(open_task, close_task)(title).unwrap().name  # wrong: unknown field
 pipeline()  # wrong: a pipeline has a step
 narrow: Result[Task, DuplicateTask] = pipeline(open_task, close_task)(title)  # wrong: TaskClosed is not handled
 owner: Result[UserId, DuplicateTask | TaskClosed] = pipeline(open_task, close_task)(title)  # wrong: it is a Task

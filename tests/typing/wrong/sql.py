@@ -1,4 +1,4 @@
-"""What a type checker must refuse around the SQL adapter: each line marked `# wrong`, and no other."""
+"""Wrong code around the SQL adapter: a type checker refuses each line marked `# wrong`, and no other."""
 
 from collections.abc import Mapping
 
@@ -54,7 +54,7 @@ tasks.retrieve(UserId.v4())  # wrong: another class of id
 tasks.remove(task)  # wrong: an aggregate is no id
 tasks.remove_aggregate(task.aggregate_id)  # wrong: an id is no aggregate
 saved: Task = tasks.save(task)  # wrong: it is a Result
-unit_of_work.atomic(task.close_all)  # wrong: there is no such step
+unit_of_work.atomic(task.close_all)  # wrong: unknown step
 unit_of_work.atomic(tasks.save)(task.title)  # wrong: the step takes a task
 narrow: Result[Task, AggregateAlreadyExistError] = unit_of_work.atomic(tasks.save)(task)  # wrong: the outcome may be unknown
 SqlCrudRepository[Task, TaskId](Task, table, unit_of_work, upcasters=[len])  # wrong: a number is no state

@@ -1,4 +1,4 @@
-"""What a type checker must refuse around the Starlette adapter: each line marked `# wrong`, and no other."""
+"""Wrong code around the Starlette adapter: a type checker refuses each line marked `# wrong`, and no other."""
 
 from board import CreateTask, NoPermission, Task, TaskId, Title, create_task, open_task
 from starlette.applications import Starlette
@@ -22,7 +22,7 @@ command = CreateTask(Title("Buy milk"))
 
 text: str = value_of(mediator.send(CreateTask(Title("Buy milk"))))  # wrong: it is a TaskId
 task: Task = value_of(mediator.send(command))  # wrong: it is a TaskId
-value_of(open_task(Title("Buy milk"))).close_all()  # wrong: a task has no such method
+value_of(open_task(Title("Buy milk"))).close_all()  # wrong: unknown method
 value_of(command)  # wrong: a command is no Result
 value_of(open_task(Title("Buy milk")), error_map={NoPermission: 403})  # wrong: a number is no HttpError
 response_of(mediator.send(command), str)  # wrong: a text is no response

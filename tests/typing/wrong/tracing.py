@@ -1,4 +1,4 @@
-"""What a type checker must refuse around traces: each line marked `# wrong`, and no other."""
+"""Wrong code around traces: a type checker refuses each line marked `# wrong`, and no other."""
 
 from board import CreateTask, DuplicateTask, Task, TaskCreated, TaskId, TaskRenamed, Title, UserId, create_task
 from opentelemetry.trace import NoOpTracer, NoOpTracerProvider
@@ -68,7 +68,7 @@ async def use(publisher: AsyncMessagePublisher, message: OutgoingMessage) -> Non
     TracedMessagePublisher(publisher.publish)  # wrong: a function is no publisher
     TracedMessagePublisher(publisher, "rabbitmq")  # wrong: options are keyword-only
     TracedMessagePublisher(publisher, tracer_provider="otlp")  # wrong: a text is no provider
-    TracedMessagePublisher(publisher, exchange="acme.tasks")  # wrong: there is no such option
+    TracedMessagePublisher(publisher, exchange="acme.tasks")  # wrong: unknown option
     TracedMessagePublisher(publisher).publish(message)  # wrong: it is not awaited
     await TracedMessagePublisher(publisher).publish(event)  # wrong: an event is not encoded
     sent: None = await TracedMessagePublisher(publisher).publish(message)  # wrong: it is a Result

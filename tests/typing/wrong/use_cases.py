@@ -1,4 +1,4 @@
-"""What a type checker must refuse around use cases: each line marked `# wrong`, and no other."""
+"""Wrong code around use cases: a type checker refuses each line marked `# wrong`, and no other."""
 
 from board import DuplicateTask, NoPermission, Task, TaskClosed, TaskId, Title, UserId, notify_owner, open_task
 from returns.result import Failure, Result, Success

@@ -1,4 +1,4 @@
-"""What a type checker must refuse around value objects and ids: each line marked `# wrong`, and no other."""
+"""Wrong code around value objects and ids: a type checker refuses each line marked `# wrong`, and no other."""
 
 from uuid import UUID, uuid4
 
@@ -29,7 +29,7 @@ Title(5)  # wrong: it wraps a str
 Title()  # wrong: the value is missing
 Title(text="Buy milk")  # wrong: the field is called value
 Title("Buy milk", "now")  # wrong: it wraps one value
-Title(None)  # wrong: None is no str
+Title(None)  # wrong: `None` is not a str
 Title.from_value(5)  # wrong: it wraps a str
 Note(5)  # wrong: it wraps a str or None
 Title("Buy milk").value = "Buy bread"  # wrong: frozen
