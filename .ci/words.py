@@ -91,12 +91,12 @@ def _broken(text: Text) -> Iterator[tuple[int, str, str]]:
 
 
 def _page(source: str) -> Iterator[Text]:
-    """Yield the prose of a Markdown page: everything outside of code blocks."""
+    """Yield the prose of a Markdown page: everything outside of code blocks and comments."""
     fenced = False
     for number, line in enumerate(source.splitlines(), 1):
         if line.lstrip().startswith(("```", "~~~")):
             fenced = not fenced
-        elif not fenced and not line.startswith("    "):
+        elif not fenced and not line.startswith(("    ", "%")):
             yield Text(number, line)
 
 

@@ -44,7 +44,7 @@ def measure(effort: Effort) -> Findings:
             Comparison(f"import: time against {_DEPENDENCIES}", "x", against, _BAR),
             Comparison(f"import, with every public name: time against {_DEPENDENCIES}", "x", with_every_name),
         ),
-        ("`import domainkit` loads the model, and each other part when a name of it is first used.",),
+        ("`import domainkit` loads the model; every other part is loaded when one of its names is first used.",),
     )
 
 

@@ -19,7 +19,7 @@ PURE: Final = "domainkit without C"
 BLOCK: Final = "import sys; sys.modules['domainkit._fast'] = None"
 """Code to run before the first import of domainkit, so that everything is done in Python."""
 
-_NOTE: Final = f"{PURE}: measured in a process of its own, which leaves the compiled part of domainkit alone."
+_NOTE: Final = f"{PURE}: measured in a separate process, which doesn't use the compiled part of domainkit."
 
 _PROGRAM: Final = f"{BLOCK}; from benchmarks.__main__ import main; sys.exit(main())"
 

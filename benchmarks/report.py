@@ -8,12 +8,12 @@ from benchmarks.results import Bar, Comparison, Figure, Report
 
 _HEADER: Final = ("comparison", "median", "quartiles", "bar", "goal", "verdict")
 _TITLES: Final = {
-    "construct": "Construct the order event of plain values",
+    "construct": "Construct the order event from plain values",
     "encode": "Encode it to JSON",
     "decode": "Decode it from JSON",
     "size": "Bytes of JSON",
-    "memory": "Bytes that a decoded event holds",
-    "memory made": "Bytes that an event holds besides the plain values that it is made of",
+    "memory": "Bytes of a decoded event",
+    "memory made": "Bytes of an event in addition to its plain values",
     "import": "Import, in a fresh interpreter",
     "pipeline": "A pipeline of three steps",
     "publish": "Publish an event to one subscriber in memory",
@@ -38,7 +38,7 @@ def as_markdown(report: Report) -> str:
     parts = [f"{machine}\n- Run: `{report.mode}`"]
     for title, table in (*_bars(report), *_tables(report)):
         parts += [f"### {title}", _piped(table)]
-    return "\n\n".join([*parts, "### What each does", _notes(report, "- ")])
+    return "\n\n".join([*parts, "### The contenders", _notes(report, "- ")])
 
 
 def missed(report: Report) -> list[str]:

@@ -49,6 +49,7 @@ def test_a_word_that_a_rule_names_is_found(
         ('x = "no such text of an error"\n', "a.py"),
         ("y = 1  # no such thing; words: ok\n", "a.py"),
         ("```python\n# no such thing\n```\n\nThe option `no such`.\n", "page.md"),
+        ("% invisible-code-block: python\n%\n% # no such thing\n", "page.md"),
     ],
 )
 def test_code_is_not_prose(problems: Callable[[str, Path], Iterator[str]], source: str, name: str) -> None:

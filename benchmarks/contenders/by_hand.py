@@ -95,7 +95,7 @@ def decode(raw: bytes) -> OrderPlaced:
 
 CONTENDER = Contender(
     name=BY_HAND,
-    note="msgspec Structs and the constructors of domainkit's classes, by hand: no check of what is encoded, no limits,"
+    note="msgspec Structs and the constructors of domainkit's classes, by hand: no checks when encoding, no limits,"
     " the first error as an exception",
     construct=order_placed,
     encode=encode,

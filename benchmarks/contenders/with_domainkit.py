@@ -14,7 +14,7 @@ def decode(raw: bytes) -> Message:
 
 CONTENDER = Contender(
     name=OURS,
-    note="MessageCodec: types, rules and limits are checked when decoding, what could not be read back when encoding",
+    note="MessageCodec: checks types, rules and limits when decoding, and refuses to encode values that it could not read back",
     construct=order_placed,
     encode=codec.encode,
     decode=decode,

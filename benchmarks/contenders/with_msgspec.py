@@ -69,7 +69,7 @@ def facts(event: Envelope) -> Facts:
 
 CONTENDER = Contender(
     name="msgspec",
-    note="Structs of primitives, no domain types: a customer's id may stand for an order's; rules are checked when"
+    note="Structs of primitives, no domain types: a customer's id is accepted for an order's; rules are checked when"
     " decoding only; the time is written in msgspec's own form",
     construct=construct,
     encode=msgspec.json.Encoder().encode,

@@ -139,8 +139,8 @@ def _line(line: Any) -> LineFacts:
 
 CONTENDER = Contender(
     name=PETISCO,
-    note="format_json and from_format: the value objects are built when decoding, and then petisco writes the raw JSON"
-    " over them; types are coerced",
+    note="format_json and from_format: the value objects are built when decoding, and then petisco overwrites them"
+    " with the raw JSON; types are coerced",
     construct=construct,
     encode=encode,
     decode=OrderPlaced.from_format,

@@ -138,7 +138,7 @@ def facts(event: OrderPlaced) -> Facts:
 
 CONTENDER = Contender(
     name="no library",
-    note="plain attrs classes with the two rules alone and msgspec Structs, by hand: constructors check no types",
+    note="plain attrs classes with only the two rules, and msgspec Structs, by hand: constructors check no types",
     construct=construct,
     encode=encode,
     decode=decode,
