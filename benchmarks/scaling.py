@@ -69,7 +69,9 @@ def _lines(effort: Effort) -> Findings:
     decoding = {str(count): calls(codec.decode, raw, collector=False) for count, raw in raws.items()}
     by_hand_decoding = {str(count): calls(by_hand.decode, raw, collector=False) for count, raw in raws.items()}
     found = Findings(
-        notes=("The time per line is measured with the garbage collector off, except in the rows marked as collecting.",)
+        notes=(
+            "The time per line is measured with the garbage collector off, except in the rows marked as collecting.",
+        )
     )
     for operation, batches, bar in (
         ("encode", encoding, _FLAT),

@@ -315,7 +315,7 @@ ROWS = (
         "a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11",
     ),
     Row(
-        "a text that is no UUID, or None, for an id",
+        "a text that isn't a UUID, or None, for an id",
         lambda lib: [outcome(lambda: lib.Uuid("7d2b")), outcome(lambda: lib.Uuid(None))],
         lambda lib: [outcome(lambda: lib.Uuid.from_value("7d2b")), outcome(lambda: lib.Uuid.from_value(None))],
         ["<InvalidUuid>", "<InvalidUuid>"],
@@ -369,7 +369,7 @@ ROWS = (
     ),
     # Aggregates
     Row(
-        "a field given by its place",
+        "a field passed by position",
         lambda lib: outcome(lambda: lib.Task("Buy bread").title),
         None,
         "<TypeError>",
@@ -421,16 +421,22 @@ ROWS = (
         True,
     ),
     Row("an aggregate in a set", lambda lib: outcome(lambda: len({lib.Task()})), None, "<TypeError>", 1),
-    Row("recording what is no event", lambda lib: outcome(lambda: lib.Task().record("x")), None, None, "<TypeError>"),
     Row(
-        "the first of no events",
+        "recording an object that isn't an event",
+        lambda lib: outcome(lambda: lib.Task().record("x")),
+        None,
+        None,
+        "<TypeError>",
+    ),
+    Row(
+        "the first event of an empty list",
         lambda lib: lib.Task().get_first_domain_event(),
         lambda lib: outcome(lambda: lib.Task().domain_events[0]),
         None,
         "<IndexError>",
     ),
     Row(
-        "the events that are handed out",
+        "the returned events",
         lambda lib: type(lib.Task().get_domain_events()).__name__,
         lambda lib: type(lib.Task().domain_events).__name__,
         "list",
@@ -474,7 +480,7 @@ ROWS = (
         "UTC",
     ),
     Row(
-        "a field given by its place to an event",
+        "a field passed by position to an event",
         lambda lib: outcome(lambda: lib.TaskCreated("a").title),
         None,
         "<TypeError>",
@@ -503,7 +509,7 @@ ROWS = (
     ),
     Row("an event in a set", lambda lib: len({event := lib.TaskCreated(), event}), None, 1, 1),
     Row(
-        "`add_meta` of what is no mapping",
+        "`add_meta` of an object that isn't a mapping",
         lambda lib: after(lib.TaskCreated(), lambda event: event.add_meta(["x"])).get_message_meta(),
         lambda lib: outcome(lambda: lib.TaskCreated().add_meta(["x"])),
         ["x"],
@@ -556,7 +562,13 @@ ROWS = (
         7,
         "<InvalidMessage>",
     ),
-    Row("what is no JSON", lambda lib: outcome(lambda: read(lib, "{")), None, "<JSONDecodeError>", "<InvalidMessage>"),
+    Row(
+        "input that isn't JSON",
+        lambda lib: outcome(lambda: read(lib, "{")),
+        None,
+        "<JSONDecodeError>",
+        "<InvalidMessage>",
+    ),
     Row(
         "a Decimal, or a `uuid.UUID`",
         lambda lib: [
@@ -605,7 +617,7 @@ ROWS = (
         "BusCannotPublish",
     ),
     Row(
-        "an id given by its place",
+        "an id passed by position",
         lambda lib: outcome(lambda: lib.NotFound("7d2b").uuid_value),
         None,
         "7d2b",
@@ -758,7 +770,7 @@ ROWS = (
         "Derived",
     ),
     Row(
-        "what an `AppService` raises",
+        "an exception in an `AppService`",
         lambda lib: outcome(lambda: lib.Service().execute(lambda: fail(KeyError()))),
         None,
         "<KeyError>",
@@ -773,7 +785,7 @@ ROWS = (
         True,
     ),
     Row(
-        "publishing what is no message",
+        "publishing an object that isn't a message",
         lambda lib: outcome(lambda: bus_of(lib).publish([5])),
         None,
         "<TypeError>",
@@ -794,7 +806,7 @@ ROWS = (
         "<TypeError>",
     ),
     Row(
-        "`with_meta` of what is no mapping",
+        "`with_meta` of an object that isn't a mapping",
         lambda lib: outcome(lambda: bus_of(lib).with_meta(["a"])),
         None,
         "<TypeError>",
@@ -845,7 +857,7 @@ ROWS = (
         "<AggregateAlreadyExistError>",
     ),
     Row(
-        "retrieving, updating or removing what isn't there",
+        "retrieving, updating or removing an unknown id",
         lambda lib: [
             of(lib.InmemoryCrudRepository().retrieve(lib.TaskId.v4())),
             of(lib.InmemoryCrudRepository().update(lib.Task())),
@@ -862,10 +874,22 @@ ROWS = (
         False,
         True,
     ),
-    Row("what `save` gives", lambda lib: of(lib.InmemoryCrudRepository().save(lib.Task())) is True, None, True, False),
-    Row("all of none", lambda lib: of(lib.InmemoryCrudRepository().retrieve_all()), None, [], ()),
     Row(
-        "updating what somebody else updated meanwhile",
+        "the return value of `save`",
+        lambda lib: of(lib.InmemoryCrudRepository().save(lib.Task())) is True,
+        None,
+        True,
+        False,
+    ),
+    Row(
+        "all aggregates of an empty repository",
+        lambda lib: of(lib.InmemoryCrudRepository().retrieve_all()),
+        None,
+        [],
+        (),
+    ),
+    Row(
+        "updating an aggregate that was updated meanwhile",
         lambda lib: (one := saved(lib), one[0].update(one[1]), of(one[0].update(one[1])))[-1],
         None,
         True,
@@ -909,7 +933,7 @@ ROWS = (
         {},
     ),
     Row(
-        "a title given by its place",
+        "a title passed by position",
         lambda lib: outcome(lambda: lib.NotifierMessage("a").title),
         None,
         "<TypeError>",

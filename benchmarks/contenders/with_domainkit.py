@@ -14,7 +14,7 @@ def decode(raw: bytes) -> Message:
 
 CONTENDER = Contender(
     name=OURS,
-    note="MessageCodec: checks types, rules and limits when decoding, and refuses to encode values that it could not read back",
+    note="MessageCodec: checks types, rules and limits when decoding; doesn't encode values that it could not read",
     construct=order_placed,
     encode=codec.encode,
     decode=decode,
