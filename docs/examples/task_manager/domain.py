@@ -9,7 +9,7 @@ from domainkit import AggregateRoot, AlreadyExists, DomainError, DomainEvent, Uu
 
 
 def one_line(_: object, __: object, text: str) -> None:
-    """Refuse text that shows nothing, or that would break out of the line where it is shown."""
+    """Refuse blank text, and text with characters that would break its line."""
     if not text.strip() or not text.isprintable():
         raise ValueError("it must be a line of text")
 

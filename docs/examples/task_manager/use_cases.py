@@ -23,7 +23,7 @@ NotCreated: TypeAlias = DueInThePast | DuplicateTask
 
 @frozen
 class CreateTask(Command[Task, NotCreated | UnknownError]):
-    """Asks for a new task. The one who asks chooses the id, so that asking twice makes one task."""
+    """Ask for a new task. The sender chooses the id, so that sending the command twice creates one task."""
 
     task_id: TaskId
     title: Title
@@ -55,12 +55,12 @@ class TaskCreator(AsyncUseCase[[CreateTask], Task, NotCreated]):
 
 @frozen
 class TaskReminder(AsyncUseCase[[TaskCreated], None, AggregateAlreadyExistError]):
-    """Notes down to remind of a new task on the day before it is due."""
+    """Stores a reminder for the day before a new task is due."""
 
     reminders: AsyncCrudRepository[Reminder]
 
     async def execute(self, event: TaskCreated) -> Result[None, AggregateAlreadyExistError]:
-        """Store a reminder, where the task has a day."""
+        """Store a reminder if the task has a due date."""
         if event.due is None:
             return Success(None)
         saved = await self.reminders.save(Reminder(event.title, event.due - timedelta(days=1)))

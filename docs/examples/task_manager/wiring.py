@@ -46,7 +46,7 @@ class TaskManager:
 
 @asynccontextmanager
 async def task_manager(database: str | URL) -> AsyncGenerator[TaskManager, None]:
-    """Yield the program over a database; its tables are made where they are missing."""
+    """Yield the program for a database; missing tables are created."""
     engine = make_async_engine(database)
     try:
         async with engine.begin() as connection:
