@@ -47,6 +47,7 @@ from domainkit.messages import (
 from domainkit.values import FieldSerializer, Uuid, ValueObject, parse
 
 if typing.TYPE_CHECKING:
+    from domainkit._version import __version__
     from domainkit.causation import caused, handling
     from domainkit.codec import MessageCodec
     from domainkit.conversion.converters import NaiveAsUtc, ValueObjectSerializer, configure_converter, make_converter
@@ -123,7 +124,8 @@ __all__ = [
     "Middleware", "NaiveAsUtc", "NotAllowed", "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage",
     "OutcomeUnknownError", "OutgoingMessage", "Problem", "ProblemDetails", "ProblemOptions", "Repository", "Subscriber",
     "Tagged", "UnknownError", "UnknownMessage", "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists",
-    "UserNotFound", "Uuid", "ValueObject", "ValueObjectSerializer", "async_pipeline", "caused", "collect",
-    "collect_async", "configure_converter", "early_return", "fold", "handling", "http_error_for", "http_headers_for",
-    "make_converter", "mapped", "parse", "pipeline", "problem_details", "recover", "tap", "together", "use_case",
+    "UserNotFound", "Uuid", "ValueObject", "ValueObjectSerializer", "__version__", "async_pipeline", "caused",
+    "collect", "collect_async", "configure_converter", "early_return", "fold", "handling", "http_error_for",
+    "http_headers_for", "make_converter", "mapped", "parse", "pipeline", "problem_details", "recover", "tap",
+    "together", "use_case",
 ]  # fmt: skip  # one list, as it is read

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 NAMES: Mapping[str, str] = MappingProxyType(
     {
+        "domainkit._version": "__version__",
         "domainkit.causation": "caused handling",
         "domainkit.codec": "MessageCodec",
         "domainkit.conversion.converters": "NaiveAsUtc ValueObjectSerializer configure_converter make_converter",

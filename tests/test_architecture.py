@@ -34,6 +34,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("formats",),  # other views of the same messages
     ("adapters",),  # one for each framework
     ("testing",),  # for the tests of those who use the library
+    ("_version",),  # that of the installation
     ("_lazy",),  # which names are loaded late
     ("__init__",),  # the public names
     ("cli",),  # the commands: they put adapters together

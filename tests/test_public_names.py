@@ -99,6 +99,7 @@ PUBLIC_NAMES = [
     "Uuid",
     "ValueObject",
     "ValueObjectSerializer",
+    "__version__",
     "async_pipeline",
     "caused",
     "collect",

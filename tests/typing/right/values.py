@@ -6,7 +6,17 @@ from uuid import UUID
 from attrs import evolve, frozen
 from returns.result import Result
 
-from domainkit import DomainError, FieldSerializer, InvalidUuid, InvalidValueObject, Uuid, ValueObject, fold, parse
+from domainkit import (
+    DomainError,
+    FieldSerializer,
+    InvalidUuid,
+    InvalidValueObject,
+    Uuid,
+    ValueObject,
+    __version__,
+    fold,
+    parse,
+)
 
 from board import Note, Priority, TaskId, Title, UserId
 
@@ -101,3 +111,4 @@ also_a_value_error: ValueError = refused
 
 assert_type(Title.serializer("title"), FieldSerializer)
 assert_type(Title.serializer("title").field_name, str)
+assert_type(__version__, str)
