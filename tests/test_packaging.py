@@ -108,12 +108,15 @@ class Wheel:
         return compiled == "True"
 
 
-PLAIN = {"domainkit/py.typed", "domainkit/_fast.pyi"}
+SKELETON = {
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "domainkit/cli/_skeleton").rglob("*") if path.is_file()
+}
+PLAIN = {"domainkit/py.typed", "domainkit/_fast.pyi", *SKELETON}
 """Files of the package besides Python, wherever it is built."""
 
 
 def test_the_sdist_has_all_that_it_takes_to_build_and_test(sources: Path) -> None:
-    """It has the C files, the tests and their configuration, the documentation and the licence, and nothing built."""
+    """It has the C files, the skeleton, the tests with their configuration, the documentation, and nothing built."""
     files = {path.relative_to(sources).as_posix() for path in sources.rglob("*") if path.is_file()}
     single = {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "conftest.py", "mypy.ini", ".ci/lowest.py"}
     wanted = [
@@ -125,7 +128,7 @@ def test_the_sdist_has_all_that_it_takes_to_build_and_test(sources: Path) -> Non
     ]
     inside = {path.relative_to(ROOT).as_posix() for folder in wanted for path in folder.iterdir() if path.is_file()}
 
-    assert {"domainkit/_speedups/fast.c", "tests/golden/task_created_v1.json", *single} < files
+    assert {"domainkit/_speedups/fast.c", "tests/golden/task_created_v1.json", *single, *SKELETON} < files
     assert set() == inside - files
     assert [] == [path for path in files if path.endswith((".so", ".pyd", ".pyc"))]
 

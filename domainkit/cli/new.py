@@ -1,0 +1,94 @@
+"""`python -m domainkit new my_app`: a small application in a new folder, to start from."""
+
+import argparse
+import keyword
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from importlib.util import find_spec
+from pathlib import Path
+
+from domainkit.cli._arguments import CommandFailedError, Commands, WrongArgumentError
+
+_TEMPLATE = ".txt"
+"""What each file of the skeleton ends with, so that no tool takes it for the code that it becomes."""
+
+_DONE = """{name}: {count} files written. Next:
+
+  cd {name}
+  python -m pip install --editable . --group dev   # in an environment of its own
+  python -m pytest
+  mypy
+"""
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command `new`."""
+    parser = commands.add_parser("new", help="write a small application, with tests, into a new folder")
+    parser.add_argument("name", metavar="NAME", help="of the folder and of the package in it, such as my_app")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    name: str = options.name
+    reason = _refusal(name)
+    if reason is not None:
+        raise WrongArgumentError(f"{name}: {reason}")
+    from domainkit._version import __version__  # noqa: PLC0415  (only this command asks for it)
+
+    found = _skeleton({b"@NAME@": name.encode(), b"@VERSION@": __version__.encode()})
+    _write(Path(name), found)
+    sys.stdout.write(_DONE.format(name=name, count=len(found)))
+    return 0
+
+
+def _refusal(name: str) -> str | None:
+    """Return why a name can't be that of a new package here; None if it can."""
+    if not re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", name) or keyword.iskeyword(name):
+        return "expected the name of a package: small letters, digits and underscores, no keyword; such as my_app"
+    if Path(name).exists():
+        return "there is a file or folder of this name; choose another name"
+    if name in sys.stdlib_module_names:
+        return "it is a module of Python itself; choose another name"
+    if name == "tests" or find_spec(name) is not None:
+        return "an installed package or a folder of the application has this name; choose another name"
+    return None
+
+
+def _skeleton(values: Mapping[bytes, bytes]) -> Mapping[str, bytes]:
+    """Return the files of the new application by their path, with these values in the place of their names."""
+    made: dict[str, bytes] = {}
+    for path, template in _templates(files("domainkit.cli") / "_skeleton").items():
+        text = template
+        for name, value in values.items():
+            text = text.replace(name, value)
+        made[path.removesuffix(_TEMPLATE).replace("@NAME@", values[b"@NAME@"].decode())] = text
+    return made
+
+
+def _templates(folder: Traversable, path: str = "") -> Mapping[str, bytes]:
+    found: dict[str, bytes] = {}
+    for one in sorted(folder.iterdir(), key=lambda one: one.name):
+        if one.is_dir():
+            found.update(_templates(one, f"{path}{one.name}/"))
+        elif one.name.endswith(_TEMPLATE):
+            found[path + one.name] = one.read_bytes()
+    return found
+
+
+def _write(folder: Path, found: Mapping[str, bytes]) -> None:
+    """Write the files into a folder that is made for them: all of them, or nothing is left."""
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise CommandFailedError(f"{folder}: it can't be made: {error.strerror}") from error
+    try:
+        for path, text in found.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(text)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # made above: nobody else's files are in it
+        raise CommandFailedError(f"{folder}: it can't be written: {error.strerror}") from error
