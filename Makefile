@@ -40,10 +40,11 @@ interop: $(INSTALLED)test ## run beside petisco on one exchange, and print what 
 coverage: $(INSTALLED)test ## run all tests; fail where a branch is not covered
 	@$(BIN)/python -m pytest $(PARALLEL) --cov=domainkit $(ARGS)
 
-lint: $(INSTALLED)lint ## check style, format and words
+lint: $(INSTALLED)lint ## check style, format, words, and what GitHub reads
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m ruff format --check
 	@$(BIN)/python .ci/words.py
+	@sh .ci/check-github $(BIN)
 
 format: $(INSTALLED)lint ## mend style and format where that is safe
 	@$(BIN)/python -m ruff check --fix

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,31 +18,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 STRICT = "-Wall -Wextra -Werror" if os.environ.get("CI") == "true" else ""
 """In CI a warning of the C compiler is an error; elsewhere another compiler may know more of them."""
 
-ROUND_TRIP = """
-from attrs import field, frozen
-from attrs.validators import max_len
-from domainkit import DomainEvent, MessageCodec, Uuid, ValueObject
-from domainkit._speedups import slots as _slots
-
-class TaskId(Uuid): ...
-
-@frozen
-class Title(ValueObject[str]):
-    value: str = field(validator=max_len(60))
-
-@frozen
-class TaskCreated(DomainEvent):
-    task_id: TaskId
-    titles: tuple[Title, ...]
-
-codec = MessageCodec(TaskCreated)
-event = TaskCreated(TaskId.v4(), (Title("Buy milk"), Title("Buy bread")))
-assert codec.decode(codec.encode(event)).unwrap() == event
-print(_slots.__file__, _slots.COMPILED)
-"""
+ROUND_TRIP = ROOT / ".ci" / "round_trip.py"
+"""What tries an installation: the domain, a message to bytes and back, a use case."""
 
 
 def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -101,11 +83,11 @@ class Wheel:
 
     def is_compiled(self) -> bool:
         """Bring a message to bytes and back, by what the wheel has installed; return whether C did a part of it."""
-        ran = run("-c", ROUND_TRIP, cwd=self.installed.parent, PYTHONPATH=str(self.installed))
+        ran = run(str(ROUND_TRIP), cwd=self.installed.parent, PYTHONPATH=str(self.installed))
         assert 0 == ran.returncode, ran.stderr
-        file, compiled = ran.stdout.split()
-        assert str(self.installed / "domainkit" / "_speedups" / "slots.py") == file
-        return compiled == "True"
+        file, compiled, version = ran.stdout.splitlines()
+        assert (str(self.installed / "domainkit" / "_speedups" / "slots.py"), PROJECT["version"]) == (file, version)
+        return compiled == "compiled"
 
 
 SKELETON = {
@@ -118,8 +100,16 @@ PLAIN = {"domainkit/py.typed", "domainkit/_fast.pyi", *SKELETON}
 def test_the_sdist_has_all_that_it_takes_to_build_and_test(sources: Path) -> None:
     """It has the C files, the skeleton, the tests with their configuration, the documentation, and nothing built."""
     files = {path.relative_to(sources).as_posix() for path in sources.rglob("*") if path.is_file()}
-    single = {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "conftest.py", "mypy.ini", ".ci/lowest.py"}
+    single = {path.name for path in ROOT.glob("*.md")} | {
+        "LICENSE",
+        "CITATION.cff",
+        "Makefile",
+        "conftest.py",
+        "mypy.ini",
+    }
     wanted = [
+        ROOT / ".ci",
+        ROOT / ".github" / "workflows",
         ROOT / "domainkit" / "_speedups",
         ROOT / "tests",
         ROOT / "tests" / "golden",
@@ -181,6 +171,18 @@ def test_a_wheel_for_every_machine(sources: Path, tmp_path: Path) -> None:
 
     assert wheel.names() == PLAIN
     assert wheel.files[0].name.endswith("-py3-none-any.whl")
+    assert not wheel.is_compiled()
+
+
+def test_an_index_takes_what_is_built(sources: Path, tmp_path: Path) -> None:
+    """Metadata and description of the sdist and of a wheel are as an index wants them, to the letter."""
+    pytest.importorskip("twine", reason="twine is not installed: pip install --group release")
+    wheel = Wheel(sources, tmp_path, DOMAINKIT_COMPILE="never")
+    built = [*map(str, wheel.files), *map(str, sources.parent.glob("*.tar.gz"))]
+    checked = run("-m", "twine", "--no-color", "check", "--strict", *built, cwd=tmp_path)
+
+    assert 2 == len(built)
+    assert (0, 2) == (checked.returncode, checked.stdout.count("PASSED")), checked.stdout + checked.stderr
 
 
 def test_a_wish_that_is_no_wish_is_refused(sources: Path) -> None:

@@ -207,7 +207,7 @@ def test_commands_of_the_relay_are_taken() -> None:
     assert f"$ export {BROKER}=" in TEXT
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
 def test_links_lead_somewhere(page: str) -> None:
     """Each relative link of the pages in the root names a file that exists."""
     text = re.sub(r"```.*?```", "", (ROOT / page).read_text("utf-8"), flags=re.DOTALL)
