@@ -5,7 +5,7 @@ import keyword
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -19,7 +19,8 @@ _TEMPLATE = ".txt"
 _DONE = """{name}: {count} files written. Next:
 
   cd {name}
-  python -m pip install --editable . --group dev   # in an environment of its own
+  python -m pip install --upgrade pip   # 25.1 is the first with --group
+  python -m pip install --editable . --group dev
   python -m pytest
   mypy
 """
@@ -61,7 +62,7 @@ def _refusal(name: str) -> str | None:
 def _skeleton(values: Mapping[bytes, bytes]) -> Mapping[str, bytes]:
     """Return the files of the new application by their path, with these values in the place of their names."""
     made: dict[str, bytes] = {}
-    for path, template in _templates(files("domainkit.cli") / "_skeleton").items():
+    for path, template in _templates(files("domainkit.cli") / "_skeleton"):
         text = template
         for name, value in values.items():
             text = text.replace(name, value)
@@ -69,14 +70,13 @@ def _skeleton(values: Mapping[bytes, bytes]) -> Mapping[str, bytes]:
     return made
 
 
-def _templates(folder: Traversable, path: str = "") -> Mapping[str, bytes]:
-    found: dict[str, bytes] = {}
+def _templates(folder: Traversable, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a folder and of those in it, each with its path."""
     for one in sorted(folder.iterdir(), key=lambda one: one.name):
         if one.is_dir():
-            found.update(_templates(one, f"{path}{one.name}/"))
-        elif one.name.endswith(_TEMPLATE):
-            found[path + one.name] = one.read_bytes()
-    return found
+            yield from _templates(one, f"{path}{one.name}/")
+        else:
+            yield path + one.name, one.read_bytes()
 
 
 def _write(folder: Path, found: Mapping[str, bytes]) -> None:
