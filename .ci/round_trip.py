@@ -1,7 +1,7 @@
 """Try an installed domainkit: define a domain, bring a message to bytes and back, and have a use case done.
 
-Run it outside of the sources, so that what is installed is what is tried. It prints where that is, whether a part of it
-is compiled, and its version; what doesn't work ends it with a traceback.
+Run it outside of the sources, so that what is installed is what is tried. It prints the path, whether a part
+is compiled, and the version; anything that doesn't work ends it with an error.
 """
 
 from attrs import field, frozen
@@ -59,7 +59,7 @@ class TaskCreator(UseCase[[CreateTask], Task, AggregateAlreadyExistError]):
 
 
 def expect(*, that: bool) -> None:
-    """End the program unless all is well: `assert` would say nothing where Python leaves assertions out."""
+    """End the program unless all is well: `python -O` would leave an `assert` out."""
     if not that:
         raise SystemExit("the installed domainkit doesn't do what it should")
 

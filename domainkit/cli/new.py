@@ -49,13 +49,13 @@ def _run(options: argparse.Namespace) -> int:
 def _refusal(name: str) -> str | None:
     """Return why a name can't be that of a new package here; None if it can."""
     if not re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", name) or keyword.iskeyword(name):
-        return "expected the name of a package: small letters, digits and underscores, no keyword; such as my_app"
+        return "expected lowercase letters, digits and underscores, and not a keyword; choose a name such as my_app"
     if Path(name).exists():
-        return "there is a file or folder of this name; choose another name"
+        return "expected a new folder, and it exists already; choose another name"
     if name in sys.stdlib_module_names:
-        return "it is a module of Python itself; choose another name"
+        return "expected a name of your own, got that of a module of Python; choose another name"
     if name == "tests" or find_spec(name) is not None:
-        return "an installed package or a folder of the application has this name; choose another name"
+        return "expected a name of your own, got that of an installed package or of the tests; choose another name"
     return None
 
 

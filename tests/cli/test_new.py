@@ -60,7 +60,7 @@ def checked(folder: Path, *command: str) -> str:
 
 
 def test_it_has_all_that_an_application_needs(application: Path) -> None:
-    """It has the layers, a test for each, the configuration of the tools, and a page that says what is where."""
+    """It has the layers, a test for each, the configuration of the tools, and a README that names the files."""
     found = files_in(application)
     page = found["README.md"].decode()
 
@@ -125,20 +125,20 @@ def test_it_says_what_comes_next(
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("Bakery", "expected the name of a package"),
-        ("my-bakery", "expected the name of a package"),
-        ("1st", "expected the name of a package"),
-        ("_bakery", "expected the name of a package"),
-        ("bakery_", "expected the name of a package"),
-        ("bäckerei", "expected the name of a package"),
-        ("../bakery", "expected the name of a package"),
-        ("bakery\n", "expected the name of a package"),
-        ("", "expected the name of a package"),
-        ("class", "expected the name of a package"),
-        ("json", "it is a module of Python itself"),
-        ("domainkit", "an installed package or a folder of the application has this name"),
-        ("attrs", "an installed package or a folder of the application has this name"),
-        ("tests", "an installed package or a folder of the application has this name"),
+        ("Bakery", "expected lowercase letters, digits and underscores"),
+        ("my-bakery", "expected lowercase letters, digits and underscores"),
+        ("1st", "expected lowercase letters, digits and underscores"),
+        ("_bakery", "expected lowercase letters, digits and underscores"),
+        ("bakery_", "expected lowercase letters, digits and underscores"),
+        ("bäckerei", "expected lowercase letters, digits and underscores"),
+        ("../bakery", "expected lowercase letters, digits and underscores"),
+        ("bakery\n", "expected lowercase letters, digits and underscores"),
+        ("", "expected lowercase letters, digits and underscores"),
+        ("class", "expected lowercase letters, digits and underscores"),
+        ("json", "expected a name of your own, got that of a module of Python"),
+        ("domainkit", "expected a name of your own, got that of an installed package"),
+        ("attrs", "expected a name of your own, got that of an installed package"),
+        ("tests", "expected a name of your own, got that of an installed package"),
     ],
 )
 def test_a_name_that_no_package_can_have(
@@ -157,7 +157,7 @@ def test_a_name_that_no_package_can_have(
 def test_nothing_is_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder that is there is refused, an empty one and a file too; what is in it stays as it is."""
+    """A folder that exists is refused, even an empty one, and so is a file; what is in it stays as it is."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_bytes(b"mine")
@@ -168,14 +168,14 @@ def test_nothing_is_overwritten(
         with pytest.raises(SystemExit) as ended:
             main(["new", name])
         assert 2 == ended.value.code
-        assert f"{name}: there is a file or folder of this name" in capsys.readouterr().err
+        assert f"{name}: expected a new folder, and it exists already" in capsys.readouterr().err
     assert {"file": b"mine", f"{NAME}/README.md": b"mine"} == files_in(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where the folder can't be made, as over a link that leads nowhere, the command fails and says why."""
+    """If the folder can't be made, as over a link that leads nowhere, the command fails and says why."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / NAME).symlink_to("nowhere")
 
@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_made(
 def test_a_folder_that_cannot_be_filled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where a file can't be written, as on a full disk, the command fails and says why; no half of it is left."""
+    """If a file can't be written, as on a full disk, the command fails and says why; nothing half-written is left."""
     monkeypatch.chdir(tmp_path)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_filled(
 
 
 def test_the_page_about_it_names_its_files() -> None:
-    """The page tells of each layer, of the tests, of the configuration and of the README, and of nothing else."""
+    """The page lists each layer, the tests, the configuration and the README, and nothing else."""
     page = (ROOT / "docs" / "how-to" / "new-project.md").read_text("utf-8")
     told = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)))
     untold = {".gitignore", f"{NAME}/__init__.py", f"{NAME}/py.typed"}
