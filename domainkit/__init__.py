@@ -96,7 +96,18 @@ if typing.TYPE_CHECKING:
         NotifierMessage,
         Repository,
     )
-    from domainkit.results import async_pipeline, collect, collect_async, fold, mapped, pipeline, recover, tap, together
+    from domainkit.results import (
+        async_pipeline,
+        collect,
+        collect_async,
+        fold,
+        mapped,
+        pipeline,
+        recover,
+        tap,
+        together,
+        together_async,
+    )
     from domainkit.use_cases import AsyncUseCase, UseCase, use_case
     from domainkit.versions import Attributes, Downcaster, Upcaster
 else:
@@ -127,5 +138,5 @@ __all__ = [
     "UserNotFound", "Uuid", "ValueObject", "ValueObjectSerializer", "__version__", "async_pipeline", "caused",
     "collect", "collect_async", "configure_converter", "early_return", "fold", "handling", "http_error_for",
     "http_headers_for", "make_converter", "mapped", "parse", "pipeline", "problem_details", "recover", "tap",
-    "together", "use_case",
+    "together", "together_async", "use_case",
 ]  # fmt: skip  # one list, as it is read

@@ -31,7 +31,9 @@ NAMES: Mapping[str, str] = MappingProxyType(
             "CommandBus CrudRepository DomainEventBus Notifier NotifierExceptionMessage NotifierMessage "
             "Repository"
         ),
-        "domainkit.results": "async_pipeline collect collect_async fold mapped pipeline recover tap together",
+        "domainkit.results": (
+            "async_pipeline collect collect_async fold mapped pipeline recover tap together together_async"
+        ),
         "domainkit.versions": "Attributes Downcaster Upcaster",
         "domainkit.use_cases": "AsyncUseCase UseCase use_case",
     }

@@ -49,6 +49,7 @@ Step: TypeAlias = Callable[[T], Result[U, E]]
 
 AnyCoroutine: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its event loop, and gets back
 AsyncStep: TypeAlias = Callable[[T], Coroutine[None, None, Result[U, E]]]
+AsyncResult: TypeAlias = Awaitable[Result[T, E]]
 MixedStep: TypeAlias = Callable[[T], Result[U, E] | Awaitable[Result[U, E]]]
 AnyResult: TypeAlias = Result[Any, Any]  # Any: the types are known to the signature around the code that has one
 AnyStep: TypeAlias = Callable[[Any], AnyResult]  # Any: what a step takes, the overloads say
@@ -392,6 +393,82 @@ def together(*steps: AnyStep) -> AnyStep:
         return Success(tuple(values))
 
     return run
+
+
+# fmt: off
+@overload
+async def together_async(a1: AsyncResult[T1, E1], /) -> Result[tuple[T1], E1]: ...
+@overload
+async def together_async(
+    a1: AsyncResult[T1, E1], a2: AsyncResult[T2, E2], /
+) -> Result[tuple[T1, T2], E1 | E2]: ...
+@overload
+async def together_async(
+    a1: AsyncResult[T1, E1], a2: AsyncResult[T2, E2], a3: AsyncResult[T3, E3], /
+) -> Result[tuple[T1, T2, T3], E1 | E2 | E3]: ...
+@overload
+async def together_async(
+    a1: AsyncResult[T1, E1], a2: AsyncResult[T2, E2], a3: AsyncResult[T3, E3], a4: AsyncResult[T4, E4], /
+) -> Result[tuple[T1, T2, T3, T4], E1 | E2 | E3 | E4]: ...
+@overload
+async def together_async(
+    a1: AsyncResult[T1, E1], a2: AsyncResult[T2, E2], a3: AsyncResult[T3, E3], a4: AsyncResult[T4, E4],
+    a5: AsyncResult[T5, E5], /
+) -> Result[tuple[T1, T2, T3, T4, T5], E1 | E2 | E3 | E4 | E5]: ...
+@overload
+async def together_async(
+    a1: AsyncResult[T1, E1], a2: AsyncResult[T2, E2], a3: AsyncResult[T3, E3], a4: AsyncResult[T4, E4],
+    a5: AsyncResult[T5, E5], a6: AsyncResult[T6, E6], /
+) -> Result[tuple[T1, T2, T3, T4, T5, T6], E1 | E2 | E3 | E4 | E5 | E6]: ...
+# fmt: on
+async def together_async(*awaitables: AsyncResult[Any, Any]) -> AnyResult:  # Any: as in AnyStep
+    """Await several Results side by side, and return all values; the first Failure ends it, and cancels the others.
+
+    >>> import asyncio
+    >>> async def half(number: int) -> Result[int, ArithmeticError]:
+    ...     return Failure(ArithmeticError("odd")) if number % 2 else Success(number // 2)
+    >>> async def name(number: int) -> Result[str, KeyError]:
+    ...     return Success(f"number {number}")
+    >>> asyncio.run(together_async(half(8), name(8)))  # a Result[tuple[int, str], ArithmeticError | KeyError]
+    <Success: (4, 'number 8')>
+    >>> asyncio.run(together_async(half(7), name(7)))
+    <Failure: odd>
+
+    Args:
+        awaitables: one to six awaitables of Results, such as calls of coroutine functions. They run concurrently, in
+            tasks of their own.
+
+    Returns:
+        A Success with the values in the order of the arguments, or the Failure that was there first. The others have
+        ended by then, cancelled if they were still running.
+
+    Raises:
+        TypeError: there is no awaitable; or one of them gave no Result.
+        ExceptionGroup: one of them raised; the others are cancelled and awaited, as by `asyncio.TaskGroup`.
+    """
+    if not awaitables:
+        raise TypeError("together_async needs at least one awaitable of a Result")
+    from asyncio import Task, TaskGroup  # noqa: PLC0415  (as in collect_async)
+
+    ended: list[Task[AnyResult]] = []
+
+    def end(task: Task[AnyResult]) -> None:
+        if not task.cancelled() and task.exception() is None and type(task.result()) is not Success:
+            ended.append(task)
+            for other in tasks:
+                other.cancel()  # does nothing to a task that is done
+
+    async with TaskGroup() as group:
+        tasks = {group.create_task(_awaited(awaitable)): awaitable for awaitable in awaitables}
+        for task in tasks:
+            task.add_done_callback(end)
+    values: list[object] = []
+    for task in ended or tasks:
+        result = task.result()
+        if type(result) is not Success:
+            return _ended_by(tasks[task], result)
+        values.append(result.unwrap())
+    return Success(tuple(values))
 
 
 def recover(

@@ -118,6 +118,7 @@ PUBLIC_NAMES = [
     "recover",
     "tap",
     "together",
+    "together_async",
     "use_case",
 ]
 

@@ -1,5 +1,6 @@
 """Pipelines: the error type is the union of what the steps can fail with, whatever kind of function a step is."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, assert_type
@@ -23,6 +24,7 @@ from domainkit import (
     recover,
     tap,
     together,
+    together_async,
     use_case,
 )
 
@@ -189,6 +191,39 @@ assert_type(pipeline(both, mapped(first_of))(Title("x")), Result[Task, Duplicate
 assert_type(
     together(open_task, open_task, mapped(len_of_title))(Title("x")), Result[tuple[Task, Task, int], DuplicateTask]
 )
+
+
+async def side_by_side(task: Task) -> None:
+    assert_type(await together_async(notify_owner(task)), Result[tuple[UserId], NoPermission])
+    loaded = await together_async(notify_owner(task), reopen_later(task), use_case(notify_owner)(task))
+    assert_type(loaded, Result[tuple[UserId, Task, UserId], NoPermission | TaskClosed | UnknownError])
+    six = await together_async(
+        notify_owner(task), reopen_later(task), notify_owner(task), asyncio.ensure_future(reopen_later(task)),
+        notify_owner(task), AsyncCounter()(task),
+    )  # fmt: skip
+    assert_type(
+        six,
+        Result[
+            tuple[UserId, Task, UserId, Task, UserId, int], NoPermission | TaskClosed | DuplicateTask | UnknownError
+        ],
+    )
+    step = async_pipeline(open_task, lambda task: together_async(notify_owner(task), reopen_later(task)))
+    assert_type(await step(Title("x")), Result[tuple[UserId, Task], DuplicateTask | NoPermission | TaskClosed])
+
+
+async def reopen_later(task: Task) -> Result[Task, TaskClosed]:
+    return Success(task)
+
+
+class AsyncCounter(AsyncUseCase[[Task], int, DuplicateTask]):
+    async def execute(self, task: Task) -> Result[int, DuplicateTask]:
+        return Success(1)
+
+
+@early_return
+async def told_both(do: Do[NoPermission | TaskClosed], task: Task) -> UserId:
+    owner, _ = do(await together_async(notify_owner(task), reopen_later(task)))
+    return owner
 
 
 @early_return

@@ -16,6 +16,7 @@ from domainkit import (
     recover,
     tap,
     together,
+    together_async,
     use_case,
 )
 
@@ -88,7 +89,21 @@ cured: Result[Task, NoPermission] = recover(pipeline(open_task, close_task), reo
 
 async def gather() -> None:
     await collect_async([check_owner(opened.unwrap())])  # wrong: a Result is no awaitable
+    await together_async(notify_owner(task), check_owner(task))  # wrong: a Result is no awaitable
+    await together_async()  # wrong: there is nothing to wait for
+    both: Result[tuple[UserId, Task], NoPermission] = await together_async(notify_owner(task), later(task))  # wrong: TaskClosed is not handled
+    swapped: Result[tuple[Task, UserId], NoPermission | TaskClosed] = await together_async(notify_owner(task), later(task))  # wrong: the order
     users: Result[tuple[Task, ...], tuple[NoPermission, ...]] = await collect_async([notify_owner(task)])  # wrong: ids
+
+
+async def later(task: Task) -> Result[Task, TaskClosed]:
+    return close_task(task)
+
+
+@early_return
+async def forgetful_pair(do: Do[NoPermission], task: Task) -> Task:
+    owner, closed = do(await together_async(notify_owner(task), later(task)))  # wrong: TaskClosed isn't declared
+    return closed
 
 
 @early_return
