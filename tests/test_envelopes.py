@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -158,3 +159,28 @@ def test_one_made_by_hand_is_checked() -> None:
         Envelope(*parts, {"at": parts[2]}, {})  # type: ignore[dict-item]  # what is refused
     with pytest.raises(TypeError, match="Uuid"):
         Envelope("5", *parts[1:], {}, {})  # type: ignore[arg-type]  # what is refused
+
+
+def seconds_to_parse(**data: object) -> float:
+    """Return how long the quickest of a few readings of an envelope takes."""
+    raw, times = changed(**data), []
+    for _ in range(3):
+        start = time.thread_time()
+        assert isinstance(Envelope.parse(raw), Success)
+        times.append(time.thread_time() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize("part", ["attributes", "meta"])
+def test_reading_takes_no_longer_for_long_keys(part: str) -> None:
+    """A key of a megabyte costs what its bytes do once, and not once for each of 20,000 items below it."""
+    items = list(range(20_000))
+    short, long = (seconds_to_parse(**{part: {"k" * length: items}}) for length in (1, 1_000_000))
+    assert long < 5 * short + 0.1
+
+
+@pytest.mark.parametrize("part", ["attributes", "meta"])
+def test_reading_many_keys_takes_about_as_long_as_reading_as_many_texts(part: str) -> None:
+    """At most some three times as long, and no second look at what was seen before."""
+    keys, texts = {f"key{number:09}": 1 for number in range(100_000)}, [f"key{number:09}" for number in range(100_000)]
+    assert seconds_to_parse(**{part: keys}) < 4 * seconds_to_parse(attributes={"texts": texts}) + 0.05

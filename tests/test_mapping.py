@@ -167,6 +167,23 @@ class TestFreezeJson:
         assert frozen_copy(value) == frozen
         assert not holds_mutable(frozen)
 
+    @given(value=st.dictionaries(st.text(), JSON))
+    def test_what_was_frozen_is_kept(self, value: dict[str, object]) -> None:
+        """What it returned before is not looked at again; a mapping that somebody else made read-only is."""
+        frozen = freeze_json(value)
+        assert frozen is freeze_json(frozen)
+        assert (frozen,) == freeze_json([frozen])
+        with pytest.raises(TypeError, match=r"^\$\.a: expected a JSON value, got bytes"):
+            freeze_json(FrozenMapping({"a": b""}))
+
+    def test_frozen_by_it_like_any_other(self) -> None:
+        """It can't be filled again, and is hashed, copied and pickled as a FrozenMapping."""
+        frozen: Any = freeze_json({"a": [1]})
+        with pytest.raises(TypeError, match="read-only"):
+            frozen.__init__(leak=1)
+        assert FrozenMapping({"a": (1,)}) == frozen == pickle.loads(pickle.dumps(frozen)) == copy.deepcopy(frozen)
+        assert hash(FrozenMapping({"a": (1,)})) == hash(frozen)
+
     @pytest.mark.parametrize(
         ("value", "text"),
         [
@@ -176,6 +193,7 @@ class TestFreezeJson:
                 {"a": {"b": b"canary"}},
                 r"^\$\.a\.b: expected a JSON value, got bytes; use None, bool, int, float, str, ",
             ),
+            ({"a": [0, {"b": ({"c": object()},)}]}, r"^\$\.a\[1\]\.b\[0\]\.c: expected a JSON value, got object"),
             ([{1: "canary"}], r"^\$\[0\]: expected keys that are JSON text, got int$"),
             ("canary\ud800", r"^\$: expected a value that JSON can carry, got a lone surrogate$"),
             ({"canary\ud800": 1}, r"^\$: expected keys that are JSON text, got a lone surrogate$"),
