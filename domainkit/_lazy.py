@@ -23,8 +23,8 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.mediator": "AsyncMediator AsyncMiddleware CommandNotHandled Mediator Middleware",
         "domainkit.memory": (
             "AsyncInmemoryCommandBus AsyncInmemoryCrudRepository AsyncInmemoryDomainEventBus "
-            "AsyncInmemoryMessagePublisher AsyncInmemoryNotifier InmemoryCommandBus InmemoryCrudRepository "
-            "InmemoryDomainEventBus InmemoryNotifier InmemoryOutbox LoggingNotifier"
+            "AsyncInmemoryMessagePublisher AsyncInmemoryNotifier AsyncLoggingNotifier InmemoryCommandBus "
+            "InmemoryCrudRepository InmemoryDomainEventBus InmemoryNotifier InmemoryOutbox LoggingNotifier"
         ),
         "domainkit.ports": (
             "AppService AsyncAppService AsyncCommandBus AsyncCrudRepository AsyncDomainEventBus AsyncNotifier "

@@ -15,7 +15,7 @@ from domainkit._model.texts import shown
 from domainkit.errors import CriticalError, UnknownError
 from domainkit.handlers import is_async
 from domainkit.messages import DomainEvent, Message
-from domainkit.ports import E_co, Notifier, NotifierExceptionMessage, NotifierMessage, P, T_co
+from domainkit.ports import AsyncNotifier, E_co, Notifier, NotifierExceptionMessage, NotifierMessage, P, T_co
 from domainkit.results import AnyCoroutine, AnyResult, name_of
 
 _LONGEST_CHAIN = 10
@@ -31,8 +31,8 @@ class Guard:
 
     Args:
         executor: the name of what runs, for the log.
-        owner: what runs. Its attribute `notifier`, where that is a Notifier, is told of a CriticalError and an
-            UnknownError.
+        owner: what runs. Its attribute `notifier`, if that is a Notifier or an AsyncNotifier, is told of a
+            CriticalError and an UnknownError.
     """
 
     __slots__ = ("_owner", "executor")
@@ -44,7 +44,6 @@ class Guard:
     def returned(self, outcome: object) -> AnyResult:
         """Return the Failure that the function returned; for what is neither that nor a Success, an UnknownError."""
         if isinstance(outcome, Failure):
-            self._notify(outcome.failure())
             return outcome
         if iscoroutine(outcome):
             outcome.close()  # of a plain function: nobody awaits it here, and that is a bug
@@ -56,22 +55,67 @@ class Guard:
             return self.returned(error.halted_container)
         unknown = UnknownError.from_exception(error, self.executor)
         _log_error("%s failed:\n%s", self.executor, places_of(error))
-        self._notify(unknown)
         return Failure(unknown)
 
-    def _notify(self, error: object) -> None:
-        if not isinstance(error, CriticalError | UnknownError):
-            return
+    def told(self, failure: AnyResult) -> AnyResult:
+        """Return the Failure, after the notifier was told of it: one that is down must not change the outcome."""
         try:
-            notifier = getattr(self._owner, "notifier", None)
-            if isinstance(notifier, Notifier) and isinstance(error, UnknownError):
-                title = f"Error in {self.executor}"
-                notifier.publish_exception(NotifierExceptionMessage.from_unknown_error(error, title))
-            elif isinstance(notifier, Notifier):
-                title = f"{type(error).__name__} in {self.executor}"
-                notifier.publish(NotifierMessage(title, error.detail()))
-        except Exception as failure:  # a notifier that is down must not change the outcome
-            _log_error("the notifier of %s failed:\n%s", self.executor, places_of(failure))
+            telling = self._tell(failure.failure())
+            if telling is not None:
+                telling.close()
+                _log_error(
+                    "the notifier of %s was not told: only an AsyncUseCase awaits an AsyncNotifier", self.executor
+                )
+        except Exception as error:
+            self._notifier_failed(error)
+        return failure
+
+    async def told_async(self, failure: AnyResult) -> AnyResult:
+        """Return the Failure, as `told` does; a notifier that is to be awaited has ten seconds."""
+        try:
+            telling = self._tell(failure.failure())
+            if telling is not None:
+                await _ended_within(telling, _LONGEST_TELLING)
+        except Exception as error:
+            self._notifier_failed(error)
+        return failure
+
+    def _notifier_failed(self, error: Exception) -> None:
+        _log_error("the notifier of %s failed:\n%s", self.executor, places_of(error))
+
+    def _tell(self, error: object) -> AnyCoroutine[None] | None:
+        """Tell the notifier of an error that is for a person; return what is left to await."""
+        if not isinstance(error, CriticalError | UnknownError):
+            return None
+        notifier = getattr(self._owner, "notifier", None)
+        if not isinstance(notifier, Notifier | AsyncNotifier):
+            return None
+        if isinstance(error, UnknownError):
+            title = f"Error in {self.executor}"
+            return notifier.publish_exception(NotifierExceptionMessage.from_unknown_error(error, title))
+        title = f"{type(error).__name__} in {self.executor}"
+        return notifier.publish(NotifierMessage(title, error.detail()))
+
+
+_LONGEST_TELLING = 10.0
+"""Seconds that an AsyncNotifier may take."""
+
+
+async def _ended_within(telling: AnyCoroutine[None], seconds: float) -> None:
+    """Await a coroutine in a task of its own, at most so long: it may cancel itself, and refuse to be cancelled."""
+    import asyncio  # noqa: PLC0415  (as in _log_error)
+
+    task = asyncio.ensure_future(telling)
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # or asyncio would log its text
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()  # does nothing to a task that is done
+    if not task.done():
+        raise TimeoutError
+    if task.cancelled():
+        raise RuntimeError("the notifier was cancelled by itself")
+    task.result()
 
 
 def _run(
@@ -81,8 +125,12 @@ def _run(
     try:
         outcome = function(*args, **kwargs)
     except Exception as error:
-        return _guard(guarded).raised(error)
-    return outcome if type(outcome) is Success else _guard(guarded).returned(outcome)
+        guard = _guard(guarded)
+        return guard.told(guard.raised(error))
+    if type(outcome) is Success:
+        return outcome
+    guard = _guard(guarded)
+    return guard.told(guard.returned(outcome))
 
 
 async def _run_async(
@@ -92,8 +140,12 @@ async def _run_async(
     try:
         outcome = await function(*args, **kwargs)
     except Exception as error:
-        return _guard(guarded).raised(error)
-    return outcome if type(outcome) is Success else _guard(guarded).returned(outcome)
+        guard = _guard(guarded)
+        return await guard.told_async(guard.raised(error))
+    if type(outcome) is Success:
+        return outcome
+    guard = _guard(guarded)
+    return await guard.told_async(guard.returned(outcome))
 
 
 def _guard(guarded: object) -> Guard:
@@ -227,6 +279,9 @@ class UseCase(Service, ABC, Generic[P, T_co, E_co]):
 
 class AsyncUseCase(Service, ABC, Generic[P, T_co, E_co]):
     """A UseCase whose `execute` is a coroutine function.
+
+    Its `notifier` may be an AsyncNotifier too, which is awaited for ten seconds at most: what it says comes before the
+    Result, and one that fails or hangs changes nothing but the log.
 
     >>> import asyncio
     >>> from domainkit import DomainError

@@ -11,6 +11,8 @@ from returns.result import Result, Success
 from domainkit import (
     AggregateRoot,
     AppService,
+    AsyncLoggingNotifier,
+    AsyncNotifier,
     BusCannotPublish,
     Command,
     CommandBus,
@@ -77,6 +79,7 @@ def test_the_ports_in_memory_are_adapters() -> None:
     assert isinstance(InmemoryCommandBus(), CommandBus)
     assert isinstance(InmemoryNotifier(), Notifier)
     assert isinstance(LoggingNotifier(), Notifier)
+    assert isinstance(AsyncLoggingNotifier(), AsyncNotifier)
 
 
 def test_a_port_is_written_by_hand() -> None:

@@ -30,6 +30,7 @@ PUBLIC_NAMES = [
     "AsyncInmemoryDomainEventBus",
     "AsyncInmemoryMessagePublisher",
     "AsyncInmemoryNotifier",
+    "AsyncLoggingNotifier",
     "AsyncMediator",
     "AsyncMessagePublisher",
     "AsyncMiddleware",

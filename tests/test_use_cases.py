@@ -17,6 +17,8 @@ from returns.result import Failure, Result, Success
 
 from domainkit import (
     AppService,
+    AsyncInmemoryNotifier,
+    AsyncNotifier,
     AsyncUseCase,
     CriticalError,
     DomainError,
@@ -28,6 +30,7 @@ from domainkit import (
     UseCase,
     pipeline,
     use_case,
+    use_cases,
 )
 
 CANARY = "canary-7d2b-secret"
@@ -66,7 +69,7 @@ class Run(UseCase[[Callable[[], Any]], Any, Duplicate]):
 class AsyncRun(AsyncUseCase[[Callable[[], Awaitable[Any]]], Any, Duplicate]):
     """Awaits what it is given."""
 
-    notifier: Notifier | None = None
+    notifier: Notifier | AsyncNotifier | None = None
 
     async def execute(self, step: Callable[[], Awaitable[Any]]) -> Result[Any, Duplicate]:
         return await step()  # type: ignore[no-any-return]  # as above
@@ -476,6 +479,115 @@ def test_a_notifier_that_fails_changes_nothing(log: pytest.LogCaptureFixture) ->
     expected = "the notifier of {0} failed:", "{0} failed:", "the notifier of {0} failed:"
     assert [line.format(name) for name in ("Run", "AsyncRun") for line in expected] == first
     assert CANARY not in log.text
+
+
+async def after(step: Step) -> Any:
+    """Return what the step returns, a little later."""
+    await asyncio.sleep(0)
+    return step()
+
+
+async def test_an_async_notifier_is_told_of_what_a_sync_one_is() -> None:
+    """The messages are the same, and were sent before the Result is there."""
+    plain, awaited, bug = InmemoryNotifier(), AsyncInmemoryNotifier(), KeyError("id")
+    outcomes: tuple[Step, ...] = (
+        lambda: failing(bug), lambda: Failure(DiskFull(uuid_value="7d2b")), Failure(DiskFull()).unwrap,
+        lambda: Failure(Duplicate()), lambda: Success(DiskFull()),
+    )  # fmt: skip
+    for step in outcomes:
+        assert await AsyncRun(plain)(partial(after, step)) == await AsyncRun(awaited)(partial(after, step))
+    assert 3 == len(plain.messages)
+    assert [message.title for message in plain.messages] == [message.title for message in awaited.messages]
+
+
+class AsyncBroken(AsyncNotifier):
+    """A notifier that is down, in the way that it is given."""
+
+    def __init__(self, fail: Callable[[], Awaitable[None]]) -> None:
+        self._fail = fail
+
+    async def publish(self, message: NotifierMessage) -> None:
+        await self._fail()
+
+    async def publish_exception(self, message: NotifierExceptionMessage) -> None:
+        await self._fail()
+
+
+async def raise_later() -> None:
+    """Raise."""
+    await asyncio.sleep(0)
+    raise ConnectionError(CANARY)
+
+
+async def cancel_itself() -> None:
+    """End as a library does that cancels what it waits for."""
+    raise asyncio.CancelledError
+
+
+async def hang() -> None:
+    """Wait for an answer that never comes."""
+    await asyncio.sleep(3600)
+
+
+async def hang_on() -> None:
+    """Wait, and wait again after being cancelled; then raise."""
+    try:
+        await hang()
+    except asyncio.CancelledError:
+        await asyncio.sleep(0.01)
+        raise ConnectionError(CANARY) from None
+
+
+@pytest.mark.parametrize("fail", [raise_later, cancel_itself, hang, hang_on])
+async def test_an_async_notifier_that_fails_or_hangs_changes_nothing(
+    fail: Callable[[], Awaitable[None]], log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome is the same, and is there within the longest time; the log says so, without an exception's text."""
+    monkeypatch.setattr(use_cases, "_LONGEST_TELLING", 0.05)
+    failure, run = Failure(DiskFull()), AsyncRun(AsyncBroken(fail))
+
+    assert await asyncio.wait_for(run(partial(after, lambda: failure)), 60) is failure
+    assert "builtins.KeyError" == (await run(partial(after, lambda: failing(KeyError())))).failure().exception_type
+    await asyncio.sleep(0.05)  # until the one that hangs on has ended
+    first = [record.getMessage().splitlines()[0] for record in log.records]
+    assert ["the notifier of AsyncRun failed:", "AsyncRun failed:", "the notifier of AsyncRun failed:"] == first
+    assert CANARY not in log.text
+
+
+async def test_a_use_case_is_cancelled_while_it_tells_its_notifier() -> None:
+    """Cancellation passes, and reaches the notifier."""
+    ended, started = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        started.set()
+        try:
+            await hang()
+        finally:
+            ended.set()
+
+    running = asyncio.ensure_future(AsyncRun(AsyncBroken(wait))(partial(after, lambda: Failure(DiskFull()))))
+    await started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.wait_for(ended.wait(), 60)
+
+
+def test_a_sync_use_case_says_that_it_awaits_no_notifier(log: pytest.LogCaptureFixture) -> None:
+    """Its outcome is the same; that nobody was told is in the log."""
+
+    @frozen
+    class Mistaken(UseCase[[], int, DiskFull]):
+        notifier: AsyncNotifier
+
+        def execute(self) -> Result[int, DiskFull]:
+            return Failure(DiskFull())
+
+    notifier = AsyncInmemoryNotifier()
+    assert Failure(DiskFull()) == Mistaken(notifier)()
+    assert () == notifier.messages
+    (record,) = log.records
+    assert record.getMessage().endswith("Mistaken was not told: only an AsyncUseCase awaits an AsyncNotifier")
 
 
 def test_a_notifier_that_cannot_be_had_changes_nothing(log: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,7 @@ from domainkit.memory.buses import (
     InmemoryCommandBus,
     InmemoryDomainEventBus,
 )
-from domainkit.memory.notifiers import AsyncInmemoryNotifier, InmemoryNotifier, LoggingNotifier
+from domainkit.memory.notifiers import AsyncInmemoryNotifier, AsyncLoggingNotifier, InmemoryNotifier, LoggingNotifier
 from domainkit.memory.outbox import InmemoryOutbox
 from domainkit.memory.publishers import AsyncInmemoryMessagePublisher
 from domainkit.memory.repositories import AsyncInmemoryCrudRepository, InmemoryCrudRepository
@@ -17,6 +17,7 @@ __all__ = [
     "AsyncInmemoryDomainEventBus",
     "AsyncInmemoryMessagePublisher",
     "AsyncInmemoryNotifier",
+    "AsyncLoggingNotifier",
     "InmemoryCommandBus",
     "InmemoryCrudRepository",
     "InmemoryDomainEventBus",

@@ -32,6 +32,28 @@ class LoggingNotifier(Notifier):
         self._logger.error("%s", _line(parts))
 
 
+class AsyncLoggingNotifier(AsyncNotifier):
+    """The async twin of LoggingNotifier: a logger doesn't wait, so there is nothing to await.
+
+    >>> import asyncio
+    >>> asyncio.run(AsyncLoggingNotifier().publish(NotifierMessage("Import finished")))
+
+    Args:
+        logger: as for LoggingNotifier.
+    """
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._inner = LoggingNotifier(logger)
+
+    async def publish(self, message: NotifierMessage) -> None:
+        """Log what LoggingNotifier logs."""
+        self._inner.publish(message)
+
+    async def publish_exception(self, message: NotifierExceptionMessage) -> None:
+        """Log what LoggingNotifier logs."""
+        self._inner.publish_exception(message)
+
+
 def _line(parts: Iterable[object]) -> str:
     """Return what is there as one line: a text from outside can't pass for another entry of the log."""
     return " | ".join(shown(str(part)) for part in parts if part is not None)

@@ -1,6 +1,8 @@
 """The in-memory async ports keep the contracts, and the contracts catch planted bugs."""
 
+import logging
 from collections.abc import Sequence
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from domainkit import (
     AsyncInmemoryCrudRepository,
     AsyncInmemoryDomainEventBus,
     AsyncInmemoryNotifier,
+    AsyncLoggingNotifier,
     BusCannotPublish,
     Command,
     DomainEvent,
@@ -53,6 +56,17 @@ class TestAsyncInmemoryNotifier(AsyncNotifierContract[AsyncInmemoryNotifier]):
 
     def told_by(self, notifier: AsyncInmemoryNotifier) -> str:
         return str(notifier.messages)
+
+
+class TestAsyncLoggingNotifier(AsyncNotifierContract[AsyncLoggingNotifier]):
+    async def make_async_notifier(self) -> AsyncLoggingNotifier:
+        self.lines = StringIO()
+        logger = logging.Logger("notifier")  # noqa: LOG001  # one that nobody else has
+        logger.addHandler(logging.StreamHandler(self.lines))
+        return AsyncLoggingNotifier(logger)
+
+    def told_by(self, notifier: AsyncLoggingNotifier) -> str:
+        return self.lines.getvalue()
 
 
 class Overwriting(AsyncInmemoryCrudRepository[SampleTask, SampleTaskId]):

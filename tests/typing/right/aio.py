@@ -1,5 +1,6 @@
 """The async twins: coroutine functions where there is I/O, with the same precise types."""
 
+import logging
 from typing import Any, Never, assert_type
 
 from returns.result import Failure, Result, Success
@@ -17,6 +18,7 @@ from domainkit import (
     AsyncInmemoryCrudRepository,
     AsyncInmemoryDomainEventBus,
     AsyncInmemoryNotifier,
+    AsyncLoggingNotifier,
     AsyncMediator,
     AsyncMiddleware,
     AsyncNotifier,
@@ -145,3 +147,4 @@ async def use_bare_mediator(mediator: AsyncMediator) -> None:
 
 
 notifier_in_memory: AsyncNotifier = AsyncInmemoryNotifier()
+notifier_to_log: AsyncNotifier = AsyncLoggingNotifier(logging.getLogger("shop"))
