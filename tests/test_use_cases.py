@@ -544,7 +544,8 @@ async def test_an_async_notifier_that_fails_or_hangs_changes_nothing(
 ) -> None:
     """The outcome is the same, and is there within the longest time; the log says so, without an exception's text."""
     monkeypatch.setattr(use_cases, "_LONGEST_TELLING", 0.05)
-    failure, run = Failure(DiskFull()), AsyncRun(AsyncBroken(fail))
+    run: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Result[Any, Any]]] = AsyncRun(AsyncBroken(fail))
+    failure = Failure(DiskFull())
 
     assert await asyncio.wait_for(run(partial(after, lambda: failure)), 60) is failure
     assert "builtins.KeyError" == (await run(partial(after, lambda: failing(KeyError())))).failure().exception_type
