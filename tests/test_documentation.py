@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from attrs import frozen
-from checkers import DOCS, errors_of, examples
+from checkers import DOCS, PAGES, errors_of, examples
 
 from domainkit import DEFAULT_HTTP_ERROR_MAP, DomainEvent, InvalidMessage
 
@@ -32,6 +32,13 @@ def test_checkers_refuse_just_what_the_pages_say(checker: str) -> None:
     assert len(marked) >= 3
     assert {} == {place: text for place, text in found.items() if place not in marked}, "refused, not marked"
     assert set() == marked - found.keys(), "marked, not refused"
+
+
+def test_no_example_takes_a_value_for_any() -> None:
+    """A bare `case Success(value)` gives Any under mypy: it stands on the page that explains that, and nowhere else."""
+    examples_of_use = [*PAGES, *(DOCS / "examples").rglob("*.py")]
+    bare = re.compile(r"^ *case (?:Success|Failure)\(\w+\)", re.MULTILINE)
+    assert ["results.md"] == [file.name for file in examples_of_use if bare.search(file.read_text("utf-8"))]
 
 
 def envelope(cls: type[DomainEvent], attributes: str, occurred_on: str = "2021-12-28 14:11:47.845618") -> str:

@@ -143,6 +143,18 @@ async def check() -> None:
     assert_type(await several(Title("x")), Result[Title, DuplicateTask | NoPermission | DomainError])
 
 
+# a match keeps the types where the pattern has the class: mypy takes what a bare `Success(task)` holds for Any
+def matched(result: Result[Task, DuplicateTask | TaskClosed]) -> str:
+    match result:
+        case Success(Task() as task):
+            assert_type(task, Task)
+        case Failure(DuplicateTask() as duplicate):
+            assert_type(duplicate, DuplicateTask)
+        case Failure(TaskClosed() as closed):
+            assert_type(closed, TaskClosed)
+    return fold(result, lambda task: assert_type(task, Task).title.value, lambda error: error.detail())
+
+
 # fold and collect
 def title_of(task: Task) -> str:
     return task.title.value

@@ -64,6 +64,15 @@ async def run() -> None:
     await async_pipeline(notify_owner)(title)  # wrong: it takes a Task
 
 
+def match(result: Result[Task, DuplicateTask]) -> str:
+    match result:
+        case Success(Task() as task):
+            return task.name  # wrong: there is no such field
+        case Failure(DuplicateTask() as error):
+            return error.name  # wrong: there is no such field
+    return fold(result, lambda task: task.name, lambda error: error.detail())  # wrong: there is no such field
+
+
 opened = open_task(title)
 fold(opened, measure, measure_error)  # wrong: measure takes no Task
 fold(opened, count, measure_closed)  # wrong: another error
