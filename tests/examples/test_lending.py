@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 from brokers import RABBITMQ_URL, answers
+from returns.result import Success
 from servers import ENVIRONMENT, ROOT, running, said, serving
 
 for needed in ("fastapi", "httpx", "uvicorn", "aiosqlite", "alembic", "aio_pika"):
@@ -35,8 +36,12 @@ from docs.examples.lending.domain import (  # noqa: E402  # as above
     Name,
     Title,
 )
-from docs.examples.lending.use_cases import Return  # noqa: E402  # as above
+from docs.examples.lending.repositories import SqlCopies  # noqa: E402  # as above
+from docs.examples.lending.use_cases import HoldForNext, Return  # noqa: E402  # as above
+from docs.examples.lending.wiring import LIBRARY, unit_of_work_of  # noqa: E402  # as above
 from domainkit import AsyncInmemoryCrudRepository, InmemoryOutbox  # noqa: E402  # as above
+from domainkit.adapters.rabbitmq import dead_letter_queue  # noqa: E402  # as above
+from domainkit.adapters.sqlalchemy import make_async_engine  # noqa: E402  # as above
 from domainkit.testing import given  # noqa: E402  # as above
 
 LENDING = "docs.examples.lending"
@@ -151,6 +156,40 @@ async def test_what_comes_back_is_held_for_the_next(client: httpx.AsyncClient, c
     assert (None, bob, [eve]) == (held["lent_to"], held["held_for"], held["reserved_by"])
     await asked(client, "PUT", f"{copy}/loan", 409, member_id=eve)
     assert bob == (await asked(client, "PUT", f"{copy}/loan", member_id=bob))["lent_to"]
+
+
+async def test_a_command_that_the_check_refuses_has_no_effect(
+    client: httpx.AsyncClient, board: Board, consumed: Path, environment: Mapping[str, str]
+) -> None:
+    """What another library sends, and what names none, is a dead letter; the same command of this one is done."""
+    assert await asyncio.to_thread(consumed.exists)
+    bob = await new_member(client, "Bob")
+    copy = Copy(Title("Emma"), reserved_by=(MemberId.from_str(bob),))
+    await stored(copy, environment["DOMAINKIT_DATABASE_URL"])
+    command, queue = HoldForNext(copy.aggregate_id), f"{board.topology.exchange}.command.hold_for_next"
+    board.waits.update({1_000, 2_000})
+    strange = command, HoldForNext(copy.aggregate_id).add_meta({"library": "elsewhere"})
+
+    for one in strange:
+        await board.send(one.json().encode(), "1.command.hold_for_next")
+    dead = [json.loads(letter.body)["data"]["id"] for letter in await board.taken(dead_letter_queue(queue), 2)]
+    assert {str(one.header.id) for one in strange} == set(dead)
+    found = await asked(client, "GET", f"/copies/{copy.aggregate_id}")
+    assert (None, [bob]) == (found["held_for"], found["reserved_by"])
+
+    await board.send(command.add_meta({"library": LIBRARY}).json().encode(), "1.command.hold_for_next")
+
+    async def is_held() -> bool:
+        return bool((await asked(client, "GET", f"/copies/{copy.aggregate_id}"))["held_for"] == bob)
+
+    await until(is_held)
+
+
+async def stored(copy: Copy, url: str) -> None:
+    """Store a copy as it is, with nothing that happened to it."""
+    engine = make_async_engine(url)
+    assert isinstance(await SqlCopies(unit_of_work_of(engine)).save(copy), Success)
+    await engine.dispose()
 
 
 async def test_the_list_is_read_page_by_page(client: httpx.AsyncClient) -> None:

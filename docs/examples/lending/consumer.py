@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from domainkit import AsyncNotifier, LoggingNotifier, NotifierExceptionMessage, NotifierMessage
+from domainkit import AsyncLoggingNotifier, AsyncMediator
 from domainkit.adapters.rabbitmq import RabbitMqConsumer, RabbitMqTopology
 from domainkit.adapters.sqlalchemy import AsyncInbox, AsyncOutboxCommandBus, make_async_engine
 
@@ -12,21 +12,11 @@ from .domain import CopyHeld, CopyReturned
 from .repositories import SqlCopies, SqlMembers
 from .tables import INBOX
 from .use_cases import HoldForNext, Holding, HoldWhatComesBack, Letters
-from .wiring import CODEC, unit_of_work_of
+from .wiring import CODEC, of_this_library, unit_of_work_of
 
 
-class Post(AsyncNotifier):
+class Post(AsyncLoggingNotifier):
     """Writes letters to the log; put here what sends them."""
-
-    _log = LoggingNotifier()
-
-    async def publish(self, message: NotifierMessage) -> None:
-        """Write a letter."""
-        self._log.publish(message)
-
-    async def publish_exception(self, message: NotifierExceptionMessage) -> None:
-        """Write about an exception."""
-        self._log.publish_exception(message)
 
 
 @asynccontextmanager
@@ -34,7 +24,8 @@ async def consumer(broker: str) -> AsyncGenerator[RabbitMqConsumer, None]:
     """Yield the consumer of a broker; database and exchange are named by the environment, as they are for the relay.
 
     The policy and its command are done once for a message, however often it comes. A letter may be written twice: no
-    transaction takes a letter back.
+    transaction takes a letter back. A command is checked before it is handled: one that is refused changes nothing, and
+    is a dead letter in the end.
     """
     engine = make_async_engine(os.environ["DOMAINKIT_DATABASE_URL"])
     exchange = os.environ["DOMAINKIT_EXCHANGE"]
@@ -42,16 +33,17 @@ async def consumer(broker: str) -> AsyncGenerator[RabbitMqConsumer, None]:
     inbox, members = AsyncInbox(INBOX, unit_of_work), SqlMembers(unit_of_work)
     policy = inbox.once(HoldWhatComesBack(AsyncOutboxCommandBus(unit_of_work)), name="lending.policy")
     hold = inbox.once(Holding(SqlCopies(unit_of_work)), name="lending.hold")
+    commands = AsyncMediator(HoldForNext.handled_by(hold)).checked_by(of_this_library)
     try:
         yield RabbitMqConsumer(
             broker,
-            RabbitMqTopology(exchange, service=f"{exchange}.lending"),
+            RabbitMqTopology(exchange, service=f"{exchange}.lending", delivery_limit=2),
             CODEC,
             subscribers={
                 "policy": CopyReturned.handled_by(policy),
                 "letters": CopyHeld.handled_by(Letters(members, Post())),
             },
-            handlers=[HoldForNext.handled_by(hold)],
+            handlers=[HoldForNext.handled_by(commands.send)],
         )
     finally:
         await engine.dispose()

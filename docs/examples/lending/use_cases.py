@@ -16,7 +16,9 @@ from domainkit import (
     AsyncUseCase,
     BusCannotPublish,
     Command,
+    CommandNotHandled,
     Do,
+    NotAllowed,
     NotifierMessage,
     OutcomeUnknownError,
     UnknownError,
@@ -44,6 +46,7 @@ NotStored: TypeAlias = AggregateNotFoundError | AggregateVersionConflictError
 NotJoined: TypeAlias = AggregateAlreadyExistError | EmailTaken
 NotLent: TypeAlias = NotStored | TooManyLoans | CopyNotAvailable
 NotGivenBack: TypeAlias = NotStored | NotOnLoan
+NotHeld: TypeAlias = NotStored | UnknownError | OutcomeUnknownError | NotAllowed | CommandNotHandled
 NotReserved: TypeAlias = NotStored | NotOnLoan | AlreadyReserved
 
 Copies: TypeAlias = AsyncCrudRepository[Copy, CopyId]
@@ -125,7 +128,7 @@ class Reservation(AsyncUseCase[[CopyId, MemberId], Copy, NotReserved]):
 
 
 @frozen
-class HoldForNext(Command[None, NotStored | UnknownError | OutcomeUnknownError]):
+class HoldForNext(Command[None, NotHeld]):
     """Asks to hold a copy for the first who waits for it."""
 
     copy_id: CopyId
