@@ -1,5 +1,6 @@
 """Migrations that Alembic writes: the tables of the page run as they were generated, and nothing is left to change."""
 
+import asyncio
 import re
 import sys
 from collections.abc import Iterator
@@ -9,10 +10,18 @@ from pathlib import Path
 
 import pytest
 from checkers import DOCS
-from databases import CODEC, Database
-from sqlalchemy import MetaData, inspect
+from databases import CODEC, Database, new_database
+from sqlalchemy import MetaData, __version__, inspect, make_url
+from sqlalchemy.exc import InvalidRequestError, MissingGreenlet, NoSuchModuleError
 
-from domainkit.adapters.sqlalchemy import Inbox, Outbox, SqlCrudRepository, UnitOfWork
+from domainkit.adapters.sqlalchemy import (
+    Inbox,
+    Outbox,
+    SqlCrudRepository,
+    UnitOfWork,
+    make_async_engine,
+    make_engine,
+)
 from domainkit.testing import SampleTask, SampleTaskId
 
 pytest.importorskip("alembic", reason="needs alembic, of the group extras")
@@ -72,3 +81,60 @@ def test_a_migration_is_for_both_databases(database: Database, config: Config, m
 
     with database.engine() as engine:
         assert ["alembic_version"] == inspect(engine).get_table_names()
+
+
+URLS = {
+    driver: dict(zip(("sync", "async", "generic", "async template"), cells.split(" | "), strict=True))
+    for driver, cells in re.findall(r"^\| `([a-z+]+)://` \| (.*) \|$", PAGE, re.MULTILINE)
+}
+"""The table of the page: what takes a URL that begins with a driver."""
+
+
+def takes(what: str, url: str) -> None:
+    """Connect to a database as the page says; an error is raised as it comes."""
+    if what == "sync":
+        engine = make_engine(url)
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
+        return
+    if what == "async":
+        asyncio.run(connect(url))
+        return
+    folder = what.replace(" ", "_")
+    command.init(Config(f"{folder}.ini", stdout=StringIO()), folder, template=what.removesuffix(" template"))
+    made = Config(stdout=StringIO())
+    made.set_main_option("script_location", folder)
+    made.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    command.upgrade(made, "head")
+
+
+async def connect(url: str) -> None:
+    """Connect, and let go."""
+    engine = make_async_engine(url)
+    async with engine.connect():
+        pass
+    await engine.dispose()
+
+
+@pytest.mark.filterwarnings(
+    "ignore:coroutine .* was never awaited:RuntimeWarning"
+)  # by a sync engine of an async driver
+@pytest.mark.parametrize("what", ["sync", "async", "generic", "async template"])
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "sqlite", "sqlite+aiosqlite", "postgresql", "postgres"])
+def test_the_table_says_which_urls_are_taken(
+    driver: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each cell is tried: engines of the library, and the scripts that Alembic writes."""
+    assert 5 == len(URLS)
+    monkeypatch.chdir(tmp_path)
+    cell = URLS[driver][what]
+    is_taken = cell == "yes" or (cell != "no" and __version__ >= "2.1")
+    with new_database("sqlite" if "sqlite" in driver else "postgresql", tmp_path) as made:
+        url = make_url(made.url).set(drivername=driver).render_as_string(hide_password=False)
+        if is_taken:
+            takes(what, url)
+            return
+        with pytest.raises((MissingGreenlet, InvalidRequestError, NoSuchModuleError, ModuleNotFoundError)):
+            takes(what, url)
