@@ -144,7 +144,7 @@ async def check() -> None:
 
 
 # a match keeps the types where the pattern has the class: mypy takes what a bare `Success(task)` holds for Any
-def matched(result: Result[Task, DuplicateTask | TaskClosed]) -> str:
+def matched(result: Result[Task, DuplicateTask | TaskClosed]) -> None:
     match result:
         case Success(Task() as task):
             assert_type(task, Task)
@@ -152,7 +152,8 @@ def matched(result: Result[Task, DuplicateTask | TaskClosed]) -> str:
             assert_type(duplicate, DuplicateTask)
         case Failure(TaskClosed() as closed):
             assert_type(closed, TaskClosed)
-    return fold(result, lambda task: assert_type(task, Task).title.value, lambda error: error.detail())
+        case _:
+            raise AssertionError
 
 
 # fold and collect

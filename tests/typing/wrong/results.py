@@ -70,6 +70,8 @@ def match(result: Result[Task, DuplicateTask]) -> str:
             return task.name  # wrong: there is no such field
         case Failure(DuplicateTask() as error):
             return error.name  # wrong: there is no such field
+        case _:
+            pass
     return fold(result, lambda task: task.name, lambda error: error.detail())  # wrong: there is no such field
 
 
