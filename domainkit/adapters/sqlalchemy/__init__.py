@@ -13,6 +13,7 @@ from domainkit.adapters.sqlalchemy.buses import (
     OutboxCommandBus,
     OutboxDomainEventBus,
 )
+from domainkit.adapters.sqlalchemy.children import Children, ChildTable, TablesMapper
 from domainkit.adapters.sqlalchemy.constraints import refusing, refusing_async
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox, MessageIdReusedError
@@ -41,6 +42,8 @@ __all__ = [
     "AsyncSqlCrudRepository",
     "AsyncUnitOfWork",
     "Backoff",
+    "ChildTable",
+    "Children",
     "Inbox",
     "MessageIdReusedError",
     "Outbox",
@@ -53,6 +56,7 @@ __all__ = [
     "RowMapper",
     "SqlCrudRepository",
     "StoredStateError",
+    "TablesMapper",
     "UnitOfWork",
     "aggregate_table",
     "configure_engine",

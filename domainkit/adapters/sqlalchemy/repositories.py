@@ -1,6 +1,6 @@
 """Aggregates in a SQL database."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, Never, TypeAlias, get_origin, overload
 
@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table
 from sqlalchemy.exc import OperationalError
 
 from domainkit._model.immutability import copy_with, require_decorated
+from domainkit.adapters.sqlalchemy.child_rows import ChildRows
+from domainkit.adapters.sqlalchemy.children import Children, TablesMapper
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
 from domainkit.adapters.sqlalchemy.queries import Keyset, OrderBy
@@ -71,15 +73,16 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             with the aggregate, before it is stored.
         upcasters: functions that make a state of version 2 of one of version 1, one of version 3 of that, and so on. A
             state is stored with the last version; one that says none is of version 1.
-        mapper: puts the state into columns of your own instead.
+        mapper: puts the state into columns of your own instead: those of the table, or with a TablesMapper of child
+            tables too, whose rows are written in the same transaction.
         order_by: what `retrieve_all` orders by; the column `position` unless given.
         repository_name: shown in errors; the class's name unless given.
 
     Raises:
         TypeError: the class is no class of aggregates, or there is a mapper with a converter or upcasters.
         UnsupportedTypeError: a field of the class has a type that can't be stored.
-        ValueError: the table lacks a column, or its `id` is not unique, or of a type that doesn't fit the ids; or the
-            database is another than SQLite or PostgreSQL.
+        ValueError: the table lacks a column, or its `id` is not unique, or of a type that doesn't fit the ids; or a
+            child table doesn't fit the table; or the database is another than SQLite or PostgreSQL.
     """
 
     def __init__(  # noqa: PLR0913  (options, each with a default)
@@ -90,7 +93,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         *,
         converter: Converter | None = None,
         upcasters: Sequence[StateUpcaster] = (),
-        mapper: RowMapper[AggT] | None = None,
+        mapper: RowMapper[AggT] | TablesMapper[AggT] | None = None,
         order_by: ColumnElement[Any] | None = None,  # Any: of a column of any type
         repository_name: str | None = None,
     ) -> None:
@@ -102,6 +105,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._type, self._id_type, self._table = cls, cls._id_type(), table
         self._ids = id_form(table, self._id_type)
         self._mapper = StateMapper(aggregate_type, self._ids, converter, upcasters) if mapper is None else mapper
+        self._children = ChildRows[AggT](self._mapper, table, self._id_type)
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._name = repository_name or type(self).__name__
 
@@ -117,9 +121,11 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """
         row = self._row(aggregate)
         events = self._events(aggregate, row["id"])
+        children = self._children.rows(aggregate)
         with self._unit_of_work.writing() as connection:
             if self._sql.insert.run(connection, (row,)).rowcount == 0:
                 return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
+            self._children.insert(connection, row["id"], children)
             return Success(self._stored(connection, aggregate, events, once=False))
 
     def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
@@ -133,9 +139,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         key = self._key(aggregate_id)
         with self._unit_of_work.reading() as connection:
             row = connection.execute(self._sql.one, {KEY: key}).mappings().first()
-            if row is None:
-                return Failure(AggregateNotFoundError(aggregate_id, self._name))
-            return Success(self._read(row))
+            found = None if row is None else next(self._read_all(connection, (row,)), None)
+        return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
 
     def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it with its version raised by one; it raises what `save` does.
@@ -153,9 +158,11 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         updated = copy_with(aggregate, aggregate_version=version + 1)
         row = self._row(updated)
         events, guard = self._events(updated, row["id"]), {KEY: row["id"], EXPECTED: version}
+        children = self._children.rows(updated)
         with self._unit_of_work.writing() as connection:
             if self._sql.update.run(connection, (row | guard,)).rowcount == 0:
                 return Failure(self._why_none(connection, aggregate))
+            self._children.replace(connection, row["id"], children)
             return Success(self._stored(connection, updated, events))
 
     def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
@@ -168,6 +175,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """
         key = self._key(aggregate_id)
         with self._unit_of_work.writing() as connection:
+            self._children.remove(connection, key)
             removed = connection.execute(self._sql.delete, {KEY: key}).rowcount
             return Success(None) if removed else Failure(AggregateNotFoundError(aggregate_id, self._name))
 
@@ -188,6 +196,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         guard = {KEY: self._key(aggregate.aggregate_id), EXPECTED: aggregate.aggregate_version}
         events = self._events(aggregate, guard[KEY])
         with self._unit_of_work.writing() as connection:
+            self._children.remove(connection, guard[KEY], version=aggregate.aggregate_version)
             if connection.execute(self._sql.delete_version, guard).rowcount == 0:
                 return Failure(self._why_none(connection, aggregate))
             return Success(self._stored(connection, aggregate, events, once=False))
@@ -199,7 +208,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             StoredStateError: one of them can't be read.
         """
         with self._unit_of_work.reading() as connection:
-            return Success(tuple(self._read(row) for row in connection.execute(self._sql.all).mappings()))
+            return Success(tuple(self._read_all(connection, connection.execute(self._sql.all).mappings())))
 
     @overload
     def find(
@@ -244,7 +253,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
                 if key is None:
                     return Failure(AggregateNotFoundError(after, self._name))
             rows = connection.execute(keyset.page(where, key, limit)).mappings()
-            return Success(tuple(self._read(row) for row in rows))
+            return Success(tuple(self._read_all(connection, rows, where)))
 
     def stream(self, where: Where = None, *, order_by: OrderBy | None = None, batch: int = _BATCH) -> Iterator[AggT]:
         """Return an iterator over all aggregates whose rows meet a condition: it has one batch of them in memory.
@@ -276,7 +285,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Return the aggregates of a batch, and what the next one begins after."""
         with self._unit_of_work.reading() as connection:
             rows = connection.execute(keyset.page(where, key, size)).mappings().all()
-        return [self._read(row) for row in rows], keyset.key(rows[-1]) if len(rows) == size else None
+            found = list(self._read_all(connection, rows, where))
+        return found, keyset.key(rows[-1]) if len(rows) == size else None
 
     def _keyset(self, order_by: OrderBy | None, limit: int | None) -> Keyset:
         if limit is not None and limit < 1:
@@ -329,10 +339,15 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         found, version = aggregate.aggregate_id, aggregate.aggregate_version
         return Failure(AggregateVersionConflictError(found, version, repository_name=self._name))
 
-    def _read(self, row: RowMapping) -> AggT:
+    def _read_all(self, connection: Connection, rows: Iterable[RowMapping], where: Where = None) -> Iterator[AggT]:
+        return (self._read(row, children) for row, children in self._children.of(connection, rows, where))
+
+    def _read(self, row: RowMapping, children: Children[AggT]) -> AggT:
         stored_id = row[self._table.c.id]  # a table of one's own may have another column that is called id
         where = f"table {self._table.name!r}, id {stored_id}"
         try:
+            if isinstance(self._mapper, TablesMapper):
+                return self._mapper.from_row(row, children)
             return self._mapper.from_row(row)
         except StoredStateError as error:
             info = {"message": f"{where}: the row can't be read as a {self._type.__qualname__}"}
@@ -369,7 +384,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         *,
         converter: Converter | None = None,
         upcasters: Sequence[StateUpcaster] = (),
-        mapper: RowMapper[AggT] | None = None,
+        mapper: RowMapper[AggT] | TablesMapper[AggT] | None = None,
         order_by: ColumnElement[Any] | None = None,  # Any: of a column of any type
         repository_name: str | None = None,
     ) -> None:

@@ -85,14 +85,15 @@ _BITS: Mapping[type, int] = MappingProxyType(
 """Of the integers of PostgreSQL; those of SQLite have 64 anyway."""
 
 
-def id_form(table: sa.Table, cls: type[IdT]) -> IdForm[IdT]:
-    """Return the form of the ids of a class in the column `id` of a table.
+def id_form(table: sa.Table, cls: type[IdT], *, column: sa.Column[Any] | None = None) -> IdForm[IdT]:
+    """Return the form of the ids of a class in a column of a table: in `id` unless another one is given.
 
     Raises:
         UnsupportedTypeError: the class wraps a type without a wire form.
         ValueError: the column is of a type that doesn't fit.
     """
-    kind = table.c.id.type
+    place = table.c.id if column is None else column
+    kind = place.type
     form = IdForm(cls, bits=_BITS.get(type(kind), MOST_BITS), length=getattr(kind, "length", None))
     fits = {
         UUID: isinstance(kind, sa.Uuid) and kind.as_uuid,
@@ -100,10 +101,12 @@ def id_form(table: sa.Table, cls: type[IdT]) -> IdForm[IdT]:
         str: type(kind) in _TEXTS and getattr(kind, "collation", None) in _EXACT,
     }
     if not fits[form.key_type]:
+        remedy = "give the column that type"
+        if column is None:
+            remedy = f"make it with aggregate_table(..., ids={cls.__name__}), or {remedy}"
         raise ValueError(
-            f"table {table.name!r}: the column id must have the type sqlalchemy.{_ID_TYPES[form.key_type]!r}, not "
-            f"{kind!r}, for ids of the class {cls.__qualname__}; "
-            f"make it with aggregate_table(..., ids={cls.__name__}), or give the column that type"
+            f"table {table.name!r}: the column {place.key} must have the type sqlalchemy.{_ID_TYPES[form.key_type]!r}, "
+            f"not {kind!r}, for ids of the class {cls.__qualname__}; {remedy}"
         )
     return form
 

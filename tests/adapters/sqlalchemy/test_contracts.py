@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 from databases import METADATA, OUTBOX, Database, stored_messages, unsynced
 from sqlalchemy import (
     JSON,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Engine,
+    ForeignKey,
     Integer,
     Interval,
     MetaData,
@@ -32,11 +34,14 @@ from domainkit.adapters.sqlalchemy import (
     AsyncOutboxDomainEventBus,
     AsyncSqlCrudRepository,
     AsyncUnitOfWork,
+    Children,
+    ChildTable,
     Outbox,
     OutboxCommandBus,
     OutboxDomainEventBus,
     RowMapper,
     SqlCrudRepository,
+    TablesMapper,
     UnitOfWork,
     aggregate_table,
     make_async_engine,
@@ -201,6 +206,96 @@ class TestWithMapper(_OnDatabase, CrudRepositoryContract):
         table = task_columns(metadata, f"columns_{len(self.engines)}")
         unit_of_work = UnitOfWork(self.new_engine(metadata))
         return SqlCrudRepository(SampleTask, table, unit_of_work, mapper=TaskMapper(), order_by=table.c.number)
+
+
+class Steps(ChildTable[SampleTask, SampleTitle]):
+    """The steps of tasks."""
+
+    def children(self, aggregate: SampleTask) -> tuple[SampleTitle, ...]:
+        """Return the steps."""
+        return aggregate.steps
+
+    def to_row(self, child: SampleTitle) -> dict[str, object]:
+        """Return the column of a step."""
+        return {"step": child.value}
+
+    def from_row(self, row: RowMapping) -> SampleTitle:
+        """Return the step."""
+        return SampleTitle(row["step"])
+
+
+class Links(ChildTable[SampleTask, tuple[str, str]]):
+    """The links of tasks, each with its name."""
+
+    def children(self, aggregate: SampleTask) -> list[tuple[str, str]]:
+        """Return the links."""
+        return list(aggregate.links.items())
+
+    def to_row(self, child: tuple[str, str]) -> dict[str, object]:
+        """Return the columns of a link."""
+        name, url = child
+        return {"name": name, "url": url}
+
+    def from_row(self, row: RowMapping) -> tuple[str, str]:
+        """Return the link."""
+        return row["name"], row["url"]
+
+
+class TaskInTables(TablesMapper[SampleTask]):
+    """Tasks in columns, their steps and links in tables of their own."""
+
+    def __init__(self, steps: Steps, links: Links) -> None:
+        """Make a mapper with both child tables."""
+        super().__init__(steps, links)
+        self._steps, self._links = steps, links
+
+    def to_row(self, aggregate: SampleTask) -> dict[str, object]:
+        """Return the other columns, as they are in one table."""
+        return TaskMapper().to_row(aggregate) | {"steps": [], "links": {}}
+
+    def from_row(self, row: RowMapping, children: Children[SampleTask]) -> SampleTask:
+        """Return the task."""
+        return evolve(TaskMapper().from_row(row), steps=children[self._steps], links=dict(children[self._links]))
+
+
+def task_tables(metadata: MetaData, name: str) -> tuple[Table, TaskInTables]:
+    """Return the table of tasks and a mapper with two child tables, one with a foreign key and one without."""
+    root = task_columns(metadata, name)
+    to_root = ForeignKey(f"{name}.id")
+    steps, links = (
+        Table(
+            f"{name}_{children}",
+            metadata,
+            Column("task_id", Uuid(), *keys, primary_key=True),
+            Column("position", Integer, primary_key=True),
+            *(Column(column, Text, nullable=False) for column in columns),
+        )
+        for children, columns, keys in (("steps", ["step"], [to_root]), ("links", ["name", "url"], []))
+    )
+    return root, TaskInTables(Steps(steps, parent=steps.c.task_id), Links(links, parent=links.c.task_id))
+
+
+class TestWithChildTables(_OnDatabase, CrudRepositoryContract):
+    """State in columns of several tables, events in the outbox."""
+
+    def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
+        """Return a repository with tables of its own."""
+        metadata, number = MetaData(), len(self.engines)
+        (root, mapper), outbox = task_tables(metadata, f"tasks_{number}"), outbox_table(metadata, f"outbox_{number}")
+        unit_of_work = UnitOfWork(self.new_engine(metadata), outbox=Outbox(outbox, SAMPLES))
+        return SqlCrudRepository(SampleTask, root, unit_of_work, mapper=mapper, order_by=root.c.number)
+
+
+class TestAsyncWithChildTables(_OnDatabase, AsyncCrudRepositoryContract):
+    """The async twin."""
+
+    async def make_async_repository(self) -> AsyncSqlCrudRepository[SampleTask, SampleTaskId]:
+        """Return a repository with tables of its own."""
+        metadata, number = MetaData(), len(self.engines)
+        (root, mapper), outbox = task_tables(metadata, f"tasks_{number}"), outbox_table(metadata, f"outbox_{number}")
+        self.new_engine(metadata)
+        unit_of_work = AsyncUnitOfWork(self.new_async_engine(), outbox=Outbox(outbox, SAMPLES))
+        return AsyncSqlCrudRepository(SampleTask, root, unit_of_work, mapper=mapper, order_by=root.c.number)
 
 
 class TestEventBus(_OnDatabase, DomainEventBusContract[OutboxDomainEventBus]):

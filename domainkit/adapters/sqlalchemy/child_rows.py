@@ -1,0 +1,235 @@
+"""The rows of child tables: how they are stored with their roots, and read with them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final, Generic, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping, Table
+
+from domainkit.adapters.sqlalchemy.children import Children, ChildTable, TablesMapper
+from domainkit.adapters.sqlalchemy.mappers import RowMapper
+from domainkit.adapters.sqlalchemy.statements import KEY
+from domainkit.adapters.sqlalchemy.tables import id_form
+from domainkit.aggregates import AnyId
+from domainkit.ports import AggT
+
+_PLACE, _ROOTS = "place_", "roots_"
+"""Parameters of a WHERE: the names of columns are taken by the values that are stored."""
+
+_AT_ONCE: Final = 1000
+"""How many roots one statement reads the children of: a statement of SQLite takes at most 32,766 values."""
+
+
+class _ChildSql(Generic[AggT]):
+    """The statements for one child table of a root."""
+
+    def __init__(self, root: Table, child: ChildTable[AggT, Any], ids: type[AnyId]) -> None:
+        table, parent, position = child.table, child.parent, child.position
+        self.child, self._ids = child, id_form(table, ids, column=parent)
+        self._own = frozenset({parent.key, position.key})
+        of_parent = parent == sa.bindparam(KEY, type_=parent.type)
+        self.insert: sa.Insert = sa.insert(table).inline()
+        self.clear: sa.Delete = sa.delete(table).where(of_parent)
+        self._delete = self.clear.where(position == sa.bindparam(_PLACE, type_=position.type))
+        self._stored = sa.select(table).where(of_parent)
+        self._root_id, self._version = root.c.id.label("root_id_"), root.c.version.label("root_version_")
+        self._all = (
+            sa.select(self._root_id, self._version, table)
+            .select_from(root.outerjoin(table, parent == root.c.id))
+            .where(root.c.id.in_(sa.bindparam(_ROOTS, expanding=True)))
+            .order_by(position)
+        )
+
+    def rows(self, aggregate: AggT) -> list[dict[str, object]]:
+        """Return the rows for the children of an aggregate, by their positions."""
+        self._ids.key(aggregate.aggregate_id)  # as it may be too long for the column of this table alone
+        rows = [dict(self.child.to_row(one)) for one in self.child.children(aggregate)]
+        for row in rows:
+            self._require(row, rows[0])
+        return rows
+
+    def _require(self, row: Mapping[str, object], first: Mapping[str, object]) -> None:
+        """Refuse a row with other columns: SQLAlchemy ignores what the first of several rows doesn't have."""
+        wrong = (row.keys() - set(self.child.table.columns.keys())) | (row.keys() & self._own)
+        if wrong or row.keys() != first.keys():
+            found = ", ".join(sorted(wrong or row.keys() ^ first.keys()))
+            raise ValueError(
+                f"child table {self.child.table.name!r}: expected rows that all have the same of its columns, without "
+                f"{' and '.join(sorted(self._own))}, got one that differs in {found}; correct to_row"
+            )
+
+    def changed(
+        self, connection: sa.Connection, key: object, rows: Sequence[Mapping[str, object]]
+    ) -> tuple[list[object], list[int]]:
+        """Return the positions of stored rows that have to go, and those of rows that have to be stored."""
+        place = self.child.position
+        stored = {row[place]: row for row in connection.execute(self._stored, {KEY: key}).mappings()}
+        kept = {number for number, row in enumerate(rows) if number in stored and _equal(row, stored[number])}
+        return [one for one in stored if one not in kept], [one for one in range(len(rows)) if one not in kept]
+
+    def delete(self, connection: sa.Connection, key: object, places: Sequence[object]) -> None:
+        """Delete the rows that stand in these places."""
+        if places:
+            connection.execute(self._delete, [{KEY: key, _PLACE: one} for one in places])
+
+    def store(
+        self,
+        connection: sa.Connection,
+        key: object,
+        rows: Sequence[Mapping[str, object]],
+        places: Sequence[int],
+    ) -> None:
+        """Insert the rows that stand in these places."""
+        parent, position = self.child.parent.key, self.child.position.key
+        if places:
+            connection.execute(self.insert, [{**rows[one], parent: key, position: one} for one in places])
+
+    def read(self, connection: sa.Connection, versions: Mapping[object, int]) -> dict[object, list[RowMapping]]:
+        """Return the children's rows by the ids of roots, but of those that have another version by now."""
+        found: dict[object, list[RowMapping]] = {}
+        for row in connection.execute(self._all, {_ROOTS: list(versions)}).mappings():
+            key = row[self._root_id]
+            if row[self._version] == versions[key]:
+                children = found.setdefault(key, [])
+                if row[self.child.parent] is not None:  # without children, the join has one row for the root itself
+                    children.append(row)
+        return found
+
+
+Rows: TypeAlias = Sequence[Sequence[Mapping[str, object]]]
+"""Of each child table, the rows of one aggregate."""
+
+
+class ChildRows(Generic[AggT]):
+    """The children of the aggregates of one repository: in the child tables of its mapper, or nowhere.
+
+    Args:
+        mapper: a TablesMapper, or another one, which has none.
+        root: the table of the roots.
+        ids: the class of their ids.
+
+    Raises:
+        ValueError: a child table doesn't fit the root's table.
+    """
+
+    def __init__(self, mapper: RowMapper[AggT] | TablesMapper[AggT], root: Table, ids: type[AnyId]) -> None:
+        children = mapper.child_tables if isinstance(mapper, TablesMapper) else ()
+        _require_apart(root, [one.table for one in children])
+        for child in children:
+            _require_parent(root, child)
+        self._root, self._tables = root, [_ChildSql(root, one, ids) for one in children]
+        self._roots = sa.select(root).where(root.c.id.in_(sa.bindparam(_ROOTS, expanding=True)))
+        one = root.c.id == sa.bindparam(KEY, type_=root.c.id.type)
+        self._lock = sa.select(root.c.version).where(one).with_for_update()
+
+    def rows(self, aggregate: AggT) -> Rows:
+        """Return the rows for the children of an aggregate; ValueError if they don't fit their tables."""
+        return [one.rows(aggregate) for one in self._tables]
+
+    def insert(self, connection: sa.Connection, key: object, rows: Rows) -> None:
+        """Store the rows of a new aggregate."""
+        for table, given in zip(self._tables, rows, strict=True):
+            table.store(connection, key, given, range(len(given)))
+
+    def replace(self, connection: sa.Connection, key: object, rows: Rows) -> None:
+        """Store the rows of an aggregate in place of those that are stored, where they differ.
+
+        What changed is deleted and inserted: an UPDATE would break a constraint halfway, where two rows swap a value
+        that must be unique. The root's row is locked by now.
+        """
+        changes = [one.changed(connection, key, given) for one, given in zip(self._tables, rows, strict=True)]
+        for table, (gone, _) in zip(self._tables, changes, strict=True):
+            table.delete(connection, key, gone)
+        for table, given, (_, new) in zip(self._tables, rows, changes, strict=True):
+            table.store(connection, key, given, new)
+
+    def remove(self, connection: sa.Connection, key: object, *, version: int | None = None) -> None:
+        """Delete the rows of an aggregate, if its root is there, and of this version.
+
+        The root is locked first, as by an update: those who wait for each other's rows would never end.
+        """
+        if self._tables:
+            stored = connection.execute(self._lock, {KEY: key}).scalar()
+            if stored is not None and version in (None, stored):
+                for table in self._tables:
+                    connection.execute(table.clear, {KEY: key})
+
+    def of(
+        self, connection: sa.Connection, rows: Iterable[RowMapping], where: sa.ColumnElement[bool] | None
+    ) -> Iterator[tuple[RowMapping, Children[AggT]]]:
+        """Yield the rows of roots with their children.
+
+        Args:
+            connection: where the rows were read.
+            rows: those of the roots.
+            where: the condition that they meet: those that are read again have to meet it too.
+        """
+        left = iter(rows)
+        if not self._tables:
+            nothing = Children[AggT]({})
+            yield from ((row, nothing) for row in left)
+        while part := list(islice(left, _AT_ONCE)):
+            yield from self._whole(connection, part, where)
+
+    def _whole(
+        self, connection: sa.Connection, rows: Sequence[RowMapping], where: sa.ColumnElement[bool] | None
+    ) -> list[tuple[RowMapping, Children[AggT]]]:
+        """Return roots with the children of the same version: those that were updated meanwhile are read again.
+
+        Each statement of READ COMMITTED sees what was committed before it.
+        """
+        whole: dict[object, tuple[RowMapping, Children[AggT]]] = {}
+        asked, found = [row[self._root.c.id] for row in rows], rows
+        again = self._roots if where is None else self._roots.where(where)
+        while found:
+            pending = {row[self._root.c.id]: row for row in found}
+            children = self._read(connection, pending)
+            whole |= {key: (pending[key], one) for key, one in children.items()}
+            stale = [key for key in pending if key not in children]
+            found = connection.execute(again, {_ROOTS: stale}).mappings().all() if stale else ()
+        return [whole[key] for key in asked if key in whole]
+
+    def _read(self, connection: sa.Connection, roots: Mapping[object, RowMapping]) -> dict[object, Children[AggT]]:
+        """Return the children of those roots whose version is still the same in the query of each table."""
+        versions = {key: row[self._root.c.version] for key, row in roots.items()}
+        found = [(one.child, one.read(connection, versions)) for one in self._tables]
+        current = [key for key in roots if all(key in rows for _, rows in found)]
+        return {key: Children({child: rows[key] for child, rows in found}) for key in current}
+
+
+def _equal(given: Mapping[str, object], stored: RowMapping) -> bool:
+    """Return whether a stored row has these values: not only equal ones, as 1 and True are, or 1.5 and 1.50."""
+    return all(repr(value) == repr(stored[key]) and (value == stored[key]) is True for key, value in given.items())
+
+
+def _require_apart(root: Table, tables: Sequence[Table]) -> None:
+    """Refuse child tables that are one table, or another database's, or that refer to one another."""
+    seen = {root}
+    names = {one.fullname for one in tables}
+    for table in tables:
+        if table in seen:
+            raise ValueError(f"child table {table.name!r}: expected a table of its own, got one that is in use already")
+        if table.metadata is not root.metadata:
+            raise ValueError(
+                f"child table {table.name!r}: expected one of the MetaData of {root.name!r}, got one of another; "
+                "make it in the same"
+            )
+        refers = {one.target_fullname.rpartition(".")[0] for one in table.foreign_keys}
+        if refers & names:
+            raise ValueError(
+                f"child table {table.name!r}: expected no foreign key to a child table, whose rows are replaced when "
+                f"they change, got one to {', '.join(sorted(refers & names))}; refer to {root.name!r} alone"
+            )
+        seen.add(table)
+
+
+def _require_parent(root: Table, child: ChildTable[AggT, Any]) -> None:
+    """Refuse a column for the parent's id that has a foreign key to something else."""
+    refers = sorted({one.target_fullname for one in child.parent.foreign_keys})
+    wanted = f"{root.fullname}.{root.c.id.name}"
+    if refers and wanted not in refers:
+        raise ValueError(
+            f"child table {child.table.name!r}: expected the column {child.parent.key} to refer to {wanted}, got a "
+            f"foreign key to {', '.join(refers)}; pass another column as `parent=`"
+        )

@@ -1,0 +1,160 @@
+"""Aggregates in several tables: a row of the root, and rows of child tables."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping, Table
+
+from domainkit.ports import AggT
+
+ChildT = TypeVar("ChildT")
+
+
+class ChildTable(ABC, Generic[AggT, ChildT]):
+    """A table with the children of aggregates, one row for each: derive a class from it that maps one child.
+
+    The repository fills the columns of the parent's id and of the position, which counts the children of one parent
+    from 0. It replaces the rows of children that changed, so a foreign key from elsewhere should refer to the root.
+
+    >>> from attrs import frozen
+    >>> from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, Text, Uuid
+    >>> from domainkit import AggregateRoot
+    >>> @frozen
+    ... class Shelf(AggregateRoot):
+    ...     titles: tuple[str, ...] = ()
+    >>> rows = Table(
+    ...     "titles",
+    ...     MetaData(),
+    ...     Column("shelf_id", Uuid(), primary_key=True),
+    ...     Column("position", Integer, primary_key=True),
+    ...     Column("title", Text, nullable=False),
+    ... )
+    >>> class Titles(ChildTable[Shelf, str]):
+    ...     def children(self, aggregate: Shelf) -> tuple[str, ...]:
+    ...         return aggregate.titles
+    ...
+    ...     def to_row(self, child: str) -> Mapping[str, object]:
+    ...         return {"title": child}
+    ...
+    ...     def from_row(self, row: RowMapping) -> str:
+    ...         return str(row["title"])
+    >>> Titles(rows, parent=rows.c.shelf_id).position.key
+    'position'
+
+    Args:
+        table: in the MetaData of the root's table.
+        parent: the column for the id of the root, of the type that its `id` has; with a foreign key or without.
+        position: the column for the position, an integer; the column `position` unless given. Together with `parent`
+            it is the primary key, or unique.
+
+    Raises:
+        ValueError: one of them is no such column of the table.
+    """
+
+    def __init__(self, table: Table, *, parent: sa.Column[Any], position: sa.Column[Any] | None = None) -> None:
+        place = table.columns.get("position") if position is None else position
+        if parent.table is not table or place is None or place.table is not table:
+            raise ValueError(
+                f"child table {table.name!r}: expected two of its columns, got {parent} for the parent's id and "
+                f"{place} for the position; pass `parent=`, and `position=` if that column has another name"
+            )
+        counts = isinstance(place.type, sa.Integer)
+        if not counts:
+            raise ValueError(
+                f"child table {table.name!r}: expected integers in the column {place.key}, got {place.type!r}; "
+                "change its type"
+            )
+        _require_unique(table, parent, place)
+        self.table: Table = table
+        """The table of the children."""
+        self.parent: sa.Column[Any] = parent
+        """Its column for the id of the root."""
+        self.position: sa.Column[Any] = place
+        """Its column for the position of a child."""
+
+    @abstractmethod
+    def children(self, aggregate: AggT, /) -> Iterable[ChildT]:
+        """Return the children of an aggregate in their order."""
+
+    @abstractmethod
+    def to_row(self, child: ChildT, /) -> Mapping[str, object]:
+        """Return the values of the columns, by their keys: the same columns for each child.
+
+        The columns of the parent's id and of the position are the repository's own affair.
+        """
+
+    @abstractmethod
+    def from_row(self, row: RowMapping, /) -> ChildT:
+        """Return the child, made from all columns of its row.
+
+        What it raises reaches the caller, with a note that names the table and the position.
+        """
+
+
+class Children(Generic[AggT]):
+    """The stored children of one aggregate: `children[table]` are those of a child table, in their order."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Mapping[ChildTable[AggT, Any], Sequence[RowMapping]]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, table: ChildTable[AggT, ChildT]) -> tuple[ChildT, ...]:
+        """Return the children that stand in a table.
+
+        Raises:
+            ValueError: the mapper was made without this child table.
+        """
+        if table not in self._rows:
+            known = ", ".join(one.table.name for one in self._rows)
+            raise ValueError(
+                f"children: expected a child table that the mapper was made with ({known}), got {table.table.name!r}; "
+                "pass it to the mapper"
+            )
+        return tuple([_child(table, row) for row in self._rows[table]])
+
+
+class TablesMapper(ABC, Generic[AggT]):
+    """Puts aggregates into a table of your own and child tables, and makes them from their rows.
+
+    See Fowler, Patterns of Enterprise Application Architecture (2002), Dependent Mapping.
+
+    Args:
+        first: a child table.
+        others: more of them. Rows are written in this order.
+    """
+
+    def __init__(self, first: ChildTable[AggT, Any], /, *others: ChildTable[AggT, Any]) -> None:  # Any: of any child
+        self.child_tables: tuple[ChildTable[AggT, Any], ...] = (first, *others)
+        """The child tables."""
+
+    @abstractmethod
+    def to_row(self, aggregate: AggT, /) -> Mapping[str, object]:
+        """Return the values of the root's columns, as for RowMapper; the child tables take the children themselves."""
+
+    @abstractmethod
+    def from_row(self, row: RowMapping, children: Children[AggT], /) -> AggT:
+        """Return the aggregate, made from the root's row, as for RowMapper, and the children.
+
+        What it raises reaches the caller, with a note that names the table and the id.
+        """
+
+
+def _child(table: ChildTable[AggT, ChildT], row: RowMapping) -> ChildT:
+    try:
+        return table.from_row(row)
+    except Exception as error:
+        error.add_note(f"child table {table.table.name!r}, position {row[table.position]}")
+        raise
+
+
+def _require_unique(table: Table, parent: sa.Column[Any], position: sa.Column[Any]) -> None:
+    keys = [one for one in table.constraints if isinstance(one, sa.PrimaryKeyConstraint | sa.UniqueConstraint)]
+    unique = [*keys, *(index for index in table.indexes if index.unique)]
+    if all(set(one.columns) != {parent, position} for one in unique):
+        raise ValueError(
+            f"child table {table.name!r}: the columns {parent.key} and {position.key} must be unique, together: make "
+            "them so, or the primary key"
+        )
