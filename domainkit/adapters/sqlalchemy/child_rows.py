@@ -209,7 +209,10 @@ def _require_apart(root: Table, tables: Sequence[Table]) -> None:
     names = {one.fullname for one in tables}
     for table in tables:
         if table in seen:
-            raise ValueError(f"child table {table.name!r}: expected a table of its own, got one that is in use already")
+            raise ValueError(
+                f"child table {table.name!r}: expected a table of its own, got one that is in use already; "
+                "pass each once"
+            )
         if table.metadata is not root.metadata:
             raise ValueError(
                 f"child table {table.name!r}: expected one of the MetaData of {root.name!r}, got one of another; "
