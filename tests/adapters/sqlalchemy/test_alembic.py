@@ -67,7 +67,7 @@ def test_the_migration_of_the_page_runs_as_it_was_written(database: Database, co
         saved = books.save(SampleTask.create("Emma")).unwrap()
         assert saved == books.retrieve(saved.aggregate_id).unwrap()
         assert 0 == Inbox(tables.inbox, unit).clean(timedelta(days=1))
-    assert {"alembic_version", "books", "inbox", "members", "outbox"} == set(metadata.tables)
+    assert {"alembic_version", "books", "inbox", "loans", "members", "outbox"} == set(metadata.tables)
 
 
 def test_a_migration_is_for_both_databases(database: Database, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,11 +25,14 @@ from domainkit.adapters.sqlalchemy import (
     AsyncOutboxDomainEventBus,
     AsyncSqlCrudRepository,
     AsyncUnitOfWork,
+    Children,
+    ChildTable,
     Outbox,
     OutboxCommandBus,
     OutboxDomainEventBus,
     RowMapper,
     SqlCrudRepository,
+    TablesMapper,
     UnitOfWork,
     aggregate_table,
     make_async_engine,
@@ -108,6 +111,37 @@ lifted = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work, upcasters=[w
 mapped = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work, mapper=TaskMapper(), order_by=table.c.id)
 
 
+class TagTable(ChildTable[Task, str]):
+    """The tags of tasks."""
+
+    def children(self, aggregate: Task) -> tuple[str, ...]:
+        return ("urgent",)
+
+    def to_row(self, child: str) -> Mapping[str, object]:
+        return {"tag": child}
+
+    def from_row(self, row: RowMapping) -> str:
+        return "urgent"
+
+
+tags = TagTable(table, parent=table.c.id, position=table.c.position)
+
+
+class TaskInTables(TablesMapper[Task]):
+    """Tasks in two tables."""
+
+    def to_row(self, aggregate: Task) -> Mapping[str, object]:
+        return {"title": aggregate.title.value}
+
+    def from_row(self, row: RowMapping, children: Children[Task]) -> Task:
+        assert_type(children[tags], tuple[str, ...])
+        return task
+
+
+in_tables = SqlCrudRepository(Task, table, unit_of_work, mapper=TaskInTables(tags))
+assert_type(in_tables, SqlCrudRepository[Task, TaskId])
+
+
 async def awaited() -> None:
     """The async twins."""
     unit = AsyncUnitOfWork(make_async_engine("sqlite+aiosqlite://"), outbox=outbox)
@@ -130,6 +164,7 @@ async def awaited() -> None:
     later = stored.find(after=task.aggregate_id)
     assert_type(await later, Result[tuple[Task, ...], AggregateNotFoundError])
     assert_type(stored.stream(), AsyncIterator[Task])
+    AsyncSqlCrudRepository[Task, TaskId](Task, table, unit, mapper=TaskInTables(tags))
     assert_type(await unit.run(lambda: 7), int)
     assert_type(await AsyncOutboxDomainEventBus(unit).publish([]), Result[None, BusCannotPublish])
 

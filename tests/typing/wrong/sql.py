@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping
 
+from attrs import frozen
 from board import CreateTask, DuplicateTask, Task, TaskCreated, TaskId, Title, UserId
 from returns.result import Result
 from sqlalchemy import MetaData, RowMapping
 
-from domainkit import AggregateAlreadyExistError, MessageCodec
+from domainkit import AggregateAlreadyExistError, AggregateRoot, MessageCodec
 from domainkit.adapters.sqlalchemy import (
     AsyncSqlCrudRepository,
     AsyncUnitOfWork,
+    Children,
+    ChildTable,
     Outbox,
     OutboxCommandBus,
     OutboxDomainEventBus,
     RowMapper,
     SqlCrudRepository,
+    TablesMapper,
     UnitOfWork,
     aggregate_table,
     make_async_engine,
@@ -33,6 +37,11 @@ tasks = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work)
 task = Task.create(Title("Buy milk"))
 
 
+@frozen
+class Other(AggregateRoot):
+    pass
+
+
 class TitleMapper(RowMapper[Task]):
     def to_row(self, aggregate: Task) -> Mapping[str, object]:
         return {"title": aggregate.title.value}
@@ -41,6 +50,46 @@ class TitleMapper(RowMapper[Task]):
         return Title("Buy milk")
 
 
+class TagTable(ChildTable[Task, str]):
+    def children(self, aggregate: Task) -> tuple[Title, ...]:  # wrong: its children are texts
+        return (aggregate.title,)
+
+    def to_row(self, child: str) -> Mapping[str, object]:
+        return {"tag": child}
+
+    def from_row(self, row: RowMapping) -> str:
+        return "urgent"
+
+
+class OtherTable(ChildTable[Other, str]):
+    def children(self, aggregate: Other) -> tuple[str, ...]:
+        return ()
+
+    def to_row(self, child: str) -> Mapping[str, object]:
+        return {"tag": child}
+
+    def from_row(self, row: RowMapping) -> str:
+        return "urgent"
+
+
+tags = TagTable(table, parent=table.c.id)
+others = OtherTable(table, parent=table.c.id)
+TagTable(table)  # wrong: it has no column for the parent's id
+
+
+class TaskInTables(TablesMapper[Task]):
+    def to_row(self, aggregate: Task) -> Mapping[str, object]:
+        return {"title": aggregate.title.value}
+
+    def from_row(self, row: RowMapping, children: Children[Task]) -> Task:
+        numbers: tuple[int, ...] = children[tags]  # wrong: these children are texts
+        children[others]  # wrong: a child table of other aggregates
+        return task
+
+
+TaskInTables()  # wrong: no child table
+TaskInTables(others)  # wrong: a child table of other aggregates
+SqlCrudRepository[Other](Other, table, unit_of_work, mapper=TaskInTables(tags))  # wrong: it maps tasks
 SqlCrudRepository[Task, TaskId](Title, table, unit_of_work)  # wrong: a value object is no aggregate
 SqlCrudRepository[Task, UserId](Task, table, unit_of_work)  # wrong: another class of ids than that of tasks
 SqlCrudRepository[Task](Task, table, unit_of_work)  # wrong: the ids of tasks are TaskIds
