@@ -54,7 +54,7 @@ LINES = Table(
     Column("order_id", Uuid(), ForeignKey("orders.id"), nullable=False),
     Column("place", Integer, nullable=False),
     Column("sku", Text, nullable=False),
-    Column("quantity", Integer, nullable=False),
+    Column("qty", Integer, key="quantity", nullable=False),
     Column("options", JSON, nullable=False),
     UniqueConstraint("order_id", "place"),
     UniqueConstraint("order_id", "sku", name="uq_lines_sku"),

@@ -13,7 +13,17 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 import pytest
-from mutations import consuming, inbox, over_faststream, publishing, relay, repositories, tracing, units_of_work
+from mutations import (
+    child_rows,
+    consuming,
+    inbox,
+    over_faststream,
+    publishing,
+    relay,
+    repositories,
+    tracing,
+    units_of_work,
+)
 from mutations.bug import Bug
 from sizes import CI, FULL
 
@@ -22,7 +32,7 @@ for library in ("sqlalchemy", "aiosqlite", "psycopg", "aio_pika", "opentelemetry
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("domainkit", "tests", "conftest.py", "pyproject.toml")
-MODULES = (repositories, units_of_work, relay, inbox, publishing, consuming, tracing, over_faststream)
+MODULES = (repositories, child_rows, units_of_work, relay, inbox, publishing, consuming, tracing, over_faststream)
 ALL = [bug for module in MODULES for bug in module.BUGS]
 BUGS = ALL if FULL else [bug for bug in ALL if bug.quick][:: 2 if CI else 4]
 

@@ -1,6 +1,6 @@
 """The rows of child tables: how they are stored with their roots, and read with them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Generic, TypeAlias
 
@@ -65,8 +65,13 @@ class _ChildSql(Generic[AggT]):
         """Return the positions of stored rows that have to go, and those of rows that have to be stored."""
         place = self.child.position
         stored = {row[place]: row for row in connection.execute(self._stored, {KEY: key}).mappings()}
-        kept = {number for number, row in enumerate(rows) if number in stored and _equal(row, stored[number])}
+        kept = {number for number, row in enumerate(rows) if number in stored and self._equal(row, stored[number])}
         return [one for one in stored if one not in kept], [one for one in range(len(rows)) if one not in kept]
+
+    def _equal(self, given: Mapping[str, object], stored: RowMapping) -> bool:
+        """Return whether a stored row has these values: not only equal ones, as 1 and True are, or 1.5 and 1.50."""
+        found = [(value, stored[self.child.table.c[key]]) for key, value in given.items()]
+        return all(repr(value) == repr(other) and (value == other) is True for value, other in found)
 
     def delete(self, connection: sa.Connection, key: object, places: Sequence[object]) -> None:
         """Delete the rows that stand in these places."""
@@ -114,7 +119,7 @@ class ChildRows(Generic[AggT]):
     """
 
     def __init__(self, mapper: RowMapper[AggT] | TablesMapper[AggT], root: Table, ids: type[AnyId]) -> None:
-        children = mapper.child_tables if isinstance(mapper, TablesMapper) else ()
+        children, self.from_row = _parts(mapper)
         _require_apart(root, [one.table for one in children])
         for child in children:
             _require_parent(root, child)
@@ -198,9 +203,13 @@ class ChildRows(Generic[AggT]):
         return {key: Children({child: rows[key] for child, rows in found}) for key in current}
 
 
-def _equal(given: Mapping[str, object], stored: RowMapping) -> bool:
-    """Return whether a stored row has these values: not only equal ones, as 1 and True are, or 1.5 and 1.50."""
-    return all(repr(value) == repr(stored[key]) and (value == stored[key]) is True for key, value in given.items())
+def _parts(
+    mapper: RowMapper[AggT] | TablesMapper[AggT],
+) -> tuple[tuple[ChildTable[AggT, Any], ...], Callable[[RowMapping, Children[AggT]], AggT]]:
+    """Return the child tables of a mapper, and what makes an aggregate of its row and its children."""
+    if isinstance(mapper, TablesMapper):
+        return mapper.child_tables, mapper.from_row
+    return (), lambda row, _: mapper.from_row(row)
 
 
 def _require_apart(root: Table, tables: Sequence[Table]) -> None:

@@ -346,9 +346,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         stored_id = row[self._table.c.id]  # a table of one's own may have another column that is called id
         where = f"table {self._table.name!r}, id {stored_id}"
         try:
-            if isinstance(self._mapper, TablesMapper):
-                return self._mapper.from_row(row, children)
-            return self._mapper.from_row(row)
+            return self._children.from_row(row, children)
         except StoredStateError as error:
             info = {"message": f"{where}: the row can't be read as a {self._type.__qualname__}"}
             raise StoredStateError(uuid_value=str(stored_id), additional_info=info, problems=error.problems) from None
