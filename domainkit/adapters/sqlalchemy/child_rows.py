@@ -26,7 +26,8 @@ class _ChildSql(Generic[AggT]):
 
     def __init__(self, root: Table, child: ChildTable[AggT, Any], ids: type[AnyId]) -> None:
         table, parent, position = child.table, child.parent, child.position
-        self.child, self._ids = child, id_form(table, ids, column=parent)
+        self.child: ChildTable[AggT, Any] = child
+        self._ids = id_form(table, ids, column=parent)
         self._own = frozenset({parent.key, position.key})
         of_parent = parent == sa.bindparam(KEY, type_=parent.type)
         self.insert: sa.Insert = sa.insert(table).inline()
@@ -119,7 +120,9 @@ class ChildRows(Generic[AggT]):
     """
 
     def __init__(self, mapper: RowMapper[AggT] | TablesMapper[AggT], root: Table, ids: type[AnyId]) -> None:
-        children, self.from_row = _parts(mapper)
+        children, make = _parts(mapper)
+        self.from_row: Callable[[RowMapping, Children[AggT]], AggT] = make
+        """Make an aggregate of its row and its children."""
         _require_apart(root, [one.table for one in children])
         for child in children:
             _require_parent(root, child)
