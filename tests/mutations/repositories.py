@@ -71,10 +71,12 @@ BUGS = (
         (
             "        row = self._row(aggregate)\n"
             '        events = self._events(aggregate, row["id"])\n'
+            "        children = self._children.rows(aggregate)\n"
             "        with self._unit_of_work.writing() as connection:\n"
         ),
         (
             "        row = self._row(aggregate)\n"
+            "        children = self._children.rows(aggregate)\n"
             "        with self._unit_of_work.writing() as connection:\n"
             "            connection.exec_driver_sql('SELECT 1')\n"
             '            events = self._events(aggregate, row["id"])\n'
