@@ -109,6 +109,7 @@ if typing.TYPE_CHECKING:
         together,
         together_async,
     )
+    from domainkit.secrets import InPlainText, Secret
     from domainkit.use_cases import AsyncUseCase, UseCase, use_case
     from domainkit.versions import Attributes, Downcaster, Upcaster
 else:
@@ -130,14 +131,14 @@ __all__ = [
     "AsyncNotifier", "AsyncSubscriber", "AsyncUseCase", "Attributes", "BusCannotPublish", "ClientAlreadyExists",
     "ClientNotFound", "Command", "CommandBus", "CommandNotHandled", "CriticalError", "CrudRepository", "Do",
     "DomainError", "DomainEvent", "DomainEventBus", "Downcaster", "Envelope", "EnvelopeData", "EnvelopeDict",
-    "ErrorMap", "FieldSerializer", "Handler", "HttpError", "InmemoryCommandBus", "InmemoryCrudRepository",
-    "InmemoryDomainEventBus", "InmemoryNotifier", "InmemoryOutbox", "InvalidMessage", "InvalidUuid",
-    "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier", "Mediator", "Message", "MessageCodec",
-    "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc", "NotAllowed", "NotFound", "Notifier",
-    "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError", "OutgoingMessage", "Problem",
-    "ProblemDetails", "ProblemOptions", "Repository", "Subscriber", "Tagged", "UnknownError", "UnknownMessage",
-    "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid", "ValueObject",
-    "ValueObjectSerializer", "__version__", "async_pipeline", "caused", "collect", "collect_async",
+    "ErrorMap", "FieldSerializer", "Handler", "HttpError", "InPlainText", "InmemoryCommandBus",
+    "InmemoryCrudRepository", "InmemoryDomainEventBus", "InmemoryNotifier", "InmemoryOutbox", "InvalidMessage",
+    "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier", "Mediator", "Message",
+    "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc", "NotAllowed",
+    "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError", "OutgoingMessage",
+    "Problem", "ProblemDetails", "ProblemOptions", "Repository", "Secret", "Subscriber", "Tagged", "UnknownError",
+    "UnknownMessage", "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid",
+    "ValueObject", "ValueObjectSerializer", "__version__", "async_pipeline", "caused", "collect", "collect_async",
     "configure_converter", "early_return", "fold", "handling", "http_error_for", "http_headers_for", "make_converter",
     "mapped", "parse", "pipeline", "problem_details", "recover", "tap", "together", "together_async", "use_case",
 ]  # fmt: skip  # one list, as it is read

@@ -34,6 +34,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.results": (
             "async_pipeline collect collect_async fold mapped pipeline recover tap together together_async"
         ),
+        "domainkit.secrets": "InPlainText Secret",
         "domainkit.versions": "Attributes Downcaster Upcaster",
         "domainkit.use_cases": "AsyncUseCase UseCase use_case",
     }

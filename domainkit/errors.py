@@ -34,6 +34,7 @@ from domainkit._model.copying import fill
 from domainkit._model.immutability import Frozen, require_decorated
 from domainkit._model.mapping import FrozenMapping, frozen_copy
 from domainkit._model.texts import shown
+from domainkit._model.wrapper import is_secret
 
 
 class Identified(Protocol):
@@ -332,7 +333,7 @@ def _text_of(error: DomainError, aggregate_id: Identified | None) -> str | None:
             f"{type(error).__qualname__}.aggregate_id: expected an id, such as a Uuid, got a "
             f"{type(aggregate_id).__qualname__}; make an id of it, such as Uuid.from_str(...)"
         )
-    return str(aggregate_id.value)
+    return str(aggregate_id if is_secret(type(aggregate_id)) else aggregate_id.value)
 
 
 def _aggregate(uuid_value: str | None) -> str:

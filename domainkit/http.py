@@ -165,14 +165,21 @@ def _nodes_of(options: "ProblemOptions") -> Mapping[type[DomainError], Mapping[s
                     f"ProblemOptions.tells: {cls.__qualname__}.{name}: expected the name of a field that is no member "
                     "of every problem document; name a field of the class, or 'detail'"
                 )
-    return {
+    derivation = Derivation()
+    nodes = {
         cls: {
-            name: Derivation().node(type_of(cls, name), f"{cls.__qualname__}.{name}")
+            name: derivation.node(type_of(cls, name), f"{cls.__qualname__}.{name}")
             for name in names
             if name != "detail"
         }
         for cls, names in options.tells.items()
     }
+    if derivation.secrets:  # in plain text, where the field asks for it
+        raise TypeError(
+            f"ProblemOptions.tells: expected fields without secrets, got {derivation.secrets[0].__qualname__}; "
+            "no client is told one, so take the field out"
+        )
+    return nodes
 
 
 @frozen(kw_only=True)

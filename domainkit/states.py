@@ -123,9 +123,11 @@ class _WireForm(StateForm[AggT]):
         preset = {_ID: aggregate_id, _VERSION: version}
         try:
             aggregate: AggT = self._node.load(self._decode(state), **preset)
-        except Exception:  # msgspec's, or whatever a validator raises: the way that explains decides
-            return self.load(_decoded(state), aggregate_id, version)
-        return aggregate
+        except Exception:  # noqa: S110  # msgspec's, or whatever a validator raises: it has values, and is no context
+            pass
+        else:
+            return aggregate
+        return self.load(_decoded(state), aggregate_id, version)  # the way that explains decides
 
     def load(self, data: Mapping[str, object], aggregate_id: AnyId, version: int) -> AggT:
         """Read a state with keys that the class no longer has, or report every problem."""

@@ -454,10 +454,10 @@ def parse(cls: type[T], raw: object) -> Result[T, InvalidValueObject]:
         UnsupportedTypeError: a field of the class has a type without a wire form.
     """
     # what converts takes longer to import than the whole model, which can do without
-    from domainkit.conversion.derive import node_of  # noqa: PLC0415
+    from domainkit.conversion.derive import node_to_parse  # noqa: PLC0415
     from domainkit.conversion.nodes import MISSING, Problems  # noqa: PLC0415
 
-    name, node = describe(cls), node_of(cls)
+    name, node = describe(cls), node_to_parse(cls)
     problems, made = Problems(native=True), MISSING
     try:
         made = node.read(raw, "$", problems)

@@ -14,6 +14,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),  # the tree of domain errors
     ("conversion",),  # objects to builtins and JSON, and back
     ("values",),  # ValueObject, Uuid
+    ("secrets",),  # Secret
     ("handlers",),  # functions bound to a class of messages
     ("messages",),  # DomainEvent, Command
     ("envelopes",),  # what stands around the attributes of any message
@@ -54,7 +55,9 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): path for path in FILES}
-CALLED_BY_FRAMEWORKS = frozenset({("domainkit.values", "domainkit.adapters.pydantic")})
+CALLED_BY_FRAMEWORKS = frozenset(
+    {(f"domainkit.{name}", "domainkit.adapters.pydantic") for name in ("values", "secrets")}
+)
 """Imports down the order in a hook that a framework alone calls, by a name that it prescribes: who calls it has it."""
 
 

@@ -41,6 +41,15 @@ def reason_of(error: Exception, *values: object) -> str | None:
         return None
 
 
+def repeated_by(error: Exception, *values: object) -> bool:
+    """Check if an error of the domain repeats a part of a value: in its text, in a field, or beside them."""
+    held = [*error.args, *vars(error).values(), *(getattr(error, field.name) for field in attrs.fields(type(error)))]
+    try:
+        return any(repeats(str(part), *values) for part in _parts(held))
+    except Exception:  # what can't be written as text isn't looked at
+        return True
+
+
 def repeats(text: str, *values: object) -> bool:
     """Check if the text repeats six characters of a value (or a shorter one), escaped or in another case too.
 

@@ -1,8 +1,9 @@
 """The base of value objects: what conversion needs of them, which is one slot."""
 
 from collections.abc import Mapping
-from typing import Generic
+from typing import ClassVar, Generic
 
+import attrs
 from attrs import frozen
 from typing_extensions import TypeVar
 
@@ -18,9 +19,34 @@ class Wrapper(Frozen, Generic[T_co]):
 
     value: T_co
 
+    _is_secret: ClassVar[bool] = False
+    """Whether the value is shown nowhere, and written only by a field that asks for it."""
+
 
 VALUE: Slot = Wrapper.__dict__["value"]
 """The slot of a value object. Every class of value objects has this very one."""
+
+
+def is_secret(cls: object) -> bool:
+    """Check if this is a class of value objects whose values are secret."""
+    return isinstance(cls, type) and issubclass(cls, Wrapper) and cls._is_secret
+
+
+def holds_secret(value: object) -> bool:
+    """Check if there is a secret in a value, inside of collections and attrs objects too."""
+    if is_secret(type(value)):
+        return True
+    if isinstance(value, Mapping):
+        return any(holds_secret(part) for item in value.items() for part in item)
+    if isinstance(value, tuple | frozenset):
+        return any(map(holds_secret, value))
+    fields = attrs.fields(type(value)) if attrs.has(type(value)) else ()
+    return any(holds_secret(getattr(value, field.name)) for field in fields)
+
+
+@frozen
+class PlainTextMark:
+    """The class of the mark `InPlainText`, which adds to it."""
 
 
 class FieldSerializer(property):
@@ -40,9 +66,12 @@ class FieldSerializer(property):
 
 
 def unwrapped(value: object) -> object:
-    """Return what value objects wrap, at every depth of tuples, frozensets and mappings; anything else as it is."""
+    """Return what value objects wrap, at every depth of tuples, frozensets and mappings; anything else as it is.
+
+    A secret stays as it is too: where it is logged or shown, its value isn't.
+    """
     if isinstance(value, Wrapper):
-        return unwrapped(value.value)
+        return value if value._is_secret else unwrapped(value.value)
     if isinstance(value, tuple):
         return tuple(unwrapped(item) for item in value)
     if isinstance(value, frozenset):

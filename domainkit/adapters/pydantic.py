@@ -36,13 +36,13 @@ except ImportError as _error:
 
 from domainkit._model.annotations import parameters_of, type_of
 from domainkit._model.type_checks import describe
-from domainkit._model.wrapper import Wrapper, unwrapped
+from domainkit._model.wrapper import PlainTextMark, Wrapper, is_secret, unwrapped
 from domainkit.conversion.definitions import Definitions
-from domainkit.conversion.derive import Derivation
+from domainkit.conversion.derive import Derivation, UnsupportedTypeError, secret_refusal
 from domainkit.conversion.nodes import MISSING, Node, Problems
 from domainkit.errors import Problem
 
-__all__ = ["DomainType", "value_object_schema"]
+__all__ = ["DomainType", "plain_text_schema", "value_object_schema"]
 
 _ROOT: Final = "#/"
 
@@ -56,8 +56,10 @@ def value_object_schema(cls: type[Wrapper[object]], source: object, handler: Get
         handler: pydantic's.
 
     Raises:
-        UnsupportedTypeError: what is wrapped has no form in JSON.
+        UnsupportedTypeError: what is wrapped has no form in JSON; or it is a secret, which the field doesn't ask for.
     """
+    if is_secret(cls):
+        raise UnsupportedTypeError(secret_refusal(cls, cls.__qualname__))
     hint = type_of(cls, "value", dict(zip(parameters_of(cls), get_args(source), strict=False)))
     if isinstance(hint, TypeVar) or parameters_of(hint):
         serialization = core_schema.plain_serializer_function_ser_schema(unwrapped)
@@ -68,14 +70,32 @@ def value_object_schema(cls: type[Wrapper[object]], source: object, handler: Get
     return _schema(node, _Reader(node, cls.__qualname__, inner.expected), handler)
 
 
+def plain_text_schema(mark: PlainTextMark, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # Any: a type
+    """Return how pydantic validates, dumps and describes a secret, or a union or collection with some.
+
+    Args:
+        mark: says that the field asks for them in plain text: in JSON mode. In Python mode they stay objects.
+        source: the type beside the mark.
+        handler: pydantic's.
+
+    Raises:
+        UnsupportedTypeError: there is no secret, or something has no form in JSON.
+    """
+    return _schema_of(Annotated[source, mark], describe(source), handler)
+
+
+def _schema_of(hint: Any, name: str, handler: GetCoreSchemaHandler) -> CoreSchema:  # Any: as above
+    derivation = Derivation()
+    node = derivation.node(hint, name)
+    return _schema(node, _Reader(node, name, node.expected, secret=bool(derivation.secrets)), handler)
+
+
 class _DomainType:
     """Mark of a field of any type that has a form in JSON."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # Any: a type
         """Return how pydantic validates, dumps and describes the type."""
-        name = describe(source)
-        node = Derivation().node(source, name)
-        return _schema(node, _Reader(node, name, node.expected), handler)
+        return _schema_of(source, describe(source), handler)
 
 
 DomainType: Final = _DomainType()
@@ -92,7 +112,7 @@ def _schema(node: Node, read: "_Reader", handler: GetCoreSchemaHandler) -> CoreS
         partial(_dumped, node, read.name), info_arg=True, return_schema=described
     )
     python = core_schema.with_info_plain_validator_function(read, json_schema_input_schema=described)
-    if node.kinds != {"int"}:
+    if node.kinds != {"int"} or read.secret:
         return {**python, "serialization": serialization}
     # a key in JSON is text, which pydantic reads for an integer of its own alone
     number = core_schema.custom_error_schema(
@@ -145,9 +165,11 @@ class _Reader:
         node: the wire type.
         name: the type in words.
         expected: the data that it takes, in words.
+        secret: whether there are secrets in it: errors of pydantic show the input otherwise.
     """
 
-    def __init__(self, node: Node, name: str, expected: str) -> None:
+    def __init__(self, node: Node, name: str, expected: str, *, secret: bool = False) -> None:
+        self.secret: bool = secret
         self.name: str = name
         self.misfit: str = f"{name}: expected {expected}"
         self._node = node
@@ -160,8 +182,9 @@ class _Reader:
         made: object = self._node.read(data, "$", problems)
         if made is not MISSING:
             return made
+        shown = "***" if self.secret else data
         raise ValidationError.from_exception_data(self.name, [
-            InitErrorDetails(type=self._reason(one, problems.causes.get(index)), loc=_loc(one.path), input=data)
+            InitErrorDetails(type=self._reason(one, problems.causes.get(index)), loc=_loc(one.path), input=shown)
             for index, one in enumerate(problems)
         ])  # fmt: skip  # a row for each problem
 

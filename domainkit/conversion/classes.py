@@ -32,6 +32,7 @@ class Options:
         lenient: whether types without a wire form count too, as in converters: lists, and what cattrs knows.
         naive_as_utc: whether a datetime without an offset is read as one in UTC.
         omit_default: whether the way that explains leaves out fields that have their default.
+        secrets: whether secrets are carried, though the field doesn't ask for it.
     """
 
     forbid_unknown: bool = False
@@ -40,6 +41,7 @@ class Options:
     lenient: bool = False
     naive_as_utc: bool = False
     omit_default: bool = False
+    secrets: bool = False
 
 
 class AttrsNode(Node):

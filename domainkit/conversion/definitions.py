@@ -12,6 +12,7 @@ from uuid import UUID
 import attrs
 from attrs import frozen
 
+from domainkit._model.wrapper import holds_secret
 from domainkit.conversion.constraints import add, keywords_of, meta_keywords
 from domainkit.conversion.envelope import MessageWire
 from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Schema
@@ -168,11 +169,11 @@ def _closed(properties: Schema, required: list[str], *, closed: bool) -> Schema:
 
 
 def _default(part: Part) -> Schema:
-    """Return the default of a field, where it is a value, and the one that the object gets."""
+    """Return the default of a field, where it is a value, and the one that the object gets; no secret is told."""
     default = part.attribute.default
     if part.required or part.attribute.converter is not None or isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
         return {}
-    wire = part.node.write(default, "$", Problems())
+    wire = MISSING if holds_secret(default) else part.node.write(default, "$", Problems())
     return {} if wire is MISSING else {"default": wire}
 
 

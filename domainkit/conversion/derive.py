@@ -24,7 +24,7 @@ from domainkit._model.immutability import (
 from domainkit._model.internals import is_decorated
 from domainkit._model.mapping import FrozenMapping, JsonValue
 from domainkit._model.type_checks import bare, describe, members
-from domainkit._model.wrapper import FieldSerializer, Wrapper
+from domainkit._model.wrapper import FieldSerializer, PlainTextMark, Wrapper, is_secret
 from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
 from domainkit.conversion.hooks import knows, own_hooks
@@ -80,12 +80,20 @@ class Derivation:
     def __init__(self, options: Options = _DEFAULT, converter: BaseConverter | None = None) -> None:
         self.options: Options = options
         self.converter: BaseConverter | None = converter
-        self._unwrapping = Derivation(evolve(options, keep=False), converter) if options.keep else self
+        self.secrets: list[type] = []
+        """The classes of secrets that were met."""
+        self._unwrapping = self._same(keep=False) if options.keep else self
         self._scalars = NAIVE_AS_UTC if options.naive_as_utc else SCALARS
         self._done: dict[object, Node] = {}
         self._open: dict[object, StandIn] = {}
         self._aliases: dict[object, RecursiveAlias] = {}
         self._structs: list[type[msgspec.Struct]] = []
+
+    def _same(self, *, keep: bool) -> "Derivation":
+        """Return one like this, with another `keep`."""
+        made = Derivation(evolve(self.options, keep=keep), self.converter)
+        made.secrets = self.secrets
+        return made
 
     def node(self, hint: object, where: str) -> Node:
         """Return the node of the type `hint`; `where` names the class and field that has it.
@@ -233,6 +241,8 @@ class Derivation:
 
     def _annotated(self, hint: object, where: str) -> Node:
         base, *extras = get_args(hint)
+        if any(isinstance(extra, PlainTextMark) for extra in extras):
+            return self._in_plain_text(base, [extra for extra in extras if not isinstance(extra, PlainTextMark)], where)
         if any(extra is NaiveAsUtc for extra in extras):
             return self._naive_as_utc(base, [extra for extra in extras if extra is not NaiveAsUtc], where)
         tags = [extra for extra in extras if isinstance(extra, Tagged)]
@@ -251,6 +261,16 @@ class Derivation:
             raise UnsupportedTypeError(
                 f"{where}: NaiveAsUtc is about datetimes, and {describe(base)} has none beside it; "
                 "write it in the class that has the datetime"
+            )
+        return node
+
+    def _in_plain_text(self, base: Any, extras: list[object], where: str) -> Node:
+        derivation = _PlainTextDerivation(self)
+        node = derivation.node(Annotated[base, *extras] if extras else base, where)
+        if not derivation.met:
+            raise UnsupportedTypeError(
+                f"{where}: InPlainText is about secrets, and {describe(base)} has none beside it; "
+                "write it in the class that has the secret"
             )
         return node
 
@@ -281,6 +301,8 @@ class Derivation:
             return self._scalars[cls]
         if issubclass(cls, Wrapper):
             require_decorated(cls)
+            if is_secret(cls):
+                self._note_secret(cls, where)
             node = ValueObjectNode(cls, hint, self._field(cls, "value", arguments_of(hint)))
             return KeptNode(node) if self.options.keep else node
         if issubclass(cls, enum.Enum):
@@ -290,6 +312,11 @@ class Derivation:
         if attrs.has(cls):
             return self.attrs_node(cls, hint)
         raise _unsupported(hint, where)
+
+    def _note_secret(self, cls: type, where: str) -> None:
+        if not self.options.secrets:
+            raise UnsupportedTypeError(secret_refusal(cls, where))
+        self.secrets.append(cls)
 
     def _message(self, cls: Any, where: str) -> Node:
         if not self.options.lenient:
@@ -423,11 +450,46 @@ class _NaiveDerivation(Derivation):
         return self._outer._tagged(base, tagged, where)
 
 
-def node_of(hint: Any) -> Node:
-    """Return the node of a type; that of an attrs class is kept on it, since it takes forty times as long to derive."""
+class _PlainTextDerivation(Derivation):
+    """Derives what stands beside InPlainText: secrets too, and the same classes as without it.
+
+    Args:
+        outer: derives the classes.
+    """
+
+    def __init__(self, outer: Derivation) -> None:
+        super().__init__(evolve(outer.options, secrets=True), outer.converter)
+        self.secrets: list[type] = outer.secrets
+        self._outer = outer
+        self.met: bool = False
+        """True once a secret was met."""
+        if outer._unwrapping is not outer:
+            self._unwrapping = _PlainTextDerivation(outer._unwrapping)
+
+    def _class(self, cls: type, hint: object, where: str) -> Node:
+        self.met = self.met or is_secret(cls)
+        return super()._class(cls, hint, where) if is_secret(cls) else self._outer._class(cls, hint, where)
+
+    def _tagged(self, base: object, tagged: Tagged, where: str) -> Node:
+        return self._outer._tagged(base, tagged, where)
+
+
+def secret_refusal(cls: type, where: str) -> str:
+    """Return the text for a secret that nothing asks for."""
+    return (
+        f"{where}: expected a type that is written, got the secret {cls.__qualname__}; "
+        f"write Annotated[{cls.__qualname__}, InPlainText] to have it in plain text, or take it out"
+    )
+
+
+def node_to_parse(hint: Any) -> Node:
+    """Return the node that reads a type; that of an attrs class is kept on it: to derive it takes forty times as long.
+
+    It reads secrets too, asked for or not: nothing is written with it.
+    """
     known: Node | None = vars(hint).get(_KEPT) if isinstance(hint, type) else None
     if known is None:
-        known = Derivation().node(hint, describe(hint))
+        known = Derivation(Options(secrets=True)).node(hint, describe(hint))
         if isinstance(hint, type) and attrs.has(hint):
             type.__setattr__(hint, _KEPT, known)
     return known

@@ -10,7 +10,7 @@ import attrs
 from domainkit._model.constructors import HOOKS, takes_self
 from domainkit._model.internals import caches_hash, is_decorated
 from domainkit._model.validators import condition, flattened
-from domainkit._model.wrapper import Wrapper
+from domainkit._model.wrapper import Wrapper, is_secret
 from domainkit._speedups.slots import compiled_maker
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.nodes import refuse_unless
@@ -23,6 +23,8 @@ def constructs_itself(cls: type) -> bool:
     """Tell whether the constructor of an attrs class does more than set its slots and run the validators."""
     owner = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
     own_init = not is_decorated(owner) and not issubclass(cls, Wrapper)
+    if is_secret(cls):  # its constructor keeps the texts of validators to itself
+        return True
     own_new = any("__new__" in base.__dict__ for base in cls.__mro__[:-1])  # exceptions have one
     if own_new or own_init or caches_hash(cls) or any(hasattr(cls, name) for name in _MORE_THAN_SLOTS):
         return True

@@ -9,10 +9,12 @@ from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
 import attrs
 import msgspec
 
+from domainkit._model.internals import MAX_LENGTH, MIN_LENGTH, NUMBER, PATTERN
 from domainkit._model.mapping import freeze_json
 from domainkit._model.numbers import is_multiple
 from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import bare, describe
+from domainkit._model.validators import flattened
 from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, is_kept
@@ -107,10 +109,23 @@ class ValueObjectNode(Node):
         return self.inner.write(value.value, path, problems)
 
     def schema(self, schemas: Schemas) -> Schema:
-        return schemas.named(self.hint, lambda: schemas.constrained(self.inner, self.attribute.validator))
+        return schemas.named(self.hint, lambda: self._schema(schemas))
+
+    def _schema(self, schemas: Schemas) -> Schema:
+        if not self.cls._is_secret:
+            return schemas.constrained(self.inner, self.attribute.validator)
+        rules = [one for one in flattened(self.attribute.validator) if type(one) in _TELLING_NO_VALUE]
+        made = schemas.constrained(self.inner, attrs.validators.and_(*rules))
+        if made.get("type") == "string":
+            made.setdefault("format", "password")
+        return made | {"writeOnly": True}
 
     def samples(self, samples: Samples) -> Strategy:
         return samples.made(self.cls, {"value": samples.constrained(self.inner, self.attribute.validator)})
+
+
+_TELLING_NO_VALUE = frozenset({MIN_LENGTH, MAX_LENGTH, NUMBER, PATTERN})
+"""The validators that a schema of a secret has: `in_` would list the values."""
 
 
 class KeptNode(ByHand):

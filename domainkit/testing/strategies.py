@@ -81,7 +81,7 @@ def instances(cls: type[T], **fields: Strategy) -> st.SearchStrategy[T]:
         fields = {"header": headers(), **fields}
     given = frozenset(attribute.name for attribute in attrs.fields(made) if attribute.alias in fields)
     try:
-        parts = Derivation(Options(lenient=True)).parts(made, cls, given)
+        parts = Derivation(Options(lenient=True, secrets=True)).parts(made, cls, given)
     except UnsupportedTypeError as error:
         raise TypeError(f"{error}; or pass a strategy for the field, by its name") from error
     samples = _Samples()

@@ -30,7 +30,7 @@ from domainkit import (
     parse,
 )
 from domainkit.conversion.definitions import Definitions
-from domainkit.conversion.derive import node_of
+from domainkit.conversion.derive import node_to_parse
 from domainkit.formats import message_schema
 from domainkit.states import state_form
 from domainkit.testing.strategies import instances
@@ -239,7 +239,7 @@ def test_text_and_numbers_of_subclasses_are_written_plainly() -> None:
 
 def test_its_schema_admits_anything() -> None:
     """JsonValue is the schema without a keyword, and a mapping of it any object; each valid message is read."""
-    assert {} == node_of(JsonValue).schema(Definitions("#/"))
+    assert {} == node_to_parse(JsonValue).schema(Definitions("#/"))
     schema = message_schema(HookCalled)
     properties = schema["properties"]["data"]["properties"]["attributes"]["properties"]  # type: ignore[index, call-overload]  # as it is written
     assert ({}, {"type": "object", "additionalProperties": {}}) == (properties["body"], properties["headers"])  # type: ignore[index, call-overload]  # the same
