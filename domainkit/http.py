@@ -202,7 +202,8 @@ class ProblemOptions(Frozen):
         client_keys: whether the paths of problems in a request have the keys that the client made up.
 
     Raises:
-        TypeError: a name in `tells` is no field, or that of a member of every document.
+        TypeError: a name in `tells` is no field, or that of a member of every document, or that of a field with a
+            secret.
         UnsupportedTypeError: a field in `tells` has a type that messages can't carry.
     """
 

@@ -22,7 +22,7 @@ from domainkit._model.type_checks import describe, exact_classes, members, misfi
 from domainkit._model.validators import flattened, predicate
 from domainkit._model.wrapper import VALUE as VALUE
 from domainkit._model.wrapper import FieldSerializer as FieldSerializer
-from domainkit._model.wrapper import Wrapper
+from domainkit._model.wrapper import Wrapper, is_secret
 from domainkit._model.wrapper import unwrapped as unwrapped
 from domainkit._speedups.slots import Init, initializer, maker
 from domainkit.errors import DomainError, InvalidUuid, InvalidValueObject
@@ -48,11 +48,12 @@ def _constructor(cls: type["ValueObject[object, object]"]) -> Init:
     init = _slot_setting(attribute) if _misses_slots(cls, as_given=as_given) else cls._generated_init
     mapping = holds_mapping(hint)
     init = freezing(init, ("value",)) if mapping else init
-    made = checking(init, hint, exact, as_given=as_given, needed=attribute.default is attrs.NOTHING)
+    needed, secret = attribute.default is attrs.NOTHING, is_secret(cls)
+    made = checking(init, hint, exact, as_given=as_given, needed=needed, secret=secret)
     made.__qualname__, made.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
     rules = flattened(attribute.validator)
     rule = predicate(rules)
-    unusual = not as_given or mapping or len(exact) != 1 or caches_hash(cls)
+    unusual = not as_given or mapping or len(exact) != 1 or caches_hash(cls) or secret
     if unusual or (rules and rule is None):
         return made
     return initializer(cls, VALUE, next(iter(exact)), rule, made)

@@ -185,9 +185,8 @@ def real_class(cls: type) -> type:
 
 
 def _argument_for(parameter: TypeVar, arguments: Mapping[TypeVar, object]) -> object:
-    found = arguments.get(parameter, parameter)
-    if found is not parameter:
-        return found
+    if parameter in arguments:  # perhaps itself, in a subclass with the same type parameter
+        return arguments[parameter]
     has_default = getattr(parameter, "has_default", None)
     if has_default is None or not has_default():
         return parameter

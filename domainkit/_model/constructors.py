@@ -59,7 +59,9 @@ class Checked(Protocol):
     def _refusal(self, error: Exception, given: tuple[object, ...], hint: object) -> Exception: ...
 
 
-def checking(init: Init, hint: object, exact: frozenset[type], *, as_given: bool, needed: bool) -> Init:
+def checking(  # noqa: PLR0913  # all that is known of a class
+    init: Init, hint: object, exact: frozenset[type], *, as_given: bool, needed: bool, secret: bool
+) -> Init:
     """Return a constructor that refuses a value that isn't of the type `hint`, and names the class in every refusal.
 
     Args:
@@ -68,6 +70,7 @@ def checking(init: Init, hint: object, exact: frozenset[type], *, as_given: bool
         exact: the classes whose own instances are of that type.
         as_given: the value that is kept is the one that is given: no converter, default or hook has a part in it.
         needed: it has no default.
+        secret: the frame of a refusal must not hold the value: pytest, and whoever logs local variables, shows it.
     """
 
     def __init__(self: Checked, value: object = _NOT_GIVEN) -> None:
@@ -81,6 +84,8 @@ def checking(init: Init, hint: object, exact: frozenset[type], *, as_given: bool
             else:
                 problem = None if as_given else self._misfit(self.value, hint)
         if problem is not None:
+            if secret:
+                value, given = None, ()
             raise problem  # outside of the handler: no context to leak
 
     if needed:

@@ -82,18 +82,12 @@ class Derivation:
         self.converter: BaseConverter | None = converter
         self.secrets: list[type] = []
         """The classes of secrets that were met."""
-        self._unwrapping = self._same(keep=False) if options.keep else self
+        self._unwrapping = Derivation(evolve(options, keep=False), converter) if options.keep else self
         self._scalars = NAIVE_AS_UTC if options.naive_as_utc else SCALARS
         self._done: dict[object, Node] = {}
         self._open: dict[object, StandIn] = {}
         self._aliases: dict[object, RecursiveAlias] = {}
         self._structs: list[type[msgspec.Struct]] = []
-
-    def _same(self, *, keep: bool) -> "Derivation":
-        """Return one like this, with another `keep`."""
-        made = Derivation(evolve(self.options, keep=keep), self.converter)
-        made.secrets = self.secrets
-        return made
 
     def node(self, hint: object, where: str) -> Node:
         """Return the node of the type `hint`; `where` names the class and field that has it.
@@ -265,9 +259,10 @@ class Derivation:
         return node
 
     def _in_plain_text(self, base: Any, extras: list[object], where: str) -> Node:
-        derivation = _PlainTextDerivation(self)
+        met: list[type] = []
+        derivation = _PlainTextDerivation(self, met)
         node = derivation.node(Annotated[base, *extras] if extras else base, where)
-        if not derivation.met:
+        if not met:
             raise UnsupportedTypeError(
                 f"{where}: InPlainText is about secrets, and {describe(base)} has none beside it; "
                 "write it in the class that has the secret"
@@ -435,6 +430,7 @@ class _NaiveDerivation(Derivation):
 
     def __init__(self, outer: Derivation) -> None:
         super().__init__(evolve(outer.options, naive_as_utc=True), outer.converter)
+        self.secrets: list[type] = outer.secrets
         self._outer = outer
         self.met: bool = False
         """True once a datetime was met."""
@@ -455,20 +451,21 @@ class _PlainTextDerivation(Derivation):
 
     Args:
         outer: derives the classes.
+        met: the secrets that stand there are added to it.
     """
 
-    def __init__(self, outer: Derivation) -> None:
+    def __init__(self, outer: Derivation, met: list[type]) -> None:
         super().__init__(evolve(outer.options, secrets=True), outer.converter)
         self.secrets: list[type] = outer.secrets
-        self._outer = outer
-        self.met: bool = False
-        """True once a secret was met."""
+        self._outer, self._met = outer, met
         if outer._unwrapping is not outer:
-            self._unwrapping = _PlainTextDerivation(outer._unwrapping)
+            self._unwrapping = _PlainTextDerivation(outer._unwrapping, met)
 
     def _class(self, cls: type, hint: object, where: str) -> Node:
-        self.met = self.met or is_secret(cls)
-        return super()._class(cls, hint, where) if is_secret(cls) else self._outer._class(cls, hint, where)
+        if not is_secret(cls):
+            return self._outer._class(cls, hint, where)
+        self._met.append(cls)
+        return super()._class(cls, hint, where)
 
     def _tagged(self, base: object, tagged: Tagged, where: str) -> Node:
         return self._outer._tagged(base, tagged, where)

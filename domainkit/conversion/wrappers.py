@@ -118,7 +118,8 @@ class ValueObjectNode(Node):
         made = schemas.constrained(self.inner, attrs.validators.and_(*rules))
         if made.get("type") == "string":
             made.setdefault("format", "password")
-        return made | {"writeOnly": True}
+        made["writeOnly"] = True  # in place: it may be a reference, which is completed in the end
+        return made
 
     def samples(self, samples: Samples) -> Strategy:
         return samples.made(self.cls, {"value": samples.constrained(self.inner, self.attribute.validator)})
