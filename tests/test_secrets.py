@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from attrs import Attribute, field, frozen
-from attrs.validators import ge, in_, matches_re, max_len, min_len
+from attrs.validators import ge, in_, matches_re, max_len, min_len, not_
 from hidden import (
     HUSH,
     REFUSING,
@@ -546,6 +546,17 @@ class TestSchemas:
         definitions = Definitions("#/")
         definitions.schema(Derivation().node(Annotated[Hidden, InPlainText], "Field"))
         assert {"$ref": "#/Title", "writeOnly": True, "title": "Hidden"} == definitions.finish()["Hidden"]
+
+    @pytest.mark.parametrize("options", [[KEY], (KEY,), {KEY}, {KEY: 1}])
+    def test_options_of_a_field_that_are_secrets(self, options: Any) -> None:
+        """The field that holds a secret has no list of those that are admitted, nor of those that aren't."""
+
+        @frozen
+        class Sent(DomainEvent):
+            key: Annotated[Key, InPlainText] = field(validator=in_(options))
+            other: Annotated[Key, InPlainText] = field(validator=not_(in_(options)), default=Key("other"))
+
+        assert [] == shows(message_schema(Sent))
 
     def test_a_default_that_holds_one(self) -> None:
         """An object that is no secret and holds one is left out too; another default is told."""

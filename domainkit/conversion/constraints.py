@@ -24,6 +24,7 @@ from domainkit._model.internals import (
     options_of,
     parts_of,
 )
+from domainkit._model.wrapper import holds_secret
 from domainkit.conversion.collections import FrozensetNode, VariadicTupleNode
 from domainkit.conversion.nodes import MISSING, Node, Problems, Schema
 from domainkit.conversion.regex import ecma_pattern
@@ -118,6 +119,8 @@ def _in(validator: Validator, node: Node) -> Iterator[Schema]:
     if isinstance(options, range) and "number" in _shapes(node):
         yield _range(options, node)
     elif isinstance(options, Collection) and not isinstance(options, str | bytes | range):
+        if any(map(holds_secret, options)):
+            return
         found = [wire for option in options if (wire := node.write(option, "$", Problems())) is not MISSING]
         if found:
             yield {"enum": sorted(found, key=msgspec.json.encode) if isinstance(options, AbstractSet) else found}

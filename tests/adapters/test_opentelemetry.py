@@ -5,11 +5,13 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from inspect import iscoroutinefunction
 
 import pytest
 from attrs import frozen
+from hidden import HUSH, Key, KeyRefused, KeySent, shows
 from returns.result import Failure, Result, Success
 
 from domainkit import (
@@ -449,3 +451,19 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "domainkit.adapters.opentelemetry")
     with pytest.raises(ImportError, match=r"pip install 'domainkit-attrs\[otel\]'"):
         importlib.import_module("domainkit.adapters.opentelemetry")
+
+
+def test_a_secret_is_in_no_span(exporter: Exporter) -> None:
+    """Of a message with a secret, and of an error that holds it, a span has the names of classes."""
+
+    def fail(event: KeySent) -> Result[None, KeyRefused]:
+        return Failure(KeyRefused(key=event.key))
+
+    def crash(event: KeySent) -> None:
+        raise KeyRefused(key=event.key)
+
+    for handler in (fail, crash):
+        with suppress(KeyRefused):
+            traced(handler, tracer_provider=exporter.provider)(KeySent(Key(HUSH)))
+    assert 2 == len(exporter.spans)
+    assert [] == shows(*(span.to_json() for span in exporter.spans))
