@@ -37,15 +37,15 @@ def _pretty(self: "Secret[object, object]", printer: Any, _: bool) -> None:  # n
     printer.text(_hidden(self))
 
 
-def _equals(self: "Secret[object, object]", other: object) -> bool:
+def _equals(self: "Secret[object, object]", other: object) -> object:
     if type(other) is not type(self):
         return NotImplemented
-    one, two = self.value, other.value  # type: ignore[attr-defined]  # of the same class
+    one, two = self.value, other.value
     if isinstance(one, str) and isinstance(two, str):
         return compare_digest(one.encode("utf-8", "surrogatepass"), two.encode("utf-8", "surrogatepass"))
     if isinstance(one, bytes) and isinstance(two, bytes):
         return compare_digest(one, two)
-    return bool(one == two)
+    return one == two
 
 
 def _hash(self: "Secret[object, object]") -> int:

@@ -43,7 +43,7 @@ def reason_of(error: Exception, *values: object) -> str | None:
 
 def repeated_by(error: Exception, *values: object) -> bool:
     """Check if an error of the domain repeats a part of a value: in its text, in a field, or beside them."""
-    held = [*error.args, *vars(error).values(), *(getattr(error, field.name) for field in attrs.fields(type(error)))]
+    held = [*error.args, *vars(error).values(), *_fields_of(error)]
     try:
         return any(repeats(str(part), *values) for part in _parts(held))
     except Exception:  # what can't be written as text isn't looked at
@@ -80,14 +80,20 @@ def _parts(value: object) -> Iterator[object]:
         inner: Iterator[object] = (part for item in value.items() for part in item)
     elif isinstance(value, list | tuple | set | frozenset):
         inner = iter(value)
-    elif attrs.has(cls := type(value)):
-        inner = (getattr(value, field.name, None) for field in attrs.fields(cls))
+    elif attrs.has(type(value)):
+        inner = _fields_of(value)
     else:
         if value is not None and not isinstance(value, bool):
             yield value
         return
     for item in inner:
         yield from _parts(item)
+
+
+def _fields_of(value: object) -> Iterator[object]:
+    """Yield what the fields of an attrs object hold."""
+    cls = type(value)
+    yield from (getattr(value, field.name, None) for field in (attrs.fields(cls) if attrs.has(cls) else ()))
 
 
 def _letters(text: str) -> str:

@@ -40,8 +40,8 @@ def holds_secret(value: object) -> bool:
         return any(holds_secret(part) for item in value.items() for part in item)
     if isinstance(value, tuple | frozenset):
         return any(map(holds_secret, value))
-    fields = attrs.fields(type(value)) if attrs.has(type(value)) else ()
-    return any(holds_secret(getattr(value, field.name)) for field in fields)
+    cls = type(value)
+    return attrs.has(cls) and any(holds_secret(getattr(value, field.name)) for field in attrs.fields(cls))
 
 
 @frozen

@@ -67,7 +67,8 @@ def value_object_schema(cls: type[Wrapper[object]], source: object, handler: Get
     derivation = Derivation()
     inner = derivation.node(hint, f"{cls.__qualname__}.value")
     node = derivation.node(source, cls.__qualname__)
-    return _schema(node, _Reader(node, cls.__qualname__, inner.expected), handler)
+    secret = bool(derivation.secrets)
+    return _schema(node, _Reader(node, cls.__qualname__, inner.expected, secret=secret), handler)
 
 
 def plain_text_schema(mark: PlainTextMark, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # Any: a type
@@ -165,7 +166,7 @@ class _Reader:
         node: the wire type.
         name: the type in words.
         expected: the data that it takes, in words.
-        secret: whether there are secrets in it: errors of pydantic show the input otherwise.
+        secret: whether there are secrets in it: its errors then don't show the input.
     """
 
     def __init__(self, node: Node, name: str, expected: str, *, secret: bool = False) -> None:
