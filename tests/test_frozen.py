@@ -372,13 +372,13 @@ MUTABLE = [
     (set, "set", r"frozenset\[X\]"),
     (set[int], "set", r"frozenset\[X\]"),
     (abc.MutableSet[int], "MutableSet", r"frozenset\[X\]"),
-    (abc.Set[int], "Set", r"frozenset\[X\] \(it admits a set\)"),
+    (abc.Set[int], "Set", r"frozenset\[X\] \(Set accepts a set\)"),
     (bytearray, "bytearray", "bytes"),
     (collections.deque[int], "deque", r"tuple\[X, \.\.\.\]"),
     (abc.MutableSequence[int], "MutableSequence", r"tuple\[X, \.\.\.\]"),
-    (abc.Sequence[int], "Sequence", r"tuple\[X, \.\.\.\] \(it admits a list\)"),
-    (abc.Collection[int], "Collection", r"tuple\[X, \.\.\.\] \(it admits a list\)"),
-    (abc.Iterable[int], "Iterable", r"tuple\[X, \.\.\.\] \(it admits a list\)"),
+    (abc.Sequence[int], "Sequence", r"tuple\[X, \.\.\.\] \(Sequence accepts a list\)"),
+    (abc.Collection[int], "Collection", r"tuple\[X, \.\.\.\] \(Collection accepts a list\)"),
+    (abc.Iterable[int], "Iterable", r"tuple\[X, \.\.\.\] \(Iterable accepts a list\)"),
 ]  # fmt: skip  # one table
 THAWED = [ThawedAttrs, ThawedOldAttrs, ThawedDataclass]
 AROUND: list[Callable[[Any], Any]] = [

@@ -224,9 +224,9 @@ def holding_itself() -> list[object]:
 @pytest.mark.parametrize("value", holding_itself())
 def test_what_holds_itself(value: object) -> None:
     """A mapping that contains itself has no copy: an error says so, and no RecursionError."""
-    with pytest.raises(TypeError, match=r": expected a value of some depth, got one that holds itself$"):
+    with pytest.raises(TypeError, match=r": expected a value of finite depth, got one that contains itself$"):
         frozen_copy(value)
-    with pytest.raises(TypeError, match=r"^\$: expected a JSON value of some depth, got one that holds itself$"):
+    with pytest.raises(TypeError, match=r"^\$: expected a JSON value of finite depth, got one that contains itself$"):
         freeze_json(value)
 
 

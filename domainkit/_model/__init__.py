@@ -1,1 +1,1 @@
-"""The making of model classes: annotations, type checks, immutability, constructors, parts of other libraries."""
+"""Internals of model classes: annotations, type checks, immutability, constructors, other libraries' internals."""

@@ -1,4 +1,4 @@
-"""What a class says about itself: its annotations, resolved, with the arguments of generic bases put in."""
+"""Annotations of a class, resolved, with the type arguments of generic bases substituted."""
 
 import sys
 import typing
@@ -18,37 +18,37 @@ _ALIAS_TYPES = tuple(
 
 
 class UnresolvedAnnotationError(NameError):
-    """An annotation names something that can't be found yet, such as a class defined further down."""
+    """An annotation uses a name that can't be found yet, such as a class defined further down."""
 
 
 def own_annotations(cls: type) -> tuple[str, ...]:
-    """Return the names that the body of `cls` itself annotates, class variables left out."""
+    """Return the names annotated in the body of `cls` itself, without class variables."""
     return tuple(name for name, hint in _raw_annotations(cls).items() if not _is_class_var(hint))
 
 
 def _raw_annotations(cls: type) -> Mapping[str, object]:
-    """Return the annotations of a class itself: as text, where a function computes them (PEP 649).
+    """Return the annotations of a class itself: as text if a function computes them (PEP 649).
 
-    That function would find the fields themselves in `date: date`, and fails as a whole where one name is missing.
+    That function would take `date` in `date: date` for the field itself, and one missing name makes all of it fail.
     """
     return get_annotations(cls, format=Format.VALUE if _annotate_of(cls) is None else Format.STRING)
 
 
 def _annotate_of(cls: type) -> FunctionType | None:
-    """Return the function that computes the annotations of a class: from Python 3.14 on there may be one."""
+    """Return the function that computes the annotations of a class, which may exist from Python 3.14 on."""
     return getattr(cls, "__annotate__", None)
 
 
 def _is_class_var(hint: object) -> bool:
     if isinstance(hint, str):
-        return hint.strip("'\"").startswith(_CLASS_VAR_PREFIXES)  # as attrs tells them
+        return hint.strip("'\"").startswith(_CLASS_VAR_PREFIXES)  # the check that attrs makes
     return hint is ClassVar or get_origin(hint) is ClassVar
 
 
 def type_of(cls: type, name: str, arguments: Mapping[TypeVar, object] = MappingProxyType({})) -> object:
     """Return the type of the field `name` of `cls[arguments]`, with type variables replaced.
 
-    `Annotated` is kept; `Final` is taken off, since every field is.
+    `Annotated` is kept; `Final` is removed, since every field is final.
 
     Raises UnresolvedAnnotationError while a name in the annotation can't be found.
     """
@@ -65,23 +65,23 @@ def type_of(cls: type, name: str, arguments: Mapping[TypeVar, object] = MappingP
 
 def _resolve(owner: type, name: str, hint: object) -> object:
     module = sys.modules.get(owner.__module__)
-    holder = type("Holder", (), {"__annotations__": {name: hint}})  # a class, since only those may have `Final`
+    holder = type("Holder", (), {"__annotations__": {name: hint}})  # a class, since only a class may use `Final`
     try:
         resolved = get_type_hints(holder, vars(module) if module else {}, _names_in(owner), include_extras=True)
-    except (NameError, AttributeError) as error:  # an AttributeError where a module is imported in part
+    except (NameError, AttributeError) as error:  # an AttributeError if a module is only partly imported
         raise _unresolved(owner, name, hint, f" ({error})") from error
-    return _at_a_real_clock(resolved[name])
+    return _without_freezegun(resolved[name])
 
 
 def _names_in(owner: type) -> dict[str, object]:
-    """Return what the body of a class can name besides its module: itself, its type parameters, nested classes.
+    """Return the names in scope in a class body besides its module's: itself, its type parameters, nested classes.
 
-    A field or a method is no type, whatever it is called: in `date: date` the type is the module's.
+    A field or a method is not a type, whatever its name: in `date: date` the type is the module's.
     """
     fields = _raw_annotations(owner)
     nested = {
         name: value
-        for name, value in tuple(vars(owner).items())  # at once: another thread may be setting the constructor
+        for name, value in tuple(vars(owner).items())  # one step: another thread may set the constructor
         if name not in fields and not hasattr(type(value), "__get__")
     }
     parameters = {parameter.__name__: parameter for parameter in getattr(owner, "__type_params__", ())}  # PEP 695
@@ -89,7 +89,7 @@ def _names_in(owner: type) -> dict[str, object]:
 
 
 def _names_around(owner: type) -> dict[str, object]:
-    """Return what the function that defines a class can name, as far as the annotations of that class do (PEP 649)."""
+    """Return the local names of the function around a class that the annotations of the class use (PEP 649)."""
     annotate = _annotate_of(owner)
     cells = annotate.__closure__ if annotate is not None else None
     found = zip(annotate.__code__.co_freevars, cells, strict=True) if annotate is not None and cells else ()
@@ -97,7 +97,7 @@ def _names_around(owner: type) -> dict[str, object]:
 
 
 def resolve_annotations(init: Callable[..., None], name: str, hint: object) -> None:
-    """Put the type of a parameter into the annotations of a constructor, where a name waits to be looked up."""
+    """Put the type of a parameter into the annotations of a constructor, if a name in them is still unresolved."""
     if _is_open(init.__annotations__.get(name)):
         init.__annotations__[name] = hint
 
@@ -110,7 +110,7 @@ def _unresolved(owner: type, name: str, hint: object, why: str = "") -> Unresolv
 
 
 def _is_open(hint: object) -> bool:
-    """Tell whether a name in `hint` waits to be looked up."""
+    """Check if `hint` has a name that isn't resolved yet."""
     if isinstance(hint, str | ForwardRef):
         return True
     if get_origin(hint) is Literal:
@@ -120,7 +120,7 @@ def _is_open(hint: object) -> bool:
 
 
 def type_arguments(cls: type, base: type) -> dict[TypeVar, object]:
-    """Return what `cls` gives for the type parameters of its base `base`; a defaulted parameter gives its default."""
+    """Return the arguments of `cls` for the type parameters of its base `base`, with defaults for those not given."""
     if cls is base:
         return {}
     for alias in cls.__dict__.get("__orig_bases__", cls.__bases__):
@@ -137,7 +137,7 @@ def type_arguments(cls: type, base: type) -> dict[TypeVar, object]:
 
 
 def _looked_up(cls: type, argument: object) -> object:
-    """Return what is meant by an argument such as "TaskId" in `class Task(AggregateRoot["TaskId"])`, if it is known."""
+    """Resolve an argument such as "TaskId" in `class Task(AggregateRoot["TaskId"])`, if the name is known."""
     if not _is_open(argument):
         return argument
     try:
@@ -147,7 +147,7 @@ def _looked_up(cls: type, argument: object) -> object:
 
 
 def parameters_of(cls: object) -> tuple[TypeVar, ...]:
-    """Return the type parameters of a generic class, in order; nothing for a plain class."""
+    """Return the type parameters of a generic class, in order; an empty tuple for a plain class."""
     parameters: tuple[TypeVar, ...] = getattr(cls, "__parameters__", ())
     return parameters
 
@@ -172,15 +172,15 @@ def _rebuilt(hint: object, change: Callable[[object], object]) -> object:
     return origin[replaced]  # type: ignore[index]  # a generic class, since it has arguments
 
 
-def _at_a_real_clock(hint: object) -> object:
-    """Return `hint` with datetime and date in the place of the classes that freezegun puts there to set the clock."""
+def _without_freezegun(hint: object) -> object:
+    """Return `hint` with datetime and date instead of the fakes that freezegun substitutes for them."""
     if "freezegun" not in sys.modules:
         return hint
     return _rebuilt(hint, lambda part: real_class(part) if isinstance(part, type) else part)
 
 
 def real_class(cls: type) -> type:
-    """Return the class of the standard library for one that freezegun puts in its place; any other as it is."""
+    """Return the standard library's class for a fake of freezegun; any other class unchanged."""
     return next(base for base in cls.__mro__ if base.__module__ != "freezegun.api")
 
 
@@ -194,7 +194,7 @@ def _argument_for(parameter: TypeVar, arguments: Mapping[TypeVar, object]) -> ob
 
 
 def _value_of(alias: Any) -> object:  # Any: as below
-    """Return what an alias stands for; a name in quotes, such as that of the alias itself, is one of its module."""
+    """Return the type that an alias stands for; a quoted name, such as the alias's own, is looked up in its module."""
     if not _is_open(alias.__value__):
         return alias.__value__
     module = sys.modules.get(alias.__module__)
@@ -204,24 +204,24 @@ def _value_of(alias: Any) -> object:  # Any: as below
 
 
 def is_alias(hint: object) -> bool:
-    """Tell whether a type is an alias that was made by `type X = ...` (PEP 695), or one with arguments.
+    """Check if a type is an alias made by `type X = ...` (PEP 695), with or without arguments.
 
-    JsonValue counts as a type of its own, since what it holds is kept read-only.
+    JsonValue counts as a type of its own, since its values are kept read-only.
     """
     return hint is not JsonValue and isinstance(get_origin(hint) or hint, _ALIAS_TYPES)
 
 
 def unaliased(hint: object) -> object:
-    """Return what an alias stands for that was made by `type X = ...` (PEP 695); any other type as it is.
+    """Return the type that an alias made by `type X = ...` (PEP 695) stands for; any other type unchanged.
 
     Raises NameError while a name in the alias can't be found, and TypeError for an alias of itself.
     """
     alias: Any = get_origin(hint) or hint  # Any: an alias is of the standard library's class, or of the backport's
-    met = []
+    seen = []
     while is_alias(alias):
-        if hint in met:
+        if hint in seen:
             raise TypeError(f"the alias {hint} stands for itself; let it name a type")
-        met.append(hint)
+        seen.append(hint)
         hint = substitute(_value_of(alias), dict(zip(alias.__type_params__, get_args(hint), strict=False)))
         alias = get_origin(hint) or hint
-    return _at_a_real_clock(hint)
+    return _without_freezegun(hint)

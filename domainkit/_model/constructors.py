@@ -1,13 +1,13 @@
-"""The constructors of model classes, each around the one that attrs wrote.
+"""Constructors of model classes, each wrapped around the one that attrs wrote.
 
-| the class                                                         | its constructor                      |
-|-------------------------------------------------------------------|--------------------------------------|
-| any but those below                                               | that of attrs                        |
-| a field may hold a mapping                                        | `freezing`: keeps read-only copies   |
-| a value object                                                    | `checking`: the type of the value    |
-| a name can't be found yet; fields were added to it in a subclass  | `waiting`: looks again at each call  |
+| class                                                                | constructor                               |
+|----------------------------------------------------------------------|-------------------------------------------|
+| any class but those below                                            | the one of attrs                          |
+| a field may hold a mapping                                           | `freezing`: keeps read-only copies        |
+| a value object                                                       | `checking`: checks the type of the value  |
+| an annotation isn't resolved yet; an undecorated subclass has fields | `waiting`: looks again at each call       |
 
-`freezing` may stand inside of the two below it. A subclass without a decorator inherits its constructor, as in Python.
+The last two may wrap a `freezing` one. A subclass without a decorator inherits its constructor, as usual in Python.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _NOT_GIVEN = object()
 
 
 def takes_self(field: "attrs.Attribute[Any]") -> bool:  # Any: as attrs types what it makes of a class
-    """Check if the field's default is made of the object, as far as that is set."""
+    """Check if the field's default is computed from the object, whose earlier fields are set by then."""
     return bool(getattr(field.default, "takes_self", False))
 
 
@@ -50,7 +50,7 @@ def freezing(init: Init, names: tuple[str, ...]) -> Init:
 
 
 class Checked(Protocol):
-    """A value object as `checking` asks it: errors for values of another type, and for what a rule raised."""
+    """The methods of a value object that `checking` calls to get its errors."""
 
     @property
     def value(self) -> object: ...
@@ -62,15 +62,15 @@ class Checked(Protocol):
 def checking(  # noqa: PLR0913  # all that is known of a class
     init: Init, hint: object, exact: frozenset[type], *, as_given: bool, needed: bool, secret: bool
 ) -> Init:
-    """Return a constructor that refuses a value that isn't of the type `hint`, and names the class in every refusal.
+    """Return a constructor that refuses a value of another type than `hint`, with an error that names the class.
 
     Args:
         init: sets the value and runs the rules.
-        hint: the type.
-        exact: the classes whose own instances are of that type.
-        as_given: the value that is kept is the one that is given: no converter, default or hook has a part in it.
-        needed: it has no default.
-        secret: the frame of a refusal must not hold the value: pytest, and whoever logs local variables, shows it.
+        hint: the expected type.
+        exact: the classes whose direct instances are of that type.
+        as_given: the value is kept as it was given: there is no converter, default or hook.
+        needed: the value has no default.
+        secret: the frame of a refusal must not hold the value: pytest and loggers of local variables would show it.
     """
 
     def __init__(self: Checked, value: object = _NOT_GIVEN) -> None:
@@ -86,10 +86,10 @@ def checking(  # noqa: PLR0913  # all that is known of a class
         if problem is not None:
             if secret:
                 value, given = None, ()
-            raise problem  # outside of the handler: no context to leak
+            raise problem  # outside of the handler, so that no exception context leaks the value
 
     if needed:
-        __init__.__defaults__ = None  # so that Python itself says that the value is missing
+        __init__.__defaults__ = None  # so that Python itself reports a missing value
     if not as_given:
         return _like(__init__, init)
     __init__.__annotations__ = {"value": hint, "return": None}
@@ -97,14 +97,14 @@ def checking(  # noqa: PLR0913  # all that is known of a class
 
 
 def waiting(cls: type, init: Init, find: Callable[[type], Init], *, stays: bool) -> Init:
-    """Return a constructor that asks `find` for the one to call; it gives its place up to that unless it `stays`.
+    """Return a constructor that asks `find` for the one to call, and replaces itself by it unless it `stays`.
 
-    `find` is called with the class of the object, and raises where that can't be made.
+    `find` is called with the class of the object, and raises if objects of that class can't be made.
     """
 
     def __init__(self: object, *args: object, **kwargs: object) -> None:
         found = find(type(self))
-        if not stays and cls.__dict__["__init__"] is here:  # else there is another around it
+        if not stays and cls.__dict__["__init__"] is here:  # else another constructor wraps this one
             set_init(cls, found)
         found(self, *args, **kwargs)
 
@@ -113,7 +113,7 @@ def waiting(cls: type, init: Init, find: Callable[[type], Init], *, stays: bool)
 
 
 def _like(made: Init, init: Init) -> Init:
-    """Return `made` with the name, place and signature of `init`."""
+    """Return `made` with the name, module and signature of `init`."""
     update_wrapper(made, init)
-    made.__annotations__ = init.__annotations__  # from Python 3.14 on only what computes them is copied
+    made.__annotations__ = init.__annotations__  # Python 3.14 copies only the function that computes them
     return made

@@ -1,4 +1,4 @@
-"""Copies of model objects, made past their constructors: what `copy_with`, `copy` and `pickle` do."""
+"""Copies of model objects for `copy_with`, `copy` and `pickle`, made without their constructors."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -19,15 +19,15 @@ def copy_with(instance: T, **changes: object) -> T:
 
 
 def fill(made: object, state: Mapping[str, object]) -> None:
-    """Set the fields of a new object to what `state` has for them, or else to their defaults.
+    """Set the fields of a new object to their values in `state`, or else to their defaults.
 
-    Raises TypeError for a field that has neither, and for a name that no field has: what was pickled before its class
-    changed would be half made.
+    Raises TypeError for a field that has neither, and for a name that no field has: an object that was pickled before
+    its class changed would be incomplete.
     """
     cls = type(made)
     unknown = state.keys() - _names(cls)
     if unknown:
-        raise _changed(cls, unknown, "no such field", "write the objects again, or keep the field")
+        raise _outdated(cls, unknown, "known fields", "pickle the objects again, or keep the field")
     for name, value in state.items():
         object.__setattr__(made, name, value)
     for field in attrs.fields(cls):  # type: ignore[arg-type]  # an attrs class
@@ -43,20 +43,20 @@ def _names(cls: type) -> list[str]:
 
 def _default(made: object, field: "attrs.Attribute[object]") -> object:
     if field.default is attrs.NOTHING:
-        raise _changed(type(made), {field.name}, "one", "write the objects again, or give the field a default")
+        raise _outdated(type(made), {field.name}, "a value", "pickle the objects again, or give the field a default")
     if not is_factory(field.default):
         return frozen_copy(field.default)
     factory = field.default
     return frozen_copy(factory.factory(made) if factory.takes_self else factory.factory())
 
 
-def _changed(cls: type, names: set[str], expected: str, remedy: str) -> TypeError:
+def _outdated(cls: type, names: set[str], expected: str, remedy: str) -> TypeError:
     fields = ", ".join(f"{cls.__qualname__}.{name}" for name in sorted(names))
-    return TypeError(f"{fields}: expected {expected}, got a pickle of another shape of the class; {remedy}")
+    return TypeError(f"{fields}: expected {expected}, got a pickle of the class before it changed; {remedy}")
 
 
 def complete_state(cls: type) -> None:
-    """Let the objects of a class be pickled and copied whole, with or without slots, unless it says how itself."""
+    """Let objects of a class be pickled and copied with all fields, unless the class defines that itself."""
     for name, method in (("__getstate__", _state), ("__setstate__", fill)):
         if name not in cls.__dict__ or is_written_by_attrs(cls, name):
             setattr(cls, name, method)

@@ -1,8 +1,8 @@
-"""Names that do something in petisco, and nothing here: a class that has one is refused, and told what to write.
+"""Names with a meaning in petisco and none here: a class that has one is refused, with a remedy in the error.
 
-A name is in the table if petisco 2.2.3, or pydantic under it, reads it from a class of its users by itself; if it would
-be silently ignored here; and if nobody would use it for something else on a class of this kind. Names that only users
-call, such as `get_message_id`, aren't: Python says that they are missing.
+A name is in the table if petisco 2.2.3, or its pydantic, reads it from the classes of users; if domainkit would ignore
+it silently; and if classes of this kind have no other use for it. Names that only users call, such as
+`get_message_id`, are left out: Python itself reports them as missing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +15,9 @@ from domainkit._model.internals import FIELD
 _OWN_RULE = "write an attrs validator, such as `value: str = field(validator=min_len(1))`"
 _POST_INIT = "check in `__attrs_post_init__`, and compute in a named constructor"
 _NO_OPTIONS = "remove it: the options of a class are arguments of @attrs.frozen"
-_OWN_NAME = 'say `class Config: name = "..."`, and `version`'
-_AROUND = "put it around the handler with `Mediator.within`, or around the function"
-_ON_HTTP = "say it where the answer is made, such as in `exception_handlers(error_map=...)`"
+_OWN_NAME = 'write `class Config: name = "..."`, and `version`'
+_AROUND = "wrap the handler with `Mediator.within`, or the function itself"
+_ON_HTTP = "set it in the web adapter, such as `exception_handlers(error_map=...)`"
 _ROW = "pass `mapper=`, a RowMapper, to the constructor"
 _METHOD = "write `__call__(self, command, proceed)`, and call `proceed(command)` in it"
 
@@ -39,12 +39,12 @@ _OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
 
 HABITS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
-        # the text of detail() and str(), and the title of a notification
+        # in petisco the text of detail() and str(), and the title of a notification
         "DomainError": {
-            "get_specific_detail": "name the class so, or write `def detail(self) -> str`",
-            "set_additional_info": "pass `additional_info=` to the constructor; nobody adds the parameters of a call",
+            "get_specific_detail": "rename the class to say it, or write `def detail(self) -> str`",
+            "set_additional_info": "pass `additional_info=` to the constructor; call parameters aren't added to errors",
         },
-        # a bus adds its meta by it; a routing key is made of the others, and a file of events ordered
+        # a bus adds its meta with the first; the others make up a routing key, and the order of stored events
         "Message": {
             "update_meta": "override `add_meta`, which buses call",
             "format_json": "let a codec with hooks write it: MessageCodec(..., converter=...)",
@@ -58,16 +58,16 @@ HABITS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         # the validator of petisco's value objects: an override is called without a decorator too
         "ValueObject": {"validate_value": _OWN_RULE, **_OPTIONS},
-        # that of its aggregates, for all fields: likewise
+        # the validator of its aggregates, for all fields: likewise
         "AggregateRoot": {"model_validation": _POST_INIT, **_OPTIONS},
         "HttpError": _OPTIONS,
         "NotifierMessage": _OPTIONS,
-        # of pydantic, which keeps `model_` for itself, in every class of fields
+        # of pydantic, which reserves `model_` in every class with fields
         "Frozen": {
             "model_config": _NO_OPTIONS,
             "model_post_init": _POST_INIT,
         },
-        # what each bus adds to the meta of what it sends
+        # the meta that each bus adds to its messages
         "_BusWithMeta": {"get_configured_meta": "make the bus with `with_meta({...})`"},
         # of controllers and subscribers, which become use cases and services
         "Service": {
@@ -80,12 +80,12 @@ HABITS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         # of SQLModelCrudRepository
         "SqlCrudRepository": {"get_aggregate_root": _ROW, "get_sql_model": _ROW, "get_sql_model_type": _ROW},
         "AsyncSqlCrudRepository": {"get_aggregate_root": _ROW, "get_sql_model": _ROW, "get_sql_model_type": _ROW},
-        # of a Middleware; one with a __call__ may call them itself
+        # of a Middleware, whose own __call__ may call them
         "Middleware": {"before": _METHOD, "after": _METHOD},
         "AsyncMiddleware": {"before": _METHOD, "after": _METHOD},
     }
 )
-"""By the class of this library that has it above: each name, or `Config.name` of a nested class, and its remedy."""
+"""By base class of this library: each refused name (`Config.name` for a nested class), and its remedy."""
 
 _PYDANTIC: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -100,17 +100,17 @@ _PYDANTIC: Final[Mapping[str, str]] = MappingProxyType(
         "ModelPrivateAttr": "write a field, or keep it outside of the model",
     }
 )
-"""The objects that decorators and functions of pydantic leave in the body of a class, by class, with the remedy."""
+"""By class: the objects that decorators and functions of pydantic leave in a class body, and the remedy for each."""
 
 
 def refuse_habits(cls: type) -> None:
-    """Raise TypeError if the body of `cls` has something that petisco or pydantic would use, and nobody does here."""
+    """Raise TypeError if the body of `cls` has a name that petisco or pydantic would use and domainkit ignores."""
     for name, value in tuple(vars(cls).items()):
         kind = type(getattr(value, "decorator_info", value))
         if kind.__module__.partition(".")[0] == "pydantic" and kind.__name__ in _PYDANTIC:
             raise _refused(cls, name, "pydantic", _PYDANTIC[kind.__name__])
     for name, remedy in _table_for(cls):
-        if _has(cls, name):
+        if _body_has(cls, name):
             raise _refused(cls, name, "petisco", remedy)
 
 
@@ -125,19 +125,19 @@ def _table_for(cls: type) -> Iterator[tuple[str, str]]:
             yield from HABITS.get(base.__name__, {}).items()
 
 
-def _has(cls: type, name: str) -> bool:
-    """Check if the body of a class has the name, and not for something else."""
+def _body_has(cls: type, name: str) -> bool:
+    """Check if the body of a class has the name, with the meaning that petisco gives it."""
     body = vars(cls)
     if name.startswith("Config."):
         config = body.get("Config")
         return isinstance(config, type) and name.removeprefix("Config.") in vars(config) and not _is_model(config)
     if name == "validate_value" and any(isinstance(value, FIELD) for value in body.values()):
-        return False  # it may be what `@value.validator` stands above
+        return False  # it may be the method under `@value.validator`
     if name in ("before", "after") and "__call__" in body:
         return False
     return name in body and (name.startswith("_") or name not in own_annotations(cls))
 
 
 def _is_model(config: type) -> bool:
-    """Check if it is a class of values, which a user may call Config."""
+    """Check if `config` is a class with fields, which a user may happen to call Config."""
     return hasattr(config, "__attrs_attrs__") or hasattr(config, "__dataclass_fields__")

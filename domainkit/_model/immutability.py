@@ -1,8 +1,8 @@
-"""The base of every model class: frozen, decorated by its author, and free of parts that can change.
+"""Base of every model class: frozen, decorated by its author, and without mutable parts.
 
-A type checker knows `@attrs.frozen` natively, so the decorator stays in the user's hands. This module notices when it
-was forgotten, and looks at the fields once they are known: at class definition, or at the first instance where an
-annotation names something that is defined further down.
+Type checkers know `@attrs.frozen` natively, so users write the decorator themselves. This module notices a forgotten
+one, and checks the fields as soon as their types are known: at class definition, or at the first instance if an
+annotation names a class that is defined further down.
 """
 
 from collections.abc import Callable
@@ -22,13 +22,13 @@ from domainkit._model.mutable_types import refuse_mutable as refuse_mutable
 from domainkit._speedups.slots import Init
 
 ON_THE_WIRE = "domainkit.wire"
-"""The key of a field's metadata that says how it stands on the wire, where its default doesn't."""
+"""The key in a field's metadata that says if it may be absent on the wire; otherwise its default decides."""
 ABSENT = "absent"
 REQUIRED = "required"
 
 
 class Frozen:
-    """The base of the model classes. Nothing to call: subclassing it brings the checks."""
+    """Base of the model classes. It has no methods to call: subclassing it adds the checks."""
 
     __slots__ = ()
 
@@ -36,18 +36,18 @@ class Frozen:
     """Names that a subclass's fields can't have, besides those of the library's own methods."""
 
     _own_constructor: ClassVar[bool] = False
-    """Whether a subclass may write `__init__` itself."""
+    """True if a subclass may define `__init__` itself."""
 
     _undecorated: ClassVar[bool] = False
-    """Whether the class has fields or hooks that no decorator has seen."""
+    """True if the class has fields or hooks and no decorator has processed them yet."""
 
     _looks_at_subclasses: ClassVar[bool] = False
-    """Whether the constructor of just this class refuses the instances of such a subclass."""
+    """True if this class's own constructor already refuses instances of such a subclass."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if is_decorated(cls):
-            return  # attrs makes the slotted class from one that was seen before
+            return  # the slotted class that attrs makes from one that was checked before
         refuse_habits(cls)
         fields = _own_fields(cls)
         for name in fields:
@@ -59,7 +59,7 @@ class Frozen:
                 "fields; write a named constructor instead, such as `@classmethod def create(cls, ...)`"
             )
         if fields or _own_hooks(cls):
-            cls._undecorated = True  # until a decorator of attrs sees it
+            cls._undecorated = True  # until a decorator of attrs processes it
             _guard_constructor_above(cls)
         else:
             cls._finish_definition()
@@ -72,10 +72,10 @@ class Frozen:
 
     @classmethod
     def _finish_definition(cls) -> None:
-        """Look at the class once it is complete, and install the constructor that its fields ask for."""
+        """Install the constructor that the fields of the complete class need."""
         if is_decorated(cls) and "__init__" in cls.__dict__:
             init = cls.__dict__["__init__"]
-            install(cls, init, partial(_suited, cls, init), at_last=partial(_suited, cls, init, last=True))
+            install(cls, init, partial(_choose_init, cls, init), at_last=partial(_choose_init, cls, init, last=True))
 
     def __post_init__(self) -> None:
         """Refuse an instance of a dataclass, whose constructor calls this."""
@@ -83,9 +83,9 @@ class Frozen:
 
 
 def install(cls: type, init: Init, choose: Callable[[], Init], *, at_last: Callable[[], Init]) -> None:
-    """Give `cls` the constructor that `choose` returns; while names can't be found, one that asks `at_last`, if called.
+    """Give `cls` the constructor that `choose` returns; until its names resolve, one that calls `at_last` when called.
 
-    `init` is what it looks like meanwhile.
+    Until then the constructor has the name and signature of `init`.
     """
     try:
         set_init(cls, choose())
@@ -93,7 +93,7 @@ def install(cls: type, init: Init, choose: Callable[[], Init], *, at_last: Calla
         set_init(cls, waiting(cls, init, lambda _: at_last(), stays=False))
 
 
-def _suited(cls: type, init: Init, *, last: bool = False) -> Init:
+def _choose_init(cls: type, init: Init, *, last: bool = False) -> Init:
     """Return the constructor for the fields of a class; NameError while their types can't be found, unless `last`."""
     mappings: list[str] = []
     unresolved: NameError | None = None
@@ -134,7 +134,7 @@ def _refuse_taken(cls: type[Frozen], name: str) -> None:
 
 
 def _refuse_shadowed(cls: type, fields: list[str]) -> None:
-    """Refuse a value in the body for a field that is inherited: the constructor would go on with its own default."""
+    """Refuse a value in the body for an inherited field: the constructor would still use the inherited default."""
     for attribute in getattr(cls, "__attrs_attrs__", ()):
         name = attribute.name
         if name in cls.__dict__ and name not in fields:
@@ -145,7 +145,7 @@ def _refuse_shadowed(cls: type, fields: list[str]) -> None:
 
 
 def _is_machinery(base: type, name: str) -> bool:
-    """Tell whether `name` is a method or a private name of a class of this library."""
+    """Check if `name` is a method or a private name of a class of this library."""
     ours = base.__module__.partition(".")[0] == __name__.partition(".")[0]
     return ours and name in base.__dict__ and name not in own_annotations(base)
 
@@ -153,7 +153,7 @@ def _is_machinery(base: type, name: str) -> bool:
 def _guard_constructor_above(cls: type[Frozen]) -> None:
     """Let the constructor that `cls` inherits refuse the instances of a subclass that isn't decorated.
 
-    It can't stand in `cls`: attrs takes an `__init__` that it finds there for the author's own, and leaves its own out.
+    The guard can't be in `cls`: attrs takes an `__init__` there for the author's own, and doesn't write one.
     """
     for base in cls.__mro__[1:]:
         if issubclass(base, Frozen) and "__init__" in base.__dict__:

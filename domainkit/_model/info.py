@@ -1,4 +1,4 @@
-"""What messages and their envelopes share: what selects a class of messages, and meta that can't change."""
+"""Parts that messages and envelopes share: the name, version and kind of a message class, and read-only meta."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,12 @@ from attrs import frozen
 
 from domainkit._model.mapping import FrozenMapping, freeze_json
 
-EMPTY: FrozenMapping[str, Any] = FrozenMapping()  # Any: it holds nothing
+EMPTY: FrozenMapping[str, Any] = FrozenMapping()  # Any: it has no values
 
 
 @frozen
 class MessageInfo:
-    """What selects the class of a message.
+    """Name, version and kind: together they select the class of a message.
 
     >>> str(MessageInfo("task.created", 2, "domain_event"))
     'domain_event task.created version 2'

@@ -1,4 +1,4 @@
-"""A mapping that can't change: what a frozen class holds where its user gave it a dict."""
+"""Read-only mapping that a frozen class keeps in place of a dict that its user passed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -13,7 +13,7 @@ JsonValue = TypeAliasType(
 )
 """A value that JSON can carry: None, bool, int, float, str, and tuples, lists and mappings of these with keys of text.
 
-A message, value object or aggregate keeps one read-only: a list as a tuple.
+A message, value object or aggregate keeps it read-only: a list becomes a tuple.
 """
 
 K = TypeVar("K")
@@ -21,9 +21,9 @@ V = TypeVar("V")
 
 
 class FrozenMapping(dict[K, V]):
-    """A dict that refuses every change; hashable when its values are, equal to a dict with the same items.
+    """Dict that refuses every change; hashable if its values are, equal to a dict with the same items.
 
-    Being a dict, it is read, compared and encoded at C speed.
+    Since it is a dict, it is read, compared and encoded at C speed.
     """
 
     __slots__ = ("_filled",)
@@ -50,7 +50,7 @@ _OF_JSON = "with JSON values alone"
 """What `_filled` is where `freeze_json` has seen all that is in it."""
 
 
-def _fill(self: FrozenMapping[Any, Any], *args: Any, **kwargs: object) -> None:  # Any: all that a dict is made of
+def _fill(self: FrozenMapping[Any, Any], *args: Any, **kwargs: object) -> None:  # Any: the arguments of dict
     if hasattr(self, "_filled"):
         _refuse()
     _FILLED.__set__(self, True)
@@ -62,11 +62,11 @@ for _name in (
     "__setattr__", "__delattr__",
 ):  # fmt: skip  # one list
     setattr(FrozenMapping, _name, _refuse)  # set here, since no signature suits all of them
-type.__setattr__(FrozenMapping, "__init__", _fill)  # and here, so that type checkers see that of dict
+type.__setattr__(FrozenMapping, "__init__", _fill)  # and here, so that type checkers see dict's own `__init__`
 
 
 def _is_plain(value: object) -> bool:
-    """Tell whether `value` and all that it holds can't change."""
+    """Check if `value` and everything in it is immutable."""
     if isinstance(value, FrozenMapping):
         return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
     return all(map(_is_plain, value)) if type(value) is tuple else type(value) in _PLAIN
@@ -81,13 +81,13 @@ def frozen_copy(value: object) -> object:
     >>> frozen_copy({"lines": [{"sku": "A1"}]})
     {'lines': ({'sku': 'A1'},)}
 
-    Raises TypeError for what holds itself, or is as deep as if it did.
+    Raises TypeError for a value that contains itself, or is nested too deep to tell.
     """
     try:
         return _frozen(value)
     except RecursionError:
         raise TypeError(
-            f"a {type(value).__qualname__}: expected a value of some depth, got one that holds itself"
+            f"a {type(value).__qualname__}: expected a value of finite depth, got one that contains itself"
         ) from None
 
 
@@ -109,13 +109,13 @@ _COPIES: Mapping[type, Callable[[Any], object]] = MappingProxyType({set: frozens
 def freeze_json(value: object, path: str = "$") -> object:
     """Return the JSON value `value` with its dicts and lists replaced by read-only ones.
 
-    What it returned before is returned as it is. Raises TypeError, naming the path and never the value, for what JSON
-    can't carry, or what holds itself.
+    A value that it returned before is returned as it is. Raises TypeError for a value that JSON can't carry, or that
+    contains itself; it has the path, never the value.
     """
     try:
         return _frozen_json(value)
     except RecursionError:
-        raise TypeError(f"{path}: expected a JSON value of some depth, got one that holds itself") from None
+        raise TypeError(f"{path}: expected a JSON value of finite depth, got one that contains itself") from None
     except _NotJsonError as refused:
         raise TypeError(f"{path}{''.join(reversed(refused.steps))}: {refused.objection}") from None
 
@@ -194,16 +194,16 @@ def _refused_text(text: str) -> str | None:
 
 
 def _refused_int(number: int) -> str | None:
-    return None if number.bit_length() < _MOST_BITS or abs(number) < _LARGEST else "an int of more than 4,300 digits"
+    return None if number.bit_length() < _INT_BITS or abs(number) < _INT_LIMIT else "an int of more than 4,300 digits"
 
 
 def _refused_float(number: float) -> str | None:
     return None if number - number == 0 else "NaN or an infinite number"
 
 
-_LARGEST = 10**4300
-"""No longer text is read by default: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits."""
-_MOST_BITS = _LARGEST.bit_length()
+_INT_LIMIT = 10**4300
+"""Python reads no longer int by default: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits."""
+_INT_BITS = _INT_LIMIT.bit_length()
 _REFUSALS: Mapping[type, Callable[[Any], str | None]] = MappingProxyType(  # Any: its key's
     {
         str: _refused_text,
@@ -213,4 +213,4 @@ _REFUSALS: Mapping[type, Callable[[Any], str | None]] = MappingProxyType(  # Any
         type(None): lambda _: None,
     }
 )
-"""The objection to a value of the class, if there is one."""
+"""By class: a function that returns the objection to a value, or None."""

@@ -1,4 +1,4 @@
-"""Types whose values can change, and what to write in their place."""
+"""Types with mutable values, and the type to write instead of each."""
 
 from collections import abc, deque
 from collections.abc import Callable, Mapping
@@ -27,15 +27,15 @@ _HOLDS_NO_ARGUMENT = (type, Callable, Literal)
 
 
 def holds_mapping(hint: object) -> bool:
-    """Tell whether a value of this type may be a mapping, or hold one."""
+    """Check if a value of this type may be or contain a mapping."""
     parts = _parts(hint)
     return Mapping in parts or JsonValue in parts
 
 
 def refuse_mutable(hint: object, field: str) -> None:
-    """Raise TypeError if a value of the type `hint` could change after it was made, or the type has no end.
+    """Raise TypeError if a value of the type `hint` is mutable, or the type is infinite.
 
-    `field` says where: the class and the field.
+    `field` is the class and the field, for the error.
     """
     try:
         parts, _ = _parts(hint), members(hint)
@@ -48,20 +48,20 @@ def refuse_mutable(hint: object, field: str) -> None:
             raise TypeError(f"{field}: a {name} can change after the object is made; {remedy}")
 
 
-_MOST_PARTS = 200
+_MAX_PARTS = 200
 
 
 def _parts(hint: object) -> list[object]:
     """Return the type and all types in it, without their arguments: Mapping and str for Mapping[str, str].
 
-    Raises TypeError for an alias that holds itself without an end.
+    Raises TypeError for an alias that contains itself with ever new arguments.
     """
     queue, found = [hint], list[object]()
-    for part in queue:  # it grows while it is read
-        if len(found) > _MOST_PARTS:
-            raise TypeError(f"{hint} holds itself with ever new arguments; use the same")
+    for part in queue:  # the loop appends to it
+        if len(found) > _MAX_PARTS:
+            raise TypeError(f"{hint} contains itself with ever new arguments; use the same arguments")
         plain = bare(part)
-        if plain not in found:  # an alias may hold itself
+        if plain not in found:  # an alias may contain itself
             found.append(plain)
             queue.extend(() if get_origin(plain) in _HOLDS_NO_ARGUMENT else get_args(plain))
     return [get_origin(part) or part for part in found]
@@ -71,12 +71,12 @@ def _remedy(part: object) -> str | None:
     if not isinstance(part, type):
         return None
     if part in _ADMITS_LISTS:
-        return f"use {_TUPLE} (it admits a list)"
+        return f"use {_TUPLE} ({part.__name__} accepts a list)"
     if part is abc.Set:
-        return f"use {_FROZENSET} (it admits a set)"
+        return f"use {_FROZENSET} (Set accepts a set)"
     for kind, instead in _REMEDIES:
         if issubclass(part, kind):
             return f"use {instead}"
-    thawed_attrs = attrs.has(part) and part.__setattr__ is not FROZEN_SETATTR
-    thawed_dataclass = is_dataclass(part) and not part.__dataclass_params__.frozen  # type: ignore[attr-defined]  # every dataclass has it
-    return f"write @attrs.frozen above `class {part.__name__}`" if thawed_attrs or thawed_dataclass else None
+    mutable_attrs = attrs.has(part) and part.__setattr__ is not FROZEN_SETATTR
+    mutable_dataclass = is_dataclass(part) and not part.__dataclass_params__.frozen  # type: ignore[attr-defined]  # every dataclass has it
+    return f"write @attrs.frozen above `class {part.__name__}`" if mutable_attrs or mutable_dataclass else None

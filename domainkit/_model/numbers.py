@@ -1,12 +1,12 @@
-"""Exact arithmetic on the numbers that JSON writes in decimal digits."""
+"""Exact arithmetic on numbers as JSON writes them, in decimal digits."""
 
 from fractions import Fraction
 
 
 def is_multiple(value: float, step: float) -> bool:
-    """Return whether `value` is a whole multiple of `step`, both read as the decimal digits that stand for them.
+    """Check if `value` is a whole multiple of `step`, both read as decimal digits.
 
-    A float is compared by its shortest text, the one that JSON has: in binary, 1.1 is no multiple of 0.01.
+    A float counts as its shortest text, the one in JSON: in binary, 1.1 is not a multiple of 0.01.
 
     >>> is_multiple(1.1, 0.01), is_multiple(1.105, 0.01)
     (True, False)

@@ -1,32 +1,32 @@
-"""The reason of an error, as far as a reader may see it: a text that repeats a part of a value may repeat a secret."""
+"""Reason of an error that is safe to show: a text that repeats part of a value may repeat a secret."""
 
 import re
 from collections.abc import Iterator, Mapping
 
 import attrs
 
-_LEAK = 6
-"""So many characters of a value in a row are a part of it; a shorter value counts as a whole."""
-_SIGNS = re.compile(r"[\W_]+")
-_WHOLE = frozenset({str, int, float, bytes})
+_LEAK_LENGTH = 6
+"""A text with this many characters of a value in a row leaks it; a shorter value leaks only as a whole."""
+_PUNCTUATION = re.compile(r"[\W_]+")
+_SCALARS = frozenset({str, int, float, bytes})
 _LONGEST_REASON = 500
 _LONGEST_COMPARED = 65_536
 
 
 def reason_of(error: Exception, *values: object) -> str | None:
-    r"""Return what an error says, cut after 500 characters; None if that repeats a part of one of the values.
+    r"""Return the text of an error, cut after 500 characters; None if it repeats part of one of the values.
 
     >>> reason_of(ValueError("a title has no line end"), "two\nlines")
     'a title has no line end'
-    >>> reason_of(ValueError("Buy milk! is no title"), "Buy milk!") is None
+    >>> reason_of(ValueError("Buy milk! is not a title"), "Buy milk!") is None
     True
 
-    An error of the domain says its `message`; an error without a text says the name of its class. The value that the
-    validators of attrs put at the end of their texts is left out.
+    The text of a domain error is its `message`; an error without a text gives the name of its class. The value that
+    validators of attrs append to their texts is removed.
 
     Args:
-        error: what a validator, converter or constructor raised.
-        values: all that it may have seen.
+        error: raised by a validator, converter or constructor.
+        values: all values that it may have seen.
     """
     try:
         said = (getattr(error, "additional_info", None) or {}).get("message")  # of a DomainError
@@ -36,7 +36,7 @@ def reason_of(error: Exception, *values: object) -> str | None:
         for value in values:
             for tail in (f": {value}", f" ({value!r} doesn't)", f" (got {value!r})"):  # as the validators of attrs do
                 text = text.removesuffix(tail)
-        return None if repeats(text[: _LONGEST_REASON + _LEAK], *values) else text[:_LONGEST_REASON]
+        return None if repeats(text[: _LONGEST_REASON + _LEAK_LENGTH], *values) else text[:_LONGEST_REASON]
     except Exception:  # a value that can't be written as text, such as an int of 5,000 digits
         return None
 
@@ -53,7 +53,7 @@ def repeated_by(error: Exception, *values: object) -> bool:
 def repeats(text: str, *values: object) -> bool:
     """Check if the text repeats six characters of a value (or a shorter one), escaped or in another case too.
 
-    What value objects, other attrs classes and collections hold is compared, and not their own names.
+    The contents of value objects, other attrs classes and collections are compared, not their class names.
     """
     text, seen = text.casefold(), 0
     for value in values:
@@ -65,15 +65,15 @@ def repeats(text: str, *values: object) -> bool:
                 seen > _LONGEST_COMPARED
                 or _contains(text, secret)
                 or (isinstance(part, str) and _contains(text, repr(part).casefold()))
-                or (len(letters) >= _LEAK and _contains(_letters(text), letters))
+                or (len(letters) >= _LEAK_LENGTH and _contains(_letters(text), letters))
             ):
                 return True
     return False
 
 
 def _parts(value: object) -> Iterator[object]:
-    """Yield what a value is made of; no bool and no None, which everybody knows."""
-    if type(value) in _WHOLE:
+    """Yield the scalars in a value; without bool and None, which reveal nothing."""
+    if type(value) in _SCALARS:
         yield value
         return
     if isinstance(value, Mapping):
@@ -97,11 +97,11 @@ def _fields_of(value: object) -> Iterator[object]:
 
 
 def _letters(text: str) -> str:
-    """Return the text without signs: digits may be grouped, and letters set apart."""
-    return _SIGNS.sub("", text)
+    """Return the text without punctuation and spaces: a leak may group digits or space letters out."""
+    return _PUNCTUATION.sub("", text)
 
 
 def _contains(text: str, secret: str) -> bool:
-    if len(secret) <= _LEAK:
+    if len(secret) <= _LEAK_LENGTH:
         return len(secret) > 1 and secret in text
-    return any(text[start : start + _LEAK] in secret for start in range(len(text) - _LEAK + 1))
+    return any(text[start : start + _LEAK_LENGTH] in secret for start in range(len(text) - _LEAK_LENGTH + 1))

@@ -1,4 +1,4 @@
-"""The rules of a class of several fields: all validators that refuse some values, not only the first of them."""
+"""Broken rules of a class with several fields: all validators that refuse a value, not only the first."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,14 +9,14 @@ from domainkit._model.validators import flattened
 
 
 def broken_rules(cls: type, values: Mapping[str, object]) -> Iterator[tuple["attrs.Attribute[Any]", Exception]]:
-    """Yield each field with a validator that refuses its value, and what that raises.
+    """Yield each field with a validator that refuses its value, and the error raised.
 
-    A validator sees all fields of the object, as in the constructor. There is nothing to yield for a class that changes
-    the values which it is given: there the constructor alone knows what its validators see.
+    A validator sees all fields of the object, as in the constructor. A class with converters yields no field: only its
+    constructor knows the values that its validators see.
 
     Args:
         cls: an attrs class.
-        values: the values by the names that the constructor has for them; those with a default may be absent.
+        values: the values by the constructor's parameter names; those with a default may be absent.
     """
     fields = attrs.fields(cls)
     if any(field.converter is not None for field in fields):
@@ -29,8 +29,8 @@ def broken_rules(cls: type, values: Mapping[str, object]) -> Iterator[tuple["att
         for validator in flattened(field.validator) if field.alias in values else ():
             try:
                 validator(made, field, values[field.alias])
-            except AttributeError:  # it looks at a field that isn't there
+            except AttributeError:  # it reads a field that isn't set
                 continue
-            except Exception as error:  # whatever a validator raises is a refusal
+            except Exception as error:  # any exception of a validator is a refusal
                 yield field, error
                 break

@@ -1,4 +1,4 @@
-"""The base of what is given what it works with: use cases, services, and the ports that adapters derive from."""
+"""Base of classes that get their dependencies injected: use cases, services and ports."""
 
 from domainkit._model.annotations import own_annotations
 from domainkit._model.habits import refuse_habits
@@ -6,7 +6,7 @@ from domainkit._model.immutability import undecorated_error
 
 
 class Service:
-    """The base of use cases, services and ports. Nothing to call: subclassing it brings the checks."""
+    """Base of use cases, services and ports. It has no methods to call: subclassing it adds the checks."""
 
     __slots__ = ()
 
@@ -16,13 +16,13 @@ class Service:
 
 
 def _init(self: Service, *args: object, **kwargs: object) -> None:
-    """Refuse fields that no constructor sets: that of a decorator, or of the class itself, hides this."""
+    """Refuse fields that no constructor sets. A constructor of the class, or of a decorator, overrides this one."""
     cls = type(self)
     if cls.__init__ is _init:
         _refuse_unset(cls)
     further = super(Service, self).__init__
     if (args or kwargs) and super(Service, cls).__init__ is object.__init__:
-        raise TypeError(f"{cls.__qualname__}() takes no arguments")  # as Python says it
+        raise TypeError(f"{cls.__qualname__}() takes no arguments")  # the text of Python's own error
     further(*args, **kwargs)
 
 
@@ -33,4 +33,4 @@ def _refuse_unset(cls: type) -> None:
                 raise undecorated_error(base, name)
 
 
-type.__setattr__(Service, "__init__", _init)  # set here, so that type checkers see that of object
+type.__setattr__(Service, "__init__", _init)  # set here, so that type checkers see object's own `__init__`

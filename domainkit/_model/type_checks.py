@@ -1,4 +1,4 @@
-"""The check that a value is of a type, exactly: no bool for an int, no datetime for a date, no None unless named."""
+"""Exact type check of a value: no bool for an int, no datetime for a date, no None unless the type includes it."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from domainkit._model.annotations import parameters_of, type_of, unaliased
 from domainkit._model.mapping import JsonValue, freeze_json
 
 _NOT_FOR: Mapping[type, type] = MappingProxyType({int: bool, float: bool, complex: bool, date: datetime})
-"""Subclasses whose instances are no values of the class: True is no number, and a moment is no day."""
+"""Subclasses whose instances don't count as the class: True is not a number, and a datetime is not a date."""
 
 
 def bare(hint: object) -> object:
@@ -52,7 +52,7 @@ def _describe_one(hint: object) -> str:
 
 
 def exact_classes(hint: object) -> frozenset[type]:
-    """Return the classes whose own instances fit without a second look."""
+    """Return the classes whose direct instances fit without a further check."""
     return frozenset(member for member in members(hint) if isinstance(member, type) and get_origin(member) is None)
 
 
@@ -62,7 +62,7 @@ def fits(value: object, hint: object) -> bool:
 
 
 def misfit(value: object, hint: object, path: str = "") -> str | None:
-    """Return where `value` isn't of the type `hint`, and what is there instead; None if it is.
+    """Return the path of the first part that isn't of the type `hint`, and its type; None if `value` fits.
 
     >>> misfit(("a", 5), tuple[str, ...], "Names")
     'Names[1]: expected str, got int'
@@ -79,7 +79,7 @@ def misfit(value: object, hint: object, path: str = "") -> str | None:
 
 
 def _misfit_of_one(value: object, hint: object, path: str) -> str | None:
-    """Return what is wrong inside of `value`, or nothing but `""` if it is no such thing at all; None if it fits."""
+    """Return the misfit inside of `value`, or `""` if `value` itself is of another type; None if it fits."""
     origin, inner = get_origin(hint), get_args(hint)
     if hint is JsonValue:
         return _misfit_of_json(value, path)
@@ -106,13 +106,13 @@ def _misfit_of_json(value: object, path: str) -> str | None:
 
 
 def _misfit_of_arguments(value: object, cls: type, inner: tuple[object, ...], path: str) -> str | None:
-    """Return where an object of a generic class holds what its arguments don't admit, such as text in a `Box[int]`."""
+    """Return the misfit of an object of a generic class with its type arguments, such as text in a `Box[int]`."""
     arguments = dict(zip(parameters_of(cls), inner, strict=False))
     hints = {attribute.name: type_of(cls, attribute.name, arguments) for attribute in attrs.fields(cls)}
     found = (
         misfit(getattr(value, name), hint, f"{path}.{name}")
         for name, hint in hints.items()
-        if hint != type_of(cls, name)  # the constructor of its class has seen to the rest
+        if hint != type_of(cls, name)  # the constructor of the class has checked the other fields
     )
     return next(filter(None, found), None)
 

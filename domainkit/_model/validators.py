@@ -1,4 +1,4 @@
-"""The validators of attrs as plain conditions: what generated functions check in place, without a call."""
+"""Validators of attrs as plain conditions, which generated functions check inline, without a call."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,18 +7,18 @@ from typing import Any
 from domainkit._model.internals import AND, MAX_LENGTH, MIN_LENGTH, NUMBER, PATTERN, parts_of
 
 Name = Callable[[object, str], str]
-"""Gives an object a name in the function that is generated, from a stem."""
+"""Names an object in the generated function; the second argument is the start of the name."""
 
 
-def flattened(validator: Any) -> tuple[Any, ...]:  # Any: attrs has no type for a validator that it knows more of
-    """Return the validators that attrs joined into one; none for None."""
+def flattened(validator: Any) -> tuple[Any, ...]:  # Any: attrs has no types for its validators
+    """Return the validators that attrs joined into one; an empty tuple for None."""
     if validator is None:
         return ()
     return parts_of(validator) if isinstance(validator, AND) else (validator,)
 
 
 def condition(validator: Any, value: str, name: Name) -> str | None:  # Any: as above
-    """Return the condition over the variable `value` that a validator of attrs checks; None for any other validator."""
+    """Return the condition on the variable `value` that a validator of attrs checks; None for any other validator."""
     kind = type(validator)
     if kind is NUMBER:
         return f"{value} {validator.compare_op} {name(validator.bound, 'bound')}"
@@ -30,7 +30,7 @@ def condition(validator: Any, value: str, name: Name) -> str | None:  # Any: as 
 
 
 def predicate(validators: tuple[Any, ...]) -> Callable[[object], object] | None:  # Any: as above
-    """Return what tells whether a value meets all validators; None where there are none, or one isn't known here."""
+    """Return a function that checks a value against all validators; None without any, or with an unknown one."""
     names: dict[str, object] = {}
     conditions = [condition(one, "value", partial(named, names)) for one in validators]
     known = [one for one in conditions if one is not None]
@@ -40,12 +40,12 @@ def predicate(validators: tuple[Any, ...]) -> Callable[[object], object] | None:
         match: Callable[[object], object] = validators[0].match_func
         return match
     text = "lambda value: " + " and ".join(f"({one})" for one in known)
-    made: Callable[[object], object] = eval(compile(text, "<domainkit rule>", "eval"), names)  # noqa: S307  # source of our own, as in attrs
+    made: Callable[[object], object] = eval(compile(text, "<domainkit rule>", "eval"), names)  # noqa: S307  # our own source, as in attrs
     return made
 
 
 def named(names: dict[str, object], value: object, stem: str) -> str:
-    """Return the name that `value` gets among the names of a function to generate."""
+    """Add `value` to the names of a function to generate, and return its name there."""
     name = f"{stem}_{len(names)}"
     names[name] = value
     return name

@@ -1,4 +1,4 @@
-"""The base of value objects: what conversion needs of them, which is one slot."""
+"""Base of value objects, with the one slot that conversion needs."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Generic
@@ -13,7 +13,7 @@ from domainkit._speedups.slots import Slot
 T_co = TypeVar("T_co", covariant=True)
 
 
-@frozen(order=False)  # what attrs does unasked, and mypy believes only when it is said
+@frozen(order=False)  # the default of attrs, which mypy knows only if it is written
 class Wrapper(Frozen, Generic[T_co]):
     """A frozen object around one `value`."""
 
@@ -24,7 +24,7 @@ class Wrapper(Frozen, Generic[T_co]):
 
 
 VALUE: Slot = Wrapper.__dict__["value"]
-"""The slot of a value object. Every class of value objects has this very one."""
+"""The slot of a value object. All value object classes share it."""
 
 
 def is_secret(cls: object) -> bool:
@@ -50,10 +50,10 @@ class PlainTextMark:
 
 
 class FieldSerializer(property):
-    """Mark of the field `field_name`: its value object is unwrapped. Made by `ValueObject.serializer`.
+    """Marker that the value object in the field `field_name` is unwrapped. Made by `ValueObject.serializer`.
 
-    Read on an instance, it is what the field's value object wraps. It is a property, since a pydantic model takes those
-    in its body, and would refuse or swallow another object that has no annotation.
+    On an instance, it returns the wrapped value of the field. It is a property, since a pydantic model accepts those in
+    its body, and would refuse or drop another object without an annotation.
     """
 
     __module__ = "domainkit.values"
@@ -66,9 +66,9 @@ class FieldSerializer(property):
 
 
 def unwrapped(value: object) -> object:
-    """Return what value objects wrap, at every depth of tuples, frozensets and mappings; anything else as it is.
+    """Return a value with its value objects unwrapped, at every depth of tuples, frozensets and mappings.
 
-    A secret stays as it is too: where it is logged or shown, its value isn't.
+    A secret stays wrapped, so that a log or a text shows no value of it.
     """
     if isinstance(value, Wrapper):
         return value if value._is_secret else unwrapped(value.value)

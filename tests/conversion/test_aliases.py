@@ -64,7 +64,7 @@ REFUSED: list[tuple[Any, str]] = [
     (alias("Same", "Same"), r"^Holder\.field: the alias Same stands for itself; let it name a type"),
     (alias("Ring", "int | Ring"), r"^Holder\.field: .*Ring.* is a member of itself; put it into a tuple"),
     (alias("Grown", "int | tuple[Grown[tuple[T, ...]], ...]", T)[int],
-     r"^Holder\.field: Grown\[int\] holds itself with ever new arguments; use the same"),
+     r"^Holder\.field: Grown\[int\] contains itself with ever new arguments; use the same"),
 ]  # fmt: skip  # a row for each
 
 

@@ -116,7 +116,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     (dict[str, int], "Holder.field: a dict can change after the object is made", "use collections.abc.Mapping[K, V]"),
     (set[int], "Holder.field: a set can change after the object is made", "use frozenset[X]"),
     (tuple[bytearray, ...], "Holder.field: a bytearray can change after the object is made", "use bytes"),
-    (Sequence[int], "Holder.field: a Sequence can change", "use tuple[X, ...] (it admits a list)"),
+    (Sequence[int], "Holder.field: a Sequence can change", "use tuple[X, ...] (Sequence accepts a list)"),
     (T, "Holder.field: the type variable ~T", OPEN),
     (Box, "Box.value: the type variable ~T", OPEN),
     (Growing[int], "Growing: it holds itself with ever new type arguments", "use the same"),
