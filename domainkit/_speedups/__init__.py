@@ -1,1 +1,1 @@
-"""The part in C, where it was compiled, and what does the same in Python."""
+"""The compiled part, in C, and the fallback in Python."""

@@ -1,13 +1,13 @@
-/* domainkit._fast: the one type that works on objects by their slots; domainkit/_speedups/slots.py says what for.
+/* domainkit._fast: one type that reads and sets slots of objects; domainkit/_speedups/slots.py shows its uses.
  *
- * Maker(cls, slots): called with a value for each slot, it returns an object of the class; no constructor runs.
+ * Maker(cls, slots): called with one value per slot, it returns an object of the class; no constructor runs.
  *
- * Maker(cls, (slot,), exact, rule, function) is a constructor: called with an object and a value just of the class
- * `exact` that `rule` is true for, it sets the slot; whatever else it is given, it calls `function`, which does it all.
+ * Maker(cls, (slot,), exact, rule, function) is a constructor: called with an object and a value of exactly the class
+ * `exact` that meets `rule`, it sets the slot; with any other arguments it calls `function`, the complete constructor.
  *
- * Maker(cls, slots, classes, rules, function, value): called with an object just of `cls` whose slots hold values just of
- * `classes`, it returns what `function` makes of these. Where a rule is not None, the value is a value object: what is
- * in its slot `value` is taken, if the rule is true for it, or is True. What a Maker is given is checked when it is made. */
+ * Maker(cls, slots, classes, rules, function, value): called with an object of exactly `cls` whose slots have values
+ * of exactly `classes`, it returns `function(*values)`. If a rule is not None, the value is a value object: the value
+ * in its slot `value` is taken, if it meets the rule or the rule is True. A Maker's arguments are checked when made. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stddef.h>
@@ -18,11 +18,11 @@ typedef struct {
     vectorcallfunc vectorcall;
     PyTypeObject *cls;
     PyObject *slots;
-    PyObject *exact, *rule, *function, *value; /* NULL where it is made without them */
+    PyObject *exact, *rule, *function, *value; /* NULL if not given */
     PyObject *no_arguments;
 } Maker;
 
-#define MOST_FIELDS 32
+#define MAX_FIELDS 32
 #define GET(slot, object) Py_TYPE(slot)->tp_descr_get(slot, object, (PyObject *)Py_TYPE(object))
 #define SET(slot, object, value) Py_TYPE(slot)->tp_descr_set(slot, object, value)
 static PyObject *
@@ -43,7 +43,7 @@ make(PyObject *callable, PyObject *const *values, size_t nargsf, PyObject *keywo
     return made;
 }
 
-/* 1 where the value follows the rule; 0 where it does not, or the rule can't tell: the function says why. */
+/* 1 if the value meets the rule; 0 if it does not, or the rule raises: the function in Python reports the reason. */
 static int
 follows(PyObject *rule, PyObject *value)
 {
@@ -78,22 +78,22 @@ static PyObject *
 take(PyObject *callable, PyObject *const *arguments, size_t nargsf, PyObject *keywords)
 {
     Maker *self = (Maker *)callable;
-    PyObject *values[MOST_FIELDS];
+    PyObject *values[MAX_FIELDS];
     Py_ssize_t count = PyTuple_GET_SIZE(self->slots), taken = 0;
-    int usual = PyVectorcall_NARGS(nargsf) == 1 && keywords == NULL && Py_IS_TYPE(arguments[0], self->cls);
-    while (usual && taken < count) {
+    int fits = PyVectorcall_NARGS(nargsf) == 1 && keywords == NULL && Py_IS_TYPE(arguments[0], self->cls);
+    while (fits && taken < count) {
         PyObject *exact = PyTuple_GET_ITEM(self->exact, taken), *rule = PyTuple_GET_ITEM(self->rule, taken);
         PyObject *slot = PyTuple_GET_ITEM(self->slots, taken), *value = GET(slot, arguments[0]);
-        usual = value != NULL && Py_IS_TYPE(value, (PyTypeObject *)exact);
-        if (usual && rule != Py_None) {
+        fits = value != NULL && Py_IS_TYPE(value, (PyTypeObject *)exact);
+        if (fits && rule != Py_None) {
             Py_SETREF(value, GET(self->value, value));
-            usual = value != NULL && (rule == Py_True || follows(rule, value) > 0);
+            fits = value != NULL && (rule == Py_True || follows(rule, value) > 0);
         }
         values[taken++] = value;
     }
-    PyObject *made = usual ? PyObject_Vectorcall(self->function, values, count, NULL) : NULL;
-    if (!usual && !PyErr_Occurred()) {
-        PyErr_SetString(PyExc_TypeError, "an unusual object");
+    PyObject *made = fits ? PyObject_Vectorcall(self->function, values, count, NULL) : NULL;
+    if (!fits && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "an object for the slower function");
     }
     while (taken > 0) {
         Py_XDECREF(values[--taken]);
@@ -101,7 +101,7 @@ take(PyObject *callable, PyObject *const *arguments, size_t nargsf, PyObject *ke
     return made;
 }
 
-/* Whether all of these are slots of the class; TypeError where one is not. */
+/* 1 if all of these are slots of the class; 0 with a TypeError if one is not. */
 static int
 are_slots(PyTypeObject *cls, PyObject *slots)
 {
@@ -118,7 +118,7 @@ are_slots(PyTypeObject *cls, PyObject *slots)
 static int
 can_take(Py_ssize_t count, PyObject *classes, PyObject *rules, PyObject *function, PyObject *value)
 {
-    int sound = count <= MOST_FIELDS && PyTuple_GET_SIZE(classes) == count && rules != NULL && PyTuple_Check(rules) &&
+    int sound = count <= MAX_FIELDS && PyTuple_GET_SIZE(classes) == count && rules != NULL && PyTuple_Check(rules) &&
                 PyTuple_GET_SIZE(rules) == count && function && value && Py_IS_TYPE(value, &PyMemberDescr_Type);
     while (sound && count > 0) {
         sound = PyType_Check(PyTuple_GET_ITEM(classes, --count));
@@ -176,8 +176,8 @@ maker_traverse(PyObject *object, visitproc visit, void *arg)
     return 0;
 }
 
-/* There is no Py_tp_clear, for the reason that tuples have none: a Maker holds only what was there before it, for as
- * long as it lives, so that in every cycle there is something else to clear; and no call ever finds it half empty. */
+/* There is no Py_tp_clear, as for tuples: a Maker refers only to objects that are older than itself and never changes,
+ * so that every cycle has another object to clear, and no call ever finds it half empty. */
 static void
 maker_dealloc(PyObject *object)
 {
@@ -201,7 +201,7 @@ maker_bound(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
     return instance == NULL ? Py_NewRef(self) : PyMethod_New(self, instance);
 }
 
-/* What `inspect`, `typing`, `help` and `print` ask of a constructor: they find what they find of the function. */
+/* The attributes that `inspect`, `typing`, `help` and `print` read of a constructor: those of the function. */
 static PyObject *
 of_function(PyObject *object, void *name)
 {
@@ -209,7 +209,7 @@ of_function(PyObject *object, void *name)
     return PyObject_GetAttrString(function == NULL ? Py_None : function, name);
 }
 
-/* How it is copied, and pickled by those who pickle classes by value; where it is read back, there may be no C. */
+/* For copies, and for libraries that pickle classes by value; the process that unpickles may have no compiled part. */
 static PyObject *
 maker_reduce(PyObject *object, PyObject *Py_UNUSED(nothing))
 {

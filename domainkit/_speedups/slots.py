@@ -1,6 +1,6 @@
-"""Objects made by their slots: in C where the package was compiled when it was installed, else in Python.
+"""Fast creation of objects by their slots: in C if the package was compiled at installation, else in Python.
 
-`_fast.Maker` is a shortcut: it does what is usual, and leaves the rest to a function in Python.
+`_fast.Maker` is a shortcut: it handles the common case, and leaves all others to a function in Python.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from typing import Any, TypeAlias, TypeVar
 
 try:
     from domainkit._fast import Maker
-except ImportError:  # there was no compiler, or this is no CPython
-    Maker = None  # type: ignore[assignment,misc]  # each use below asks first
+except ImportError:  # there was no compiler, or this isn't CPython
+    Maker = None  # type: ignore[assignment,misc]  # each use below checks for None
 
 COMPILED: bool = Maker is not None
 
@@ -20,24 +20,24 @@ T = TypeVar("T")
 
 Init: TypeAlias = Callable[..., None]
 Slot: TypeAlias = MemberDescriptorType
-Check: TypeAlias = Callable[[Any], object]  # Any: what it may be given is checked before
-"""Its answer is true where a value is in order; it may raise where the value is not."""
+Check: TypeAlias = Callable[[Any], object]  # Any: the type of its argument is checked before
+"""A rule: returns something true for a valid value; for another it returns something false, or raises."""
 
 
 def compiled_maker(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T] | None:
-    """Return what makes an object of a value for each of these slots, past the constructor; None where Python must."""
+    """Return a C function that makes an object of one value per slot, without its constructor; None if C can't."""
     if Maker is None or cls.__new__ is not object.__new__ or not all(isinstance(slot, Slot) for slot in slots):
         return None
     return Maker(cls, slots)
 
 
 def maker(cls: type[T], *names: str) -> Callable[..., T]:
-    """Return what makes an object of a value for each of the slots that it names, past the constructor."""
+    """Return a function that makes an object of one value per named slot, without its constructor."""
     return maker_of(cls, tuple(getattr(cls, name) for name in names))
 
 
 def maker_of(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T]:
-    """Return what makes an object of a value for each of these slots, past the constructor."""
+    """Return a function that makes an object of one value per slot, without its constructor."""
     compiled = compiled_maker(cls, slots)
     if compiled is not None:
         return compiled
@@ -55,9 +55,10 @@ def maker_of(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T]:
 
 
 def initializer(cls: type, slot: Slot, exact: type, rule: Check | None, function: Init) -> Init:
-    """Return a constructor that does what `function` does, in less time for a value that is usual.
+    """Return a faster constructor that does the same as `function`.
 
-    That is one of just the class `exact` that the rule is true for: it goes into the slot, which `cls` has.
+    A value of exactly the class `exact` that meets the rule goes straight into `slot`, a slot of `cls`; any other value
+    goes to `function`.
     """
     if Maker is not None:
         return Maker(cls, (slot,), exact, rule, function)
@@ -68,7 +69,7 @@ def initializer(cls: type, slot: Slot, exact: type, rule: Check | None, function
             set_slot(self, value)
             if rule is None:
                 return
-            with suppress(Exception):  # the function says why
+            with suppress(Exception):  # `function` reports the reason
                 if rule(value):
                     return
         function(self, value)
@@ -81,22 +82,23 @@ def initializer(cls: type, slot: Slot, exact: type, rule: Check | None, function
 def taker(
     cls: type, fields: Sequence[tuple[Slot, type, Check | bool | None]], make: Callable[..., T], value: Slot
 ) -> Callable[[object], T] | None:
-    """Return a function that makes something of the values of an object; None without the part in C.
+    """Return a function that calls `make` with the values of an object; None without the part in C.
 
-    It raises an exception for an object that isn't just of the class `cls`, or whose values are unusual.
+    The function raises an exception for an object that isn't exactly of the class `cls`, or has values of other
+    classes than those given, or that break a rule.
 
     Args:
         cls: the class.
-        fields: for each value its slot, the class that it is just of, and a rule: None, or for a value object, of which
-            the value inside is taken, what that must be true for; True if it is always in order.
+        fields: for each value its slot, its exact class, and a rule: None for a plain value; for a value object, whose
+            inner value is taken, the rule for that value, or True if it has none.
         make: called with the values.
         value: the slot of value objects.
     """
-    if Maker is None or not 0 < len(fields) <= _MOST_FIELDS:
+    if Maker is None or not 0 < len(fields) <= _MAX_FIELDS:
         return None
     slots, classes, rules = zip(*fields, strict=True)
     return Maker(cls, slots, classes, rules, make, value)
 
 
-_MOST_FIELDS = 32
-"""The most values that the part in C takes."""
+_MAX_FIELDS = 32
+"""The same limit as MAX_FIELDS in fast.c."""

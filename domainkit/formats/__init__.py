@@ -1,4 +1,4 @@
-"""Other views of the same messages: JSON Schema, AsyncAPI, CloudEvents, and a picture. They need no extra."""
+"""Other formats for the same messages: JSON Schema, AsyncAPI, CloudEvents and an event map. They need no extra."""
 
 from domainkit.formats.asyncapi import AsyncApiDocument, asyncapi_document
 from domainkit.formats.cloudevents import CloudEventCodec

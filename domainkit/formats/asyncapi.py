@@ -1,7 +1,7 @@
 """AsyncAPI documents of the messages of a codec.
 
 Source: the AsyncAPI specifications 3.0.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0) and 3.1.0,
-which differ in nothing that a document made here has.
+which don't differ in the parts used here.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,14 +14,14 @@ from domainkit.conversion.definitions import Definitions, key_for, summary_of
 from domainkit.messages import Command, JsonValue, Message, MessageInfo
 
 AsyncApiDocument: TypeAlias = dict[str, JsonValue]
-"""An AsyncAPI document, as builtins that JSON carries."""
+"""An AsyncAPI document, as JSON values of builtin types."""
 
-_Object = dict[str, Any]  # a part of the document while it is made: JSON values
+_Object = dict[str, Any]  # a part of the document under construction: JSON values
 
 _CONTENT_TYPE: Final = "application/json"
 
 
-def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
+def asyncapi_document(  # noqa: PLR0913  (keyword-only options)
     codec: MessageCodec,
     *,
     title: str,
@@ -31,10 +31,10 @@ def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
     examples: Iterable[Message] = (),
     specification: Literal["3.0.0", "3.1.0"] = "3.0.0",
 ) -> AsyncApiDocument:
-    """Return the AsyncAPI document of an application that has the messages of a codec.
+    """Return the AsyncAPI document of an application that uses the messages of a codec.
 
-    Each address is a channel, with the messages that go there; the application sends what it doesn't receive. The same
-    codec gives the same document. What else it should hold (servers, bindings, tags) is yours to add: it is a dict.
+    Each address is a channel with its messages; the application sends all messages that it doesn't receive. The same
+    codec always gives the same document. It is a dict: add servers, bindings or tags yourself.
 
     >>> from attrs import frozen
     >>> from domainkit import Command, DomainEvent
@@ -49,22 +49,22 @@ def asyncapi_document(  # noqa: PLR0913  (options, named where they are given)
     'task.created'
 
     Args:
-        codec: for the classes, in their order.
+        codec: the message classes, in their order.
         title: the name of the application.
         version: the version of the application's interface, not of AsyncAPI.
-        address: gives the topic, routing key or subject of a message; its name unless given.
-        receives: the classes that the application receives; its commands unless given.
-        examples: messages to show, each with those of its class.
-        specification: the version of AsyncAPI that the document names.
+        address: returns the topic, routing key or subject of a message; by default the message's name.
+        receives: the classes that the application receives; by default all commands.
+        examples: messages to show as examples of their classes.
+        specification: the version of AsyncAPI that the document declares.
 
     Raises:
-        ValueError: `specification` is none of the two.
+        ValueError: `specification` is not one of the two.
         TypeError: `receives` has a class that the codec wasn't given.
         UnknownMessage: an example is of such a class.
-        InvalidMessage: an example holds what could not be read back.
+        InvalidMessage: an example has a value that could not be read back.
     """
     if specification not in {"3.0.0", "3.1.0"}:
-        raise ValueError("asyncapi_document: specification must be '3.0.0' or '3.1.0'")
+        raise ValueError("asyncapi_document: expected '3.0.0' or '3.1.0' as `specification`, got another value")
     definitions = Definitions("#/components/schemas/", draft_07=True)
     payloads = {cls: definitions.message(wire) for cls, wire in codec.wires.items()}
     schemas = definitions.finish()
@@ -101,11 +101,11 @@ def _routes(
     address: Callable[[MessageInfo], str] | None,
     receives: Collection[type[Message]] | None,
 ) -> tuple[_Object, _Object]:
-    """Return the channels and the operations: a channel for each address, an operation for each direction on it."""
+    """Return a channel for each address, and an operation for each direction of a channel."""
     received = [cls for cls in names if issubclass(cls, Command)] if receives is None else receives
     for cls in received:
         if cls not in names:
-            raise TypeError(f"receives: the codec wasn't given {cls.__qualname__}; pass it among the message types")
+            raise TypeError(f"`receives`: the codec wasn't given {cls.__qualname__}; add it to its message types")
     keys: dict[str, str] = {}
     channels: _Object = {}
     operations: _Object = {}

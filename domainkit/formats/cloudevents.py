@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in structured JSON, both ways, through a MessageCodec.
+"""CloudEvents 1.0 in structured JSON, encoded and decoded with a MessageCodec.
 
 Sources: the specification (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md) and its JSON event
 format (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md).
@@ -26,14 +26,14 @@ _VERSION: Final = "1.0"
 _ATTRIBUTES: Final = MappingProxyType({
     "id": "id", "type": "type", "messagekind": "type_message", "messageversion": "version", "time": "occurred_on",
     "messagemeta": "meta", "data": "attributes",
-})  # fmt: skip  # one table, as it is read
-"""What the parts of the envelope are called in a CloudEvent."""
+})  # fmt: skip  # one table
+"""The names of the envelope's parts, by their names in a CloudEvent."""
 _PATHS: Final = MappingProxyType({ours: theirs for theirs, ours in _ATTRIBUTES.items()})
 _TIMESTAMP: Final = "a timestamp with an offset (RFC 3339), such as 2021-12-28T14:11:47.845618Z"
 
 _NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 _TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NONCHARACTERS}]+")
-"""What an attribute of the type String may hold, and it may not be empty."""
+"""The valid values of an attribute of type String; an empty one is not valid."""
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_REFERENCE.pattern}")
 _JSON_TYPE = re.compile(r"[^/;\s]+/(?:[^/;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
@@ -43,18 +43,18 @@ _CONTEXT: Final = MappingProxyType({
     "specversion": (re.compile(r"1\.0"), _VERSION),
     "source": (_URI_REFERENCE, "a URI reference (RFC 3986)"),
     "datacontenttype": (_JSON_TYPE, "a media type of JSON"),
-})  # fmt: skip  # one table, as it is read
-"""The attributes that a message has no place for: what they look like, and how that is said."""
+})  # fmt: skip  # one table
+"""The attributes without a counterpart in a message: a pattern for each, and its description for errors."""
 
 
 _ENVELOPES: Final = msgspec.json.Decoder(dict[str, dict[str, msgspec.Raw]])
-"""Takes apart what the codec wrote; most parts stay as they are written."""
+"""Splits the codec's output into its parts; most of them stay encoded."""
 
 
 def _check_source(_: object, __: "Attribute[str]", source: str) -> None:
     if not isinstance(source, str) or not _URI_REFERENCE.fullmatch(source):
         raise ValueError(
-            "CloudEventCodec.source: expected a URI reference (RFC 3986) that isn't empty, such as '/tasks' or "
+            "CloudEventCodec.source: expected a non-empty URI reference (RFC 3986), such as '/tasks' or "
             "'https://example.org/tasks'"
         )
 
@@ -63,19 +63,19 @@ def _check_codec(_: object, __: "Attribute[MessageCodec]", codec: MessageCodec) 
     for cls, wire in codec.wires.items():
         if wire.info.version > _LARGEST_INTEGER:
             raise ValueError(
-                f"{cls.__qualname__}.Config.version: a CloudEvent carries integers up to {_LARGEST_INTEGER}"
+                f"{cls.__qualname__}.Config.version: a CloudEvent allows integers up to {_LARGEST_INTEGER}"
             )
         if not _TEXT.fullmatch(wire.info.name):
-            raise ValueError(f"{cls.__qualname__}.Config.name: a CloudEvent carries text without control characters")
+            raise ValueError(f"{cls.__qualname__}.Config.name: a CloudEvent allows text without control characters")
 
 
 @frozen
 class CloudEventCodec:
-    """CloudEvents from messages, and messages from CloudEvents, for the classes of a MessageCodec.
+    """Encodes messages as CloudEvents and decodes them, for the classes of a MessageCodec.
 
-    `type` is the name of the message, `time` its `occurred_on`, `data` its attributes. What CloudEvents has no word for
-    stands in extension attributes: `messagekind`, `messageversion` and, where there is some, the meta as JSON text in
-    `messagemeta`. A message comes back equal; upcasters, converters and limits of the codec apply.
+    `type` is the name of the message, `time` its `occurred_on`, `data` its attributes. The rest goes into extension
+    attributes: `messagekind`, `messageversion` and, if there is any, the meta as JSON text in `messagemeta`. A decoded
+    message equals the encoded one; upcasters, converters and limits of the codec apply.
 
     >>> from attrs import frozen
     >>> from domainkit import DomainEvent
@@ -94,19 +94,19 @@ class CloudEventCodec:
     $.time: expected a timestamp with an offset (RFC 3339), such as 2021-12-28T14:11:47.845618Z (value)
 
     Args:
-        codec: for the attributes, and for what may be read.
-        source: who sends: a URI reference, the same for all messages. With the `id` it makes the event unique.
-        subject: gives the `subject` of a message; None leaves it out.
-        dataschema: gives the absolute URI of the schema of `data`; None leaves it out. For a schema made by
-            `message_schema`, it ends in `#/properties/data/properties/attributes`.
+        codec: encodes and decodes the attributes; only messages of its classes can be read.
+        source: the sender, as a URI reference, the same for all messages. `source` and `id` together are unique.
+        subject: returns the `subject` of a message, or None for no subject.
+        dataschema: returns the absolute URI of the schema of `data`, or None. For a schema made by `message_schema`,
+            the URI ends in `#/properties/data/properties/attributes`.
 
     Raises:
-        ValueError: `source` is no URI reference, or a class of the codec has a name or a version that a CloudEvent
+        ValueError: `source` is not a URI reference, or a class of the codec has a name or a version that a CloudEvent
             can't carry.
     """
 
     content_type: ClassVar[str] = "application/cloudevents+json; charset=UTF-8"
-    """The media type of what `encode` returns, for HTTP and for brokers."""
+    """The media type of encoded events, for HTTP and for brokers."""
 
     codec: MessageCodec = field(validator=_check_codec)
     source: str = field(validator=_check_source)
@@ -118,8 +118,8 @@ class CloudEventCodec:
 
         Raises:
             UnknownMessage: the codec wasn't given the class of the message.
-            InvalidMessage: a field holds what could not be read back, or `subject` or `dataschema` gave what a
-                CloudEvent can't carry. The problems give the paths.
+            InvalidMessage: a field has a value that could not be read back, or `subject` or `dataschema` returned a
+                value that a CloudEvent can't carry. The problems have the paths.
         """
         data = _ENVELOPES.decode(self.codec.encode(message))["data"]
         time, meta = msgspec.json.decode(data["occurred_on"], type=str), msgspec.json.decode(data["meta"])
@@ -142,16 +142,16 @@ class CloudEventCodec:
         return msgspec.json.encode({name: value for name, value in event.items() if value is not None})
 
     def encode_dict(self, message: Message) -> dict[str, JsonValue]:
-        """Return what `encode` does, as builtins that JSON carries; it raises the same."""
+        """Return the CloudEvent of a message as JSON values of builtin types; it raises the errors of `encode`."""
         made: dict[str, JsonValue] = msgspec.json.decode(self.encode(message))
         return made
 
     def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
-        """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
+        """Return a Success with the message, or a Failure that lists the problems; it never raises.
 
-        A `time` with more than six digits of a second is cut to microseconds. `data` may also come as `data_base64`,
-        where that holds JSON. Attributes that nothing here reads are ignored.
-        The paths of the problems are those of the CloudEvent: `$.time`, `$.data.title`.
+        A `time` with more than six digits of a second is cut to microseconds. The data may also be JSON in
+        `data_base64`. Unknown attributes are ignored. The paths of problems are those of the CloudEvent: `$.time`,
+        `$.data.title`.
         """
         problems = Problems(self.codec.limits.max_problems)
         data = checked(raw, self.codec.limits, problems)
@@ -159,7 +159,7 @@ class CloudEventCodec:
         return self._read(found, problems, lambda envelope: self.codec.decode(msgspec.json.encode(envelope)))
 
     def decode_dict(self, event: Mapping[str, object]) -> Result[Message, InvalidMessage]:
-        """Return what `decode` does, for a CloudEvent that is builtins already."""
+        """Decode a CloudEvent that is a mapping already, like `decode`."""
         return self._read(event, Problems(self.codec.limits.max_problems), self.codec.decode_dict)
 
     def _read(
@@ -187,14 +187,14 @@ class CloudEventCodec:
         return Failure(refusal(problems)) if problems else read
 
     def _read_texts(self, event: dict[object, object], problems: Problems) -> None:
-        """Replace what is text in a CloudEvent by what it says; by something harmless where a problem was noted."""
+        """Parse the attributes that are text in a CloudEvent; one with a problem gets a harmless valid value."""
         if isinstance(event.get("time"), str):
             event["time"] = cut_to_microseconds(str(event["time"]))  # other languages write nanoseconds
         if "time" in event and DATETIME.read(event["time"], "$.time", Problems()) is MISSING:
             problems.add("$.time", _TIMESTAMP, "value" if isinstance(event["time"], str) else "type")
             event["time"] = "1970-01-01T00:00:00Z"
         version = event.get("messageversion")
-        if isinstance(version, str) and _INTEGER.fullmatch(version):  # the form that headers of HTTP or Kafka leave
+        if isinstance(version, str) and _INTEGER.fullmatch(version):  # HTTP and Kafka headers turn it into text
             event["messageversion"] = int(version)
         if "messagemeta" in event:
             meta = self._json_text(event["messagemeta"], "$.messagemeta", problems)
@@ -220,11 +220,11 @@ class CloudEventCodec:
 def _checked(name: str, value: str | None, pattern: re.Pattern[str], expected: str) -> str | None:
     if value is None or (isinstance(value, str) and pattern.fullmatch(value)):
         return value
-    raise InvalidMessage(problems=(Problem(f"$.{name}", f"{expected} that isn't empty", "value"),))
+    raise InvalidMessage(problems=(Problem(f"$.{name}", f"{expected}, not empty", "value"),))
 
 
 def _check_context(event: Mapping[object, object], problems: Problems) -> None:
-    """Note what is wrong with the attributes that a message has no place for."""
+    """Note the problems of the attributes without a counterpart in a message."""
     context = {"datacontenttype": "application/json", **event}
     for name, (pattern, words) in _CONTEXT.items():
         value = context.get(name, MISSING)
@@ -235,7 +235,7 @@ def _check_context(event: Mapping[object, object], problems: Problems) -> None:
 
 
 def _translated(problem: Problem) -> tuple[str, str, str]:
-    """Return a problem with the envelope in the words of the CloudEvent."""
+    """Return a problem of the envelope with the path and terms of the CloudEvent."""
     _, _, rest = problem.path.partition("$.data.")
     key = re.split(r"[.\[]", rest)[0]
     path = f"$.{_PATHS[key]}{rest[len(key) :]}" if key in _PATHS else "$"

@@ -1,4 +1,4 @@
-"""A picture of an application: commands, their handlers, events, their subscribers. As Mermaid, DOT or SVG."""
+"""Diagram of an application's commands, handlers, events and subscribers, as Mermaid, DOT or SVG."""
 
 import re
 import shutil
@@ -27,29 +27,29 @@ EventBuses: TypeAlias = InmemoryDomainEventBus | AsyncInmemoryDomainEventBus
 
 @runtime_checkable
 class Consumer(Protocol):
-    """A caller of bound functions with messages from a broker, such as a RabbitMqConsumer."""
+    """Object that calls bound functions with messages from a broker, such as a RabbitMqConsumer."""
 
     @property
     def functions(self) -> Sequence[AnySubscriber | AnyHandler]:
-        """The functions."""
+        """The bound functions."""
         ...
 
 
 Wiring: TypeAlias = (
     Mediator[object] | AsyncMediator[object] | InmemoryCommandBus | AsyncInmemoryCommandBus | EventBuses | Consumer
 )
-"""What knows handlers or subscribers."""
+"""An object with handlers or subscribers."""
 
-_TIMEOUT = 60
+_DOT_TIMEOUT = 60  # seconds
 
 
 @frozen
 class Node:
-    """A box of the picture.
+    """Box of the diagram.
 
     Args:
         key: unique among the nodes.
-        label: what is written in it.
+        label: the text in the box.
         kind: `command`, `event`, `handler` or `subscriber`.
     """
 
@@ -60,18 +60,18 @@ class Node:
 
 @frozen
 class EventMap:
-    """The picture, as data. Made by `event_map`.
+    """Diagram as data. Made by `event_map`.
 
     Args:
         nodes: the boxes, in the order in which they were found.
-        edges: pairs of keys, from what comes first to what comes of it.
+        edges: pairs of node keys, from cause to effect.
     """
 
     nodes: tuple[Node, ...]
     edges: tuple[tuple[str, str], ...]
 
     def mermaid(self) -> str:
-        """Return a Mermaid flowchart: paste it into Markdown, between the fences of a block of `mermaid`.
+        """Return a Mermaid flowchart, to paste into a `mermaid` code block in Markdown.
 
         >>> print(event_map().mermaid())
         flowchart LR
@@ -98,16 +98,16 @@ class EventMap:
         return "\n".join([*lines, "}"])
 
     def svg(self) -> str:
-        """Return the picture as SVG, drawn by the program `dot` of Graphviz.
+        """Return the diagram as SVG, drawn by the program `dot` of Graphviz.
 
         Raises:
-            FileNotFoundError: there is no `dot` on this machine; the text says how to get it.
+            FileNotFoundError: `dot` is not installed; the text says how to get it.
         """
         program = shutil.which("dot")
         if program is None:
-            raise FileNotFoundError("no `dot` on the PATH: install Graphviz, or use mermaid()")
-        made = subprocess.run(  # noqa: S603  (the program was looked up, and the input is text of our own)
-            [program, "-Tsvg"], input=self.dot(), capture_output=True, text=True, check=True, timeout=_TIMEOUT
+            raise FileNotFoundError("EventMap.svg: `dot` is not on the PATH; install Graphviz, or use mermaid()")
+        made = subprocess.run(  # noqa: S603  (the program was looked up, and the input is our own text)
+            [program, "-Tsvg"], input=self.dot(), capture_output=True, text=True, check=True, timeout=_DOT_TIMEOUT
         )
         return made.stdout
 
@@ -134,11 +134,11 @@ def event_map(
     causes: Mapping[type[M], Iterable[type[DomainEvent]]] = FrozenMapping(),
     policies: Mapping[AnySubscriber, Iterable[type[AnyCommand]]] = FrozenMapping(),
 ) -> EventMap:
-    """Return the picture of mediators, buses and consumers.
+    """Return a diagram of mediators, buses and consumers.
 
-    A command leads to its handler; an event leads to its subscribers, one of a base class being drawn for each event
-    below it that the picture knows. Which events a message leads to, no wiring knows: `causes` says it;
-    and `policies`, which commands a subscriber sends.
+    A command leads to its handler, an event to its subscribers; a subscriber of a base class is drawn for each event
+    below it in the diagram. Mediators and buses don't know which events a message causes: pass them as `causes`. Pass
+    the commands that a subscriber sends as `policies`.
 
     >>> from domainkit import Command, DomainError, DomainEvent
     >>> from returns.result import Result, Success
@@ -157,7 +157,7 @@ def event_map(
     Args:
         wirings: mediators, command buses, event buses and consumers.
         causes: the events that handling a message leads to, by the class of the message.
-        policies: the commands that a bound function sends when it is called with an event.
+        policies: the commands that a bound subscriber sends when it gets an event.
     """
     drawing = _Drawing()
     bound = [one for wiring in wirings for one in _bound(wiring)]
@@ -182,13 +182,13 @@ def _bound(wiring: Wiring) -> Sequence[AnySubscriber | AnyHandler]:
 
 
 def _label(function: object) -> str:
-    """Return what the user called a function, without the functions that it is defined in."""
+    """Return the name of a function, without those of the functions around it."""
     return re.sub(r"[\w.]+\.<locals>\.", "", name_of(function))
 
 
 @define
 class _Drawing:
-    """Nodes and edges while they are found, each once and in order."""
+    """Nodes and edges found so far, each once and in order."""
 
     nodes: dict[object, Node] = field(factory=dict)
     edges: dict[tuple[str, str], None] = field(factory=dict)

@@ -1,10 +1,10 @@
 """JSON Schema of messages, made from the wire types that decode them.
 
-The dialect is draft 2020-12 (https://json-schema.org/draft/2020-12). A schema describes what is written. Whatever it
-admits is read too, but for what JSON Schema has no words for: validators of your own, bounds of Decimals and dates,
-`1.0` where an int belongs, an integer that a float can't hold, a lone surrogate, two texts of one value as items of a
-set or as keys (`"1"` and `"1.0"` are one Decimal), days that no calendar has, and the limits of the codec. The reader
-is more tolerant than the schema where the wire form allows it: the page on JSON Schema in docs/how-to lists that.
+The dialect is draft 2020-12 (https://json-schema.org/draft/2020-12). A schema describes the encoded form. The codec
+reads all that matches it, except for rules that JSON Schema can't express: your own validators, bounds of Decimals and
+dates, `1.0` for an int, an integer too large for a float, a lone surrogate, two texts of one value as items of a set or
+as keys (`"1"` and `"1.0"` are one Decimal), impossible dates, and the limits of the codec. The codec also reads some
+forms that the schema refuses: the page on JSON Schema in docs/how-to lists them.
 """
 
 from typing import Final, TypeAlias
@@ -14,7 +14,7 @@ from domainkit.conversion.definitions import Definitions
 from domainkit.messages import JsonValue, Message, wire_of
 
 JsonSchema: TypeAlias = dict[str, JsonValue]
-"""A JSON Schema, as builtins that JSON carries."""
+"""A JSON Schema, as JSON values of builtin types."""
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -38,10 +38,10 @@ def message_schema(message_type: type[Message]) -> JsonSchema:
     {'const': 'task.created'}
 
     Args:
-        message_type: read with the default options; for another codec's, `codec_schema`.
+        message_type: the message class, with default options; for the options of a codec, use `codec_schema`.
 
     Raises:
-        TypeError: the class isn't decorated, or has a field that can't be carried.
+        TypeError: the class isn't decorated, or has a field that JSON can't carry.
     """
     definitions = Definitions("#/$defs/")
     schema = definitions.envelope(wire_of(message_type))
@@ -49,10 +49,10 @@ def message_schema(message_type: type[Message]) -> JsonSchema:
 
 
 def codec_schema(codec: MessageCodec) -> JsonSchema:
-    """Return the JSON Schema of all messages of a codec: one of its classes, each under its name in `$defs`.
+    """Return the JSON Schema of all messages of a codec: `oneOf` its classes, each under its name in `$defs`.
 
-    The messages share the definitions of what they hold. Two classes of one name are told apart by their modules. The
-    old versions that upcasters read are left out: there is no class to describe them.
+    The messages share the definitions of their fields' types. Classes with the same name get their modules as prefixes.
+    Older versions that upcasters read are left out: there is no class to describe them.
 
     >>> from domainkit import Command, DomainEvent
     >>> class TaskCreated(DomainEvent): ...

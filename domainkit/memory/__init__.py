@@ -1,4 +1,4 @@
-"""Every port in memory: the embedded default, and the reference that other adapters are measured by."""
+"""In-memory implementations of all ports: the built-in default, and the reference for other adapters."""
 
 from domainkit.memory.buses import (
     AsyncInmemoryCommandBus,

@@ -1,4 +1,4 @@
-"""Buses in memory. They plan the calls for a message first; the sync ones make them, the async ones await them too."""
+"""Buses in memory. They first plan the calls for a message; sync buses then make the calls, async ones await them."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -38,9 +38,9 @@ from domainkit.use_cases import Guard, outcome_of
 SubscriberT = TypeVar("SubscriberT", bound=AnySubscriber)
 HandlerT = TypeVar("HandlerT", bound=AnyHandler)
 
-AnyFunction: TypeAlias = Callable[[Any], object]  # Any: a message of whatever class
+AnyFunction: TypeAlias = Callable[[Any], object]  # Any: a message of any class
 Delivery: TypeAlias = tuple[Message, AnyFunction, int]
-"""A call to make: a message, a function, and the function's number among those of the bus."""
+"""A call to make: a message, a function, and the function's index in the bus."""
 
 _KEPT = 10_000
 _DONE: Result[None, Never] = Success(None)
@@ -48,9 +48,9 @@ _DONE: Result[None, Never] = Success(None)
 
 @define
 class _State:
-    """The state that a bus shares with the copies that `with_meta` made of it: the record, and if it is open.
+    """State that a bus shares with its copies made by `with_meta`: recorded messages, and if it is open.
 
-    `done` has the pairs of message id and handler that succeeded lately, the newest `remember` of them in their order.
+    `done` has the latest successful pairs of message id and handler, at most `remember` of them, in order.
     """
 
     messages: deque[Message]
@@ -61,9 +61,9 @@ class _State:
 
 
 class _Bus(Stamping):
-    """The part that all buses have.
+    """Base of all buses.
 
-    They answer for functions that failed with MessageRefused: a relay counts that against the message.
+    For functions that failed they return MessageRefused, which a relay counts as a failure of the message.
     """
 
     _failure: str
@@ -72,7 +72,7 @@ class _Bus(Stamping):
         self._state = _State(deque(maxlen=keep), remember)
 
     def _note(self, call: Delivery, outcome: Result[object, object], failed: list[str]) -> None:
-        """Remember a call that succeeded; add another to those that failed."""
+        """Remember a successful call; add a failed one to `failed`."""
         message, function, number = call
         if isinstance(outcome, Failure):
             kind = type(outcome.failure()).__qualname__
@@ -86,10 +86,10 @@ class _Bus(Stamping):
 
 
 class _Caller(_Bus):
-    """A bus that calls functions in the thread of its caller."""
+    """Bus that calls functions in the thread of its caller."""
 
     def _run(self, planned: Iterable[Delivery]) -> Result[None, BusCannotPublish]:
-        """Make the calls, and return how they ended."""
+        """Make the calls, and return a Failure that names the failed ones, if any."""
         if not self._state.open:
             return cannot_publish("the bus is closed")
         failed: list[str] = []
@@ -105,10 +105,10 @@ class _Caller(_Bus):
 
 
 class _Awaiter(_Bus):
-    """A bus that calls functions, and awaits what is to be awaited."""
+    """Bus that calls functions, and awaits the coroutines among their results."""
 
     async def _run(self, planned: Iterable[Delivery]) -> Result[None, BusCannotPublish]:
-        """Make the calls, await them, and return how they ended."""
+        """Make the calls, await them, and return a Failure that names the failed ones, if any."""
         if not self._state.open:
             return cannot_publish("the bus is closed")
         failed: list[str] = []
@@ -124,7 +124,7 @@ class _Awaiter(_Bus):
 
 
 def _called(message: Message, function: AnyFunction, _: int) -> Result[object, object]:
-    """Call a handler, and return what its answer means; an exception is logged without its text, and a Failure."""
+    """Call a handler, and return its outcome; an exception is logged without its text, and becomes a Failure."""
     token = HANDLED.set(message)
     try:
         answer = function(message)
@@ -163,11 +163,11 @@ class _EventBus(_Bus, Generic[SubscriberT]):
 
     @property
     def published(self) -> tuple[DomainEvent, ...]:
-        """The events that were published, the oldest first."""
+        """The published events, the oldest first."""
         return tuple(event for event in self._state.messages if isinstance(event, DomainEvent))
 
     def _planned(self, events: tuple[DomainEvent, ...]) -> Iterator[Delivery]:
-        """Record each event in its turn, and yield the calls to make for it."""
+        """Record each event, and yield the calls to make for it."""
         state = self._state
         for event in events:
             sent = self._stamped(event)
@@ -178,14 +178,14 @@ class _EventBus(_Bus, Generic[SubscriberT]):
 
 
 class InmemoryDomainEventBus(_Caller, _EventBus[SyncSubscriber], DomainEventBus):
-    """Hands events to functions in the same thread, before `publish` returns.
+    """Event bus that calls its subscribers in the same thread, before `publish` returns.
 
-    Events are handed over in their order; the subscribers of one event are called in the order in which they were
-    given. A subscriber of a base class gets the events of its subclasses too. One that fails, by a Failure or an
-    exception, stops no other: all are called, and the Failure of `publish` names each that failed, its event and the
-    class of its error. An exception is logged too, as a use case does it.
+    Events are delivered in order; the subscribers of one event are called in the order in which they were given. A
+    subscriber of a base class gets the events of its subclasses too. A subscriber that fails, by a Failure or an
+    exception, doesn't stop the others: all are called, and the Failure of `publish` names each failed subscriber, its
+    event and the class of its error. An exception is also logged, as in a use case.
 
-    A subscriber may publish further events: they are handed over, to all of their subscribers, before its own call
+    A subscriber may publish further events: they are delivered to all of their subscribers before its own call
     returns, and have the event that it handles as their cause.
 
     >>> class TaskCreated(DomainEvent): ...
@@ -197,13 +197,12 @@ class InmemoryDomainEventBus(_Caller, _EventBus[SyncSubscriber], DomainEventBus)
 
     Args:
         subscribers: bound by `handled_by`, any number for a class of events.
-        keep: how many events `published` shows, the newest; None for all of them.
-        remember: how many deliveries, the newest, are remembered by message id, so that a subscriber isn't called again
-            with an event that it has handled; 0 for none. One that failed is called again.
+        keep: the number of newest events in `published`; None for all.
+        remember: the number of newest deliveries remembered by message id, so that a subscriber isn't called again with
+            an event that it has handled; 0 for no memory. A subscriber that failed is called again.
 
     Raises:
-        TypeError: one of them is not a Subscriber; a coroutine function belongs into an
-            AsyncInmemoryDomainEventBus.
+        TypeError: one of them is not a Subscriber; use an AsyncInmemoryDomainEventBus for a coroutine function.
     """
 
     _kinds = (Subscriber,)
@@ -214,9 +213,9 @@ class InmemoryDomainEventBus(_Caller, _EventBus[SyncSubscriber], DomainEventBus)
 
 
 class AsyncInmemoryDomainEventBus(_Awaiter, _EventBus[AnySubscriber], AsyncDomainEventBus):
-    """The async twin of InmemoryDomainEventBus: its subscribers may be coroutine functions, or plain ones.
+    """Async version of InmemoryDomainEventBus: its subscribers may be coroutine functions or plain ones.
 
-    They are awaited one after the other, in the same order; what runs beside it is what else the caller has started.
+    They are awaited one after the other, in the same order; the bus starts no tasks.
 
     >>> import asyncio
     >>> class TaskCreated(DomainEvent): ...
@@ -226,8 +225,8 @@ class AsyncInmemoryDomainEventBus(_Awaiter, _EventBus[AnySubscriber], AsyncDomai
 
     Args:
         subscribers: bound by `handled_by`, any number for a class of events.
-        keep: how many events `published` shows, the newest; None for all of them.
-        remember: how many deliveries, the newest, are remembered by message id; 0 for none.
+        keep: the number of newest events in `published`; None for all.
+        remember: the number of newest deliveries remembered by message id; 0 for no memory.
 
     Raises:
         TypeError: one of them is not a subscriber.
@@ -252,7 +251,7 @@ class _CommandBus(_Bus, Generic[HandlerT]):
 
     @property
     def dispatched(self) -> tuple[AnyCommand, ...]:
-        """The commands that were dispatched, the oldest first."""
+        """The dispatched commands, the oldest first."""
         return tuple(command for command in self._state.messages if isinstance(command, Command))
 
     def _without_handler(self, command: AnyCommand) -> Failure[BusCannotPublish] | None:
@@ -270,7 +269,7 @@ class _CommandBus(_Bus, Generic[HandlerT]):
 
 
 class InmemoryCommandBus(_Caller, _CommandBus[SyncHandler], CommandBus):
-    """Hands a command to its handler in the same thread, before `dispatch` returns. Without handlers it only records.
+    """Command bus that calls handlers in the same thread, before `dispatch` returns. Without handlers it only records.
 
     >>> class Ping(Command): ...
     >>> bus = InmemoryCommandBus()
@@ -281,25 +280,25 @@ class InmemoryCommandBus(_Caller, _CommandBus[SyncHandler], CommandBus):
 
     Args:
         handlers: bound by `handled_by`, one for a class of commands.
-        keep: how many commands `dispatched` shows, the newest; None for all of them.
-        remember: how many commands that were handled, the newest, are remembered by message id, and not handled again;
-            0 for none.
+        keep: the number of newest commands in `dispatched`; None for all.
+        remember: the number of newest handled commands remembered by message id, which aren't handled again; 0 for no
+            memory.
 
     Raises:
-        TypeError: two handlers are bound to one class, or one of them is not a Handler; one of a coroutine
-            function belongs into an AsyncInmemoryCommandBus.
+        TypeError: two handlers are bound to one class, or one of them is not a Handler; use an
+            AsyncInmemoryCommandBus for a coroutine function.
     """
 
     _kinds = (Handler,)
 
     def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
-        """Dispatch a command, and call its handler; a Failure if it failed, or there is none among several."""
+        """Dispatch a command, and call its handler; a Failure if that fails, or if the bus only has other handlers."""
         refused = self._without_handler(command)
         return self._run(self._planned(command)) if refused is None else refused
 
 
 class AsyncInmemoryCommandBus(_Awaiter, _CommandBus[AnyHandler], AsyncCommandBus):
-    """The async twin of InmemoryCommandBus: its handlers may be coroutine functions, or plain ones.
+    """Async version of InmemoryCommandBus: its handlers may be coroutine functions or plain ones.
 
     >>> import asyncio
     >>> class Ping(Command): ...
@@ -308,8 +307,8 @@ class AsyncInmemoryCommandBus(_Awaiter, _CommandBus[AnyHandler], AsyncCommandBus
 
     Args:
         handlers: bound by `handled_by`, one for a class of commands.
-        keep: how many commands `dispatched` shows, the newest; None for all of them.
-        remember: how many commands that were handled, the newest, are remembered by message id; 0 for none.
+        keep: the number of newest commands in `dispatched`; None for all.
+        remember: the number of newest handled commands remembered by message id; 0 for no memory.
 
     Raises:
         TypeError: two handlers are bound to one class, or one of them is not a handler.
@@ -318,6 +317,6 @@ class AsyncInmemoryCommandBus(_Awaiter, _CommandBus[AnyHandler], AsyncCommandBus
     _kinds = (Handler, AsyncHandler)
 
     async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
-        """Dispatch a command, and await its handler; a Failure where it failed, or where several have none for it."""
+        """Dispatch a command, and await its handler; a Failure if that fails, or if the bus only has other handlers."""
         refused = self._without_handler(command)
         return await self._run(self._planned(command)) if refused is None else refused

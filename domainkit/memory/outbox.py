@@ -1,4 +1,4 @@
-"""The events of stored aggregates, in memory: what tests look at."""
+"""In-memory outbox: the events of stored aggregates, for tests to inspect."""
 
 from collections.abc import Iterable
 
@@ -7,10 +7,10 @@ from domainkit.messages import DomainEvent
 
 
 class InmemoryOutbox:
-    """Keeps the events that aggregates had recorded when a repository in memory stored them, the oldest first.
+    """Events that aggregates had recorded when an in-memory repository stored them, the oldest first.
 
-    What a unit of work with an outbox is over a database, for tests: several repositories may share one. An event says
-    what caused it where it was recorded while a message was handled.
+    In tests it stands in for a unit of work with an outbox; several repositories may share it. An event recorded while
+    a message was handled has that message as its cause.
 
     >>> from domainkit import AggregateRoot, InmemoryCrudRepository
     >>> class TaskCreated(DomainEvent): ...
@@ -30,5 +30,5 @@ class InmemoryOutbox:
         return tuple(self._events)
 
     def add(self, events: Iterable[DomainEvent]) -> None:
-        """Keep events; repositories do it when they store an aggregate."""
+        """Add events; repositories call it when they store an aggregate."""
         self._events += [caused(event) for event in events]

@@ -1,4 +1,4 @@
-"""A publisher in memory: a relay delivers to it if there is no broker."""
+"""In-memory publisher, for a relay without a broker."""
 
 from returns.result import Failure, Result, Success
 
@@ -10,7 +10,7 @@ from domainkit.ports import AsyncCommandBus, AsyncDomainEventBus, cannot_publish
 
 
 class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
-    """Decodes each message, and hands it over to a bus of the same process before `publish` returns.
+    """Publisher that decodes each message and passes it to a bus of the same process before `publish` returns.
 
     >>> import asyncio
     >>> from domainkit import AsyncInmemoryDomainEventBus
@@ -23,9 +23,9 @@ class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
     1
 
     Args:
-        codec: knows the classes of the messages.
-        events: where domain events go; without one they are refused.
-        commands: where commands go; without one they are refused.
+        codec: decodes the messages.
+        events: the bus for domain events, which are refused without one.
+        commands: the bus for commands, which are refused without one.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
         self._open = True
 
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
-        """Hand a message over, and return what its bus answers; of several forms of it, the one that the codec reads.
+        """Pass a message to its bus, and return the answer; of several versions of it, only the one the codec reads.
 
-        A Failure with MessageRefused where it can't be decoded, no bus takes it, or one who handles it failed; with
-        another BusCannotPublish where the bus, or this publisher, is closed.
+        A Failure with MessageRefused if it can't be decoded, has no bus, or a handler failed; with another
+        BusCannotPublish if the bus, or this publisher, is closed.
         """
         if not self._open:
             return cannot_publish("the publisher is closed")
@@ -48,7 +48,7 @@ class AsyncInmemoryMessagePublisher(AsyncMessagePublisher):
             return Success(None)
         decoded = self._codec.decode(message.body)
         if isinstance(decoded, Failure):
-            return cannot_publish("it can't be decoded", message_id=message.id, kind=MessageRefused)
+            return cannot_publish("the message can't be decoded", message_id=message.id, kind=MessageRefused)
         found = decoded.unwrap()
         if isinstance(found, DomainEvent) and self._events is not None:
             return await self._events.publish(found)

@@ -1,4 +1,4 @@
-"""Aggregates in memory."""
+"""In-memory repositories of aggregates."""
 
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, Never, Protocol, TypeVar
@@ -19,7 +19,7 @@ KeyT = TypeVar("KeyT", bound=Any)  # Any: a subclass of a repository then names 
 
 
 class _Keyed(Protocol[AggT, KeyT]):
-    """A repository that takes ids of a class, since those of its aggregates are of that class."""
+    """Repository whose methods accept only the id class of its aggregates."""
 
     _name: str
     _stored: dict[AnyId, AggT]
@@ -31,10 +31,10 @@ class _Keyed(Protocol[AggT, KeyT]):
 
 
 class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
-    """Aggregates in a dict, gone with the process. Safe under threads.
+    """Repository in a dict, lost with the process. It is thread-safe.
 
-    It refuses what SqlCrudRepository refuses: what could not be read back from a database, such as a datetime without a
-    time zone, is never stored. Aggregates of generic classes aren't checked, since their arguments aren't known here.
+    Like SqlCrudRepository, it never stores a value that a database could not give back, such as a datetime without a
+    time zone. Aggregates of generic classes aren't checked, since their type arguments aren't known here.
 
     >>> from domainkit import AggregateRoot
     >>> tasks = InmemoryCrudRepository[AggregateRoot]()
@@ -45,11 +45,10 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     2
 
     Args:
-        repository_name: shown in errors; the class's name unless given.
-        converter: what SqlCrudRepository would be given to write and read the state: one with hooks for types that have
-            no wire form; `make_converter()` unless given.
-        outbox: where the events go that stored aggregates have recorded; without one the aggregate that is returned
-            still has them.
+        repository_name: shown in errors; by default the class's name.
+        converter: writes and reads the state, as for SqlCrudRepository: one with hooks for types that have no wire
+            form; by default `make_converter()`.
+        outbox: gets the recorded events of stored aggregates; without one the returned aggregate keeps them.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._stored: dict[AnyId, AggT] = {}
         self._lock = RLock()
 
-    if TYPE_CHECKING:  # for _Keyed, which a type checker looks for
+    if TYPE_CHECKING:  # so that it matches the protocol _Keyed
 
         def _ids(self) -> IdT: ...
 
@@ -75,9 +74,9 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Store a new aggregate, and return it, with its recorded events if there is no outbox for them.
 
         Raises:
-            UnsupportedTypeError: a field of its class has a type that can't be stored; a mapper of columns could, with
-                a database, but not here: give a `converter` with hooks for that type.
-            ValueError: its state could not be read back once stored, or no database takes its id.
+            UnsupportedTypeError: a field of its class has a type that can't be stored. Give a `converter` with hooks
+                for that type; a RowMapper helps only with a database.
+            ValueError: its state could not be read back once stored, or no database accepts its id.
         """
         self._check(aggregate)
         with self._lock:
@@ -89,7 +88,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Return the aggregate with this id, without recorded events.
 
         Raises:
-            ValueError: no database takes the id.
+            ValueError: no database accepts the id.
         """
         self._check_id(aggregate_id)
         found = self._stored.get(aggregate_id)
@@ -99,8 +98,8 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Store a changed aggregate, and return it with its version raised by one; its events as with `save`.
 
         Raises:
-            UnsupportedTypeError: as `save` does.
-            ValueError: as `save` does.
+            UnsupportedTypeError: as with `save`.
+            ValueError: as with `save`.
         """
         self._check(aggregate)
         aggregate_id, version = aggregate.aggregate_id, aggregate.aggregate_version
@@ -117,7 +116,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Remove the aggregate with this id.
 
         Raises:
-            ValueError: no database takes the id.
+            ValueError: no database accepts the id.
         """
         self._check_id(aggregate_id)
         with self._lock:
@@ -131,7 +130,7 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             return Success(tuple(self._stored.values()))
 
     def _put(self, aggregate: AggT) -> AggT:
-        """Store an aggregate without its recorded events, and return it as its caller gets it."""
+        """Store an aggregate without its recorded events, and return the aggregate for the caller."""
         events, stored = aggregate.pull_domain_events()
         self._stored[aggregate.aggregate_id] = stored
         if self._outbox is None:
@@ -140,14 +139,14 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return stored
 
     def _check_id(self, aggregate_id: AnyId, of: type[AnyId] | None = None) -> None:
-        """Refuse an id that no database takes, or one of another class than `of`, that of its aggregate."""
+        """Refuse an id that no database accepts, or one that isn't of the aggregate's id class `of`."""
         cls = of or type(aggregate_id)
         if cls not in self._id_forms:
             self._id_forms[cls] = IdForm(cls)
         self._id_forms[cls].key(aggregate_id)
 
     def _check(self, aggregate: AggT) -> None:
-        """Refuse a state that no database could give back: each is written as for one."""
+        """Refuse a state that no database could give back, by writing it as for a database."""
         cls = type(aggregate)
         if cls not in self._forms and not parameters_of(cls):
             self._forms[cls] = state_form(cls, self._converter)
@@ -163,7 +162,7 @@ class _AsyncKeyed(Protocol[AggT, KeyT]):
 
 
 class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT]):
-    """The async twin of InmemoryCrudRepository, around one of those.
+    """Async version of InmemoryCrudRepository, which it wraps.
 
     >>> import asyncio
     >>> from domainkit import AggregateRoot
@@ -172,7 +171,7 @@ class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, 
     True
 
     Args:
-        repository_name: shown in errors; the class's name unless given.
+        repository_name: shown in errors; by default the class's name.
         converter: as for InmemoryCrudRepository.
         outbox: as for InmemoryCrudRepository.
     """
