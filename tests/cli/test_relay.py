@@ -175,7 +175,7 @@ class TestSending:
         """With --wait it keeps trying until the outbox exists."""
         with new_database("sqlite", tmp_path) as database, _started(database, 0, "--wait") as process:
             assert process.stderr is not None
-            while "the database is away (OperationalError); trying again" not in process.stderr.readline():
+            while "the database is unreachable (OperationalError); retrying" not in process.stderr.readline():
                 pass
             with database.engine(METADATA) as engine:
                 fill(engine, "a1")

@@ -83,7 +83,7 @@ BUGS = (
     Bug(
         "a failure is not acknowledged",
         "adapters/rabbitmq/_queue.py",
-        'await self._bury(turn.raw, [f"failed {turn.failures} times, with {why}"])',
+        'await self._bury(turn.raw, [f"failed {turn.failures} times, with {error}"])',
         "self.acknowledgements.add(turn.raw)",
         "tests/adapters/rabbitmq/test_consumer.py::test_a_failure_comes_again_until_the_limit_and_is_buried",
     ),
@@ -106,8 +106,8 @@ BUGS = (
     Bug(
         "a poison message is not requeued for ever",
         "adapters/rabbitmq/_queue.py",
-        'await self._bury(raw, [f"{one.code} {one.path}"[:_LONGEST] for one in problems])',
-        "await self.acknowledgements.give_back(raw)",
+        'await self._bury(raw, [f"{one.code} {one.path}"[:_MAX_PROBLEM_LENGTH] for one in problems])',
+        "await self.acknowledgements.requeue(raw)",
         "tests/adapters/rabbitmq/test_consumer.py::test_bytes_that_are_no_message_are_buried_at_once",
         quick=True,
     ),

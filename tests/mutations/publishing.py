@@ -97,8 +97,8 @@ BUGS = (
     Bug(
         "a message published twice at once is refused twice",
         "adapters/rabbitmq/publisher.py",
-        "self._in_hand.get(message_id)",
-        "self._in_hand.get('')",
+        "self._in_flight.get(message_id)",
+        "self._in_flight.get('')",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_that_is_published_twice_at_once_is_refused_twice",
     ),
     Bug(
@@ -140,8 +140,8 @@ BUGS = (
     Bug(
         "one late confirm ends no connection of others",
         "adapters/rabbitmq/publisher.py",
-        "self._heard >= self._timeout:",
-        "self._heard >= self._timeout or True:",
+        "self._last_confirm >= self._timeout:",
+        "self._last_confirm >= self._timeout or True:",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_without_confirm_ends_no_connection_that_has_others",
     ),
     Bug(

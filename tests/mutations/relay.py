@@ -112,7 +112,7 @@ BUGS = (
     Bug(
         "deleting is done in batches",
         "adapters/sqlalchemy/relay/store.py",
-        "old.order_by(columns.sent_at).limit(_CLEANED)",
+        "old.order_by(columns.sent_at).limit(_MAX_DELETED)",
         "old.order_by(columns.sent_at)",
         "tests/adapters/sqlalchemy/test_relay.py::TestCleaning::test_a_little_at_a_time",
     ),
@@ -160,7 +160,7 @@ BUGS = (
     Bug(
         "a relay that has lost a lease leaves the rest alone",
         "adapters/sqlalchemy/relay/rounds.py",
-        "        self._ends = now + lease if whole else now",
+        "        self._ends = now + lease if complete else now",
         "        self._ends = now + lease",
         "tests/adapters/sqlalchemy/test_relay.py::TestLeases::test_the_rest_is_left_alone_once_another_has_it",
     ),

@@ -1,6 +1,6 @@
 """Events and commands over RabbitMQ, with aio-pika (extra `rabbitmq`): at least once, and in order.
 
-A publisher hands messages over, and knows when the broker has them; a consumer calls what `handled_by` bound:
+A publisher sends messages and waits for the broker's confirms; a consumer calls the functions bound by `handled_by`:
 
     topology = RabbitMqTopology("acme.tasks", service="mailing")
     consumer = RabbitMqConsumer(url, topology, codec, subscribers={"greeter": TaskCreated.handled_by(greet)})
@@ -10,7 +10,7 @@ A publisher hands messages over, and knows when the broker has them; a consumer 
 """
 
 try:
-    import aio_pika  # noqa: F401  # whether it is there
+    import aio_pika  # noqa: F401  # check that it is installed
 except ImportError as _error:
     from domainkit.adapters import missing_extra
 

@@ -1,4 +1,4 @@
-"""Connections to a broker, and what may go wrong with one, told without a password."""
+"""Connections to a broker, and their errors, without a password in any text."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,11 +13,11 @@ from yarl import URL
 from domainkit.adapters.rabbitmq._properties import KeepingConnection
 
 LOST: tuple[type[BaseException], ...] = (*CONNECTION_EXCEPTIONS, asyncio.InvalidStateError)
-"""The errors of aio-pika if the broker, its connection or its channel is gone; TimeoutError is among them."""
+"""The errors of aio-pika if the broker, its connection or its channel is lost; they include TimeoutError."""
 
 
 def checked_url(url: str, owner: str) -> URL:
-    """Return the URL of a broker; for anything else a ValueError without it, since it has a password."""
+    """Parse the URL of a broker; ValueError if it isn't one, without the URL, which may contain a password."""
     with suppress(ValueError):
         parsed = URL(url)
         if parsed.scheme in {"amqp", "amqps"} and parsed.host:
@@ -26,19 +26,19 @@ def checked_url(url: str, owner: str) -> URL:
 
 
 def place(url: URL) -> str:
-    """Return where a broker is, without user and password."""
+    """Return host and port of a broker, without user and password."""
     return f"{url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
 
 
 def seconds(value: timedelta, owner: str, option: str) -> float:
-    """Return a time to wait in seconds; ValueError unless it is above 0."""
+    """Return a time in seconds; ValueError unless it is above 0."""
     if value <= timedelta(0):
-        raise ValueError(f"{owner}: {option} must be longer than nothing; give a timedelta above 0")
+        raise ValueError(f"{owner}: expected a timedelta above 0 as `{option}`, got {value!r}; give a longer one")
     return value.total_seconds()
 
 
 async def closed(connection: AbstractConnection, within: float) -> None:
-    """Close a connection, whatever its state; after `within` seconds without the broker's consent."""
+    """Close a connection in any state; after `within` seconds, without waiting for the broker."""
     with suppress(*LOST):
         async with asyncio.timeout(within):
             await connection.close()
@@ -46,9 +46,9 @@ async def closed(connection: AbstractConnection, within: float) -> None:
 
 @asynccontextmanager
 async def connected(url: URL, name: str, within: float) -> AsyncIterator[AbstractConnection]:
-    """Give a connection that the broker shows under `name`; opening and closing take no longer than `within`.
+    """Open a connection that the broker lists as `name`; opening and closing take at most `within` seconds each.
 
-    The properties of its messages are those that KeptProperties reads.
+    Its messages have properties for KeptProperties to read.
     """
     async with asyncio.timeout(within):
         connection = await connect(url, client_properties={"connection_name": name}, connection_class=KeepingConnection)
@@ -59,7 +59,7 @@ async def connected(url: URL, name: str, within: float) -> AsyncIterator[Abstrac
 
 
 async def pause(stopping: asyncio.Event, length: float) -> bool:
-    """Wait so many seconds, or until it is time to stop, and return if it is."""
+    """Wait `length` seconds, or until `stopping` is set; return True if it is set."""
     waiting = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({waiting}, timeout=length)
@@ -69,6 +69,6 @@ async def pause(stopping: asyncio.Event, length: float) -> bool:
 
 
 def is_cancelled() -> bool:
-    """Return whether the running task is being cancelled, and not a future of aio-pika that it waited for."""
+    """Check if the running task itself is being cancelled, and not just a future of aio-pika that it waited for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""The handling of one message: the function that it is for, the waits after failures, its properties elsewhere."""
+"""Handling of one message: calling its function, waiting after failures, moving its properties to other queues."""
 
 import asyncio
 from datetime import timedelta
@@ -20,40 +20,40 @@ from domainkit.use_cases import Guard, outcome_of
 Bound: TypeAlias = AnySubscriber | AnyHandler
 
 PROBLEMS_HEADER = "domainkit-problems"
-"""The header of a dead letter: why it is one, such as codes and paths of what can't be read, without a value."""
+"""The header with the reasons for a dead letter, such as codes and paths of problems, without values."""
 
 FAILURES_HEADER = "domainkit-failures"
-"""The header of a message that waits to be handled again: how many calls have failed."""
+"""The header with the number of failed calls, on a message that waits to be handled again."""
 
 _PETISCO_FAILURES = "redelivery_count"
 
-_OF_ITS_WAY = frozenset({b"CC", b"BCC", b"x-delivery-count"})
-"""Headers with more routing keys (see https://www.rabbitmq.com/docs/sender-selected), and the count of one queue."""
+_DELIVERY_HEADERS = frozenset({b"CC", b"BCC", b"x-delivery-count"})
+"""Headers with more routing keys (see https://www.rabbitmq.com/docs/sender-selected), and a queue's delivery count."""
 
 
 @frozen
 class Backoff:
-    """The time that a message which failed waits to be handled again: `first`, doubled each time, up to `longest`.
+    """Waiting time before a failed message is handled again: `first`, doubled each time, up to `longest`.
 
     >>> backoff = Backoff(timedelta(seconds=1), longest=timedelta(seconds=30))
     >>> [backoff.seconds(again) for again in (0, 1, 2, 9)]
     [1.0, 2.0, 4.0, 30.0]
 
     Args:
-        first: after the first failure; nothing at all is fine.
-        longest: the most. Keep it well under the broker's `consumer_timeout`, 30 minutes unless somebody set it.
+        first: the wait after the first failure; may be 0.
+        longest: the maximum. Keep it well below the broker's `consumer_timeout`, 30 minutes by default.
     """
 
     first: timedelta = timedelta(seconds=1)
     longest: timedelta = field(default=timedelta(seconds=30), kw_only=True)
 
     def seconds(self, before: int) -> float:
-        """Return the seconds to wait after a failure that had so many before it."""
+        """Return the seconds to wait after a failure with `before` failures before it."""
         return min(self.first.total_seconds() * 2.0 ** min(before, 60), self.longest.total_seconds())
 
 
 def failures_of(raw: DeliveredMessage) -> int:
-    """Return how many calls have failed for a message, here or in petisco."""
+    """Return the number of failed calls for a message, here or in petisco."""
     if KeptProperties.are_bare(raw.header.properties.headers):
         return 0
     properties = kept_of(raw)
@@ -62,33 +62,33 @@ def failures_of(raw: DeliveredMessage) -> int:
 
 
 def losses_of(raw: DeliveredMessage) -> int:
-    """Return how many times a message came back from a connection that was lost, as far as its queue knows."""
+    """Return how often a message was returned by a lost connection, as far as its queue counts it."""
     bare = KeptProperties.are_bare(raw.header.properties.headers)
     found = None if bare else kept_of(raw).number("x-delivery-count")
     return int(raw.redelivered or False) if found is None else found
 
 
 def kept_of(raw: DeliveredMessage) -> KeptProperties:
-    """Return the properties that a message came with."""
+    """Return the original properties of a message."""
     return KeptProperties.of(raw.header.properties.headers)
 
 
 def moved_properties(given: KeptProperties, unwanted: tuple[bytes, ...] = ()) -> KeptProperties:
-    """Return the properties of a message for another queue, without those that were for its way to the first.
+    """Return the properties of a message for another queue, without those for its first delivery.
 
-    With its time to live it would be lost there; the broker takes no other user's name; more keys are more receivers.
+    A time to live would expire it there; the broker refuses another user's id; extra routing keys add receivers.
 
     Args:
-        given: those that it came with.
-        unwanted: what headers begin with that shall not go on either.
+        given: the original properties.
+        unwanted: prefixes of further headers to drop.
     """
     return given.without(
-        frozenset({"expiration", "user_id"}), lambda name: name in _OF_ITS_WAY or name.startswith(unwanted)
+        frozenset({"expiration", "user_id"}), lambda name: name in _DELIVERY_HEADERS or name.startswith(unwanted)
     )
 
 
 async def called(bound: Bound, message: Message | Envelope, within: float) -> Result[object, object]:
-    """Call a function with a message, and return its Result; an exception is logged without its text, and a Failure."""
+    """Call a function with a message, and return its Result; an exception is logged without its text as a Failure."""
     guard = Guard(name_of(bound.function))
     answer: object
     cause = message if isinstance(message, Message) else DomainEvent(header=message.header)

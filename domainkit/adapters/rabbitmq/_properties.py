@@ -1,8 +1,8 @@
-"""The properties of a message as the octets that they came as, so that they go on as they are.
+"""Properties of a message as raw octets, so that they can be forwarded unchanged.
 
-A text of AMQP is any octets, a table has more types than Python, and nests as deep as it likes: pamqp reads some of
-that as something else, writes less than it reads, and ends the connection where it can't read (seen in 4.0.1). So a
-`KeepingConnection` lets pamqp read none of it: it hands on the octets, as one header, and KeptProperties knows them.
+Text in AMQP is any octets, and a table has more types than Python and unlimited depth: pamqp misreads some of that,
+can't write all that it reads, and closes the connection if it can't read something (seen in 4.0.1). So a
+`KeepingConnection` hides the properties from pamqp: it passes their octets on as one header, for KeptProperties.
 
 See AMQP 0-9-1, 4.2.5 and 4.2.6, and https://www.rabbitmq.com/amqp-0-9-1-errata (section 3, types of fields).
 """
@@ -24,16 +24,16 @@ from pamqp.encode import encode_table_value
 from yarl import URL
 
 _KEPT = "domainkit-kept"
-"""The header that has all properties, from the connection to KeptProperties."""
+"""The header in which the connection passes all properties to KeptProperties."""
 
-_BEFORE = 12
+_PREFIX = 12
 """Octets of a content header before the properties: its class, a weight, the size of the body."""
 
-_AROUND = _BEFORE + FRAME_HEADER_SIZE + 1 + 33
-"""Octets of a frame beside the properties: what is before and after them, and an id."""
+_OVERHEAD = _PREFIX + FRAME_HEADER_SIZE + 1 + 33
+"""Octets of a frame besides the properties: those before and after them, and an id."""
 
 _TEXT, _TABLE = -1, -4
-"""Sizes of what says its own length, in the first octet or in the first four."""
+"""Sizes of values that start with their own length, in one octet or in four."""
 
 _SIZES: Mapping[str, int] = MappingProxyType(
     {
@@ -69,12 +69,12 @@ _VALUES: Mapping[bytes, int] = MappingProxyType(
         b"V": 0,
     }
 )
-"""The sizes of values in a table, by the octet before them that is their type."""
+"""The sizes of values in a table, by the type octet before them."""
 
 _SIGNED: Mapping[bytes, bool] = MappingProxyType(
     {**dict.fromkeys((b"b", b"s", b"I", b"l", b"L"), True), **dict.fromkeys((b"B", b"u", b"i"), False)}
 )
-"""The types of integers, each with True if it has a sign."""
+"""The types of integers: True if signed."""
 
 
 def _size(kind: int, raw: bytes) -> int:
@@ -82,7 +82,7 @@ def _size(kind: int, raw: bytes) -> int:
 
 
 def _entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the names and values of a table, each value with its type; one of no known type with all behind it."""
+    """Yield the names and values of a table, each value with its type; an unknown type takes the rest of the table."""
     rest = table[4:]
     while rest:
         name, rest = rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
@@ -97,36 +97,36 @@ def _short(text: bytes) -> bytes:
 
 
 class KeptProperties(Basic.Properties):
-    """Properties that are sent with the octets that they came with.
+    """Properties that are sent with the octets in which they were received.
 
     Args:
-        parts: the octets of each property that is there, by its name.
+        parts: the octets of each property that is set, by name.
     """
 
     def __init__(self, parts: Mapping[str, bytes]) -> None:
         self.parts = parts
-        super().__init__(message_id=_known_by(parts))
+        super().__init__(message_id=_tracking_id(parts))
 
     @classmethod
     def of(cls, headers: Mapping[str, object] | None) -> Self:
-        """Return the properties of a message that came over a KeepingConnection, of its headers."""
+        """Return the properties of a message received over a KeepingConnection, from its headers."""
         kept = (headers or {}).get(_KEPT)
         return cls(_parts(bytes(kept) if isinstance(kept, bytearray) else bytes(2)))
 
     @staticmethod
     def are_bare(headers: Mapping[str, object] | None) -> bool:
-        """Check if a message came without headers, as most do: a look at one bit."""
+        """Check if a message has no headers, as most don't; cheap, since it tests one bit."""
         kept = (headers or {}).get(_KEPT)
         return not (isinstance(kept, bytearray) and int.from_bytes(kept[:2]) & _FLAGS["headers"])
 
     def number(self, name: str) -> int | None:
-        """Return a header that is an integer; None where it isn't there, or something else."""
+        """Return a header that is an integer; None if it is missing or of another type."""
         value = dict(_entries(self.parts.get("headers", b""))).get(name.encode(), b"V")
         signed = _SIGNED.get(value[:1])
         return None if signed is None else int.from_bytes(value[1:], signed=signed)
 
     def without(self, names: frozenset[str], unwanted: Callable[[bytes], bool]) -> Self:
-        """Return them without the properties of these names, nor the headers that are unwanted."""
+        """Return a copy without the properties of these names, and without the unwanted headers."""
         parts = {name: part for name, part in self.parts.items() if name not in names}
         if "headers" in parts:
             kept = (_short(name) + value for name, value in _entries(parts["headers"]) if not unwanted(name))
@@ -134,7 +134,7 @@ class KeptProperties(Basic.Properties):
         return type(self)(parts)
 
     def having(self, headers: FieldTable) -> Self:
-        """Return them with these headers, in place of those of the same names."""
+        """Return a copy with these headers, which replace those of the same names."""
         if not headers:
             return self
         new = {name.encode(): encode_table_value(value) for name, value in headers.items()}
@@ -143,13 +143,13 @@ class KeptProperties(Basic.Properties):
         return type(self)({**self.parts, "headers": _table(old + added)})
 
     def fits(self, channel: UnderlyingChannel) -> bool:
-        """Return whether the broker takes them: all have to be in one frame, with an id from aiormq where none is."""
-        return len(self.marshal()) + _AROUND <= channel.connection.connection_tune.frame_max
+        """Check if the broker accepts them: all must fit one frame, with an id that aiormq adds if there is none."""
+        return len(self.marshal()) + _OVERHEAD <= channel.connection.connection_tune.frame_max
 
     def marshal(self) -> bytes:
-        """Return the octets; aiormq gives an id to a message that has none, to know it by if it comes back."""
+        """Return the octets; aiormq adds an id to a message without one, to recognize it if the broker returns it."""
         parts = dict(self.parts)
-        if _known_by(parts) is None and self.message_id is not None:
+        if _tracking_id(parts) is None and self.message_id is not None:
             parts["message_id"] = _short(self.message_id.encode())
         flags = sum(_FLAGS[name] for name in parts)
         return flags.to_bytes(2) + b"".join(parts[name] for name in _SIZES if name in parts)
@@ -160,7 +160,7 @@ def _table(entries: bytes) -> bytes:
 
 
 def _parts(raw: bytes) -> dict[str, bytes]:
-    """Return the octets of each property, of all with their flags before them."""
+    """Split the octets of all properties, with their flags in front, into those of each property."""
     flags, start, found = int.from_bytes(raw[:2]), 2, dict[str, bytes]()
     for name, flag in _FLAGS.items():
         if flags & flag:
@@ -169,8 +169,8 @@ def _parts(raw: bytes) -> dict[str, bytes]:
     return found
 
 
-def _known_by(parts: Mapping[str, bytes]) -> str | None:
-    """Return the id by which aiormq knows a message that comes back: octets that are no text have one made of them."""
+def _tracking_id(parts: Mapping[str, bytes]) -> str | None:
+    """Return the id by which aiormq recognizes a returned message: a hash of its id if that isn't UTF-8."""
     raw = parts.get("message_id", b"")[1:]
     try:
         return raw.decode() or None
@@ -179,16 +179,16 @@ def _known_by(parts: Mapping[str, bytes]) -> str | None:
 
 
 def _readable(content: bytes) -> bytes:
-    """Return a content header with nothing for pamqp to stumble over: an id, and the octets of all properties."""
-    raw = content[_BEFORE:]
-    known = _known_by(_parts(raw))
+    """Return a content header that pamqp can read: an id, and one header with the octets of all properties."""
+    raw = content[_PREFIX:]
+    known = _tracking_id(_parts(raw))
     flags = _FLAGS["headers"] | (0 if known is None else _FLAGS["message_id"])
     kept = _table(_short(_KEPT.encode()) + b"x" + len(raw).to_bytes(4) + raw)
-    return content[:_BEFORE] + flags.to_bytes(2) + kept + (b"" if known is None else _short(known.encode()))
+    return content[:_PREFIX] + flags.to_bytes(2) + kept + (b"" if known is None else _short(known.encode()))
 
 
 class _KeepingReader(asyncio.StreamReader):
-    """Reads the frames of another reader, and makes their content headers readable."""
+    """Reader that makes the content headers in the frames of another reader readable."""
 
     def __init__(self, inner: asyncio.StreamReader) -> None:
         super().__init__()
@@ -196,11 +196,11 @@ class _KeepingReader(asyncio.StreamReader):
         self._frame = b""
 
     def at_eof(self) -> bool:
-        """Return whether nothing is left; aiormq asks between two frames."""
+        """Check if the stream has ended; aiormq asks between two frames."""
         return self._inner.at_eof()
 
     async def readexactly(self, n: int) -> bytes:
-        """Return so many octets of a frame; aiormq asks for its head, and then for the rest of it."""
+        """Return `n` octets of a frame; aiormq asks for its head, and then for the rest of it."""
         if not self._frame:
             self._frame = await self._next()
         given, self._frame = self._frame[:n], self._frame[n:]
@@ -217,23 +217,23 @@ class _KeepingReader(asyncio.StreamReader):
 
 @frozen
 class _KeepingTransport(TransportFactory):
-    """Opens connections as another one does, and makes readable what comes."""
+    """Transport that opens connections with another one, and makes incoming frames readable."""
 
     inner: TransportFactory
 
     async def create(
         self, url: URL, **kwargs: Any
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:  # as aiormq has it
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:  # the signature of aiormq
         """Return a reader and a writer."""
         reader, writer = await self.inner.create(url, **kwargs)
         return _KeepingReader(reader), writer
 
 
 class KeepingConnection(Connection):
-    """A connection whose messages have the properties that KeptProperties reads."""
+    """Connection whose messages have properties for KeptProperties to read."""
 
-    async def connect(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (as the class above has it)
-        """Connect, as the class above does it."""
+    async def connect(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (the signature of the base class)
+        """Connect like the base class, with readable properties."""
         inner = TLSTransportFactory() if self.url.scheme == "amqps" else TCPTransportFactory()
         self.kwargs["transport_factory"] = _KeepingTransport(inner)
         await super().connect(timeout)

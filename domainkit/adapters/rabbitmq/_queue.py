@@ -1,4 +1,4 @@
-"""One queue on one channel: its messages in their turns, and the answers that the broker gets."""
+"""Consumption of one queue on one channel: the order of its messages, and their acknowledgements."""
 
 import asyncio
 import logging
@@ -42,30 +42,30 @@ from domainkit.messages import Message
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
-_MOST, _LONGEST = 20, 200
-"""Problems in a header, and characters of one."""
+_MAX_PROBLEMS, _MAX_PROBLEM_LENGTH = 20, 200
+"""The number of problems in a header, and the characters of each."""
 
-_SUSPICIOUS = 2
-"""So many processes that were lost with a message make it a suspect, unless fewer failures are allowed at all."""
+_MAX_LOSSES = 2
+"""Lost processes after which a message is suspected of killing them; fewer if fewer failures are allowed."""
 
-_LOOK_AGAIN = 60.0
-"""Seconds until the quarantine is looked at again: a process that handled a message of it may be gone."""
+_QUARANTINE_INTERVAL = 60.0
+"""Seconds between checks of the quarantine: a process that was handling one of its messages may have died."""
 
-_BIND_AGAIN = 10.0
-"""Seconds until the queue is bound again: its exchange may be another one by now, and no broker says so."""
+_BIND_INTERVAL = 10.0
+"""Seconds until the queue is bound again: its exchange may have been replaced, and the broker doesn't report that."""
 
-_STUCK = 1.0
-"""Seconds until the quarantine is looked at again after a message of it could not be moved."""
+_QUARANTINE_RETRY = 1.0
+"""Seconds until the quarantine is checked again after one of its messages could not be moved."""
 
 
 @frozen
 class Rules:
-    """The rules of all queues of a consumer.
+    """Rules of all queues of a consumer.
 
     Args:
-        key_of: messages with the same key are handled one after the other.
-        in_order: a message that failed is handled again before others of its key.
-        within: the seconds that a function may take.
+        key_of: returns the key of a message; messages with the same key are handled one after the other.
+        in_order: a failed message is handled again before others of its key.
+        within: the timeout of a function, in seconds.
     """
 
     topology: RabbitMqTopology
@@ -79,24 +79,24 @@ class Rules:
 
 @frozen
 class Subscription:
-    """A queue, what it is bound by, and the functions that get its messages.
+    """Queue with its binding keys, and the functions that get its messages.
 
     Args:
-        keys: None for a queue that somebody else declares.
-        read: makes a message of bytes.
-        leaves: tells whether a message is sent in another version too that this queue takes in its place.
+        keys: None for a queue that others declare.
+        read: decodes a message.
+        skips: returns True for a message that is also sent in another version, which this queue takes instead.
     """
 
     queue: str
     keys: tuple[str, ...] | None
     functions: tuple[Bound, ...]
     read: Callable[[bytes], Result[Message | Envelope, InvalidMessage]]
-    leaves: Callable[[bytes], bool]
+    skips: Callable[[bytes], bool]
 
 
 @define(eq=False)
 class Turn:
-    """A message that is handled, or will be once those before it with the same key are."""
+    """Message that is being handled, or waits for earlier ones with the same key."""
 
     raw: DeliveredMessage
     message: Message | Envelope
@@ -107,14 +107,14 @@ class Turn:
 
 
 class Turns:
-    """Messages in hand: those of one key follow one another, and wait for nobody else."""
+    """Fetched messages: those with the same key are handled one after the other, other keys independently."""
 
     def __init__(self) -> None:
         self._ready: asyncio.Queue[Turn | None] = asyncio.Queue()
         self._behind: dict[Hashable, deque[Turn]] = {}
 
     def add(self, turn: Turn) -> None:
-        """Take a message that came after all others."""
+        """Add a message behind all others."""
         if turn.key in self._behind:
             self._behind[turn.key].append(turn)
         else:
@@ -122,31 +122,31 @@ class Turns:
             self._ready.put_nowait(turn)
 
     async def next(self) -> Turn | None:
-        """Wait for a message whose turn it is; None at the end."""
+        """Wait for the next message to handle; None at the end."""
         return await self._ready.get()
 
     def settled(self, turn: Turn) -> None:
-        """Let the next message of the same key follow."""
+        """Release the next message with the same key."""
         if behind := self._behind[turn.key]:
             self._ready.put_nowait(behind.popleft())
         else:
             del self._behind[turn.key]
 
     def again(self, turn: Turn, delay: float) -> None:
-        """Give a message another turn after so many seconds, before others of its key."""
+        """Handle a message again after `delay` seconds, before others with its key."""
         asyncio.get_running_loop().call_later(delay, self._ready.put_nowait, turn)
 
     def end(self, workers: int) -> None:
-        """Let so many workers end."""
+        """End this many workers."""
         for _ in range(workers):
             self._ready.put_nowait(None)
 
 
 class Acknowledgements:
-    """Messages of a channel that are off their queue: all of a moment are acknowledged together.
+    """Acknowledgements of a channel: those of the same moment are sent together.
 
-    A message is numbered when it is delivered (AMQP 0-9-1, section 1.8.3.13: delivery-tag): once all up to one are
-    settled, one frame says so.
+    Deliveries are numbered (AMQP 0-9-1, section 1.8.3.13: delivery-tag): once all up to a number are settled, one frame
+    acknowledges them.
     """
 
     def __init__(self, channel: UnderlyingChannel) -> None:
@@ -157,18 +157,18 @@ class Acknowledgements:
         self._sending: asyncio.Task[None] | None = None
 
     def add(self, raw: DeliveredMessage) -> None:
-        """Acknowledge a message, as soon as what else is settled at this moment is."""
+        """Acknowledge a message, together with the others settled at this moment."""
         self._new.add(raw.delivery_tag or 0)
         if self._sending is None:
             self._sending = asyncio.create_task(self.send())
 
-    async def give_back(self, raw: DeliveredMessage) -> None:
-        """Give a message back to its queue."""
+    async def requeue(self, raw: DeliveredMessage) -> None:
+        """Return a message to its queue."""
         await self._channel.basic_nack(raw.delivery_tag or 0, requeue=True, wait=False)
         self._settled.add(raw.delivery_tag or 0)
 
     async def send(self) -> None:
-        """Send what is not sent yet; on a connection that is lost the broker delivers it again."""
+        """Send the pending acknowledgements; if the connection is lost, the broker redelivers their messages."""
         new, self._new, self._sending = self._new, set(), None
         self._settled |= new
         while self._all_up_to + 1 in self._settled:
@@ -183,7 +183,7 @@ class Acknowledgements:
 
 @define(eq=False)
 class ConsumedQueue:
-    """A queue that is being consumed. `lost` is set if its connection, its channel or the queue itself is gone."""
+    """Queue that is being consumed. `lost` is set if its connection, its channel or the queue itself is lost."""
 
     subscription: Subscription
     rules: Rules
@@ -211,7 +211,7 @@ class ConsumedQueue:
         declaring.close_callbacks.add(made._gone)
         channel.on_consumer_cancel_callbacks.add(made._gone)
         await channel.basic_qos(prefetch_count=rules.prefetch)
-        for work in (made._look, made._stay_bound, made._sort, *[made._work] * rules.concurrency):
+        for work in (made._watch_quarantine, made._stay_bound, made._sort, *[made._work] * rules.concurrency):
             made.workers.append(asyncio.create_task(work()))
             made.workers[-1].add_done_callback(made._gone)
         made._tag = (await channel.basic_consume(subscription.queue, made._arrived.put)).consumer_tag or ""
@@ -222,69 +222,69 @@ class ConsumedQueue:
             self.lost.set()
 
     async def end(self, within: float) -> None:
-        """Let the workers end after what they have in hand; what waits for them goes back with the channel.
+        """Let the workers finish their current messages; waiting ones are requeued when the channel closes.
 
-        A queue with a single active consumer is let go only then: to cancel would start the next consumer now.
+        A queue with a single active consumer isn't cancelled first: that would start the next consumer too early.
         """
         self.ended.set()
         self._arrived.put_nowait(None)
         self._turns.end(self.rules.concurrency)
         if not (self.rules.topology.single_active or self.lost.is_set()):
-            with suppress(*LOST):  # of a broker that hangs: it is asked for no more by the end of the connection
+            with suppress(*LOST):  # a broker that hangs: closing the connection ends the consumer anyway
                 async with asyncio.timeout(within):
                     await self.channel.basic_cancel(self._tag)
 
-    async def _look(self) -> None:
-        """Let the quarantine be looked at now, and then: a process that handled a message of it may be gone.
+    async def _watch_quarantine(self) -> None:
+        """Have the quarantine checked now, and at intervals: a process that was handling its messages may have died.
 
-        With a single active consumer the first message says that this is the one; before it another may have its turn.
+        With a single active consumer, only a delivered message shows that this consumer is the active one.
         """
         if not self.rules.topology.single_active:
             self._arrived.put_nowait(None)
         while not self.ended.is_set():
-            await pause(self.ended, _LOOK_AGAIN)
+            await pause(self.ended, _QUARANTINE_INTERVAL)
             self._arrived.put_nowait(None)
 
     async def _stay_bound(self) -> None:
-        """Declare the exchanges and bind the queue now and then: with an exchange that is deleted its bindings are.
+        """Declare the exchanges and bind the queue at intervals: deleting an exchange deletes its bindings.
 
-        A publisher declares the exchange again, and nobody would get what it publishes.
+        A publisher would declare the exchange again, and its messages would reach no queue.
         """
         topology, subscription = self.rules.topology, self.subscription
-        while not await pause(self.ended, _BIND_AGAIN):
+        while not await pause(self.ended, _BIND_INTERVAL):
             await declare_exchanges(self.declaring, topology)
             await bind_queue(self.declaring, topology, subscription.queue, subscription.keys or ())
 
     async def _sort(self) -> None:
-        """Give each message its turn; what may have killed a process is put aside, and tried one by one first."""
-        suspicious, aside = self._suspicious, True
+        """Queue messages for the workers; suspected ones go to the quarantine, and are handled one by one first."""
+        max_losses, quarantined = self._max_losses, True
         while not self.ended.is_set():
             raw = await self._arrived.get()
-            if raw is not None and losses_of(raw) >= suspicious:
+            if raw is not None and losses_of(raw) >= max_losses:
                 await self._moved(raw, "", quarantine_queue(self.subscription.queue))
-                aside, raw = True, None
+                quarantined, raw = True, None
                 if not self._arrived.empty():
                     continue
-            if aside or raw is None:
-                aside = False
+            if quarantined or raw is None:
+                quarantined = False
                 await self._try_suspects()
             if raw is not None and (turn := await self._turn_of(raw)) is not None:
                 self._turns.add(turn)
         await self.acknowledgements.send()
 
     @property
-    def _suspicious(self) -> int:
-        """The losses that make a message a suspect; a queue of somebody else may know only that there was one."""
-        most = self.rules.topology.delivery_limit if self.subscription.keys is not None else 1
-        return max(1, min(_SUSPICIOUS, most))
+    def _max_losses(self) -> int:
+        """The losses after which a message is suspected; a queue declared by others may count only one."""
+        limit = self.rules.topology.delivery_limit if self.subscription.keys is not None else 1
+        return max(1, min(_MAX_LOSSES, limit))
 
     async def _try_suspects(self) -> None:
-        """Handle the messages of the quarantine one at a time: none is lost but one that its function was given."""
-        tries = max(1, self.rules.topology.delivery_limit + 1 - self._suspicious)
+        """Handle the messages of the quarantine one at a time, so that a crash only counts against one of them."""
+        tries = max(1, self.rules.topology.delivery_limit + 1 - self._max_losses)
         self._stuck = False
         while not self.ended.is_set():
             if self._stuck:
-                asyncio.get_running_loop().call_later(_STUCK, self._arrived.put_nowait, None)
+                asyncio.get_running_loop().call_later(_QUARANTINE_RETRY, self._arrived.put_nowait, None)
                 return
             raw = await self.channel.basic_get(quarantine_queue(self.subscription.queue))
             if isinstance(raw.delivery, Basic.GetEmpty):
@@ -296,17 +296,17 @@ class ConsumedQueue:
                     await pause(self.ended, self.rules.backoff.seconds(turn.failures - 1))
 
     async def _turn_of(self, raw: DeliveredMessage) -> Turn | None:
-        """Return the turn of a message; None if there is no function for it, and it is among the dead letters.
+        """Decode a message; None if it has no function and is now a dead letter.
 
-        None as well for one that is left to another version of it, and done with.
+        None as well for a message that is skipped, since another version of it is handled.
         """
-        if self.subscription.leaves(raw.body):
+        if self.subscription.skips(raw.body):
             self.acknowledgements.add(raw)
             return None
         decoded = self.subscription.read(raw.body)
         if isinstance(decoded, Failure):
-            problems = decoded.failure().problems[:_MOST]  # codes and paths, short enough for a header
-            await self._bury(raw, [f"{one.code} {one.path}"[:_LONGEST] for one in problems])
+            problems = decoded.failure().problems[:_MAX_PROBLEMS]  # codes and paths, short enough for a header
+            await self._bury(raw, [f"{one.code} {one.path}"[:_MAX_PROBLEM_LENGTH] for one in problems])
             return None
         message = decoded.unwrap()
         name = (message.info() if isinstance(message, Message) else message.info).name
@@ -316,7 +316,7 @@ class ConsumedQueue:
             return None
         try:
             return Turn(raw, message, name, bound, self.rules.key_of(message), failures_of(raw))
-        except Exception as error:  # of the user's own function
+        except Exception as error:  # raised by the user's function `by`
             await self._bury(raw, [f"by {type(error).__qualname__}"])
             return None
 
@@ -329,18 +329,18 @@ class ConsumedQueue:
         await self.acknowledgements.send()
 
     async def _settled(self, turn: Turn) -> bool:
-        """Call the function of a message; return False if the message stays in hand, to be handled again."""
+        """Call the function of a message; return False if the message has to be handled again here."""
         outcome = await called(turn.bound, turn.message, self.rules.within)
         if isinstance(outcome, Success):
             self.acknowledgements.add(turn.raw)
             return True
         turn.failures += 1
-        limit, why = self.rules.topology.delivery_limit, type(outcome.failure()).__qualname__
-        what, level = turn.message.header.id, logging.WARNING if turn.failures <= limit else logging.ERROR
+        limit, error = self.rules.topology.delivery_limit, type(outcome.failure()).__qualname__
+        message_id, level = turn.message.header.id, logging.WARNING if turn.failures <= limit else logging.ERROR
         text = "%s: %s %s failed (%s), failure %d of %d"
-        _logger.log(level, text, self.subscription.queue, turn.name, what, why, turn.failures, limit + 1)
+        _logger.log(level, text, self.subscription.queue, turn.name, message_id, error, turn.failures, limit + 1)
         if turn.failures > limit:
-            await self._bury(turn.raw, [f"failed {turn.failures} times, with {why}"])
+            await self._bury(turn.raw, [f"failed {turn.failures} times, with {error}"])
         elif self.rules.in_order or not kept_of(turn.raw).having({FAILURES_HEADER: turn.failures}).fits(self.channel):
             return False
         else:
@@ -349,7 +349,7 @@ class ConsumedQueue:
         return True
 
     async def _wait_queue(self, delay: float) -> str:
-        """Return the queue out of which messages come back after so many seconds; it is declared if it is needed."""
+        """Return the queue that sends messages back after `delay` seconds, and declare it if necessary."""
         milliseconds = round(delay * 1000)
         if milliseconds == 0:
             return self.subscription.queue
@@ -360,16 +360,16 @@ class ConsumedQueue:
         return name
 
     async def _bury(self, raw: DeliveredMessage, problems: list[FieldValue]) -> None:
-        """Put a message among the dead letters with the reasons."""
+        """Make a message a dead letter, with the reasons in a header."""
         queue = self.subscription.queue
         _logger.error("%s: %d bytes are a dead letter: %s", queue, len(raw.body), "; ".join(map(str, problems)))
         await self._moved(raw, self.rules.topology.dead_letter_exchange, queue, {PROBLEMS_HEADER: problems})
 
     async def _moved(self, raw: DeliveredMessage, exchange: str, key: str, headers: FieldTable | None = None) -> None:
-        """Publish a message elsewhere, and take it off its queue once it is there; else it stays, for a while."""
+        """Publish a message elsewhere, and acknowledge it once confirmed there; else requeue it after a pause."""
         queue, new = self.subscription.queue, headers or {}
         kept = moved_properties(kept_of(raw))
-        bare = moved_properties(kept, (b"",))  # for more than the broker takes, as waiting may have added some
+        bare = moved_properties(kept, (b"",))  # if all headers are too large for the broker: waiting may add some
         try:
             await self.channel.basic_publish(
                 raw.body,
@@ -380,10 +380,10 @@ class ConsumedQueue:
                 timeout=self.rules.within,
             )
         except DeliveryError as error:
-            _logger.warning("%s: no queue takes a message for %s (%s)", queue, key, type(error).__name__)
-            self._stuck = True  # what comes back at once holds up nobody
+            _logger.warning("%s: no queue accepts a message for %s (%s)", queue, key, type(error).__name__)
+            self._stuck = True  # stop trying suspects for now: this one would come back at once
             self._wait_queues.clear()  # one may have been deleted
             await pause(self.ended, self.rules.backoff.seconds(0))
-            await self.acknowledgements.give_back(raw)
+            await self.acknowledgements.requeue(raw)
         else:
             self.acknowledgements.add(raw)

@@ -1,4 +1,4 @@
-"""Buses over a publisher: what a use case hands over is encoded, and is with the broker when they answer."""
+"""Buses over a publisher: they encode messages, and return once the broker has confirmed them."""
 
 import asyncio
 from collections.abc import Iterable
@@ -27,11 +27,11 @@ class _Bus(Stamping):
         self._closed = asyncio.Event()
 
     async def close(self) -> None:
-        """Refuse messages from now on. The publisher stays open: whoever made it closes it."""
+        """Refuse messages from now on. The publisher stays open: its owner closes it."""
         self._closed.set()
 
     async def _sent(self, messages: Iterable[Message]) -> Result[None, BusCannotPublish]:
-        """Publish messages, each begun in its turn; a Failure names all that the broker may not have."""
+        """Publish messages, started in order; a Failure names all that the broker may not have."""
         if self._closed.is_set():
             return cannot_publish("the bus is closed")
         encoded: list[OutgoingMessage] = []
@@ -43,17 +43,17 @@ class _Bus(Stamping):
                 return cannot_publish(reason, message_id=message.header.id, kind=MessageRefused)
         results = await asyncio.gather(*map(self._publisher.publish, encoded))
         failures = [result.failure() for result in results if isinstance(result, Failure)]
-        if len(failures) > 1:  # one that names them all
+        if len(failures) > 1:  # merge them into one that names them all
             kind = MessageRefused if all(isinstance(one, MessageRefused) for one in failures) else BusCannotPublish
             failures = [kind(additional_info={"message": "; ".join(one.detail() for one in failures)})]
         return Failure(failures[0]) if failures else Success(None)
 
 
 class RabbitMqDomainEventBus(_Bus, AsyncDomainEventBus):
-    """Publishes events through a publisher; those who subscribed get them, in other processes and in their own time.
+    """Event bus over a publisher; subscribers in other processes handle the events later.
 
-    Several events reach the broker in their order, and are confirmed together. A Failure names those that the broker
-    may not have; the others are with it. To lose none, let a transaction store them, and a relay publish them.
+    Several events reach the broker in order, and are confirmed together. A Failure names those that the broker may not
+    have; it has the others. To lose no event, store them in a transaction and let a relay publish them.
 
     >>> from domainkit import AsyncInmemoryDomainEventBus, AsyncInmemoryMessagePublisher
     >>> class TaskCreated(DomainEvent): ...
@@ -63,28 +63,28 @@ class RabbitMqDomainEventBus(_Bus, AsyncDomainEventBus):
     <Success: None>
 
     Args:
-        codec: knows the classes of the events.
+        codec: encodes the events.
         publisher: a RabbitMqPublisher; it may be shared.
     """
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
         """Publish an event, or several in their order, and wait until the broker has them.
 
-        A Failure with MessageRefused where one can't be encoded, or is in the outbox of the open unit of work already,
-        and none is published then; or where one is refused: see RabbitMqPublisher.
+        A Failure with MessageRefused if one can't be encoded, or is already in the outbox of the open unit of work; no
+        event is published then. Also if the publisher refuses one: see RabbitMqPublisher.
         """
         several = events_for(self, events)
         return stored_already(several) or await self._sent(several)
 
 
 class RabbitMqCommandBus(_Bus, AsyncCommandBus):
-    """Hands a command to the one queue of its handler, which handles it in another process and in its own time.
+    """Command bus that sends a command to the one queue of its handler, which handles it later in another process.
 
     Args:
-        codec: knows the classes of the commands.
+        codec: encodes the commands.
         publisher: a RabbitMqPublisher; it may be shared.
     """
 
     async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
-        """Dispatch a command, and wait until the broker has it; what its handler answers is not known here."""
+        """Dispatch a command, and wait until the broker has it; the handler's result doesn't come back here."""
         return await self._sent((command_for(self, command),))

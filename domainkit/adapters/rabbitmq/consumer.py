@@ -1,4 +1,4 @@
-"""The consumer: messages from the queues of a service, to the functions that are bound to their classes."""
+"""Consumer: passes messages from the queues of a service to the functions bound to their classes."""
 
 import asyncio
 import logging
@@ -25,82 +25,81 @@ from domainkit.messages import Message
 _logger = logging.getLogger("domainkit.rabbitmq")
 
 Subscribers: TypeAlias = Mapping[str, AnySubscriber | Sequence[AnySubscriber]]
-"""Subscribers by name: one function, or several of distinct events that share a queue, and so an order."""
+"""Subscribers by name: one function, or several for distinct events that share a queue, and so an order."""
 
 Queues: TypeAlias = Mapping[str, AnySubscriber | AnyHandler | Sequence[AnySubscriber | AnyHandler]]
-"""Functions by the queue that they get the messages of."""
+"""Functions by the name of the queue whose messages they get."""
 
 _BACKOFF = Backoff()
-_NOBODY: Subscribers = MappingProxyType({})
+_NO_SUBSCRIBERS: Subscribers = MappingProxyType({})
 _NO_QUEUES: Queues = MappingProxyType({})
-_CONNECTING = 10.0
-"""Seconds for a connection, with all that is declared on it."""
+_CONNECT_TIMEOUT = 10.0
+"""Seconds to connect, including all declarations."""
 
-_PAUSES = Backoff(timedelta(milliseconds=200), longest=timedelta(seconds=10))
-"""How long to wait until the next try to connect."""
+_RECONNECT = Backoff(timedelta(milliseconds=200), longest=timedelta(seconds=10))
+"""The waits between attempts to connect."""
 
 
 class RabbitMqConsumer:
-    """Calls functions with the messages of their queues, and acknowledges a message after its function ended well.
+    """Calls functions with the messages of their queues, and acknowledges a message after its function succeeded.
 
-    Each subscriber has a durable quorum queue of its own, named `{service}.{name}`; each command has one, named after
-    exchange and command. They are declared, and bound for all versions of what the codec can read.
+    Each subscriber has its own durable quorum queue, named `{service}.{name}`; each command has one, named after
+    exchange and command. They are declared, and bound for all versions of the messages that the codec can read.
 
-    - A Success, or None of an event's subscriber, acknowledges. A function that ends its own transaction has ended it
-      by then: a message comes at least once, and again if the process was killed in between.
+    - A Success, or None from an event's subscriber, acknowledges the message. The function has committed its own
+      transaction by then: delivery is at least once, and repeated if the process is killed in between.
     - After a Failure or an exception a message waits for `backoff`, and is handled again, up to the topology's
-      `delivery_limit` times; then it is a dead letter. Exceptions are logged without their texts, as the guard of a
-      use case does it.
-    - Bytes that can't be decoded are a dead letter at once. The header `domainkit-problems` of a dead letter says why.
-    - A message that was in the hands of two processes that were lost is tried alone. If that takes the process too, as
-      many times as a failure is allowed, it is a dead letter; one that no function was given never is.
-    - A coroutine function is awaited; another runs in a thread, so that it may block.
+      `delivery_limit` times; then it becomes a dead letter. Exceptions are logged without their texts, like by the
+      guard of a use case.
+    - Bytes that can't be decoded become a dead letter at once. Its header `domainkit-problems` has the reasons.
+    - A message that two lost processes were handling is handled alone. If it takes the process down again, as often as
+      failures are allowed, it becomes a dead letter; a message that never reached its function doesn't.
+    - A coroutine function is awaited; a plain function runs in a thread, so that it may block.
     - Messages that a function sends have the one that it handles as their cause.
-    - After the broker was away it connects again. Where the exchange was deleted, it is declared and bound again within
-      10 seconds.
+    - It reconnects after an outage of the broker. A deleted exchange is declared and bound again within 10 seconds.
 
-    Who waits for a message that failed? Nobody: it waits in a queue of its own, and comes back behind the others. With
-    `by`, those with the same key wait for it, and are handled one after the other, in the order of the queue; those of
-    other keys go on beside. With one key for all, the whole queue keeps its order; that is so without `by` if the
-    topology has `single_active` or `prefetch` is 1. An order holds as long as one process has the queue: see
+    A failed message doesn't hold up others: it waits in a separate queue, and comes back behind them. With `by`,
+    messages with the same key wait for it, and are handled one after the other, in the order of the queue; other keys
+    continue. With one key for all, the whole queue keeps its order; the same is true without `by` if the topology has
+    `single_active` or `prefetch` is 1. An order holds as long as one process consumes the queue: see
     `RabbitMqTopology(single_active=True)`.
 
         async with RabbitMqConsumer(url, topology, codec, subscribers={"greeter": TaskCreated.handled_by(greet)}):
             await something_else()
 
     Args:
-        url: the broker's.
+        url: the URL of the broker.
         topology: exchange, service and limits.
-        codec: decodes; it knows every class that a function is bound to.
-        subscribers: to events, by name: one bound function, or several of distinct classes that share a queue. A name
-            is for good: under another one there is another queue, and the old one fills up. One that is bound by
-            `Envelope.handled_by` gets all messages of the exchange, commands and unknown classes too.
-        handlers: of commands, one for a class.
-        queues: functions for the messages of queues that others declare, by their names: those of petisco, to drain
-            them, or of dead letters. They stay as they are; what fails too often is in `{queue}.dead_letters`.
-        by: the key of a message; messages of one key keep their order.
-        prefetch: how many messages of a queue are fetched ahead; at least `concurrency`. All that wait for others of
-            their key are among them.
-        concurrency: how many messages of a queue are handled at a time.
-        backoff: how long a message that failed waits.
-        timeout: how long a coroutine function may take; then it is cancelled, and has failed. A thread can't be
-            cancelled: it has no limit.
-        stop_within: how long `stop` waits for what is in hand.
+        codec: decodes messages; it has all classes that functions are bound to.
+        subscribers: event subscribers by name: one bound function, or several for distinct classes that share a queue.
+            Never change a name: a new name means a new queue, and the old one fills up. A function bound by
+            `Envelope.handled_by` gets all messages of the exchange, also commands and unknown classes.
+        handlers: command handlers, one for a class.
+        queues: functions for queues that others declare, by queue name: those of petisco, to drain them, or of dead
+            letters. The queues are left unchanged; messages that fail too often go to `{queue}.dead_letters`.
+        by: returns the key of a message; messages with the same key keep their order.
+        prefetch: the number of messages of a queue fetched ahead; at least `concurrency`. Messages that wait for others
+            of their key count too.
+        concurrency: the number of messages of a queue handled at a time.
+        backoff: the waiting time of failed messages.
+        timeout: for coroutine functions, which are then cancelled and have failed. A thread can't be cancelled: plain
+            functions have no timeout.
+        stop_within: the time that `stop` waits for messages being handled.
 
     Raises:
-        TypeError: nothing to consume; a function isn't bound by `handled_by`, or its class isn't the codec's; two
-            of one name or command overlap.
-        ValueError: `url` is none of a broker, a name none of a queue, a time isn't above 0, or `prefetch` is below
-            `concurrency`.
+        TypeError: there is nothing to consume; a function isn't bound by `handled_by`, or the codec doesn't have its
+            class; two functions of one name or command overlap.
+        ValueError: `url` is not a broker's, a name is not valid for a queue, a time isn't above 0, or `prefetch` is
+            below `concurrency`.
     """
 
-    def __init__(  # noqa: PLR0913  (each has its own say, and a default)
+    def __init__(  # noqa: PLR0913  (independent options with defaults)
         self,
         url: str,
         topology: RabbitMqTopology,
         codec: MessageCodec,
         *,
-        subscribers: Subscribers = _NOBODY,
+        subscribers: Subscribers = _NO_SUBSCRIBERS,
         handlers: Iterable[AnyHandler] = (),
         queues: Queues = _NO_QUEUES,
         by: Callable[[Message], Hashable] | None = None,
@@ -111,10 +110,12 @@ class RabbitMqConsumer:
         stop_within: timedelta = timedelta(seconds=30),
     ) -> None:
         if not 1 <= concurrency <= prefetch:
-            raise ValueError("RabbitMqConsumer: concurrency must be 1 or more, and prefetch as much or more")
+            raise ValueError(
+                f"RabbitMqConsumer: expected 1 <= `concurrency` <= `prefetch`, got {concurrency} and {prefetch}"
+            )
         self._url = checked_url(url, "RabbitMqConsumer")
         handlers = tuple(handlers)
-        self._again = partial(
+        self._copy = partial(
             RabbitMqConsumer,
             url,
             topology,
@@ -130,11 +131,11 @@ class RabbitMqConsumer:
         subscriptions = _subscriptions_of(topology, codec, subscribers, handlers, queues)
         self._subscriptions = {one.queue: one for one in subscriptions}
         self.queues: Final = tuple(self._subscriptions)
-        """The queues that it consumes."""
+        """The names of the consumed queues."""
         within = seconds(timeout, "RabbitMqConsumer", "timeout")
-        whole = concurrency == 1 and (topology.single_active or prefetch == 1)
-        key_of = (_one_for_all if whole else _one_for_each) if by is None else _key_of(by)
-        self._rules = Rules(topology, prefetch, concurrency, key_of, whole or by is not None, backoff, within)
+        one_by_one = concurrency == 1 and (topology.single_active or prefetch == 1)
+        key_of = (_same_key if one_by_one else _unique_key) if by is None else _key_of(by)
+        self._rules = Rules(topology, prefetch, concurrency, key_of, one_by_one or by is not None, backoff, within)
         self._stop_within = seconds(stop_within, "RabbitMqConsumer", "stop_within")
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
@@ -150,19 +151,19 @@ class RabbitMqConsumer:
         return f"RabbitMqConsumer({place(self._url)}, {', '.join(self.queues)})"
 
     def adjusted(self, *, prefetch: int | None = None, concurrency: int | None = None) -> "RabbitMqConsumer":
-        """Return one like it with other limits, which has not been started.
+        """Return a copy with other limits, not started.
 
         Args:
-            prefetch: how many messages of a queue are fetched ahead; as it is here unless given, or as many as
-                `concurrency` where that is more.
-            concurrency: how many messages of a queue are handled at a time; as it is here unless given.
+            prefetch: the number of messages of a queue fetched ahead; by default this consumer's, or `concurrency` if
+                that is more.
+            concurrency: the number of messages of a queue handled at a time; by default this consumer's.
 
         Raises:
             ValueError: `prefetch` is below `concurrency`, or one of them is below 1.
         """
-        at_a_time = self._rules.concurrency if concurrency is None else concurrency
-        ahead = max(self._rules.prefetch, at_a_time) if prefetch is None else prefetch
-        return self._again(prefetch=ahead, concurrency=at_a_time)
+        new_concurrency = self._rules.concurrency if concurrency is None else concurrency
+        new_prefetch = max(self._rules.prefetch, new_concurrency) if prefetch is None else prefetch
+        return self._copy(prefetch=new_prefetch, concurrency=new_concurrency)
 
     @property
     def functions(self) -> tuple[Bound, ...]:
@@ -171,14 +172,14 @@ class RabbitMqConsumer:
 
     @property
     def is_consuming(self) -> bool:
-        """True while all its queues are consumed; False while it has no connection, or was not started."""
+        """True while all queues are consumed; False without a connection, and before the start."""
         return self._ready.is_set() and not self._lost.is_set()
 
     async def __aenter__(self) -> Self:
-        """Start, and wait until all queues are consumed: as long as the broker is away.
+        """Start, and wait until all queues are consumed, however long the broker is unreachable.
 
         Raises:
-            QueueClashError: a queue or exchange is there with other settings.
+            QueueClashError: a queue or exchange exists with other settings.
         """
         self._running = running = asyncio.create_task(self.run())
         try:
@@ -194,9 +195,9 @@ class RabbitMqConsumer:
         await self.stop()
 
     async def stop(self) -> None:
-        """Take no more messages, finish those in hand within `stop_within`, and close the connection.
+        """Stop fetching, finish the messages being handled within `stop_within`, and close the connection.
 
-        What isn't finished by then is cancelled, and delivered again. A stopped consumer isn't started again.
+        Unfinished functions are then cancelled, and their messages redelivered. A stopped consumer can't be restarted.
         """
         self._stopping.set()
         await self._idle.wait()
@@ -204,14 +205,14 @@ class RabbitMqConsumer:
             await self._running
 
     async def run(self, stop_event: asyncio.Event | None = None) -> None:
-        """Consume until `stop_event` is set, or `stop` is called; it connects again where the connection is lost.
+        """Consume until `stop_event` is set or `stop` is called; reconnect if the connection is lost.
 
         Raises:
-            QueueClashError: a queue or exchange is there with other settings.
-            RuntimeError: it runs already.
+            QueueClashError: a queue or exchange exists with other settings.
+            RuntimeError: it is running already.
         """
         if not self._idle.is_set():
-            raise RuntimeError(f"{self!r} runs already; one with the same arguments may run beside it")
+            raise RuntimeError(f"{self!r} is running already; make a second one with the same arguments")
         self._idle.clear()
         following = asyncio.create_task(self._follow(stop_event or asyncio.Event()))
         tries = 0
@@ -223,7 +224,7 @@ class RabbitMqConsumer:
                     _logger.warning("%s: no connection (%s); trying again", place(self._url), type(error).__name__)
                 tries = 0 if self._ready.is_set() else tries + 1
                 self._ready.clear()
-                await pause(self._stopping, _PAUSES.seconds(tries))
+                await pause(self._stopping, _RECONNECT.seconds(tries))
         finally:
             self._idle.set()
             following.cancel()
@@ -233,12 +234,12 @@ class RabbitMqConsumer:
         self._stopping.set()
 
     async def pause(self, queue: str) -> None:
-        """Take no more messages of a queue; returns once those in hand are finished, within `stop_within`.
+        """Stop fetching messages of a queue, and wait up to `stop_within` until those being handled are finished.
 
-        The others go back to the queue, where other processes get them.
+        Other fetched messages return to the queue, for other processes.
 
         Args:
-            queue: one of `queues`; a subscriber's is `topology.subscriber_queue(name)`.
+            queue: one of `queues`; the queue of a subscriber is `topology.subscriber_queue(name)`.
 
         Raises:
             ValueError: it isn't one of `queues`.
@@ -246,7 +247,7 @@ class RabbitMqConsumer:
         self._check_own(queue)
         self._paused.add(queue)
         if (consumed := self._consumed.pop(queue, None)) is not None:
-            await consumed.end(_CONNECTING)
+            await consumed.end(_CONNECT_TIMEOUT)
             await asyncio.wait(consumed.workers, timeout=self._stop_within)
             for worker in consumed.workers:
                 worker.cancel()
@@ -254,7 +255,7 @@ class RabbitMqConsumer:
                 await consumed.declaring.close()
 
     async def resume(self, queue: str) -> None:
-        """Take messages of a queue again after `pause`; where it isn't paused, nothing changes.
+        """Fetch messages of a queue again after `pause`; does nothing if the queue isn't paused.
 
         Raises:
             ValueError: it isn't one of `queues`.
@@ -266,15 +267,15 @@ class RabbitMqConsumer:
 
     def _check_own(self, queue: str) -> None:
         if queue not in self._subscriptions:
-            raise ValueError(f"{self!r}: {queue!r} isn't one of its queues; take one of `consumer.queues`")
+            raise ValueError(f"{self!r}: {queue!r} isn't one of its queues; pass one of `consumer.queues`")
 
     async def _session(self) -> None:
-        """Consume on one connection, until it is lost or it is time to stop."""
+        """Consume on one connection, until it is lost or the consumer is stopped."""
         name = f"domainkit consumer of {self._rules.topology.service}"
         self._lost.clear()
-        async with connected(self._url, name, _CONNECTING) as connection:
+        async with connected(self._url, name, _CONNECT_TIMEOUT) as connection:
             try:
-                async with asyncio.timeout(_CONNECTING):
+                async with asyncio.timeout(_CONNECT_TIMEOUT):
                     await declare_exchanges(await connection.channel(), self._rules.topology)
                     for queue in self.queues:
                         if queue not in self._paused:
@@ -284,7 +285,7 @@ class RabbitMqConsumer:
                 _logger.info("consuming %s at %s", ", ".join(self._consumed), place(self._url))
                 await _first_of(self._lost, self._stopping)
                 for one in self._consumed.values():
-                    await one.end(min(self._stop_within, _CONNECTING))
+                    await one.end(min(self._stop_within, _CONNECT_TIMEOUT))
                 await self._finish()
             finally:
                 self._connection = None
@@ -299,7 +300,7 @@ class RabbitMqConsumer:
         self._consumed[queue] = one
 
     async def _finish(self) -> None:
-        """Wait for what is in hand: bounded if it is time to stop; else a function could run twice at once."""
+        """Wait for running functions: with a limit only when stopping, since else one could run twice at once."""
         workers = [worker for one in self._consumed.values() for worker in one.workers]
         if workers:
             await _first_of(asyncio.gather(*workers, return_exceptions=True), self._stopping)
@@ -309,21 +310,21 @@ class RabbitMqConsumer:
                 worker.result()
 
 
-def _one_for_all(_: object) -> Hashable:
+def _same_key(_: object) -> Hashable:
     return None
 
 
-def _one_for_each(_: object) -> Hashable:
+def _unique_key(_: object) -> Hashable:
     return object()
 
 
 def _key_of(by: Callable[[Message], Hashable]) -> Callable[[Message | Envelope], Hashable]:
-    """Return what gives a message its key; messages that have no class have one for all."""
+    """Return a function that returns the key of a message; messages without a class share one key."""
     return lambda message: by(message) if isinstance(message, Message) else None
 
 
 async def _first_of(*awaited: asyncio.Event | Awaitable[object]) -> None:
-    """Wait until one event is set, or one future is done; the futures go on."""
+    """Wait until one event is set, or one future is done; the other futures continue."""
     events = [asyncio.create_task(one.wait()) for one in awaited if isinstance(one, asyncio.Event)]
     futures = [asyncio.ensure_future(one) for one in awaited if not isinstance(one, asyncio.Event)]
     try:
@@ -340,7 +341,7 @@ def _subscriptions_of(
     handlers: Iterable[AnyHandler],
     queues: Queues,
 ) -> tuple[Subscription, ...]:
-    """Return the queues of subscribers, command handlers and others; TypeError if one can't be bound."""
+    """Return all queues with their functions; TypeError if one can't be bound."""
     planned: list[Subscription] = []
     for name, given in subscribers.items():
         functions = (given,) if isinstance(given, Subscriber | AsyncSubscriber) else tuple(given)
@@ -355,37 +356,37 @@ def _subscriptions_of(
         _check_distinct(queue, bound, bindable)
         planned.append(attrs.evolve(_subscription(topology, codec, queue, bound), keys=None))
     if not planned:
-        raise TypeError("RabbitMqConsumer: nothing to consume; give subscribers or handlers")
+        raise TypeError("RabbitMqConsumer: nothing to consume; pass `subscribers`, `handlers` or `queues`")
     names = [one.queue for one in planned]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise TypeError(f"RabbitMqConsumer: two functions for the queue {twice.pop()!r}; give them in one sequence")
+        raise TypeError(f"RabbitMqConsumer: two functions for the queue {twice.pop()!r}; pass them in one sequence")
     return tuple(planned)
 
 
 def _check_distinct(name: str, functions: tuple[Bound, ...], bindable: tuple[type, ...]) -> None:
-    """Check that functions that share a queue are bound to events that none of the others gets."""
+    """Check that no message has two functions among those that share a queue."""
     for number, one in enumerate(functions):
         require_bound(one, bindable, f"subscriber {name!r}")
         for other in (other.message_type for other in functions[:number]):
             if issubclass(one.message_type, other) or issubclass(other, one.message_type):
                 raise TypeError(
-                    f"subscriber {name!r}: {other.__qualname__} and {one.message_type.__qualname__} are one or derived "
-                    "from one another; give one of the functions a name, and so a queue, of its own"
+                    f"subscriber {name!r}: two functions for {other.__qualname__} or its subclass or base class "
+                    f"{one.message_type.__qualname__}; give one of them its own name, and so its own queue"
                 )
 
 
 def _subscription(
     topology: RabbitMqTopology, codec: MessageCodec, queue: str, functions: tuple[Bound, ...]
 ) -> Subscription:
-    """Return a queue bound for all that decodes to a class of its functions or one below it, old names among that.
+    """Return a queue bound for all messages that decode to its functions' classes or their subclasses.
 
-    A function of envelopes gets all messages of the exchange.
+    Older names of the messages count too. A function of envelopes gets all messages of the exchange.
     """
     checked_name(queue, "the queue")
     if any(one.message_type is Envelope for one in functions):
         if len(functions) > 1:
             raise TypeError(
-                f"the queue {queue!r}: a function of all messages shares no queue; give the others their own"
+                f"the queue {queue!r}: a function for all envelopes can't share a queue; give the others another queue"
             )
         parse = partial(Envelope.parse, limits=codec.limits)
         return Subscription(queue, (f"{topology.exchange}.#",), functions, parse, Envelope.is_older_form)
@@ -393,11 +394,11 @@ def _subscription(
     for cls in (one.message_type for one in functions):
         found = [topology.binding_key(info) for info, route in codec._routes.items() if issubclass(route.wire.cls, cls)]
         if not found:
-            raise TypeError(f"{cls.__qualname__}: the codec wasn't given this class; pass it among its message types")
+            raise TypeError(f"{cls.__qualname__}: the codec wasn't given this class; add it to its message types")
         keys += found
-    return Subscription(queue, tuple(dict.fromkeys(keys)), functions, codec.decode, _leaves(codec, functions))
+    return Subscription(queue, tuple(dict.fromkeys(keys)), functions, codec.decode, _skips(codec, functions))
 
 
-def _leaves(codec: MessageCodec, functions: tuple[Bound, ...]) -> Callable[[bytes], bool]:
+def _skips(codec: MessageCodec, functions: tuple[Bound, ...]) -> Callable[[bytes], bool]:
     classes = tuple(one.message_type for one in functions)
     return lambda raw: codec.reads_another_form(raw, *classes)

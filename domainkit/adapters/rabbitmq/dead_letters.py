@@ -1,4 +1,4 @@
-"""Dead letters go back to their queues: each is confirmed there before it is taken off here."""
+"""Redelivery of dead letters: each is confirmed in its queue before it is removed from the dead letters."""
 
 import asyncio
 import logging
@@ -18,38 +18,38 @@ from domainkit.errors import BusCannotPublish
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
-_OF_THE_DEATH = tuple(
+_DEATH_HEADERS = tuple(
     name.encode()
     for name in ("x-death", "x-first-death-", "x-last-death-", PROBLEMS_HEADER, FAILURES_HEADER, "redelivery_count")
 )
-"""Headers that tell of the last death: the next one is told anew."""
+"""Headers about the last dead-lettering, which the next one writes again."""
 
 
 async def redeliver(
     url: str, queue: str, *, limit: int | None = None, within: timedelta = timedelta(seconds=10)
 ) -> Result[int, BusCannotPublish]:
-    """Move the dead letters of a queue back to it, the oldest first, and return how many.
+    """Move the dead letters of a queue back to it, the oldest first, and return their number.
 
-    Each is confirmed in its queue before it is taken off: killed in between, it is in both, and none is lost. It ends:
-    it moves no more than there are when it begins, though some may die again meanwhile.
+    Each is confirmed in its queue before it is removed: if the process is killed in between, the message is in both
+    queues, and no message is lost. It moves at most as many as exist at the start, even if some become dead again.
 
     Args:
-        url: the broker's.
-        queue: the queue that they come from, such as `mailing.greeter`; not that of the dead letters.
-        limit: the most to move; all unless given.
-        within: how long a step may take: to connect, to move one.
+        url: the URL of the broker.
+        queue: the queue that they come from, such as `mailing.greeter`; not the queue of the dead letters.
+        limit: the maximum number to move; all by default.
+        within: the timeout of each step: to connect, and to move one message.
 
     Returns:
-        A Failure with BusCannotPublish where the queue or that of its dead letters isn't there, or the broker is away;
-        `additional_info["moved"]` says how many were moved before.
+        A Failure with BusCannotPublish if the queue or its dead-letter queue doesn't exist, or the broker is
+        unreachable; `additional_info["moved"]` is the number of messages moved before.
 
     Raises:
-        ValueError: `url` is none of a broker, `queue` no name, `limit` is below 0, or `within` isn't above 0.
+        ValueError: `url` is not a broker's, `queue` is not a valid name, `limit` is below 0, or `within` isn't above 0.
     """
     address, longest = checked_url(url, "redeliver"), seconds(within, "redeliver", "within")
     checked_name(queue, "redeliver: queue")
     if limit is not None and limit < 0:
-        raise ValueError("redeliver: limit must be 0 or more")
+        raise ValueError(f"redeliver: expected 0 or more as `limit`, got {limit}; leave it out to move all")
     count = 0
     try:
         async with connected(address, f"domainkit redeliver {queue}", longest) as connection:
@@ -63,7 +63,7 @@ async def redeliver(
 
 
 async def _moving(channel: AbstractChannel, queue: str, limit: int | None, within: float) -> AsyncIterator[None]:
-    """Move one letter after the other, and yield after each."""
+    """Move the letters one by one, and yield after each."""
     dead_letters = await channel.declare_queue(dead_letter_queue(queue), passive=True, timeout=within)
     underlying = await channel.get_underlay_channel()
     count = dead_letters.declaration_result.message_count or 0
@@ -72,11 +72,11 @@ async def _moving(channel: AbstractChannel, queue: str, limit: int | None, withi
             message = await dead_letters.get(fail=False)
             if message is None:
                 return
-            properties = moved_properties(KeptProperties.of(message.headers), _OF_THE_DEATH)
+            properties = moved_properties(KeptProperties.of(message.headers), _DEATH_HEADERS)
             await underlying.basic_publish(message.body, routing_key=queue, properties=properties, mandatory=True)
             await message.ack()
         _logger.info(
-            "%s: a dead letter of %d bytes (%s) is back", queue, len(message.body), shown(str(message.message_id))
+            "%s: redelivered a dead letter of %d bytes (%s)", queue, len(message.body), shown(str(message.message_id))
         )
         yield
 
@@ -85,5 +85,5 @@ def _explained(error: BaseException, queue: str) -> str:
     if isinstance(error, ChannelNotFoundEntity):
         return f"there is no queue {dead_letter_queue(queue)!r}; give the name of the queue that is consumed"
     if isinstance(error, DeliveryError):
-        return f"the queue {queue!r} isn't there, or takes no more; start its consumer first"
-    return f"the connection is gone ({type(error).__name__})"
+        return f"the queue {queue!r} doesn't exist, or is full; start its consumer first"
+    return f"the connection is lost ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""The publisher: one connection and channel for all who publish, opened where they are gone, confirms always on."""
+"""Publisher to RabbitMQ: one shared connection and channel with confirms, reopened when lost."""
 
 import asyncio
 import logging
@@ -22,40 +22,40 @@ _logger = logging.getLogger("domainkit.rabbitmq")
 
 _NOT_SENT: tuple[type[BaseException], ...] = (*LOST, asyncio.CancelledError)
 _SHORT_STRING = 255
-"""The most bytes of a routing key, and of a property that is text: short strings of AMQP 0-9-1, section 4.2.5.3."""
+"""The maximum bytes of a routing key, or of a text property: short strings of AMQP 0-9-1, section 4.2.5.3."""
 
 
 class RabbitMqPublisher(AsyncMessagePublisher):
-    """Hands messages to RabbitMQ: persistent, confirmed, and commands only if a queue is bound for them.
+    """Publishes messages to RabbitMQ: persistent, confirmed, and commands only if a queue is bound for them.
 
-    It connects when it is first used, and again by itself after the broker was away: a message that meets no broker is
-    a Failure within `timeout`, and the next one tries anew. All who publish share one channel and don't wait for one
-    another's confirms; the broker gets their messages in the order in which `publish` was called.
+    It connects at first use, and reconnects by itself after an outage: without a broker, a message is a Failure within
+    `timeout`, and the next one tries again. All callers share one channel and don't wait for each other's confirms; the
+    broker gets the messages in the order in which `publish` was called.
 
         async with RabbitMqPublisher("amqp://user:secret@broker/", topology) as publisher:
             await publisher.publish(OutgoingMessage.of(event, codec))
 
-    A domain event that no queue is bound for counts as published: nobody subscribed to it. A warning says so, once for
-    each type, and the status of an outbox counts them. Anything else without a queue is refused.
+    A domain event without a bound queue counts as published: it has no subscribers. A warning is logged once for each
+    type, and the status of an outbox counts them. Any other message without a queue is refused.
 
-    AMQP's own properties say what a message is: `message_id`, its name as `type`, the topology's service as `app_id`,
-    the time of publishing as `timestamp`, its key as `correlation_id` (unless that has more than 255 bytes),
-    `content_type` and `content_encoding`. There are no headers: petisco loses a message that has any when its first
-    handling fails. See https://www.rabbitmq.com/docs/confirms.
+    AMQP's own properties describe a message: `message_id`, its name as `type`, the topology's service as `app_id`, the
+    time of publishing as `timestamp`, its key as `correlation_id` (unless it has more than 255 bytes), `content_type`
+    and `content_encoding`. There are no headers: petisco loses a message with headers if its first handling fails. See
+    https://www.rabbitmq.com/docs/confirms.
 
     >>> RabbitMqPublisher("amqp://ada:hush@broker/", RabbitMqTopology("acme.tasks", service="core"))
     RabbitMqPublisher(broker:5672, acme.tasks)
 
     Args:
-        url: the broker's, `amqp://user:password@host:port/vhost`; it may have `?heartbeat=10` (seconds) and what else
-            aio-pika knows.
-        topology: the exchange; it is declared, durable, unless it is there.
-        timeout: how long a message may take, with connecting, before it is a Failure.
-        unrouted: which messages count as published though no queue is bound for them: domain `"events"`, `"all"`, or
-            `"none"`; the others are refused.
+        url: the URL of the broker, `amqp://user:password@host:port/vhost`, optionally with `?heartbeat=10` (seconds)
+            and other options of aio-pika.
+        topology: the exchange; a durable one is declared if it doesn't exist.
+        timeout: the time for a message, connecting included, before it is a Failure.
+        unrouted: the messages that count as published without a bound queue: domain `"events"`, `"all"`, or `"none"`;
+            the others are refused.
 
     Raises:
-        ValueError: `url` is none of a broker, `timeout` isn't above 0, or `unrouted` is something else.
+        ValueError: `url` is not a broker's, `timeout` isn't above 0, or `unrouted` is another value.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         self._lock = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._channel: UnderlyingChannel | None = None
-        self._heard = 0.0  # when the broker last confirmed something, in the loop's time
-        self._in_hand: dict[str, asyncio.Event] = {}
+        self._last_confirm = 0.0  # in the loop's time
+        self._in_flight: dict[str, asyncio.Event] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._failure: BaseException = ConnectionError()  # of the last try to connect
-        self._tries = 0  # that failed
-        self._away = False  # whether a log says so
+        self._failure: BaseException = ConnectionError()  # of the last attempt to connect
+        self._tries = 0  # failed attempts
+        self._outage_logged = False
         self._open = True
 
     def __repr__(self) -> str:
@@ -91,11 +91,11 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         await self.close()
 
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
-        """Publish a message, and wait until the broker has it on disk, in every queue that is bound for it.
+        """Publish a message, and wait until the broker has it on disk, in every queue bound for it.
 
-        A Failure with MessageRefused where no queue is bound for it, unless `unrouted` takes it as published, or the
-        broker says no (a queue that is full); with another BusCannotPublish where the broker is away, or gave no answer
-        within `timeout`. Where a message is sent in several versions, there may be a queue for some of them alone.
+        A Failure with MessageRefused if no queue is bound for it (unless it counts as published, see `unrouted`), or
+        the broker rejects it (a full queue); with another BusCannotPublish if the broker is unreachable, or didn't
+        confirm within `timeout`. If a message is sent in several versions, one of them needs no queue of its own.
         """
         key = self._topology.routing_key(message.info)
         if len(key.encode()) > _SHORT_STRING:
@@ -106,26 +106,26 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         except _NOT_SENT as error:
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
-            if isinstance(error, PublishError) and self._may_be_lost(message, key):
+            if isinstance(error, PublishError) and self._counts_as_published(message, key):
                 return Success(None)
-            return self._answered(message, key, error)
+            return self._failure_for(message, key, error)
         return Success(None)
 
     async def close(self) -> None:
-        """Close the connection. Messages are refused from now on; those on their way are a Failure."""
+        """Close the connection. From now on messages are a Failure, as are those still in flight."""
         self._open = False
         self._drop()
-        async with self._lock:  # whoever is connecting has ended
+        async with self._lock:  # wait for an attempt to connect
             self._drop()
         while self._closing:
             await asyncio.gather(*self._closing)
 
     async def _send(self, message: OutgoingMessage, key: str) -> None:
-        """Publish, and wait for the confirm; one message once at a time, for a refusal names its id alone."""
+        """Publish, and wait for the confirm; an id is in flight once at a time, since a refusal names only the id."""
         message_id = str(message.id)
-        while (other := self._in_hand.get(message_id)) is not None:
+        while (other := self._in_flight.get(message_id)) is not None:
             await other.wait()
-        done = self._in_hand[message_id] = asyncio.Event()
+        done = self._in_flight[message_id] = asyncio.Event()
         try:
             channel = await self._ready()
             await channel.basic_publish(
@@ -136,22 +136,22 @@ class RabbitMqPublisher(AsyncMessagePublisher):
                 mandatory=True,
             )
         finally:
-            del self._in_hand[message_id]
+            del self._in_flight[message_id]
             done.set()
-        self._heard = asyncio.get_running_loop().time()
-        if self._away:
-            self._away = False
+        self._last_confirm = asyncio.get_running_loop().time()
+        if self._outage_logged:
+            self._outage_logged = False
             _logger.warning("%s: messages are published to %s again", place(self._url), self._topology.exchange)
 
     async def _ready(self) -> UnderlyingChannel:
-        """Return a channel that is open, of a broker that has the exchange."""
+        """Return an open channel, after the exchange is declared."""
         if self._channel is not None and not self._channel.is_closed:
             return self._channel
         tries = self._tries
         async with self._lock:
-            if self._tries != tries:  # one that failed while this waited was for all who did
+            if self._tries != tries:  # an attempt that failed meanwhile counts for all that waited
                 raise self._failure.with_traceback(None)
-            if self._channel is None or self._channel.is_closed:  # nobody opened one while this waited for the lock
+            if self._channel is None or self._channel.is_closed:  # no other call opened one meanwhile
                 self._drop()
                 try:
                     self._channel = await self._connected()
@@ -171,40 +171,40 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         return await channel.get_underlay_channel()
 
     def _drop(self) -> None:
-        """Let go of the connection; it is closed beside, for a broker that hangs takes its time."""
+        """Drop the connection, and close it in a task, since a hanging broker takes long to answer."""
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             task = asyncio.create_task(closed(connection, self._timeout))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _answered(self, message: OutgoingMessage, key: str, error: BaseException) -> Failure[BusCannotPublish]:
-        """Return the Failure for what aio-pika raised."""
+    def _failure_for(self, message: OutgoingMessage, key: str, error: BaseException) -> Failure[BusCannotPublish]:
+        """Return the Failure for an error of aio-pika."""
         if isinstance(error, PublishError):
-            return self._refused(message, f"no queue is bound for {key!r}; start what consumes it once")
+            return self._refused(message, f"no queue is bound for {key!r}; start its consumer once")
         if isinstance(error, DeliveryError):
-            return self._refused(message, "the broker said no: a queue that is bound for it is full, or can't take it")
+            return self._refused(message, "the broker rejected it: a queue bound for it is full or unavailable")
         if isinstance(error, ChannelPreconditionFailed):
             return self._failed(
-                message, f"{self._topology.exchange!r} is there, and no durable topic exchange; rename it"
+                message, f"{self._topology.exchange!r} exists, and is not a durable topic exchange; use another name"
             )
         if not isinstance(error, TimeoutError):
             return self._failed(message, f"no connection to the broker ({type(error).__name__})")
-        if asyncio.get_running_loop().time() - self._heard >= self._timeout:
-            self._drop()  # nothing was confirmed all the while: the next message tries a new connection
+        if asyncio.get_running_loop().time() - self._last_confirm >= self._timeout:
+            self._drop()  # no confirm for this long: the next message tries a new connection
         return self._failed(message, f"no confirm within {self._timeout:g} seconds; the broker may have the message")
 
-    def _may_be_lost(self, message: OutgoingMessage, key: str) -> bool:
-        """Return if a message that no queue is bound for is no failure."""
-        if message.sent_as:  # nobody waits for this form, and the message is sent in others
+    def _counts_as_published(self, message: OutgoingMessage, key: str) -> bool:
+        """Check if a message without a bound queue counts as published."""
+        if message.sent_as:  # no consumer needs this version, and the message is sent in others
             return True
         reason = f"no queue is bound for {key!r} at {self._topology.exchange}"
         return self._unsubscribed.counts_as_published(message, reason)
 
     def _failed(self, message: OutgoingMessage, reason: str) -> Failure[BusCannotPublish]:
         why = f"{place(self._url)}: {reason}" if self._open else "the publisher is closed"
-        if self._open and not self._away:
-            self._away = True
+        if self._open and not self._outage_logged:
+            self._outage_logged = True
             _logger.warning("no message is published to %s: %s", self._topology.exchange, why)
         _logger.debug("%s %s (%d bytes) not published: %s", message.info.name, message.id, len(message.body), why)
         return cannot_publish(why, message_id=message.id)
@@ -216,9 +216,9 @@ class RabbitMqPublisher(AsyncMessagePublisher):
 
 
 def _properties(message: OutgoingMessage, service: str) -> Basic.Properties:
-    """Return the properties, without headers: petisco 2 writes the one that its retry needs only where none are there.
+    """Return the properties, without headers: petisco 2 adds the header for its retries only if there are none.
 
-    The key is the `correlation_id`, since that is what an exchange of the type x-consistent-hash can hash on: see
+    The key is the `correlation_id`, which an exchange of the type x-consistent-hash can hash on: see
     https://github.com/rabbitmq/rabbitmq-server/tree/main/deps/rabbitmq_consistent_hash_exchange.
     """
     return Basic.Properties(

@@ -1,4 +1,4 @@
-"""The status of a consumer's queues, as far as the broker knows."""
+"""Status of a consumer's queues, as reported by the broker."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -15,16 +15,15 @@ from domainkit.errors import BusCannotPublish
 
 @frozen
 class QueueStatus:
-    """The numbers of messages and consumers of a queue.
+    """Numbers of messages and consumers of a queue.
 
     Args:
         queue: its name.
         exists: False before its consumer was started for the first time.
-        waiting: messages that nobody has in hand. Those that failed, and wait in a queue of their own, are not among
-            them.
-        consumers: processes that consume it.
-        dead: its dead letters.
-        quarantined: messages that may have killed a process; they are tried one by one.
+        waiting: messages ready for delivery; without failed ones, which wait in a separate queue.
+        consumers: the number of processes that consume it.
+        dead: the number of its dead letters.
+        quarantined: messages that may have killed a process; they are handled one by one.
     """
 
     queue: str
@@ -38,18 +37,18 @@ class QueueStatus:
 async def queue_status(
     url: str, queues: Iterable[str], *, within: timedelta = timedelta(seconds=10)
 ) -> Result[tuple[QueueStatus, ...], BusCannotPublish]:
-    """Return where queues stand, in their order; nothing is declared or changed.
+    """Return the status of queues, in the given order; nothing is declared or changed.
 
     Args:
-        url: the broker's.
-        queues: the names of queues that are consumed, such as `consumer.queues`.
-        within: how long it may take.
+        url: the URL of the broker.
+        queues: the names of consumed queues, such as `consumer.queues`.
+        within: the timeout of each step.
 
     Returns:
-        A Failure with BusCannotPublish where the broker is away.
+        A Failure with BusCannotPublish if the broker is unreachable.
 
     Raises:
-        ValueError: `url` is none of a broker, one of `queues` no name, or `within` isn't above 0.
+        ValueError: `url` is not a broker's, one of `queues` is not a valid name, or `within` isn't above 0.
     """
     address, longest = checked_url(url, "queue_status"), seconds(within, "queue_status", "within")
     names = [checked_name(queue, "queue_status: queue") for queue in queues]
@@ -57,7 +56,7 @@ async def queue_status(
         async with connected(address, "domainkit status", longest) as connection:
             return Success(tuple([await _status(connection, name, longest) for name in names]))
     except LOST as error:
-        info = {"message": f"{place(address)}: the connection is gone ({type(error).__name__})"}
+        info = {"message": f"{place(address)}: the connection is lost ({type(error).__name__})"}
         return Failure(BusCannotPublish(additional_info=info))
 
 
@@ -70,7 +69,7 @@ async def _status(connection: AbstractConnection, queue: str, within: float) -> 
 
 
 async def _declared(connection: AbstractConnection, queue: str, within: float) -> tuple[int, int] | None:
-    """Return the messages and the consumers of a queue; None where it isn't there, which ends the channel."""
+    """Return the numbers of messages and consumers of a queue; None if it doesn't exist, which closes the channel."""
     channel = await connection.channel()
     try:
         found = (await channel.declare_queue(queue, passive=True, timeout=within)).declaration_result

@@ -1,4 +1,4 @@
-"""Where messages go: names of exchanges, queues and routing keys, and what makes them on the broker."""
+"""Names of exchanges, queues and routing keys, and their declaration on the broker."""
 
 import re
 from collections.abc import Awaitable, Iterable
@@ -17,13 +17,13 @@ from domainkit.messages import MessageInfo
 T = TypeVar("T")
 
 _NAME = re.compile(r"[a-zA-Z0-9_.:@,/+ -]{1,200}")
-"""What aio-pika takes for a name, without what means something in a binding key, and with room for a suffix."""
+"""The names that aio-pika accepts, without the wildcards of binding keys, and with room for a suffix."""
 
 
 def checked_name(name: str, what: str) -> str:
-    """Return the name of a queue or exchange; ValueError where AMQP has none like it."""
+    """Return the name of a queue or exchange; ValueError if it isn't a valid one."""
     if _NAME.fullmatch(name) is None:
-        raise ValueError(f"{what} {name!r}: expected 1 to 200 letters, digits and _.:@,/+- of ASCII; change it")
+        raise ValueError(f"{what} {name!r}: expected 1 to 200 ASCII letters, digits, spaces and _.:@,/+-; change it")
     return name
 
 
@@ -33,10 +33,10 @@ def _name(_: object, attribute: "Attribute[str]", value: str) -> None:
 
 @frozen
 class RabbitMqTopology:
-    """The names that publishers and consumers share, and the limits of the queues.
+    """Names that publishers and consumers share, and limits of the queues.
 
-    One durable topic exchange takes events and commands. A message is routed by
-    `{exchange}.{version}.{event or command}.{name}`, as petisco does it: both can share an exchange.
+    One durable topic exchange gets events and commands. Routing keys have the form
+    `{exchange}.{version}.{event or command}.{name}`, as in petisco, which can share the exchange.
 
     >>> topology = RabbitMqTopology("acme.tasks", service="mailing")
     >>> topology.routing_key(MessageInfo("task.created", 1, "domain_event"))
@@ -45,13 +45,13 @@ class RabbitMqTopology:
     'mailing.greeter'
 
     Args:
-        exchange: the exchange; petisco's is `{organization}.{service}`.
-        service: who consumes: its queues begin with it, and two services never share one for events.
-        delivery_limit: how many times a message that failed is handled again before it is among the dead letters.
-        single_active: let one consumer at a time have a queue, so that its order holds across processes.
+        exchange: the name of the exchange; petisco's is `{organization}.{service}`.
+        service: the consuming service: the names of its queues start with it, so that each service has its own.
+        delivery_limit: how many times a failed message is handled again before it becomes a dead letter.
+        single_active: allow a queue one active consumer at a time, so that its order holds across processes.
 
     Raises:
-        ValueError: a name is none that AMQP has, or the limit is below 0.
+        ValueError: a name is not valid in AMQP, or the limit is below 0.
     """
 
     exchange: str = field(validator=[instance_of(str), _name])
@@ -61,15 +61,15 @@ class RabbitMqTopology:
 
     @property
     def dead_letter_exchange(self) -> str:
-        """The exchange through which dead letters go to their queues, by the name of the queue they come from."""
+        """The exchange that routes dead letters to their queues, by the name of the queue they come from."""
         return f"{self.exchange}.dead_letters"
 
     def routing_key(self, info: MessageInfo) -> str:
-        """Return what a message is routed by."""
+        """Return the routing key of a message."""
         return self._key(str(info.version), info)
 
     def binding_key(self, info: MessageInfo) -> str:
-        """Return what a queue is bound by for a message of any version: a new one waits there for a new consumer."""
+        """Return the binding key for all versions of a message: newer ones wait in the queue for a newer consumer."""
         return self._key("*", info)
 
     def _key(self, version: str, info: MessageInfo) -> str:
@@ -77,11 +77,11 @@ class RabbitMqTopology:
         return f"{self.exchange}.{version}.{kind}.{info.name.replace('.', '_')}"
 
     def subscriber_queue(self, subscriber: str) -> str:
-        """Return the queue of a subscriber to events: one of this service's own."""
+        """Return the name of the queue of an event subscriber of this service."""
         return f"{self.service}.{subscriber}"
 
     def command_queue(self, info: MessageInfo) -> str:
-        """Return the queue of a command: one for the exchange, whoever handles it, so that it is handled once.
+        """Return the name of the queue of a command, the same for all services, so that only one handles it.
 
         >>> RabbitMqTopology("acme.tasks", service="core").command_queue(MessageInfo("create.task", 1, "command"))
         'acme.tasks.command.create_task'
@@ -90,7 +90,7 @@ class RabbitMqTopology:
 
 
 def dead_letter_queue(queue: str) -> str:
-    """Return the queue where the dead letters of a queue are.
+    """Return the name of the queue for the dead letters of a queue.
 
     >>> dead_letter_queue("mailing.greeter")
     'mailing.greeter.dead_letters'
@@ -99,22 +99,22 @@ def dead_letter_queue(queue: str) -> str:
 
 
 def quarantine_queue(queue: str) -> str:
-    """Return the queue where messages wait that may have killed a process, to be tried one by one."""
+    """Return the name of the queue for messages that may have killed a process; they are handled one by one."""
     return f"{queue}.quarantine"
 
 
 class QueueClashError(CriticalError):
-    """A queue or exchange exists, and is another than the one to declare, or doesn't. `additional_info` says which.
+    """A queue or exchange exists with other settings, or is missing. `additional_info` has its name.
 
-    Nothing of it was changed: what is in it stays.
+    It is not changed, and keeps its messages.
     """
 
 
 async def declare_exchanges(channel: AbstractChannel, topology: RabbitMqTopology) -> None:
-    """Declare the exchange of messages and that of dead letters; each may be there already.
+    """Declare the exchanges for messages and for dead letters; each may exist already.
 
     Raises:
-        QueueClashError: one of them is there, and is another.
+        QueueClashError: one of them exists with other settings.
     """
     for name, kind in ((topology.exchange, ExchangeType.TOPIC), (topology.dead_letter_exchange, ExchangeType.DIRECT)):
         await _declared(channel.declare_exchange(name, kind, durable=True), name)
@@ -123,16 +123,16 @@ async def declare_exchanges(channel: AbstractChannel, topology: RabbitMqTopology
 async def declare_queue(
     channel: AbstractChannel, topology: RabbitMqTopology, name: str, keys: tuple[str, ...] | None
 ) -> None:
-    """Declare a queue with its dead letters and its quarantine, and bind it by `keys`; it may be there already.
+    """Declare a queue with its dead-letter queue and its quarantine, and bind it by `keys`; it may exist already.
 
-    The quarantine is for messages that may have killed a process. With None for `keys` the queue is somebody else's: it
-    stays as it is.
+    The quarantine is for messages that may have killed a process. If `keys` is None, others declare the queue, and it
+    is left unchanged.
 
     Raises:
-        QueueClashError: it is there, and is another; or it isn't there, and is somebody else's.
+        QueueClashError: it exists with other settings; or it doesn't exist, and others should declare it.
     """
     for kept in (dead_letter_queue(name), quarantine_queue(name)):
-        await _declared(channel.declare_queue(kept, durable=True, arguments=_kept()), kept)
+        await _declared(channel.declare_queue(kept, durable=True, arguments=_quorum()), kept)
     if keys is None:
         await _declared(channel.declare_queue(name, passive=True), name)
     else:
@@ -144,7 +144,7 @@ async def declare_queue(
 
 
 async def bind_queue(channel: AbstractChannel, topology: RabbitMqTopology, name: str, keys: Iterable[str]) -> None:
-    """Bind a queue by `keys`, and that of its dead letters by its name; each may be bound already."""
+    """Bind a queue by `keys`, and its dead-letter queue by its name; each may be bound already."""
     dead_letters = await channel.get_queue(dead_letter_queue(name), ensure=False)
     await dead_letters.bind(topology.dead_letter_exchange, name)
     queue = await channel.get_queue(name, ensure=False)
@@ -152,20 +152,20 @@ async def bind_queue(channel: AbstractChannel, topology: RabbitMqTopology, name:
         await queue.bind(topology.exchange, key)
 
 
-def _kept() -> dict[str, FieldValue]:
-    """Return the arguments of a queue that keeps its messages, and their order when they come back.
+def _quorum() -> dict[str, FieldValue]:
+    """Return the arguments of a queue that never drops messages, and keeps the order of requeued ones.
 
-    Without a limit, RabbitMQ 4 drops one that was delivered 20 times, and RabbitMQ 3 puts what comes back at the end.
+    Without a limit, RabbitMQ 4 drops a message after 20 deliveries, and RabbitMQ 3 moves requeued ones to the end.
     """
     return {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
 
 
 def _dead_lettering(exchange: str, key: str) -> dict[str, FieldValue]:
-    """Return the arguments of a queue that keeps its messages, and hands on what leaves it at least once.
+    """Return the arguments of a queue that never drops messages, and dead-letters them at least once.
 
     See https://www.rabbitmq.com/docs/quorum-queues, dead lettering at least once.
     """
-    return _kept() | {
+    return _quorum() | {
         "x-dead-letter-exchange": exchange,
         "x-dead-letter-routing-key": key,
         "x-dead-letter-strategy": "at-least-once",
@@ -174,10 +174,10 @@ def _dead_lettering(exchange: str, key: str) -> dict[str, FieldValue]:
 
 
 async def declare_wait_queue(channel: AbstractChannel, name: str, back: str, milliseconds: int) -> None:
-    """Declare a queue out of which each message goes to the queue `back` after its time.
+    """Declare a queue that sends each message to the queue `back` after this time.
 
     Raises:
-        QueueClashError: it is there, and is another.
+        QueueClashError: it exists with other settings.
     """
     arguments = _dead_lettering("", back) | {"x-message-ttl": milliseconds}
     await _declared(channel.declare_queue(name, durable=True, arguments=arguments), name)
@@ -191,9 +191,9 @@ async def _declared(declaring: Awaitable[T], name: str) -> T:
         raise QueueClashError(
             additional_info={
                 "name": name,
-                "message": "it isn't there; start what declares it, or leave it out"
+                "message": "it doesn't exist; start the service that declares it, or leave it out"
                 if missing
-                else "it is there with other settings: empty it, delete it and start again, or take another name",
+                else "it exists with other settings; empty it, delete it and start again, or use another name",
                 "broker": str(error.args[-1]) if error.args else "",
             }
         ) from None

@@ -471,7 +471,7 @@ async def test_it_runs_until_an_event_is_set(board: Board) -> None:
     one = consumer(board, heard)
     running = asyncio.create_task(one.run(stop))
     await consuming(one)
-    with pytest.raises(RuntimeError, match="runs already"):
+    with pytest.raises(RuntimeError, match="is running already"):
         await one.run()
     await publish(board, "milk")
     assert ["milk"] == await heard.heard(1)

@@ -62,7 +62,7 @@ async def test_one_that_can_not_go_back_stays(board: Board) -> None:
     assert (moved, 5 - moved) == (await board.count(queue), await board.count(dead_letter_queue(queue)))
     assert 1 <= moved < 5
     await board.channel.queue_delete(queue, if_unused=False, if_empty=False)
-    assert "isn't there" in (await redeliver(board.url, queue)).failure().detail()
+    assert "doesn't exist" in (await redeliver(board.url, queue)).failure().detail()
     await asyncio.sleep(0.3)
     assert 5 - moved == await board.count(dead_letter_queue(queue))
 

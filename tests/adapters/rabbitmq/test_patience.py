@@ -354,7 +354,7 @@ def test_a_subscriber_of_everything_shares_no_queue() -> None:
     """Another function under the same name would never be called: it is refused, with what to do."""
     functions: Any = [Envelope.handled_by(lambda envelope: None), TaskCreated.handled_by(lambda event: None)]
     topology = RabbitMqTopology("test", service="test")
-    with pytest.raises(TypeError, match=r"'test\.store': a function of all messages shares no queue"):
+    with pytest.raises(TypeError, match=r"'test\.store': a function for all envelopes can't share a queue"):
         RabbitMqConsumer("amqp://broker/", topology, CODEC, subscribers={"store": functions})
 
 
@@ -433,7 +433,7 @@ async def test_a_queue_of_others_that_is_not_there_is_a_clear_error(board: Board
     name = f"{board.topology.service}.missing"
     board.queues.add(name)
     one = RabbitMqConsumer(board.url, board.topology, CODEC, queues={name: TaskCreated.handled_by(Heard())})
-    with pytest.raises(QueueClashError, match="it isn't there") as caught:
+    with pytest.raises(QueueClashError, match="it doesn't exist") as caught:
         await asyncio.wait_for(one.__aenter__(), 60)
     assert name in caught.value.detail()
 

@@ -392,7 +392,7 @@ async def test_a_message_without_confirm_ends_no_connection_that_has_others(own_
         async with RabbitMqPublisher(board.url, board.topology, timeout=SHORT) as publisher:
             assert Success(None) == await publisher.publish(outgoing("a"))
             channel = publisher._channel
-            publisher._heard += 60  # as if the broker had confirmed others all the while
+            publisher._last_confirm += 60  # as if the broker had confirmed others all the while
             with own_broker.hanging():
                 error = (await publisher.publish(outgoing("b"))).failure()
             assert "no confirm" in error.detail()

@@ -99,7 +99,7 @@ async def test_it_consumes_again_after_the_broker_was_killed(own_broker: RabbitM
 
 async def test_it_binds_again_where_its_exchange_was_deleted(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """A consumer that runs gets messages and buries dead letters after both exchanges were deleted, on one channel."""
-    monkeypatch.setattr(_queue, "_BIND_AGAIN", 0.2)
+    monkeypatch.setattr(_queue, "_BIND_INTERVAL", 0.2)
     titles = Titles()
     async with consumer(board, titles) as running:
         (consumed,) = running._consumed.values()
@@ -114,12 +114,12 @@ async def test_it_binds_again_where_its_exchange_was_deleted(board: Board, monke
 
 async def test_an_exchange_that_became_another_one_ends_it(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deleted and made anew with another type it is QueueClashError, as at the start: it can't be bound."""
-    monkeypatch.setattr(_queue, "_BIND_AGAIN", 0.2)
+    monkeypatch.setattr(_queue, "_BIND_INTERVAL", 0.2)
     running = consumer(board, Titles())
     await running.__aenter__()
     await board.channel.exchange_delete(board.topology.exchange)
     await board.channel.declare_exchange(board.topology.exchange, "direct", durable=True)
-    with pytest.raises(QueueClashError, match="is there with other settings"):
+    with pytest.raises(QueueClashError, match="exists with other settings"):
         await asyncio.wait_for(running._running or asyncio.sleep(0), 20)
 
 

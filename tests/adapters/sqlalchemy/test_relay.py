@@ -407,7 +407,7 @@ class TestCleaning:
 
     async def test_a_little_at_a_time(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """One transaction deletes a bounded number of rows, and the next goes on."""
-        monkeypatch.setattr("domainkit.adapters.sqlalchemy.relay.store._CLEANED", 2)
+        monkeypatch.setattr("domainkit.adapters.sqlalchemy.relay.store._MAX_DELETED", 2)
         async with database.async_engine(METADATA) as engine:
             await store(engine, *"abcde", sent_at=datetime.now(UTC) - seconds(100))
             relay = Relay(engine, TABLE, Recorder(), retention=seconds(60))
@@ -425,14 +425,14 @@ class TestOptions:
     async def test_a_count_below_1_is_refused(self, database: Database, name: str) -> None:
         """A number that can't work is refused when the relay is made."""
         async with database.async_engine() as engine:
-            with pytest.raises(ValueError, match=f"Relay: {name} must be 1 or more"):
+            with pytest.raises(ValueError, match=f"Relay: expected 1 or more as `{name}`, got 0"):
                 Relay(engine, TABLE, Recorder(), **{name: 0})  # type: ignore[arg-type]  # each is an int
 
     @pytest.mark.parametrize("name", ["lease", "poll", "retention", "grace"])
     async def test_a_time_of_nothing_is_refused(self, database: Database, name: str) -> None:
         """A time that can't work is refused when the relay is made."""
         async with database.async_engine() as engine:
-            with pytest.raises(ValueError, match=f"Relay: {name} must be longer than nothing"):
+            with pytest.raises(ValueError, match=f"Relay: expected a timedelta above 0 as `{name}`"):
                 Relay(engine, TABLE, Recorder(), **{name: timedelta(0)})  # type: ignore[arg-type]  # each is a time
 
     @pytest.mark.parametrize(
@@ -445,7 +445,7 @@ class TestOptions:
     )
     def test_a_backoff_must_grow(self, backoff: "type[Backoff]") -> None:
         """A backoff that shrinks or doesn't wait is refused."""
-        with pytest.raises(ValueError, match="Backoff: expected 0 < first <= longest and factor >= 1"):
+        with pytest.raises(ValueError, match="Backoff: expected 0 < `first` <= `longest` and `factor` >= 1"):
             backoff()
 
     def test_a_backoff_never_overflows(self) -> None:
@@ -457,7 +457,7 @@ class TestOptions:
 
     def test_other_databases_are_refused(self) -> None:
         """A database that it doesn't know is refused by name."""
-        with pytest.raises(ValueError, match="in SQLite or PostgreSQL; mysql is not supported"):
+        with pytest.raises(ValueError, match="in SQLite or PostgreSQL, got one in mysql"):
             Dialect("mysql")
 
     async def test_tables_of_another_name(self, database: Database) -> None:

@@ -224,7 +224,7 @@ class TestOutages:
                     publisher.answer = always(SENT)
                     await until(left(engine))
             assert claimed <= 75 + 20  # all were claimed once, and then a few at a time
-            expected = ["the broker is away; trying again", "the broker is back"]
+            expected = ["the broker is unreachable; retrying", "the broker is reachable again"]
             assert expected == [record.getMessage() for record in caplog.records if record.name == "domainkit.relay"]
             assert {0} == set((await column(engine, "attempts")).values())
 
@@ -258,7 +258,7 @@ class TestOutages:
                     await until(left(engine))
             assert ["a1", "b1"] == publisher.accepted
             (away, back) = [record.getMessage() for record in caplog.records if record.name == "domainkit.relay"]
-            assert (True, "the database is back") == (away.startswith("the database is away ("), back)
+            assert (True, "the database is reachable again") == (away.startswith("the database is unreachable ("), back)
 
     async def test_what_wakes_a_relay_cuts_no_pause_short(self, database: Database) -> None:
         """While the database is away, a round that ends, or whatever else wakes the relay, makes it try no sooner."""

@@ -1,1 +1,1 @@
-"""From the outbox to the broker: the relay, and what an operator asks of an outbox."""
+"""Relay from the outbox to the broker, and the operations of an outbox."""

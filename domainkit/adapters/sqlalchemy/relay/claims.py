@@ -1,14 +1,14 @@
-"""The rows that a relay may send next: SQL that finds and leases them.
+"""SQL that finds and leases the rows that a relay may send next.
 
-A row is open when it is unsent, not parked, and no lease and no time to wait is running. The unsent rows of a key are a
-chain; its links are the first rows up to the first that isn't open. Only links are claimed, and only together with all
-links before them: so the lease on the first row of a key is the lease on the key, and nothing of the key can be claimed
-twice at a time.
+A row is open if it is unsent, not parked, not leased, and not waiting for a retry. The unsent rows of a key are a
+chain; its links are the first rows up to the first that isn't open. A link is only claimed together with all links
+before it: so the lease on the first row of a key is the lease on the key, and no row of it can be claimed twice at a
+time.
 
-On PostgreSQL that holds under READ COMMITTED. A row that another relay is claiming is locked, and skipped; one that it
-has claimed since the statement began is looked at again as it is now (EvalPlanQual), and isn't open any more. What
-comes after such a row in its chain is dropped here. An unsent row can't come up before a link that is locked here,
-except one that was committed late, or is sent again on demand: that one has its own place in the order.
+On PostgreSQL this holds under READ COMMITTED. A row that another relay is claiming is locked, and skipped; one that it
+has claimed since the statement began is checked again in its current state (EvalPlanQual), and isn't open any more.
+Rows after such a row in its chain are dropped here. No unsent row can appear before a link that is locked here, except
+one that was committed late, or is replayed on demand: that row has its own place in the order.
 See https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED and
 https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE (SKIP LOCKED).
 """
@@ -26,23 +26,23 @@ from domainkit.delivery import OutgoingMessage
 from domainkit.values import Uuid
 
 _WINDOW = 4
-"""The oldest rows that are looked at first, in batches."""
+"""The number of oldest rows to check first, in batches."""
 
 _SHARE = 4
-"""The part of a batch that one key takes at most, as its divisor: others get their turn beside a busy key."""
+"""The divisor of a batch that gives the maximum for one key, so that a busy key leaves room for others."""
 
 _SLICE = 1_000
-"""The most keys that one claim looks through: the next goes on after them."""
+"""The maximum number of keys that one claim checks; the next claim continues after them."""
 
-_LAST = 2**63 - 1
+_MAX_POSITION = 2**63 - 1
 _PLANNING = sa.text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
-"""An outbox grows faster than the statistics of it: by those of an empty one PostgreSQL would read and sort all of it,
-and not walk along an index as far as it must. It holds for the transaction."""
+"""Makes PostgreSQL use the index, for this transaction. An outbox grows faster than its statistics: with those of an
+empty table, PostgreSQL would read and sort all rows."""
 
 
 @frozen
 class Claimed:
-    """A leased row: what is to be sent, and how many times that has failed."""
+    """Leased row: the message to send, and the number of failed attempts."""
 
     position: int
     attempts: int
@@ -50,12 +50,12 @@ class Claimed:
 
 
 Chains: TypeAlias = list[list[Claimed]]
-"""Rows by key, each in its order."""
+"""One list of rows for each key, in order."""
 
 
 @frozen
 class Claim:
-    """Leased rows, by key: the token of their leases, and when those end, in monotonic time."""
+    """Leased rows by key, with the token of their leases and the end of these, in monotonic time."""
 
     token: str
     chains: Chains
@@ -63,25 +63,26 @@ class Claim:
 
 
 class Dialect:
-    """The SQL in which SQLite and PostgreSQL differ, and the clock that the leases go by.
+    """SQL that differs between SQLite and PostgreSQL, and the clock for the leases.
 
-    That of PostgreSQL, so that the clocks of the relays' machines don't matter; SQLite has one machine, and Python's.
+    The clock is PostgreSQL's own, so that the clocks of the relays' machines don't matter; for SQLite, on one machine,
+    it is Python's.
     """
 
     def __init__(self, name: str) -> None:
         if name not in {"sqlite", "postgresql"}:
-            raise ValueError(f"the outbox is in SQLite or PostgreSQL; {name} is not supported")
+            raise ValueError(f"Relay: expected an outbox in SQLite or PostgreSQL, got one in {name}; use one of them")
         self.is_postgresql: bool = name == "postgresql"
 
     def now(self, plus: timedelta = timedelta(0)) -> sa.ColumnElement[datetime]:
-        """Return the time at which a statement runs, and some time more, which may be negative."""
+        """Return the time at which a statement runs, plus `plus`, which may be negative."""
         if not self.is_postgresql:
             return sa.bindparam(None, callable_=lambda: datetime.now(UTC) + plus, type_=UtcDateTime())
         clock = sa.func.clock_timestamp()
         return sa.type_coerce(clock + sa.literal(plus, sa.Interval()) if plus else clock, UtcDateTime())
 
     def among(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
-        """Return whether a column is one of the values of the parameter `name`: one statement for any number."""
+        """Return the condition that a column has one of the values of the parameter `name`, however many there are."""
         if self.is_postgresql:
             return column == sa.any_(sa.bindparam(name, type_=sa.ARRAY(column.type)))
         return column.in_(sa.select(self.values(name, column).c.value))
@@ -94,7 +95,7 @@ class Dialect:
         return sa.func.json_each(sa.bindparam(name, type_=sa.JSON())).table_valued("value")
 
     def is_open(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
-        """Return whether an unsent row may be claimed, as far as itself goes."""
+        """Return the condition that an unsent row itself may be claimed, regardless of those before it."""
         columns = table.c
         return sa.and_(
             columns.parked_at.is_(None),
@@ -104,18 +105,18 @@ class Dialect:
 
 
 class Claims:
-    """The statements that claim, for one table and size of batch.
+    """Statements that claim rows, for one table and batch size.
 
     Args:
         table: the outbox.
         dialect: of its database.
-        batch: how many rows are claimed at most.
-        lease: for how long.
+        batch: the maximum number of rows of a claim.
+        lease: the duration of a lease.
     """
 
     def __init__(self, table: sa.Table, dialect: Dialect, *, batch: int, lease: timedelta) -> None:
         self._window = _WINDOW * batch
-        self._after: str | None = None  # the key after which the next look at all keys begins
+        self._after: str | None = None  # the key after which the next scan of the keys starts
         unsent = table.c.sent_at.is_(None)
         rows = sa.select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open")).where(unsent)
         oldest = rows.order_by(table.c.position).limit(self._window).subquery("oldest")
@@ -134,26 +135,26 @@ class Claims:
     async def claim(self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool) -> Chains:
         """Lease rows for `token` in an open transaction, and return them: a list for each key.
 
-        The oldest rows first. Where those give too little, and there are more, the keys are looked through, from the
-        one at which the last look ended: what stands before them, however much it is, never hides them. It is done in
-        slices, so that a claim is cheap with any number of keys that wait.
+        It checks the oldest rows first. If these are too few, and there are more, it scans the keys, from where the
+        last scan ended: so no number of blocked rows can hide the others. A scan covers a slice of the keys, so that a
+        claim is cheap with any number of waiting keys.
 
         Args:
-            connection: where the transaction is open.
-            token: whose leases they are.
-            limit: the most rows.
-            thorough: go on until something is found, or nothing in all keys.
+            connection: the one with the open transaction.
+            token: the owner of the leases.
+            limit: the maximum number of rows.
+            thorough: continue until a row is found, or all keys are scanned.
         """
         if self._planning is not None:
             await connection.execute(self._planning)
         chains = await self._leased(connection, token, self._in_window, {"limit": limit})
         missing = limit - sum(map(len, chains))
         if missing and await connection.scalar(self._beyond) is not None:
-            chains += await self._looked_through(connection, token, missing, thorough=thorough)
+            chains += await self._scan_keys(connection, token, missing, thorough=thorough)
         return chains
 
-    async def _looked_through(self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool) -> Chains:
-        """Lease rows of the keys in the next slice whose first row is open."""
+    async def _scan_keys(self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool) -> Chains:
+        """Lease rows of those keys in the next slice whose first row is open."""
         if thorough:
             self._after = None
         while True:
@@ -172,7 +173,7 @@ class Claims:
     async def _leased(
         self, connection: AsyncConnection, token: str, statement: sa.Executable, given: dict[str, object]
     ) -> Chains:
-        """Lease the links that a statement finds, without those that come after one which another relay has."""
+        """Lease the links that a statement finds, except those after one that another relay has leased."""
         chains: dict[str, list[Claimed]] = {}
         for row in await connection.execute(statement, given):
             info = MessageInfo(row.name, row.version, row.kind)
@@ -199,7 +200,8 @@ def _rows_of_keys(table: sa.Table, dialect: Dialect) -> sa.Subquery:
         .limit(1)
         .scalar_subquery()
     )
-    bounds = sa.select(keys.c.value.label("key"), sa.func.coalesce(next_one, _LAST).label("bound")).subquery("bounds")
+    bound = sa.func.coalesce(next_one, _MAX_POSITION).label("bound")
+    bounds = sa.select(keys.c.value.label("key"), bound).subquery("bounds")
     rows = sa.select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open"))
     of_key = sa.and_(table.c.ordering_key == bounds.c.key, table.c.position < bounds.c.bound)
     return rows.join(bounds, of_key).where(table.c.sent_at.is_(None)).subquery("oldest")
@@ -209,7 +211,7 @@ def _links(table: sa.Table, dialect: Dialect, oldest: sa.Subquery, batch: int) -
     """Return the SELECT that locks links, given the first rows of chains."""
     row = oldest.c
 
-    def along_chain(function: sa.FunctionElement[Any]) -> sa.Over[Any]:  # Any: of values of any type
+    def along_chain(function: sa.FunctionElement[Any]) -> sa.Over[Any]:  # Any: of any column type
         return function.over(partition_by=row.ordering_key, order_by=row.position)
 
     chain = sa.select(
@@ -233,9 +235,9 @@ def _links(table: sa.Table, dialect: Dialect, oldest: sa.Subquery, batch: int) -
 
 
 def _keys(table: sa.Table, dialect: Dialect, *, begun: bool) -> sa.Executable:
-    """Return keys in their order, and whether their first row is open.
+    """Return the keys in order, each with the state of its first row: open or not.
 
-    It jumps from key to key, however many rows one has.
+    The query jumps from key to key, however many rows each has.
     See https://wiki.postgresql.org/wiki/Loose_indexscan.
     """
     lowest, other, head = table.alias("lowest"), table.alias("other"), table.alias("head")

@@ -1,4 +1,4 @@
-"""The operations of an outbox: its status, what is parked, another try, giving up."""
+"""Operations on an outbox: status, release or discard of parked messages, replay of sent ones."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,22 +15,22 @@ from domainkit.adapters.sqlalchemy.relay.claims import Dialect
 from domainkit.delivery import DUPLICATE, UNROUTED
 from domainkit.values import Uuid
 
-_FRESH: Mapping[str, object] = MappingProxyType(
+_UNTRIED: Mapping[str, object] = MappingProxyType(
     {"attempts": 0, "not_before": None, "leased_by": None, "leased_until": None, "parked_at": None, "reason": None}
 )
-"""The columns of a message that was never tried."""
+"""The columns of a message without attempts."""
 
 
 @frozen
 class ParkedMessage:
-    """A message that was refused for the last time.
+    """Message that failed its last attempt, and waits for an operator.
 
     Args:
-        message_id: its id.
-        name: of the message, such as `task.created`.
-        key: what it holds back: later messages of the same key.
+        message_id: the id of the message.
+        name: the name of the message, such as `task.created`.
+        key: its ordering key: later messages with this key are held back.
         reason: the name of the last error.
-        attempts: how many times it was tried.
+        attempts: the number of attempts.
         parked_at: when it was parked, in UTC.
     """
 
@@ -44,21 +44,21 @@ class ParkedMessage:
 
 @frozen
 class OutboxStatus:
-    """The status of an outbox: messages by what they wait for, each in one of the counts.
+    """Status of an outbox: the numbers of messages by state; each message counts once.
 
     Args:
-        waiting: to be sent as soon as a relay comes to them, and those before them in their key are sent.
+        waiting: ready to be sent, after earlier messages of their keys.
         held_back: behind a parked message of their key.
-        leased: in the hands of a relay.
-        backing_off: refused, or tried while the broker was away; to be tried again.
+        leased: claimed by a relay.
+        backing_off: refused, or tried during an outage of the broker; waiting for the next attempt.
         parked: refused for the last time; see `release_parked` and `discard_parked`.
         sent: sent, and still kept.
-        duplicates: with the broker already, which delivers nothing anew then, and still kept.
-        discarded: given up by `discard_parked`, and still kept.
-        lag: seconds since the oldest message was stored that isn't sent; 0 where all are.
-        unrouted_by_name: how many of those sent nobody gets, for nobody subscribed to them, by the message's name.
-        parked_by_reason: how many are parked, by the name of the last error.
-        oldest_parked: the one that was parked first.
+        duplicates: already known to the broker, which doesn't deliver them again, and still kept.
+        discarded: abandoned by `discard_parked`, and still kept.
+        lag: seconds since the oldest unsent message was stored; 0 if all are sent.
+        unrouted_by_name: sent messages without subscribers, by the message's name.
+        parked_by_reason: parked messages, by the name of the last error.
+        oldest_parked: the message that was parked first.
     """
 
     waiting: int = 0
@@ -76,12 +76,12 @@ class OutboxStatus:
 
     @property
     def unsent(self) -> int:
-        """The number of messages that are yet to be sent, the parked ones among them."""
+        """The number of unsent messages, including parked ones."""
         return self.waiting + self.held_back + self.leased + self.backing_off + self.parked
 
 
 async def outbox_status(engine: AsyncEngine, table: Table) -> OutboxStatus:
-    """Return where an outbox stands. It looks at every row, those that were sent and are kept too.
+    """Return the status of an outbox. It reads every row, including sent ones that are still kept.
 
     Args:
         engine: made by `make_async_engine`.
@@ -90,7 +90,7 @@ async def outbox_status(engine: AsyncEngine, table: Table) -> OutboxStatus:
     dialect = Dialect(engine.dialect.name)
     level = {"isolation_level": "REPEATABLE READ"} if dialect.is_postgresql else {READ_ONLY: True}
     async with engine.connect() as connection:
-        await connection.execution_options(**level)  # all of it is of one moment
+        await connection.execution_options(**level)  # one snapshot for all queries
         states = {row.state: row.number for row in await connection.execute(_by_state(table, dialect))}
         oldest = select(func.min(table.c.recorded_at)).where(table.c.sent_at.is_(None)).scalar_subquery()
         now, since = (await connection.execute(select(dialect.now(), oldest))).one()
@@ -107,74 +107,75 @@ async def outbox_status(engine: AsyncEngine, table: Table) -> OutboxStatus:
 async def release_parked(
     engine: AsyncEngine, table: Table, *, message_id: Uuid | None = None, key: str | None = None
 ) -> int:
-    """Give parked messages another chance, and return how many: all, or those with one id or key.
+    """Release parked messages, all or those with one id or key, and return their number.
 
-    They are as if they had never been tried. What is behind them in their key follows once they are sent.
+    Their attempts start at 0 again. Messages held back behind them follow once they are sent.
 
     Args:
         engine: made by `make_async_engine`.
         table: made by `outbox_table`.
-        message_id: of the message, where it shall be one.
-        key: of the messages, where they shall be those of one key.
+        message_id: release only this message.
+        key: release only messages with this ordering key.
     """
     parked = update(table).where(*_is_parked(table))
     if message_id is not None:
         parked = parked.where(table.c.message_id == message_id.value)
     if key is not None:
         parked = parked.where(table.c.ordering_key == key)
-    return await _changed(engine, parked.values(**_FRESH))
+    return await _run_update(engine, parked.values(**_UNTRIED))
 
 
 async def discard_parked(engine: AsyncEngine, table: Table, *, message_id: Uuid) -> int:
-    """Give up a parked message, so that what is behind it in its key is sent; return how many rows that were.
+    """Abandon a parked message, so that later ones of its key are sent; return the number of rows changed, 0 or 1.
 
-    It was never sent, and isn't said to be: the row keeps `parked_at`, and its `reason` says that it was discarded. It
-    is kept as long as messages that were sent are, and `replay_sent` with its id sends it after all.
+    It doesn't count as sent: the row keeps `parked_at`, and `reason` starts with `discarded`. It is kept as long as
+    sent messages are, and `replay_sent` with its id sends it after all.
 
     Args:
         engine: made by `make_async_engine`.
         table: made by `outbox_table`.
-        message_id: of the message.
+        message_id: the id of the message.
     """
     dialect = Dialect(engine.dialect.name)
     reason = literal("discarded: ") + func.coalesce(table.c.reason, "")
     parked = update(table).where(*_is_parked(table), table.c.message_id == message_id.value)
-    return await _changed(engine, parked.values(sent_at=dialect.now(), reason=reason))
+    return await _run_update(engine, parked.values(sent_at=dialect.now(), reason=reason))
 
 
 async def replay_sent(
     engine: AsyncEngine, table: Table, *, message_id: Uuid | None = None, since: datetime | None = None
 ) -> int:
-    """Send again what was sent, as long as it is kept; return how many messages that are.
+    """Send messages again that were sent and are still kept; return their number.
 
-    For a consumer that has lost something. The others get it too, and know it by its id. Messages go out in their old
-    order, before what waits in their key.
+    For a consumer that lost messages. Other consumers get them too, and recognize them by their ids. Messages are sent
+    in their original order, before waiting ones of their key.
 
     Args:
         engine: made by `make_async_engine`.
         table: made by `outbox_table`.
-        message_id: of one message; one that was discarded may be sent by that.
-        since: all that were sent at this time or later, with a time zone; not those that were discarded.
+        message_id: one message, which may have been discarded.
+        since: all messages sent at this time or later, with a time zone; without discarded ones.
 
     Raises:
-        ValueError: not exactly one of both is given, or `since` has no time zone.
+        ValueError: both or neither of `message_id` and `since` are given, or `since` has no time zone.
     """
-    again = update(table).where(table.c.sent_at.is_not(None)).values(sent_at=None, **_FRESH)
+    again = update(table).where(table.c.sent_at.is_not(None)).values(sent_at=None, **_UNTRIED)
     if (message_id is None) == (since is None):
-        raise ValueError("replay_sent: give either message_id or since")
+        raise ValueError("replay_sent: expected exactly one of `message_id` and `since`; pass one")
     if since is not None and since.tzinfo is None:
-        raise ValueError("replay_sent: since has no time zone; give one, such as UTC")
+        raise ValueError("replay_sent: expected a time zone in `since`, got a naive datetime; add one, such as UTC")
     if message_id is not None:
-        return await _changed(engine, again.where(table.c.message_id == message_id.value))
-    return await _changed(engine, again.where(table.c.sent_at >= since, table.c.parked_at.is_(None)))
+        return await _run_update(engine, again.where(table.c.message_id == message_id.value))
+    return await _run_update(engine, again.where(table.c.sent_at >= since, table.c.parked_at.is_(None)))
 
 
-_MANY = 10_000
+_COUNT_LIMIT = 10_000
 
 
 async def backlog(engine: AsyncEngine, table: Table) -> tuple[int, float]:
-    """Return how many messages are unsent, and the lag in seconds; of more than 10,000 it looks at the oldest."""
-    oldest = select(table.c.recorded_at).where(table.c.sent_at.is_(None)).order_by(table.c.position).limit(_MANY + 1)
+    """Return the number of unsent messages, at most 10,001, and the lag in seconds."""
+    unsent = select(table.c.recorded_at).where(table.c.sent_at.is_(None))
+    oldest = unsent.order_by(table.c.position).limit(_COUNT_LIMIT + 1)
     rows = oldest.subquery()
     counted = select(func.count(), func.min(rows.c.recorded_at), Dialect(engine.dialect.name).now()).select_from(rows)
     async with engine.connect() as connection:
@@ -203,7 +204,7 @@ def _by_state(table: Table, dialect: Dialect) -> Executable:
 async def _counted(
     connection: AsyncConnection, column: Column[Any], *conditions: ColumnElement[bool]
 ) -> Mapping[str, int]:
-    """Return how many rows there are of each value of a column."""
+    """Return the number of rows for each value of a column."""
     counts = select(column, func.count()).where(*conditions).group_by(column).order_by(column)
     return FrozenMapping({str(value): count for value, count in await connection.execute(counts)})
 
@@ -221,6 +222,6 @@ def _is_parked(table: Table) -> tuple[ColumnElement[bool], ...]:
     return table.c.sent_at.is_(None), table.c.parked_at.is_not(None)
 
 
-async def _changed(engine: AsyncEngine, statement: Update) -> int:
+async def _run_update(engine: AsyncEngine, statement: Update) -> int:
     async with engine.begin() as connection:
         return (await connection.execute(statement)).rowcount

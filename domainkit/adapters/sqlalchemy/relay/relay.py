@@ -1,7 +1,7 @@
-"""From the outbox to the broker: the relay, which sends what was stored, at least once and in order.
+"""Relay: sends the messages in the outbox to the broker, at least once and in order.
 
 See Richardson, Microservices Patterns (2018), Transactional outbox and Polling publisher; Kleppmann, Designing
-Data-Intensive Applications (2017), chapter 11, on why a message is sent again rather than lost.
+Data-Intensive Applications (2017), chapter 11, on sending a message again rather than losing it.
 """
 
 import asyncio
@@ -24,24 +24,24 @@ from domainkit.delivery import AsyncMessagePublisher
 _logger = logging.getLogger("domainkit.relay")
 
 _PROBE = 10
-"""The number of messages that are tried after the broker was away."""
+"""The number of messages to try after an outage of the broker."""
 
 _CLEANING = 60.0
-"""Seconds between two looks for rows to delete."""
+"""Seconds between deletions of old rows."""
 
 
 class Relay:
-    """Sends what is in an outbox to a broker; several may do so at once, on one machine or many.
+    """Sends the messages in an outbox to a broker; several relays may run at once, on one machine or many.
 
-    - A message is sent at least once: it is marked as sent after the broker has confirmed it. Who consumes knows one
-      that comes twice by its id (`Inbox`).
-    - Messages of one key are sent in the order in which they were stored, each after the one before it was confirmed.
-      One that is refused holds back its own key, and no other.
-    - What a relay has in hand is leased: where it is killed, another sends that after the lease is over.
-    - A message that is refused is tried again, and parked after `max_attempts`; see `outbox_status`, `release_parked`
-      and `discard_parked`. While the broker is away nothing is counted against any message.
+    - A message is sent at least once: it is marked as sent after the broker has confirmed it. Consumers recognize a
+      duplicate by its id (`Inbox`).
+    - Messages with the same key are sent in the order in which they were stored, each after the one before it was
+      confirmed. A refused message holds back its own key, and no other.
+    - A relay leases the messages that it sends: if it is killed, another relay sends them after the lease has expired.
+    - A refused message is tried again, and parked after `max_attempts`; see `outbox_status`, `release_parked` and
+      `discard_parked`. Outages of the broker don't count as attempts.
 
-    `python -m domainkit relay` runs one as a process of its own.
+    `python -m domainkit relay` runs a relay as a separate process.
 
     >>> from sqlalchemy import MetaData
     >>> from domainkit import AsyncInmemoryMessagePublisher, DomainEvent, MessageCodec
@@ -53,25 +53,25 @@ class Relay:
     Relay(outbox)
 
     Args:
-        engine: made by `make_async_engine`, or taught by `configure_engine`; the relay uses a few of its connections.
+        engine: made by `make_async_engine`, or set up by `configure_engine`; the relay uses several connections.
         table: made by `outbox_table`.
-        publisher: hands messages to the broker. It isn't closed.
-        batch: how many messages are claimed at a time.
-        concurrency: how many keys are sent side by side.
-        lease: for how long a claim holds; it is renewed while it is needed. A publisher that gives no answer for so
-            long is taken for one without a broker.
-        poll: how long to wait where nothing was found.
-        backoff: between the tries of a message that is refused.
-        max_attempts: how many tries a message has before it is parked.
-        retention: for how long messages that were sent are kept, for `replay_sent`; None keeps them for ever.
-        grace: how long `run` waits for the broker, or a database that gives no answer, when it is asked to stop.
+        publisher: sends messages to the broker. The relay doesn't close it.
+        batch: the number of messages claimed at a time.
+        concurrency: the number of keys sent in parallel.
+        lease: the duration of a claim, which is renewed as needed. If a publisher gives no answer for that long, the
+            broker counts as unreachable.
+        poll: the wait before the next query, if no message was found.
+        backoff: the waits between attempts of a refused message.
+        max_attempts: the attempts before a refused message is parked.
+        retention: how long sent messages are kept, for `replay_sent`; None keeps them forever.
+        grace: when stopping, how long `run` waits for the broker, or for a database that doesn't answer.
 
     Raises:
-        ValueError: an option is out of range, `table` is another one, the database is none of SQLite and
-            PostgreSQL, or the engine is for SQLite and wasn't taught.
+        ValueError: an option is out of range, `table` isn't an outbox, the database is neither SQLite nor PostgreSQL,
+            or the engine is for SQLite and wasn't set up by `configure_engine`.
     """
 
-    def __init__(  # noqa: PLR0913  (each option has a default)
+    def __init__(  # noqa: PLR0913  (options with defaults)
         self,
         engine: AsyncEngine,
         table: Table,
@@ -99,19 +99,20 @@ class Relay:
         self._cleaned, self._paused_until = -_CLEANING, 0.0
         self._bug: BaseException | None = None
         self._until_idle = self._idle = False
-        self._stop, self._patience = asyncio.Event(), asyncio.Timeout(None)
+        self._stop, self._database_timeout = asyncio.Event(), asyncio.Timeout(None)
         self.total: RelayRound = RelayRound()
 
     def __repr__(self) -> str:
         return f"Relay({self._table.fullname})"
 
     async def run_once(self) -> RelayRound:
-        """Claim messages, send them, mark them, delete old ones; return what was done.
+        """Claim messages, send and mark them, delete old ones; return the counts.
 
-        Nothing waits: it is for tests, and for whoever has a schedule of his own.
+        It never waits for more messages: use it in tests, or with your own schedule.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, OSError: the database is away; what was sent and not marked is sent again.
+            sqlalchemy.exc.SQLAlchemyError, OSError: the database is unreachable; sent messages that could not be marked
+                are sent again.
         """
         self._means.away = self._means.stopping = False
         self._means.deferral = timedelta(0)
@@ -123,19 +124,19 @@ class Relay:
         return done
 
     async def run(self, stop: asyncio.Event, *, until_idle: bool = False) -> None:
-        """Send what is in the outbox, and what comes into it, until `stop` is set.
+        """Send the messages in the outbox, and new ones as they come, until `stop` is set.
 
-        While messages are on their way the next are claimed. Where the broker or the database is away it tries again,
-        after longer and longer waits, and logs (`domainkit.relay`) when that begins and ends. In the end it waits for
-        the broker's answers, up to `grace`, marks what was sent, and gives back the rest.
+        It claims the next messages while others are in flight. If the broker or the database is unreachable, it retries
+        with increasing waits, and logs (`domainkit.relay`) the start and the end of the outage. At the end it waits up
+        to `grace` for the broker's answers, marks sent messages, and releases the others.
 
         Args:
-            stop: set it to end.
-            until_idle: end by itself when nothing is left that can be sent now: since there is nothing, it waits for
-                another try, another relay has it, or the broker is away.
+            stop: set it to end the relay.
+            until_idle: end when no message can be sent now: the outbox is empty, its messages wait for a retry or are
+                leased by another relay, or the broker is unreachable.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, OSError: the database is away, with `until_idle`.
+            sqlalchemy.exc.SQLAlchemyError, OSError: the database is unreachable, with `until_idle`.
         """
         self._means.stopping = self._idle = False
         self._bug = None
@@ -152,18 +153,18 @@ class Relay:
             raise self._bug
 
     async def _step(self) -> float:
-        """Do what is due, and return for how many seconds to rest unless something happens."""
+        """Take the next step, and return the seconds to rest unless the relay is woken."""
         paused = self._paused_until - monotonic()
         if paused > 0:
             return paused
         if self._means.away and not self._rounds:
             self._means.away, self._idle = False, True
             paused = self._broker.failed()
-        elif self._means.away or self._means.in_hand > self._means.few:
+        elif self._means.away or self._means.in_flight > self._means.refill_below:
             return self._poll.total_seconds()
         else:
             try:
-                async with asyncio.timeout(None) as self._patience:
+                async with asyncio.timeout(None) as self._database_timeout:
                     return await self._begin()
             except OUTAGES as error:
                 if self._until_idle and not self._stop.is_set():
@@ -173,17 +174,17 @@ class Relay:
         return paused
 
     def _asked_to_stop(self) -> None:
-        """Let a database that gives no answer keep the relay for no longer than a broker does."""
+        """Wait for a database that doesn't answer no longer than for a broker."""
         self._means.wake.set()
-        with suppress(RuntimeError):  # nothing is being begun
-            self._patience.reschedule(asyncio.get_running_loop().time() + self._grace.total_seconds())
+        with suppress(RuntimeError):  # no round is being started
+            self._database_timeout.reschedule(asyncio.get_running_loop().time() + self._grace.total_seconds())
 
     async def _begin(self) -> float:
-        """Begin a round; return 0 where more is waiting."""
+        """Start a round; return 0 if more messages are waiting."""
         probing = self._broker.failures > 0
         limit = min(_PROBE, self._batch) if probing else self._batch
         self._means.deferral = OUTAGE.most(self._broker.failures + 1)
-        alone = not self._rounds  # what these have in hand may be back by the time that nothing else was found
+        alone = not self._rounds  # other rounds may still release messages after this claim found none
         if monotonic() >= self._cleaned + _CLEANING:
             self.total += RelayRound(deleted=await self._clean())
         claim = await self._store.claim(limit, thorough=self._until_idle)
@@ -205,7 +206,7 @@ class Relay:
             self._means.wake.clear()
 
     async def _deliver(self, round_: Round) -> None:
-        """Send what a round has, and write down what came of it, as often as it takes."""
+        """Send the messages of a round, and store the outcomes, retrying while the database is unreachable."""
         await round_.publish()
         while True:
             try:
@@ -233,7 +234,7 @@ class Relay:
         return deleted
 
     async def _finish(self) -> None:
-        """Let the rounds end; cut short what takes too long: the broker first, then the database."""
+        """Let the rounds end, within `grace` each for the broker and for the database."""
         self._means.stopping = True
         seconds = self._grace.total_seconds()
         if self._rounds:
@@ -249,6 +250,6 @@ class Relay:
 def _check(**options: int | timedelta | None) -> None:
     for name, option in options.items():
         if isinstance(option, int) and option < 1:
-            raise ValueError(f"Relay: {name} must be 1 or more; give another number")
+            raise ValueError(f"Relay: expected 1 or more as `{name}`, got {option}; pass a larger number")
         if isinstance(option, timedelta) and option <= timedelta(0):
-            raise ValueError(f"Relay: {name} must be longer than nothing; give a timedelta above 0")
+            raise ValueError(f"Relay: expected a timedelta above 0 as `{name}`, got {option!r}; pass a longer one")

@@ -1,4 +1,4 @@
-"""The rows that a relay has claimed, on their way to the broker."""
+"""Rounds of a relay: sending claimed rows to the broker."""
 
 import asyncio
 import logging
@@ -23,30 +23,30 @@ from domainkit.use_cases import places_of
 _logger = logging.getLogger("domainkit.relay")
 
 OUTAGES: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
-"""The exceptions that are raised while the database is away."""
+"""The exceptions raised while the database is unreachable."""
 
-_OFTEN = 0.1
-"""Seconds after which what was sent is marked, though the round goes on: a busy key doesn't hold back the others."""
+_MARK_INTERVAL = 0.1
+"""Seconds between marking sent messages during a round, so that a busy key doesn't hold back the others."""
 
 _SENT = Outcome("sent")
 
-_SPARE = 0.1
-"""The part of a lease in which nothing new is begun: it is for what is on its way."""
+_RESERVE = 0.1
+"""The last part of a lease, in which no message is started: it is left for those in flight."""
 
 
 @frozen
 class RelayRound:
-    """The work that a relay has done, as counts of messages.
+    """Work done by a relay, as counts of messages.
 
     Args:
-        claimed: taken in hand.
+        claimed: leased by this relay.
         sent: confirmed by the broker.
-        duplicates: with the broker already, which delivers nothing anew then.
+        duplicates: already known to the broker, which doesn't deliver them again.
         failed: refused, to be tried again later.
-        parked: refused for the last time: they wait for an operator.
-        left: given back untried, or tried while the broker was away.
-        deleted: sent long ago, and deleted.
-        away: if the broker could not be reached.
+        parked: refused for the last time, waiting for an operator.
+        left: released untried, or tried during an outage of the broker.
+        deleted: deleted, since their retention was over.
+        away: True if the broker was unreachable.
     """
 
     claimed: int = 0
@@ -65,49 +65,49 @@ class RelayRound:
 
 @define
 class Means:
-    """The means that all rounds of a relay share, and the state that they look at before they send a message."""
+    """Resources that all rounds of a relay share, and the state that they check before sending a message."""
 
     store: RelayStore
     publisher: AsyncMessagePublisher
     backoff: Backoff
     max_attempts: int
     slots: asyncio.Semaphore
-    few: int
+    refill_below: int
     wake: asyncio.Event = field(factory=asyncio.Event)
-    in_hand: int = 0
+    in_flight: int = 0
     away: bool = False
     stopping: bool = False
     deferral: timedelta = timedelta(0)
 
     def done(self, count: int) -> None:
-        """Have fewer rows in hand; wake the relay if there is room for more."""
-        before, self.in_hand = self.in_hand, self.in_hand - count
-        if before > self.few >= self.in_hand:
+        """Reduce the rows in flight; wake the relay if it can claim more."""
+        before, self.in_flight = self.in_flight, self.in_flight - count
+        if before > self.refill_below >= self.in_flight:
             self.wake.set()
 
 
 class Round:
-    """Rows that were claimed together: those of a key one after the other, the keys side by side."""
+    """Rows that were claimed together: those of a key are sent one after the other, the keys in parallel."""
 
     def __init__(self, claim: Claim, means: Means) -> None:
         self._token, self._chains, self._ends = claim.token, claim.chains, claim.ends
         self._means, self._store = means, means.store
         self._unsettled = {row.position for chain in claim.chains for row in chain}
         self._untouched = len(self._unsettled)
-        self._outcomes: dict[int, Outcome] = {}  # what is not written down yet
+        self._outcomes: dict[int, Outcome] = {}  # not stored yet
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
         self.counts: RelayRound = RelayRound(claimed=self._untouched)
-        self._means.in_hand += self._untouched
+        self._means.in_flight += self._untouched
 
     async def publish(self) -> None:
-        """Send what may be sent; what was sent is marked meanwhile if that goes without error."""
+        """Send the rows; meanwhile mark sent ones, unless the database fails."""
         waiting = self._tasks = {asyncio.create_task(self._send(chain)) for chain in self._chains}
         try:
             while waiting:
-                _, waiting = await asyncio.wait(waiting, timeout=_OFTEN)
+                _, waiting = await asyncio.wait(waiting, timeout=_MARK_INTERVAL)
                 if waiting:
-                    with suppress(*OUTAGES):  # once more in the end
+                    with suppress(*OUTAGES):  # tried again at the end
                         await self._write()
         finally:
             self.cut()
@@ -115,15 +115,15 @@ class Round:
             self._untouched = 0
 
     def cut(self) -> None:
-        """Wait no longer for what is on its way to the broker."""
+        """Stop waiting for messages in flight."""
         for task in self._tasks:
             task.cancel()
 
     async def settle(self) -> None:
-        """Write down what became of all rows, and give back the others.
+        """Store the outcomes of all rows, and release rows without one.
 
         Raises:
-            SQLAlchemyError, OSError: the database is away; to be called again.
+            SQLAlchemyError, OSError: the database is unreachable; call it again.
         """
         await self._write()
         async with self._lock:
@@ -142,8 +142,8 @@ class Round:
                 del self._outcomes[position]
             self._unsettled -= outcomes.keys()
             kinds: list[str] = [outcome.kind for outcome in outcomes.values()]
-            sent, twice, failed, parked, left = map(kinds.count, ("sent", "duplicate", "failed", "parked", "left"))
-            self.counts += RelayRound(sent=sent, duplicates=twice, failed=failed, parked=parked, left=left)
+            sent, duplicates, failed, parked, left = map(kinds.count, ("sent", "duplicate", "failed", "parked", "left"))
+            self.counts += RelayRound(sent=sent, duplicates=duplicates, failed=failed, parked=parked, left=left)
 
     async def _send(self, chain: Iterable[Claimed]) -> None:
         async with self._means.slots:
@@ -158,7 +158,7 @@ class Round:
                     self._means.done(1)
 
     async def _sent(self, row: Claimed) -> bool:
-        """Send a message, note what came of it, and return if the next of its key may follow."""
+        """Send a message and note its outcome; return True if the next one of its key may follow."""
         limit = asyncio.timeout(self._left())
         try:
             async with limit:
@@ -169,8 +169,8 @@ class Round:
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
                 raise
             if isinstance(error, TimeoutError) and limit.expired():
-                return self._away(row, "no answer while the lease lasted")
-            # its text may have secrets, so its places are all that is logged
+                return self._away(row, "no answer within the lease")
+            # its text may have secrets, so only its places are logged
             _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))  # noqa: TRY400  # as above
             return self._refused(row, type(error).__qualname__)
         if isinstance(result, Success):
@@ -192,30 +192,30 @@ class Round:
         return False
 
     def _away(self, row: Claimed, reason: str) -> bool:
-        _logger.debug("%s: the broker is away: %s", _named(row), reason)
+        _logger.debug("%s: the broker is unreachable: %s", _named(row), reason)
         self._means.away = True
         self.counts += RelayRound(away=True)
-        self._outcomes[row.position] = Outcome("left", delay=self._means.deferral)  # others may be tried before it
+        self._outcomes[row.position] = Outcome("left", delay=self._means.deferral)  # others may go first
         return False
 
     def _left(self) -> float:
         return self._ends - monotonic()
 
     async def _held(self) -> bool:
-        """Return if there is time to send a message; the lease is renewed in its second half."""
+        """Check if the lease leaves time to send a message; renew it in its second half."""
         lease = self._store.lease.total_seconds()
         if self._left() < lease / 2:
             async with self._lock:
                 if self._left() < lease / 2:
                     with suppress(*OUTAGES):
                         now = monotonic()
-                        whole = await self._store.renew(self._token) == len(self._unsettled)
-                        self._ends = now + lease if whole else now  # some is another's: leave all of it alone
-        return self._left() > lease * _SPARE
+                        complete = await self._store.renew(self._token) == len(self._unsettled)
+                        self._ends = now + lease if complete else now  # another relay has some rows: stop sending
+        return self._left() > lease * _RESERVE
 
 
 def _published(found: set[str]) -> Outcome:
-    """Return the outcome of a message that the broker has, with what the publisher remarked."""
+    """Return the outcome of a published message, with the publisher's remark."""
     if DUPLICATE in found:
         return Outcome("duplicate", DUPLICATE)
     return Outcome("sent", UNROUTED) if UNROUTED in found else _SENT

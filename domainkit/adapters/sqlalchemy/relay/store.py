@@ -1,7 +1,7 @@
-"""The outbox as a relay sees it: it leases rows, and writes down what became of them, each call in one transaction.
+"""Store of a relay: leases rows of the outbox, and stores their outcomes, each call in one transaction.
 
-Every statement that writes holds only for rows that are still leased by the one who writes: after its lease is over,
-another relay may have sent them, and knows better.
+Every statement that writes is restricted to rows that the caller still leases: after a lease has expired, another relay
+may have sent them.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claims, Dialect
 
 _FREE = MappingProxyType({"leased_by": None, "leased_until": None})
-_CLEANED = 1_000
-"""The most rows that one transaction deletes, so that nobody waits long."""
+_MAX_DELETED = 1_000
+"""The maximum number of rows that one transaction deletes, to keep it short."""
 
 
 @frozen
 class Outcome:
-    """The outcome of a row: the count of RelayRound that it goes into, an error or remark, and how long to wait."""
+    """Outcome of a row: the count of RelayRound that it adds to, an error or remark, and the wait before a retry."""
 
     kind: Literal["sent", "duplicate", "failed", "parked", "left"]
     reason: str | None = None
@@ -35,20 +35,20 @@ class Outcome:
 
 
 class RelayStore:
-    """Claims rows, and writes down what became of them.
+    """Claims rows, and stores their outcomes.
 
     Args:
-        engine: of the database.
+        engine: the engine of the database.
         table: the outbox.
-        batch: how many rows are claimed at most.
-        lease: for how long.
+        batch: the maximum number of rows of a claim.
+        lease: the duration of a lease.
     """
 
     def __init__(self, engine: AsyncEngine, table: Table, *, batch: int, lease: timedelta) -> None:
         self.lease: timedelta = lease
         self._table, self._dialect = table, Dialect(engine.dialect.name)
         dialect = self._dialect
-        # the claims are thought through for it, and the engine may have been made for another
+        # the claims rely on this level, and the engine may have another one
         self._engine = engine.execution_options(isolation_level="READ COMMITTED") if dialect.is_postgresql else engine
         self._claims = Claims(table, dialect, batch=batch, lease=lease)
         self._names = (f"{gethostname()}:{getpid()}:{uuid4().hex[:8]}:{number}" for number in count(1))
@@ -60,13 +60,13 @@ class RelayStore:
         self._renew = mine.values(leased_until=dialect.now(lease))
 
     async def claim(self, limit: int, *, thorough: bool) -> Claim:
-        """Lease rows: up to `limit`; with `thorough` it is sure that there are none if it finds none."""
+        """Lease up to `limit` rows; with `thorough`, finding no row means that there is no open row."""
         token, ends = next(self._names), monotonic() + self.lease.total_seconds()
         async with self._engine.begin() as connection:
             return Claim(token, await self._claims.claim(connection, token, limit, thorough=thorough), ends)
 
     async def write(self, token: str, outcomes: Mapping[int, Outcome]) -> None:
-        """Write down what became of rows, by their positions, in one transaction."""
+        """Store the outcomes of rows, by their positions, in one transaction."""
         sent: dict[str | None, list[int]] = {}
         others: dict[int, Outcome] = {}
         for position, outcome in outcomes.items():
@@ -85,20 +85,20 @@ class RelayStore:
                 await connection.execute(changed, {"token": token, "one": position})
 
     async def free(self, token: str, positions: list[int]) -> None:
-        """Give rows back: any relay may claim them at once."""
+        """Release rows, so that any relay may claim them at once."""
         async with self._engine.begin() as connection:
             await connection.execute(self._free, {"token": token, "positions": positions})
 
     async def renew(self, token: str) -> int:
-        """Make leases begin anew, and return how many there were."""
+        """Renew the leases of a token, and return their number."""
         async with self._engine.begin() as connection:
             return (await connection.execute(self._renew, {"token": token})).rowcount
 
     async def clean(self, retention: timedelta) -> tuple[int, bool]:
-        """Delete some rows that were sent long ago; return how many, and if there may be more."""
+        """Delete rows whose retention is over; return their number, and True if there may be more."""
         columns = self._table.c
         old = select(columns.position).where(columns.sent_at < self._dialect.now(-retention))
-        some = old.order_by(columns.sent_at).limit(_CLEANED).with_for_update(skip_locked=True)
+        some = old.order_by(columns.sent_at).limit(_MAX_DELETED).with_for_update(skip_locked=True)
         async with self._engine.begin() as connection:
             deleted = (await connection.execute(delete(self._table).where(columns.position.in_(some)))).rowcount
-        return deleted, deleted == _CLEANED
+        return deleted, deleted == _MAX_DELETED
