@@ -1,4 +1,4 @@
-"""Aggregates: a cluster of values that change together, under one id and one version."""
+"""Aggregates: clusters of values that change together, under one id and one version."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, Self, TypeAlias
@@ -21,7 +21,7 @@ IdT_contra = TypeVar("IdT_contra", contravariant=True)
 
 
 class IdentifiedBy(Protocol[AggT_co, IdT_contra]):
-    """A class of aggregates, or one of them, whose ids are of a class: a repository of it takes those alone."""
+    """Aggregate class, or an aggregate, with its id class: a repository accepts only ids of that class."""
 
     def _identified_by(self) -> Callable[[IdT_contra], AggT_co]: ...
 
@@ -31,42 +31,42 @@ def _fresh_id(aggregate: "AggregateRoot[IdT_co]") -> IdT_co:
     if issubclass(wanted, Uuid):
         return wanted.v4()
     raise TypeError(
-        f"{type(aggregate).__qualname__}.aggregate_id: expected a {wanted.__qualname__}, got nothing; "
-        "pass aggregate_id=..., since only a Uuid can be made afresh"
+        f"{type(aggregate).__qualname__}.aggregate_id: expected a {wanted.__qualname__}, got no id; "
+        "pass `aggregate_id=`, since only a Uuid can be generated"
     )
 
 
 def _check_version(aggregate: "AggregateRoot[IdT_co]", _: "Attribute[int]", version: int) -> None:
     if type(version) is not int or version < 1:
-        raise ValueError(f"{type(aggregate).__qualname__}.aggregate_version: expected an int from 1 on")
+        raise ValueError(f"{type(aggregate).__qualname__}.aggregate_version: expected an int of 1 or more")
 
 
 def _check_id(aggregate: "AggregateRoot[IdT_co]", _: object, aggregate_id: object) -> None:
     wanted = type(aggregate)._id_type()
     if not isinstance(aggregate_id, wanted):
         found = type(aggregate_id).__qualname__
-        raise TypeError(f"{type(aggregate).__qualname__}.aggregate_id: expected a {wanted.__qualname__}, not a {found}")
+        raise TypeError(f"{type(aggregate).__qualname__}.aggregate_id: expected a {wanted.__qualname__}, got a {found}")
 
 
 def _check_events(aggregate: "AggregateRoot[IdT_co]", _: object, events: tuple[DomainEvent, ...]) -> None:
     if type(events) is not tuple:
         found = type(events).__qualname__
         raise TypeError(
-            f"{type(aggregate).__qualname__}.domain_events: expected a tuple of domain events, not a {found}"
+            f"{type(aggregate).__qualname__}.domain_events: expected a tuple of domain events, got a {found}"
         )
     for event in events:
         if not isinstance(event, DomainEvent):
             raise TypeError(
-                f"{type(aggregate).__qualname__}.record: expected domain events, not a {type(event).__qualname__}; "
-                "several are passed one by one: record(*events)"
+                f"{type(aggregate).__qualname__}.record: expected domain events, got a {type(event).__qualname__}; "
+                "pass several one by one: record(*events)"
             )
 
 
 @frozen
 class AggregateRoot(Frozen, Generic[IdT_co]):
-    """The root of an aggregate: a frozen value with an id, a version, and the events that it recorded.
+    """Root of an aggregate: a frozen object with an id, a version, and the events that it recorded.
 
-    Every change returns a new value. `attrs.evolve` keeps what was recorded; equality ignores it. See Evans,
+    Every change returns a new object. `attrs.evolve` keeps recorded events; equality ignores them. See Evans,
     Domain-Driven Design (2003), chapter 6.
 
     >>> from attrs import frozen
@@ -88,15 +88,15 @@ class AggregateRoot(Frozen, Generic[IdT_co]):
     (['task.created'], 1)
 
     Args:
-        aggregate_id: a fresh id of the class given as `AggregateRoot[TaskId]` unless one is passed. A bare
-            AggregateRoot has a plain Uuid. An id of another class than a Uuid has to be passed.
-        aggregate_version: how often the aggregate was stored; 1 for a new one, raised by the repository.
+        aggregate_id: by default a new id of the class given as `AggregateRoot[TaskId]`, or a plain Uuid for a bare
+            AggregateRoot. An id of a class that isn't a Uuid has to be passed.
+        aggregate_version: 1 for a new aggregate; the repository raises it by one with each update.
 
     Raises:
         TypeError: `aggregate_id` is of another class; or, at class definition, a field has a name that this class uses
-            or a type whose values can change; or, at the first instance, `@attrs.frozen` is missing, or the class of
-            the ids is not a value object; or no `aggregate_id` is passed, and it is not a Uuid.
-        ValueError: `aggregate_version` is no int from 1 on.
+            or a mutable type; or, at the first instance, `@attrs.frozen` is missing, or the class of the ids is not a
+            value object; or no `aggregate_id` is passed, and it is not a Uuid.
+        ValueError: `aggregate_version` is not an int of 1 or more.
     """
 
     aggregate_id: IdT_co = field(
@@ -123,7 +123,7 @@ class AggregateRoot(Frozen, Generic[IdT_co]):
         }
     )  # fmt: skip  # one set
 
-    if TYPE_CHECKING:  # for IdentifiedBy, which a type checker looks for
+    if TYPE_CHECKING:  # so that it matches the protocol IdentifiedBy
 
         @classmethod
         def _identified_by(cls) -> Callable[[IdT_co], Self]: ...
@@ -135,8 +135,8 @@ class AggregateRoot(Frozen, Generic[IdT_co]):
             hint = bare(type_of(cls, "aggregate_id"))
             if not (isinstance(hint, type) and issubclass(hint, ValueObject)):
                 raise TypeError(
-                    f"{cls.__qualname__}.aggregate_id: {describe(hint)} is no class of ids; "
-                    "derive one, such as `class TaskId(Uuid): ...`, and write AggregateRoot[TaskId]"
+                    f"{cls.__qualname__}.aggregate_id: expected a class of ids, got {describe(hint)}; "
+                    "define one, such as `class TaskId(Uuid): ...`, and write AggregateRoot[TaskId]"
                 )
             known = hint  # type: ignore[assignment]  # the class that IdT_co stands for in cls
             cls._known_id_type = known  # type: ignore[attr-defined]  # kept on the class that it belongs to
@@ -148,13 +148,13 @@ class AggregateRoot(Frozen, Generic[IdT_co]):
         return self._domain_events
 
     def record(self, *events: DomainEvent) -> Self:
-        """Return a copy that has recorded `events` after those that it had.
+        """Return a copy with `events` added to the recorded ones.
 
         >>> AggregateRoot().record(DomainEvent(), DomainEvent()).domain_events.__len__()
         2
 
         Raises:
-            TypeError: one of them is no DomainEvent.
+            TypeError: one of them is not a DomainEvent.
         """
         _check_events(self, None, events)
         return copy_with(self, _domain_events=(*self._domain_events, *events))

@@ -1,4 +1,4 @@
-"""The message being handled right here, the cause of those that its handler sends; and which are stored right here."""
+"""Context variables of the message being handled, the cause of new messages, and of the messages stored so far."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,16 +15,16 @@ from domainkit.messages import JsonValue, Message, MessageHeader
 M = TypeVar("M", bound=Message)
 
 HANDLED: ContextVar[Message | None] = ContextVar("domainkit.handled", default=None)
-"""The message being handled: a variable of the context, so that each task and thread has its own."""
+"""The message being handled: a context variable, so that each task and thread has its own."""
 
 
 @contextmanager
 def handling(message: Message) -> Iterator[None]:
-    """Say that `message` is being handled inside of the `with` block.
+    """Mark `message` as the one being handled inside of the `with` block.
 
-    Buses and mediators of this library say so by themselves; a consumer of your own does it around its handler. A new
-    task has the context of the one that made it; a new thread has one where it is run with `contextvars.copy_context`,
-    as `asyncio.to_thread` does.
+    Buses and mediators of this library do this themselves; use it in your own consumer, around the handler. A new task
+    inherits the context; a new thread inherits it if it is run with `contextvars.copy_context`, as `asyncio.to_thread`
+    does.
 
     >>> from domainkit import Command, DomainEvent
     >>> command = Command()
@@ -40,7 +40,7 @@ def handling(message: Message) -> Iterator[None]:
 
 
 def caused(message: M, flowing: Iterable[str] = ()) -> M:
-    """Return the message with the ids of the one being handled as its cause, unless it names a cause already.
+    """Return the message with the message being handled as its cause, unless it already has another cause.
 
     >>> from domainkit import Command, DomainEvent
     >>> caused(DomainEvent()).header.meta
@@ -50,9 +50,9 @@ def caused(message: M, flowing: Iterable[str] = ()) -> M:
     'home'
 
     Args:
-        message: what is about to be sent; one that is being handled itself is returned as it is.
-        flowing: keys of the meta that the message takes over from the one being handled. It keeps those that it has,
-            and takes none where it names another cause.
+        message: the message to send; the one being handled itself is returned unchanged.
+        flowing: keys of meta to copy from the message being handled. Existing keys are kept, and no key is copied if
+            the message has another cause.
     """
     cause = HANDLED.get()
     if cause is None or cause.header.id == message.header.id:
@@ -60,28 +60,28 @@ def caused(message: M, flowing: Iterable[str] = ()) -> M:
     meta, source = message.header.meta, cause.header.meta
     if meta.get("causation_id", own := str(cause.header.id)) != own:
         return message
-    flown = {key: source[key] for key in flowing if key in source and key not in meta}
-    known = message.add_meta(flown) if flown else message
-    return known if "causation_id" in meta else known.caused_by(cause)
+    copied = {key: source[key] for key in flowing if key in source and key not in meta}
+    extended = message.add_meta(copied) if copied else message
+    return extended if "causation_id" in meta else extended.caused_by(cause)
 
 
 @define(eq=False)
 class _Stored:
-    """The ids of messages that an open unit of work has stored, and those of the unit around it."""
+    """Ids of the messages that an open unit of work has stored, with the unit around it."""
 
-    around: "_Stored | None"
+    outer: "_Stored | None"
     is_open: Callable[[], bool]
     ids: set[object] = field(factory=set)
     over: bool = False
 
 
 _STORED: ContextVar[_Stored | None] = ContextVar("domainkit.stored", default=None)
-"""Of the innermost open unit of work: of the context, as HANDLED is."""
+"""The innermost unit of work: a context variable like HANDLED."""
 
 
 @contextmanager
 def storing(is_open: Callable[[], bool]) -> Iterator[None]:
-    """Remember which messages are stored inside of the `with` block; what an exception takes back is forgotten.
+    """Remember the messages stored inside of the `with` block; an exception, which rolls them back, forgets them.
 
     Args:
         is_open: False once the transaction has ended, even if the end of the block was never reached.
@@ -90,24 +90,24 @@ def storing(is_open: Callable[[], bool]) -> Iterator[None]:
     token = _STORED.set(stored)
     try:
         yield
-        if stored.around is not None:
-            stored.around.ids |= stored.ids
+        if stored.outer is not None:
+            stored.outer.ids |= stored.ids
     finally:
-        stored.over = True  # a task that was started in the block may outlive it, and so may the context it began in
-        with suppress(ValueError):  # it ends in another context
+        stored.over = True  # a task started in the block may outlive it, with its copy of the context
+        with suppress(ValueError):  # the block ended in another context
             _STORED.reset(token)
 
 
 def _innermost() -> _Stored | None:
-    """Return what is stored by the innermost unit that isn't over."""
+    """Return the innermost unit of work that is still open."""
     stored = _STORED.get()
     while stored is not None and (stored.over or not stored.is_open()):
-        stored = stored.around
+        stored = stored.outer
     return stored
 
 
 def note_stored(message_ids: Iterable[object]) -> None:
-    """Say that the messages with these ids, as their headers wrap them, are stored in the open unit of work."""
+    """Note that the open unit of work has stored the messages with these ids, given as unwrapped values."""
     stored = _innermost()
     if stored is not None:
         stored.ids.update(message_ids)
@@ -117,22 +117,22 @@ def is_stored(message: Message) -> bool:
     """Check if the open unit of work has stored the message, so that a relay will deliver it."""
     stored = _innermost()
     while stored is not None and message.header.id.value not in stored.ids:
-        stored = stored.around
+        stored = stored.outer
     return stored is not None
 
 
 class Flowing:
-    """The part of whatever sends messages that says which meta flows on with them, beside the ids of their cause."""
+    """Mixin for senders of messages: keys of meta to copy from the message being handled, besides its ids."""
 
     _flowing: tuple[str, ...] = ()
 
     def flowing(self, *keys: str) -> Self:
-        """Return the same with keys of the meta that flow: what is sent while a message is handled takes them from it.
+        """Return a copy that adds keys of meta to copy from the message being handled to the messages it sends.
 
-        A message keeps a key that it has already. What this one has is shared with the one that is returned.
+        A message keeps a key that it already has. The copy shares all state with the original.
 
         Raises:
-            TypeError: a key is no text.
+            TypeError: a key is not a str.
         """
         for key in keys:
             if not isinstance(key, str):
@@ -145,12 +145,12 @@ class Flowing:
 
 
 class Stamping(Flowing):
-    """The part of a bus that says on each message where it comes from: the meta of `with_meta`, and its cause."""
+    """Mixin for buses: adds the meta of `with_meta` and the cause to each message."""
 
     _meta: Mapping[str, JsonValue] = MappingProxyType({})
 
     def with_meta(self, meta: Mapping[str, JsonValue]) -> Self:
-        """Return a bus that merges `meta` into the meta of every message; what this one has it shares, `close` too."""
+        """Return a copy of the bus that merges `meta` into every message's meta; it shares all state, also `close`."""
         made = copy(self)
         made._meta = MessageHeader(meta={**self._meta, **meta}).meta
         return made

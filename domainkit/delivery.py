@@ -1,4 +1,4 @@
-"""Messages on their way out: the bytes that a broker is given, and the port of what publishes them."""
+"""Outgoing messages: the bytes for a broker, and the port of publishers."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ from domainkit.values import Uuid
 
 @frozen
 class OutgoingMessage:
-    """An encoded message with what a broker needs to know of it.
+    """Encoded message, with the data that a broker needs to route it.
 
     >>> from domainkit import DomainEvent, MessageCodec
     >>> class TaskCreated(DomainEvent): ...
@@ -29,10 +29,10 @@ class OutgoingMessage:
     MessageInfo(name='task.created', version=1, kind='domain_event')
 
     Args:
-        id: the message's own id: those who receive it twice know it by that.
-        info: its name, version and kind: what it is routed by.
-        body: the exact bytes to deliver; they may hold secrets, and aren't shown.
-        key: messages with one key are delivered in the order in which they were recorded: the id of the aggregate.
+        id: the message's own id, by which consumers recognize duplicates.
+        info: its name, version and kind, for routing.
+        body: the exact bytes to deliver; not shown, since they may contain secrets.
+        key: messages with the same key are delivered in the order in which they were recorded: the aggregate's id.
     """
 
     id: Uuid
@@ -42,32 +42,32 @@ class OutgoingMessage:
 
     @property
     def sent_as(self) -> tuple[str, ...]:
-        """The forms in which the message is sent, the newest first; none where this is the only one.
+        """The versions in which the message is sent, the newest first; empty if it is sent only once.
 
-        Nobody may be waiting for one of them: a broker that has no queue for it has lost nothing.
+        A version may have no consumers: the message isn't lost if a broker has no queue for one of several.
         """
         return forms_of(self.body)[1]
 
     @classmethod
     def of(cls, message: Message, codec: MessageCodec, *, key: str | None = None) -> Self:
-        """Return a message as `codec` encodes it.
+        """Encode a message with `codec`.
 
         Args:
-            message: of a class that the codec knows.
-            codec: what encodes it.
-            key: whose order it keeps; the message's own id unless given: the order of no other.
+            message: of a class of the codec.
+            codec: encodes the message.
+            key: the ordering key; by default the message's own id, so that it has no order.
 
         Raises:
-            InvalidMessage: as `MessageCodec.encode` does.
+            InvalidMessage: as with `MessageCodec.encode`.
         """
         message_id = message.header.id
         return cls(message_id, type(message).info(), codec.encode(message), str(message_id) if key is None else key)
 
     @classmethod
     def all_of(cls, message: Message, codec: MessageCodec, *, key: str | None = None) -> tuple[Self, ...]:
-        """Return a message in each version that the codec has a downcaster for, its own first; one without any.
+        """Encode a message in its own version, and in each that the codec has a downcaster for.
 
-        To publish them all, in this order. They have one id and one key.
+        Publish all of them, in this order. They share one id and one key.
 
         Args:
             message: as for `of`.
@@ -75,7 +75,7 @@ class OutgoingMessage:
             key: as for `of`.
 
         Raises:
-            InvalidMessage: as `MessageCodec.encode_all` does.
+            InvalidMessage: as with `MessageCodec.encode_all`.
         """
         message_id = message.header.id
         own_key = str(message_id) if key is None else key
@@ -83,7 +83,7 @@ class OutgoingMessage:
 
 
 class AsyncMessagePublisher(Service, ABC):
-    """Hands encoded messages over to a broker, and knows when the broker has them.
+    """Port for publishing encoded messages to a broker, and waiting for its confirmation.
 
     See Hohpe and Woolf, Enterprise Integration Patterns (2003), Message Endpoint.
     """
@@ -92,29 +92,29 @@ class AsyncMessagePublisher(Service, ABC):
 
     @abstractmethod
     async def publish(self, message: OutgoingMessage, /) -> Result[None, BusCannotPublish]:
-        """Publish a message; a Success says that the broker has it, and will keep it for those who subscribed.
+        """Publish a message; a Success means that the broker has it, and keeps it for the subscribers.
 
-        A Failure with MessageRefused where the broker is there and won't take this message; with another
-        BusCannotPublish where the broker can't be reached or gave no answer in time: it may have the message then.
+        A Failure with MessageRefused if the broker refuses this message; with another BusCannotPublish if the broker is
+        unreachable or gave no answer in time: it may have the message then.
         """
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of the connection. A message handed to a closed publisher is a Failure. Closing again does nothing."""
+        """Close the connection. Publishing then returns a Failure. Closing again does nothing."""
 
 
 UNROUTED: Final = "unrouted"
-"""Remark: nobody subscribed to the message, so that nobody gets it."""
+"""Remark: the message has no subscribers, and isn't delivered."""
 
 DUPLICATE: Final = "duplicate"
-"""Remark: the broker had the message already, and delivers nothing anew."""
+"""Remark: the broker already had the message, and doesn't deliver it again."""
 
 _REMARKS: ContextVar[set[str] | None] = ContextVar("domainkit.remarks", default=None)
 
 
 @contextmanager
 def remarks() -> Iterator[set[str]]:
-    """Collect the remarks that publishers make meanwhile about messages that they have published.
+    """Collect the remarks of publishers about messages published inside of the `with` block.
 
     >>> with remarks() as found:
     ...     remark(DUPLICATE)
@@ -130,9 +130,9 @@ def remarks() -> Iterator[set[str]]:
 
 
 def remark(text: str) -> None:
-    """Say more of a message that is published than a Success does, to whoever collects it.
+    """Add a remark about a published message, for a caller inside of `remarks()`.
 
-    By a context variable: a publisher may be called by another one, which hands on the Success alone.
+    It uses a context variable, since a publisher that wraps this one returns only the Success.
     """
     found = _REMARKS.get()
     if found is not None:
@@ -140,40 +140,40 @@ def remark(text: str) -> None:
 
 
 Unrouted: TypeAlias = Literal["events", "all", "none"]
-"""The messages that count as published though nobody subscribed to them: domain events, all, or none."""
+"""The messages that count as published without subscribers: domain events, all, or none."""
 
 
 @define
 class Unsubscribed:
-    """The answer of a publisher for messages that nobody subscribed to.
+    """Answer of a publisher for messages without subscribers.
 
     Args:
-        owner: the publisher's class, for an error.
-        accepted: which of them count as published.
-        logger: told once for each type.
+        owner: the publisher's class, for errors.
+        accepted: the messages that count as published.
+        logger: gets one warning for each type.
 
     Raises:
-        ValueError: `accepted` is something else.
+        ValueError: `accepted` is another value.
     """
 
     owner: str
     accepted: Unrouted
     logger: logging.Logger
-    _told: set[str] = field(factory=set, init=False)
+    _warned: set[str] = field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.accepted not in get_args(Unrouted):
             raise ValueError(
-                f"{self.owner}: unrouted: expected 'events', 'all' or 'none', got {self.accepted!r}; take one of them"
+                f"{self.owner}: expected 'events', 'all' or 'none' as `unrouted`, got {self.accepted!r}; use one"
             )
 
     def counts_as_published(self, message: OutgoingMessage, reason: str) -> bool:
-        """Return if a message that nobody gets counts as published; remark on it if so."""
+        """Check if a message without subscribers counts as published; if so, add a remark."""
         info = message.info
         if self.accepted == "none" or (self.accepted == "events" and info.kind != "domain_event"):
             return False
         remark(UNROUTED)
-        if info.name not in self._told:
-            self._told.add(info.name)
-            self.logger.warning("%s counts as published, though nobody gets it: %s", shown(info.name), reason)
+        if info.name not in self._warned:
+            self._warned.add(info.name)
+            self.logger.warning("%s counts as published without subscribers: %s", shown(info.name), reason)
         return True

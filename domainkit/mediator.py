@@ -1,4 +1,4 @@
-"""Typed dispatch in process: a command goes to its one handler, and the answer's type is known."""
+"""Typed dispatch in process: a command goes to its one handler, and the type of the result is known."""
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,42 +25,42 @@ BoundT = TypeVar("BoundT", bound=AnyHandler)
 
 
 class CommandNotHandled(DomainError):
-    """A command was sent that no handler is bound to."""
+    """The command that was sent has no handler."""
 
 
-class _Around(Protocol):
-    """The base of both middlewares: a class that has what petisco calls around a command is refused."""
+class _MiddlewareBase(Protocol):
+    """Base of both middlewares: it refuses classes with petisco's hooks around a command."""
 
 
-def _look_at(cls: type[_Around], /, **kwargs: object) -> None:
-    super(_Around, cls).__init_subclass__(**kwargs)
+def _check_subclass(cls: type[_MiddlewareBase], /, **kwargs: object) -> None:
+    super(_MiddlewareBase, cls).__init_subclass__(**kwargs)
     refuse_habits(cls)
 
 
 # set here, so that type checkers don't take it for a member of the protocol
-type.__setattr__(_Around, "__init_subclass__", classmethod(_look_at))
+type.__setattr__(_MiddlewareBase, "__init_subclass__", classmethod(_check_subclass))
 
 
-class Middleware(_Around, Protocol):
-    """A function around every command: it calls `proceed` once, and returns what that returns, or another Result.
+class Middleware(_MiddlewareBase, Protocol):
+    """Function around every command: it calls `proceed` once, and returns its result, or another Result.
 
-    It sees a command and an answer whose types it can't know, and keeps them as they are.
+    It works for commands and results of any types, and must keep these types.
     """
 
     @abstractmethod
     def __call__(self, command: Command[R, E], proceed: Callable[[Command[R, E]], Result[R, E]], /) -> Result[R, E]:
-        """Return what `proceed(command)` returns."""
+        """Return the result of `proceed(command)`."""
         ...
 
 
-class AsyncMiddleware(_Around, Protocol):
-    """A Middleware that awaits `proceed`."""
+class AsyncMiddleware(_MiddlewareBase, Protocol):
+    """Middleware that awaits `proceed`."""
 
     @abstractmethod
     async def __call__(
         self, command: Command[R, E], proceed: Callable[[Command[R, E]], Awaitable[Result[R, E]]], /
     ) -> Result[R, E]:
-        """Return what `await proceed(command)` returns."""
+        """Return the result of `await proceed(command)`."""
         ...
 
 
@@ -77,14 +77,14 @@ class Mediator(Flowing, Generic[X_co]):
     >>> Mediator(Greet.handled_by(greet)).send(Greet("Ada"))
     <Success: Hello Ada>
 
-    `Mediator[NotAllowed]` is one that may refuse with NotAllowed before the handler is asked: see `checked_by`.
+    `Mediator[NotAllowed]` may also return NotAllowed, before the handler is called: see `checked_by`.
 
     Args:
         handlers: bound by `handled_by`, one for a class of commands.
 
     Raises:
-        TypeError: two handlers are bound to one class, or one of them is not a Handler; one of a coroutine
-            function belongs into an AsyncMediator.
+        TypeError: two handlers are bound to one class, or one of them is not a Handler; use an AsyncMediator for a
+            coroutine function.
     """
 
     def __init__(self: "Mediator[Never]", *handlers: SyncHandler) -> None:
@@ -94,15 +94,15 @@ class Mediator(Flowing, Generic[X_co]):
         self._proceed: Callable[[AnyCommand], AnyResult] = self._handle
 
     def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
-        """Return what the handler of the command's class returns; a Failure with CommandNotHandled if there is none.
+        """Call the handler of the command's class, and return its result; a Failure with CommandNotHandled without one.
 
-        What the handler raises is raised here: put the guard (`use_case`) around the handler. While the handler runs,
-        the messages that it publishes have the command as their cause; so has a command that it sends.
+        Exceptions of the handler are not caught: wrap the handler in the guard (`use_case`). Messages that the handler
+        publishes, and commands that it sends, have the command as their cause.
         """
         return self._proceed(caused(command, self._flowing))
 
     def within(self, middleware: Middleware) -> "Mediator[X_co]":
-        """Return a mediator that runs `middleware` around all that this one does: the last one added is the outermost.
+        """Return a mediator that runs `middleware` around this one: the last one added is the outermost.
 
         >>> def log(command, proceed):
         ...     print("before")
@@ -118,9 +118,9 @@ class Mediator(Flowing, Generic[X_co]):
         return made
 
     def checked_by(self, check: Callable[[AnyCommand], Result[None, X]]) -> "Mediator[X_co | X]":
-        """Return a mediator that asks `check` before all that this one does; its Failure is the answer then.
+        """Return a mediator that first calls `check`, and returns its Failure instead of handling the command.
 
-        The command goes on after a Success, and after nothing else. The type of the answer says so:
+        The command is only handled after a Success. The type of the result includes the check's errors:
         `Result[Task, DuplicateTask | CommandNotHandled | NotAllowed]`.
 
         >>> from domainkit import NotAllowed
@@ -128,8 +128,8 @@ class Mediator(Flowing, Generic[X_co]):
         <Failure: NotAllowed>
 
         Raises:
-            TypeError: `check` is a coroutine function, which belongs into an AsyncMediator. Or, when a command is sent:
-                it returned no Result.
+            TypeError: `check` is a coroutine function: use an AsyncMediator. Or, when a command is sent: `check`
+                didn't return a Result.
         """
         if is_async(check):
             raise TypeError(f"Mediator.checked_by: {name_of(check)} is a coroutine function; use an AsyncMediator")
@@ -152,7 +152,7 @@ class Mediator(Flowing, Generic[X_co]):
 
 
 class AsyncMediator(Flowing, Generic[X_co]):
-    """A Mediator whose handlers and checks may be coroutine functions, or plain ones.
+    """Mediator whose handlers and checks may be coroutine functions or plain ones.
 
     >>> import asyncio
     >>> from returns.result import Success
@@ -176,11 +176,11 @@ class AsyncMediator(Flowing, Generic[X_co]):
         self._proceed: Callable[[AnyCommand], Awaitable[AnyResult]] = self._handle
 
     async def send(self, command: Command[R, E]) -> Result[R, E | CommandNotHandled | X_co]:
-        """Return what the handler of the command's class returns; see `Mediator.send`."""
+        """Call the handler of the command's class, and return its result; see `Mediator.send`."""
         return await self._proceed(caused(command, self._flowing))
 
     def within(self, middleware: AsyncMiddleware) -> "AsyncMediator[X_co]":
-        """Return a mediator that runs `middleware` around all that this one does: the last one is the outermost."""
+        """Return a mediator that runs `middleware` around this one: the last one added is the outermost."""
         inner, made = self._proceed, copy(self)
         made._proceed = lambda command: middleware(command, inner)
         return made
@@ -188,19 +188,19 @@ class AsyncMediator(Flowing, Generic[X_co]):
     def checked_by(
         self, check: Callable[[AnyCommand], Result[None, X] | Awaitable[Result[None, X]]]
     ) -> "AsyncMediator[X_co | X]":
-        """Return a mediator that asks `check` before all that this one does; its Failure is the answer then.
+        """Return a mediator that first calls `check`, and returns its Failure instead of handling the command.
 
-        The command goes on after a Success, and after nothing else.
+        The command is only handled after a Success.
 
         Raises:
-            TypeError: when a command is sent: `check` returned no Result, and what it returned gave none.
+            TypeError: when a command is sent: `check` returned neither a Result nor an awaitable of one.
         """
 
         async def checking(
             command: Command[R, E], proceed: Callable[[Command[R, E]], Awaitable[AnyResult]]
         ) -> AnyResult:
-            asked = check(command)
-            checked = await asked if isawaitable(asked) else asked
+            answer = check(command)
+            checked = await answer if isawaitable(answer) else answer
             return await proceed(command) if _lets_through(check, checked) else checked
 
         return self.within(checking)
@@ -218,11 +218,11 @@ class AsyncMediator(Flowing, Generic[X_co]):
 
 
 def _lets_through(check: object, answer: object) -> bool:
-    """Tell whether a check answered with a Success, or with a Failure; anything else is a bug, and lets nothing by."""
+    """Return True for a Success and False for a Failure; TypeError for anything else, which is a bug of the check."""
     if isinstance(answer, Success | Failure):
         return isinstance(answer, Success)
     if iscoroutine(answer):
-        answer.close()  # nobody awaits it
+        answer.close()  # it is never awaited
     raise TypeError(
         f"the check {name_of(check)}: expected a Success or a Failure, got a {type(answer).__qualname__}; "
         "return Success(None) to let the command through"
@@ -237,7 +237,7 @@ def not_handled(command: AnyCommand) -> Result[Never, CommandNotHandled]:
 def by_type(handlers: tuple[BoundT, ...], *kinds: type) -> dict[type, BoundT]:
     """Return the handlers by the class of their messages.
 
-    Raises TypeError where a class has two, or a handler is of none of the `kinds`.
+    Raises TypeError if a class has two, or a handler isn't of one of the `kinds`.
     """
     found: dict[type, BoundT] = {}
     for handler in handlers:
@@ -255,5 +255,5 @@ def require_bound(given: object, kinds: tuple[type, ...], what: str) -> None:
         return
     found = f"a {type(given).__qualname__}"
     if isinstance(given, AsyncHandler | AsyncSubscriber):
-        found = f"the coroutine function {name_of(given.function)}: the async twin of this class awaits it"
-    raise TypeError(f"expected a {what} made by handled_by, not {found}")
+        found = f"the coroutine function {name_of(given.function)}; use the async version of this class"
+    raise TypeError(f"expected a {what} made by handled_by, got {found}")

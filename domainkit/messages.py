@@ -1,4 +1,4 @@
-"""Messages: what happened (domain events), what is asked for (commands), and the header that both carry."""
+"""Messages: domain events, commands, and the header that both have."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 
 def now() -> datetime:
-    """Return the time that a new message gets. A test may put another function in its place."""
+    """Return the time for a new message. A test may replace this function."""
     return datetime.now(UTC)
 
 
 def in_utc(moment: datetime, field: str) -> datetime:
-    """Return the moment in UTC; `field` names the class and field that it is for.
+    """Return the moment in UTC; `field` is its class and field, for the error.
 
     Raises ValueError if it has no time zone.
     """
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        raise ValueError(f"{field}: a naive datetime is no moment; give it a time zone, such as datetime.now(UTC)")
+        raise ValueError(f"{field}: expected a datetime with a time zone, such as datetime.now(UTC)")
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
@@ -48,30 +48,30 @@ def _utc(moment: datetime) -> datetime:
 
 def _meta(meta: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     if not isinstance(meta, Mapping):
-        raise TypeError(f"MessageHeader.meta: expected a mapping of JSON values, not a {type(meta).__qualname__}")
-    return frozen_meta(meta)  # type: ignore[return-value]  # what it holds was checked
+        raise TypeError(f"MessageHeader.meta: expected a mapping of JSON values, got a {type(meta).__qualname__}")
+    return frozen_meta(meta)  # type: ignore[return-value]  # its values were checked
 
 
 @frozen
 class MessageHeader:
-    """The part of a message beside its payload.
+    """Header of a message: its id, time and meta.
 
     >>> MessageHeader(meta={"tenant": "home"}).meta["tenant"]
     'home'
 
     Args:
-        id: the message's own id; fresh unless given.
-        occurred_on: when it was made, timezone-aware; kept in UTC, to the microsecond. Now unless given.
-        meta: JSON values for those who carry the message: tenant, correlation, trace. Kept as a read-only copy.
+        id: the message's own id; by default a new one.
+        occurred_on: when it was made, timezone-aware; kept in UTC, to the microsecond. By default now.
+        meta: JSON values for infrastructure: tenant, correlation, trace. Kept as a read-only copy.
 
     Raises:
-        TypeError: `id` is no Uuid, or `meta` holds something that JSON can't carry (the text gives the path).
+        TypeError: `id` is not a Uuid, or `meta` has a value that JSON can't carry (the text has its path).
         ValueError: `occurred_on` has no time zone.
         OverflowError: in UTC, `occurred_on` is outside of the years 1 to 9999.
     """
 
     id: Uuid = field(factory=Uuid.v4, validator=attrs.validators.instance_of(Uuid))
-    occurred_on: datetime = field(factory=lambda: now(), converter=_utc)  # noqa: PLW0108  # looked up when it is called, since a test may put another in its place
+    occurred_on: datetime = field(factory=lambda: now(), converter=_utc)  # noqa: PLW0108  # looked up when it is called, since a test may replace it
     meta: Mapping[str, JsonValue] = field(default=EMPTY, converter=_meta)
 
 
@@ -80,12 +80,12 @@ _make_uuid = maker(Uuid, "value")
 
 
 def _fresh_header() -> MessageHeader:
-    """Return MessageHeader(), without the checks that its own defaults can't fail."""
+    """Return MessageHeader(), without the checks, which its defaults can't fail."""
     return _make_header(Uuid.v4(), now(), EMPTY)
 
 
 def _decoded_header(id: UUID, occurred_on: datetime, meta: Mapping[str, object]) -> MessageHeader:
-    """Return the header of parts that were checked."""
+    """Return a header of checked parts."""
     return _make_header(_make_uuid(id), occurred_on, meta)
 
 
@@ -93,16 +93,16 @@ _LONGEST_CORRELATION = 255
 
 
 def correlation_of(header: MessageHeader) -> str | None:
-    """Return the `correlation_id` that goes on to further messages; None for one that no program of ours has written.
+    """Return the `correlation_id` to copy to further messages; None unless it is a text of 1 to 255 characters.
 
-    A message from outside may hold anything there, and all that comes of it would carry that on.
+    A message from outside may have any value there, and all further messages would copy it.
     """
     found = header.meta.get("correlation_id")
     return found if isinstance(found, str) and 0 < len(found) <= _LONGEST_CORRELATION else None
 
 
 class EnvelopeData(TypedDict):
-    """The content of `data` in an envelope."""
+    """Content of `data` in an envelope."""
 
     id: str
     type: str
@@ -114,7 +114,7 @@ class EnvelopeData(TypedDict):
 
 
 class EnvelopeDict(TypedDict):
-    """The wire form of a message, as builtins."""
+    """Wire form of a message, as builtin types."""
 
     data: EnvelopeData
 
@@ -131,35 +131,35 @@ def _check_config(cls: type["Message"]) -> None:
     for name in vars(config):
         if not name.startswith("__") and name not in _CONFIG:
             raise TypeError(
-                f"{cls.__qualname__}.Config.{name}: there is no such setting; there are `name` and `version`"
+                f"{cls.__qualname__}.Config.{name}: expected only `name` and `version`, got another setting; remove it"
             )
     version, name = getattr(config, "version", 1), getattr(config, "name", "default")
     if type(version) is not int or version < 1:
-        raise TypeError(f"{cls.__qualname__}.Config.version: expected an int from 1 on")
+        raise TypeError(f"{cls.__qualname__}.Config.version: expected an int of 1 or more")
     if not isinstance(name, str) or not name or name.encode(errors="replace").decode() != name:
-        raise TypeError(f"{cls.__qualname__}.Config.name: expected a text that isn't empty, such as 'task.created'")
+        raise TypeError(f"{cls.__qualname__}.Config.name: expected a non-empty str, such as 'task.created'")
 
 
 def _check_header(message: "Message", _: object, header: object) -> None:
     if type(header) is not MessageHeader:
         found = type(header).__qualname__
-        raise TypeError(f"{type(message).__qualname__}.header: expected a MessageHeader, not a {found}")
+        raise TypeError(f"{type(message).__qualname__}.header: expected a MessageHeader, got a {found}")
 
 
 @frozen
 class Message(Frozen):
-    """The base of events and commands: a payload of your own fields, and a `header`.
+    """Base of events and commands: a payload of your own fields, and a `header`.
 
-    The payload's fields come first in the constructor; `header` is keyword-only, and fresh unless given. Two messages
-    are equal if they are of one class with equal payload and header.
+    The payload's fields come first in the constructor; `header` is keyword-only, by default a new one. Two messages are
+    equal if they are of the same class with equal payload and header.
 
-    A nested `class Config` may give `version` (an int from 1, default 1) and `name` (the type on the wire; default the
-    class's name with a dot before each capital but the first, in lower case).
+    A nested `class Config` may set `version` (an int from 1, default 1) and `name` (the type on the wire; by default
+    the class's name in lower case, with a dot before each capital but the first).
 
     Raises:
-        TypeError: at class definition: a field has a name that this class uses, or a type whose values can change
-            (list, dict, set), or `@attrs.frozen` is missing (at the first instance), or `Config` is wrong. At the first
-            instance: `header` is no MessageHeader.
+        TypeError: at class definition: a field has a name that this class uses or a mutable type (list, dict, set), or
+            `Config` is wrong. At the first instance: `@attrs.frozen` is missing. At any instance: `header` is not a
+            MessageHeader.
     """
 
     header: MessageHeader = field(factory=_fresh_header, kw_only=True, validator=_check_header)
@@ -188,25 +188,25 @@ class Message(Frozen):
         return MessageInfo(name, getattr(getattr(cls, "Config", None), "version", 1), cls._kind)
 
     def add_meta(self, meta: Mapping[str, JsonValue]) -> Self:
-        """Return a copy of the message with `meta` merged into its own; a key that is there already is replaced.
+        """Return a copy of the message with `meta` merged into its own; existing keys are replaced.
 
         >>> event = DomainEvent().add_meta({"tenant": "home"}).add_meta({"user": "ada"})
         >>> event.header.meta
         {'tenant': 'home', 'user': 'ada'}
 
         Raises:
-            TypeError: `meta` is no mapping, or holds something that JSON can't carry.
+            TypeError: `meta` is not a mapping, or has a value that JSON can't carry.
         """
         header = self.header
         merged = FrozenMapping({**header.meta, **_meta(meta)})
         return copy_with(self, header=copy_with(header, meta=merged))
 
     def caused_by(self, message: "Message") -> Self:
-        """Return a copy whose meta says which message led to it.
+        """Return a copy with `message` as its cause in its meta.
 
-        `causation_id` is the id of `message`; `correlation_id` is that of `message` if it has one, a text of 255
-        characters at most, else its id. See Hohpe and Woolf, Enterprise Integration Patterns (2003), Correlation
-        Identifier.
+        `causation_id` is the id of `message`; `correlation_id` is that of `message` if it has one (a text of at most
+        255 characters), else the id of `message`. See Hohpe and Woolf, Enterprise Integration Patterns (2003),
+        Correlation Identifier.
 
         >>> command = Command()
         >>> event = DomainEvent().caused_by(command)
@@ -217,14 +217,14 @@ class Message(Frozen):
         return self.add_meta({"correlation_id": correlation_of(message.header) or cause, "causation_id": cause})
 
     def dict(self) -> EnvelopeDict:
-        """Return the wire form as builtins that JSON carries.
+        """Return the wire form as JSON values of builtin types.
 
         >>> DomainEvent().dict()["data"]["type_message"]
         'domain_event'
 
         Raises:
-            InvalidMessage: a field holds what could not be read back (NaN, a naive datetime, another type): the
-                problems give the paths.
+            InvalidMessage: a field has a value that could not be read back (NaN, a naive datetime, another type): the
+                problems have the paths.
         """
         return wire_of(type(self)).builtins(self)  # type: ignore[return-value]  # the struct has these keys
 
@@ -235,35 +235,35 @@ class Message(Frozen):
         '{"data":{"id":"'
 
         Raises:
-            InvalidMessage: as `dict` does.
+            InvalidMessage: as with `dict`.
         """
         return wire_of(type(self)).encode(self).decode()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Self:
-        """Return the message of a wire form given as builtins.
+        """Decode a message from its wire form as builtin types.
 
         >>> event = DomainEvent()
         >>> DomainEvent.from_dict(event.dict()) == event
         True
 
         Raises:
-            InvalidMessage: `data` is not the wire form of just this class, or deeper than the default limits allow;
-                the problems say what is wrong, and where.
+            InvalidMessage: `data` is not the wire form of exactly this class, or deeper than the default limits allow;
+                the problems have the paths and reasons.
         """
         return wire_of(cls).from_dict(data)
 
     @classmethod
     def from_json(cls, raw: str | bytes) -> Self:
-        """Return the message of a wire form given as JSON.
+        """Decode a message from its wire form as JSON.
 
         >>> event = DomainEvent()
         >>> DomainEvent.from_json(event.json()) == event
         True
 
         Raises:
-            InvalidMessage: `raw` is not the wire form of just this class, or larger than the default limits allow; the
-                problems say what is wrong, and where.
+            InvalidMessage: `raw` is not the wire form of exactly this class, or larger than the default limits allow;
+                the problems have the paths and reasons.
         """
         return wire_of(cls).from_json(raw)
 
@@ -274,9 +274,9 @@ M = TypeVar("M", bound=Message)
 def wire_of(message_type: type[M]) -> "MessageWire[M, MessageHeader]":
     """Return the wire type of a message class, made at its first use.
 
-    Raises TypeError if the class isn't decorated, or has a field that can't be carried.
+    Raises TypeError if the class isn't decorated, or has a field of a type without a wire form.
     """
-    if get_origin(message_type) is not None:  # what is kept on an alias is kept on its class
+    if get_origin(message_type) is not None:  # an attribute set on an alias would be set on its class
         return new_wire(message_type)
     wire: MessageWire[M, MessageHeader] | None = getattr(message_type, "__dict__", {}).get("_domainkit_wire")
     if wire is None:
@@ -286,8 +286,8 @@ def wire_of(message_type: type[M]) -> "MessageWire[M, MessageHeader]":
 
 
 def new_wire(message_type: type[M], derivation: "Derivation | None" = None) -> "MessageWire[M, MessageHeader]":
-    """Return a wire type of a message class, or of one with its arguments, such as `ItemAdded[int]`."""
-    # what converts takes longer to import than the whole model, which can do without
+    """Return a wire type of a message class, or of one with type arguments, such as `ItemAdded[int]`."""
+    # the conversion takes longer to import than the whole model, which doesn't need it
     from domainkit.conversion.derive import Derivation, is_message  # noqa: PLC0415
     from domainkit.conversion.envelope import MessageWire  # noqa: PLC0415
     from domainkit.conversion.hooks import own_hooks  # noqa: PLC0415
@@ -307,7 +307,7 @@ def new_wire(message_type: type[M], derivation: "Derivation | None" = None) -> "
 
 @frozen
 class DomainEvent(Message):
-    """Something that happened in the domain, in the past tense: TaskCreated.
+    """Fact that happened in the domain, named in the past tense: TaskCreated.
 
     >>> from attrs import frozen
     >>> @frozen
@@ -329,9 +329,9 @@ class DomainEvent(Message):
     ) -> AsyncSubscriber[Self]: ...
     @classmethod
     def handled_by(cls, function: Callable[[Self], Any]) -> object:  # Any: an answer, or an awaitable of one
-        """Return `function` bound to this class, for a bus; the type checker looks at what it takes.
+        """Return `function` bound to this class, for a bus; type checkers check its parameter.
 
-        A subscriber that returns nothing has succeeded when it returns; one that returns a Failure has failed.
+        A subscriber that returns None has succeeded; one that returns a Failure has failed.
 
         >>> def greet(event: DomainEvent) -> None:
         ...     print(event.info().name)
@@ -347,10 +347,10 @@ E_co = TypeVar("E_co", default=DomainError, covariant=True)
 
 @frozen
 class Command(Message, Generic[R_co, E_co]):
-    """Something that is asked of the domain, in the imperative: CreateTask.
+    """Request to the domain, named in the imperative: CreateTask.
 
-    `Command[Task, DuplicateTask]` says what handling it returns: `Result[Task, DuplicateTask]`. A bare Command answers
-    `Result[None, DomainError]`.
+    A handler of a `Command[Task, DuplicateTask]` returns `Result[Task, DuplicateTask]`; that of a bare Command
+    returns `Result[None, DomainError]`.
     """
 
     _kind: ClassVar[str] = "command"
@@ -365,7 +365,7 @@ class Command(Message, Generic[R_co, E_co]):
     ) -> AsyncHandler[Self, R_co, E_co]: ...
     @classmethod
     def handled_by(cls, function: Callable[[Self], Any]) -> object:  # Any: an answer, or an awaitable of one
-        """Return `function` bound to this class, for a Mediator; the type checker compares what it takes and returns.
+        """Return `function` bound to this class, for a Mediator; type checkers check its parameter and result.
 
         >>> from returns.result import Result, Success
         >>> class Ping(Command[str, DomainError]): ...
@@ -378,4 +378,4 @@ class Command(Message, Generic[R_co, E_co]):
 
 
 AnyCommand: TypeAlias = Command[object, object]
-"""A command, whatever it answers."""
+"""A command with any result."""

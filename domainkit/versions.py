@@ -1,4 +1,4 @@
-"""Old and new versions of messages: functions between them, and the ways that they make."""
+"""Versions of messages: functions that convert between them, and the chains of these functions."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -14,14 +14,14 @@ from domainkit.handlers import class_of
 from domainkit.messages import JsonValue, Message, MessageHeader
 
 Attributes: TypeAlias = Mapping[str, JsonValue]
-"""The attributes of a message, as builtins that came from JSON."""
+"""The attributes of a message, as JSON values of builtin types."""
 
-Wire: TypeAlias = MessageWire[Any, MessageHeader]  # Any: messages of all classes stand side by side in a codec
+Wire: TypeAlias = MessageWire[Any, MessageHeader]  # Any: a codec has message classes of all kinds
 
 
 @frozen
 class Upcaster:
-    """A pure function from the attributes of an old version of a message to those of a later one.
+    """Pure function that converts the attributes of an older version of a message to those of a later one.
 
     See Young, Versioning in an Event Sourced System (2017), and Overeem et al., The Dark Side of Event Sourcing (2017).
 
@@ -39,12 +39,12 @@ class Upcaster:
     >>> codec = MessageCodec(TaskCreated, upcasters=[Upcaster(TaskCreated, 1, add_urgent)])
 
     Args:
-        message_type: the class that the message becomes in the end.
-        from_version: the version that the function takes.
-        function: gets the attributes, read-only, and returns new ones. Where it raises, the message is an
+        message_type: the class of the current version.
+        from_version: the version of the attributes that the function gets.
+        function: gets the attributes, read-only, and returns new ones. If it raises, decoding fails with
             InvalidMessage.
-        to_version: the version that it returns; the next one unless given.
-        from_name: what the message was called in that version; its name of today unless given.
+        to_version: the version of the returned attributes; by default the next one.
+        from_name: the message's name in `from_version`; by default its current name.
     """
 
     message_type: type[Message]
@@ -55,7 +55,7 @@ class Upcaster:
 
     @property
     def target(self) -> type[Message]:
-        """The class that the message becomes, without type arguments."""
+        """The class of the current version, without type arguments."""
         return class_of(self.message_type)
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class Upcaster:
 
 @frozen
 class Downcaster:
-    """A pure function from the attributes of a message to those of an older version, for those who read only that.
+    """Pure function that converts the attributes of a message to an older version, for consumers that only read that.
 
     >>> from attrs import frozen
     >>> from domainkit import DomainEvent, MessageCodec
@@ -83,11 +83,11 @@ class Downcaster:
 
     Args:
         message_type: the class of the message.
-        from_version: the version that the function takes: that of the class, or one that another function returns.
-        function: gets the attributes, read-only, and returns new ones. Where it raises, or returns what JSON can't
-            carry, the message can't be encoded so: InvalidMessage.
-        to_version: the version that it returns; the one before unless given.
-        to_name: what the message was called in that version; its name of today unless given.
+        from_version: the version of the attributes that the function gets: the class's, or another function's result.
+        function: gets the attributes, read-only, and returns new ones. If it raises, or returns a value that JSON
+            can't carry, encoding that version raises InvalidMessage.
+        to_version: the version of the returned attributes; by default the previous one.
+        to_name: the message's name in `to_version`; by default its current name.
     """
 
     message_type: type[Message]
@@ -111,14 +111,14 @@ class Downcaster:
 
 @frozen
 class Route:
-    """The way to read one kind, name and version: the class's wire type, after the upcasters."""
+    """Way to read one kind, name and version: through upcasters to the class's wire type."""
 
     wire: Wire
     upcasters: tuple[Upcaster, ...]
 
 
 def applied(function: Callable[[Attributes], Attributes], attributes: object) -> object:
-    """Return the attributes of the other version; MISSING where the function refuses, or returns something else."""
+    """Return the attributes of the other version; MISSING if the function raises, or returns another type."""
     if not isinstance(attributes, Mapping):
         return MISSING
     try:
@@ -129,7 +129,7 @@ def applied(function: Callable[[Attributes], Attributes], attributes: object) ->
 
 
 def routes_of(wires: list[Wire], upcasters: tuple[Upcaster, ...]) -> Mapping[MessageInfo, Route]:
-    """Return the way from each kind, name and version to a message; refuse what has no way, or two."""
+    """Return the route for each kind, name and version; TypeError if one has no route, or two."""
     routes: dict[MessageInfo, Route] = {}
     for wire in wires:
         known = routes.setdefault(wire.info, Route(wire, ()))
@@ -147,16 +147,16 @@ C = TypeVar("C", Upcaster, Downcaster)
 
 
 def _by_version(wires: list[Wire], casters: tuple[C, ...]) -> Iterator[tuple[Wire, Mapping[int, C]]]:
-    """Yield the casters of each class by the version that they take; TypeError for two, or one of another class."""
+    """Yield the casters of each class by `from_version`; TypeError for two of a version, or one of another class."""
     given = {wire.cls for wire in wires}
     for caster in casters:
         if caster.target not in given:
-            raise TypeError(f"{caster}: the codec wasn't given this class; pass it among the message types")
+            raise TypeError(f"{caster}: the codec wasn't given this class; add it to its message types")
     for wire in wires:
         own: dict[int, C] = {}
         for caster in casters:
             if caster.target is wire.cls and own.setdefault(caster.from_version, caster) is not caster:
-                raise TypeError(f"{caster}: there are two of them; a version has one")
+                raise TypeError(f"{caster}: expected one for a version, got two; remove one")
         yield wire, own
 
 
@@ -164,32 +164,34 @@ def _add_old_versions(routes: dict[MessageInfo, Route], wire: Wire, by_version: 
     for upcaster in by_version.values():
         info = MessageInfo(upcaster.from_name or wire.info.name, upcaster.from_version, wire.info.kind)
         if info in routes:
-            raise TypeError(f"{upcaster}: {info} is read as {routes[info].wire.cls.__qualname__} already")
+            raise TypeError(f"{upcaster}: {info} is already read as {routes[info].wire.cls.__qualname__}")
         routes[info] = Route(wire, _chain(upcaster, by_version, wire.info.version))
 
 
 def _chain(first: Upcaster, by_version: Mapping[int, Upcaster], latest: int) -> tuple[Upcaster, ...]:
-    """Return the upcasters from `first` to the version of today; TypeError where they don't lead there."""
+    """Return the upcasters from `first` to the current version; TypeError if they don't lead there."""
     chain = [first]
     while chain[-1].to_version != latest:
         last = chain[-1]
         if last.to_version <= last.from_version:
-            raise TypeError(f"{last}: it leads to version {last.to_version}, a cycle; it must lead to a later one")
+            raise TypeError(f"{last}: expected a later version as `to_version`, got {last.to_version}, a cycle")
         if last.to_version > latest:
             raise TypeError(f"{last}: it leads to version {last.to_version}, but the class has version {latest}")
         following = by_version.get(last.to_version)
         if following is None:
-            raise TypeError(f"{last}: it leads to version {last.to_version}, and none goes on from there to {latest}")
+            raise TypeError(
+                f"{last}: it leads to version {last.to_version}, which no upcaster leads to {latest}; add one"
+            )
         chain.append(following)
     if chain[-1].from_version >= latest:
-        raise TypeError(f"{chain[-1]}: it leads to version {latest}, a cycle; it must start earlier")
+        raise TypeError(f"{chain[-1]}: expected a `from_version` before {latest}, that of the class; got a cycle")
     return tuple(chain)
 
 
 def older_forms(
     wires: list[Wire], routes: Mapping[MessageInfo, Route], downcasters: tuple[Downcaster, ...]
 ) -> Mapping[type[Message], tuple[tuple[MessageInfo, Downcaster], ...]]:
-    """Return how a message of each class gets its older forms, one after the other; refuse what has no way."""
+    """Return the older versions of each class with their downcasters, in order; TypeError if one isn't reached."""
     found: dict[type[Message], tuple[tuple[MessageInfo, Downcaster], ...]] = {}
     taken = {info: route.wire.cls for info, route in routes.items()}
     for wire, by_version in _by_version(wires, downcasters):
@@ -198,21 +200,21 @@ def older_forms(
         for info, downcaster in forms:
             other = taken.setdefault(info, wire.cls)
             if other is not wire.cls:
-                raise TypeError(f"{downcaster}: {info} is {other.__qualname__} already; a form has one class")
+                raise TypeError(f"{downcaster}: {info} is already {other.__qualname__}; use another `to_name`")
         if forms:
             found[wire.cls] = tuple(forms)
     return MappingProxyType(found)
 
 
 def _chain_down(version: int, by_version: dict[int, Downcaster]) -> Iterator[Downcaster]:
-    """Yield the downcasters from a version on; TypeError where one leads to no older version, or isn't reached."""
+    """Yield the downcasters from a version on; TypeError if one doesn't lead to an older version, or isn't reached."""
     for downcaster in by_version.values():
         if downcaster.to_version >= downcaster.from_version:
-            raise TypeError(
-                f"{downcaster}: it leads to version {downcaster.to_version}; it must lead to an earlier one"
-            )
+            raise TypeError(f"{downcaster}: expected an earlier version as `to_version`, got {downcaster.to_version}")
     while version in by_version:
         yield (downcaster := by_version.pop(version))
         version = downcaster.to_version
-    for left in by_version.values():
-        raise TypeError(f"{left}: no way leads to version {left.from_version}, down from the version of the class")
+    for unused in by_version.values():
+        raise TypeError(
+            f"{unused}: no downcaster leads from the version of the class to {unused.from_version}; add one"
+        )

@@ -555,13 +555,13 @@ class TestUpcasting:
     @pytest.mark.parametrize(
         ("upcasters", "text"),
         [
-            ([(1, 2)], "it leads to version 2, and none goes on from there to 3"),
-            ([(2, 3), (3, 4)], "domain_event task.created version 3 is read as TaskCreated already"),
-            ([(2, 3), (2, 3)], "there are two of them; a version has one"),
+            ([(1, 2)], "it leads to version 2, which no upcaster leads to 3; add one"),
+            ([(2, 3), (3, 4)], "domain_event task.created version 3 is already read as TaskCreated"),
+            ([(2, 3), (2, 3)], "expected one for a version, got two; remove one"),
             ([(2, 4)], "it leads to version 4, but the class has version 3"),
-            ([(2, 1), (1, 2)], "it leads to version 1, a cycle; it must lead to a later one"),
-            ([(2, 2)], "it leads to version 2, a cycle; it must lead to a later one"),
-            ([(4, 3)], "it leads to version 3, a cycle; it must start earlier"),
+            ([(2, 1), (1, 2)], "expected a later version as `to_version`, got 1, a cycle"),
+            ([(2, 2)], "expected a later version as `to_version`, got 2, a cycle"),
+            ([(4, 3)], "expected a `from_version` before 3, that of the class; got a cycle"),
         ],
         ids=["gap", "from today", "duplicate", "to a later one", "cycle", "to itself", "back to today"],
     )

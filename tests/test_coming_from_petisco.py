@@ -279,7 +279,7 @@ def test_what_is_frozen_or_refused_here() -> None:
         Task("Buy milk").title = "Buy bread"  # type: ignore[misc]  # refused by mypy too
     with pytest.raises(ValueError, match="status_code"):
         domainkit.HttpError(status_code=200)
-    with pytest.raises(TypeError, match="there is no such setting"):
+    with pytest.raises(TypeError, match="expected only `name` and `version`"):
         type("Odd", (domainkit.DomainEvent,), {"Config": type("Config", (), {"extra": "allow"})})
 
 

@@ -88,7 +88,7 @@ class TestAttrs:
             make(aggregate_version=0)
         with pytest.raises(TypeError, match=r"^AggregateRoot\.domain_events: expected a tuple"):
             make(domain_events=[])
-        with pytest.raises(TypeError, match=r"^DomainEvent\.header: expected a MessageHeader, not a NoneType"):
+        with pytest.raises(TypeError, match=r"^DomainEvent\.header: expected a MessageHeader, got a NoneType"):
             DomainEvent(header=None)  # type: ignore[arg-type]
 
     def test_a_default_id_is_looked_at(self) -> None:
@@ -101,7 +101,7 @@ class TestAttrs:
 
         class Odd(AggregateRoot[OddId]): ...
 
-        with pytest.raises(TypeError, match=r"Odd\.aggregate_id: expected a .*OddId, not a Uuid"):
+        with pytest.raises(TypeError, match=r"Odd\.aggregate_id: expected a .*OddId, got a Uuid"):
             Odd()
 
 

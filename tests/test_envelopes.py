@@ -151,7 +151,7 @@ def test_one_made_by_hand_is_checked() -> None:
     parts = (Uuid.v4(), TaskCreated.info(), datetime(2021, 12, 28, 15, tzinfo=timezone(timedelta(hours=1))))
     made = Envelope(*parts, attributes={"a": [1]}, meta={})
     assert ({"a": (1,)}, datetime(2021, 12, 28, 14, tzinfo=UTC)) == (made.attributes, made.occurred_on)
-    with pytest.raises(ValueError, match=r"Envelope\.occurred_on: a naive datetime"):
+    with pytest.raises(ValueError, match=r"Envelope\.occurred_on: expected a datetime with a time zone"):
         Envelope(parts[0], parts[1], datetime(2021, 12, 28), {}, {})  # that is the point
     with pytest.raises(TypeError, match=r"Envelope\.meta: expected a mapping of JSON values, not a int"):
         Envelope(*parts, {}, 5)  # type: ignore[arg-type]  # what is refused

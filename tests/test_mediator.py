@@ -97,7 +97,7 @@ def test_two_handlers_for_a_command_are_refused() -> None:
 @pytest.mark.parametrize("wrong", [half, None, Half, DomainEvent.handled_by(lambda _: None)])
 def test_what_is_no_handler_is_refused(wrong: object) -> None:
     """A function that wasn't bound by handled_by, and a subscriber, are a TypeError when the mediator is made."""
-    with pytest.raises(TypeError, match=r"^expected a handler made by handled_by, not a "):
+    with pytest.raises(TypeError, match=r"^expected a handler made by handled_by, got a "):
         Mediator(wrong)  # type: ignore[arg-type]  # wrong on purpose
 
 

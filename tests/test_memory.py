@@ -471,7 +471,7 @@ def test_subscribers_publish_further_events() -> None:
 @pytest.mark.parametrize("wrong", [succeed, None, Opened, Command.handled_by(lambda _: Success(None))])
 def test_what_is_no_subscriber_is_refused(wrong: Subscriber[Any]) -> None:
     """A function that wasn't bound by handled_by, and a handler, are a TypeError when the bus is made."""
-    with pytest.raises(TypeError, match=r"^expected a subscriber made by handled_by, not a "):
+    with pytest.raises(TypeError, match=r"^expected a subscriber made by handled_by, got a "):
         InmemoryDomainEventBus(wrong)
 
 

@@ -327,42 +327,42 @@ REFUSED: Mapping[str, tuple[tuple[type[Message], ...], tuple[Downcaster, ...], s
     "a duplicate": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 3, nothing), Downcaster(TaskCreated, 3, nothing, to_version=1)),
-        "from version 3: there are two of them; a version has one",
+        "from version 3: expected one for a version, got two; remove one",
     ),
     "a gap": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 3, nothing, to_version=1), Downcaster(TaskCreated, 2, nothing)),
-        "from version 2: no way leads to version 2, down from the version of the class",
+        "from version 2: no downcaster leads from the version of the class to 2; add one",
     ),
     "a gap at the start": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 2, nothing),),
-        "from version 2: no way leads to version 2, down from the version of the class",
+        "from version 2: no downcaster leads from the version of the class to 2; add one",
     ),
     "a version that is newer than the class": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 4, nothing),),
-        "from version 4: no way leads to version 4, down from the version of the class",
+        "from version 4: no downcaster leads from the version of the class to 4; add one",
     ),
     "a cycle": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 3, nothing), Downcaster(TaskCreated, 2, nothing, to_version=3)),
-        "from version 2: it leads to version 3; it must lead to an earlier one",
+        "from version 2: expected an earlier version as `to_version`, got 3",
     ),
     "itself": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 3, nothing, to_version=3),),
-        "from version 3: it leads to version 3; it must lead to an earlier one",
+        "from version 3: expected an earlier version as `to_version`, got 3",
     ),
     "a form that another class has": (
         (Sent, TaskRemoved),
         (Downcaster(Sent, 2, nothing),),
-        "the downcaster of Sent from version 2: domain_event task.removed version 1 is TaskRemoved already",
+        "the downcaster of Sent from version 2: domain_event task.removed version 1 is already TaskRemoved",
     ),
     "a form that two classes would have": (
         (Sent, TaskCreated),
         (Downcaster(Sent, 2, nothing, to_name="old"), Downcaster(TaskCreated, 3, nothing, to_version=1, to_name="old")),
-        "the downcaster of TaskCreated from version 3: domain_event old version 1 is Sent already",
+        "the downcaster of TaskCreated from version 3: domain_event old version 1 is already Sent",
     ),
 }
 

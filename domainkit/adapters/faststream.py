@@ -1,6 +1,6 @@
-"""Events and commands over Kafka, NATS JetStream and Redis streams, by the brokers of FastStream (extra `faststream`).
+"""Events and commands over Kafka, NATS JetStream and Redis streams, with FastStream's brokers (extra `faststream`).
 
-For RabbitMQ there is an adapter of its own. A publisher hands messages over; `subscribe` calls what `handled_by` bound:
+RabbitMQ has a separate adapter. A publisher sends messages; `subscribe` calls the functions bound by `handled_by`:
 
     broker = NatsBroker("nats://127.0.0.1:4222")
     subscriber = broker.subscriber(
@@ -42,7 +42,7 @@ except ImportError as _error:
 
     raise missing_extra(__name__, "faststream") from _error
 
-if TYPE_CHECKING:  # each needs a client of its own, and nobody has all
+if TYPE_CHECKING:  # each needs its own client, and few installations have all three
     from faststream.kafka import KafkaBroker
     from faststream.nats import NatsBroker
     from faststream.redis import RedisBroker
@@ -50,7 +50,7 @@ if TYPE_CHECKING:  # each needs a client of its own, and nobody has all
 __all__ = ["AnyBound", "Broker", "BrokerSubscriber", "Consumer", "FastStreamPublisher", "by_name", "subscribe"]
 
 Broker: TypeAlias = "KafkaBroker | NatsBroker | RedisBroker"
-"""The brokers of FastStream that say when they have a message, and deliver it again where it was not handled."""
+"""The brokers of FastStream that confirm published messages, and redeliver unhandled ones."""
 
 _logger = logging.getLogger("domainkit.faststream")
 
@@ -58,22 +58,22 @@ _PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 _LONGEST_ID = 200
 _REFUSALS = frozenset(
     {
-        "BadRequestError",  # of JetStream: another stream than the one that was named has the subject
+        "BadRequestError",  # of JetStream: the subject belongs to another stream than the given one
         "InvalidTopicError",
         "MaxPayloadError",
         "MessageSizeTooLargeError",
         "NoStreamResponseError",  # no stream has the subject
-        "NotFoundError",  # there is no such stream
+        "NotFoundError",  # the stream doesn't exist
         "RecordListTooLargeError",
-        "ResponseError",  # of Redis: what has the name is no stream
+        "ResponseError",  # of Redis: the name belongs to a value that isn't a stream
         "TopicAuthorizationFailedError",
     }
 )
-"""What clients raise where the broker is there and says no to this message; other errors may be over in a minute."""
+"""The errors of clients if the broker refuses this message; other errors may be temporary."""
 
 
 def by_name(message: OutgoingMessage) -> str:
-    """Return the message's name, as the topic, subject or stream that it goes to.
+    """Return the message's name, as its topic, subject or stream.
 
     >>> from domainkit import DomainEvent, OutgoingMessage
     >>> class TaskCreated(DomainEvent): ...
@@ -84,31 +84,31 @@ def by_name(message: OutgoingMessage) -> str:
 
 
 class FastStreamPublisher(AsyncMessagePublisher):
-    """Publishes messages by a broker of FastStream, and knows when the broker has them.
+    """Publishes messages with a broker of FastStream, and waits for its confirmation.
 
-    The body is the message's own, to the byte. Headers say what it is: `message_id`, `type`, `version`, `kind`, `key`
-    (percent-encoded, RFC 3986, where it isn't printable ASCII) and `content-type`. What a Success says is what the
-    broker promises: JetStream has stored the message in its stream, once for a subject where it is published again
-    soon, which a warning tells; Kafka has it on all replicas that are in sync, in the partition of its key; Redis has
-    added it to its stream, in memory, and on disk as its `appendfsync` says.
+    The body is sent unchanged. Headers describe the message: `message_id`, `type`, `version`, `kind`, `key`
+    (percent-encoded, RFC 3986, unless it is printable ASCII) and `content-type`. A Success means as much as the
+    broker's confirmation: JetStream has stored the message in its stream, only once if it is soon published again to
+    the same subject, which a warning reports; Kafka has it on all in-sync replicas, in the partition of its key; Redis
+    has added it to its stream, in memory, and on disk according to `appendfsync`.
 
-    A domain event counts as published where no stream of JetStream has its subject: nobody subscribed to it. A warning
-    says so, once for each type, and the status of an outbox counts them. Redis and Kafka make what isn't there.
+    A domain event whose subject no stream of JetStream has counts as published: it has no subscribers. A warning is
+    logged once for each type, and the status of an outbox counts them. Redis and Kafka create missing destinations.
 
-    Whoever made the broker starts and stops it; see https://faststream.ag2.ai.
+    The owner of the broker starts and stops it; see https://faststream.ag2.ai.
 
     Args:
         broker: a KafkaBroker (with `acks="all"` or `enable_idempotence=True`), NatsBroker or RedisBroker.
-        destination: gives the topic, subject or stream of a message.
+        destination: returns the topic, subject or stream of a message.
         stream: for NATS, the stream of JetStream that has the subjects.
-        timeout: how long a message may take before it is a Failure.
-        unrouted: for NATS, which messages count as published though no stream has the subject: domain `"events"`,
+        timeout: the time for a message before it is a Failure.
+        unrouted: for NATS, the messages that count as published if no stream has the subject: domain `"events"`,
             `"all"`, or `"none"`; the others are refused.
 
     Raises:
-        TypeError: `broker` is none of those.
-        ValueError: it would not say when it has a message: NATS without `stream`, Kafka without such an option. Or
-            `stream` is given for another broker, `timeout` isn't above 0, or `unrouted` is something else.
+        TypeError: `broker` is another object.
+        ValueError: the broker would not confirm messages: NATS without `stream`, Kafka without such an option. Or
+            `stream` is given for another broker, `timeout` isn't above 0, or `unrouted` is another value.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class FastStreamPublisher(AsyncMessagePublisher):
         unrouted: Unrouted = "events",
     ) -> None:
         if timeout <= timedelta(0):
-            raise ValueError("FastStreamPublisher: `timeout` must be above 0")
+            raise ValueError(f"FastStreamPublisher: expected a timedelta above 0 as `timeout`, got {timeout!r}")
         self._broker: Any = broker  # Any: brokers have no `publish` in common
         self._kind = _checked_kind(broker, stream)
         self._unsubscribed = Unsubscribed("FastStreamPublisher", unrouted, _logger)
@@ -132,9 +132,9 @@ class FastStreamPublisher(AsyncMessagePublisher):
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
         """Publish a message, and wait until the broker has it.
 
-        A Failure with MessageRefused where the broker says no: the message is too large, or no stream has the subject,
-        unless `unrouted` takes it as published. One with another BusCannotPublish where it is away, gave no answer
-        within `timeout`, or was not started.
+        A Failure with MessageRefused if the broker refuses it: it is too large, or no stream has the subject (unless it
+        counts as published, see `unrouted`). A Failure with another BusCannotPublish if the broker is unreachable, gave
+        no answer within `timeout`, or was not started.
         """
         if not self._open:
             return _failed(BusCannotPublish, message, "the publisher is closed")
@@ -144,9 +144,9 @@ class FastStreamPublisher(AsyncMessagePublisher):
         except TimeoutError:
             reason = f"no answer within {self._timeout:g} seconds; the broker may have the message"
             return _failed(BusCannotPublish, message, reason)
-        except Exception as error:  # every client has errors of its own, and they may hold an address with a password
+        except Exception as error:  # every client has its own errors, and their texts may include a password
             kind = MessageRefused if type(error).__name__ in _REFUSALS else BusCannotPublish
-            return _failed(kind, message, f"the broker did not take it ({type(error).__qualname__})")
+            return _failed(kind, message, f"the broker did not accept it ({type(error).__qualname__})")
         return Success(None)
 
     async def _send(self, message: OutgoingMessage) -> None:
@@ -160,10 +160,10 @@ class FastStreamPublisher(AsyncMessagePublisher):
             await self._store(message, where, headers)
 
     async def _store(self, message: OutgoingMessage, subject: str, headers: dict[str, str]) -> None:
-        from nats.js.errors import NoStreamResponseError  # noqa: PLC0415  (who has a NatsBroker has this)
+        from nats.js.errors import NoStreamResponseError  # noqa: PLC0415  (installed if there is a NatsBroker)
 
         own_id = str(message.id)
-        # JetStream drops a second one of the same id, whatever its subject
+        # JetStream drops a second message with the same id, even for another subject
         parts = (own_id, str(message.info.version), subject) if message.sent_as else (own_id, subject)
         headers["Nats-Msg-Id"] = quote(".".join(parts), safe=_PRINTABLE)
         given = {"stream": self._stream, "timeout": self._timeout}
@@ -175,15 +175,15 @@ class FastStreamPublisher(AsyncMessagePublisher):
             return
         if stored.duplicate:
             remark(DUPLICATE)
-            text = "%s %s was in stream %s already, at %s: it delivers nothing anew"
+            text = "%s %s was already in stream %s, at %s: it isn't delivered again"
             _logger.warning(text, shown(message.info.name), own_id, self._stream, shown(subject))
 
     async def _counts_as_published(self, message: OutgoingMessage, subject: str) -> bool:
-        """Return if a message that no stream took is no failure.
+        """Check if a message that no stream accepted counts as published.
 
-        JetStream gives no answer, too, while the stream is missing or has no leader: it is asked who has the subject.
+        JetStream also gives no answer while the stream is missing or has no leader, so look the subject up.
         """
-        from nats.js.errors import NotFoundError  # noqa: PLC0415  (who has a NatsBroker has this)
+        from nats.js.errors import NotFoundError  # noqa: PLC0415  (installed if there is a NatsBroker)
 
         streams = (await self._broker.connect()).jetstream(timeout=self._timeout)
         await streams.stream_info(self._stream)
@@ -193,23 +193,23 @@ class FastStreamPublisher(AsyncMessagePublisher):
         return self._unsubscribed.counts_as_published(message, f"no stream has the subject {subject!r}")
 
     async def close(self) -> None:
-        """Refuse messages from now on; the broker stays open for those who share it."""
+        """Refuse messages from now on; the broker, which may be shared, stays open."""
         self._open = False
 
 
 def _checked_kind(broker: object, stream: str | None) -> str:
-    """Return what a broker is one of, with options by which it says when it has a message."""
+    """Return the kind of a broker, after checking that its options make it confirm messages."""
     for kind, name in (("kafka", "KafkaBroker"), ("nats", "NatsBroker"), ("redis", "RedisBroker")):
-        module = sys.modules.get(f"faststream.{kind}")  # it is imported where there is a broker of it
+        module = sys.modules.get(f"faststream.{kind}")  # imported if there is such a broker
         if module is not None and isinstance(broker, getattr(module, name)):
             break
     else:
         raise TypeError(
-            f"FastStreamPublisher: expected a KafkaBroker, NatsBroker or RedisBroker, not a {type(broker).__qualname__}"
+            f"FastStreamPublisher: expected a KafkaBroker, NatsBroker or RedisBroker, got a {type(broker).__qualname__}"
         )
     if (kind == "nats") != (stream is not None):
         raise ValueError(
-            "FastStreamPublisher: `stream` is for NATS, which says that it has a message only where a stream has it"
+            "FastStreamPublisher: expected `stream` for NATS, and only for NATS, which confirms messages in a stream"
         )
     options = getattr(broker, "_connection_kwargs", {})  # private: in a version without it there is no check
     if kind == "kafka" and options and not options.get("enable_idempotence") and options.get("acks") not in ("all", -1):
@@ -220,7 +220,7 @@ def _checked_kind(broker: object, stream: str | None) -> str:
 
 
 def _headers(message: OutgoingMessage) -> dict[str, str]:
-    """Return the headers: in ASCII, for some brokers carry no more, or end a header at a line break."""
+    """Return the headers in printable ASCII, since some brokers allow only that, or end a header at a line break."""
     return {
         "content-type": "application/json",
         "message_id": str(message.id),
@@ -237,16 +237,16 @@ def _failed(kind: type[BusCannotPublish], message: OutgoingMessage, reason: str)
 
 
 AnyBound: TypeAlias = AnySubscriber | AnyHandler
-"""What `handled_by` makes."""
+"""A function bound by `handled_by`."""
 
-Incoming: TypeAlias = StreamMessage[Any]  # Any: each broker's own message
+Incoming: TypeAlias = StreamMessage[Any]  # Any: the message type of each broker
 
 Consumer: TypeAlias = Callable[[Incoming], Awaitable[None]]
 """A function that handles a message of FastStream."""
 
 
 class BrokerSubscriber(Protocol):
-    """What `broker.subscriber(...)` gives, of any broker of FastStream."""
+    """Object that `broker.subscriber(...)` returns, for any broker of FastStream."""
 
     ack_policy: AckPolicy
 
@@ -257,30 +257,30 @@ class BrokerSubscriber(Protocol):
 def subscribe(
     subscriber: BrokerSubscriber, codec: MessageCodec, *handlers: AnyBound, pause: timedelta = timedelta(seconds=1)
 ) -> None:
-    """Have a subscriber of FastStream decode each message, and call what is bound to its class.
+    """Have a subscriber of FastStream decode each message, and call the functions bound to its class.
 
-    The message is acknowledged after all of them have succeeded. Where one fails, by a Failure or an exception, it is
-    handed back after a pause, and the broker delivers it again, to all of them: an inbox lets each do its work once.
-    What can't be decoded, or is a command without a handler, would fail for ever: it is rejected, and logged with what
-    is wrong and without its body. JetStream doesn't deliver it again then, Kafka goes on to the next, and in Redis it
-    is acknowledged.
+    The message is acknowledged after all of them have succeeded. If one fails, by a Failure or an exception, it is
+    returned after a pause, and the broker redelivers it to all of them: use an inbox so that each works only once. A
+    message that can't be decoded, or a command without a handler, would always fail: it is rejected, and logged with
+    the problem and without its body. JetStream then doesn't redeliver it, Kafka continues with the next message, and
+    in Redis it is acknowledged.
 
     Args:
-        subscriber: what `broker.subscriber(..., ack_policy=AckPolicy.MANUAL)` gave: of a stream of JetStream, a stream
-            of Redis with `group` and `claim_min_idle_time`, or a topic of Kafka with `group_id`; one message at a time.
-        codec: knows the classes of the messages.
+        subscriber: made by `broker.subscriber(..., ack_policy=AckPolicy.MANUAL)` for a stream of JetStream, a stream of
+            Redis with `group` and `claim_min_idle_time`, or a topic of Kafka with `group_id`; one message at a time.
+        codec: decodes the messages.
         handlers: bound by `handled_by`: any number for a class of events, one for a class of commands.
-        pause: how long a message that failed is kept before it is handed back.
+        pause: how long a failed message is kept before it is returned.
 
     Raises:
         TypeError: one of `handlers` was not made by `handled_by`, or two are bound to one class of commands.
-        ValueError: the subscriber has another policy: it would acknowledge messages that were not handled.
+        ValueError: the subscriber has another policy: it would acknowledge unhandled messages.
     """
     if subscriber.ack_policy is not AckPolicy.MANUAL:
-        raise ValueError("subscribe: the subscriber needs ack_policy=AckPolicy.MANUAL; else a message may be lost")
+        raise ValueError("subscribe: the subscriber needs ack_policy=AckPolicy.MANUAL; else messages may be lost")
 
     async def undecoded(message: Incoming) -> bytes:
-        return message.body  # FastStream would parse it before the codec does, and fail for ever where it can't
+        return message.body  # FastStream would parse it before the codec, and fail forever if it can't
 
     subscriber(_Consumer(codec, handlers, pause.total_seconds()).consume, decoder=undecoded)
 
@@ -319,14 +319,14 @@ class _Consumer:
 
 
 def _id(message: Incoming) -> str:
-    """Return the id that a message has on the broker, for a log: whoever published it has chosen it."""
+    """Return the broker's id of a message, safe for a log, since the publisher chose it."""
     return shown(str(message.message_id))[:_LONGEST_ID]
 
 
 async def _reject(message: Incoming, reason: str) -> Never:
     _logger.error("message %s rejected: %s", _id(message), reason)
     raw = message.raw_message
-    if isinstance(raw, dict) and raw.get("type") == "stream":  # Redis knows no other way to be rid of it
+    if isinstance(raw, dict) and raw.get("type") == "stream":  # Redis has no other way to remove it
         await message.ack()
     else:
         await message.reject()

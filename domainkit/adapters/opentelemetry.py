@@ -1,8 +1,7 @@
-"""Traces that follow a message, by OpenTelemetry (extra `otel`): its meta carries the context, its handlers have spans.
+"""Traces that follow messages, with OpenTelemetry (extra `otel`): meta carries the context, handlers run in spans.
 
-The context is what the propagator that is configured for the process writes: `traceparent`, `tracestate` and `baggage`,
-unless it was told otherwise. See https://www.w3.org/TR/trace-context/ and
-https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/.
+The process's propagator writes the context: by default `traceparent`, `tracestate` and `baggage`. See
+https://www.w3.org/TR/trace-context/ and https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/.
 """
 
 import logging
@@ -33,14 +32,14 @@ __all__ = ["TracedMessagePublisher", "trace_context", "traced", "with_trace_cont
 T = TypeVar("T")
 
 _SYSTEM = "domainkit"
-_LONGEST = 8192
-"""Characters of a part of a context that is read: what a baggage may have, https://www.w3.org/TR/baggage/#limits."""
+_MAX_LENGTH = 8192
+"""The maximum characters of a part of a context: the limit of a baggage, https://www.w3.org/TR/baggage/#limits."""
 
 _logger = logging.getLogger("domainkit.opentelemetry")
 
 
 def trace_context() -> dict[str, str]:
-    """Return the context of the span that is active here, as meta of a message; empty where there is none.
+    """Return the context of the active span, as meta of a message; empty without an active span.
 
     `Outbox(table, codec, meta=trace_context)` and `bus.with_meta(trace_context())` put it into messages.
 
@@ -53,7 +52,7 @@ def trace_context() -> dict[str, str]:
 
 
 def with_trace_context(message: M) -> M:
-    """Return the message with the context of the span that is active here in its meta.
+    """Return the message with the context of the active span in its meta.
 
     >>> from domainkit import DomainEvent
     >>> with_trace_context(DomainEvent()).header.meta
@@ -69,15 +68,14 @@ def traced(
     destination: str | None = None,
     tracer_provider: TracerProvider | None = None,
 ) -> Callable[[M], T]:
-    """Return a handler that runs in a span of its own, in the trace that the message's meta carries.
+    """Return a handler that runs in its own span, in the trace that the message's meta carries.
 
-    The span is linked to the one that the message comes from, as the conventions ask. That is its parent too, so that
-    one trace shows a command and all that came of it, unless another span is active already: one of a web request that
-    a bus in memory is called in, or of an instrumented broker. What carries no context, or none that can be read,
-    starts a trace.
+    The span is linked to the one that the message comes from, as the conventions ask. That one is also its parent, so
+    that one trace shows a command and all its effects, unless another span is already active: of a web request that
+    calls an in-memory bus, or of an instrumented broker. A message without a readable context starts a new trace.
 
-    The span has the message's id, type, version, kind and correlation, and nothing of its payload. A Failure or an
-    exception sets its status to an error, with the class of it and without its text, which may hold secrets.
+    The span has the message's id, type, version, kind and correlation, and no payload. A Failure or an exception sets
+    its status to an error, with the class of the error and without its text, which may contain secrets.
 
     >>> from domainkit import DomainEvent
     >>> class TaskCreated(DomainEvent): ...
@@ -89,9 +87,9 @@ def traced(
 
     Args:
         handler: a function or coroutine function that handles a message.
-        system: which broker the messages come from, as the conventions name it: `rabbitmq`, `kafka`.
+        system: the broker that the messages come from, as named by the conventions: `rabbitmq`, `kafka`.
         destination: the queue or topic that they come from; without one the span is named by the message's type.
-        tracer_provider: where the spans go; that of the process unless given.
+        tracer_provider: gets the spans; by default the process's provider.
     """
     tracer = trace.get_tracer("domainkit", tracer_provider=tracer_provider)
     known = {"messaging.system": system, "code.function.name": full_name_of(handler)}
@@ -106,30 +104,30 @@ def traced(
 
     def run(message: M) -> T:
         with span(message) as active:
-            return _told(active, handler(message))
+            return _noted(active, handler(message))
 
     async def run_async(message: M) -> object:
         with span(message) as active:
-            return _told(active, await awaited(message))
+            return _noted(active, await awaited(message))
 
-    awaited: Callable[[M], Any] = handler  # Any: what it returns is an awaitable, if `is_async` says so
-    wrapper: Any = run_async if is_async(handler) else run  # Any: what either returns is T then
+    awaited: Callable[[M], Any] = handler  # Any: it returns an awaitable if `is_async` is true
+    wrapper: Any = run_async if is_async(handler) else run  # Any: both then return T
     named: Callable[[M], T] = named_as(wrapper, handler)
     return named
 
 
 class TracedMessagePublisher(AsyncMessagePublisher):
-    """A publisher around another: each message is published in a span, with how long it took and how it ended.
+    """Wraps a publisher, and publishes each message in a span with its duration and outcome.
 
-    The message is handed over as it is, to the byte: the context in its meta is of where it was recorded, and those who
-    handle it follow that. So the span is one of kind CLIENT by the conventions, not PRODUCER; it belongs to the trace
-    that the message carries as the span of a handler does.
+    The message is not changed: its meta has the context in which it was recorded, and its handlers continue that trace.
+    So by the conventions the span is of kind CLIENT, not PRODUCER; it belongs to the message's trace, like the span of
+    a handler.
 
     Args:
-        publisher: what publishes.
-        system: which broker it publishes to, as the conventions name it: `rabbitmq`, `kafka`.
+        publisher: the publisher to wrap.
+        system: the broker that it publishes to, as named by the conventions: `rabbitmq`, `kafka`.
         destination: the exchange or topic that it publishes to; without one the span is named by the message's type.
-        tracer_provider: where the spans go; that of the process unless given.
+        tracer_provider: gets the spans; by default the process's provider.
     """
 
     def __init__(
@@ -146,15 +144,15 @@ class TracedMessagePublisher(AsyncMessagePublisher):
         self._tracer = trace.get_tracer("domainkit", tracer_provider=tracer_provider)
 
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
-        """Publish a message by the other publisher, and return what that returns."""
+        """Publish a message with the wrapped publisher, and return its result."""
         attributes = _attributes("send", str(message.id), message.info, self._destination)
         attributes |= {"messaging.system": self._system, "messaging.message.body.size": len(message.body)}
         name = f"send {self._destination or message.info.name}"
         with _span(self._tracer, SpanKind.CLIENT, name, _meta_of(message.body), attributes) as active:
-            return _told(active, await self._publisher.publish(message))
+            return _noted(active, await self._publisher.publish(message))
 
     async def close(self) -> None:
-        """Close the other publisher."""
+        """Close the wrapped publisher."""
         await self._publisher.close()
 
 
@@ -174,7 +172,7 @@ def _attributes(operation: str, message_id: str, info: MessageInfo, destination:
 def _span(
     tracer: Tracer, kind: SpanKind, name: str, meta: Mapping[str, object], attributes: Mapping[str, str | int]
 ) -> Iterator[Span]:
-    """Make a span the active one for the `with` block; what it raises is told by its class."""
+    """Make a span the active one for the `with` block; an exception sets its error type."""
     here = get_current()
     active = trace.get_current_span(here)
     carried = _carried(meta, here)
@@ -194,17 +192,17 @@ def _span(
 
 
 def _carried(meta: Mapping[str, object], here: Context) -> Context:
-    """Return the context that meta carries, on top of the one here, without what is too long or can't be read."""
-    carrier = {key: value for key, value in meta.items() if isinstance(value, str) and len(value) <= _LONGEST}
+    """Return the context in meta, merged into the current one; parts that are too long or unreadable are ignored."""
+    carrier = {key: value for key, value in meta.items() if isinstance(value, str) and len(value) <= _MAX_LENGTH}
     try:
         return propagate.extract(carrier, here)
-    except Exception as error:  # of a propagator that somebody wrote: a header that it can't read stops no message
+    except Exception as error:  # of a propagator: a header that it can't read must not stop a message
         _logger.warning("the trace context of a message can't be read: %s", type(error).__qualname__)
         return here
 
 
-def _told(span: Span, outcome: T) -> T:
-    """Return the outcome; a Failure marks the span."""
+def _noted(span: Span, outcome: T) -> T:
+    """Return the outcome; a Failure sets the span's error."""
     if isinstance(outcome, Failure):
         _failed(span, outcome.failure())
     return outcome
@@ -213,7 +211,7 @@ def _told(span: Span, outcome: T) -> T:
 def _failed(span: Span, error: object) -> None:
     kind = type(error)
     span.set_attribute("error.type", f"{kind.__module__}.{kind.__qualname__}")
-    span.set_status(StatusCode.ERROR)  # without a description: the text of an error may hold secrets
+    span.set_status(StatusCode.ERROR)  # without a description: the text of an error may contain secrets
 
 
 class _Data(msgspec.Struct):
@@ -230,5 +228,5 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 def _meta_of(body: bytes) -> Mapping[str, object]:
     try:
         return _ENVELOPE.decode(body).data.meta
-    except (msgspec.MsgspecError, ValueError, RecursionError):  # of another codec, or no envelope: nothing to follow
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # of another codec, or not an envelope: no context
         return {}

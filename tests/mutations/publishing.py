@@ -45,7 +45,7 @@ BUGS = (
     Bug(
         "a warning once for each type that nobody subscribed to",
         "delivery.py",
-        "            self._told.add(info.name)",
+        "            self._warned.add(info.name)",
         "            pass",
         "tests/adapters/rabbitmq/test_publisher.py::test_an_event_that_nobody_subscribed_to_counts_as_published",
     ),

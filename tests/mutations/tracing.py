@@ -42,7 +42,7 @@ BUGS = (
     Bug(
         "a malformed context stops nothing",
         "adapters/opentelemetry.py",
-        "{key: value for key, value in meta.items() if isinstance(value, str) and len(value) <= _LONGEST}",
+        "{key: value for key, value in meta.items() if isinstance(value, str) and len(value) <= _MAX_LENGTH}",
         "dict(meta)",
         "tests/adapters/test_opentelemetry.py::test_a_context_that_is_no_context_stops_nothing",
         quick=True,

@@ -54,7 +54,7 @@ async def test_one_that_can_not_go_back_stays(board: Board) -> None:
     queue = await prepared(board, b"a", b"b", b"c", b"d", b"e", max_length=1, overflow="reject-publish")
     error = (await redeliver(board.url, queue)).failure()
     assert isinstance(error, BusCannotPublish)
-    assert "takes no more" in error.detail()
+    assert "is full" in error.detail()
     assert error.additional_info is not None
     moved = error.additional_info["moved"]
     await asyncio.sleep(0.3)

@@ -160,7 +160,7 @@ async def test_an_event_that_nobody_subscribed_to_counts_as_published(
     told = [record.getMessage() for record in caplog.records if record.name == "domainkit.rabbitmq"]
     name = board.topology.exchange
     assert [
-        f"{one} counts as published, though nobody gets it: no queue is bound for '{name}.1.event.{one}' at {name}"
+        f"{one} counts as published without subscribers: no queue is bound for '{name}.1.event.{one}' at {name}"
         for one in ("b", "c")
     ] == told
 
@@ -181,7 +181,7 @@ async def test_which_messages_may_have_no_queue(board: Board, unrouted: Unrouted
 def test_another_word_for_what_may_have_no_queue_is_refused() -> None:
     """Anything but the three words is a ValueError when the publisher is made, and says which they are."""
     wrong: Any = "commands"
-    text = "RabbitMqPublisher: unrouted: expected 'events', 'all' or 'none', got 'commands'; take one of them"
+    text = "RabbitMqPublisher: expected 'events', 'all' or 'none' as `unrouted`, got 'commands'; use one"
     with pytest.raises(ValueError, match=f"^{text}$"):
         RabbitMqPublisher("amqp://127.0.0.1/", TOPOLOGY, unrouted=wrong)
 
@@ -304,7 +304,7 @@ async def test_an_exchange_that_is_another_is_a_failure_that_names_it(board: Boa
     async with RabbitMqPublisher(board.url, board.topology) as publisher:
         error = (await publisher.publish(outgoing("milk"))).failure()
     assert BusCannotPublish is type(error)
-    assert f"'{board.topology.exchange}' is there" in error.detail()
+    assert f"'{board.topology.exchange}' exists" in error.detail()
 
 
 async def test_a_channel_that_the_broker_closed_is_opened_again(board: Board, caplog: pytest.LogCaptureFixture) -> None:
@@ -412,7 +412,7 @@ async def test_closing_ends_what_connects(silent_port: int) -> None:
 @pytest.mark.parametrize("names", [("", "svc"), ("exchange", "a" * 201), ("exchange#", "svc"), ("ex", "\u00fc")])
 def test_a_name_that_amqp_does_not_have_is_refused(names: tuple[str, str]) -> None:
     """It is a ValueError that says which, and what a name may have."""
-    with pytest.raises(ValueError, match=r"RabbitMqTopology: (exchange|service) .* of ASCII"):
+    with pytest.raises(ValueError, match=r"RabbitMqTopology: (exchange|service) .* ASCII letters"):
         RabbitMqTopology(names[0], service=names[1])
 
 
