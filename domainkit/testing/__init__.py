@@ -1,4 +1,4 @@
-"""For the tests of those who use this library: pytest runs it, and isn't needed to import it."""
+"""Testing tools for users of this library: pytest runs the contracts, but isn't needed to import them."""
 
 from domainkit.testing.async_contracts import (
     AsyncAggregateRepositoryContract,

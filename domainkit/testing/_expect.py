@@ -1,4 +1,4 @@
-"""What the contracts assert, with texts of their own: pytest explains asserts in test modules only."""
+"""Assertions of the contracts, with their own texts, since pytest explains only asserts in test modules."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -14,14 +14,14 @@ AggT = TypeVar("AggT", bound=AggregateRoot[AnyId])
 
 
 def value_of(result: Result[T, object]) -> T:
-    """Return the value of a Success; anything else is an AssertionError."""
+    """Return the value of a Success; AssertionError for anything else."""
     assert isinstance(result, Result), f"expected a Result, got {result!r}"
     assert not isinstance(result, Failure), f"expected a Success, got {result!r}"
     return result.unwrap()
 
 
 def error_of(result: Result[object, DomainError], kind: type[ErrorT]) -> ErrorT:
-    """Return the error of a Failure, of this kind; anything else is an AssertionError."""
+    """Return the error of a Failure, of this kind; AssertionError for anything else."""
     assert isinstance(result, Failure), f"expected a Failure with {kind.__name__}, got {result!r}"
     error = result.failure()
     assert isinstance(error, kind), f"expected {kind.__name__}, got {error!r}"
@@ -55,8 +55,8 @@ def expect_same_all(expected: Sequence[AggT], found: tuple[AggT, ...]) -> None:
 
 
 def expect_arrived(expected: Sequence[object], found: Sequence[object]) -> None:
-    """Assert just these messages in this order."""
-    assert list(expected) == list(found), f"expected that {expected!r} arrived, got {found!r}"
+    """Assert exactly these messages in this order."""
+    assert list(expected) == list(found), f"expected to receive {expected!r}, got {found!r}"
 
 
 def expect_type_error(call: Callable[[], object], wrong: object) -> None:
@@ -68,7 +68,7 @@ def expect_type_error(call: Callable[[], object], wrong: object) -> None:
     raise AssertionError(f"expected a TypeError for {wrong!r}")
 
 
-def expect_told(told: str, *parts: str) -> None:
-    """Assert that the text holds each of the parts."""
+def expect_parts(text: str, *parts: str) -> None:
+    """Assert that the text of the notifications contains each of the parts."""
     for part in parts:
-        assert part in told, f"expected to be told {part!r}, got {told}"
+        assert part in text, f"expected {part!r} in the notifications, got {text}"

@@ -1,4 +1,4 @@
-"""The contracts of the async ports: the same tests as those of the sync ones, through a facade that waits."""
+"""Contracts of the async ports: the tests of the sync ones, through a sync facade."""
 
 import asyncio
 import weakref
@@ -34,7 +34,7 @@ NotifierT = TypeVar("NotifierT", bound=AsyncNotifier)
 
 
 class _Loop:
-    """An event loop in a thread of its own, which ends when nobody has this object any more."""
+    """Event loop in its own thread, which ends when this object is garbage-collected."""
 
     def __init__(self) -> None:
         self._loop = loop = asyncio.new_event_loop()
@@ -50,14 +50,14 @@ class _Loop:
         return asyncio.run_coroutine_threadsafe(awaited, self._loop).result()
 
 
-class _Waiting:
-    """A port in place of its async twin `inner`: each call waits, and a bus that `with_meta` gives waits too."""
+class _SyncFacade:
+    """Sync version of the async port `inner`: each call waits; so do those of a bus made by `with_meta`."""
 
     def __init__(self, inner: object, loop: _Loop) -> None:
         self.inner, self._loop = inner, loop
 
     @classmethod
-    def made(cls, making: AnyCoroutine[object]) -> Any:  # Any: the contracts say which port it is
+    def made(cls, making: AnyCoroutine[object]) -> Any:  # Any: the contract decides which port it is
         loop = _Loop()
         return cls(loop.run(making), loop)
 
@@ -70,7 +70,7 @@ class _Waiting:
 
 
 class AsyncAggregateRepositoryContract(AggregateRepositoryContract[AggT, IdT], Generic[AggT, IdT]):
-    """The promises of an AsyncCrudRepository, for a repository of one class of your aggregates: those of a sync one.
+    """Contract of an AsyncCrudRepository of one of your aggregate classes, with the same tests as the sync one.
 
     >>> from domainkit import AsyncInmemoryCrudRepository
     >>> class TestTasks(AsyncAggregateRepositoryContract[SampleTask, SampleTaskId]):
@@ -85,19 +85,19 @@ class AsyncAggregateRepositoryContract(AggregateRepositoryContract[AggT, IdT], G
 
     @abstractmethod
     async def make_async_repository(self) -> AsyncCrudRepository[AggT, IdT]:
-        """Return a new, empty repository that shares nothing with the ones made before.
+        """Return a new, empty repository, independent of earlier ones.
 
         It is awaited in the event loop in which the repository is used.
         """
 
     def make_repository(self) -> CrudRepository[AggT, IdT]:
-        """Return the async repository behind a facade that waits."""
-        made: CrudRepository[AggT, IdT] = _Waiting.made(self.make_async_repository())
+        """Return the async repository behind a sync facade."""
+        made: CrudRepository[AggT, IdT] = _SyncFacade.made(self.make_async_repository())
         return made
 
 
 class AsyncCrudRepositoryContract(AsyncAggregateRepositoryContract[SampleTask, SampleTaskId], CrudRepositoryContract):
-    """The promises of an AsyncCrudRepository: all those of a CrudRepository.
+    """Contract of an AsyncCrudRepository, with all tests of CrudRepositoryContract.
 
     >>> from domainkit import AsyncInmemoryCrudRepository
     >>> class TestAsyncInmemoryCrudRepository(AsyncCrudRepositoryContract):
@@ -108,30 +108,30 @@ class AsyncCrudRepositoryContract(AsyncAggregateRepositoryContract[SampleTask, S
 
 
 class _AsyncBusContract(ABC, Generic[PortT, AsyncBusT]):
-    """The part that the contracts of both async buses have."""
+    """Base of the contracts of both async buses."""
 
     @abstractmethod
     async def make_async_bus(self) -> AsyncBusT:
-        """Return a new bus that shares nothing with the ones made before; awaited in the loop in which it is used."""
+        """Return a new bus, independent of earlier ones; awaited in the event loop in which it is used."""
 
     @abstractmethod
     def received_by(self, bus: AsyncBusT, /) -> Sequence[DomainEvent | AnyCommand]:
-        """Return the messages that arrived where `bus` hands them over, the oldest first; also after `close`."""
+        """Return the messages that the receiver of `bus` got, the oldest first; also after `close`."""
 
     def make_bus(self) -> PortT:
-        """Return the async bus behind a facade that waits."""
-        made: PortT = _Waiting.made(self.make_async_bus())
+        """Return the async bus behind a sync facade."""
+        made: PortT = _SyncFacade.made(self.make_async_bus())
         return made
 
     def received(self, bus: PortT) -> Sequence[DomainEvent | AnyCommand]:
-        """Return what arrived."""
+        """Return the received messages."""
         return self.received_by(vars(bus)["inner"])
 
 
 class AsyncDomainEventBusContract(
     _AsyncBusContract[DomainEventBus, EventBusT], DomainEventBusContract[DomainEventBus], Generic[EventBusT]
 ):
-    """The promises of an AsyncDomainEventBus: all those of a DomainEventBus.
+    """Contract of an AsyncDomainEventBus, with all tests of DomainEventBusContract.
 
     >>> from domainkit import AsyncInmemoryDomainEventBus
     >>> class TestAsyncInmemoryDomainEventBus(AsyncDomainEventBusContract[AsyncInmemoryDomainEventBus]):
@@ -146,7 +146,7 @@ class AsyncDomainEventBusContract(
 class AsyncCommandBusContract(
     _AsyncBusContract[CommandBus, CommandBusT], CommandBusContract[CommandBus], Generic[CommandBusT]
 ):
-    """The promises of an AsyncCommandBus: all those of a CommandBus.
+    """Contract of an AsyncCommandBus, with all tests of CommandBusContract.
 
     >>> from domainkit import AsyncInmemoryCommandBus, Command
     >>> class TestAsyncInmemoryCommandBus(AsyncCommandBusContract[AsyncInmemoryCommandBus]):
@@ -159,7 +159,7 @@ class AsyncCommandBusContract(
 
 
 class AsyncNotifierContract(NotifierContract[Notifier], ABC, Generic[NotifierT]):
-    """The promises of an AsyncNotifier: all those of a Notifier.
+    """Contract of an AsyncNotifier, with all tests of NotifierContract.
 
     >>> from domainkit import InmemoryNotifier, NotifierExceptionMessage, NotifierMessage
     >>> class Told(AsyncNotifier):
@@ -178,17 +178,17 @@ class AsyncNotifierContract(NotifierContract[Notifier], ABC, Generic[NotifierT])
 
     @abstractmethod
     async def make_async_notifier(self) -> NotifierT:
-        """Return a new notifier; awaited in the loop in which it is used."""
+        """Return a new notifier; awaited in the event loop in which it is used."""
 
     @abstractmethod
     def told_by(self, notifier: NotifierT, /) -> str:
-        """Return all that a person was told, as text."""
+        """Return the text of all notifications, the oldest first."""
 
     def make_notifier(self) -> Notifier:
-        """Return the async notifier behind a facade that waits."""
-        made: Notifier = _Waiting.made(self.make_async_notifier())
+        """Return the async notifier behind a sync facade."""
+        made: Notifier = _SyncFacade.made(self.make_async_notifier())
         return made
 
     def told(self, notifier: Notifier) -> str:
-        """Return what was told."""
+        """Return the text of all notifications."""
         return self.told_by(vars(notifier)["inner"])

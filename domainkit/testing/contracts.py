@@ -1,7 +1,7 @@
-"""The promises of every CrudRepository, as tests: derive one class, and run it with pytest.
+"""Contract tests of every CrudRepository: subclass one of the classes, and run it with pytest.
 
-The methods are plain: they assert, and need neither fixtures nor pytest. Each test asks for a new repository. One that
-needs setting up or cleaning up does so in its class, with a fixture or `teardown_method`.
+The methods are plain asserts that need neither fixtures nor pytest. Each test makes a new repository. If yours needs
+setup or cleanup, do that in your subclass, with a fixture or `teardown_method`.
 """
 
 from abc import ABC, abstractmethod
@@ -15,14 +15,14 @@ from domainkit.ports import CrudRepository
 from domainkit.testing._expect import expect_refused, expect_same, expect_same_all, value_of
 from domainkit.testing.samples import SampleTask, SampleTaskId, SampleTitle
 
-AggT = TypeVar("AggT", bound=AggregateRoot[Any])  # Any: its ids are of the class IdT, as the repository's are
+AggT = TypeVar("AggT", bound=AggregateRoot[Any])  # Any: its ids are of the class IdT, like the repository's
 IdT = TypeVar("IdT", bound=AnyId)
 
-_MANY = 120  # more than the usual size of a page
+_MANY = 120  # more than a usual page size
 
 
 class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
-    """The promises of a CrudRepository, for a repository of one class of your aggregates.
+    """Contract of a CrudRepository of one of your aggregate classes.
 
     >>> from domainkit import CrudRepository, InmemoryCrudRepository
     >>> class TestTasks(AggregateRepositoryContract[SampleTask, SampleTaskId]):
@@ -37,25 +37,25 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
 
     @abstractmethod
     def make_repository(self) -> CrudRepository[AggT, IdT]:
-        """Return a new, empty repository that shares nothing with the ones made before."""
+        """Return a new, empty repository, independent of earlier ones."""
 
     @abstractmethod
     def make_aggregate(self) -> AggT:
-        """Return a new aggregate with an id of its own. With a recorded event the tests see more."""
+        """Return a new aggregate with its own id. The tests cover more if it has a recorded event."""
 
     @abstractmethod
     def change(self, aggregate: AggT, /) -> AggT:
-        """Return `aggregate` with something changed, not its id or version."""
+        """Return `aggregate` with another field changed, but not its id or version."""
 
     def test_save_stores_the_aggregate(self) -> None:
-        """Save returns the aggregate as it is stored, and retrieve returns an equal one of the same class."""
+        """Save returns the stored aggregate, and retrieve returns an equal one of the same class."""
         repository, aggregate = self.make_repository(), self.make_aggregate()
         saved = value_of(repository.save(aggregate))
         expect_same(aggregate, saved)
         expect_same(aggregate, value_of(repository.retrieve(aggregate.aggregate_id)))
 
     def test_save_keeps_the_version(self) -> None:
-        """Save stores the version that the aggregate has: the first is not raised, a later one not set back."""
+        """Save stores the aggregate's version unchanged: 1 is not raised, a later one not reset."""
         repository, first = self.make_repository(), self.make_aggregate()
         moved = attrs.evolve(self.make_aggregate(), aggregate_version=7)
         for aggregate in (first, moved):
@@ -64,21 +64,21 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
             assert aggregate.aggregate_version == found.aggregate_version, "save changed the version"
 
     def test_save_refuses_an_id_that_is_there(self) -> None:
-        """A second save under one id is AggregateAlreadyExistError, and changes nothing."""
+        """A second save with the same id is AggregateAlreadyExistError, and changes nothing."""
         repository, aggregate = self.make_repository(), self.make_aggregate()
         value_of(repository.save(aggregate))
         expect_refused(repository.save(self.change(aggregate)), AggregateAlreadyExistError, aggregate)
         expect_same(aggregate, value_of(repository.retrieve(aggregate.aggregate_id)))
 
     def test_retrieve_of_a_missing_id(self) -> None:
-        """Retrieve of an id that isn't there is AggregateNotFoundError, in an empty repository and in a full one."""
+        """Retrieve of an unknown id is AggregateNotFoundError, in an empty repository and in a full one."""
         repository, missing = self.make_repository(), self.make_aggregate()
         expect_refused(repository.retrieve(missing.aggregate_id), AggregateNotFoundError, missing)
         value_of(repository.save(self.make_aggregate()))
         expect_refused(repository.retrieve(missing.aggregate_id), AggregateNotFoundError, missing)
 
     def test_retrieve_tells_aggregates_apart(self) -> None:
-        """Each id gives its own aggregate, and an id of the class that the aggregate was made with."""
+        """Each id gives its own aggregate, whose id keeps its class."""
         repository, aggregates = self.make_repository(), [self.make_aggregate() for _ in range(3)]
         for aggregate in aggregates:
             value_of(repository.save(aggregate))
@@ -88,7 +88,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
             assert type(aggregate.aggregate_id) is type(found.aggregate_id), "the id came back as another class"
 
     def test_update_stores_the_change(self) -> None:
-        """Update returns the aggregate as it is stored: changed, its version raised by one; time after time."""
+        """Update returns the stored aggregate: changed, its version raised by one; also repeatedly."""
         repository, stored = self.make_repository(), self.make_aggregate()
         value_of(repository.save(stored))
         for _ in range(3):
@@ -99,7 +99,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
             expect_same(updated, stored)
 
     def test_update_changes_one_aggregate(self) -> None:
-        """Update leaves the other aggregates as they are."""
+        """Update doesn't change other aggregates."""
         repository, one, other = self.make_repository(), self.make_aggregate(), self.make_aggregate()
         value_of(repository.save(one))
         value_of(repository.save(other))
@@ -107,7 +107,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         expect_same(other, value_of(repository.retrieve(other.aggregate_id)))
 
     def test_update_of_a_missing_id(self) -> None:
-        """Update of an aggregate that isn't there is AggregateNotFoundError, and stores nothing."""
+        """Update of an unknown aggregate is AggregateNotFoundError, and stores nothing."""
         repository, missing = self.make_repository(), self.make_aggregate()
         expect_refused(repository.update(missing), AggregateNotFoundError, missing)
         expect_refused(repository.retrieve(missing.aggregate_id), AggregateNotFoundError, missing)
@@ -129,7 +129,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         expect_same(aggregate, value_of(repository.retrieve(aggregate.aggregate_id)))
 
     def test_remove_takes_the_aggregate_away(self) -> None:
-        """Remove takes away the one aggregate: it can't be retrieved, updated or removed again, and the others stay."""
+        """Remove removes one aggregate: it can't be retrieved, updated or removed again, and the others stay."""
         repository, gone, other = self.make_repository(), self.make_aggregate(), self.make_aggregate()
         value_of(repository.save(gone))
         value_of(repository.save(other))
@@ -140,7 +140,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         expect_same_all([other], value_of(repository.retrieve_all()))
 
     def test_remove_of_a_missing_id(self) -> None:
-        """Remove of an id that isn't there is AggregateNotFoundError."""
+        """Remove of an unknown id is AggregateNotFoundError."""
         missing = self.make_aggregate()
         expect_refused(self.make_repository().remove(missing.aggregate_id), AggregateNotFoundError, missing)
 
@@ -153,12 +153,12 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         expect_same(self.change(aggregate), value_of(repository.retrieve(aggregate.aggregate_id)))
 
     def test_retrieve_all_of_an_empty_repository(self) -> None:
-        """Retrieve all gives an empty tuple if there is nothing."""
+        """Retrieve all of an empty repository gives an empty tuple."""
         found = value_of(self.make_repository().retrieve_all())
         assert found == (), f"expected an empty tuple, got {found!r}"
 
     def test_retrieve_all_keeps_the_order(self) -> None:
-        """Retrieve all gives every aggregate in the order of saving: an update keeps its place, a new save is last."""
+        """Retrieve all gives every aggregate in the order of saving: an update keeps its place, a saved one is last."""
         repository, aggregates = self.make_repository(), [self.make_aggregate() for _ in range(_MANY)]
         for aggregate in aggregates:
             value_of(repository.save(aggregate))
@@ -170,7 +170,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         expect_same_all([updated, *others, first], value_of(repository.retrieve_all()))
 
     def test_recorded_events_are_not_stored(self) -> None:
-        """An aggregate that is retrieved has no recorded events, however it was stored."""
+        """A retrieved aggregate has no recorded events, whether it was saved or updated."""
         repository, aggregate = self.make_repository(), self.make_aggregate()
         value_of(repository.save(aggregate))
         found = [value_of(repository.retrieve(aggregate.aggregate_id)), *value_of(repository.retrieve_all())]
@@ -180,7 +180,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
             assert one.domain_events == (), f"recorded events were stored: {one.domain_events!r}"
 
     def test_aggregates_are_values(self) -> None:
-        """The repository changes no aggregate that it was given or has handed out."""
+        """The repository doesn't change aggregates that it was given or has returned."""
         repository, given = self.make_repository(), self.make_aggregate()
         events, version = given.domain_events, given.aggregate_version
         value_of(repository.save(given))
@@ -191,11 +191,11 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         assert [version] * 3 == [one.aggregate_version for one in (given, read, changed)], (
             "a version was changed in place"
         )
-        assert events == given.domain_events, "recorded events were taken from the aggregate that was given"
+        assert events == given.domain_events, "recorded events were removed from the given aggregate"
         assert given == read, "an aggregate was changed in place"
 
     def test_repositories_are_independent(self) -> None:
-        """An aggregate in one repository isn't in another."""
+        """Aggregates of one repository aren't in another."""
         one, other, aggregate = self.make_repository(), self.make_repository(), self.make_aggregate()
         value_of(one.save(aggregate))
         expect_refused(other.retrieve(aggregate.aggregate_id), AggregateNotFoundError, aggregate)
@@ -203,7 +203,7 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
 
 
 class CrudRepositoryContract(AggregateRepositoryContract[SampleTask, SampleTaskId]):
-    """The promises of a CrudRepository, for an adapter that stores any aggregate: it is given SampleTasks.
+    """Contract of a CrudRepository that stores any aggregate; the tests use SampleTasks.
 
     >>> from domainkit import CrudRepository, InmemoryCrudRepository
     >>> class TestInmemoryCrudRepository(CrudRepositoryContract):
@@ -217,5 +217,5 @@ class CrudRepositoryContract(AggregateRepositoryContract[SampleTask, SampleTaskI
         return SampleTask.create("Buy milk")
 
     def change(self, aggregate: SampleTask) -> SampleTask:
-        """Return the task with one step more, and done if it was not."""
+        """Return the task with one more step, and with `done` toggled."""
         return attrs.evolve(aggregate, done=not aggregate.done, steps=(*aggregate.steps, SampleTitle("Pay")))

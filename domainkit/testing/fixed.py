@@ -1,4 +1,4 @@
-"""A clock and ids that a test decides."""
+"""Fixed clock and ids for tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """A clock that moves when it is told to. Made by `fixed`.
+    """Clock that only moves when a test advances it. Made by `fixed`.
 
     >>> clock = Clock(datetime(2030, 1, 1, tzinfo=UTC))
     >>> clock.advance(timedelta(hours=1))
@@ -22,12 +22,12 @@ class Clock:
     datetime.datetime(2030, 1, 1, 1, 0, tzinfo=datetime.timezone.utc)
 
     Args:
-        now: the time that it shows, timezone-aware.
+        now: the current time, timezone-aware.
     """
 
     def __init__(self, now: datetime) -> None:
         if now.tzinfo is None:
-            raise ValueError("Clock: give the time a time zone, such as datetime(2030, 1, 1, tzinfo=UTC)")
+            raise ValueError("Clock: expected a time zone in `now`; add one, such as datetime(2030, 1, 1, tzinfo=UTC)")
         self.now: datetime = now.astimezone(UTC)
 
     def advance(self, span: timedelta) -> None:
@@ -37,9 +37,9 @@ class Clock:
 
 @contextmanager
 def fixed(now: datetime = _START, *, seed: int = 0) -> Iterator[Clock]:
-    """Make new messages take their time from a clock, and new ids come from a seed, inside of the `with` block.
+    """Give new messages the time of a clock, and generate ids from a seed, inside of the `with` block.
 
-    It holds for all threads: it is for tests that run one at a time, as those of pytest do.
+    It affects all threads: use it in tests that run one at a time, as in pytest.
 
     >>> from domainkit import DomainEvent
     >>> with fixed() as clock:
@@ -50,13 +50,13 @@ def fixed(now: datetime = _START, *, seed: int = 0) -> Iterator[Clock]:
     (True, True)
 
     Args:
-        now: where the clock starts, timezone-aware; 2030-01-01 00:00 UTC unless given.
-        seed: ids of one seed come in one order.
+        now: the start of the clock, timezone-aware; by default 2030-01-01 00:00 UTC.
+        seed: the same seed gives the same ids in the same order.
 
     Raises:
         ValueError: `now` has no time zone.
     """
-    clock, random = Clock(now), Random(seed)  # noqa: S311  (ids of a test are no secret)
+    clock, random = Clock(now), Random(seed)  # noqa: S311  (ids of a test aren't secret)
     system = SimpleNamespace(urandom=random.randbytes)
     ticks = SimpleNamespace(time_ns=lambda: (clock.now - _EPOCH) // timedelta(microseconds=1) * 1000)
     with (

@@ -1,4 +1,4 @@
-"""The promises of every bus and every Notifier, as tests: derive one class, and run it with pytest."""
+"""Contract tests of every bus and every Notifier: subclass one of the classes, and run it with pytest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from returns.result import Result
 from domainkit.errors import BusCannotPublish
 from domainkit.messages import AnyCommand, DomainEvent, JsonValue, Message
 from domainkit.ports import CommandBus, DomainEventBus, MessageBus, Notifier, NotifierExceptionMessage, NotifierMessage
-from domainkit.testing._expect import error_of, expect_arrived, expect_told, expect_type_error, value_of
+from domainkit.testing._expect import error_of, expect_arrived, expect_parts, expect_type_error, value_of
 from domainkit.testing.samples import SampleCreateTask, SampleTaskCreated, SampleTaskId
 
 EventBusT = TypeVar("EventBusT", bound=DomainEventBus)
@@ -22,15 +22,15 @@ NotifierT = TypeVar("NotifierT", bound=Notifier)
 
 
 class _BusContract(ABC, Generic[BusT, MessageT]):
-    """The promises of both buses."""
+    """Contract of both buses."""
 
     @abstractmethod
     def make_bus(self) -> BusT:
-        """Return a new bus from which nothing has been received."""
+        """Return a new bus, whose receiver has no messages."""
 
     @abstractmethod
     def received(self, bus: BusT, /) -> Sequence[DomainEvent | AnyCommand]:
-        """Return the messages that arrived where `bus` hands them over, the oldest first; also after `close`."""
+        """Return the messages that the receiver of `bus` got, the oldest first; also after `close`."""
 
     @abstractmethod
     def _make_message(self) -> MessageT: ...
@@ -42,7 +42,7 @@ class _BusContract(ABC, Generic[BusT, MessageT]):
         """A message arrives equal to the one that was sent: payload, id, time and meta."""
         with closing(self.make_bus()) as bus:
             message = self._make_message().add_meta({"tenant": "home"})
-            assert value_of(self._send(bus, message)) is None, "a bus answers Success(None)"
+            assert value_of(self._send(bus, message)) is None, "a bus returns Success(None)"
             expect_arrived([message], self.received(bus))
 
     def test_messages_arrive_in_order(self) -> None:
@@ -54,7 +54,7 @@ class _BusContract(ABC, Generic[BusT, MessageT]):
             expect_arrived(messages, self.received(bus))
 
     def test_with_meta_merges(self) -> None:
-        """The bus of with_meta merges its meta into each message; if a key is in both, the bus's value counts."""
+        """The bus of with_meta merges its meta into each message; if a key is in both, the bus's value wins."""
         with closing(self.make_bus()) as bus:
             meta: Mapping[str, JsonValue] = {"tenant": "work", "trace": {"span": [1, 2.5, None, True]}}
             message = self._make_message().add_meta({"tenant": "home", "user": "ada"})
@@ -64,7 +64,7 @@ class _BusContract(ABC, Generic[BusT, MessageT]):
             expect_arrived([given], [message])
 
     def test_with_meta_twice(self) -> None:
-        """The meta of with_meta after with_meta is merged; the later value of a key counts."""
+        """The meta of with_meta after with_meta is merged; the later value of a key wins."""
         with closing(self.make_bus()) as bus:
             message = self._make_message()
             value_of(self._send(bus.with_meta({"a": 1, "b": 1}).with_meta({"b": 2}), message))
@@ -79,24 +79,24 @@ class _BusContract(ABC, Generic[BusT, MessageT]):
             expect_arrived([message], self.received(bus))
 
     def test_with_meta_refuses_what_json_cannot_carry(self) -> None:
-        """With_meta of no mapping, or of what JSON can't carry, is a TypeError."""
+        """With_meta of another type than a mapping, or of a value that JSON can't carry, is a TypeError."""
         with closing(self.make_bus()) as bus:
             for meta in (["tenant"], {"tenant": object()}, {1: "home"}, {"ratio": float("nan")}):
                 expect_type_error(lambda meta=meta: bus.with_meta(meta), meta)  # type: ignore[misc]  # wrong on purpose
 
     def test_a_closed_bus_refuses(self) -> None:
-        """A message handed to a closed bus is BusCannotPublish, and doesn't arrive; closing again does nothing."""
+        """A message sent to a closed bus is BusCannotPublish, and doesn't arrive; closing again does nothing."""
         bus, message = self.make_bus(), self._make_message()
         value_of(self._send(bus, message))
         bus.close()
         bus.close()
         error = error_of(self._send(bus, self._make_message()), BusCannotPublish)
-        assert error.additional_info, "the error says why the bus cannot publish"
+        assert error.additional_info, "the error has the reason in additional_info"
         expect_arrived([message], self.received(bus))
 
 
 class DomainEventBusContract(_BusContract[EventBusT, SampleTaskCreated], Generic[EventBusT]):
-    """The promises of a DomainEventBus.
+    """Contract of a DomainEventBus.
 
     >>> from domainkit import InmemoryDomainEventBus
     >>> class TestInmemoryDomainEventBus(DomainEventBusContract[InmemoryDomainEventBus]):
@@ -114,7 +114,7 @@ class DomainEventBusContract(_BusContract[EventBusT, SampleTaskCreated], Generic
         return bus.publish(message)
 
     def test_several_events_at_once(self) -> None:
-        """Several events, also from an iterator, arrive in their order; none at all is fine."""
+        """Several events, also from an iterator, arrive in their order; an empty iterable is allowed."""
         with closing(self.make_bus()) as bus:
             events = [self._make_message() for _ in range(3)]
             value_of(bus.publish(()))
@@ -123,7 +123,7 @@ class DomainEventBusContract(_BusContract[EventBusT, SampleTaskCreated], Generic
             expect_arrived([*events, *events[:2]], self.received(bus))
 
     def test_what_is_no_event_is_refused(self) -> None:
-        """Anything else than events is a TypeError, and none of the events beside it is published."""
+        """Anything else than events is a TypeError, and no event passed with it is published."""
         with closing(self.make_bus()) as bus:
             command, event = SampleCreateTask(SampleTaskId.v4()), self._make_message()
             for wrong in (command, None, 5, "event", SampleTaskCreated, [event, command], [event, [event]]):
@@ -132,7 +132,7 @@ class DomainEventBusContract(_BusContract[EventBusT, SampleTaskCreated], Generic
 
 
 class CommandBusContract(_BusContract[CommandBusT, SampleCreateTask], Generic[CommandBusT]):
-    """The promises of a CommandBus.
+    """Contract of a CommandBus.
 
     >>> from domainkit import Command, InmemoryCommandBus
     >>> class TestInmemoryCommandBus(CommandBusContract[InmemoryCommandBus]):
@@ -159,7 +159,7 @@ class CommandBusContract(_BusContract[CommandBusT, SampleCreateTask], Generic[Co
 
 
 class NotifierContract(ABC, Generic[NotifierT]):
-    """The promises of a Notifier.
+    """Contract of a Notifier.
 
     >>> from domainkit import InmemoryNotifier
     >>> class TestInmemoryNotifier(NotifierContract[InmemoryNotifier]):
@@ -172,28 +172,28 @@ class NotifierContract(ABC, Generic[NotifierT]):
 
     @abstractmethod
     def make_notifier(self) -> NotifierT:
-        """Return a new notifier that has told nothing."""
+        """Return a new notifier, which has sent nothing yet."""
 
     @abstractmethod
     def told(self, notifier: NotifierT, /) -> str:
-        """Return everything that a person has been told through `notifier`, the oldest first, as one text."""
+        """Return the text of all notifications that `notifier` sent, the oldest first, as one str."""
 
     def test_a_message_is_told(self) -> None:
-        """A person is told the title, the message, the link and the meta."""
+        """A notification has the title, the message, the link and the meta."""
         notifier = self.make_notifier()
         message = NotifierMessage("Import finished", "312 tasks", link="https://example.com/7", meta={"tenant": "home"})
-        assert notifier.publish(message) is None, "publish returns nothing"
-        expect_told(self.told(notifier), "Import finished", "312 tasks", "https://example.com/7", "tenant", "home")
+        assert notifier.publish(message) is None, "publish returns None"
+        expect_parts(self.told(notifier), "Import finished", "312 tasks", "https://example.com/7", "tenant", "home")
 
     def test_a_title_is_enough(self) -> None:
-        """A message, and a message about an exception, needs no more than its title."""
+        """A title is enough for a message, and for a message about an exception."""
         notifier = self.make_notifier()
         notifier.publish(NotifierMessage("Import finished"))
         notifier.publish_exception(NotifierExceptionMessage("Import failed"))
-        expect_told(self.told(notifier), "Import finished", "Import failed")
+        expect_parts(self.told(notifier), "Import finished", "Import failed")
 
     def test_an_exception_is_told(self) -> None:
-        """A person is told the title, the executor, the place and the meta of a message about an exception."""
+        """A notification about an exception has the title, the executor, the place and the meta."""
         notifier = self.make_notifier()
         error = ValueError("bad line")
         notifier.publish_exception(
@@ -201,13 +201,13 @@ class NotifierContract(ABC, Generic[NotifierT]):
                 "Import failed", "TaskImporter", error, "/app/tasks.py", 4711, meta={"tenant": "home"}
             )
         )
-        expect_told(self.told(notifier), "Import failed", "TaskImporter", "/app/tasks.py", "4711", "tenant", "home")
+        expect_parts(self.told(notifier), "Import failed", "TaskImporter", "/app/tasks.py", "4711", "tenant", "home")
 
     def test_messages_are_told_in_order(self) -> None:
-        """Messages are told in the order in which they came, each once."""
+        """Notifications are sent in the order in which they were published, each once."""
         notifier, titles = self.make_notifier(), [f"Message {number}." for number in range(5)]
         for title in titles:
             notifier.publish(NotifierMessage(title))
-        told = self.told(notifier)
-        assert titles == sorted(titles, key=told.find), f"told in another order: {told}"
-        assert all(told.count(title) == 1 for title in titles), f"not each told once: {told}"
+        text = self.told(notifier)
+        assert titles == sorted(titles, key=text.find), f"expected {titles} in this order, got {text}"
+        assert all(text.count(title) == 1 for title in titles), f"expected each of {titles} once, got {text}"

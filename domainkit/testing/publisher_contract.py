@@ -1,4 +1,4 @@
-"""The promises of every AsyncMessagePublisher, as tests: derive one class, and run it with pytest."""
+"""Contract tests of every AsyncMessagePublisher: subclass the class, and run it with pytest."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -16,9 +16,9 @@ PublisherT = TypeVar("PublisherT", bound=AsyncMessagePublisher)
 
 
 class AsyncMessagePublisherContract(ABC, Generic[PublisherT]):
-    """The promises of an AsyncMessagePublisher, which a relay hands messages to.
+    """Contract of an AsyncMessagePublisher, through which a relay publishes messages.
 
-    Each test has an event loop of its own, in which the publisher is made, used and closed.
+    Each test has its own event loop, in which the publisher is made, used and closed.
 
     >>> from domainkit import AsyncInmemoryDomainEventBus, AsyncInmemoryMessagePublisher
     >>> codec, bus = MessageCodec(SampleTaskCreated), AsyncInmemoryDomainEventBus()
@@ -32,11 +32,11 @@ class AsyncMessagePublisherContract(ABC, Generic[PublisherT]):
 
     @abstractmethod
     async def make_publisher(self) -> PublisherT:
-        """Return a new publisher, to a place where nothing has arrived and somebody subscribed to SampleTaskCreated."""
+        """Return a new publisher to a destination without messages, with a subscriber to SampleTaskCreated."""
 
     @abstractmethod
     async def received(self, publisher: PublisherT, count: int, /) -> Sequence[bytes]:
-        """Wait for `count` messages where `publisher` hands them over, and return the bodies of all in their order."""
+        """Wait until the destination of `publisher` has `count` messages, and return the bodies of all, in order."""
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[PublisherT]:
@@ -47,18 +47,18 @@ class AsyncMessagePublisherContract(ABC, Generic[PublisherT]):
             await publisher.close()
 
     def test_a_message_arrives(self) -> None:
-        """A message arrives byte for byte, and the answer is Success(None)."""
+        """A message arrives byte for byte, and publish returns Success(None)."""
 
         async def run() -> None:
             async with self._open() as publisher:
                 message = _message()
-                assert value_of(await publisher.publish(message)) is None, "a publisher answers Success(None)"
+                assert value_of(await publisher.publish(message)) is None, "a publisher returns Success(None)"
                 expect_arrived([message.body], await self.received(publisher, 1))
 
         asyncio.run(run())
 
     def test_messages_of_a_key_keep_their_order(self) -> None:
-        """Messages of one key that are published one after the other arrive in that order, each once."""
+        """Messages with the same key, published one after the other, arrive in that order, each once."""
 
         async def run() -> None:
             async with self._open() as publisher:
@@ -70,7 +70,7 @@ class AsyncMessagePublisherContract(ABC, Generic[PublisherT]):
         asyncio.run(run())
 
     def test_messages_are_published_side_by_side(self) -> None:
-        """Messages of several keys may be published at the same time: all arrive, each once."""
+        """Messages with different keys may be published at the same time: all arrive, each once."""
 
         async def run() -> None:
             async with self._open() as publisher:
@@ -83,18 +83,18 @@ class AsyncMessagePublisherContract(ABC, Generic[PublisherT]):
         asyncio.run(run())
 
     def test_a_closed_publisher_refuses(self) -> None:
-        """A message handed to a closed publisher is BusCannotPublish, and not to blame; to close again does nothing."""
+        """Publishing to a closed publisher is BusCannotPublish, not MessageRefused; closing again does nothing."""
 
         async def run() -> None:
             async with self._open() as publisher:
                 await publisher.close()
                 error = error_of(await publisher.publish(_message()), BusCannotPublish)
-                assert not isinstance(error, MessageRefused), "the message isn't at fault: a relay would count it"
-                assert error.additional_info, "the error says why the publisher cannot publish"
+                assert not isinstance(error, MessageRefused), "expected another error: a relay would count an attempt"
+                assert error.additional_info, "the error has the reason in additional_info"
 
         asyncio.run(run())
 
 
 def _message(key: str | None = None) -> OutgoingMessage:
-    """Return a new message; in an order of its own unless there is a key."""
+    """Return a new message; without a key it has no order with others."""
     return OutgoingMessage.of(SampleTaskCreated(SampleTaskId.v4()), MessageCodec(SampleTaskCreated), key=key)

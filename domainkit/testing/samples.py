@@ -1,4 +1,4 @@
-"""A small model for tests of adapters: an aggregate with a field of most kinds, an event and a command."""
+"""Small sample model for tests of adapters: an aggregate with fields of most types, an event and a command."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,19 +13,19 @@ from domainkit.values import Uuid, ValueObject
 
 
 class SampleTaskId(Uuid):
-    """The id of a SampleTask."""
+    """Id of a SampleTask."""
 
 
 @frozen
 class SampleTitle(ValueObject[str]):
-    """The title of a SampleTask: some text."""
+    """Title of a SampleTask: a non-empty text."""
 
     value: str = field(validator=min_len(1))
 
 
 @frozen
 class SampleTaskCreated(DomainEvent):
-    """An event with a payload."""
+    """Event with a payload."""
 
     task_id: SampleTaskId
     title: SampleTitle = SampleTitle("Buy milk")
@@ -33,7 +33,7 @@ class SampleTaskCreated(DomainEvent):
 
 @frozen
 class SampleCreateTask(Command):
-    """A command with a payload."""
+    """Command with a payload."""
 
     task_id: SampleTaskId
     title: SampleTitle = SampleTitle("Buy milk")
@@ -41,7 +41,7 @@ class SampleCreateTask(Command):
 
 @frozen
 class SampleTask(AggregateRoot[SampleTaskId]):
-    """An aggregate with a field of most kinds: if it comes back equal, so does yours."""
+    """Aggregate with fields of most types: if it comes back equal, so does yours."""
 
     title: SampleTitle
     due: datetime | None = None

@@ -1,4 +1,4 @@
-"""Given, when, then: a scenario for an aggregate, a use case or a mediator, and what must have come of it.
+"""Given, when, then: scenarios for an aggregate, a use case or a mediator, with the expected outcome.
 
 given(task).when(lambda task: task.complete()).then_events(TaskCompleted(task.aggregate_id)).then_state(done=True)
 """
@@ -22,30 +22,30 @@ Bus = InmemoryDomainEventBus | AsyncInmemoryDomainEventBus | InmemoryOutbox
 
 @frozen
 class Given(Generic[S]):
-    """The start of a scenario. Made by `given`."""
+    """Start of a scenario. Made by `given`."""
 
     subject: S
     bus: Bus | None
 
     def when(self, action: Callable[[S], R]) -> "Then[R]":
-        """Return what came of `action`, called with the subject; what it raises is raised here."""
+        """Call `action` with the subject, and return the outcome; exceptions of `action` are not caught."""
         before = len(_sent(self.bus))
         return self._then(before, action(self.subject))
 
     async def when_async(self, action: Callable[[S], Awaitable[R]]) -> "Then[R]":
-        """Return what came of the coroutine function `action`."""
+        """Await the coroutine function `action` with the subject, and return the outcome."""
         before = len(_sent(self.bus))
         return self._then(before, await action(self.subject))
 
     def _then(self, before: int, outcome: R) -> "Then[R]":
-        """Return the outcome with the events published since `before`; without any, those that were recorded."""
+        """Return the outcome with the events published since `before`, or if there are none, those recorded since."""
         events = _sent(self.bus)[before:]
         value = outcome.unwrap() if isinstance(outcome, Success) else outcome
         if not events and isinstance(value, AggregateRoot):
-            had = self.subject.domain_events if isinstance(self.subject, AggregateRoot) else ()
+            earlier = self.subject.domain_events if isinstance(self.subject, AggregateRoot) else ()
             events = value.domain_events
-            if events[: len(had)] == had:
-                events = events[len(had) :]
+            if events[: len(earlier)] == earlier:
+                events = events[len(earlier) :]
         return Then(outcome, events)
 
 
@@ -64,20 +64,19 @@ def given(subject: S, *, bus: Bus | None = None) -> Given[S]:
     >>> _ = given(Task()).when(Task.finish).then_events(Done()).then_state(done=True)
 
     Args:
-        subject: an aggregate, a use case, a mediator, or whatever the action takes.
+        subject: an aggregate, a use case, a mediator, or any other argument for the action.
         bus: the in-memory bus that the subject publishes to, or the outbox of its repositories; its events are the
-            scenario's. Without one, they are those that the aggregate that comes out has recorded more than the
-            subject.
+            scenario's. Without one, the scenario has the events that the returned aggregate recorded since the subject.
     """
     return Given(subject, bus)
 
 
 @frozen
 class Then(Generic[R]):
-    """The end of a scenario; each method raises AssertionError if it was another, and returns this again.
+    """End of a scenario; each method raises AssertionError for another outcome, and returns `self`.
 
     Args:
-        outcome: what the action returned.
+        outcome: the return value of the action.
         events: the events that it recorded or published, the oldest first.
     """
 
@@ -85,7 +84,7 @@ class Then(Generic[R]):
     events: tuple[DomainEvent, ...]
 
     def then_events(self, *expected: DomainEvent) -> "Then[R]":
-        """Expect just these events, in this order; headers are not compared."""
+        """Expect exactly these events, in this order; headers are not compared."""
         wanted, found = [_payload(event) for event in expected], [_payload(event) for event in self.events]
         _expect(wanted, found, "events")
         return self
@@ -95,14 +94,14 @@ class Then(Generic[R]):
         return self.then_events()
 
     def then_returns(self, value: object) -> "Then[R]":
-        """Expect a Success with this value, or this very value from an action that returns no Result."""
+        """Expect a Success with this value, or this value itself from an action that doesn't return a Result."""
         _expect(value, _value(self.outcome), "the value")
         return self
 
     def then_state(self, **expected: object) -> "Then[R]":
-        """Expect fields of the value that came out."""
+        """Expect these fields in the returned value."""
         value = _value(self.outcome)
-        _expect(expected, {name: getattr(value, name, "no such field") for name in expected}, "the state")
+        _expect(expected, {name: getattr(value, name, "an unknown field") for name in expected}, "the state")
         return self
 
     def then_failure(self, expected: object) -> "Then[R]":
@@ -124,12 +123,12 @@ class Then(Generic[R]):
         return self
 
     def then_caused_by(self, message: Message) -> "Then[R]":
-        """Expect that every event names this message as its cause."""
+        """Expect this message as the cause of every event."""
         return self.then_meta(causation_id=str(message.header.id))
 
 
 def _sent(bus: Bus | None) -> tuple[DomainEvent, ...]:
-    """Return the events that are on a bus, or in an outbox."""
+    """Return the events of a bus or an outbox."""
     if isinstance(bus, InmemoryOutbox):
         return bus.events
     return () if bus is None else bus.published
@@ -137,7 +136,7 @@ def _sent(bus: Bus | None) -> tuple[DomainEvent, ...]:
 
 def _value(outcome: object) -> object:
     if isinstance(outcome, Failure):
-        raise AssertionError(f"expected a Success, got {outcome!r}")  # noqa: TRY004  # it is what a test expects
+        raise AssertionError(f"expected a Success, got {outcome!r}")  # noqa: TRY004  # tests expect it
     return outcome.unwrap() if isinstance(outcome, Result) else outcome
 
 

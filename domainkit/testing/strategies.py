@@ -1,4 +1,4 @@
-"""Hypothesis strategies for messages, value objects and aggregates; they respect validators (extra `testing`)."""
+"""Hypothesis strategies for messages, value objects and aggregates that respect validators (extra `testing`)."""
 
 from collections.abc import Mapping
 from datetime import UTC
@@ -14,7 +14,7 @@ except ImportError as _error:
         "domainkit.testing.strategies needs an extra: pip install 'domainkit-attrs[testing]'", name="testing"
     ) from _error
 from hypothesis.strategies._internal.types import (
-    _global_type_lookup as _registered,  # it has no public name: hypothesis 6.130 to 6.170
+    _global_type_lookup as _registered,  # no public name: hypothesis 6.130 to 6.170
 )
 
 from domainkit._model.internals import MAX_LENGTH, MIN_LENGTH, NUMBER, OPTIONS, PATTERN
@@ -30,7 +30,7 @@ from domainkit.messages import Message, MessageHeader
 from domainkit.values import Uuid
 
 T = TypeVar("T")
-Strategy = st.SearchStrategy[Any]  # Any: a strategy for the type that a field happens to have
+Strategy = st.SearchStrategy[Any]  # Any: the type of some field
 
 _TEXT: Final = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -48,11 +48,11 @@ def headers() -> st.SearchStrategy[MessageHeader]:
 
 
 def instances(cls: type[T], **fields: Strategy) -> st.SearchStrategy[T]:
-    """Return a strategy for the instances of a message, value object, aggregate or any other attrs class.
+    """Return a strategy for instances of a message, value object, aggregate or any other attrs class.
 
-    Each field gets values of its type that its validators accept: bounds, lengths, patterns and options of
-    `attrs.validators` are made so; what other validators refuse, or a rule of several fields, is filtered out. Where
-    such a rule leaves few values, pass strategies for its fields that agree, or register one for the class.
+    Each field gets values of its type that its validators accept: values are generated to match bounds, lengths,
+    patterns and options of `attrs.validators`; those refused by other validators, or by rules on several fields, are
+    filtered out. If a rule accepts too few values, pass strategies for its fields, or register one for the class.
 
     >>> from attrs import field, frozen
     >>> from attrs.validators import ge, le
@@ -66,24 +66,24 @@ def instances(cls: type[T], **fields: Strategy) -> st.SearchStrategy[T]:
 
     Args:
         cls: the class.
-        fields: strategies of your own, by the name that the constructor gives the field.
+        fields: your own strategies, by the fields' constructor parameters.
 
     Raises:
-        TypeError: the class has no such field; or a field has a type that no strategy is known for: pass one for it, or
-            register the type with `hypothesis.strategies.register_type_strategy`. A registered strategy counts for
-            classes of your own too.
+        TypeError: `fields` has an unknown name; or a field has a type without a strategy: pass one for it, or register
+            one with `hypothesis.strategies.register_type_strategy`. Strategies registered for your own classes are
+            used too.
     """
     made: type[Any] = get_origin(cls) or cls
     unknown = fields.keys() - {attribute.alias for attribute in attrs.fields(made) if attribute.init}
     if unknown:
-        raise TypeError(f"instances: {made.__qualname__} has no field {', '.join(sorted(unknown))}; take that out")
+        raise TypeError(f"instances: {made.__qualname__} has no field {', '.join(sorted(unknown))}; remove it")
     if issubclass(made, Message):
         fields = {"header": headers(), **fields}
     given = frozenset(attribute.name for attribute in attrs.fields(made) if attribute.alias in fields)
     try:
         parts = Derivation(Options(lenient=True, secrets=True)).parts(made, cls, given)
     except UnsupportedTypeError as error:
-        raise TypeError(f"{error}; or pass a strategy for the field, by its name") from error
+        raise TypeError(f"{error}; or pass a strategy for the field, as a keyword argument") from error
     samples = _Samples()
     found = {part.key: samples.constrained(part.node, part.attribute.validator) for part in parts}
     return samples.made(made, {**found, **fields})
@@ -93,7 +93,7 @@ _REFUSED: Final = object()
 
 
 class _Samples:
-    """Makes the strategies of nodes that belong together; a class that holds itself is met once."""
+    """Makes the strategies of related nodes; recursive classes share one strategy."""
 
     st: Any = st
 
@@ -101,32 +101,32 @@ class _Samples:
         self._known: dict[object, Strategy] = {}
 
     def of(self, node: Node) -> Strategy:
-        """Return the strategy of a node; one that the user registered for a class wins."""
+        """Return the strategy of a node, preferably one that the user registered for its class."""
         hint = getattr(node, "hint", None)
         if hint is not None and hint in _registered:
             return st.from_type(hint)
         if isinstance(node, HookNode) and isinstance(hint, type) and issubclass(hint, Message):
             return instances(hint)
         if not isinstance(node, AttrsNode | RecursiveAlias):
-            return node.samples(self)  # type: ignore[no-any-return]  # nodes know no hypothesis
+            return node.samples(self)  # type: ignore[no-any-return]  # nodes don't import hypothesis
         if hint not in self._known:
             self._known[hint] = st.deferred(lambda: made)
             made: Strategy = node.samples(self)
         return self._known[hint]
 
     def made(self, cls: type[Any], fields: Mapping[str, Any]) -> Strategy:
-        """Return the strategy for what the constructor makes of these fields, without what it refuses."""
+        """Return the strategy for objects that the constructor makes of these fields, unless it refuses them."""
 
         def make(values: Mapping[str, object]) -> object:
             try:
                 return cls(**values)
-            except (ValueError, TypeError, DomainError):  # what validators raise, and rules of several fields
+            except (ValueError, TypeError, DomainError):  # raised by validators, and by rules on several fields
                 return _REFUSED
 
         return st.fixed_dictionaries({**fields}).map(make).filter(lambda one: one is not _REFUSED)
 
     def constrained(self, node: Node, rule: Any) -> Strategy:
-        """Return the strategy of a node that a validator of attrs, or bounds in `Annotated`, shape as far as known."""
+        """Return the strategy of a node within a validator of attrs, or bounds in `Annotated`, as far as known."""
         if isinstance(rule, tuple):
             signs = ((">=", "ge"), (">", "gt"), ("<=", "le"), ("<", "lt"))
             bounds = {
@@ -139,7 +139,7 @@ class _Samples:
 
 
 def _shaped(node: Node, rules: tuple[Any, ...]) -> Strategy | None:
-    """Return a strategy that the validators of attrs shape, by their classes; None if they say nothing of this type."""
+    """Return a strategy for values that the validators of attrs accept; None without known ones for this type."""
     validators = {type(rule): rule for rule in rules}
     if OPTIONS in validators:
         return st.sampled_from(sorted(validators[OPTIONS].options, key=repr))

@@ -468,5 +468,5 @@ def test_examples_of_types_that_hypothesis_knows(made: Any) -> None:
 )
 def test_no_examples_of_anything(cls: type) -> None:
     """If nothing is known of a field, a strategy for it has to be passed."""
-    with pytest.raises(TypeError, match=r"^Odd\.x: .*; or pass a strategy for the field, by its name"):
+    with pytest.raises(TypeError, match=r"^Odd\.x: .*; or pass a strategy for the field, as a keyword argument"):
         instances(cls)

@@ -87,7 +87,7 @@ class TestFixed:
 
     def test_a_clock_needs_a_time_zone(self) -> None:
         """A naive time is refused."""
-        with pytest.raises(ValueError, match="give the time a time zone"):
+        with pytest.raises(ValueError, match="expected a time zone in `now`"):
             Clock(datetime(2031, 5, 6))  # wrong on purpose
 
 
@@ -282,7 +282,7 @@ class TestScenarios:
             (lambda then: then.then_no_events(), r"events: expected \[\]"),
             (lambda then: then.then_events(Finished("other")), "events: expected"),
             (lambda then: then.then_state(done=False), "the state: expected {'done': False}, got {'done': True}"),
-            (lambda then: then.then_state(absent=1), "no such field"),
+            (lambda then: then.then_state(absent=1), "an unknown field"),
             (lambda then: then.then_failure(NotDone), "expected a Failure"),
             (lambda then: then.then_returns(5), "the value: expected 5"),
             (lambda then: then.then_meta(tenant="home"), "meta of .*Finished: expected"),
@@ -327,5 +327,5 @@ class TestStrategiesOfMessages:
 
     def test_a_field_that_the_class_does_not_have(self) -> None:
         """A strategy for a field that isn't there is a mistake, and is named."""
-        with pytest.raises(TypeError, match="instances: Finished has no field notes; take that out"):
+        with pytest.raises(TypeError, match="instances: Finished has no field notes; remove it"):
             instances(Finished, notes=st.just(""))
