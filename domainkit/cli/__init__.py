@@ -1,7 +1,7 @@
-"""The command line: what `python -m domainkit` can do, a file for each command.
+"""Command line of `python -m domainkit`, with one file for each command.
 
-A file has `add_to(commands)`, which adds its command with a `run` that returns the exit status. What a command needs of
-an adapter it imports when it runs: the others work without that extra.
+A file has `add_to(commands)`, which adds its command with a `run` that returns the exit status. A command imports its
+adapters only when it runs, so that the others work without these extras.
 """
 
 import argparse
@@ -17,10 +17,10 @@ _COMMANDS = (new, event_map, consume, relay, dead_letters, inbox, from_petisco)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return its exit status: 0, 1 where a command failed, 2 where an argument is wrong.
+    """Run the command line, and return its exit status: 0, 1 if a command failed, 2 if an argument is wrong.
 
     Args:
-        arguments: those of the process unless given.
+        arguments: by default those of the process.
     """
     parser = argparse.ArgumentParser(
         prog="python -m domainkit", description="Tools for applications built with domainkit."
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
     except WrongArgumentError as error:
         parser.error(str(error))
-    except (CommandFailedError, ImportError) as error:  # of an adapter whose extra is missing: it says how to get it
+    except (CommandFailedError, ImportError) as error:  # an ImportError says how to install a missing extra
         print(f"{parser.prog}: {error}", file=sys.stderr)  # noqa: T201  (a command line prints)
         return 1
     return status

@@ -1,4 +1,4 @@
-"""The common part of the commands: their errors, and arguments that name objects, times and ids."""
+"""Common parts of the commands: their errors, and arguments for objects, times and ids."""
 
 import argparse
 import re
@@ -14,29 +14,29 @@ from domainkit.errors import InvalidUuid
 from domainkit.values import Uuid
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""The group of an argument parser that commands are added to."""
+"""The group of an argument parser to which commands are added."""
 
 
 BROKER, DATABASE = "DOMAINKIT_BROKER_URL", "DOMAINKIT_DATABASE_URL"
-"""The variables of the environment with URLs: on a command line others would see their passwords."""
+"""The environment variables for URLs, whose passwords other users could read on a command line."""
 
 
 class WrongArgumentError(Exception):
-    """An argument that can't be used; the text says why, and the exit status is 2."""
+    """An argument is not usable; the text has the reason, and the exit status is 2."""
 
 
 class CommandFailedError(Exception):
-    """A command that could not do what it should; the text says why, and the exit status is 1."""
+    """A command failed; the text has the reason, and the exit status is 1."""
 
 
-def object_named(path: str) -> Any:  # Any: what it is shows when it is used
-    """Return the object that MODULE:NAME names; modules are looked for where the command was started, too.
+def object_named(path: str) -> Any:  # Any: the caller checks it
+    """Return the object named by MODULE:NAME; modules are also searched in the working directory.
 
     Raises:
-        WrongArgumentError: there is none.
+        WrongArgumentError: the module or the name is missing.
     """
     module, _, name = path.partition(":")
-    sys.path.insert(0, str(Path.cwd()))  # so that an application is found where it stands, as `python -m` finds it
+    sys.path.insert(0, str(Path.cwd()))  # find an application in the working directory, like `python -m`
     try:
         return getattr(import_module(module), name)
     except (ImportError, ValueError) as error:
@@ -60,39 +60,39 @@ def duration(text: str) -> timedelta:
         text: seconds, or a number with the unit s, m, h or d.
 
     Raises:
-        argparse.ArgumentTypeError: it is something else, or nothing.
+        argparse.ArgumentTypeError: `text` is something else, or 0.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if found is None or float(found[1]) == 0:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, or a number with s, m, h or d, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, or a number with s, m, h or d, got {text!r}")
     try:
         return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
     except OverflowError:
-        raise argparse.ArgumentTypeError(f"{text!r} is too long") from None
+        raise argparse.ArgumentTypeError(f"expected a shorter time, got {text!r}") from None
 
 
 def count(text: str) -> int:
-    """Return a number of things, 1 or more, for argparse.
+    """Return a whole number of 1 or more, for argparse.
 
     Raises:
-        argparse.ArgumentTypeError: it is something else.
+        argparse.ArgumentTypeError: `text` is something else.
     """
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
     return int(text)
 
 
 def moment(text: str) -> datetime:
-    """Return a time with its zone, for argparse.
+    """Return a time with a time zone, for argparse.
 
     >>> moment("2026-03-01T12:00:00+01:00").isoformat()
     '2026-03-01T12:00:00+01:00'
 
     Args:
-        text: as in RFC 3339; or a span, such as `2h`, before now.
+        text: a time as in RFC 3339; or a span before now, such as `2h`.
 
     Raises:
-        argparse.ArgumentTypeError: it is something else, or has no time zone.
+        argparse.ArgumentTypeError: `text` is something else, or has no time zone.
     """
     with suppress(argparse.ArgumentTypeError, OverflowError):
         return datetime.now(UTC) - duration(text)
@@ -100,16 +100,16 @@ def moment(text: str) -> datetime:
         found = datetime.fromisoformat(text)
         if found.tzinfo is not None:
             return found
-    raise argparse.ArgumentTypeError(f"expected a time with a zone (2026-03-01T12:00:00Z) or ago (2h), not {text!r}")
+    raise argparse.ArgumentTypeError(f"expected a time with a zone (2026-03-01T12:00:00Z) or ago (2h), got {text!r}")
 
 
 def message_id(text: str) -> Uuid:
     """Return the id of a message, for argparse.
 
     Raises:
-        argparse.ArgumentTypeError: it is something else.
+        argparse.ArgumentTypeError: `text` is something else.
     """
     try:
         return Uuid.from_value(text)
     except InvalidUuid:
-        raise argparse.ArgumentTypeError(f"expected the id of a message, a UUID, not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"expected the id of a message, a UUID, got {text!r}") from None

@@ -1,4 +1,4 @@
-"""The consumer as a process: what it is made of, how it is stopped, what it tells meanwhile."""
+"""Consumer as a process: its creation, its end, and its status."""
 
 import argparse
 import asyncio
@@ -19,7 +19,7 @@ from domainkit.cli._process import ending_early, log_to_stderr, stop_event
 _logger = logging.getLogger("domainkit.consume")
 
 _CLEANING = 3600.0
-"""Seconds between two times that old marks are deleted."""
+"""Seconds between deletions of old marks."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,7 +35,8 @@ def _factory(options: argparse.Namespace) -> Callable[[str], object]:
     try:
         signature(found).bind(options.broker)
     except (TypeError, ValueError) as error:
-        raise WrongArgumentError(f"{options.consumer}: expected a function of the broker's URL ({error})") from error
+        expected = "a function that takes the broker's URL"
+        raise WrongArgumentError(f"{options.consumer}: expected {expected} ({error})") from error
     made: Callable[[str], object] = found
     return made
 
@@ -57,7 +58,7 @@ async def _consume(options: argparse.Namespace, make: Callable[[str], object]) -
 
 @asynccontextmanager
 async def _made(options: argparse.Namespace, make: Callable[[str], object]) -> AsyncIterator[RabbitMqConsumer]:
-    """Yield the consumer that the user's function makes, with the limits that are given."""
+    """Yield the consumer that the user's function makes, with the limits of the options."""
     async with AsyncExitStack() as opened:
         try:
             found = make(options.broker)
@@ -66,8 +67,8 @@ async def _made(options: argparse.Namespace, make: Callable[[str], object]) -> A
             elif isinstance(found, AbstractAsyncContextManager) and not isinstance(found, RabbitMqConsumer):
                 found = await opened.enter_async_context(found)
             if not isinstance(found, RabbitMqConsumer):
-                wanted = "a RabbitMqConsumer, or an async context manager of one"
-                raise WrongArgumentError(f"{options.consumer}: expected that it returns {wanted}")
+                expected = "a RabbitMqConsumer, or an async context manager of one"
+                raise WrongArgumentError(f"{options.consumer}: expected it to return {expected}")
             consumer = found.adjusted(prefetch=options.prefetch, concurrency=options.concurrency)
         except ValueError as error:
             raise WrongArgumentError(f"{options.consumer}: {error}") from error
@@ -75,7 +76,7 @@ async def _made(options: argparse.Namespace, make: Callable[[str], object]) -> A
 
 
 async def _clean(options: argparse.Namespace) -> None:
-    """Delete old marks of the inbox now and then, where that is asked for; what fails is told, and tried again."""
+    """Delete old marks of the inbox every hour, if requested; log failures, and try again."""
     if options.clean_inbox is None:
         return
     from domainkit.cli._inboxes import cleaned  # noqa: PLC0415  (it needs an extra)
@@ -99,7 +100,7 @@ async def _status(options: argparse.Namespace, make: Callable[[str], object]) ->
 
 
 def as_text(rows: Sequence[QueueStatus]) -> str:
-    """Return a status for people.
+    """Return a status as text.
 
     >>> print(as_text([QueueStatus("mailing.greeter", exists=True, waiting=12, consumers=2, dead=1, quarantined=0)]))
     queue            waiting  consumers  dead  quarantined
@@ -110,5 +111,5 @@ def as_text(rows: Sequence[QueueStatus]) -> str:
     lines = ["  ".join([f"{'queue':<{width}}", *names])]
     for row in rows:
         counts = [f"{getattr(row, name):>{len(name)},}" for name in names]
-        lines.append("  ".join([f"{row.queue:<{width}}", *(counts if row.exists else ["isn't there yet"])]))
+        lines.append("  ".join([f"{row.queue:<{width}}", *(counts if row.exists else ["doesn't exist yet"])]))
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The database that an argument names, reached as the async adapter reaches it."""
+"""Database given by an argument, opened like by the async adapter."""
 
 import argparse
 import asyncio
@@ -15,9 +15,9 @@ from domainkit.adapters.sqlalchemy import make_async_engine, outbox_table
 from domainkit.adapters.sqlalchemy.engines import async_url
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError
 
-_LAST_WORD = 0.1
-"""Seconds in which the thread of an aiosqlite that could not connect has told the loop that it ends: without a loop by
-then, it would print a traceback."""
+_THREAD_END = 0.1
+"""Seconds for the thread of aiosqlite to end after a failed connection: if the event loop ends before it, the thread
+prints a traceback."""
 
 _EXTRAS = MappingProxyType({"aiosqlite": "sql", "psycopg": "postgres"})
 
@@ -26,10 +26,10 @@ _EXTRAS = MappingProxyType({"aiosqlite": "sql", "psycopg": "postgres"})
 async def opened(
     options: argparse.Namespace, make_table: Callable[..., Table] = outbox_table
 ) -> AsyncIterator[tuple[AsyncEngine, Table]]:
-    """Yield an engine for the database that is named, and the outbox in it, or another table that is made so.
+    """Yield an engine for the given database, and its outbox, or the table that `make_table` returns.
 
     Raises:
-        WrongArgumentError: it is none of SQLite or PostgreSQL.
+        WrongArgumentError: the database is neither SQLite nor PostgreSQL.
         ImportError: its driver isn't installed.
     """
     try:
@@ -42,7 +42,7 @@ async def opened(
     try:
         engine = make_async_engine(url)
     except NoSuchModuleError as error:
-        raise WrongArgumentError(f"--database: SQLAlchemy knows no driver {url.drivername!r}") from error
+        raise WrongArgumentError(f"--database: SQLAlchemy has no driver {url.drivername!r}; use another") from error
     except ImportError as error:
         extra = _EXTRAS.get(url.get_driver_name())
         raise error if extra is None else missing_extra(f"the driver {url.get_driver_name()}", extra) from error
@@ -53,24 +53,24 @@ async def opened(
 
 
 async def check(engine: AsyncEngine, table: Table, make_table: Callable[..., Table] = outbox_table) -> None:
-    """Look whether the table is there.
+    """Check that the table exists.
 
     Raises:
-        CommandFailedError: it isn't, or its database isn't; the text says which, without a password.
+        CommandFailedError: the table or its database doesn't exist; the text says which, without a password.
     """
     try:
         async with engine.connect() as connection:
             await connection.execute(select(table).limit(0))
     except (DBAPIError, OSError) as error:
-        await asyncio.sleep(_LAST_WORD)
+        await asyncio.sleep(_THREAD_END)
         text = failure_of(engine.url, error)
-        is_missing = isinstance(error, ProgrammingError) or "no such table" in text  # as PostgreSQL and SQLite say it
-        remedy = f"; make it (see {make_table.__name__}), or name another: --table, --schema" if is_missing else ""
+        is_missing = isinstance(error, ProgrammingError) or "no such table" in text  # by PostgreSQL or by SQLite
+        remedy = f"; create it (see {make_table.__name__}), or give --table and --schema" if is_missing else ""
         raise CommandFailedError(text + remedy) from error
 
 
 def failure_of(url: URL, error: Exception) -> str:
-    """Return what went wrong with a database, in a line without its password."""
+    """Return the error of a database as one line, without its password."""
     where = url.database or "in memory" if url.host is None else f"{url.host}:{url.port or 5432}/{url.database}"
     text = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
     for secret in (url.password, url.query.get("password")):

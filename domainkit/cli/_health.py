@@ -1,4 +1,4 @@
-"""Answers to those who ask a process over HTTP how it is: probes of containers."""
+"""Health endpoint of a process over HTTP, for container probes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,24 +6,24 @@ from contextlib import asynccontextmanager, suppress
 
 from domainkit.cli._arguments import CommandFailedError
 
-_PATIENCE = 5.0
-"""Seconds for a request to come."""
+_REQUEST_TIMEOUT = 5.0
+"""Seconds for a request to arrive."""
 
-_LONGEST = 8192
-"""Octets of a request, at most."""
+_MAX_REQUEST = 8192
+"""The maximum octets of a request."""
 
 
 @asynccontextmanager
 async def answering(port: int | None, is_well: Callable[[], bool]) -> AsyncIterator[None]:
-    """Answer on a port, on every address of the machine: `/live` with 200, `/health` with 503 unless `is_well`.
+    """Answer on a port, on every address of the machine: `/live` with 200, `/health` with 200 or 503 by `is_well`.
 
     Raises:
-        CommandFailedError: the port can't be had.
+        CommandFailedError: the port is not available.
     """
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_REQUEST_TIMEOUT):
                 request = await reader.readuntil(b"\r\n\r\n")
                 writer.write(_response(request, is_well=is_well()))
                 await writer.drain()
@@ -33,7 +33,7 @@ async def answering(port: int | None, is_well: Callable[[], bool]) -> AsyncItera
         yield
         return
     try:
-        server = await asyncio.start_server(answer, port=port, limit=_LONGEST)
+        server = await asyncio.start_server(answer, port=port, limit=_MAX_REQUEST)
     except (OSError, OverflowError) as error:
         raise CommandFailedError(f"port {port}: {error}") from error
     async with server:

@@ -1,4 +1,4 @@
-"""The marks of an inbox that is named by a database and a table."""
+"""Deletion of old marks in an inbox, given its database and table."""
 
 import argparse
 from datetime import timedelta
@@ -11,10 +11,10 @@ from domainkit.cli._databases import check, failure_of, opened
 
 
 async def cleaned(options: argparse.Namespace, older_than: timedelta) -> int:
-    """Delete the marks that are older, and return how many.
+    """Delete the marks that are older, and return their number.
 
     Raises:
-        CommandFailedError: the database or its table isn't there, or the connection is lost.
+        CommandFailedError: the database or its table doesn't exist, or the connection is lost.
     """
     async with opened(options, inbox_table) as (engine, table):
         await check(engine, table, inbox_table)

@@ -1,4 +1,4 @@
-"""The parts of a command that runs until it is stopped: lines in the log, and an end that is asked for by a signal."""
+"""Parts of long-running commands: logging to stderr, and stopping by a signal."""
 
 import asyncio
 import logging
@@ -12,18 +12,18 @@ from typing import NoReturn
 from domainkit._model.internals import end_process
 
 _CLOSING = 10.0
-"""Seconds that the tasks which are left over may take to end."""
+"""Seconds for leftover tasks to end."""
 
 
 def log_to_stderr() -> None:
-    """Let the process tell what it does: this library from INFO on, others from WARNING on."""
+    """Log to stderr: this library from INFO on, others from WARNING on."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("domainkit").setLevel(logging.INFO)
 
 
 @contextmanager
 def ending_early() -> Iterator[None]:
-    """End the process with 0 on SIGTERM and Ctrl-C until `stop_event` takes over: while modules are imported, say."""
+    """Exit with 0 on SIGTERM and Ctrl-C, until `stop_event` takes over: for example while modules are imported."""
 
     def end(*_: object) -> NoReturn:
         sys.exit(0)
@@ -37,10 +37,10 @@ def ending_early() -> Iterator[None]:
 
 
 def run_to_its_end(main: Coroutine[None, None, int]) -> int:
-    """Run what a process does, and return its exit status.
+    """Run the main coroutine of a process, and return its exit status.
 
-    A driver that goes on though its task was cancelled keeps the process for a while, and no longer: seen on CPython
-    3.11.2, whose `asyncio.wait_for` may swallow it, under a connection of psycopg that gets no answer.
+    The process ends after 10 seconds even if a driver ignores the cancellation of its task: seen on CPython 3.11.2,
+    whose `asyncio.wait_for` may swallow it, under a connection of psycopg without an answer.
     """
     timers: list[threading.Timer] = []
 
@@ -59,9 +59,9 @@ def run_to_its_end(main: Coroutine[None, None, int]) -> int:
 
 
 def stop_event() -> asyncio.Event:
-    """Return what SIGTERM and SIGINT set from now on, while this event loop runs."""
+    """Return an event that SIGTERM and SIGINT set from now on, while this event loop runs."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows has no such handlers
+        with suppress(NotImplementedError):  # not available on Windows
             loop.add_signal_handler(number, stop.set)
     return stop

@@ -1,4 +1,4 @@
-"""The relay as a process: what it connects, how it is stopped, what it tells meanwhile."""
+"""Relay as a process: its connections, its end, and its progress log."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ from domainkit.delivery import AsyncMessagePublisher
 _logger = logging.getLogger("domainkit.relay")
 
 _PROGRESS = 5.0
-"""Seconds between two lines of progress."""
+"""Seconds between lines of progress."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,13 +37,13 @@ def _publisher(options: argparse.Namespace) -> Callable[[], object]:
         if options.broker:
             raise WrongArgumentError("give --publisher or --broker, not both")
         if options.unrouted:
-            raise WrongArgumentError("--unrouted goes with --broker; tell your own publisher what counts as sent")
+            raise WrongArgumentError("--unrouted needs --broker; configure your own publisher itself")
         found = object_named(options.publisher)
         return found if callable(found) else lambda: found
     if not options.broker:
         raise WrongArgumentError("no broker: give --broker (with --exchange), or --publisher")
     if not options.exchange:
-        raise WrongArgumentError("no exchange: give --exchange, the one that your consumers are bound to")
+        raise WrongArgumentError("no exchange: give --exchange, the one of your consumers")
     from domainkit.adapters.rabbitmq import RabbitMqPublisher, RabbitMqTopology  # noqa: PLC0415  (an extra)
 
     try:
@@ -61,8 +61,8 @@ async def _relay(options: argparse.Namespace, make_publisher: Callable[[], objec
         made = make_publisher()
         publisher = await made if isawaitable(made) else made
         if not isinstance(publisher, AsyncMessagePublisher):
-            wanted = "an AsyncMessagePublisher, or a function that returns one"
-            raise WrongArgumentError(f"{options.publisher}: expected {wanted}")
+            expected = "an AsyncMessagePublisher, or a function that returns one"
+            raise WrongArgumentError(f"{options.publisher}: expected {expected}")
         try:
             if not options.wait:
                 await check(engine, table)
@@ -73,7 +73,7 @@ async def _relay(options: argparse.Namespace, make_publisher: Callable[[], objec
 
 
 async def _run_until_stopped(relay: Relay, engine: AsyncEngine, table: Table, *, once: bool) -> int:
-    """Send until it is asked to stop; `once`: or until nothing is left that could be sent now."""
+    """Send until stopped; with `once`, or until no message can be sent now."""
     stop = stop_event()
     _logger.info("relaying from %s", table.fullname)
     progress = asyncio.create_task(_report(relay, engine, table))
@@ -89,15 +89,15 @@ async def _run_until_stopped(relay: Relay, engine: AsyncEngine, table: Table, *,
 
 
 async def _report(relay: Relay, engine: AsyncEngine, table: Table) -> None:
-    """Report what goes on, while something does."""
-    before, waiting = RelayRound(), 0
+    """Log the progress whenever the counts have changed."""
+    before, unsent = RelayRound(), 0
     while True:
         await asyncio.sleep(_PROGRESS)
-        total, waited = relay.total, waiting
-        with suppress(SQLAlchemyError, OSError):  # the relay tells that
-            waiting, lag = await backlog(engine, table)
-            if total != before or waiting != waited:
-                _logger.info("%s; unsent %s, lag %.1f s", _counts(total), f"{waiting:,}", lag)
+        total, unsent_before = relay.total, unsent
+        with suppress(SQLAlchemyError, OSError):  # the relay logs these
+            unsent, lag = await backlog(engine, table)
+            if total != before or unsent != unsent_before:
+                _logger.info("%s; unsent %s, lag %.1f s", _counts(total), f"{unsent:,}", lag)
         before = total
 
 

@@ -1,4 +1,4 @@
-"""`python -m domainkit redeliver --queue mailing.greeter`: dead letters go back to their queue."""
+"""`python -m domainkit redeliver --queue mailing.greeter`: moves dead letters back to their queue."""
 
 import argparse
 import os
@@ -12,15 +12,15 @@ def add_to(commands: Commands) -> None:
     """Add the command `redeliver`."""
     parser = commands.add_parser("redeliver", help="move dead letters of RabbitMQ back to their queue")
     parser.add_argument("--queue", required=True, help="the queue that they come from, such as mailing.greeter")
-    parser.add_argument("--limit", type=_number, help="the most to move; default: all that are there")
-    parser.add_argument("--broker", default=os.environ.get(BROKER), metavar="URL", help=f"default: that of {BROKER}")
+    parser.add_argument("--limit", type=_number, help="the maximum number to move; default: all")
+    parser.add_argument("--broker", default=os.environ.get(BROKER), metavar="URL", help=f"default: {BROKER}")
     parser.set_defaults(run=_run)
 
 
 def _number(text: str) -> int:
     number = int(text)
     if number < 0:
-        raise argparse.ArgumentTypeError("expected 0 or more")
+        raise argparse.ArgumentTypeError(f"expected 0 or more, got {text!r}")
     return number
 
 
@@ -30,7 +30,7 @@ def _run(options: argparse.Namespace) -> int:
     from domainkit.adapters.rabbitmq import dead_letter_queue, redeliver  # noqa: PLC0415
 
     if not options.broker:
-        raise WrongArgumentError(f"no broker; set {BROKER}, or give --broker URL")
+        raise WrongArgumentError(f"no broker: give --broker, or set {BROKER}")
     try:
         result = asyncio.run(redeliver(options.broker, options.queue, limit=options.limit))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`python -m domainkit map my_app.wiring:mediator`: a picture of an application."""
+"""`python -m domainkit map my_app.wiring:mediator`: draws a diagram of an application."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ def add_to(commands: Commands) -> None:
         "wiring",
         nargs="+",
         metavar="MODULE:NAME",
-        help="a mediator, bus or consumer, a mapping of causes or policies, or a function that gives such",
+        help="a mediator, bus or consumer, a mapping of causes or policies, or a function that returns any of these",
     )
     parser.add_argument("--format", choices=("mermaid", "dot", "svg"), default="mermaid", help="default: mermaid")
     parser.set_defaults(run=_run)
 
 
-def _made(found: Any) -> Sequence[Any]:  # Any: what it is shows when it is drawn
-    """Return what a name stands for: one thing, or the things that a function gives."""
+def _made(found: Any) -> Sequence[Any]:  # Any: event_map checks it
+    """Return a named object as a list, or the objects that a named function returns."""
     made = found() if callable(found) else found
     return made if isinstance(made, tuple | list) else [made]
 

@@ -1,4 +1,4 @@
-"""`python -m domainkit from-petisco PATH`: code that uses petisco and meiga, rewritten for domainkit."""
+"""`python -m domainkit from-petisco PATH`: rewrites code that uses petisco and meiga for domainkit."""
 
 import argparse
 import shutil
@@ -13,9 +13,9 @@ _LEFT_TO_DECIDE = 3
 
 def add_to(commands: Commands) -> None:
     """Add the command `from-petisco`."""
-    parser = commands.add_parser("from-petisco", help="rewrite code that uses petisco, as far as that is certain")
+    parser = commands.add_parser("from-petisco", help="rewrite code that uses petisco, where the result is certain")
     parser.add_argument("path", type=Path, metavar="PATH", help="a file, or the folder of an application")
-    parser.add_argument("--write", action="store_true", help="write the files; default: print what would change")
+    parser.add_argument("--write", action="store_true", help="write the files; default: print the changes as a diff")
     parser.set_defaults(run=_run)
 
 
@@ -26,7 +26,7 @@ def _run(options: argparse.Namespace) -> int:
         raise missing_extra("from-petisco", "codemod") from error
 
     if not options.path.exists():
-        raise WrongArgumentError(f"{options.path}: no such file or folder")
+        raise WrongArgumentError(f"{options.path}: expected a file or folder, found none")
     found, failed = outcomes(options.path)
     changed = [one for one in found if one.new != one.old]
     for one in changed:
@@ -39,19 +39,19 @@ def _run(options: argparse.Namespace) -> int:
     done = "rewritten" if options.write else "would be rewritten (--write does it)"
     count = sum(one.path not in failed for one in changed)
     summary = f"files {done}: {count}; places left to decide: {len(left)}; files that failed: {len(failed)}"
-    failures = [f"{path}: left as it is: {reason}" for path, reason in failed.items()]
+    failures = [f"{path}: not changed: {reason}" for path, reason in failed.items()]
     print("\n".join([*left, *failures, summary]), file=sys.stderr)  # noqa: T201  (a command line prints)
     return 1 if failed else _LEFT_TO_DECIDE if left else 0
 
 
 def _written(path: Path, text: bytes) -> dict[Path, str]:
-    """Put a file in the place of another as a whole; where that fails, the other stays, and the reason is returned."""
-    beside = path.with_name(f".{path.name}.from-petisco")
+    """Replace a file atomically; if that fails, keep the old file, and return the reason."""
+    temporary = path.with_name(f".{path.name}.from-petisco")
     try:
-        beside.write_bytes(text)
-        shutil.copymode(path, beside)
-        beside.replace(path)
+        temporary.write_bytes(text)
+        shutil.copymode(path, temporary)
+        temporary.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         return {path: f"it can't be written: {error.strerror}"}
     return {}

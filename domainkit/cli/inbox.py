@@ -1,4 +1,4 @@
-"""`python -m domainkit clean-inbox --older-than 14d`: marks of an inbox that nobody needs any more are deleted."""
+"""`python -m domainkit clean-inbox --older-than 14d`: deletes old marks of an inbox."""
 
 import argparse
 
@@ -11,7 +11,7 @@ def add_to(commands: Commands) -> None:
     parser = commands.add_parser(
         "clean-inbox",
         help="delete old marks of an inbox",
-        description="Delete marks of an inbox. A message that is delivered again after that is handled again.",
+        description="Delete old marks of an inbox. A message that is redelivered after that is handled again.",
     )
     parser.add_argument(
         "--older-than", type=duration, required=True, metavar="TIME", help="a number with s, m, h or d: 14d"

@@ -1,4 +1,4 @@
-"""`python -m domainkit relay`: sends what is in an outbox, and tells an operator where it stands."""
+"""`python -m domainkit relay`: sends the messages in an outbox, or shows and changes its state for an operator."""
 
 import argparse
 import os
@@ -8,42 +8,44 @@ from domainkit.cli._arguments import BROKER, DATABASE, Commands, WrongArgumentEr
 from domainkit.cli._process import ending_early
 
 EXCHANGE = "DOMAINKIT_EXCHANGE"
-"""The variable of the environment with the exchange, beside BROKER and DATABASE."""
+"""The environment variable with the exchange, besides BROKER and DATABASE."""
 
 _OPERATIONS = ("status", "release", "release_key", "discard", "replay", "replay_since")
-"""The options that ask for something instead of sending."""
+"""The options that run an operation instead of sending."""
 
 
 def add_to(commands: Commands) -> None:
     """Add the command `relay`."""
     parser = commands.add_parser(
         "relay",
-        help="send what is in an outbox to a broker",
-        description="Send what is in an outbox to a broker, until it is stopped (SIGTERM or Ctrl-C).",
+        help="send the messages in an outbox to a broker",
+        description="Send the messages in an outbox to a broker, until stopped by SIGTERM or Ctrl-C.",
         epilog="Times are seconds, or a number with s, m, h or d: 30, 1.5h, 7d.",
     )
-    places = parser.add_argument_group("from where, to where")
+    places = parser.add_argument_group("source and destination")
     places.add_argument("--database", metavar="URL", help=f"sqlite:///tasks.db, postgresql://...; or {DATABASE}")
     places.add_argument("--table", default="outbox", help="default: outbox")
-    places.add_argument("--schema", help="of PostgreSQL, where it isn't the connection's own")
+    places.add_argument("--schema", help="the schema in PostgreSQL; default: the connection's")
     places.add_argument("--broker", metavar="URL", help=f"amqp://user:password@host/vhost; or {BROKER}")
-    places.add_argument("--exchange", help=f"that messages are published to; or {EXCHANGE}")
-    places.add_argument("--publisher", metavar="MODULE:NAME", help="an AsyncMessagePublisher, or what makes one")
+    places.add_argument("--exchange", help=f"the exchange for the messages; or {EXCHANGE}")
+    places.add_argument(
+        "--publisher", metavar="MODULE:NAME", help="an AsyncMessagePublisher, or a function that returns one"
+    )
     places.add_argument(
         "--unrouted",
         choices=("events", "all", "none"),
         help="messages without a queue that count as sent, the others are refused; default: events",
     )
-    settings = parser.add_argument_group("how")
-    settings.add_argument("--once", action="store_true", help="end when nothing is left that could be sent now")
-    settings.add_argument("--wait", action="store_true", help="wait for a database that can't be reached at the start")
+    settings = parser.add_argument_group("settings")
+    settings.add_argument("--once", action="store_true", help="exit when no message can be sent now")
+    settings.add_argument("--wait", action="store_true", help="wait for a database that is unreachable at the start")
     settings.add_argument("--batch", type=count, default=500, help="messages claimed at a time; default: 500")
-    settings.add_argument("--concurrency", type=count, default=100, help="keys sent side by side; default: 100")
-    settings.add_argument("--lease", type=duration, default="60", help="of a claim; default: 60")
-    settings.add_argument("--poll", type=duration, default="0.5", help="where idle; default: 0.5")
+    settings.add_argument("--concurrency", type=count, default=100, help="keys sent in parallel; default: 100")
+    settings.add_argument("--lease", type=duration, default="60", help="duration of a claim; default: 60")
+    settings.add_argument("--poll", type=duration, default="0.5", help="wait between queries when idle; default: 0.5")
     settings.add_argument("--max-attempts", type=count, default=10, help="before a message is parked; default: 10")
     settings.add_argument(
-        "--retention", type=_retention, default="7d", help="of what was sent, or `forever`; default: 7d"
+        "--retention", type=_retention, default="7d", help="of sent messages, or `forever`; default: 7d"
     )
     _add_operations(parser)
     parser.set_defaults(run=_run)
@@ -52,15 +54,15 @@ def add_to(commands: Commands) -> None:
 def _add_operations(parser: argparse.ArgumentParser) -> None:
     title = "instead of sending"
     operations = parser.add_argument_group(title).add_mutually_exclusive_group()
-    operations.add_argument("--status", action="store_true", help="tell where the outbox stands")
+    operations.add_argument("--status", action="store_true", help="print the status of the outbox")
     operations.add_argument(
-        "--release", nargs="?", const=True, type=message_id, metavar="ID", help="try parked messages again, or one"
+        "--release", nargs="?", const=True, type=message_id, metavar="ID", help="retry all parked messages, or one"
     )
-    operations.add_argument("--release-key", metavar="KEY", help="try the parked messages of a key again")
-    operations.add_argument("--discard", type=message_id, metavar="ID", help="give up a parked message")
+    operations.add_argument("--release-key", metavar="KEY", help="retry the parked messages of a key")
+    operations.add_argument("--discard", type=message_id, metavar="ID", help="abandon a parked message")
     operations.add_argument("--replay", type=message_id, metavar="ID", help="send a message again")
-    operations.add_argument("--replay-since", type=moment, metavar="TIME", help="send all again since then")
-    parser.add_argument("--json", action="store_true", help="with --status: for programs")
+    operations.add_argument("--replay-since", type=moment, metavar="TIME", help="send all messages since then again")
+    parser.add_argument("--json", action="store_true", help="with --status: print JSON")
 
 
 def _retention(text: str) -> timedelta | None:
@@ -73,20 +75,20 @@ def _run(options: argparse.Namespace) -> int:
     if not options.database:
         raise WrongArgumentError(f"no database: give --database, or set {DATABASE}")
     if options.json and not options.status:
-        raise WrongArgumentError("--json goes with --status")
+        raise WrongArgumentError("--json needs --status; add it")
     is_operation = any(getattr(options, name) not in {None, False} for name in _OPERATIONS)
     return _operate(options) if is_operation else _relay(options)
 
 
 def _operate(options: argparse.Namespace) -> int:
-    import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (the error of a missing extra names it)
-    from domainkit.cli import _operating  # noqa: PLC0415  (it needs it)
+    import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (raises the error for a missing extra)
+    from domainkit.cli import _operating  # noqa: PLC0415  (it needs the extra)
 
     return _operating.run(options)
 
 
 def _relay(options: argparse.Namespace) -> int:
-    with ending_early():  # first of all: what follows takes a while to import
+    with ending_early():  # first, since the imports below are slow
         import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (as above)
         from domainkit.cli import _relaying  # noqa: PLC0415  (as above)
 

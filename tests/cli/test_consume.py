@@ -233,7 +233,7 @@ def test_a_queue_that_is_another(runner: asyncio.Runner, board: Board) -> None:
 def test_status(runner: asyncio.Runner, board: Board) -> None:
     """It tells how many messages wait, are dead or in quarantine, and declares nothing."""
     exchange, queue = board.topology.exchange, board.topology.subscriber_queue("greeter")
-    assert "isn't there yet" in ended("consuming:consumer", "--status", exchange=exchange)[1]
+    assert "doesn't exist yet" in ended("consuming:consumer", "--status", exchange=exchange)[1]
     (found,) = runner.run(status(board))
     assert {"queue": queue, "exists": False, "waiting": 0, "consumers": 0, "dead": 0, "quarantined": 0} == found
     with started("consuming:consumer", exchange=exchange) as process:
@@ -269,12 +269,12 @@ def test_status_without_a_broker() -> None:
     ("options", "text"),
     [
         (["consuming:TaskCreated.info"], "has no"),
-        (["consuming:asyncio"], "expected a function of the broker's URL"),
+        (["consuming:asyncio"], "expected a function that takes the broker's URL"),
         (["consuming:greet.nobody"], "expected MODULE:NAME"),
-        (["consuming:something_else"], "expected that it returns a RabbitMqConsumer"),
+        (["consuming:something_else"], "expected it to return a RabbitMqConsumer"),
         (["consuming:consumer", "--prefetch", "1", "--concurrency", "2"], "concurrency"),
         (["consuming:consumer", "--broker", "http://broker/"], "expected a URL like amqp://"),
-        (["consuming:consumer", "--json"], "--json goes with --status"),
+        (["consuming:consumer", "--json"], "--json needs --status"),
         (["consuming:consumer", "--clean-inbox", "14d"], "no database"),
     ],
 )

@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_read(broken: bytes, tmp_path: Path, capsys: pytes
 
     assert 1 == main(["from-petisco", str(tmp_path), "--write"])
     place, summary = capsys.readouterr().err.splitlines()
-    assert place.startswith(f"{tmp_path / 'broken.py'}: left as it is: it can't be read: ")
+    assert place.startswith(f"{tmp_path / 'broken.py'}: not changed: it can't be read: ")
     assert "files rewritten: 1; places left to decide: 0; files that failed: 1" == summary
     assert broken == (tmp_path / "broken.py").read_bytes()
     assert NEW_EVENT == (tmp_path / "event.py").read_text("utf-8")
@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFix
 
     assert 1 == status
     place, summary = capsys.readouterr().err.splitlines()
-    assert f"{file}: left as it is: it can't be written: File too large" == place
+    assert f"{file}: not changed: it can't be written: File too large" == place
     assert "files rewritten: 0; places left to decide: 0; files that failed: 1" == summary
     assert [file] == [*tmp_path.iterdir()]
     assert EVENT == file.read_text("utf-8")
@@ -286,7 +286,7 @@ def test_there_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     """A path where nothing is is a wrong argument."""
     with pytest.raises(SystemExit, match="2"):
         main(["from-petisco", str(tmp_path / "none")])
-    assert f"{tmp_path / 'none'}: no such file or folder" in capsys.readouterr().err
+    assert f"{tmp_path / 'none'}: expected a file or folder, found none" in capsys.readouterr().err
 
 
 def test_without_the_extra() -> None:

@@ -217,7 +217,7 @@ class TestSending:
             fill(engine, "a1", "a2")
             assert 0 == asyncio.run(relayed())
             main(["relay", "--database", url_of(database), "--status"])
-            assert "\nsent, though nobody subscribed, by type: a1 1, a2 1\n" in capsys.readouterr().out
+            assert "\nsent without subscribers, by type: a1 1, a2 1\n" in capsys.readouterr().out
             fill(engine, "b1")
             assert 1 == asyncio.run(relayed("--unrouted", "none"))
             assert ["b1"] == unsent(engine)
@@ -277,19 +277,19 @@ class TestStatus:
             assert 0 == main(["relay", "--database", url_of(database), "--status"])
         said = capsys.readouterr().out
         age, rest = said.split("\n", 1)
-        assert re.fullmatch(r"outbox outbox: the oldest message that isn't sent is 9\d s old", age)
+        assert re.fullmatch(r"outbox outbox: the oldest unsent message is 9\d s old", age)
         assert rest == (
-            "      1  waiting      to be sent as soon as a relay comes to them\n"
-            "      0  leased       in the hands of a relay right now\n"
-            "      0  backing off  refused; tried again in a while\n"
-            "      1  parked       refused too often; they wait for you\n"
+            "      1  waiting      ready to be sent\n"
+            "      0  leased       being sent by a relay\n"
+            "      0  backing off  refused, or the broker was unreachable; waiting for a retry\n"
+            "      1  parked       refused too often; waiting for you\n"
             "      1  held back    behind a parked message of the same key\n"
-            "  1,200  sent         and kept until their retention is over\n"
-            "      0  discarded    given up, never sent\n"
+            "  1,200  sent         kept until their retention is over\n"
+            "      0  discarded    abandoned, never sent\n"
             "parked, by reason: MessageRefused 1\n"
             f"parked first: b1 {parked}\n"
             "  key b, MessageRefused after 10 attempts, 2026-03-01 12:30 UTC\n"
-            "  --release tries all again, --release ID one; --discard ID gives one up\n"
+            "  --release retries all, --release ID one; --discard ID abandons one\n"
         )
 
     def test_a_key_that_a_terminal_would_obey(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
@@ -303,7 +303,7 @@ class TestStatus:
         """With an empty outbox it says so first."""
         with database.engine(METADATA):
             main(["relay", "--database", url_of(database), "--status"])
-        assert capsys.readouterr().out.startswith("outbox outbox: everything is sent\n")
+        assert capsys.readouterr().out.startswith("outbox outbox: all messages are sent\n")
 
     def test_what_nobody_subscribed_to(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
         """It is among what was sent, and counted by its name, which can't write on a terminal."""
@@ -312,7 +312,7 @@ class TestStatus:
             main(["relay", "--database", url_of(database), "--status"])
         said = capsys.readouterr().out
         assert "  3  sent  " in said
-        assert "\nsent, though nobody subscribed, by type: a1 2, b\\x1b1 1\n" in said
+        assert "\nsent without subscribers, by type: a1 2, b\\x1b1 1\n" in said
 
     def test_what_a_broker_had_already(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
         """It has a line of its own, and isn't among what was sent."""
@@ -320,7 +320,7 @@ class TestStatus:
             fill(engine, "a1", "a2", sent_at=AT, reason="duplicate")
             main(["relay", "--database", url_of(database), "--status"])
         said = capsys.readouterr().out
-        assert "  2  duplicates   the broker had them already; it delivers nothing anew\n" in f"{said}\n"
+        assert "  2  duplicates   already known to the broker; not delivered again\n" in f"{said}\n"
         assert "  0  sent  " in said
 
     def test_for_programs(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
@@ -367,11 +367,11 @@ class TestOperations:
     @pytest.mark.parametrize(
         ("options", "text"),
         [
-            (["--release"], "no such message is parked; nothing was changed"),
-            (["--release-key", ""], "no such message is parked; nothing was changed"),
-            (["--discard", str(UUID(int=1))], "no such message is parked; nothing was changed"),
-            (["--replay", str(UUID(int=1))], "no such message is sent; nothing was changed"),
-            (["--replay-since", "2026-01-01T00:00:00Z"], "no such message is sent; nothing was changed"),
+            (["--release"], "found no matching parked message; nothing was changed"),
+            (["--release-key", ""], "found no matching parked message; nothing was changed"),
+            (["--discard", str(UUID(int=1))], "found no matching parked message; nothing was changed"),
+            (["--replay", str(UUID(int=1))], "found no matching sent message; nothing was changed"),
+            (["--replay-since", "2026-01-01T00:00:00Z"], "found no matching sent message; nothing was changed"),
         ],
     )
     def test_where_there_is_none(
@@ -401,20 +401,20 @@ class TestWrong:
             ),
             (
                 ["--database", "sqlite://", "--unrouted", "all", "--publisher", "a:b"],
-                "--unrouted goes with --broker; tell your own publisher what counts as sent",
+                "--unrouted needs --broker; configure your own publisher itself",
             ),
             (["--unrouted", "commands"], "invalid choice: 'commands'"),
             (["--database", "sqlite://", "--publisher", "no.such:name"], "no module 'no.such'"),
             (["--database", "sqlite://", "--publisher", "outboxes:METADATA"], "expected an AsyncMessagePublisher"),
             (["--database", "mysql://me:hush@x/y", "--publisher", "outboxes:Recorder"], "expected a URL such as"),
             (["--database", "hush", "--status"], "expected a URL such as sqlite:///tasks.db"),
-            (["--database", "sqlite+none://", "--status"], "SQLAlchemy knows no driver 'sqlite+none'"),
-            (["--database", "sqlite://", "--json"], "--json goes with --status"),
-            (["--batch", "0"], "expected a whole number above 0, not '0'"),
-            (["--lease", "soon"], "expected seconds above 0, or a number with s, m, h or d, not 'soon'"),
+            (["--database", "sqlite+none://", "--status"], "SQLAlchemy has no driver 'sqlite+none'"),
+            (["--database", "sqlite://", "--json"], "--json needs --status"),
+            (["--batch", "0"], "expected a whole number above 0, got '0'"),
+            (["--lease", "soon"], "expected seconds above 0, or a number with s, m, h or d, got 'soon'"),
             (["--poll", "0"], "expected seconds above 0"),
-            (["--retention", "9" * 20 + "d"], "is too long"),
-            (["--discard", "7"], "expected the id of a message, a UUID, not '7'"),
+            (["--retention", "9" * 20 + "d"], "expected a shorter time"),
+            (["--discard", "7"], "expected the id of a message, a UUID, got '7'"),
             (
                 ["--replay-since", "2026-01-01T00:00:00"],
                 "expected a time with a zone (2026-03-01T12:00:00Z) or ago (2h)",
@@ -438,7 +438,10 @@ class TestWrong:
                 "the database 127.0.0.1:1/tasks: connection failed: connection to server at",
             ),
             ("sqlite:////no/such/folder/tasks.db", "the database /no/such/folder/tasks.db: unable to open database"),
-            ("sqlite://", "the database in memory: no such table: outbox; make it (see outbox_table), or name another"),
+            (
+                "sqlite://",
+                "the database in memory: no such table: outbox; create it (see outbox_table), or give --table",
+            ),
         ],
     )
     @pytest.mark.parametrize("options", [["--status"], ["--publisher", "outboxes:Recorder"]])
@@ -455,7 +458,7 @@ class TestWrong:
         """It says which table, and what to do."""
         assert 1 == main(["relay", "--database", url_of(database), "--table", "mine", "--schema", "other", "--status"])
         told = capsys.readouterr().err
-        assert 'relation "other.mine" does not exist; make it (see outbox_table), or name another' in told
+        assert 'relation "other.mine" does not exist; create it (see outbox_table), or give --table' in told
 
     def test_a_database_that_goes_away(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """With --once it doesn't wait for the database: status 1."""

@@ -1,1 +1,1 @@
-"""The rewriting of code that uses petisco and meiga: a file for each family of their classes."""
+"""Rewriting of code that uses petisco and meiga, with a file for each family of their classes."""

@@ -1,4 +1,4 @@
-"""Use cases, application services, repositories, buses and subscribers, with the types that domainkit gives them."""
+"""Rewriting of use cases, application services, repositories, buses and subscribers."""
 
 from types import MappingProxyType
 
@@ -16,15 +16,15 @@ _BUSES = m.Attribute(m.Name("self"), m.Name("domain_event_bus") | m.Name("comman
 _CONTRACTS = MappingProxyType(
     {
         _CRUD: "save and update return the stored aggregate, and update checks and raises its version",
-        "petisco.DomainEventBus": "publish returns a Result, and there is with_meta",
-        "petisco.CommandBus": "dispatch returns a Result, and there is with_meta",
+        "petisco.DomainEventBus": "publish returns a Result, and the port has with_meta",
+        "petisco.CommandBus": "dispatch returns a Result, and the port has with_meta",
     }
 )
 
 
 def defined(at: Rewriting, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
-    """Return a class of the application: a use case with its types, a subscriber without its base."""
-    _look_at(at, original)
+    """Return a rewritten class of the application: a use case with its types, a subscriber without its base."""
+    _leave_contracts(at, original)
     bases = []
     for old, new in zip(original.bases, updated.bases, strict=True):
         named = at.named(old.value)
@@ -36,7 +36,7 @@ def defined(at: Rewriting, original: cst.ClassDef, updated: cst.ClassDef) -> cst
 
 
 def _typed(at: Rewriting, updated: cst.ClassDef, base: cst.BaseExpression) -> cst.BaseExpression:
-    """Return the base of a use case with what `execute` takes and returns, if it says that."""
+    """Return the base of a use case with the types of `execute`, if it is annotated."""
     execute = methods_of(updated).get("execute")
     returns = execute.returns.annotation if execute and execute.returns else None
     if execute is None or not isinstance(returns, cst.Subscript) or not m.matches(returns.value, m.Name("Result")):
@@ -49,23 +49,23 @@ def _typed(at: Rewriting, updated: cst.ClassDef, base: cst.BaseExpression) -> cs
     return cst.parse_expression(f"{code_of(base)}[{takes}, {', '.join(code_of(one.slice) for one in returns.slice)}]")
 
 
-def _look_at(at: Rewriting, cls: cst.ClassDef) -> None:
-    """Leave to a person what a port asks of those who implement it, and what a subscriber was given from outside."""
+def _leave_contracts(at: Rewriting, cls: cst.ClassDef) -> None:
+    """Leave new requirements of a port to a person, and attributes that petisco sets on a subscriber."""
     name = cls.name.value
     for port, contract in _CONTRACTS.items():
         if at.owns(port) and methods_of(cls).keys() & {"save", "update", "publish", "dispatch"}:
             at.leave(cls, f"{name}: {contract}")
     if at.owns(*SUBSCRIBERS):
         for one in m.findall(cls, _BUSES):
-            at.leave(one, f"{name}: nobody sets {code_of(one)}; pass the bus to the constructor")
+            at.leave(one, f"{name}: domainkit doesn't set {code_of(one)}; pass the bus to the constructor")
         for config in m.findall(cls.body, m.ClassDef(m.Name("Config"))):
-            at.leave(config, f"{name}.Config: nobody reads it here; put a function around the handler")
+            at.leave(config, f"{name}.Config: domainkit doesn't read it; wrap the handler in a function")
         if not _subscribed(cls):
-            at.leave(cls, f"{name}: what it is subscribed to isn't named; bind its handle with handled_by")
+            at.leave(cls, f"{name}: its subscriptions aren't known; bind its handle with handled_by")
 
 
 def _subscribed(cls: cst.ClassDef) -> list[str]:
-    """Return the classes of messages that a subscriber names, if it does no more than that."""
+    """Return the message classes in `subscribed_to`, if the method only returns them."""
     method = methods_of(cls).get("subscribed_to")
     match method.body.body if method else ():
         case [cst.SimpleStatementLine(body=[cst.Return(value=cst.List(elements=elements))])]:
@@ -76,7 +76,7 @@ def _subscribed(cls: cst.ClassDef) -> list[str]:
 
 
 def function(at: Rewriting, original: cst.FunctionDef, updated: cst.FunctionDef) -> cst.FunctionDef:
-    """Return a method of a use case without an early return of its own, and one of a subscriber as it is bound here."""
+    """Return a method of a use case without its early-return decorator, or a rewritten method of a subscriber."""
     if not at.owns(*USE_CASES, *SUBSCRIBERS):
         return updated
     named = _subscribed(at.owner.node) if at.owns(*SUBSCRIBERS) and at.owner.node else []
@@ -104,7 +104,7 @@ def _binding(at: Rewriting, updated: cst.FunctionDef, named: list[str]) -> cst.F
 
 
 def _narrowed(at: Rewriting, original: cst.FunctionDef, updated: cst.FunctionDef, named: list[str]) -> cst.FunctionDef:
-    """Return `handle` for the one class that it is subscribed to, where it says that it takes all of a kind."""
+    """Return `handle` annotated with the one class that it is subscribed to, instead of a base class of messages."""
     params = [*updated.params.params]
     annotation = original.params.params[1].annotation if len(params) == 2 else None
     if annotation and at.named(annotation.annotation) in _OF_ALL and len(named) == 1:
@@ -113,7 +113,7 @@ def _narrowed(at: Rewriting, original: cst.FunctionDef, updated: cst.FunctionDef
 
 
 def subscript(at: Rewriting, original: cst.Subscript, updated: cst.Subscript) -> cst.BaseExpression:
-    """Return a repository with the class of its ids beside that of its aggregates."""
+    """Return a repository's type with the class of its ids after that of its aggregates."""
     found = at.project.type_of(at.source, original) if at.named(original.value) in _REPOSITORIES else None
     aggregate = found.args[0] if found and len(found.args) == 1 else None
     wanted = at.project.id_of(aggregate) if aggregate and at.project.is_a(aggregate, AGGREGATE) else None
@@ -122,14 +122,14 @@ def subscript(at: Rewriting, original: cst.Subscript, updated: cst.Subscript) ->
     name = _imported(at, aggregate, wanted)
     if name is None:
         at.leave(
-            original, f"{code_of(original)}: write the class of the ids, {wanted.last}, beside that of the aggregates"
+            original, f"{code_of(original)}: add the class of the ids, {wanted.last}, after that of the aggregates"
         )
         return updated
     return cst.parse_expression(f"{code_of(updated)[:-1]}, {name}]")
 
 
 def _imported(at: Rewriting, aggregate: Type, wanted: Type) -> str | None:
-    """Return the name of a class of ids in the file at hand, imported if it isn't yet; None where it can't be."""
+    """Return the name of an id class in the current file, importing it if necessary; None if that isn't possible."""
     for name in (*at.source.classes, *at.source.bindings):
         if at.project.type_named(at.source, name) == wanted:
             return name
@@ -141,13 +141,13 @@ def _imported(at: Rewriting, aggregate: Type, wanted: Type) -> str | None:
 
 
 def _home(at: Rewriting, source: Source, wanted: Type) -> str | None:
-    """Return the module that a file imports a class from, by its whole name."""
+    """Return the full name of the module from which a file imports a class."""
     found = (dotted for name, dotted in source.bindings.items() if at.project.type_named(source, name) == wanted)
     return next((dotted.rpartition(".")[0] for dotted in found if not dotted.startswith("/")), None)
 
 
 def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression | None:
-    """Return what takes the place of a call of a use case, a repository or a bus; None for another call."""
+    """Return the replacement for a call of a use case, a repository or a bus; None for another call."""
     if not (isinstance(original.func, cst.Attribute) and isinstance(updated.func, cst.Attribute)):
         return None
     receiver, name = original.func.value, original.func.attr.value
@@ -158,7 +158,7 @@ def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpr
     if name == "publish" and at.is_a(receiver, "petisco.CommandBus"):
         return updated.with_changes(func=updated.func.with_changes(attr=cst.Name("dispatch")))
     if name == "update" and at.is_a(receiver, _CRUD) and _is_repeated(at, original):
-        at.leave(original, f"{code_of(original)}: a second update is refused; update what the first returned")
+        at.leave(original, f"{code_of(original)}: a second update is refused; update the result of the first")
     if name == "retrieve_all" and at.is_a(receiver, _CRUD):
         return _mapped(updated, "list")
     if name in {"save", "update"} and original in at.valued and at.is_a(receiver, _CRUD):
@@ -167,7 +167,7 @@ def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpr
 
 
 def _is_repeated(at: Rewriting, update: cst.Call) -> bool:
-    """Return if the function or module at hand updates what has this name before: its version isn't raised by that."""
+    """Check if the current function or module already updated this variable, whose version is then outdated."""
     calls = m.findall((at.function or at.source.module), m.Call(m.Attribute(attr=m.Name("update"))))
     return [code_of(one) for one in calls].index(code_of(update)) < [one is update for one in calls].index(True)
 

@@ -1,4 +1,4 @@
-"""Changes of aggregates and messages in place: rewritten as what returns the changed one, under the same name."""
+"""Rewriting of in-place changes of aggregates and messages: the changed copy is assigned to the same name."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -24,12 +24,12 @@ _CALLS = MappingProxyType(
     }
 )
 _OF_MESSAGES = MappingProxyType({"format": "dict", "format_json": "json", "update_meta": "add_meta"})
-_ELSEWHERE = "changed in place, where others may see it; use what this returns"
+_ELSEWHERE = "changed in place, where other code may see it; use the returned copy"
 _EVENTS = "returns the events, and the aggregate without them; use both"
 
 
 def function(at: Rewriting, updated: cst.FunctionDef) -> cst.FunctionDef:
-    """Return a method that changed its aggregate as one that returns the changed one; another as it is."""
+    """Return a method that changed its aggregate as one that returns the changed copy; other methods unchanged."""
     if not at.changes_owner():
         return updated
     ends = m.matches(updated.body, m.IndentedBlock([m.ZeroOrMore(), m.SimpleStatementLine([m.Return() | m.Raise()])]))
@@ -39,7 +39,7 @@ def function(at: Rewriting, updated: cst.FunctionDef) -> cst.FunctionDef:
 
 
 def block(original: cst.IndentedBlock, updated: cst.IndentedBlock) -> cst.IndentedBlock:
-    """Return a block whose end is as short as it can be, where an assignment at its end was made here."""
+    """Return a block with its end shortened, if the rewriting added an assignment there."""
     was_there = m.matches(
         original, m.IndentedBlock([m.ZeroOrMore(), m.SimpleStatementLine([m.Assign()]), m.DoNotCare()])
     )
@@ -55,18 +55,18 @@ def folded(body: Sequence[cst.BaseStatement]) -> list[cst.BaseStatement]:
 
 
 def _change_of(name: str) -> m.Assign:
-    """Return what matches `x = x.f()` and `x = evolve(x, ...)`."""
+    """Return a matcher for `x = x.f()` and `x = evolve(x, ...)`."""
     made = m.Call(m.Attribute(m.Name(name))) | m.Call(m.Name("evolve"), [m.Arg(m.Name(name)), m.ZeroOrMore()])
     return m.Assign([m.AssignTarget(m.Name(name))], made)
 
 
 def returned(at: Rewriting, updated: cst.Return) -> cst.Return:
-    """Return the `return` of a method that returns its changed aggregate; another one as it is."""
+    """Return `return self` in a method that returns its changed aggregate; other returns unchanged."""
     return cst.Return(cst.Name("self")) if at.changes_owner() else updated
 
 
 def expression(at: Rewriting, original: cst.Expr, updated: cst.Expr) -> cst.BaseSmallStatement:
-    """Return a statement that is a call: where that changed its object in place, what it returns takes its name."""
+    """Return a call statement, as an assignment of the result if the call changed its object in place."""
     call = original.value
     if not (isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute)):
         return updated
@@ -75,17 +75,17 @@ def expression(at: Rewriting, original: cst.Expr, updated: cst.Expr) -> cst.Base
     if at.project.is_a(found, AGGREGATE, MESSAGE) and found:
         changes = {*at.project.changing(found), "update_meta"}
         if name == "add_meta":
-            at.leave(original, f"{code_of(call.func)}: replaced the meta in place; here a copy with both is returned")
+            at.leave(original, f"{code_of(call.func)}: replaced the meta in place; here it returns a copy with both")
         return _reassigned(at, original, receiver, updated.value) or updated if name in changes else updated
     if found is None and name in CHANGING | at.project.all_changing:
-        at.leave(original, f"{code_of(call.func)}: its class isn't known; of an aggregate, use what it returns")
+        at.leave(original, f"{code_of(call.func)}: its class isn't known; for an aggregate, use the returned copy")
     return updated
 
 
 def _reassigned(
     at: Rewriting, original: cst.CSTNode, receiver: cst.BaseExpression, value: cst.BaseExpression
 ) -> cst.Assign | None:
-    """Return the statement that gives a variable its changed value, where nobody else sees the object."""
+    """Return the assignment of the changed value to its variable, if no other code has the object."""
     name = code_of(receiver)
     if isinstance(receiver, cst.Name) and (at.changes_owner() if name == "self" else at.scope.makes(name)):
         return cst.Assign([cst.AssignTarget(receiver)], value)
@@ -94,7 +94,7 @@ def _reassigned(
 
 
 def assigned(at: Rewriting, original: cst.Assign, updated: cst.Assign) -> cst.BaseSmallStatement:
-    """Return what set an attribute of an aggregate, or pulled its events, as what makes another aggregate."""
+    """Return an assignment to an attribute of an aggregate, or of its pulled events, as one of a new aggregate."""
     target, name = original.targets[0].target, _pulls_from(at, original.value)
     if name and len(original.targets) == 1 and isinstance(target, cst.Name):
         pair = cst.Tuple([cst.Element(target), cst.Element(cst.Name(name))], lpar=(), rpar=())
@@ -108,7 +108,7 @@ def assigned(at: Rewriting, original: cst.Assign, updated: cst.Assign) -> cst.Ba
 
 
 def augmented(at: Rewriting, original: cst.AugAssign, updated: cst.AugAssign) -> cst.BaseSmallStatement:
-    """Return what changed an aggregate's attribute as what makes another aggregate."""
+    """Return an augmented assignment to an aggregate's attribute as an assignment of a new aggregate."""
     if not _is_attribute(at, original.target):
         return updated
     value = code_of(updated.value)
@@ -118,7 +118,7 @@ def augmented(at: Rewriting, original: cst.AugAssign, updated: cst.AugAssign) ->
 
 
 def _is_attribute(at: Rewriting, target: cst.BaseExpression) -> bool:
-    """Return if this is an attribute of an aggregate, but for one that a method left to a person sets."""
+    """Check if this is an attribute of an aggregate, except in methods that are left to a person."""
     if not isinstance(target, cst.Attribute) or not at.is_a(target.value, AGGREGATE):
         return False
     return at.changes_owner() or not m.matches(target.value, m.Name("self"))
@@ -130,7 +130,7 @@ def _evolved(at: Rewriting, original: cst.CSTNode, target: cst.BaseExpression, v
 
 
 def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression | None:
-    """Return what takes the place of a call of a model, or of one of its methods; None for another call."""
+    """Return the replacement for a call of a model or one of its methods; None for another call."""
     made = at.scope.class_of(original.func)
     if made and at.project.is_a(made, "petisco.DomainError") and at.project.has_petiscos_init(made):
         names = ("uuid_value", "additional_info")
@@ -149,7 +149,7 @@ def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpr
     if name == "from_format" and at.project.is_a(at.scope.class_of(receiver), MESSAGE):
         at.leave(original, f"{owner}.from_format: strict here; use from_dict, from_json, or a MessageCodec")
     if name == "get_message_attributes" or name.startswith("model_"):
-        at.leave(original, f"{owner}.{name}: nothing has it here; read the fields, or use make_converter")
+        at.leave(original, f"{owner}.{name}: domainkit doesn't have it; read the fields, or use make_converter")
     return _pulled(at, original) if name == "pull_domain_events" else None
 
 
@@ -159,7 +159,7 @@ def _by_name(name: str, arg: cst.Arg) -> cst.Arg:
 
 
 def _pulls_from(at: Rewriting, node: cst.BaseExpression) -> str:
-    """Return the name of the local aggregate whose events an expression pulls; nothing for another expression."""
+    """Return the name of the local aggregate whose events an expression pulls; an empty text for other expressions."""
     func = node.func if isinstance(node, cst.Call) else None
     if not (isinstance(func, cst.Attribute) and func.attr.value == "pull_domain_events"):
         return ""
@@ -168,7 +168,7 @@ def _pulls_from(at: Rewriting, node: cst.BaseExpression) -> str:
 
 
 def _pulled(at: Rewriting, original: cst.Call) -> cst.BaseExpression | None:
-    """Return the name of the events that are pulled in a statement before; None where they are assigned themselves."""
+    """Return the name of the events pulled in a statement before; None if this call is assigned to a name itself."""
     name, receiver = _pulls_from(at, original), cst.ensure_type(original.func, cst.Attribute).value
     if name and original in at.unpacked:
         return None
@@ -181,7 +181,7 @@ def _pulled(at: Rewriting, original: cst.Call) -> cst.BaseExpression | None:
 
 
 def pulling(at: Rewriting) -> list[cst.SimpleStatementLine]:
-    """Return the statements that pull the events that the statement at hand uses."""
+    """Return the statements that pull the events used in the current statement."""
     texts = [f"{name}_events, {name} = {name}.pull_domain_events()" for name in at.pulled]
     at.pulled.clear()
     return [cst.ensure_type(cst.parse_statement(text), cst.SimpleStatementLine) for text in texts]

@@ -1,4 +1,4 @@
-"""The files of an application: found, read, and each rewritten in the light of all."""
+"""Files of an application: finding, reading and rewriting them, each with knowledge of all."""
 
 import io
 import os
@@ -13,13 +13,13 @@ from domainkit.cli._petisco.project import Project, Source
 from domainkit.cli._petisco.rewriter import rewritten
 
 _NO_CODE = frozenset({"__pycache__", "node_modules", "site-packages"})
-_ELSEWHERE = "the file itself imports neither petisco nor meiga, so that nothing is changed in it"
+_ELSEWHERE = "the file itself imports neither petisco nor meiga, so it isn't changed"
 _UNREADABLE = (OSError, SyntaxError, cst.ParserSyntaxError, UnicodeError, RecursionError)
 
 
 @frozen
 class Outcome:
-    """A file as it was and as it is to be, with what is left to a person: by line of the old text."""
+    """Old and new content of a file, with the places left to a person, by line of the old text."""
 
     path: Path
     encoding: str
@@ -35,25 +35,25 @@ class Outcome:
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
     def left_after(self) -> tuple[tuple[int, str], ...]:
-        """Return what is left to a person by line of the new text."""
+        """Return the places left to a person, by line of the new text."""
         before, after = self.old.decode(self.encoding).splitlines(), self.new.decode(self.encoding).splitlines()
         spans = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
         return tuple((_moved(spans, line), text) for line, text in self.left)
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines of a text; a form feed ends none, as in the files of a diff."""
+    """Return the lines of a text; as in a diff, a form feed doesn't end a line."""
     return io.StringIO(text, newline="").readlines()
 
 
 def _moved(spans: Sequence[tuple[str, int, int, int, int]], line: int) -> int:
-    """Return where a line is in the new text: it, or what took its place."""
+    """Return the number of a line, or of its replacement, in the new text."""
     (to, end, skipped) = next((to, end, line - first) for _, first, last, to, end in spans if first < line <= last)
     return min(to + skipped, max(to + 1, end))
 
 
 def outcomes(path: Path) -> tuple[list[Outcome], dict[Path, str]]:
-    """Return what becomes of the Python files at `path`, and why some could not be read."""
+    """Return the outcomes of the Python files at `path`, and the reasons for unreadable ones."""
     sources: dict[Path, Source] = {}
     unreadable: dict[Path, str] = {}
     for one in [path] if path.is_file() else sorted(_python_files(path)):
@@ -66,7 +66,7 @@ def outcomes(path: Path) -> tuple[list[Outcome], dict[Path, str]]:
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
-    """Yield the Python files under a folder, but for links and what is installed there."""
+    """Yield the Python files under a folder, except links and installed packages."""
     for at, folders, names in os.walk(folder):
         here = Path(at)
         folders[:] = [name for name in folders if name not in _NO_CODE and not _is_foreign(here / name)]

@@ -1,4 +1,4 @@
-"""Imports: each name from where its successor is, in the place of the statement that had it."""
+"""Rewriting of imports: each name is imported from its successor's module, in place of the old statement."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ _RESULTS = "returns.result"
 
 
 def imported(module: cst.Module, gone: set[str], modules: set[str], needs: set[tuple[str, str]]) -> cst.Module:
-    """Return a module that imports what it needs, and nothing that is gone.
+    """Return a module with the imports that it needs, and without unused ones.
 
     Args:
         module: the module.
-        gone: the names of petisco and meiga that it doesn't use any more.
-        modules: what `import petisco` and `import meiga` become.
-        needs: modules, and the names to import from them.
+        gone: the names of petisco and meiga that it no longer uses.
+        modules: the modules that replace `import petisco` and `import meiga`.
+        needs: pairs of a module and a name to import from it.
     """
     imports = _Imports(gone, modules, needs)
     module = module.visit(imports)
@@ -42,7 +42,7 @@ class _Imports(cst.CSTTransformer):
         self._depth += isinstance(node, cst.IndentedBlock)
         return True
 
-    def on_leave(self, original_node: Any, updated_node: Any) -> Any:  # Any: each kind of node becomes what it may be
+    def on_leave(self, original_node: Any, updated_node: Any) -> Any:  # Any: the result depends on the node
         self._depth -= isinstance(original_node, cst.IndentedBlock)
         if isinstance(updated_node, cst.ImportFrom):
             return self._from(updated_node)
@@ -71,7 +71,7 @@ class _Imports(cst.CSTTransformer):
         return cst.FlattenSentinel(made) if made else cst.RemoveFromParent()
 
     def _written_here(self) -> dict[str, dict[str, cst.ImportAlias]]:
-        """Return what a file needs of Results, to be imported where all that was imported is gone."""
+        """Return the needed imports of Results, to replace a statement whose names are all gone."""
         wanted = sorted(need for need in self.needs if need[0] == _RESULTS)
         self.needs -= {*wanted}
         return {_RESULTS: {name: cst.ImportAlias(cst.Name(name)) for _, name in wanted}} if wanted else {}
@@ -89,13 +89,13 @@ class _Imports(cst.CSTTransformer):
 
 
 def _importing(statement: cst.ImportFrom, home: str, aliases: list[cst.ImportAlias]) -> cst.ImportFrom:
-    """Return an import of these, whose last name ends as that of the whole statement did."""
+    """Return an import of these names, with the trailing comma of the original statement."""
     last = statement.names[-1] if not isinstance(statement.names, cst.ImportStar) else aliases[-1]
     aliases[-1] = aliases[-1].with_changes(comma=last.comma)
     return statement.with_changes(module=cst.parse_expression(home), names=aliases)
 
 
 def _apart(line: cst.SimpleStatementLine) -> cst.FlattenSentinel[cst.SimpleStatementLine]:
-    """Return the statements of a line as lines of their own."""
+    """Split a line with several statements into one line for each."""
     first, *others = (one.with_changes(semicolon=cst.MaybeSentinel.DEFAULT) for one in line.body)
     return cst.FlattenSentinel([line.with_changes(body=[first]), *(cst.SimpleStatementLine([one]) for one in others)])

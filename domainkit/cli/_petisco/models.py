@@ -1,4 +1,4 @@
-"""Classes of the domain: value objects, aggregates, messages and errors, as frozen attrs classes."""
+"""Rewriting of domain classes: value objects, aggregates, messages and errors become frozen attrs classes."""
 
 import libcst as cst
 from libcst import matchers as m
@@ -17,13 +17,13 @@ _ON_VALUE = m.Call(args=[m.Arg(m.SimpleString(m.MatchRegex("['\"]value['\"]")), 
 
 
 def defined(at: Rewriting, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
-    """Return a class of the domain as domainkit has it."""
+    """Return a rewritten class of the domain."""
     if at.owns("meiga.Error"):
-        _look_at_error(at, original)
+        _leave_error(at, original)
     if not at.owns(*_FROZEN):
         return updated
-    _look_at_fields(at, original)
-    _look_at_methods(at, original)
+    _leave_fields(at, original)
+    _leave_methods(at, original)
     bases = [
         new.with_changes(value=_base(at, original, old.value, new.value))
         for old, new in zip(original.bases, updated.bases, strict=True)
@@ -40,7 +40,7 @@ def defined(at: Rewriting, original: cst.ClassDef, updated: cst.ClassDef) -> cst
 def _base(
     at: Rewriting, cls: cst.ClassDef, original: cst.BaseExpression, updated: cst.BaseExpression
 ) -> cst.BaseExpression:
-    """Return a base with what it is generic in: the type of the value, or of the ids."""
+    """Return a base with its type argument: the type of the value, or of the ids."""
     named, fields = at.project.type_of(at.source, original), fields_of(cls)
     if named == Type(VALUE_OBJECT) and "value" not in fields:
         at.leave(cls, f"{cls.name.value}: the type of its value isn't known; write it, as in ValueObject[str]")
@@ -52,49 +52,49 @@ def _base(
 
 
 def _is_out_of_order(at: Rewriting) -> bool:
-    """Return if a field without a default comes after one with a default: petisco's are all given by name."""
+    """Check if a field without a default follows one with a default; in petisco all arguments are passed by name."""
     nodes = [base.node for base in reversed(at.project.bases(at.owner)) if base.node]
     fields = [one for node in nodes for name, one in fields_of(node).items() if name != "aggregate_id"]
     defaults = [one.value is not None for one in fields]
     return defaults != sorted(defaults)
 
 
-def _look_at_error(at: Rewriting, cls: cst.ClassDef) -> None:
-    """Leave to a person what an error has of its own."""
+def _leave_error(at: Rewriting, cls: cst.ClassDef) -> None:
+    """Leave an error's own fields and `get_specific_detail` to a person."""
     methods, name = methods_of(cls), cls.name.value
     sets = "__init__" in methods and m.findall(methods["__init__"], m.AssignTarget(m.Attribute(m.Name("self"))))
     if sets or fields_of(cls):
-        at.leave(cls, f"{name}: fields of its own; write @frozen, and the fields with their types")
+        at.leave(cls, f"{name}: it has its own fields; write @frozen, and the fields with their types")
     if "get_specific_detail" in methods:
-        at.leave(cls, f"{name}.get_specific_detail: nobody calls it here; override detail()")
+        at.leave(cls, f"{name}.get_specific_detail: domainkit doesn't call it; override detail()")
 
 
-def _look_at_fields(at: Rewriting, cls: cst.ClassDef) -> None:
-    """Leave to a person the fields that can change, and what pydantic is told about them."""
+def _leave_fields(at: Rewriting, cls: cst.ClassDef) -> None:
+    """Leave mutable fields, reserved names and options of pydantic to a person."""
     name = cls.name.value
     for field, one in fields_of(cls).items():
         if any(at.owns(kind) and field in reserved for kind, reserved in _RESERVED):
-            at.leave(one, f"{name}.{field}: the name is taken; give the field another")
+            at.leave(one, f"{name}.{field}: the name is reserved; rename the field")
         if m.findall(one.annotation, _MUTABLE):
-            at.leave(one, f"{name}.{field}: what it holds can change; write tuple, Mapping or frozenset")
+            at.leave(one, f"{name}.{field}: its type is mutable; use tuple, Mapping or frozenset")
     for statement in cls.body.body:
         if m.matches(statement, _SETTINGS):
-            at.leave(statement, f"{name}.model_config: pydantic's; say it with attrs")
+            at.leave(statement, f"{name}.model_config: an option of pydantic; use attrs instead")
         if isinstance(statement, cst.ClassDef) and not (at.owns(MESSAGE) and _says_version_alone(statement)):
             at.leave(
                 statement,
-                f"{name}.{statement.name.value}: only the version of a message is known here; say it with attrs",
+                f"{name}.{statement.name.value}: only the version of a message is supported; use attrs instead",
             )
 
 
-def _look_at_methods(at: Rewriting, cls: cst.ClassDef) -> None:
-    """Leave to a person what pydantic calls, and what changes an aggregate and returns something else."""
+def _leave_methods(at: Rewriting, cls: cst.ClassDef) -> None:
+    """Leave methods that pydantic calls, and those that change an aggregate and return another value, to a person."""
     for name, method in methods_of(cls).items():
         of_pydantic = any(_is_of_pydantic(at, one.decorator) for one in method.decorators) and not _is_rule(at, method)
         if of_pydantic or name in {"__init__", "model_post_init"}:
             at.leave(method, f"{cls.name.value}.{name}: pydantic calls it; write an attrs validator or converter")
         elif at.owns(AGGREGATE) and changes_self(method, at.project.changing(at.owner)) and not returns_nothing(method):
-            at.leave(method, f"{cls.name.value}.{name}: changes the aggregate and returns something else; return both")
+            at.leave(method, f"{cls.name.value}.{name}: changes the aggregate and returns another value; return both")
 
 
 def _says_version_alone(inner: cst.ClassDef) -> bool:
@@ -106,7 +106,7 @@ def _is_of_pydantic(at: Rewriting, node: cst.BaseExpression) -> bool:
 
 
 def _is_rule(at: Rewriting, method: cst.FunctionDef) -> bool:
-    """Return if a pydantic validator only looks at the value of a value object, and hands it on as it is."""
+    """Check if a pydantic validator only checks the value of a value object, and returns it unchanged."""
     decorators = [one.decorator for one in method.decorators if code_of(one.decorator) != "classmethod"]
     if not (at.owns(VALUE_OBJECT) and len(method.params.params) == 2 and len(decorators) == 1):
         return False
@@ -118,7 +118,7 @@ def _is_rule(at: Rewriting, method: cst.FunctionDef) -> bool:
 
 
 def function(at: Rewriting, original: cst.FunctionDef, updated: cst.FunctionDef) -> cst.FunctionDef:
-    """Return a rule of a value as attrs has it; another function as it is."""
+    """Return a rule of a value as an attrs validator; other functions unchanged."""
     if not _is_rule(at, original):
         return updated
     at.made("Attribute")
@@ -137,7 +137,7 @@ def function(at: Rewriting, original: cst.FunctionDef, updated: cst.FunctionDef)
 
 
 class _Replacing(cst.CSTTransformer):
-    """Replaces the class that a pydantic validator is given."""
+    """Replaces the class parameter of a pydantic validator by `type(self)`."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class _Replacing(cst.CSTTransformer):
 
 
 def annotated(at: Rewriting, original: cst.AnnAssign, updated: cst.AnnAssign) -> cst.AnnAssign:
-    """Return a field of a model with attrs' `field` for pydantic's `Field`, and for a value that has rules."""
+    """Return a field of a model, with attrs' `field` instead of pydantic's `Field`, and for a value with rules."""
     node, value = at.owner.node, updated.value
     if at.function or not node or not at.owns(*_FROZEN):
         return updated
@@ -159,20 +159,18 @@ def annotated(at: Rewriting, original: cst.AnnAssign, updated: cst.AnnAssign) ->
             case [("default", value)]:
                 pass
             case _:
-                at.leave(
-                    original, f"{code_of(original.target)}: what Field says is pydantic's; say it with attrs' field"
-                )
+                at.leave(original, f"{code_of(original.target)}: the options of Field are pydantic's; use attrs' field")
     if m.matches(original.target, m.Name("value")) and any(_is_rule(at, one) for one in methods_of(node).values()):
         value = at.made(f"field(default={code_of(value)})" if value else "field()")
     return updated.with_changes(value=value, equal=cst.AssignEqual() if value else cst.MaybeSentinel.DEFAULT)
 
 
 def is_id_field(at: Rewriting, statement: cst.SimpleStatementLine) -> bool:
-    """Return if a statement declares the id that the base of an aggregate has."""
+    """Check if a statement declares the id of an aggregate, which AggregateRoot already has."""
     is_id = m.matches(statement, m.SimpleStatementLine([m.AnnAssign(m.Name("aggregate_id"))]))
     return is_id and at.function is None and at.owns(AGGREGATE)
 
 
 def returned(at: Rewriting, updated: cst.Return) -> cst.Return:
-    """Return a `return` of a rule without the value that it hands on; another one as it is."""
+    """Return a `return` of a rule without its value; other returns unchanged."""
     return cst.Return() if at.function and _is_rule(at, at.function) else updated

@@ -1,4 +1,4 @@
-"""The names of petisco 2.2.3 and meiga 1.10, what takes their place, and what to do where nothing does."""
+"""Names of petisco 2.2.3 and meiga 1.10, with their successors, or a remedy for names without one."""
 
 from types import MappingProxyType
 
@@ -46,7 +46,7 @@ EXPRESSIONS = MappingProxyType(
         "meiga.isFailure": "Failure(DomainError())",
     }
 )
-"""The code that takes the place of a name, with names that HOMES knows."""
+"""The code that replaces a name, using names in HOMES."""
 
 _BY_HOME = (
     ("abc", "ABC"),
@@ -58,7 +58,7 @@ _BY_HOME = (
     ("typing", "Any Self"),
 )
 HOMES = MappingProxyType({name: home for home, names in _BY_HOME for name in names.split()})
-"""The modules of the names that the rewriting brings."""
+"""The modules of the names that the rewriting adds."""
 
 PARENTS = MappingProxyType(
     {
@@ -76,7 +76,7 @@ PARENTS = MappingProxyType(
         **{f"petisco.{name}": "petisco.DomainError" for name in _ERRORS},
     }
 )
-"""The bases of those classes of theirs that the rewriting asks about."""
+"""The bases of the classes of petisco and meiga that the rewriting checks."""
 
 _BY_REMEDY = (
     (
@@ -91,11 +91,11 @@ _BY_REMEDY = (
     ("pass the connection to the repository's constructor", "petisco.Database petisco.databases"),
     ("use SqlCrudRepository, of the extra sql", "petisco.extra.sqlalchemy petisco.extra.sqlmodel"),
     ("use the buses and the consumer of the extra rabbitmq", "petisco.extra.rabbitmq"),
-    ("use Mediator.within, or a function around a function", "petisco.Middleware petisco.PrintMiddleware"),
+    ("use Mediator.within, or wrap the function", "petisco.Middleware petisco.PrintMiddleware"),
     ("give the use case an attribute `notifier`", "petisco.NotifierMiddleware"),
     ("bind a function by DomainEvent.handled_by, which gets all events", "petisco.AllMessageSubscriber"),
     ("use a DomainEventBus or a CommandBus", "petisco.MessageBus petisco.NotImplementedMessageBus"),
-    ("use InmemoryDomainEventBus, and write what it published", "petisco.FileDomainEventBus"),
+    ("use InmemoryDomainEventBus, and write its published events", "petisco.FileDomainEventBus"),
     ("use fold, or `match` with Success and Failure", "meiga.OnSuccessHandler meiga.OnFailureHandler"),
     ("use `safe` of returns, whose function returns the plain value", "meiga.to_result"),
     ("raise NotImplementedError", "meiga.NotImplementedMethodError"),
@@ -105,7 +105,7 @@ _NO_REMEDY = "see the page Coming from petisco"
 
 
 def canonical(dotted: str) -> str:
-    """Return the one name of what petisco or meiga have in several places; of an extra, its module.
+    """Return the canonical name of an object that petisco or meiga have in several places; for an extra, its module.
 
     >>> canonical("petisco.base.domain.model.uuid.Uuid"), canonical("petisco.extra.fastapi.FastAPIController")
     ('petisco.Uuid', 'petisco.extra.fastapi')
@@ -117,11 +117,11 @@ def canonical(dotted: str) -> str:
 
 
 def successor(name: str) -> tuple[str, str] | None:
-    """Return module and name of what takes the place of a canonical name, if something does as it stands."""
+    """Return the module and the name of the successor of a canonical name, if it has one."""
     root, _, last = name.rpartition(".")
     return ("domainkit", last) if root == "petisco" and last in _SAME else _OTHERS.get(name)
 
 
 def remedy(name: str) -> str:
-    """Return what a person does about a canonical name without a successor."""
+    """Return the remedy for a canonical name without a successor."""
     return _REMEDIES.get(name, _NO_REMEDY)

@@ -1,4 +1,4 @@
-"""All files of an application as one: which class a name stands for, and what it has."""
+"""All files of an application together, to resolve names to classes, and read their members."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -12,13 +12,13 @@ from libcst.metadata import MetadataWrapper
 
 from domainkit.cli._petisco.names import PARENTS, ROOTS, canonical
 
-_LONGEST_WAY = 10
-"""The most modules that may hand a name on."""
+_MAX_REEXPORTS = 10
+"""The maximum number of modules through which a name is re-exported."""
 
 
 @frozen(eq=False)
 class Source:
-    """A file: its tree, and what its names at module level are bound to."""
+    """Parsed file, with the objects that its module-level names are bound to."""
 
     path: Path
     wrapper: MetadataWrapper
@@ -28,17 +28,17 @@ class Source:
 
     @property
     def module(self) -> cst.Module:
-        """The tree."""
+        """The syntax tree."""
         return self.wrapper.module
 
     @property
     def uses_petisco(self) -> bool:
-        """If the file itself imports petisco or meiga."""
+        """True if the file itself imports petisco or meiga."""
         return any(dotted.split(".")[0] in ROOTS for dotted in self.bindings.values())
 
     @classmethod
     def read(cls, path: Path) -> "Source":
-        """Return the file at `path`, which must be absolute; SyntaxError or ParserSyntaxError if it isn't Python."""
+        """Parse the file at the absolute `path`; SyntaxError or ParserSyntaxError if it isn't Python."""
         wrapper = MetadataWrapper(cst.parse_module(path.read_bytes()))
         module = wrapper.module
         classes = {one.name.value: one for one in m.findall(module, m.ClassDef()) if isinstance(one, cst.ClassDef)}
@@ -50,13 +50,13 @@ class Source:
 
 
 def module_name(path: Path) -> str:
-    """Return the whole path of a file with dots: it ends with the dotted name of the module."""
+    """Return the full path of a file with dots, which ends with the dotted name of the module."""
     parts = path.with_suffix("").parts[1:]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def bound_by(node: cst.CSTNode, path: Path) -> Iterator[tuple[str, str]]:
-    """Yield each name that an import binds, with the dotted path that it stands for; a relative one begins with `/`."""
+    """Yield each name that an import binds, with its dotted path, which starts with `/` if the import is relative."""
     if isinstance(node, cst.ImportFrom):
         home = (get_full_name_for_node(node.module) if node.module else None) or ""
         if node.relative:
@@ -79,7 +79,7 @@ def _name_of(alias: cst.ImportAlias) -> str:
 
 @frozen
 class Type:
-    """A class by its one name, with its arguments, and the file of the application that defines it, if one does."""
+    """Class by its canonical name, with its type arguments, and the file that defines it, if in the application."""
 
     name: str
     args: tuple["Type | None", ...] = ()
@@ -93,13 +93,13 @@ class Type:
 
     @property
     def node(self) -> cst.ClassDef | None:
-        """The definition."""
+        """The definition in the syntax tree."""
         return self.of.classes.get(self.last) if self.of else None
 
 
 @frozen(eq=False)
 class Project:
-    """The files of an application."""
+    """Files of an application."""
 
     sources: tuple[Source, ...]
     _by_module: dict[str, list[Source]] = field(factory=dict, init=False)
@@ -111,9 +111,9 @@ class Project:
                 self._by_module.setdefault(".".join(parts[start:]), []).append(source)
 
     def type_named(self, source: Source, dotted: str) -> Type:
-        """Return the class that a dotted name in a file stands for; another thing keeps the name."""
+        """Return the class that a dotted name in a file stands for; a name that isn't resolved is kept."""
         whole = dotted
-        for _ in range(_LONGEST_WAY):
+        for _ in range(_MAX_REEXPORTS):
             head, _, rest = dotted.partition(".")
             if not rest and (head in source.classes or head in source.functions):
                 return Type(f"{module_name(source.path)}.{head}", of=source)
@@ -128,7 +128,7 @@ class Project:
         return Type(whole)
 
     def type_of(self, source: Source, annotation: cst.BaseExpression) -> Type | None:
-        """Return the class that an annotation names: of an optional one, that which is not None."""
+        """Return the class of an annotation; of an optional one, the class that isn't None."""
         if isinstance(annotation, cst.SimpleString):
             try:
                 annotation = cst.parse_expression(str(annotation.evaluated_value))
@@ -150,7 +150,7 @@ class Project:
         return self.type_named(source, dotted) if isinstance(annotation, cst.Name | cst.Attribute) and dotted else None
 
     def bases(self, found: Type) -> tuple[Type, ...]:
-        """Return a class and those that it derives from, the nearest first."""
+        """Return a class and its base classes, the nearest first."""
         known = [found]
         for one in known:
             direct = [Type(PARENTS[one.name], one.args)] if one.name in PARENTS else []
@@ -160,17 +160,17 @@ class Project:
         return tuple(known)
 
     def is_a(self, found: Type | None, *names: str) -> bool:
-        """Return if a class is one of these, or derives from one."""
+        """Check if a class is one of these, or a subclass of one."""
         return found is not None and any(base.name in names for base in self.bases(found))
 
     def has_petiscos_init(self, error: Type) -> bool:
-        """Return if a class of errors has the constructor of petisco's DomainError."""
+        """Check if an error class has the constructor of petisco's DomainError."""
         bases = self.bases(error)
         own = any(base.node and "__init__" in methods_of(base.node) for base in bases)
         return not own and not any(base.name.startswith("petisco.Aggregate") for base in bases)
 
     def uses_others(self, source: Source) -> bool:
-        """Return if a file imports something that another file of the application defines."""
+        """Check if a file imports an object that another file of the application defines."""
         return any(self.type_named(source, name).of not in {None, source} for name in source.bindings)
 
     def id_of(self, aggregate: Type) -> Type:
@@ -183,20 +183,20 @@ class Project:
 
     @cached_property
     def all_changing(self) -> frozenset[str]:
-        """The names of the methods that change some aggregate of the application."""
+        """The names of all methods that change an aggregate of the application."""
         types = (Type(f"{module_name(one.path)}.{name}", of=one) for one in self.sources for name in one.classes)
         aggregates = (one for one in types if self.is_a(one, "petisco.AggregateRoot"))
         return frozenset().union(*map(self.changing, aggregates))
 
     @cached_property
     def keywords_of_execute(self) -> frozenset[str]:
-        """The names of the arguments that some call of `execute` gives by name."""
+        """The keyword arguments in all calls of `execute`."""
         calls = m.Call(func=m.Attribute(attr=m.Name("execute")))
         found = (cst.ensure_type(call, cst.Call) for one in self.sources for call in m.findall(one.module, calls))
         return frozenset(arg.keyword.value for call in found for arg in call.args if arg.keyword)
 
     def changing(self, aggregate: Type) -> frozenset[str]:
-        """Return the methods of an aggregate that change it and return nothing: they are to return the changed one."""
+        """Return the methods that change an aggregate and return None: they are rewritten to return the changed one."""
         found: frozenset[str] = CHANGING
         methods = {
             name: method
@@ -220,7 +220,7 @@ _SELF = m.Attribute(value=m.Name("self"))
 
 
 def changes_self(method: cst.FunctionDef, changing: frozenset[str]) -> bool:
-    """Return if a method sets an attribute of its object, or calls one of the methods that do."""
+    """Check if a method sets an attribute of `self`, or calls a method that does."""
     if method.decorators or not method.params.params or method.name.value == "__init__":
         return False
     sets = m.Assign(targets=[m.ZeroOrMore(), m.AssignTarget(_SELF), m.ZeroOrMore()]) | m.AugAssign(target=_SELF)
@@ -229,7 +229,7 @@ def changes_self(method: cst.FunctionDef, changing: frozenset[str]) -> bool:
 
 
 def returns_nothing(method: cst.FunctionDef) -> bool:
-    """Return if a method has no value to return."""
+    """Check if a method always returns None."""
     annotated = method.returns and not m.matches(method.returns.annotation, m.Name("None"))
     values = [cst.ensure_type(one, cst.Return).value for one in m.findall(method.body, m.Return())]
     nested = m.findall(method.body, m.FunctionDef())
@@ -241,7 +241,7 @@ def _changes(method: cst.FunctionDef, changing: frozenset[str]) -> bool:
 
 
 def fields_of(cls: cst.ClassDef) -> dict[str, cst.AnnAssign]:
-    """Return the annotated names in the body of a class, but for class variables."""
+    """Return the annotated names in the body of a class, except class variables."""
     small = [line.body[0] for line in cls.body.body if isinstance(line, cst.SimpleStatementLine)]
     return {
         one.target.value: one

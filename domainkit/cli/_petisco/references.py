@@ -1,4 +1,4 @@
-"""The names of petisco and meiga where they are used."""
+"""Rewriting of uses of the names of petisco and meiga."""
 
 import re
 
@@ -11,7 +11,7 @@ from domainkit.cli._petisco.rewriting import Rewriting
 
 
 def name(at: Rewriting, original: cst.Name, updated: cst.Name) -> cst.BaseExpression:
-    """Return what takes the place of a name that was imported from petisco or meiga."""
+    """Return the replacement for a name imported from petisco or meiga."""
     dotted = at.name_of(original)
     if dotted is None or dotted in ROOTS:
         return updated
@@ -29,7 +29,7 @@ def _written_out(at: Rewriting, whole: str) -> cst.BaseExpression:
 
 
 def attribute(at: Rewriting, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
-    """Return what takes the place of `petisco.Uuid` or `meiga.Result`; of another attribute, what Results say."""
+    """Return the replacement for an attribute such as `petisco.Uuid`; `results.attribute` rewrites the others."""
     root = at.name_of(original.value)
     if root not in ROOTS:
         return results.attribute(at, original, updated)
@@ -44,12 +44,12 @@ def attribute(at: Rewriting, original: cst.Attribute, updated: cst.Attribute) ->
         return at.made(last)
     if original not in at.skipped:
         at.modules.add(root)
-        at.leave(original, f"{whole}: nothing takes its place; {remedy(whole)}")
+        at.leave(original, f"{whole}: no successor; {remedy(whole)}")
     return updated
 
 
 def quoted(at: Rewriting, _: cst.SimpleString, updated: cst.SimpleString) -> cst.SimpleString:
-    """Return an annotation in quotes with what takes the place of the names in it; another text as it is."""
+    """Return a quoted annotation with its names replaced; other texts unchanged."""
     text = updated.value
     for local, dotted in at.source.bindings.items() if at.annotations else ():
         whole = canonical(dotted)
@@ -60,7 +60,7 @@ def quoted(at: Rewriting, _: cst.SimpleString, updated: cst.SimpleString) -> cst
 
 
 def leave_imports(at: Rewriting) -> None:
-    """Leave the imports to a person of which something has no successor."""
+    """Leave imports of names without a successor to a person."""
     for node in at.imports:
         by_remedy: dict[str, list[str]] = {}
         for local, dotted in bound_by(node, at.source.path):
@@ -69,4 +69,4 @@ def leave_imports(at: Rewriting) -> None:
             if dotted.split(".")[0] in ROOTS and not has_successor:
                 by_remedy.setdefault(remedy(whole), []).append(local)
         for text, names in by_remedy.items():
-            at.leave(node, f"{', '.join(names)}: nothing takes its place; {text}")
+            at.leave(node, f"{', '.join(names)}: no successor; {text}")

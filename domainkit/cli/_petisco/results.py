@@ -1,4 +1,4 @@
-"""Results of meiga as those of returns: what is asked of them, and which of the two they are where that is known."""
+"""Rewriting of meiga's Results for returns, using knowledge of which variables are a Success or a Failure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,25 +16,25 @@ _OTHERS = frozenset({"handle", "map", "bind", "transform", "throw", "reraise", "
 _ASKED = m.Attribute(m.Name(), m.Name("is_success") | m.Name("is_failure"))
 
 Known = Mapping[str, bool]
-"""The variables of which it is known if they hold a Success."""
+"""The variables known to be a Success (True) or a Failure (False)."""
 
 
 def learn(at: Rewriting, body: Sequence[cst.CSTNode], known: Known) -> None:
-    """Note the uses of Results in a block of which it is known if they are a Success."""
+    """Note the uses of Results in a block that are known to be a Success or a Failure."""
     for statement in body:
         if isinstance(statement, cst.If):
             known = _branch(at, statement, known)
         elif not isinstance(statement, cst.FunctionDef | cst.ClassDef):
             after = _without(known, statement)
             is_line = isinstance(statement, cst.SimpleStatementLine)
-            _note(at, statement, known if is_line else after)  # what a loop sets isn't known in its second round
+            _note(at, statement, known if is_line else after)  # a loop may set it for its second round
             for block in _blocks(statement):
                 learn(at, block.body, after)
             known = {**after, **_asserted(statement)}
 
 
 def _branch(at: Rewriting, statement: cst.If, known: Known) -> Known:
-    """Note what an `if` says of its branches, and return what is known after it."""
+    """Note the facts that an `if` implies in its branches, and return those known after it."""
     facts = _tested(statement.test)
     otherwise = {**known, **_opposite(facts)}
     _note(at, statement.test, known)
@@ -47,7 +47,7 @@ def _branch(at: Rewriting, statement: cst.If, known: Known) -> Known:
 
 
 def _without(known: Known, statement: cst.CSTNode) -> Known:
-    """Return what is still known after a statement that sets variables."""
+    """Return the facts that are still known after a statement that sets variables."""
     targets = m.findall(statement, m.AssignTarget() | m.For() | m.NamedExpr())
     names = {code_of(one.target) for one in targets if isinstance(one, cst.AssignTarget | cst.For | cst.NamedExpr)}
     return {name: fact for name, fact in known.items() if name not in names}
@@ -67,7 +67,7 @@ def _blocks(statement: cst.CSTNode) -> Iterator[cst.IndentedBlock]:
 
 
 def _tested(test: cst.BaseExpression) -> Known:
-    """Return what a condition says of a variable."""
+    """Return the facts that a condition implies."""
     if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
         return _opposite(_tested(test.expression))
     asks = isinstance(test, cst.Attribute) and m.matches(test, _ASKED)
@@ -99,7 +99,7 @@ _TESTS = _ASKED | m.UnaryOperation(m.Not(), _ASKED)
 
 
 def attribute(at: Rewriting, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
-    """Return what takes the place of an attribute of a Result, or of the text of an id."""
+    """Return the replacement for an attribute of a Result, or for the `value` of an id."""
     name, owner, found = original.attr.value, code_of(updated.value), at.scope.type_of(original.value)
     if name in {"is_success", "is_failure"}:
         return at.made(f"is_successful({owner})" if name == "is_success" else f"not is_successful({owner})")
@@ -117,7 +117,7 @@ def attribute(at: Rewriting, original: cst.Attribute, updated: cst.Attribute) ->
 
 
 def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression | None:
-    """Return what takes the place of a call of a Result's class or method; None for another call."""
+    """Return the replacement for a call of a Result's class or method; None for another call."""
     func, new = original.func, updated.func
     if at.project.is_a(at.scope.class_of(func), _RESULT):
         return _constructed(at, original, updated)
@@ -126,7 +126,7 @@ def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpr
     name, owner, found = func.attr.value, code_of(new.value), at.scope.type_of(func.value)
     is_result = func in at.facts or at.project.is_a(found, _RESULT)
     if name in {"unwrap", "unwrap_or"} and found and found.name == _NOTHING:
-        at.leave(original, f"{owner}.{name}: what was True is None here; ask is_successful({owner})")
+        at.leave(original, f"{owner}.{name}: True is None here; use is_successful({owner})")
     elif name == "unwrap_or" and (found is None or is_result):
         return updated.with_changes(func=new.with_changes(attr=cst.Name("value_or")))
     elif name == "unwrap" and is_result and not at.facts.get(func):
@@ -136,14 +136,14 @@ def called(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpr
             return updated.with_changes(func=new.with_changes(attr=cst.Name("unwrap")))
         at.leave(original, f"{owner}.{name}: unwrap() would raise UnwrapFailedError; {_CASES}")
     elif name in _OF_RESULTS_ALONE or (name in _OTHERS and is_result):
-        at.leave(original, f"{owner}.{name}: a Result doesn't change here; {_CASES}")
+        at.leave(original, f"{owner}.{name}: a Result is immutable here; {_CASES}")
     return None
 
 
 def _constructed(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
-    """Return what takes the place of `Success()`, `Failure()`, and of `Success(True)` in a BoolResult."""
+    """Return the replacement for `Success()`, `Failure()`, and for `Success(True)` in a BoolResult."""
     if at.named(original.func) == _RESULT:
-        at.leave(original, "Result(...): it can't be made here; write Success(...) or Failure(...)")
+        at.leave(original, "Result(...): not constructed directly here; write Success(...) or Failure(...)")
         return updated
     answer, is_success = at.answer(), at.is_a(original, "meiga.Success")
     is_true = m.matches(original, m.Call(args=[m.Arg(m.Name("True"))])) and answer and answer.name == _NOTHING
@@ -153,14 +153,14 @@ def _constructed(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.Ba
 
 
 def success(at: Rewriting) -> cst.BaseExpression:
-    """Return the Success of meiga's `isSuccess`: of True where the function at hand says that it returns a bool."""
+    """Return the replacement for meiga's `isSuccess`: `Success(True)` if the current function returns a bool."""
     answer = at.answer()
     is_bool = answer is not None and answer.args[:1] == (Type("bool"),)
     return at.made("Success(True)" if is_bool else "Success(None)")
 
 
 def compared(at: Rewriting, original: cst.Comparison, updated: cst.Comparison) -> cst.BaseExpression:
-    """Return `is_successful(x)` for `x == isSuccess` of a BoolResult; another comparison as it is."""
+    """Return `is_successful(x)` for `x == isSuccess` of a BoolResult; other comparisons unchanged."""
     with_constant = [at.named(one.comparator) in {"meiga.isSuccess", "meiga.isFailure"} for one in original.comparisons]
     if not any(with_constant):
         return updated
@@ -168,7 +168,7 @@ def compared(at: Rewriting, original: cst.Comparison, updated: cst.Comparison) -
     is_equal = len(with_constant) == 1 and isinstance(first.operator, cst.Equal)
     if is_equal and found and found.name == _NOTHING and at.named(first.comparator) == "meiga.isSuccess":
         return at.made(f"is_successful({code_of(updated.left)})")
-    at.leave(original, f"{code_of(original)}: compared by what the Result holds; ask is_successful")
+    at.leave(original, f"{code_of(original)}: compares the value in the Result; use is_successful")
     return updated
 
 
@@ -191,18 +191,18 @@ def asserted(at: Rewriting, original: cst.Expr, updated: cst.Expr) -> cst.Assert
             return cst.Assert(at.made(f"isinstance({owner}.{'unwrap' if is_success else 'failure'}(), {cls})"))
         case {} if not call.args:
             return cst.Assert(at.made(f"is_successful({owner})" if is_success else f"not is_successful({owner})"))
-    at.leave(original, f"{owner}.{name}: assert each part alone")
+    at.leave(original, f"{owner}.{name}: assert each part separately")
     return None
 
 
 def is_missing_method(at: Rewriting, statement: cst.Return) -> bool:
-    """Return if an abstract method returns NotImplementedMethodError."""
+    """Check if an abstract method returns NotImplementedMethodError."""
     is_abstract = at.function is not None and any("abstractmethod" in code_of(one) for one in at.function.decorators)
     return is_abstract and at.named(statement.value) == "meiga.NotImplementedMethodError"
 
 
 def raised(at: Rewriting, original: cst.Raise, updated: cst.Raise) -> cst.BaseSmallStatement:
-    """Return a `raise` of an error where petisco made it a Failure: the Failure."""
+    """Return a `return` of a Failure for a `raise` that petisco turned into one; other statements unchanged."""
     error = original.exc
     is_error = error is not None and at.is_a(error, "meiga.Error")
     is_class = error is not None and at.project.is_a(at.scope.class_of(error), "meiga.Error")

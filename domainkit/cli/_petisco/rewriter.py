@@ -1,4 +1,4 @@
-"""The rewriting of one file from its top to its end: what a node becomes, the file of its family says."""
+"""Rewriting of one file: visits each node, and calls the functions of its family's file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -16,11 +16,11 @@ from domainkit.cli._petisco.rewriting import SUBSCRIBERS, Rewriting
 from domainkit.cli._petisco.types import Scope
 
 _NOT_ALWAYS = m.IfExp() | m.BooleanOperation() | m.Lambda() | m.CompFor()
-"""The expressions a part of which may not run, or run several times."""
+"""Expressions with a part that may not run, or may run several times."""
 
 
 def rewritten(project: Project, source: Source) -> tuple[bytes, list[tuple[int, str]]]:
-    """Return the text of a file as domainkit has it, and what is left to a person, by line of the old text."""
+    """Return the rewritten text of a file, and the places left to a person, by line of the old text."""
     if source.bindings.get("*", "").split(".")[0] in ROOTS:
         return source.module.bytes, [(1, "import *: nothing is rewritten in this file; import each name")]
     positions = source.wrapper.resolve(PositionProvider)
@@ -28,8 +28,8 @@ def rewritten(project: Project, source: Source) -> tuple[bytes, list[tuple[int, 
     at = Rewriting(project, source, lambda node: positions[node].start.line, lambda node: _imported_name(names, node))
     module = source.module.visit(_Rewriter(at))
     if taken := sorted(name for home, name in at.needs if _is_taken(source, home, name)):
-        text = f"{', '.join(taken)}: taken here, and needed; nothing is rewritten in this file; give yours another name"
-        return source.module.bytes, [(1, text)]
+        text = "defined here, but the rewriting needs the name; nothing is rewritten in this file; rename yours"
+        return source.module.bytes, [(1, f"{', '.join(taken)}: {text}")]
     references.leave_imports(at)
     return imported(module, at.gone, at.modules, at.needs).bytes, sorted(at.left)
 
@@ -48,7 +48,7 @@ def _is_taken(source: Source, home: str, name: str) -> bool:
 
 
 class _Rewriter(cst.CSTTransformer):
-    """Visits each node: `_ENTERED` and `_LEFT` say which function does what with it."""
+    """Visits each node, and calls its functions in `_ENTERED` and `_LEFT`."""
 
     def __init__(self, at: Rewriting) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ def _enter_try(at: Rewriting, node: cst.Try) -> None:
 
 def _enter_handler(at: Rewriting, node: cst.ExceptHandler) -> None:
     if at.named(node.type) == "meiga.Error":
-        at.leave(node, "except Error: an early return passes it here; catch UnwrapFailedError of returns, too")
+        at.leave(node, "except Error: it doesn't catch an early return here; catch UnwrapFailedError of returns, too")
 
 
 def _leave_class(at: Rewriting, original: cst.ClassDef, updated: cst.ClassDef) -> cst.ClassDef:
@@ -159,7 +159,7 @@ def _leave_line(
 
 
 def _after(before: list[cst.SimpleStatementLine], statement: Any) -> Any:  # Any: of either kind, alone or after others
-    """Return a statement after those that pull its events; the comments above it stay above all."""
+    """Return a statement after those that pull its events; comments above it stay at the top."""
     if not before:
         return statement
     first = before[0].with_changes(leading_lines=statement.leading_lines)
@@ -183,7 +183,7 @@ def _leave_call(at: Rewriting, original: cst.Call, updated: cst.Call) -> cst.Bas
 
 
 def _leave_not(at: Rewriting, original: cst.UnaryOperation, updated: cst.UnaryOperation) -> cst.BaseExpression:
-    """Return `not x.is_failure` without the two `not` that it would have."""
+    """Return the replacement for `not x.is_failure` without a double `not`."""
     inner = updated.expression
     is_twice = isinstance(inner, cst.UnaryOperation) and isinstance(original.expression, cst.Attribute)
     return inner.expression if is_twice and isinstance(inner, cst.UnaryOperation) else updated
@@ -205,28 +205,26 @@ _ENTERED: Mapping[type, Callable[[Rewriting, Any], None]] = (
         }
     )
 )
-_LEFT: Mapping[type, Callable[[Rewriting, Any, Any], Any]] = (
-    MappingProxyType(  # Any: as above, and what takes its place
-        {
-            cst.ClassDef: _leave_class,
-            cst.FunctionDef: _leave_function,
-            cst.Annotation: _leave_annotation,
-            cst.Try: _leave_try,
-            cst.SimpleStatementLine: _leave_line,
-            cst.IndentedBlock: lambda _, original, updated: changes.block(original, updated),
-            cst.Expr: _leave_expression,
-            cst.Assign: changes.assigned,
-            cst.AugAssign: changes.augmented,
-            cst.AnnAssign: models.annotated,
-            cst.Return: _leave_return,
-            cst.Raise: results.raised,
-            cst.Name: references.name,
-            cst.Attribute: references.attribute,
-            cst.SimpleString: references.quoted,
-            cst.Call: _leave_call,
-            cst.Comparison: results.compared,
-            cst.Subscript: application.subscript,
-            cst.UnaryOperation: _leave_not,
-        }
-    )
+_LEFT: Mapping[type, Callable[[Rewriting, Any, Any], Any]] = MappingProxyType(  # Any: as above, and its replacement
+    {
+        cst.ClassDef: _leave_class,
+        cst.FunctionDef: _leave_function,
+        cst.Annotation: _leave_annotation,
+        cst.Try: _leave_try,
+        cst.SimpleStatementLine: _leave_line,
+        cst.IndentedBlock: lambda _, original, updated: changes.block(original, updated),
+        cst.Expr: _leave_expression,
+        cst.Assign: changes.assigned,
+        cst.AugAssign: changes.augmented,
+        cst.AnnAssign: models.annotated,
+        cst.Return: _leave_return,
+        cst.Raise: results.raised,
+        cst.Name: references.name,
+        cst.Attribute: references.attribute,
+        cst.SimpleString: references.quoted,
+        cst.Call: _leave_call,
+        cst.Comparison: results.compared,
+        cst.Subscript: application.subscript,
+        cst.UnaryOperation: _leave_not,
+    }
 )

@@ -1,4 +1,4 @@
-"""The state of the rewriting of one file: where it is, what it needs, and what it leaves to a person."""
+"""State of the rewriting of one file: its position, the needed imports, and the places left to a person."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ _EARLY = frozenset({"meiga.early_return", "meiga.async_early_return", "meiga.mei
 
 @define
 class Rewriting:
-    """The state of the rewriting of one file."""
+    """State of the rewriting of one file."""
 
     project: Project
     source: Source
@@ -40,21 +40,21 @@ class Rewriting:
     tries: int = 0
     annotations: int = 0
     facts: dict[cst.CSTNode, bool] = field(factory=dict)
-    """The uses of a Result of which it is known if it is a Success."""
+    """The uses of a Result that are known to be a Success (True) or a Failure (False)."""
     valued: set[cst.CSTNode] = field(factory=set)
     """The expressions whose value is returned or assigned."""
     unpacked: set[cst.CSTNode] = field(factory=set)
-    """Those that are assigned to one name alone."""
+    """The expressions that are assigned to a single name."""
     pulled: list[str] = field(factory=list)
-    """The aggregates whose events are pulled before the statement at hand."""
+    """The aggregates whose events are pulled before the current statement."""
     may_pull: bool = False
     imports: list[cst.ImportFrom] = field(factory=list)
     skipped: set[cst.CSTNode] = field(factory=set)
-    """The names that go."""
+    """The names that are removed."""
     used: set[str] = field(factory=set)
     dropped: set[str] = field(factory=set)
     modules: set[str] = field(factory=set)
-    """The modules that are used as such: `domainkit` of `domainkit.Uuid`."""
+    """The modules used by name: `domainkit` in `domainkit.Uuid`."""
     needs: set[tuple[str, str]] = field(factory=set)
     left: set[tuple[int, str]] = field(factory=set)
 
@@ -65,7 +65,7 @@ class Rewriting:
 
     @property
     def owner(self) -> Type:
-        """The class whose body this is, or whose method; one without a name where there is none."""
+        """The current class; outside of classes, one without a name."""
         return self.classes[-1] if self.classes else Type("")
 
     @property
@@ -75,7 +75,7 @@ class Rewriting:
 
     @property
     def gone(self) -> set[str]:
-        """The names that the file doesn't use any more."""
+        """The names that the file no longer uses."""
         return self.dropped - self.used
 
     def leave(self, node: cst.CSTNode, text: str) -> None:
@@ -83,51 +83,51 @@ class Rewriting:
         self.left.add((self.line_of(node), text))
 
     def made(self, text: str) -> cst.BaseExpression:
-        """Return an expression, and have the names in it imported that the rewriting brings."""
+        """Return an expression, and import its names that the rewriting adds."""
         node = cst.parse_expression(text)
         for one in m.findall(node, m.Name(m.MatchIfTrue(lambda name: name in HOMES))):
             self.needs.add((HOMES[code_of(one)], code_of(one)))
         return node
 
     def owns(self, *names: str) -> bool:
-        """Return if the class at hand is one of these."""
+        """Check if the current class is one of these."""
         return self.project.is_a(self.owner, *names)
 
     def has_field(self, name: str) -> bool:
-        """Return if the class at hand declares a field."""
+        """Check if the current class declares a field."""
         return self.owner.node is not None and name in fields_of(self.owner.node)
 
     def is_a(self, node: cst.BaseExpression, *names: str) -> bool:
-        """Return if an expression is known to be of one of these classes."""
+        """Check if an expression is known to be of one of these classes."""
         return self.project.is_a(self.scope.type_of(node), *names)
 
     def named(self, node: cst.BaseExpression | None) -> str:
-        """Return the whole name of a class that an expression names, or of a function; of nothing, nothing."""
+        """Return the full name of the class or function that an expression names; an empty text for None."""
         found = self.project.type_of(self.source, node) if node else None
         return found.name if found else ""
 
     def answer(self) -> Type | None:
-        """Return the class that the function at hand returns, if it says so."""
+        """Return the class that the current function returns, if it is annotated."""
         returns = self.function.returns if self.function else None
         return self.project.type_of(self.source, returns.annotation) if returns else None
 
     def changes_owner(self) -> bool:
-        """Return if the function at hand is a method that is to return its changed aggregate."""
+        """Check if the current function is a method that has to return its changed aggregate."""
         function, node = self.function, self.owner.node
         if not (function and node and self.owns(AGGREGATE) and methods_of(node).get(function.name.value) is function):
             return False
         return changes_self(function, self.project.changing(self.owner)) and returns_nothing(function)
 
     def is_guarded(self) -> bool:
-        """Return if what the function at hand raises is to be a Failure that it returns."""
+        """Check if errors raised in the current function have to become a returned Failure."""
         function = self.function
         return function is not None and (self.has_guard(function) or any(map(self.is_early, function.decorators)))
 
     def has_guard(self, function: cst.FunctionDef) -> bool:
-        """Return if a method is under the guard of its class: an early return of its own adds nothing."""
+        """Check if a method has the guard of its class, so that it needs no early-return decorator."""
         name = function.name.value
         return (name == "execute" and self.owns(*USE_CASES)) or (name == "handle" and self.owns(*SUBSCRIBERS))
 
     def is_early(self, decorator: cst.Decorator) -> bool:
-        """Return if a decorator is one of those of meiga that return early."""
+        """Check if a decorator is one of meiga's for early return."""
         return self.named(decorator.decorator) in _EARLY

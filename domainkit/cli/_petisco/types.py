@@ -1,4 +1,4 @@
-"""The classes of expressions, as far as annotations and constructors say them; None for what is not known."""
+"""Classes of expressions, as far as known from annotations and constructors; None if unknown."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -18,7 +18,7 @@ _LITERALS = (cst.List, cst.ListComp, cst.Dict, cst.Set, cst.BaseString, cst.Base
 
 
 def _answer_of(port: Type, method: str) -> Type | None:
-    """Return what a method of petisco's CrudRepository returns."""
+    """Return the result type of a method of petisco's CrudRepository."""
     aggregate = port.args[0] if port.args else None
     if method in {"save", "update", "remove"}:
         return _BOOL
@@ -29,21 +29,21 @@ def _answer_of(port: Type, method: str) -> Type | None:
 
 @frozen(eq=False)
 class Scope:
-    """The variables of a function, or of a module."""
+    """Variables of a function or module."""
 
     project: Project
     source: Source
     owner: Type | None = None
-    """The class that the function is a method of."""
+    """The class of the method."""
     outer: "Scope | None" = None
     facts: Mapping[cst.CSTNode, bool] = field(factory=dict)
-    """The uses of a Result of which it is known if it is a Success."""
+    """The uses of a Result that are known to be a Success (True) or a Failure (False)."""
     _known: dict[str, Type | None] = field(factory=dict)
     _made: dict[str, bool] = field(factory=dict)
 
     @classmethod
     def of(cls, node: cst.Module | cst.FunctionDef, outer: "Scope", owner: Type | None) -> "Scope":
-        """Return the scope of a module or function inside of another scope, which says in which file and project."""
+        """Return the scope of a module or function inside of another scope of the same file and project."""
         scope = cls(outer.project, outer.source, owner, outer, outer.facts)
         body: Sequence[cst.CSTNode] = node.body if isinstance(node, cst.Module) else node.body.body
         if isinstance(node, cst.FunctionDef):
@@ -55,7 +55,7 @@ class Scope:
         return scope
 
     def _take(self, function: cst.FunctionDef) -> None:
-        """Learn what the parameters of a function say."""
+        """Learn the types of the parameters of a function."""
         params = function.params
         for param in (*params.posonly_params, *params.params, *params.kwonly_params):
             hint = param.annotation.annotation if param.annotation else None
@@ -64,7 +64,7 @@ class Scope:
             self._known[params.params[0].name.value] = self.owner
 
     def _learn(self, node: "_Binding") -> None:
-        """Learn what a statement says of the variable that it sets."""
+        """Learn the type of the variable that a statement sets."""
         target = node.targets[0].target if isinstance(node, cst.Assign) else node.target
         for inner in _bindings(node.value, m.CompFor(m.Name())) if isinstance(node, cst.Assign) else ():
             self._learn(inner)
@@ -81,11 +81,11 @@ class Scope:
         self._known[name] = found if self._known.get(name, found) == found else None
 
     def has(self, name: str) -> bool:
-        """Return if a name is a variable of this very scope."""
+        """Check if a name is a variable of this very scope."""
         return name in self._known
 
     def makes(self, name: str) -> bool:
-        """Return if a variable of this scope has nothing but what calls here returned: nobody else has it."""
+        """Check if a variable of this scope only gets results of calls, so that no other code has its object."""
         return self._made.get(name, False)
 
     def type_of(self, node: cst.BaseExpression) -> Type | None:
@@ -110,7 +110,7 @@ class Scope:
         return Type(type(node).__name__, elements) if isinstance(node, _LITERALS) else None
 
     def class_of(self, node: cst.BaseExpression) -> Type | None:
-        """Return the class that an expression names, to call it or a method of it."""
+        """Return the class that an expression names, for a call of it or of one of its methods."""
         if m.matches(node, m.Name("cls")):
             return self.owner
         dotted = get_full_name_for_node(node)
@@ -124,7 +124,7 @@ class Scope:
         return found if found and (found.node or found.name.split(".")[0] in {"petisco", "meiga"}) else None
 
     def _called(self, func: cst.BaseExpression) -> Type | None:
-        """Return the class of what a call returns."""
+        """Return the class of the result of a call."""
         made = self.class_of(func)
         if made is not None:
             return made
@@ -148,7 +148,7 @@ class Scope:
         )
 
     def _member(self, owner: Type, name: str) -> Type | None:
-        """Return the class of an attribute, or of what a method returns."""
+        """Return the class of an attribute, or of the result of a method."""
         for base in self.project.bases(owner):
             if base.of and base.node:
                 found = self._defined(base.of, base.node, name)
