@@ -124,7 +124,7 @@ def applied(function: Callable[[Attributes], Attributes], attributes: object) ->
     try:
         made = function(freeze_json(attributes))  # type: ignore[arg-type]  # a mapping stays one
         return freeze_json(made) if isinstance(made, Mapping) else MISSING
-    except Exception:  # whatever the user's function raises, or returns that JSON can't carry
+    except Exception:  # the user's function raised, or returned a value that JSON can't carry
         return MISSING
 
 

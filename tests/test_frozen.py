@@ -245,7 +245,7 @@ class TestUndecorated:
     def test_dataclass_without_fields(self, base: type) -> None:
         """A dataclass without fields compares as if all were equal: it is found before it meets a codec."""
         with pytest.raises(
-            TypeError, match=r"^Plain: a dataclass is no model class; remove @dataclass, or write @attrs\.frozen$"
+            TypeError, match=r"^Plain: a dataclass is not a model class; remove @dataclass, or write @attrs\.frozen$"
         ):
             require_decorated(dataclasses.dataclass(frozen=True)(type("Plain", (base,), {})))
 

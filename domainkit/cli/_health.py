@@ -14,8 +14,8 @@ _MAX_REQUEST = 8192
 
 
 @asynccontextmanager
-async def answering(port: int | None, is_well: Callable[[], bool]) -> AsyncIterator[None]:
-    """Answer on a port, on every address of the machine: `/live` with 200, `/health` with 200 or 503 by `is_well`.
+async def answering(port: int | None, is_healthy: Callable[[], bool]) -> AsyncIterator[None]:
+    """Answer on a port, on every address of the machine: `/live` with 200, `/health` with 200 or 503 by `is_healthy`.
 
     Raises:
         CommandFailedError: the port is not available.
@@ -25,7 +25,7 @@ async def answering(port: int | None, is_well: Callable[[], bool]) -> AsyncItera
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             async with asyncio.timeout(_REQUEST_TIMEOUT):
                 request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_response(request, is_well=is_well()))
+                writer.write(_response(request, is_healthy=is_healthy()))
                 await writer.drain()
         writer.close()
 
@@ -40,16 +40,16 @@ async def answering(port: int | None, is_well: Callable[[], bool]) -> AsyncItera
         yield
 
 
-def _response(request: bytes, *, is_well: bool) -> bytes:
+def _response(request: bytes, *, is_healthy: bool) -> bytes:
     """Return the answer to a request.
 
-    >>> _response(b"GET /health HTTP/1.1", is_well=True).splitlines()[0]
+    >>> _response(b"GET /health HTTP/1.1", is_healthy=True).splitlines()[0]
     b'HTTP/1.1 200 OK'
     """
     method, path, *_ = [*request.partition(b"\r\n")[0].split(b" "), b"", b""]
     if method not in {b"GET", b"HEAD"} or path not in {b"/health", b"/live"}:
         status, body = "404 Not Found", b"GET /health or /live\n"
-    elif is_well or path == b"/live":
+    elif is_healthy or path == b"/live":
         status, body = "200 OK", b"ok\n"
     else:
         status, body = "503 Service Unavailable", b"no connection to the broker\n"

@@ -47,7 +47,7 @@ def _publisher(options: argparse.Namespace) -> Callable[[], object]:
     from domainkit.adapters.rabbitmq import RabbitMqPublisher, RabbitMqTopology  # noqa: PLC0415  (an extra)
 
     try:
-        topology = RabbitMqTopology(options.exchange, service="relay")  # it has no queues of its own
+        topology = RabbitMqTopology(options.exchange, service="relay")  # it consumes no queues
         make_publisher = partial(RabbitMqPublisher, options.broker, topology, unrouted=options.unrouted or "events")
         make_publisher()
     except ValueError as error:

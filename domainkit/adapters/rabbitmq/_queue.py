@@ -203,7 +203,7 @@ class ConsumedQueue:
     async def opened(
         cls, connection: AbstractConnection, subscription: Subscription, rules: Rules, lost: asyncio.Event
     ) -> Self:
-        """Declare and bind the queue on a channel of its own, and consume it."""
+        """Declare and bind the queue on its own channel, and consume it."""
         declaring = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await declare_queue(declaring, rules.topology, subscription.queue, subscription.keys)
         channel = await declaring.get_underlay_channel()

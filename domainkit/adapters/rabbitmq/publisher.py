@@ -95,7 +95,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
 
         A Failure with MessageRefused if no queue is bound for it (unless it counts as published, see `unrouted`), or
         the broker rejects it (a full queue); with another BusCannotPublish if the broker is unreachable, or didn't
-        confirm within `timeout`. If a message is sent in several versions, one of them needs no queue of its own.
+        confirm within `timeout`. If a message is sent in several versions, some of them may have no queue.
         """
         key = self._topology.routing_key(message.info)
         if len(key.encode()) > _SHORT_STRING:
