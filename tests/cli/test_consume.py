@@ -306,7 +306,7 @@ class TestInbox:
         """Status 1, and a line says what makes one."""
         arguments = ["--older-than", "14d", "--database", str(marks.url), "--table", "none"]
         assert 1 == main(["clean-inbox", *arguments])
-        assert "make it (see inbox_table)" in capsys.readouterr().err
+        assert "create it (see inbox_table)" in capsys.readouterr().err
 
     def test_a_database_that_is_locked(self, marks: Database, capsys: pytest.CaptureFixture[str]) -> None:
         """Status 1, and a line says why nothing was deleted."""
@@ -332,7 +332,7 @@ class TestInbox:
         with started("consuming:consumer", *options, DOMAINKIT_BROKER_URL=AWAY) as process:
             told = told_until(process, "was not cleaned")
             assert 0 == stopped(process)[0]
-        assert "make it (see inbox_table)" in told
+        assert "create it (see inbox_table)" in told
 
 
 def told_until(process: "subprocess.Popen[str]", text: str) -> str:
