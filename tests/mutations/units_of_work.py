@@ -133,14 +133,14 @@ BUGS = (
     Bug(
         "what a nested unit has stored counts in the outer one",
         "causation.py",
-        "            stored.around.ids |= stored.ids\n",
+        "            stored.outer.ids |= stored.ids\n",
         "            pass\n",
         "tests/adapters/sqlalchemy/test_stored_already.py::test_nested_units",
     ),
     Bug(
         "what is known of an outer unit counts in a nested one",
         "causation.py",
-        "not in stored.ids:\n        stored = stored.around\n",
+        "not in stored.ids:\n        stored = stored.outer\n",
         "not in stored.ids:\n        stored = None\n",
         "tests/adapters/sqlalchemy/test_stored_already.py::test_nested_units",
     ),
