@@ -15,7 +15,8 @@ DomainError
 │   ├── AggregateAlreadyExistError
 │   ├── ClientAlreadyExists
 │   └── UserAlreadyExists
-├── AggregateVersionConflictError
+├── ConflictError
+│   └── AggregateVersionConflictError
 ├── NotAllowed
 ├── InvalidValueObject
 │   └── InvalidUuid
@@ -298,7 +299,19 @@ class AggregateAlreadyExistError(AlreadyExists):
         super().__init__(uuid_value=uuid_value, additional_info={"message": message})
 
 
-class AggregateVersionConflictError(DomainError):
+class ConflictError(DomainError):
+    """Another transaction got in the way, and nothing of this one is stored: do the whole of it again.
+
+    It is expected if several work on the same data, and no bug of anybody's: read again, decide again, store again. A
+    policy for that is `retried(..., on=ConflictError)`. Inside of a use case, one that is raised is returned as a
+    Failure, like one that is unwrapped.
+
+    >>> issubclass(AggregateVersionConflictError, ConflictError)
+    True
+    """
+
+
+class AggregateVersionConflictError(ConflictError):
     """The stored aggregate moved on since the one at hand was read: read it again, and decide again.
 
     Args:

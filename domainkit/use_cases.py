@@ -12,7 +12,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit._model.services import Service
 from domainkit._model.texts import shown
-from domainkit.errors import CriticalError, UnknownError
+from domainkit.errors import ConflictError, CriticalError, UnknownError
 from domainkit.handlers import is_async
 from domainkit.messages import DomainEvent, Message
 from domainkit.ports import AsyncNotifier, E_co, Notifier, NotifierExceptionMessage, NotifierMessage, P, T_co
@@ -50,9 +50,11 @@ class Guard:
         return self.raised(TypeError(f"{self.executor} must return a Result, not a {type(outcome).__qualname__}"))
 
     def raised(self, error: Exception) -> AnyResult:
-        """Return the Failure for what was raised: the one that `unwrap` met, or an UnknownError."""
+        """Return the Failure for what was raised: that of an `unwrap`, a ConflictError, or else an UnknownError."""
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
             return self.returned(error.halted_container)
+        if isinstance(error, ConflictError):
+            return self.returned(Failure(error))
         unknown = UnknownError.from_exception(error, self.executor)
         _log_error("%s failed:\n%s", self.executor, places_of(error))
         return Failure(unknown)
@@ -245,8 +247,10 @@ class UseCase(Service, ABC, Generic[P, T_co, E_co]):
     `UseCase[[Task], Task, DuplicateTask]` gives the parameters, the value and the error. Calling it runs `execute`
     under a guard, and the type says so: `Result[Task, DuplicateTask | UnknownError]`.
 
-    - A Failure that `execute` unwraps, at any depth, is returned: an early return.
-    - An exception is a bug, a DomainError that is raised too: it becomes an UnknownError, logged once. The log (of
+    - A Failure that `execute` unwraps, at any depth, is returned: an early return. So is a ConflictError that is raised,
+      as repositories raise it if a transaction lost a race: it is no bug, and the caller may try again. Declare it, or
+      have `atomic` declare it, as you do for what you unwrap.
+    - Any other exception is a bug, a DomainError that is raised too: it becomes an UnknownError, logged once. The log (of
       `domainkit.use_cases`) and the error say where it happened; neither says what the exception does, nor the
       parameters.
     - KeyboardInterrupt, SystemExit and asyncio.CancelledError pass through.

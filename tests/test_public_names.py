@@ -44,6 +44,7 @@ PUBLIC_NAMES = [
     "Command",
     "CommandBus",
     "CommandNotHandled",
+    "ConflictError",
     "CriticalError",
     "CrudRepository",
     "Do",

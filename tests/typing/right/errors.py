@@ -17,6 +17,7 @@ from domainkit import (
     BusCannotPublish,
     ClientAlreadyExists,
     ClientNotFound,
+    ConflictError,
     CriticalError,
     DomainError,
     ErrorMap,
@@ -53,6 +54,7 @@ assert_type(error.uuid_value, str | None)
 assert_type(error.additional_info, Mapping[str, object] | None)
 assert_type(error.detail(), str)
 assert_type(DuplicateTask(), DuplicateTask)
+lost: ConflictError = AggregateVersionConflictError(TaskId.v4(), 2)
 
 
 def refuse() -> Result[int, TooManyTasks]:
