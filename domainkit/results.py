@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from inspect import isawaitable
-from typing import Any, Never, TypeAlias, TypeVar, overload
+from typing import Any, Final, Never, TypeAlias, TypeVar, overload
 
 from returns.result import Failure, Result, Success
 
@@ -262,10 +262,24 @@ def full_name_of(function: object) -> str:
     return f"{inner.__module__}.{name_of(inner)}"
 
 
-def named_as(wrapper: FunctionT, function: object) -> FunctionT:
-    """Return `wrapper`, called as the function that it stands for: logs and errors show that."""
+ADDED: Final = "__domainkit_added_errors__"
+"""The attribute of a wrapper that has the errors which it adds to those of what it wraps."""
+
+
+def named_as(wrapper: FunctionT, function: object, *, adds: Iterable[object] = ()) -> FunctionT:
+    """Return `wrapper`, called as the function that it stands for: logs and errors show that.
+
+    Like functools.wraps, but for any callable, such as a use case, whose own attributes stay its own.
+
+    Args:
+        wrapper: a function of its own, that nobody else has.
+        function: what it calls, and has as `__wrapped__`.
+        adds: what its Result may fail with besides; classes of errors are found by `declared_errors`.
+    """
     inner = function.func if isinstance(function, partial) else function
     wrapper.__module__, wrapper.__qualname__ = inner.__module__, name_of(inner)
+    added = tuple(one for one in adds if isinstance(one, type) and issubclass(one, BaseException))
+    vars(wrapper).update({"__wrapped__": function, ADDED: added})
     return wrapper
 
 

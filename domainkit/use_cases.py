@@ -247,11 +247,11 @@ class UseCase(Service, ABC, Generic[P, T_co, E_co]):
     `UseCase[[Task], Task, DuplicateTask]` gives the parameters, the value and the error. Calling it runs `execute`
     under a guard, and the type says so: `Result[Task, DuplicateTask | UnknownError]`.
 
-    - A Failure that `execute` unwraps, at any depth, is returned: an early return. So is a ConflictError that is raised,
-      as repositories raise it if a transaction lost a race: it is no bug, and the caller may try again. Declare it, or
-      have `atomic` declare it, as you do for what you unwrap.
-    - Any other exception is a bug, a DomainError that is raised too: it becomes an UnknownError, logged once. The log (of
-      `domainkit.use_cases`) and the error say where it happened; neither says what the exception does, nor the
+    - A Failure that `execute` unwraps, at any depth, is returned: an early return. So is a ConflictError that is
+      raised, as repositories raise it if a transaction lost a race: it is no bug, and the caller may try again. Declare
+      it as you do for what you unwrap, unless `atomic` around the use case does.
+    - Any other exception is a bug, a DomainError that is raised too: it becomes an UnknownError, logged once. The log
+      (of `domainkit.use_cases`) and the error say where it happened; neither says what the exception does, nor the
       parameters.
     - KeyboardInterrupt, SystemExit and asyncio.CancelledError pass through.
     - An attribute `notifier` that is a Notifier is told of a CriticalError or an UnknownError that comes out. Each

@@ -5,7 +5,8 @@ from typing import Any, TypeVar
 
 from returns.result import Failure, Result
 
-from domainkit.results import AnyCoroutine
+from domainkit.errors import ConflictError
+from domainkit.results import AnyCoroutine, named_as
 
 try:
     from tenacity import AsyncRetrying, RetryCallState, Retrying
@@ -39,8 +40,10 @@ def retried(
     (True, [7, 7, 7])
 
     Args:
-        step: a function of one argument that returns a Result. What it raises is raised at once.
-        on: the error, or a tuple of several, to try again for.
+        step: a function of one argument that returns a Result. What it raises is raised at once, except for a
+            ConflictError, which a method of a SQL repository raises where its type has no room for it.
+        on: the error, or a tuple of several, to try again for. ConflictError is for races that were lost: the step is
+            all that must be done again then, such as one that `atomic` made.
         policy: what tenacity.Retrying takes: `stop`, `wait` (seconds), `sleep`, and others. Without `stop`
             it is tried for ever.
     """
@@ -49,7 +52,7 @@ def retried(
     def run(value: A) -> Result[T, E]:
         return retrying(step, value)
 
-    return run
+    return named_as(run, step)
 
 
 def retried_async(
@@ -70,14 +73,17 @@ def retried_async(
     async def run(value: A) -> Result[T, E]:
         return await retrying(step, value)
 
-    return run
+    return named_as(run, step)
 
 
 def _policy(on: Errors, given: Mapping[str, object]) -> dict[str, Any]:  # Any: tenacity says what each option takes
     def again(state: RetryCallState) -> bool:
         outcome = state.outcome
-        if outcome is None or outcome.failed:
+        if outcome is None:
             return False
+        if outcome.failed:
+            error = outcome.exception()
+            return isinstance(error, ConflictError) and isinstance(error, on)
         result = outcome.result()
         return isinstance(result, Failure) and isinstance(result.failure(), on)
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork, current
 from domainkit.causation import Stamping
-from domainkit.errors import BusCannotPublish, OutcomeUnknownError
+from domainkit.errors import BusCannotPublish, ConflictError, OutcomeUnknownError
 from domainkit.messages import AnyCommand, DomainEvent, Message
 from domainkit.ports import (
     AsyncCommandBus,
@@ -46,11 +46,11 @@ class _OutboxBus(Stamping):
 
         return store
 
-    def _failed(self, error: DBAPIError | OutcomeUnknownError) -> Failure[BusCannotPublish]:
+    def _failed(self, error: DBAPIError | OutcomeUnknownError | ConflictError) -> Failure[BusCannotPublish]:
         """Return the Failure; in an open unit of work raise the error: it must reach that, which can't be committed."""
         if current(self._inner) is not None:
             raise error
-        outcome = "did not take it" if isinstance(error, DBAPIError) else "may have taken it, or not"
+        outcome = "may have taken it, or not" if isinstance(error, OutcomeUnknownError) else "did not take it"
         return cannot_publish(f"the outbox {outcome} ({type(error).__name__})")
 
 
@@ -62,8 +62,8 @@ class _SyncBus(_OutboxBus):
     def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
         store = self._storing(messages)
         try:
-            return store()
-        except (DBAPIError, OutcomeUnknownError) as error:
+            return self._inner.repeated(store)
+        except (DBAPIError, OutcomeUnknownError, ConflictError) as error:
             return self._failed(error)
 
 
@@ -79,8 +79,8 @@ class _AsyncBus(_OutboxBus):
     async def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
         store = self._storing(messages)
         try:
-            return await self._unit_of_work.run(store)
-        except (DBAPIError, OutcomeUnknownError) as error:
+            return await self._unit_of_work.repeated(store)
+        except (DBAPIError, OutcomeUnknownError, ConflictError) as error:
             return self._failed(error)
 
 

@@ -9,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from typing_extensions import ParamSpec
 
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro, UnitOfWork
+from domainkit.errors import ConflictError
+from domainkit.results import named_as
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,11 +27,12 @@ def refusing(
     constraint: str,
     table: sa.Table,
     unit_of_work: UnitOfWork,
-) -> Callable[P, Result[T, E | E2]]:
+) -> Callable[P, Result[T, E | E2 | ConflictError]]:
     """Return a step of a pipeline that does `step`, and fails with an error of yours where a constraint refuses it.
 
     The step is a unit of work of its own, or a nested one: where the constraint refuses it, what was done in it is
-    taken back, and the unit of work around it goes on. Any other violation raises SQLAlchemy's IntegrityError.
+    taken back, and the unit of work around it goes on. Any other violation raises SQLAlchemy's IntegrityError. A race
+    that is lost takes it back too: a Failure with ConflictError, which is to end the unit of work around it.
 
     >>> from sqlalchemy import Column, MetaData, String, Table, insert
     >>> from domainkit import DomainError
@@ -44,7 +47,7 @@ def refusing(
     ...         connection.execute(insert(emails), {"email": email})
     ...     return Result.from_value(email)
     >>> add_new = refusing(add, EmailTaken, constraint="uq_email", table=emails, unit_of_work=unit_of_work)
-    >>> add_new("ada@example.org"), add_new("ada@example.org")  # Result[str, KeyError | EmailTaken]
+    >>> add_new("ada@example.org"), add_new("ada@example.org")  # Result[str, KeyError | EmailTaken | ConflictError]
     (<Success: ada@example.org>, <Failure: EmailTaken>)
     >>> engine.dispose()
 
@@ -62,16 +65,18 @@ def refusing(
     """
     refused = _refusal(table, constraint, unit_of_work.dialect)
 
-    def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | E2]:
+    def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | E2 | ConflictError]:
         try:
             with unit_of_work.begin():
                 return step(*args, **kwargs)
+        except ConflictError as lost:
+            return Failure(lost)
         except IntegrityError as found:
             if not refused(found):
                 raise
         return Failure(error())
 
-    return run
+    return named_as(run, step, adds=(error, ConflictError))
 
 
 def refusing_async(
@@ -81,7 +86,7 @@ def refusing_async(
     constraint: str,
     table: sa.Table,
     unit_of_work: AsyncUnitOfWork,
-) -> Callable[P, Coro[Result[T, E | E2]]]:
+) -> Callable[P, Coro[Result[T, E | E2 | ConflictError]]]:
     """Return what `refusing` does, for a step to await.
 
     Args:
@@ -96,16 +101,18 @@ def refusing_async(
     """
     refused = _refusal(table, constraint, unit_of_work.inner.dialect)
 
-    async def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | E2]:
+    async def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | E2 | ConflictError]:
         try:
             async with unit_of_work.begin():
                 return await step(*args, **kwargs)
+        except ConflictError as lost:
+            return Failure(lost)
         except IntegrityError as found:
             if not refused(found):
                 raise
         return Failure(error())
 
-    return run
+    return named_as(run, step, adds=(error, ConflictError))
 
 
 def _refusal(table: sa.Table, name: str, dialect: str) -> Callable[[IntegrityError], bool]:

@@ -1,5 +1,6 @@
 """Engines of SQLAlchemy as the other parts need them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -16,6 +17,18 @@ EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 
 READ_ONLY = "domainkit_read_only"
 """The execution option of a connection whose transaction only reads: on SQLite it waits for no writer."""
+
+
+def snapshot_options(dialect: str) -> Mapping[str, Any]:  # Any: the options are those of SQLAlchemy
+    """Return the execution options of a connection that sees one moment of the database, and stores nothing.
+
+    The moment is that of the first statement. A writer neither waits for it nor ends it: see
+    https://www.postgresql.org/docs/current/transaction-iso.html and https://sqlite.org/isolation.html.
+    """
+    if dialect == "postgresql":
+        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return {READ_ONLY: True}
+
 
 BUSY_TIMEOUT = timedelta(seconds=30)
 

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Table, delete, false, select, text, tuple_
 from domainkit._model.immutability import copy_with
 from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import inbox_table, require_columns
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro, UnitOfWork
-from domainkit.errors import InvalidMessage, OutcomeUnknownError
+from domainkit.adapters.sqlalchemy.unit_of_work import ATOMIC_ADDS, AsyncUnitOfWork, Coro, UnitOfWork
+from domainkit.errors import ConflictError, InvalidMessage, OutcomeUnknownError
 from domainkit.handlers import is_async
 from domainkit.messages import DomainEvent, M, Message, MessageHeader, wire_of
 from domainkit.results import full_name_of, name_of, named_as
@@ -77,21 +77,23 @@ class Inbox:
     @overload
     def once(
         self, handler: Callable[[EventT], None], *, name: str | None = None
-    ) -> Callable[[EventT], Result[None, OutcomeUnknownError]]: ...
+    ) -> Callable[[EventT], Result[None, OutcomeUnknownError | ConflictError]]: ...
     @overload
     def once(
         self, handler: Callable[[EventT], Result[T, E] | None], *, name: str | None = None
-    ) -> Callable[[EventT], Result[T | None, E | OutcomeUnknownError]]: ...
+    ) -> Callable[[EventT], Result[T | None, E | OutcomeUnknownError | ConflictError]]: ...
     @overload
     def once(
         self, handler: Callable[[M], Result[T, E]], *, name: str | None = None
-    ) -> Callable[[M], Result[T | None, E | OutcomeUnknownError]]: ...
+    ) -> Callable[[M], Result[T | None, E | OutcomeUnknownError | ConflictError]]: ...
     def once(self, handler: Callable[[M], object], *, name: str | None = None) -> Callable[[M], Result[object, object]]:
         """Return a handler that does the work of `handler` once for a message; `handled_by` takes it.
 
         For a message that was handled before it returns Success(None), and `handler` isn't called. A Failure or an
         exception of `handler` takes back what it did, with the mark: the message may come again. A Failure with
-        OutcomeUnknownError says that the connection was lost while committing: the next delivery finds out.
+        OutcomeUnknownError says that the connection was lost while committing: the next delivery finds out. One with
+        ConflictError says that another transaction got in the way, such as that of another delivery, at the isolation
+        levels REPEATABLE READ and SERIALIZABLE of PostgreSQL, or by a deadlock.
 
         Args:
             handler: what handles a message, and stores what it does by repositories of the same unit of work. One that
@@ -115,7 +117,7 @@ class Inbox:
                 return Success(None)
             return _result(handler, message, handler(message))
 
-        return named_as(self._unit_of_work.atomic(step), handler)
+        return named_as(self._unit_of_work.atomic(step), handler, adds=ATOMIC_ADDS)
 
     def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
         """Forget what was handled before some time, and return how many marks that were.
@@ -195,15 +197,15 @@ class AsyncInbox:
     @overload
     def once(
         self, handler: Callable[[EventT], Awaitable[None]], *, name: str | None = None
-    ) -> Callable[[EventT], Coro[Result[None, OutcomeUnknownError]]]: ...
+    ) -> Callable[[EventT], Coro[Result[None, OutcomeUnknownError | ConflictError]]]: ...
     @overload
     def once(
         self, handler: Callable[[EventT], Awaitable[Result[T, E] | None]], *, name: str | None = None
-    ) -> Callable[[EventT], Coro[Result[T | None, E | OutcomeUnknownError]]]: ...
+    ) -> Callable[[EventT], Coro[Result[T | None, E | OutcomeUnknownError | ConflictError]]]: ...
     @overload
     def once(
         self, handler: Callable[[M], Awaitable[Result[T, E]]], *, name: str | None = None
-    ) -> Callable[[M], Coro[Result[T | None, E | OutcomeUnknownError]]]: ...
+    ) -> Callable[[M], Coro[Result[T | None, E | OutcomeUnknownError | ConflictError]]]: ...
     def once(
         self, handler: Callable[[M], Awaitable[object]], *, name: str | None = None
     ) -> Callable[[M], Coro[Result[object, object]]]:
@@ -225,7 +227,7 @@ class AsyncInbox:
                 return Success(None)
             return _result(handler, message, await handler(message))
 
-        return named_as(self._unit_of_work.atomic(step), handler)
+        return named_as(self._unit_of_work.atomic(step), handler, adds=ATOMIC_ADDS)
 
     async def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
         """Forget what was handled before some time, and return how many marks that were; see Inbox.clean.

@@ -1,13 +1,12 @@
 """Aggregates in a SQL database."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any, Generic, Never, TypeAlias, get_origin, overload
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from functools import partial, wraps
+from typing import Any, Concatenate, Generic, Never, ParamSpec, TypeAlias, TypeVar, get_origin, overload
 
 from cattrs import Converter
 from returns.result import Failure, Result, Success
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table
-from sqlalchemy.exc import OperationalError
 
 from domainkit._model.immutability import copy_with, require_decorated
 from domainkit.adapters.sqlalchemy.child_rows import ChildRows
@@ -15,11 +14,17 @@ from domainkit.adapters.sqlalchemy.children import Children, TablesMapper
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
 from domainkit.adapters.sqlalchemy.queries import Keyset, OrderBy
+from domainkit.adapters.sqlalchemy.races import SERIALIZATION_FAILURE, state_of
 from domainkit.adapters.sqlalchemy.statements import EXPECTED, KEY, Statements
 from domainkit.adapters.sqlalchemy.tables import id_form
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.aggregates import AggregateRoot, AnyId, IdentifiedBy
-from domainkit.errors import AggregateAlreadyExistError, AggregateNotFoundError, AggregateVersionConflictError
+from domainkit.errors import (
+    AggregateAlreadyExistError,
+    AggregateNotFoundError,
+    AggregateVersionConflictError,
+    ConflictError,
+)
 from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
 from domainkit.states import StateUpcaster, StoredStateError
 
@@ -28,8 +33,19 @@ Where: TypeAlias = ColumnElement[bool] | None
 
 _BATCH = 1000
 
-_SERIALIZATION_FAILURE = "40001"
-"""The state of an error of PostgreSQL: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
+P = ParamSpec("P")
+T = TypeVar("T")
+RepositoryT = TypeVar("RepositoryT", bound="SqlCrudRepository[Any, Any]")  # Any: one of any aggregates
+
+
+def _repeated(method: Callable[Concatenate[RepositoryT, P], T]) -> Callable[Concatenate[RepositoryT, P], T]:
+    """Return the method, whose call is done again if it is a transaction of its own that lost a race."""
+
+    @wraps(method)
+    def run(self: RepositoryT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._unit_of_work.repeated(partial(method, self, *args, **kwargs))
+
+    return run
 
 
 def _class_of(aggregate_type: IdentifiedBy[AggT, IdT]) -> type[AggT]:
@@ -47,6 +63,13 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     Inside of a unit of work its calls belong to that; outside each is a transaction of its own. The state is stored
     first, and the events then. A write that the database refuses raises SQLAlchemy's exception, and the unit of work
     can't be committed any more.
+
+    A call that loses a race (a serialization failure or a deadlock of PostgreSQL, SQLITE_BUSY in a transaction that
+    began as one that only reads) is done again if it is a transaction of its own: nothing of it is stored, so its
+    answer is that of a call which came later. It raises ConflictError if it loses three times, and in a unit of work at
+    once: the whole of that is lost, and `atomic` makes a Failure of it. It is raised, since the types of the port have
+    no room for it: to add it to them would break every caller that lists its errors. `update` and `remove_aggregate`
+    return AggregateVersionConflictError for a serialization failure: a ConflictError that their types have.
 
     >>> from sqlalchemy import MetaData
     >>> from domainkit import AggregateRoot
@@ -109,6 +132,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._name = repository_name or type(self).__name__
 
+    @_repeated
     def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return it as it is stored, without the events that went into the outbox.
 
@@ -118,6 +142,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
                 converter reads as another), or its id can't be stored; nothing was stored then.
             InvalidMessage: the outbox doesn't know the class of an event; nothing was stored then.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
+            ConflictError: another transaction got in the way; see the class.
         """
         row = self._row(aggregate)
         events = self._events(aggregate, row["id"])
@@ -128,6 +153,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             self._children.insert(connection, row["id"], children)
             return Success(self._stored(connection, aggregate, events, once=False))
 
+    @_repeated
     def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events.
 
@@ -135,9 +161,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             TypeError: the id is of another class.
             ValueError: the id can't be stored.
             StoredStateError: what is stored can't be read as an aggregate of this class.
+            ConflictError: another transaction got in the way; see the class.
         """
         key = self._key(aggregate_id)
-        with self._unit_of_work.reading() as connection:
+        with self._unit_of_work.reading_once() as connection:
             row = connection.execute(self._sql.one, {KEY: key}).mappings().first()
             found = None if row is None else next(self._read_all(connection, (row,)), None)
         return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
@@ -146,13 +173,15 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Store a changed aggregate, and return it with its version raised by one; it raises what `save` does.
 
         Where the transaction is REPEATABLE READ or SERIALIZABLE, and PostgreSQL ends it because another one was faster,
-        that is a conflict of versions too; the open unit of work can't be committed then.
+        that is a conflict of versions too; the open unit of work can't be committed then. A deadlock is a ConflictError
+        that is raised.
         """
         try:
             return self._update(aggregate)
-        except OperationalError as error:
+        except ConflictError as error:
             return self._lost_race(error, aggregate)
 
+    @_repeated
     def _update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         version = aggregate.aggregate_version
         updated = copy_with(aggregate, aggregate_version=version + 1)
@@ -165,6 +194,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             self._children.replace(connection, row["id"], children)
             return Success(self._stored(connection, updated, events))
 
+    @_repeated
     def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, whatever its version is.
 
@@ -172,6 +202,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             TypeError: the id is of another class.
             ValueError: the id can't be stored.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
+            ConflictError: another transaction got in the way; see the class.
         """
         key = self._key(aggregate_id)
         with self._unit_of_work.writing() as connection:
@@ -187,9 +218,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """
         try:
             return self._remove_aggregate(aggregate)
-        except OperationalError as error:
+        except ConflictError as error:
             return self._lost_race(error, aggregate)
 
+    @_repeated
     def _remove_aggregate(
         self, aggregate: AggT
     ) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
@@ -201,13 +233,15 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
                 return Failure(self._why_none(connection, aggregate))
             return Success(self._stored(connection, aggregate, events, once=False))
 
+    @_repeated
     def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
         """Return all aggregates, in the order in which they were saved.
 
         Raises:
             StoredStateError: one of them can't be read.
+            ConflictError: another transaction got in the way; see the class.
         """
-        with self._unit_of_work.reading() as connection:
+        with self._unit_of_work.reading_once() as connection:
             return Success(tuple(self._read_all(connection, connection.execute(self._sql.all).mappings())))
 
     @overload
@@ -218,6 +252,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     def find(
         self, where: Where = None, *, order_by: OrderBy | None = None, limit: int | None = None, after: IdT | None
     ) -> Result[tuple[AggT, ...], AggregateNotFoundError]: ...
+    @_repeated
     def find(
         self,
         where: Where = None,
@@ -244,10 +279,11 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             ValueError: `limit` isn't above 0, `order_by` has something else than such columns, or `after` can't be
                 stored.
             StoredStateError: one of them can't be read.
+            ConflictError: another transaction got in the way; see the class.
         """
         keyset = self._keyset(order_by, limit)
         key: Sequence[object] | None = None
-        with self._unit_of_work.reading() as connection:
+        with self._unit_of_work.reading_once() as connection:
             if after is not None:
                 key = connection.execute(keyset.key_of(self._table.c.id == self._key(after))).first()
                 if key is None:
@@ -259,7 +295,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Return an iterator over all aggregates whose rows meet a condition: it has one batch of them in memory.
 
         Each batch is read when its turn comes, and nothing is open in between: what is stored meanwhile is seen if it
-        stands behind those that were read. In a unit of work that is REPEATABLE READ all is of one moment.
+        stands behind those that were read. In `reading`, or a unit of work that is REPEATABLE READ, all is of one
+        moment. An iterator has no Result to return a Failure in: it raises.
 
         Args:
             where: as for `find`.
@@ -269,6 +306,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         Raises:
             ValueError: `batch` isn't above 0, or `order_by` has something else than such columns.
             StoredStateError: one of them can't be read, when its turn has come.
+            ConflictError: another transaction got in the way of a batch, when its turn has come; see the class.
         """
         return self._streamed(self._keyset(order_by, batch), where, batch)
 
@@ -279,11 +317,12 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             found, key = self._batch(keyset, where, key, size)
             yield from found
 
+    @_repeated
     def _batch(
         self, keyset: Keyset, where: Where, key: Sequence[object] | None, size: int
     ) -> tuple[list[AggT], Sequence[object] | None]:
         """Return the aggregates of a batch, and what the next one begins after."""
-        with self._unit_of_work.reading() as connection:
+        with self._unit_of_work.reading_once() as connection:
             rows = connection.execute(keyset.page(where, key, size)).mappings().all()
             found = list(self._read_all(connection, rows, where))
         return found, keyset.key(rows[-1]) if len(rows) == size else None
@@ -332,9 +371,9 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             return AggregateNotFoundError(found, self._name)
         return AggregateVersionConflictError(found, aggregate.aggregate_version, stored, self._name)
 
-    def _lost_race(self, error: OperationalError, aggregate: AggT) -> Failure[AggregateVersionConflictError]:
-        """Return the conflict that a transaction was ended for, or raise the error again if it is another."""
-        if getattr(error.orig, "sqlstate", None) != _SERIALIZATION_FAILURE:
+    def _lost_race(self, error: ConflictError, aggregate: AggT) -> Failure[AggregateVersionConflictError]:
+        """Return the conflict of versions that ended the transaction; raise a deadlock, or what was lost before."""
+        if state_of(error.__cause__) != SERIALIZATION_FAILURE:
             raise error
         found, version = aggregate.aggregate_id, aggregate.aggregate_version
         return Failure(AggregateVersionConflictError(found, version, repository_name=self._name))
@@ -400,35 +439,35 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
 
     async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return it as it is stored; see SqlCrudRepository."""
-        return await self._unit_of_work.run(lambda: self._inner.save(aggregate))
+        return await self._unit_of_work.repeated(lambda: self._inner.save(aggregate))
 
     async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events; see SqlCrudRepository."""
-        return await self._unit_of_work.run(lambda: self._inner.retrieve(aggregate_id), read_only=True)
+        return await self._unit_of_work.repeated(lambda: self._inner.retrieve(aggregate_id), read_only=True)
 
     async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it with its version raised by one; see SqlCrudRepository."""
         try:
-            return await self._unit_of_work.run(lambda: self._inner._update(aggregate))
-        except OperationalError as error:
+            return await self._unit_of_work.repeated(lambda: self._inner._update(aggregate))
+        except ConflictError as error:
             return self._inner._lost_race(error, aggregate)
 
     async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, whatever its version is; see SqlCrudRepository."""
-        return await self._unit_of_work.run(lambda: self._inner.remove(aggregate_id))
+        return await self._unit_of_work.repeated(lambda: self._inner.remove(aggregate_id))
 
     async def remove_aggregate(
         self, aggregate: AggT
     ) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Remove an aggregate as it was read, and store the events that it recorded; see SqlCrudRepository."""
         try:
-            return await self._unit_of_work.run(lambda: self._inner._remove_aggregate(aggregate))
-        except OperationalError as error:
+            return await self._unit_of_work.repeated(lambda: self._inner._remove_aggregate(aggregate))
+        except ConflictError as error:
             return self._inner._lost_race(error, aggregate)
 
     async def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
         """Return all aggregates, in the order in which they were saved; see SqlCrudRepository."""
-        return await self._unit_of_work.run(self._inner.retrieve_all, read_only=True)
+        return await self._unit_of_work.repeated(self._inner.retrieve_all, read_only=True)
 
     @overload
     async def find(
@@ -447,7 +486,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         after: IdT | None = None,
     ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
         """Return the aggregates whose rows meet a condition, in an order, page by page; see SqlCrudRepository."""
-        return await self._unit_of_work.run(
+        return await self._unit_of_work.repeated(
             lambda: self._inner.find(where, order_by=order_by, limit=limit, after=after), read_only=True
         )
 
@@ -461,7 +500,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         key: Sequence[object] | None = None
         while True:
             read = partial(self._inner._batch, keyset, where, key, size)
-            found, key = await self._unit_of_work.run(read, read_only=True)
+            found, key = await self._unit_of_work.repeated(read, read_only=True)
             for aggregate in found:
                 yield aggregate
             if key is None:

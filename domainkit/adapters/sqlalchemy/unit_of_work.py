@@ -10,7 +10,7 @@ from inspect import CO_GENERATOR, currentframe
 from sqlite3 import SQLITE_BUSY, SQLITE_CONSTRAINT, SQLITE_FULL, SQLITE_LOCKED, SQLITE_READONLY
 from threading import Lock, get_ident
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from attrs import define, field
 from returns.result import Failure, Result
@@ -19,10 +19,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 from typing_extensions import ParamSpec
 
-from domainkit.adapters.sqlalchemy.engines import READ_ONLY, require_configured
+from domainkit.adapters.sqlalchemy.engines import READ_ONLY, require_configured, snapshot_options
 from domainkit.adapters.sqlalchemy.outbox import Outbox
+from domainkit.adapters.sqlalchemy.races import conflict_of, races_told
 from domainkit.causation import storing
-from domainkit.errors import OutcomeUnknownError
+from domainkit.errors import ConflictError, OutcomeUnknownError
+from domainkit.results import named_as
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +37,9 @@ _DEFINITE = frozenset({SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_READONLY,
 _IN_DOUBT = ("08", "57", "58", "40003")
 """With these PostgreSQL says that it lost the connection, was shut down or broke, or does not know itself. See
 https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+
+_TRIES: Final = 3
+"""The most times that a call is done which loses each race: others get on meanwhile, so that more are hardly needed."""
 
 _ABORTED = 3
 """PQTRANS_INERROR, as psycopg has it from libpq. See https://www.postgresql.org/docs/current/libpq-status.html."""
@@ -80,8 +85,10 @@ class Unit:
     outer: AsyncConnection | None = None
     turn: _Turns | nullcontext[None] = field(factory=nullcontext)
     over: bool = False
+    reads: bool = False
     around: "Unit | None" = None
     broken_by: BaseException | None = None
+    lost: ConflictError | None = None
     place: tuple[int, object] = field(factory=_here)
 
     @property
@@ -89,11 +96,51 @@ class Unit:
         """True if any thread or task that has its context may work in it."""
         return isinstance(self.turn, _Turns)
 
+    @property
+    def only_reads(self) -> bool:
+        """True if nothing that is done in it is stored: it, or one around it in the same transaction, was begun so."""
+        inside = self.around is not None and self.around.connection is self.connection
+        return self.reads or (inside and self.around is not None and self.around.only_reads)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield the connection for a write; where that fails, the unit can't be committed."""
+        if self.only_reads:
+            raise RuntimeError(
+                "this unit of work only reads: it was begun by `reading`; store in one that `begin` or `atomic` begins"
+            )
+        with self.working() as connection:
+            try:
+                yield connection
+            except BaseException as error:
+                self.broken_by = error
+                raise
+
+    @contextmanager
+    def working(self) -> Iterator[Connection]:
+        """Yield the connection to the one whose turn it is; ConflictError if a race is lost here, or was before."""
+        self.require_no_loss()
+        with self.turn:
+            try:
+                yield self.connection
+            except DBAPIError as error:
+                conflict = conflict_of(error)
+                if conflict is None:
+                    raise
+                self.lost = conflict
+                raise conflict from error
+
+    def require_no_loss(self) -> None:
+        """Refuse to go on in a transaction that lost a race: the database has ended it."""
+        if self.lost is not None:
+            raise ConflictError(additional_info=self.lost.additional_info) from self.lost
+
     def check_whole(self) -> None:
         """Refuse to commit half of what was meant: a write or statement failed, and the exception was caught.
 
         PostgreSQL would answer COMMIT with ROLLBACK, which drivers take for a success.
         """
+        self.require_no_loss()
         info = getattr(self.connection.connection.driver_connection, "info", None)
         if self.broken_by is not None:
             failed = f"a write in it failed with {type(self.broken_by).__qualname__}"
@@ -144,7 +191,7 @@ def _entered(owner: object, unit: Unit) -> Iterator[None]:
     unit.around = _open(owner)
     token, elsewhere = _OPEN.set({**_OPEN.get(), owner: unit}), False
     try:
-        with storing(lambda: unit.transaction.is_active):
+        with races_told(), storing(lambda: unit.transaction.is_active):
             yield
     finally:
         unit.over = True
@@ -158,7 +205,8 @@ def _entered(owner: object, unit: Unit) -> Iterator[None]:
             "generator, say), and what was done in between may not be in it: nothing of it is stored; begin and end "
             "it in one function, or see `begin_shared`"
         )
-    unit.check_whole()
+    if not unit.only_reads:
+        unit.check_whole()
 
 
 _POOLS = frozenset({"anyio", "concurrent", "starlette", "trio"})
@@ -248,6 +296,9 @@ class _RolledBackError(Exception):
     """Rolls a unit of work back because its step returned a Failure."""
 
 
+ATOMIC_ADDS: Final = (OutcomeUnknownError, ConflictError)
+"""What `atomic` adds to the errors of a step."""
+
 _PENDING = Failure(OutcomeUnknownError())
 """The answer until the step has given its own."""
 
@@ -297,6 +348,10 @@ class UnitOfWork:
 
         Raises:
             OutcomeUnknownError: the connection was lost while committing.
+            ConflictError: another transaction got in the way of a statement or of the commit: a serialization failure
+                or a deadlock of PostgreSQL, or SQLITE_BUSY of a transaction that began as one that only reads. All of
+                it is taken back; of a nested one that alone, and at REPEATABLE READ and SERIALIZABLE the outermost
+                is to be done again.
             RuntimeError: a write in it failed, and the exception was caught inside; or the block ended in another
                 context than it began in. Nothing was stored then. Or it was begun in another task or thread, or by a
                 generator whose steps a pool of threads runs, such as a sync dependency of FastAPI.
@@ -307,6 +362,7 @@ class UnitOfWork:
             with self._begun() as connection:
                 yield connection
         else:
+            unit.require_no_loss()
             with unit.turn, self.joining(unit.connection) as connection:
                 yield connection
 
@@ -323,6 +379,7 @@ class UnitOfWork:
 
         Raises:
             OutcomeUnknownError: the connection was lost while committing.
+            ConflictError: as for `begin`.
             RuntimeError: as for `begin`; or a unit of work is open here already.
         """
         _require_none(self)
@@ -346,7 +403,8 @@ class UnitOfWork:
                     transaction.rollback()
                 raise
             try:
-                transaction.commit()
+                with races_told():
+                    transaction.commit()
             except BaseException as error:
                 take_back(connection, error)
                 raise
@@ -374,25 +432,72 @@ class UnitOfWork:
             with self._begun() as connection:
                 yield connection
             return
-        with unit.turn:
-            try:
-                yield unit.connection
-            except BaseException as error:
-                unit.broken_by = error
-                raise
+        with unit.writing() as connection:
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Yield the connection of the open unit of work, or one that only reads: for repositories of your own."""
+        """Begin a transaction that only reads, for the `with` block: all of its reads see one moment of the database.
+
+        Repositories read in it too, and no writer waits for it. Inside of an open unit of work it is that one: reads
+        see one moment then if its isolation level is REPEATABLE READ or SERIALIZABLE, or the database is SQLite.
+
+        >>> from domainkit.adapters.sqlalchemy import make_engine
+        >>> from sqlalchemy import text
+        >>> unit_of_work = UnitOfWork(make_engine("sqlite://"))
+        >>> with unit_of_work.reading() as connection:
+        ...     connection.scalar(text("SELECT 1"))
+        1
+
+        Yields:
+            The connection, for statements of your own. What they write is refused by PostgreSQL, and taken back at the
+            end by SQLite.
+
+        Raises:
+            ConflictError: as for `begin`, in an open unit of work.
+            RuntimeError: something is stored by a repository, or by `writing`; or as for `begin`.
+        """
         unit = current(self)
         if unit is not None:
-            with unit.turn:
-                yield unit.connection
+            with unit.working() as connection:
+                yield connection
             return
+        _require_lasting_context()
         with self._engine.connect() as connection:
+            connection.execution_options(**snapshot_options(self.dialect))
+            transaction = connection.begin()
+            try:
+                with _entered(self, Unit(connection, transaction, reads=True)):
+                    yield connection
+            finally:
+                with suppress(DBAPIError):  # as above
+                    transaction.rollback()
+
+    @contextmanager
+    def reading_once(self) -> Iterator[Connection]:
+        """Yield the connection of the open unit of work, or one for a single statement that reads."""
+        unit = current(self)
+        if unit is not None:
+            with unit.working() as connection:
+                yield connection
+            return
+        with races_told(), self._engine.connect() as connection:
             yield connection.execution_options(**{READ_ONLY: True})
 
-    def atomic(self, step: Callable[P, Result[T, E]]) -> Callable[P, Result[T, E | OutcomeUnknownError]]:
+    def repeated(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns; outside of a unit of work do it again if it lost a race, thrice in all.
+
+        For a call that is one transaction of its own, and does nothing besides: nothing of it is stored then. In an
+        open unit of work there is nothing to do again: the whole of that is lost.
+        """
+        for _ in range(_TRIES - 1 if current(self) is None else 0):
+            with suppress(ConflictError):
+                return work()
+        return work()
+
+    def atomic(
+        self, step: Callable[P, Result[T, E]]
+    ) -> Callable[P, Result[T, E | OutcomeUnknownError | ConflictError]]:
         """Return a step of a pipeline that does `step` in a unit of work: a Failure or an exception rolls it back.
 
         Args:
@@ -400,20 +505,21 @@ class UnitOfWork:
 
         Returns:
             A function that returns the Result of `step`, or a Failure with OutcomeUnknownError where the connection was
-            lost while committing. What `step` raises is raised.
+            lost while committing, or one with ConflictError where another transaction got in the way (see `begin`): of
+            a statement of `step`, whatever that made of it, or of the commit. What `step` raises besides is raised.
         """
 
-        def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError]:
-            result: Result[T, E | OutcomeUnknownError] = _PENDING
+        def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError | ConflictError]:
+            result: Result[T, E | OutcomeUnknownError | ConflictError] = _PENDING
             try:
                 with suppress(_RolledBackError), self.begin():
                     result = step(*args, **kwargs)
                     _undo_failure(result)
-            except OutcomeUnknownError as error:
+            except (OutcomeUnknownError, ConflictError) as error:
                 result = Failure(error)
             return result
 
-        return run
+        return named_as(run, step, adds=ATOMIC_ADDS)
 
 
 class AsyncUnitOfWork:
@@ -440,6 +546,7 @@ class AsyncUnitOfWork:
             async with self._begun() as connection:
                 yield connection
         else:
+            unit.require_no_loss()
             with unit.turn:
                 async with self.joining(unit.outer) as connection:
                     yield connection
@@ -468,7 +575,8 @@ class AsyncUnitOfWork:
                     await transaction.rollback()
                 raise
             try:
-                await transaction.commit()
+                with races_told():
+                    await transaction.commit()
             except BaseException as error:
                 await connection.run_sync(take_back, error)
                 raise
@@ -497,25 +605,64 @@ class AsyncUnitOfWork:
         async with self._begun(read_only=read_only) as connection:
             return await connection.run_sync(lambda _: work())
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction that only reads, for the `async with` block; see UnitOfWork.reading.
+
+        >>> import asyncio
+        >>> from domainkit.adapters.sqlalchemy import make_async_engine
+        >>> from sqlalchemy import text
+        >>> async def look() -> int:
+        ...     engine = make_async_engine("sqlite://")
+        ...     async with AsyncUnitOfWork(engine).reading() as connection:
+        ...         found = await connection.scalar(text("SELECT 1"))
+        ...     await engine.dispose()
+        ...     return found
+        >>> asyncio.run(look())
+        1
+        """
+        unit = current(self.inner)
+        if unit is not None and unit.outer is not None:
+            with unit.working():
+                yield unit.outer
+            return
+        async with self._engine.connect() as connection:
+            await connection.execution_options(**snapshot_options(self.inner.dialect))
+            transaction = await connection.begin()
+            try:
+                inner = await connection.run_sync(lambda inner: inner)
+                with _entered(self.inner, Unit(inner, transaction, connection, reads=True)):
+                    yield connection
+            finally:
+                with suppress(DBAPIError):  # as above
+                    await transaction.rollback()
+
+    async def repeated(self, work: Callable[[], T], *, read_only: bool = False) -> T:
+        """Return what `run` returns; outside of a unit of work do it again as UnitOfWork.repeated does."""
+        for _ in range(_TRIES - 1 if current(self.inner) is None else 0):
+            with suppress(ConflictError):
+                return await self.run(work, read_only=read_only)
+        return await self.run(work, read_only=read_only)
+
     def atomic(
         self, step: Callable[P, Awaitable[Result[T, E]]]
-    ) -> Callable[P, Coro[Result[T, E | OutcomeUnknownError]]]:
+    ) -> Callable[P, Coro[Result[T, E | OutcomeUnknownError | ConflictError]]]:
         """Return an async step of a pipeline that does `step` in a unit of work; see UnitOfWork.atomic.
 
         Args:
             step: a coroutine function or async use case that returns a Result.
         """
 
-        async def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError]:
-            result: Result[T, E | OutcomeUnknownError] = _PENDING
+        async def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError | ConflictError]:
+            result: Result[T, E | OutcomeUnknownError | ConflictError] = _PENDING
             try:
                 async with self.begin():
                     result = await step(*args, **kwargs)
                     _undo_failure(result)
             except _RolledBackError:
                 pass
-            except OutcomeUnknownError as error:
+            except (OutcomeUnknownError, ConflictError) as error:
                 result = Failure(error)
             return result
 
-        return run
+        return named_as(run, step, adds=ATOMIC_ADDS)

@@ -17,6 +17,7 @@ from domainkit.errors import DomainError, UnknownError
 from domainkit.http import DEFAULT_HTTP_ERROR_DETAIL, DEFAULT_HTTP_ERROR_MAP, ErrorMap, http_error_of, title_of
 from domainkit.messages import Command
 from domainkit.ports import AppService, AsyncAppService
+from domainkit.results import ADDED
 from domainkit.use_cases import AsyncUseCase, UseCase
 
 Documented: TypeAlias = dict[str, Any]  # Any: as FastAPI writes it
@@ -151,13 +152,17 @@ def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
     Args:
         use_case: a UseCase or AppService, async or not, or a class of them; a class of commands; or a function or a
             method, such as `tasks.retrieve` of a repository, whose annotations say that it returns a Result, also under
-            `@use_case` or `@early_return`. The guard's UnknownError is among those of a use case; a function doesn't
-            tell whether there is a guard.
+            `@use_case` or `@early_return`; or what `atomic`, `once`, `refusing` or `retried` made of one of them, with
+            the errors that they add. The guard's UnknownError is among those of a use case; a function doesn't tell
+            whether there is a guard.
 
     Raises:
         TypeError: it is something else, or a function without such an annotation.
     """
     if isroutine(use_case):
+        added = getattr(use_case, ADDED, None)
+        if added is not None:
+            return tuple(dict.fromkeys((*declared_errors(getattr(use_case, "__wrapped__", None)), *added)))
         return _classes_in(_error_of_function(use_case))
     cls = use_case if isinstance(use_case, type) else type(use_case)
     for base in (UseCase, AsyncUseCase, AppService, AsyncAppService, Command):

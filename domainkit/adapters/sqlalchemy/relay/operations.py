@@ -10,7 +10,7 @@ from sqlalchemy import Column, ColumnElement, Executable, Table, Update, case, f
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domainkit._model.mapping import FrozenMapping
-from domainkit.adapters.sqlalchemy.engines import READ_ONLY
+from domainkit.adapters.sqlalchemy.engines import READ_ONLY, snapshot_options
 from domainkit.adapters.sqlalchemy.relay.claims import Dialect
 from domainkit.delivery import DUPLICATE, UNROUTED
 from domainkit.values import Uuid
@@ -88,9 +88,8 @@ async def outbox_status(engine: AsyncEngine, table: Table) -> OutboxStatus:
         table: made by `outbox_table`.
     """
     dialect = Dialect(engine.dialect.name)
-    level = {"isolation_level": "REPEATABLE READ"} if dialect.is_postgresql else {READ_ONLY: True}
     async with engine.connect() as connection:
-        await connection.execution_options(**level)  # one snapshot for all queries
+        await connection.execution_options(**snapshot_options(engine.dialect.name))  # one snapshot for all queries
         states = {row.state: row.number for row in await connection.execute(_by_state(table, dialect))}
         oldest = select(func.min(table.c.recorded_at)).where(table.c.sent_at.is_(None)).scalar_subquery()
         now, since = (await connection.execute(select(dialect.now(), oldest))).one()
