@@ -39,19 +39,31 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _exact = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
-def text_refusal(text: str) -> str | None:
-    r"""Return what a text must be that both databases keep as it is, and can look up; None if it is so.
+def content_refusal(text: str) -> str | None:
+    r"""Return what a text must be that both databases keep as it is; None if it is so.
 
-    >>> text_refusal("a\0b")
+    >>> content_refusal("a\0b")
     'a text without NUL characters'
     """
     if "\0" in text:
         return "a text without NUL characters"
     try:
-        size = len(text.encode())
+        text.encode()
     except UnicodeEncodeError:
         return "a text without lone surrogates"
-    return None if size <= MOST_BYTES else f"a text of at most {MOST_BYTES} bytes in UTF-8"
+    return None
+
+
+def text_refusal(text: str) -> str | None:
+    """Return what a text must be that both databases keep as it is, and can look up; None if it is so.
+
+    >>> text_refusal("a" * 2001)
+    'a text of at most 2000 bytes in UTF-8'
+    """
+    refusal = content_refusal(text)
+    if refusal is None and len(text.encode()) > MOST_BYTES:
+        return f"a text of at most {MOST_BYTES} bytes in UTF-8"
+    return refusal
 
 
 class _OneText(Delegate):

@@ -8,7 +8,7 @@ from cattrs import Converter
 from sqlalchemy import RowMapping
 
 from domainkit.aggregates import AnyId, IdentifiedBy
-from domainkit.ids import IdForm
+from domainkit.ids import IdForm, content_refusal
 from domainkit.ports import AggT, IdT
 from domainkit.states import StateUpcaster, state_form
 
@@ -23,7 +23,11 @@ class RowMapper(ABC, Generic[AggT]):
 
     @abstractmethod
     def to_row(self, aggregate: AggT, /) -> Mapping[str, object]:
-        """Return the values of the columns, by their keys; `id` and `version` are the repository's own affair."""
+        """Return the values of the columns, by their keys; `id` and `version` are the repository's own affair.
+
+        A text with a NUL character or a lone surrogate is refused before anything is sent, by a ValueError that names
+        the column: PostgreSQL would refuse it in the middle of a transaction.
+        """
 
     @abstractmethod
     def from_row(self, row: RowMapping, /) -> AggT:
@@ -33,6 +37,25 @@ class RowMapper(ABC, Generic[AggT]):
 
         What it raises reaches the caller, with a note that names the table and the id.
         """
+
+
+def require_storable(row: Mapping[str, object], owner: type) -> None:
+    """Refuse a row with a text that a database doesn't keep as it is.
+
+    Args:
+        row: the values of columns, by their keys.
+        owner: the class of aggregates that it is of, for the message.
+
+    Raises:
+        ValueError: it has one; the text names the class and the column, and shows no value.
+    """
+    for column, value in row.items():
+        refusal = content_refusal(value) if isinstance(value, str) else None
+        if refusal is not None:
+            raise ValueError(
+                f"{owner.__qualname__}: column {column!r}: expected {refusal}, got one with them; "
+                "refuse it where it comes in, by a validator"
+            )
 
 
 class StateMapper(RowMapper[AggT]):

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table
 from domainkit._model.immutability import copy_with, require_decorated
 from domainkit.adapters.sqlalchemy.child_rows import ChildRows
 from domainkit.adapters.sqlalchemy.children import Children, TablesMapper
-from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper
+from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper, require_storable
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
 from domainkit.adapters.sqlalchemy.queries import Keyset, OrderBy
 from domainkit.adapters.sqlalchemy.races import SERIALIZATION_FAILURE, state_of
@@ -139,7 +139,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         Raises:
             TypeError: it is of another class.
             ValueError: its state could not be read back (NaN, a datetime without a time zone, a value that its
-                converter reads as another), or its id can't be stored; nothing was stored then.
+                converter reads as another), or its id or a text of its own columns can't be stored (NUL characters,
+                lone surrogates); nothing was stored then.
             InvalidMessage: the outbox doesn't know the class of an event; nothing was stored then.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
             ConflictError: another transaction got in the way; see the class.
@@ -252,7 +253,6 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     def find(
         self, where: Where = None, *, order_by: OrderBy | None = None, limit: int | None = None, after: IdT | None
     ) -> Result[tuple[AggT, ...], AggregateNotFoundError]: ...
-    @_repeated
     def find(
         self,
         where: Where = None,
@@ -282,6 +282,11 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             ConflictError: another transaction got in the way; see the class.
         """
         keyset = self._keyset(order_by, limit)
+        return self._unit_of_work.repeated(lambda: self._page(keyset, where, limit, after))
+
+    def _page(
+        self, keyset: Keyset, where: Where, limit: int | None, after: IdT | None
+    ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
         key: Sequence[object] | None = None
         with self._unit_of_work.reading_once() as connection:
             if after is not None:
@@ -337,6 +342,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             found, wanted = type(aggregate).__qualname__, self._type.__qualname__
             raise TypeError(f"{self._name}: expected a {wanted}, not a {found}: its own class is not stored")
         row = dict(self._mapper.to_row(aggregate))
+        require_storable(row, self._type)
         row["id"], row["version"] = self._ids.key(aggregate.aggregate_id), aggregate.aggregate_version
         return row
 
