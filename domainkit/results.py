@@ -263,7 +263,7 @@ def full_name_of(function: object) -> str:
 
 
 ADDED: Final = "__domainkit_added_errors__"
-"""The attribute of a wrapper that has the errors which it adds to those of what it wraps."""
+"""The attribute of a wrapper that says which errors it adds to those of what it wraps."""
 
 
 def named_as(wrapper: FunctionT, function: object, *, adds: Iterable[object] = ()) -> FunctionT:
@@ -274,12 +274,11 @@ def named_as(wrapper: FunctionT, function: object, *, adds: Iterable[object] = (
     Args:
         wrapper: a function of its own, that nobody else has.
         function: what it calls, and has as `__wrapped__`.
-        adds: what its Result may fail with besides; classes of errors are found by `declared_errors`.
+        adds: what its Result may fail with besides: classes of errors, and functions that make one.
     """
     inner = function.func if isinstance(function, partial) else function
     wrapper.__module__, wrapper.__qualname__ = inner.__module__, name_of(inner)
-    added = tuple(one for one in adds if isinstance(one, type) and issubclass(one, BaseException))
-    vars(wrapper).update({"__wrapped__": function, ADDED: added})
+    vars(wrapper).update({"__wrapped__": function, ADDED: tuple(adds)})
     return wrapper
 
 

@@ -16,10 +16,12 @@ from returns.maybe import Maybe, Nothing
 from returns.result import Failure, Result, Success
 
 from domainkit import (
+    AggregateVersionConflictError,
     AppService,
     AsyncInmemoryNotifier,
     AsyncNotifier,
     AsyncUseCase,
+    ConflictError,
     CriticalError,
     DomainError,
     InmemoryNotifier,
@@ -28,6 +30,7 @@ from domainkit import (
     NotifierMessage,
     UnknownError,
     UseCase,
+    Uuid,
     pipeline,
     use_case,
     use_cases,
@@ -159,6 +162,14 @@ def test_a_domain_error_that_is_raised_is_a_bug(run: Guarded, log: pytest.LogCap
     assert isinstance(error, UnknownError)
     assert isinstance(error.__cause__, Duplicate)
     assert 1 == len(log.records)
+
+
+@every_kind
+def test_a_conflict_that_is_raised_is_returned(run: Guarded, log: pytest.LogCaptureFixture) -> None:
+    """Another transaction got in the way: that is expected, so it is returned and not logged; so is what derives."""
+    for error in (ConflictError(), AggregateVersionConflictError(Uuid.v4(), 1)):
+        assert run(partial(failing, error)).failure() is error
+    assert [] == log.records
 
 
 def _deep(depth: int, failure: Result[Any, Any]) -> Any:

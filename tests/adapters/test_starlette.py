@@ -19,6 +19,7 @@ from returns.result import Failure, Result, Success
 from domainkit import (
     AggregateAlreadyExistError,
     AggregateNotFoundError,
+    AggregateRoot,
     AggregateVersionConflictError,
     AlreadyExists,
     AppService,
@@ -26,6 +27,7 @@ from domainkit import (
     AsyncUseCase,
     BusCannotPublish,
     Command,
+    ConflictError,
     CriticalError,
     CrudRepository,
     Do,
@@ -619,6 +621,53 @@ def eighth(do: Do[TaskNotFound | DuplicateTask | UnknownError], number: int) -> 
 def test_the_errors_that_are_declared(source: object, errors: tuple[type, ...]) -> None:
     """They are read where they stand for the type checker: in the arguments of the base, or the annotation."""
     assert errors == declared_errors(source)
+
+
+def test_the_errors_of_what_wraps_a_step() -> None:
+    """A step in a unit of work, tried again, once for a message, or that a constraint may refuse, adds its own."""
+    sqlalchemy = pytest.importorskip("sqlalchemy", reason="needs the extra sql")
+    pytest.importorskip("aiosqlite", reason="needs the extra sql")
+    stop = pytest.importorskip("tenacity", reason="needs the extra retry").stop_after_attempt(1)
+    from domainkit.adapters import sqlalchemy as sql  # noqa: PLC0415  (after the check for the extra)
+    from domainkit.adapters.tenacity import retried, retried_async  # noqa: PLC0415  (as above)
+
+    table = sql.inbox_table(metadata := sqlalchemy.MetaData())
+    checked = sqlalchemy.Table("one", metadata, sqlalchemy.CheckConstraint("1 > 0", name="one"))
+    unit, async_engine = sql.UnitOfWork(sql.make_engine("sqlite://")), sql.make_async_engine("sqlite://")
+    async_unit = sql.AsyncUnitOfWork(async_engine)
+    tasks = sql.SqlCrudRepository(AggregateRoot, sql.aggregate_table(metadata, "tasks"), unit)
+    added = (OutcomeUnknownError, ConflictError)
+
+    def finish(command: FinishTask) -> Result[None, TaskNotFound]:
+        return Success(None)
+
+    async def finish_later(command: FinishTask) -> Result[None, TaskNotFound]:
+        return Success(None)
+
+    def refused() -> Busy:
+        return Busy()
+
+    for step, errors in (
+        (unit.atomic(Finish()), (TaskNotFound, Busy, UnknownError, *added)),
+        (unit.atomic(tasks.update), (AggregateNotFoundError, AggregateVersionConflictError, *added)),
+        (async_unit.atomic(Later()), (TaskNotFound, UnknownError, *added)),
+        (retried(unit.atomic(half), on=TaskNotFound, stop=stop), (TaskNotFound, DuplicateTask, *added)),
+        (retried_async(quarter, on=TaskNotFound, stop=stop), (TaskNotFound,)),
+        (sql.Inbox(table, unit).once(finish, name="finish"), (TaskNotFound, *added)),
+        (sql.AsyncInbox(table, async_unit).once(finish_later, name="finish"), (TaskNotFound, *added)),
+        (
+            sql.refusing(tasks.save, Busy, constraint="one", table=checked, unit_of_work=unit),
+            (AggregateAlreadyExistError, Busy, ConflictError),
+        ),
+        (
+            sql.refusing_async(quarter, refused, constraint="one", table=checked, unit_of_work=async_unit),
+            (TaskNotFound, Busy, ConflictError),
+        ),
+    ):
+        assert errors == declared_errors(step)
+    described = openapi_responses(unit.atomic(Finish()))
+    assert "Another transaction got in the way" in described[409]["description"]
+    assert {404, 409, 500, 503} <= set(described)
 
 
 @pytest.mark.parametrize("source", [5, dict, print, lambda: None, client])

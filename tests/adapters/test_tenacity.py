@@ -1,12 +1,22 @@
 """Steps that are tried again by tenacity's policies."""
 
 import importlib
+import inspect
 import sys
 
 import pytest
 from returns.result import Failure, Result, Success
 
-from domainkit import BusCannotPublish, DomainError, NotFound, async_pipeline, pipeline
+from domainkit import (
+    AggregateVersionConflictError,
+    BusCannotPublish,
+    ConflictError,
+    DomainError,
+    NotFound,
+    Uuid,
+    async_pipeline,
+    pipeline,
+)
 
 tenacity = pytest.importorskip("tenacity", reason="needs the extra `retry`")
 
@@ -62,6 +72,31 @@ def test_an_exception_is_raised_at_once() -> None:
     with pytest.raises(ZeroDivisionError):
         retried(crash, on=(BusCannotPublish, NotFound), stop=tenacity.stop_after_attempt(5))(1)
     assert [1] == calls
+
+
+@pytest.mark.parametrize("last", [ConflictError(), AggregateVersionConflictError(Uuid.v4(), 1)])
+def test_a_conflict_that_is_raised_is_tried_again(last: ConflictError) -> None:
+    """A repository raises one where its type has no room for it; when the policy stops, it is raised. Others aren't."""
+    errors: list[DomainError] = [ConflictError(), last, BusCannotPublish()]
+
+    def lose(value: int) -> Result[int, DomainError]:
+        raise errors.pop(0)
+
+    run = retried(lose, on=(ConflictError, BusCannotPublish), stop=tenacity.stop_after_attempt(2))
+    with pytest.raises(ConflictError) as raised:
+        run(1)
+    assert last is raised.value
+    with pytest.raises(BusCannotPublish):
+        run(1)
+
+
+async def test_a_step_keeps_its_face() -> None:
+    """What stands for a step is called as it is, and has it as `__wrapped__`: for logs, and for what reads types."""
+    step = Flaky()
+    run, run_later = retried(step.__call__, on=NotFound), retried_async(step.later, on=NotFound)
+    assert [step.__call__, step.later] == [inspect.unwrap(run), inspect.unwrap(run_later)]
+    assert ["Flaky.__call__", "Flaky.later"] == [run.__qualname__, run_later.__qualname__]
+    assert ["value"] == list(inspect.signature(run).parameters)
 
 
 async def test_async_steps() -> None:

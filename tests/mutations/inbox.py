@@ -29,7 +29,7 @@ BUGS = (
     Bug(
         "a Failure takes back effect and mark",
         "adapters/sqlalchemy/inbox.py",
-        ("        return named_as(self._unit_of_work.atomic(step), handler)\n\n    def clean"),
+        ("        return named_as(self._unit_of_work.atomic(step), handler, adds=ATOMIC_ADDS)\n\n    def clean"),
         ("        return named_as(step, handler)\n\n    def clean"),
         "tests/adapters/sqlalchemy/test_inbox.py::test_a_failure_takes_all_back",
         quick=True,
@@ -37,7 +37,7 @@ BUGS = (
     Bug(
         "an exception takes back effect and mark",
         "adapters/sqlalchemy/inbox.py",
-        ("        return named_as(self._unit_of_work.atomic(step), handler)\n\n    def clean"),
+        ("        return named_as(self._unit_of_work.atomic(step), handler, adds=ATOMIC_ADDS)\n\n    def clean"),
         ("        return named_as(step, handler)\n\n    def clean"),
         "tests/adapters/sqlalchemy/test_inbox.py::test_an_exception_takes_all_back",
         quick=True,
@@ -45,7 +45,7 @@ BUGS = (
     Bug(
         "an async Failure takes back effect and mark",
         "adapters/sqlalchemy/inbox.py",
-        ("        return named_as(self._unit_of_work.atomic(step), handler)\n\n    async def clean"),
+        ("        return named_as(self._unit_of_work.atomic(step), handler, adds=ATOMIC_ADDS)\n\n    async def clean"),
         ("        return named_as(step, handler)\n\n    async def clean"),
         "tests/adapters/sqlalchemy/test_inbox.py::test_async_once",
     ),
@@ -91,7 +91,7 @@ BUGS = (
     Bug(
         "a handler that is cancelled leaves no mark",
         "adapters/sqlalchemy/inbox.py",
-        ("        return named_as(self._unit_of_work.atomic(step), handler)\n\n    async def clean"),
+        ("        return named_as(self._unit_of_work.atomic(step), handler, adds=ATOMIC_ADDS)\n\n    async def clean"),
         ("        return named_as(step, handler)\n\n    async def clean"),
         "tests/adapters/sqlalchemy/test_inbox.py::test_a_cancelled_handler_leaves_no_mark",
         quick=True,
@@ -121,21 +121,21 @@ BUGS = (
         "a lost COMMIT of a handler is a Failure",
         "adapters/sqlalchemy/unit_of_work.py",
         (
-            "            except OutcomeUnknownError as error:\n"
+            "            except (OutcomeUnknownError, ConflictError) as error:\n"
             "                result = Failure(error)\n"
             "            return result\n"
             "\n"
-            "        return run\n"
+            "        return named_as(run, step, adds=ATOMIC_ADDS)\n"
             "\n"
             "\n"
             "class AsyncUnitOfWork"
         ),
         (
-            "            except ZeroDivisionError as error:\n"
+            "            except ConflictError as error:\n"
             "                result = Failure(error)\n"
             "            return result\n"
             "\n"
-            "        return run\n"
+            "        return named_as(run, step, adds=ATOMIC_ADDS)\n"
             "\n"
             "\n"
             "class AsyncUnitOfWork"

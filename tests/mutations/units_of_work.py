@@ -6,7 +6,7 @@ BUGS = (
     Bug(
         "a write that failed can not be committed",
         "adapters/sqlalchemy/unit_of_work.py",
-        "        unit.broken_by = error\n",
+        "                self.broken_by = error\n",
         "",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_write_that_failed_cannot_be_committed",
         quick=True,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Query
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit import ErrorMap, HttpError, OutcomeUnknownError, UnknownError
+from domainkit import ConflictError, ErrorMap, HttpError, OutcomeUnknownError, UnknownError
 from domainkit.adapters.sqlalchemy import AsyncUnitOfWork, make_async_engine
 from domainkit.adapters.starlette import exception_handlers, name_problem_schema, openapi_responses, value_of
 
@@ -33,7 +33,7 @@ def make_app(database: str | URL) -> FastAPI:
     app = FastAPI(
         title="Lending",
         exception_handlers=exception_handlers(error_map=ERRORS),
-        responses=openapi_responses(UnknownError, OutcomeUnknownError),
+        responses=openapi_responses(UnknownError, OutcomeUnknownError, ConflictError),
         lifespan=lambda _: _with_engine(engine),
     )
     unit_of_work = unit_of_work_of(engine)

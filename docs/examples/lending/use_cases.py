@@ -17,6 +17,7 @@ from domainkit import (
     BusCannotPublish,
     Command,
     CommandNotHandled,
+    ConflictError,
     Do,
     NotAllowed,
     NotifierMessage,
@@ -43,10 +44,10 @@ from .domain import (
 )
 
 NotStored: TypeAlias = AggregateNotFoundError | AggregateVersionConflictError
-NotJoined: TypeAlias = AggregateAlreadyExistError | EmailTaken
+NotJoined: TypeAlias = AggregateAlreadyExistError | EmailTaken | ConflictError
 NotLent: TypeAlias = NotStored | TooManyLoans | CopyNotAvailable
 NotGivenBack: TypeAlias = NotStored | NotOnLoan
-NotHeld: TypeAlias = NotStored | UnknownError | OutcomeUnknownError | NotAllowed | CommandNotHandled
+NotHeld: TypeAlias = NotStored | UnknownError | OutcomeUnknownError | ConflictError | NotAllowed | CommandNotHandled
 NotReserved: TypeAlias = NotStored | NotOnLoan | AlreadyReserved
 
 Copies: TypeAlias = AsyncCrudRepository[Copy, CopyId]

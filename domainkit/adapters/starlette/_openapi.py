@@ -162,7 +162,8 @@ def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
     if isroutine(use_case):
         added = getattr(use_case, ADDED, None)
         if added is not None:
-            return tuple(dict.fromkeys((*declared_errors(getattr(use_case, "__wrapped__", None)), *added)))
+            known = declared_errors(getattr(use_case, "__wrapped__", None))
+            return tuple(dict.fromkeys((*known, *chain.from_iterable(map(_made_by, added)))))
         return _classes_in(_error_of_function(use_case))
     cls = use_case if isinstance(use_case, type) else type(use_case)
     for base in (UseCase, AsyncUseCase, AppService, AsyncAppService, Command):
@@ -183,6 +184,11 @@ def _error_of_function(function: Callable[..., object]) -> object:
     if get_origin(hint) is not Result:
         raise _nothing_declared(function)
     return get_args(hint)[1]
+
+
+def _made_by(error: object) -> tuple[type[BaseException], ...]:
+    """Return the class of errors, or those that a function says it makes."""
+    return _classes_in(get_type_hints(error).get("return") if isroutine(error) else error)
 
 
 _LATER: Final = (Awaitable, Coroutine)

@@ -20,6 +20,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit import (
     Command,
+    ConflictError,
     DomainError,
     DomainEvent,
     InmemoryDomainEventBus,
@@ -368,7 +369,7 @@ def test_two_deliveries_at_the_same_time(store: Store, inbox: Inbox, effect: Cal
 
     once = inbox.once(create, name="create")
 
-    def deliver(command: CreateTask) -> Result[str | None, Refused | OutcomeUnknownError]:
+    def deliver(command: CreateTask) -> Result[str | None, Refused | OutcomeUnknownError | ConflictError]:
         together.wait(10)
         return once(command)
 
@@ -394,7 +395,7 @@ def test_a_delivery_that_waits_is_handled_where_the_first_fails(
 
     once, command = inbox.once(create, name="create"), CreateTask("Buy milk")
 
-    def second() -> Result[str | None, Refused | OutcomeUnknownError]:
+    def second() -> Result[str | None, Refused | OutcomeUnknownError | ConflictError]:
         assert inside.wait(10)
         return once(command)
 

@@ -458,6 +458,35 @@ def test_another_database_is_refused() -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize(("title", "expected"), [("a\0b", "without NUL characters"), ("a\ud800", "lone surrogates")])
+async def test_a_text_that_no_database_keeps_is_refused(database: Database, title: str, expected: str) -> None:
+    """In a mapper's column too, by the name of class and column, and before anything is sent: a unit goes on."""
+    statements: list[str] = []
+    titles = {"title": title}
+
+    class Mapper(RowMapper[SampleTask]):
+        def to_row(self, aggregate: SampleTask) -> dict[str, object]:
+            return {"state": titles["title"], "version": 1}
+
+        def from_row(self, row: Any) -> SampleTask:
+            raise LookupError("no task")
+
+    with database.engine(METADATA) as engine:
+        unit = UnitOfWork(engine)
+        tasks, task = Tasks(SampleTask, TASKS, unit, mapper=Mapper()), new_task()
+        event.listen(engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
+        refused = rf"^SampleTask: column 'state': expected a text .*{expected}, got one with them; refuse it"
+        with unit.begin():
+            for call in (tasks.save, tasks.update):
+                with pytest.raises(ValueError, match=refused) as raised:
+                    call(task)
+                assert title not in str(raised.value)
+            assert [] == statements
+            titles["title"] = "a"
+            tasks.save(task).unwrap()
+        assert {str(task.aggregate_id): 1} == stored_versions(engine)
+
+
 def test_an_exception_of_a_mapper_says_which_row(database: Database) -> None:
     """An exception of the user's own code reaches the user, with a note that names the table and the id."""
 

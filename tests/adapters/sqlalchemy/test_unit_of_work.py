@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from databases import METADATA, OUTBOX, TASKS, Database, new_database, stored_messages, stored_versions
 from returns.result import Failure, Result, Success
 from sqlalchemy import Column, Connection, Engine, ForeignKey, Integer, MetaData, Table, func, insert, select, text
-from sqlalchemy.exc import DataError, IntegrityError, InvalidRequestError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit import (
@@ -317,6 +318,46 @@ def test_writing_and_reading_alone(engine: Engine, unit_of_work: UnitOfWork) -> 
         assert outer is connection
 
 
+def test_reads_of_one_moment(engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks) -> None:
+    """What another one stores meanwhile isn't seen by any of the reads, and doesn't wait for them."""
+    others, first, second = Tasks(SampleTask, TASKS, UnitOfWork(engine)), new_task(), new_task()
+    tasks.save(first).unwrap()
+    with unit_of_work.reading() as connection:
+        before = tasks.retrieve_all().unwrap()
+        others.save(second).unwrap()
+        others.remove(first.aggregate_id).unwrap()
+        assert before == tasks.retrieve_all().unwrap() == tasks.find().unwrap() == tuple(tasks.stream())
+        assert isinstance(tasks.retrieve(first.aggregate_id), Success)
+        assert 1 == connection.scalar(select(func.count()).select_from(TASKS))
+        with unit_of_work.reading() as inner, unit_of_work.begin() as nested:
+            assert connection is inner is nested
+            assert before == tasks.retrieve_all().unwrap()
+    assert [second.aggregate_id] == [task.aggregate_id for task in tasks.retrieve_all().unwrap()]
+    unit_of_work.atomic(tasks.update)(second).unwrap()  # the connection is as it was
+
+
+def test_who_only_reads_stores_nothing(engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks) -> None:
+    """Repositories and buses are refused, in a nested unit too; what a statement of one's own writes isn't kept."""
+    for block in (unit_of_work.reading, unit_of_work.begin):
+        with unit_of_work.reading(), block():
+            for store in (
+                lambda: tasks.save(new_task()),
+                lambda: OutboxDomainEventBus(unit_of_work).publish(DomainEvent()),
+            ):
+                with pytest.raises(RuntimeError, match="this unit of work only reads: it was begun by `reading`"):
+                    store()
+    with suppress(DBAPIError), unit_of_work.reading() as connection:
+        connection.execute(insert(NOTES), {"number": 1})
+    with suppress(DBAPIError), unit_of_work.reading(), unit_of_work.begin() as connection:
+        connection.execute(insert(NOTES), {"number": 1})
+    with engine.connect() as connection:
+        assert 0 == connection.scalar(select(func.count()).select_from(NOTES))
+    assert_stored(engine)
+    with unit_of_work.reading(), engine.begin() as other, unit_of_work.joining(other):
+        tasks.save(kept := new_task()).unwrap()
+    assert_stored(engine, kept)
+
+
 def test_another_thread_has_a_unit_of_its_own(unit_of_work: UnitOfWork, tasks: Tasks) -> None:
     """A thread that inherits the context of an open unit is refused; it would write into another's transaction."""
     raised: list[BaseException] = []
@@ -396,6 +437,31 @@ async def test_async_an_exception_takes_all_back(
                 (await async_tasks.save(new_task())).unwrap()
                 raise LookupError
     assert_stored(looking, kept)
+
+
+async def test_async_reads_of_one_moment(looking: Engine, async_unit: AsyncUnitOfWork, async_tasks: AsyncTasks) -> None:
+    """The async twin sees one moment, and stores nothing."""
+    others, first, second = Tasks(SampleTask, TASKS, UnitOfWork(looking)), new_task(), new_task()
+    (await async_tasks.save(first)).unwrap()
+    async with async_unit.reading() as connection:
+        before = (await async_tasks.retrieve_all()).unwrap()
+        others.save(second).unwrap()
+        assert before == (await async_tasks.retrieve_all()).unwrap() == (await async_tasks.find()).unwrap()
+        assert before == tuple([task async for task in async_tasks.stream()])
+        assert 1 == await connection.scalar(select(func.count()).select_from(TASKS))
+        with pytest.raises(RuntimeError, match="this unit of work only reads"):
+            await async_tasks.save(new_task())
+        async with async_unit.reading() as inner, async_unit.begin() as nested:
+            assert connection is inner is nested
+            with pytest.raises(RuntimeError, match="this unit of work only reads"):
+                await AsyncOutboxDomainEventBus(async_unit).publish(DomainEvent())
+    assert 2 == len((await async_tasks.retrieve_all()).unwrap())
+    (await async_unit.atomic(async_tasks.update)(second)).unwrap()
+    with suppress(DBAPIError):
+        async with async_unit.reading() as connection:
+            await connection.execute(insert(NOTES), {"number": 1})
+    with looking.connect() as sync:
+        assert 0 == sync.scalar(select(func.count()).select_from(NOTES))
 
 
 async def test_async_a_pipeline_is_atomic(

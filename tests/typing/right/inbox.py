@@ -11,6 +11,7 @@ from domainkit import (
     AsyncHandler,
     AsyncSubscriber,
     Command,
+    ConflictError,
     DomainError,
     Handler,
     OutcomeUnknownError,
@@ -33,7 +34,7 @@ inbox = Inbox(table, UnitOfWork(make_engine("sqlite://")))
 async_inbox = AsyncInbox(table, AsyncUnitOfWork(make_async_engine("sqlite+aiosqlite://")))
 
 
-class OpenTask(Command[TaskId | None, DuplicateTask | OutcomeUnknownError]): ...
+class OpenTask(Command[TaskId | None, DuplicateTask | OutcomeUnknownError | ConflictError]): ...
 
 
 def greet(event: TaskCreated) -> None: ...
@@ -58,17 +59,23 @@ async def open_later(command: OpenTask) -> Result[TaskId, DuplicateTask]:
     return Failure(DuplicateTask())
 
 
-assert_type(inbox.once(greet), Callable[[TaskCreated], Result[None, OutcomeUnknownError]])
-assert_type(inbox.once(count), Callable[[TaskCreated], Result[int | None, DuplicateTask | OutcomeUnknownError]])
+assert_type(inbox.once(greet), Callable[[TaskCreated], Result[None, OutcomeUnknownError | ConflictError]])
 assert_type(
-    inbox.once(open_task, name="open"), Callable[[OpenTask], Result[TaskId | None, DuplicateTask | OutcomeUnknownError]]
+    inbox.once(count), Callable[[TaskCreated], Result[int | None, DuplicateTask | OutcomeUnknownError | ConflictError]]
 )
 assert_type(
-    async_inbox.once(greet_later), Callable[[TaskCreated], Coroutine[Any, Any, Result[None, OutcomeUnknownError]]]
+    inbox.once(open_task, name="open"),
+    Callable[[OpenTask], Result[TaskId | None, DuplicateTask | OutcomeUnknownError | ConflictError]],
+)
+assert_type(
+    async_inbox.once(greet_later),
+    Callable[[TaskCreated], Coroutine[Any, Any, Result[None, OutcomeUnknownError | ConflictError]]],
 )
 assert_type(
     async_inbox.once(open_later, name="open"),
-    Callable[[OpenTask], Coroutine[Any, Any, Result[TaskId | None, DuplicateTask | OutcomeUnknownError]]],
+    Callable[
+        [OpenTask], Coroutine[Any, Any, Result[TaskId | None, DuplicateTask | OutcomeUnknownError | ConflictError]]
+    ],
 )
 
 assert_type(TaskCreated.handled_by(inbox.once(greet)), Subscriber[TaskCreated])
@@ -76,12 +83,12 @@ assert_type(TaskCreated.handled_by(inbox.once(count)), Subscriber[TaskCreated])
 assert_type(CloseTask.handled_by(inbox.once(close_task)), Handler[CloseTask, None, DomainError])
 assert_type(
     OpenTask.handled_by(inbox.once(open_task)),
-    Handler[OpenTask, TaskId | None, DuplicateTask | OutcomeUnknownError],
+    Handler[OpenTask, TaskId | None, DuplicateTask | OutcomeUnknownError | ConflictError],
 )
 assert_type(TaskCreated.handled_by(async_inbox.once(greet_later)), AsyncSubscriber[TaskCreated])
 assert_type(
     OpenTask.handled_by(async_inbox.once(open_later)),
-    AsyncHandler[OpenTask, TaskId | None, DuplicateTask | OutcomeUnknownError],
+    AsyncHandler[OpenTask, TaskId | None, DuplicateTask | OutcomeUnknownError | ConflictError],
 )
 assert_type(inbox.clean(timedelta(days=14), batch=500), int)
 

@@ -14,6 +14,7 @@ from domainkit import (
     AsyncCrudRepository,
     Attributes,
     BusCannotPublish,
+    ConflictError,
     CrudRepository,
     DomainEventBus,
     MessageCodec,
@@ -67,23 +68,31 @@ assert_type(
 assert_type(tasks.stream(table.c.version > 1, order_by=table.c.id), Iterator[Task])
 
 save = unit_of_work.atomic(tasks.save)
-assert_type(save(task), Result[Task, AggregateAlreadyExistError | OutcomeUnknownError])
+assert_type(save(task), Result[Task, AggregateAlreadyExistError | OutcomeUnknownError | ConflictError])
 store = unit_of_work.atomic(pipeline(tasks.save, tasks.update))
 assert_type(
     store(task),
     Result[
         Task,
-        AggregateAlreadyExistError | AggregateNotFoundError | AggregateVersionConflictError | OutcomeUnknownError,
+        AggregateAlreadyExistError
+        | AggregateNotFoundError
+        | AggregateVersionConflictError
+        | OutcomeUnknownError
+        | ConflictError,
     ],
 )
 
 unique = refusing(tasks.save, DuplicateTask, constraint="uq_tasks_title", table=table, unit_of_work=unit_of_work)
-assert_type(unique(task), Result[Task, AggregateAlreadyExistError | DuplicateTask])
+assert_type(unique(task), Result[Task, AggregateAlreadyExistError | DuplicateTask | ConflictError])
 assert_type(
     pipeline(unique, tasks.update)(task),
     Result[
         Task,
-        AggregateAlreadyExistError | DuplicateTask | AggregateNotFoundError | AggregateVersionConflictError,
+        AggregateAlreadyExistError
+        | DuplicateTask
+        | ConflictError
+        | AggregateNotFoundError
+        | AggregateVersionConflictError,
     ],
 )
 
@@ -155,11 +164,15 @@ async def awaited() -> None:
         await both(task),
         Result[
             Task,
-            AggregateAlreadyExistError | AggregateNotFoundError | AggregateVersionConflictError | OutcomeUnknownError,
+            AggregateAlreadyExistError
+            | AggregateNotFoundError
+            | AggregateVersionConflictError
+            | OutcomeUnknownError
+            | ConflictError,
         ],
     )
     found = refusing_async(stored.save, DuplicateTask, constraint="uq_tasks_title", table=table, unit_of_work=unit)
-    assert_type(await found(task), Result[Task, AggregateAlreadyExistError | DuplicateTask])
+    assert_type(await found(task), Result[Task, AggregateAlreadyExistError | DuplicateTask | ConflictError])
     assert_type(await stored.find(limit=7), Result[tuple[Task, ...], Never])
     later = stored.find(after=task.aggregate_id)
     assert_type(await later, Result[tuple[Task, ...], AggregateNotFoundError])
@@ -172,5 +185,9 @@ async def awaited() -> None:
 async def share(later: AsyncUnitOfWork) -> None:
     async with unit_of_work.begin_shared() as connection:
         assert_type(connection, Connection)
+    with unit_of_work.reading() as looking:
+        assert_type(looking, Connection)
+    async with later.reading() as async_looking:
+        assert_type(async_looking, AsyncConnection)
     async with later.begin_shared() as async_connection:
         assert_type(async_connection, AsyncConnection)

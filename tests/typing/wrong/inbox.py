@@ -7,7 +7,7 @@ from board import CloseTask, CreateTask, DuplicateTask, Task, TaskCreated, TaskI
 from returns.result import Result, Success
 from sqlalchemy import MetaData
 
-from domainkit import Command, DomainError, InmemoryDomainEventBus, Mediator, OutcomeUnknownError
+from domainkit import Command, ConflictError, DomainError, InmemoryDomainEventBus, Mediator, OutcomeUnknownError
 from domainkit.adapters.sqlalchemy import (
     AsyncInbox,
     AsyncUnitOfWork,
@@ -27,7 +27,7 @@ async_inbox = AsyncInbox(table, async_unit)
 event = TaskCreated(TaskId.v4(), Title("Buy milk"))
 
 
-class OpenTask(Command[TaskId | None, DuplicateTask | OutcomeUnknownError]): ...
+class OpenTask(Command[TaskId | None, DuplicateTask | OutcomeUnknownError | ConflictError]): ...
 
 
 def greet(event: TaskCreated) -> None: ...
@@ -82,7 +82,7 @@ inbox.once(greet)(TaskRenamed(event.task_id))  # wrong: another event
 nothing: None = inbox.once(greet)(event)  # wrong: it is a Result
 opened: TaskId | None = inbox.once(open_task)(OpenTask())  # wrong: it is a Result
 narrow: Result[TaskId | None, DuplicateTask] = inbox.once(open_task)(OpenTask())  # wrong: the outcome may be unknown
-always: Callable[[OpenTask], Result[TaskId, DuplicateTask | OutcomeUnknownError]] = inbox.once(open_task)  # wrong: None, where it was handled before
+always: Callable[[OpenTask], Result[TaskId, DuplicateTask | OutcomeUnknownError | ConflictError]] = inbox.once(open_task)  # wrong: None, where it was handled before
 TaskRenamed.handled_by(inbox.once(greet))  # wrong: it takes another event
 TaskRenamed.handled_by(async_inbox.once(greet_later))  # wrong: it takes another event
 OpenTask.handled_by(inbox.once(close_task))  # wrong: it takes another command

@@ -7,7 +7,7 @@ from board import CreateTask, DuplicateTask, Task, TaskCreated, TaskId, Title, U
 from returns.result import Result
 from sqlalchemy import MetaData, RowMapping
 
-from domainkit import AggregateAlreadyExistError, AggregateRoot, MessageCodec
+from domainkit import AggregateAlreadyExistError, AggregateRoot, ConflictError, MessageCodec, OutcomeUnknownError
 from domainkit.adapters.sqlalchemy import (
     AsyncSqlCrudRepository,
     AsyncUnitOfWork,
@@ -106,12 +106,13 @@ saved: Task = tasks.save(task)  # wrong: it is a Result
 unit_of_work.atomic(task.close_all)  # wrong: unknown step
 unit_of_work.atomic(tasks.save)(task.title)  # wrong: the step takes a task
 narrow: Result[Task, AggregateAlreadyExistError] = unit_of_work.atomic(tasks.save)(task)  # wrong: the outcome may be unknown
+raced: Result[Task, AggregateAlreadyExistError | OutcomeUnknownError] = unit_of_work.atomic(tasks.save)(task)  # wrong: a race may be lost
 SqlCrudRepository[Task, TaskId](Task, table, unit_of_work, upcasters=[len])  # wrong: a number is no state
 tasks.find(after=UserId.v4())  # wrong: another class of id
 tasks.find("title")  # wrong: a name is no condition
 tasks.find(order_by="title")  # wrong: a name is no column
 new = refusing(tasks.save, DuplicateTask, constraint="uq", table=table, unit_of_work=unit_of_work)
-forgotten: Result[Task, AggregateAlreadyExistError] = new(task)  # wrong: it may be a duplicate
+forgotten: Result[Task, AggregateAlreadyExistError | ConflictError] = new(task)  # wrong: it may be a duplicate
 refusing(tasks.save, TaskCreated, constraint="uq", table=table, unit_of_work=unit_of_work)  # wrong: an event needs its task
 refusing_async(tasks.save, DuplicateTask, constraint="uq", table=table, unit_of_work=async_unit)  # wrong: a sync step
 OutboxDomainEventBus(unit_of_work).publish(CreateTask(Title("Sweep")))  # wrong: a command is no event
