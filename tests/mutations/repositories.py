@@ -87,8 +87,8 @@ BUGS = (
     Bug(
         "an async reader waits for no writer",
         "adapters/sqlalchemy/repositories.py",
-        "run(lambda: self._inner.retrieve(aggregate_id), read_only=True)",
-        "run(lambda: self._inner.retrieve(aggregate_id))",
+        "_repeated(lambda: self._inner.retrieve(aggregate_id), read_only=True)",
+        "_repeated(lambda: self._inner.retrieve(aggregate_id))",
         "tests/adapters/sqlalchemy/test_concurrency.py::test_an_async_reader_waits_for_no_writer",
     ),
     Bug(

@@ -62,7 +62,7 @@ class _SyncBus(_OutboxBus):
     def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
         store = self._storing(messages)
         try:
-            return self._inner.repeated(store)
+            return self._inner._repeated(store)
         except (DBAPIError, OutcomeUnknownError, ConflictError) as error:
             return self._failed(error)
 
@@ -79,7 +79,7 @@ class _AsyncBus(_OutboxBus):
     async def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
         store = self._storing(messages)
         try:
-            return await self._unit_of_work.repeated(store)
+            return await self._unit_of_work._repeated(store)
         except (DBAPIError, OutcomeUnknownError, ConflictError) as error:
             return self._failed(error)
 

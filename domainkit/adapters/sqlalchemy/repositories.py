@@ -43,7 +43,7 @@ def _repeated(method: Callable[Concatenate[RepositoryT, P], T]) -> Callable[Conc
 
     @wraps(method)
     def run(self: RepositoryT, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._unit_of_work.repeated(partial(method, self, *args, **kwargs))
+        return self._unit_of_work._repeated(partial(method, self, *args, **kwargs))
 
     return run
 
@@ -165,7 +165,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             ConflictError: another transaction got in the way; see the class.
         """
         key = self._key(aggregate_id)
-        with self._unit_of_work.reading_once() as connection:
+        with self._unit_of_work._reading_once() as connection:
             row = connection.execute(self._sql.one, {KEY: key}).mappings().first()
             found = None if row is None else next(self._read_all(connection, (row,)), None)
         return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
@@ -242,7 +242,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             StoredStateError: one of them can't be read.
             ConflictError: another transaction got in the way; see the class.
         """
-        with self._unit_of_work.reading_once() as connection:
+        with self._unit_of_work._reading_once() as connection:
             return Success(tuple(self._read_all(connection, connection.execute(self._sql.all).mappings())))
 
     @overload
@@ -282,13 +282,13 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             ConflictError: another transaction got in the way; see the class.
         """
         keyset = self._keyset(order_by, limit)
-        return self._unit_of_work.repeated(lambda: self._page(keyset, where, limit, after))
+        return self._unit_of_work._repeated(lambda: self._page(keyset, where, limit, after))
 
     def _page(
         self, keyset: Keyset, where: Where, limit: int | None, after: IdT | None
     ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
         key: Sequence[object] | None = None
-        with self._unit_of_work.reading_once() as connection:
+        with self._unit_of_work._reading_once() as connection:
             if after is not None:
                 key = connection.execute(keyset.key_of(self._table.c.id == self._key(after))).first()
                 if key is None:
@@ -327,7 +327,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self, keyset: Keyset, where: Where, key: Sequence[object] | None, size: int
     ) -> tuple[list[AggT], Sequence[object] | None]:
         """Return the aggregates of a batch, and what the next one begins after."""
-        with self._unit_of_work.reading_once() as connection:
+        with self._unit_of_work._reading_once() as connection:
             rows = connection.execute(keyset.page(where, key, size)).mappings().all()
             found = list(self._read_all(connection, rows, where))
         return found, keyset.key(rows[-1]) if len(rows) == size else None
@@ -445,35 +445,35 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
 
     async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return it as it is stored; see SqlCrudRepository."""
-        return await self._unit_of_work.repeated(lambda: self._inner.save(aggregate))
+        return await self._unit_of_work._repeated(lambda: self._inner.save(aggregate))
 
     async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events; see SqlCrudRepository."""
-        return await self._unit_of_work.repeated(lambda: self._inner.retrieve(aggregate_id), read_only=True)
+        return await self._unit_of_work._repeated(lambda: self._inner.retrieve(aggregate_id), read_only=True)
 
     async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it with its version raised by one; see SqlCrudRepository."""
         try:
-            return await self._unit_of_work.repeated(lambda: self._inner._update(aggregate))
+            return await self._unit_of_work._repeated(lambda: self._inner._update(aggregate))
         except ConflictError as error:
             return self._inner._lost_race(error, aggregate)
 
     async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, whatever its version is; see SqlCrudRepository."""
-        return await self._unit_of_work.repeated(lambda: self._inner.remove(aggregate_id))
+        return await self._unit_of_work._repeated(lambda: self._inner.remove(aggregate_id))
 
     async def remove_aggregate(
         self, aggregate: AggT
     ) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Remove an aggregate as it was read, and store the events that it recorded; see SqlCrudRepository."""
         try:
-            return await self._unit_of_work.repeated(lambda: self._inner._remove_aggregate(aggregate))
+            return await self._unit_of_work._repeated(lambda: self._inner._remove_aggregate(aggregate))
         except ConflictError as error:
             return self._inner._lost_race(error, aggregate)
 
     async def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
         """Return all aggregates, in the order in which they were saved; see SqlCrudRepository."""
-        return await self._unit_of_work.repeated(self._inner.retrieve_all, read_only=True)
+        return await self._unit_of_work._repeated(self._inner.retrieve_all, read_only=True)
 
     @overload
     async def find(
@@ -492,7 +492,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         after: IdT | None = None,
     ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
         """Return the aggregates whose rows meet a condition, in an order, page by page; see SqlCrudRepository."""
-        return await self._unit_of_work.repeated(
+        return await self._unit_of_work._repeated(
             lambda: self._inner.find(where, order_by=order_by, limit=limit, after=after), read_only=True
         )
 
@@ -506,7 +506,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         key: Sequence[object] | None = None
         while True:
             read = partial(self._inner._batch, keyset, where, key, size)
-            found, key = await self._unit_of_work.repeated(read, read_only=True)
+            found, key = await self._unit_of_work._repeated(read, read_only=True)
             for aggregate in found:
                 yield aggregate
             if key is None:

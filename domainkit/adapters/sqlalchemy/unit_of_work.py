@@ -474,7 +474,7 @@ class UnitOfWork:
                     transaction.rollback()
 
     @contextmanager
-    def reading_once(self) -> Iterator[Connection]:
+    def _reading_once(self) -> Iterator[Connection]:
         """Yield the connection of the open unit of work, or one for a single statement that reads."""
         unit = current(self)
         if unit is not None:
@@ -484,7 +484,7 @@ class UnitOfWork:
         with races_told(), self._engine.connect() as connection:
             yield connection.execution_options(**{READ_ONLY: True})
 
-    def repeated(self, work: Callable[[], T]) -> T:
+    def _repeated(self, work: Callable[[], T]) -> T:
         """Return what `work` returns; outside of a unit of work do it again if it lost a race, thrice in all.
 
         For a call that is one transaction of its own, and does nothing besides: nothing of it is stored then. In an
@@ -637,8 +637,8 @@ class AsyncUnitOfWork:
                 with suppress(DBAPIError):  # as above
                     await transaction.rollback()
 
-    async def repeated(self, work: Callable[[], T], *, read_only: bool = False) -> T:
-        """Return what `run` returns; outside of a unit of work do it again as UnitOfWork.repeated does."""
+    async def _repeated(self, work: Callable[[], T], *, read_only: bool = False) -> T:
+        """Return what `run` returns; outside of a unit of work do it again as UnitOfWork._repeated does."""
         for _ in range(_TRIES - 1 if current(self.inner) is None else 0):
             with suppress(ConflictError):
                 return await self.run(work, read_only=read_only)

@@ -298,7 +298,7 @@ def test_who_read_before_another_one_stored(database: Database, level: str, name
             tasks.retrieve_all()
             others.update(task).unwrap()
             others.save(new.clear_domain_events()).unwrap()
-            return tasks.save(new) if name == "save" else tasks.remove(task.aggregate_id)  # type: ignore[return-value]  # a Result is covariant in its value
+            return tasks.save(new) if name == "save" else tasks.remove(task.aggregate_id)
 
         assert_conflict(unit.atomic(late)().failure())
         assert {str(task.aggregate_id): 2, str(new.aggregate_id): 1} == stored_versions(engine)
@@ -352,7 +352,7 @@ async def test_a_read_that_is_refused(database: Database) -> None:
                     Tasks(SampleTask, TASKS, before).retrieve_all()
                     (await tasks.update(done(one))).unwrap()
                     others.update(done(other)).unwrap()
-                    return await tasks.retrieve(other.aggregate_id)  # type: ignore[return-value]  # as above
+                    return await tasks.retrieve(other.aggregate_id)
 
             assert_conflict((await unit.atomic(late)()).failure())
 
