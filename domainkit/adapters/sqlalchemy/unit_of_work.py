@@ -99,8 +99,8 @@ class Unit:
     @property
     def only_reads(self) -> bool:
         """True if nothing that is done in it is stored: it, or one around it in the same transaction, was begun so."""
-        inside = self.around is not None and self.around.connection is self.connection
-        return self.reads or (inside and self.around is not None and self.around.only_reads)
+        around = self.around
+        return self.reads or (around is not None and around.connection is self.connection and around.only_reads)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
