@@ -15,7 +15,7 @@ DEADLOCK: Final = "40P01"
 See https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html."""
 
 
-def conflict_of(error: BaseException) -> ConflictError | None:
+def conflict_of(error: DBAPIError) -> ConflictError | None:
     """Return the conflict that an error of a database means; None if it means something else.
 
     That is a serialization failure or a deadlock of PostgreSQL; and SQLITE_BUSY of a transaction that has begun, such
@@ -23,8 +23,6 @@ def conflict_of(error: BaseException) -> ConflictError | None:
     race, and neither has one that waits too long for a lock of PostgreSQL: whoever holds it may hang. See
     https://sqlite.org/rescode.html#busy_snapshot.
     """
-    if not isinstance(error, DBAPIError):
-        return None
     state = state_of(error)
     if state not in {SERIALIZATION_FAILURE, DEADLOCK} and not _is_busy(error):
         return None
