@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import RowMapping, Table
 
 from domainkit.adapters.sqlalchemy.children import Children, ChildTable, TablesMapper
-from domainkit.adapters.sqlalchemy.mappers import RowMapper
+from domainkit.adapters.sqlalchemy.mappers import RowMapper, require_storable
 from domainkit.adapters.sqlalchemy.statements import KEY
 from domainkit.adapters.sqlalchemy.tables import id_form
 from domainkit.aggregates import AnyId
@@ -48,6 +48,7 @@ class _ChildSql(Generic[AggT]):
         rows = [dict(self.child.to_row(one)) for one in self.child.children(aggregate)]
         for row in rows:
             self._require(row, rows[0])
+            require_storable(row, type(aggregate))
         return rows
 
     def _require(self, row: Mapping[str, object], first: Mapping[str, object]) -> None:
