@@ -47,7 +47,7 @@ _HOMES: Mapping[str, str] = MappingProxyType({name: home for home, names in NAME
 def attribute(name: str) -> object:
     """Return what `domainkit` has by this name, from the module that it is in.
 
-    Raises AttributeError where there is no such name.
+    Raises AttributeError if there is no public name like this.
     """
     if name not in _HOMES:
         raise AttributeError(f"module 'domainkit' has no attribute {name!r}")

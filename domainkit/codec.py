@@ -117,7 +117,7 @@ class MessageCodec:
 
     @property
     def limits(self) -> Limits:
-        """How large a message may be."""
+        """The limits of a message's size."""
         return self._limits
 
     def encode(self, message: Message) -> bytes:

@@ -39,7 +39,7 @@ from domainkit._model.wrapper import is_secret
 
 
 class Identified(Protocol):
-    """What an error needs of an id: the `value` that it wraps."""
+    """The part of an id that an error needs: the `value` that it wraps."""
 
     @property
     def value(self) -> object:
@@ -156,7 +156,7 @@ class BusCannotPublish(CriticalError):
 
 
 class MessageRefused(BusCannotPublish):
-    """A broker that is there won't take this one message: no queue is bound for it, or it said no.
+    """A reachable broker refused this one message: no queue is bound for it, or the broker said no.
 
     Other messages may go through; this one will be refused again until something is mended.
     """
@@ -226,11 +226,11 @@ class NotFound(DomainError):
 
 
 class ClientNotFound(NotFound):
-    """There is no such client."""
+    """The client does not exist."""
 
 
 class UserNotFound(NotFound):
-    """There is no such user."""
+    """The user does not exist."""
 
 
 class AggregateNotFoundError(NotFound):
@@ -264,7 +264,7 @@ class AggregatesNotFoundError(NotFound):
 
 
 class AlreadyExists(DomainError):
-    """Something that was to be made is there already."""
+    """The object to create exists already."""
 
 
 class ClientAlreadyExists(AlreadyExists):

@@ -299,7 +299,7 @@ def _problems_of(error: DomainError) -> Iterator[Problem]:
 
 
 def _members_of(error: DomainError, options: ProblemOptions) -> Mapping[str, object]:
-    """Return the fields of an error that are told, in their JSON form; one that has none is left out."""
+    """Return the fields of an error that clients may see, in their JSON form; one without a JSON form is left out."""
     nodes = next((found for cls in type(error).__mro__ if (found := options._nodes.get(cls))), None)
     if nodes is None:
         return {}

@@ -297,7 +297,7 @@ def fold(result: Result[T, E], on_success: Callable[[T], U], on_failure: Callabl
 
 
 def collect(results: Iterable[Result[T, E]]) -> Result[tuple[T, ...], tuple[E, ...]]:
-    """Return a Success with all values in their order, or a Failure with all errors in theirs: none is dropped.
+    """Return a Success with all values in their order, or a Failure with all errors in theirs: no item is dropped.
 
     >>> collect([Success(1), Success(2)])
     <Success: (1, 2)>

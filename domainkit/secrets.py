@@ -87,7 +87,7 @@ class Secret(ValueObject[T_co, E_co], Generic[T_co, E_co]):
       `Annotated[ApiKey, InPlainText]`.
     - Two texts or bytes are compared in a time that tells their lengths alone.
 
-    It is no encryption: `value` is there for who has the object, and so is it in a pickle, in `attrs.asdict` and in a
+    It is no encryption: `value` is readable for whoever has the object, and in a pickle, in `attrs.asdict` and in a
     debugger. A copy is a secret too.
 
     Raises:

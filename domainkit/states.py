@@ -193,7 +193,7 @@ class _ConverterForm(StateForm[AggT]):
 
 
 class _VersionedForm(StateForm[AggT]):
-    """Another form, whose states say their version; one that says none is of version 1.
+    """Another form, whose states say their version; one without a version is of version 1.
 
     A state of version 2 is written as `{"$version":2,"title":"Sweep"}`.
     """

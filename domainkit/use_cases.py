@@ -201,7 +201,7 @@ _Place: TypeAlias = tuple[str, int, str]
 
 
 def _frames(places: Iterable[_Place], source: str | None) -> str:
-    """Return frames as Python writes them, with a line of the source: that of the file where None is given."""
+    """Return frames as Python writes them, with a line of the source: the line of the file if it is None."""
     from traceback import StackSummary  # noqa: PLC0415  (as in _log_error)
 
     return "".join(StackSummary.from_list([(*place, source) for place in places]).format())

@@ -1,4 +1,4 @@
-"""What the tests of secrets share: a text that nobody may see, classes that hold it, and the search for it."""
+"""Parts that the tests of secrets share: a text that nobody may see, classes that hold it, and the search for it."""
 
 from typing import Annotated, NoReturn
 

@@ -169,7 +169,7 @@ class TestFreezeJson:
 
     @given(value=st.dictionaries(st.text(), JSON))
     def test_what_was_frozen_is_kept(self, value: dict[str, object]) -> None:
-        """What it returned before is not looked at again; a mapping that somebody else made read-only is."""
+        """A value that it returned is not checked again; a mapping that somebody else made read-only is."""
         frozen = freeze_json(value)
         assert frozen is freeze_json(frozen)
         assert (frozen,) == freeze_json([frozen])

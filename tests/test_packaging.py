@@ -23,7 +23,7 @@ STRICT = "-Wall -Wextra -Werror" if os.environ.get("CI") == "true" else ""
 """In CI a warning of the C compiler is an error; elsewhere another compiler may know more of them."""
 
 ROUND_TRIP = ROOT / ".ci" / "round_trip.py"
-"""What tries an installation: the domain, a message to bytes and back, a use case."""
+"""The script that tries an installation: the domain, a message to bytes and back, a use case."""
 
 
 def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -88,7 +88,7 @@ def test_all_supported_versions_of_python_are_tested() -> None:
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
 def test_no_address_is_made_up(path: Path) -> None:
-    """What is read on the page of the repository links to nothing outside of it, and names nobody's mailbox."""
+    """The pages of the repository have no link out of it, and no mail address."""
     text = path.read_text("utf-8")
 
     assert [] == re.findall(r"https?://\S+|[\w.]+@[\w-]+\.\w+", text)

@@ -173,7 +173,7 @@ class TestTogetherAsync:
         assert behind.cancelled
 
     async def test_a_failure_at_once_leaves_no_coroutine_behind(self) -> None:
-        """What stands behind a Failure that needs no waiting is started, and cancelled: nothing is never awaited."""
+        """Awaitables after an immediate Failure are started and cancelled, so that each one is awaited."""
         behind = Waiter()
 
         async def refuse() -> Result[int, str]:

@@ -156,7 +156,7 @@ class TestTexts:
         assert ["***"] == [repr(part) for part in getattr(KEY, "__rich_repr__")()]  # noqa: B009  # as above
 
     def test_rich_itself(self) -> None:
-        """What rich prints of a value object that holds a secret has stars."""
+        """Rich prints a value object that holds a secret with stars."""
         pretty = pytest.importorskip("rich.pretty", reason="group bench: rich comes with its libraries")
         said = pretty.pretty_repr(LOGIN)
         assert "Key(***)" in said
@@ -637,7 +637,7 @@ class TestLogs:
         assert [] == shows(*traceback.format_exception(error))
 
     def test_a_critical_error(self) -> None:
-        """What a notifier is told of one that holds a secret has nothing of it."""
+        """A notifier gets nothing of a secret that an error holds."""
 
         @frozen
         class Lost(CriticalError):

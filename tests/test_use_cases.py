@@ -499,7 +499,7 @@ async def after(step: Step) -> Any:
 
 
 async def test_an_async_notifier_is_told_of_what_a_sync_one_is() -> None:
-    """The messages are the same, and were sent before the Result is there."""
+    """The messages are the same, and were sent before the Result is returned."""
     plain, awaited, bug = InmemoryNotifier(), AsyncInmemoryNotifier(), KeyError("id")
     outcomes: tuple[Step, ...] = (
         lambda: failing(bug), lambda: Failure(DiskFull(uuid_value="7d2b")), Failure(DiskFull()).unwrap,
@@ -553,7 +553,7 @@ async def hang_on() -> None:
 async def test_an_async_notifier_that_fails_or_hangs_changes_nothing(
     fail: Callable[[], Awaitable[None]], log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The outcome is the same, and is there within the longest time; the log says so, without an exception's text."""
+    """The outcome is the same, within the longest time; the log says so, without an exception's text."""
     monkeypatch.setattr(use_cases, "_LONGEST_TELLING", 0.05)
     run: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Result[Any, Any]]] = AsyncRun(AsyncBroken(fail))
     failure = Failure(DiskFull())

@@ -47,7 +47,7 @@ def _refuse(*_: object, **__: object) -> NoReturn:
 
 _FILLED: MemberDescriptorType = FrozenMapping.__dict__["_filled"]
 _OF_JSON = "with JSON values alone"
-"""What `_filled` is where `freeze_json` has seen all that is in it."""
+"""The value of `_filled` if `freeze_json` has checked all of the content."""
 
 
 def _fill(self: FrozenMapping[Any, Any], *args: Any, **kwargs: object) -> None:  # Any: the arguments of dict

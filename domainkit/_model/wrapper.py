@@ -20,7 +20,7 @@ class Wrapper(Frozen, Generic[T_co]):
     value: T_co
 
     _is_secret: ClassVar[bool] = False
-    """Whether the value is shown nowhere, and written only by a field that asks for it."""
+    """True if the value is never shown, and written only by a field that asks for it."""
 
 
 VALUE: Slot = Wrapper.__dict__["value"]

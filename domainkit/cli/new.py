@@ -14,7 +14,7 @@ from pathlib import Path
 from domainkit.cli._arguments import CommandFailedError, Commands, WrongArgumentError
 
 _TEMPLATE = ".txt"
-"""What each file of the skeleton ends with, so that no tool takes it for the code that it becomes."""
+"""The suffix of each file of the skeleton, so that no tool takes it for the code that it becomes."""
 
 _DONE = """{name}: {count} files written. Next:
 

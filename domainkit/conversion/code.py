@@ -41,7 +41,7 @@ class Code:
 
     @property
     def crowded(self) -> bool:
-        """Whether the function has so many names that it should call others rather than inline them."""
+        """True if the function has so many names that it should call others rather than inline them."""
         return len(self.names) >= MOST_NAMES
 
     def name(self, value: object, stem: str) -> str:

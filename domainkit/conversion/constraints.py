@@ -1,4 +1,4 @@
-"""What is asked of a value besides its type, as keywords of JSON Schema: `msgspec.Meta`, validators of attrs."""
+"""Constraints on a value besides its type, as keywords of JSON Schema: `msgspec.Meta`, validators of attrs."""
 
 import math
 import re

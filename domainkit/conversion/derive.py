@@ -525,7 +525,7 @@ def _serialized(cls: type) -> frozenset[str]:
 
 
 def _shared_kinds(one: Node, other: Node) -> frozenset[str]:
-    """Return the JSON kinds that two members of a union share; beside a user's own hook, None is told apart."""
+    """Return the JSON kinds that two members of a union share; next to a user's own hook, `None` is distinguished."""
     if (isinstance(one, HookNode) and other is SCALARS[NoneType]) or (
         isinstance(other, HookNode) and one is SCALARS[NoneType]
     ):

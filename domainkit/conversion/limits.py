@@ -1,4 +1,4 @@
-"""What bytes are allowed to be before anything is built from them."""
+"""Limits of the input, checked before any object is built from it."""
 
 import re
 from array import array
@@ -18,7 +18,7 @@ _positive = and_(instance_of(int), ge(1))
 
 @frozen(kw_only=True)
 class Limits:
-    """How large a message may be. A message over a limit is refused, and no object is built from it.
+    """Limits of a message's size. A message over a limit is refused, and no object is built from it.
 
     A message with problems that has more than 100,000 objects and arrays is refused as a whole: to name them would take
     seconds.

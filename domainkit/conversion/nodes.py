@@ -55,13 +55,13 @@ class Problems(list[Problem]):
         self.limit = limit
         self.native = native
         self.parsed = False
-        """Whether the data came out of a JSON parser just now, and not from a caller: no NaN, no object."""
+        """True if the data came from a JSON parser and not from a caller: no NaN, no object."""
         self.causes: dict[int, Exception] = {}
         """The exception behind a problem, by the problem's place in the list, if there is one."""
 
     @property
     def full(self) -> bool:
-        """Whether there is no use in looking for more."""
+        """True if there are as many problems as are reported."""
         return len(self) >= self.limit
 
     def add(self, path: str, expected: str, code: str, cause: Exception | None = None) -> object:
@@ -252,7 +252,7 @@ class Part:
 
     @property
     def required(self) -> bool:
-        """Whether decoding fails if the key is absent."""
+        """True if decoding fails without the key."""
         declared = self.attribute.metadata.get(ON_THE_WIRE) == REQUIRED
         return declared or self.attribute.default is attrs.NOTHING or takes_self(self.attribute)
 

@@ -400,7 +400,7 @@ class RecursiveAlias(ByHand, Delegate):
         self.same: bool = False
         self.shape: Any = Any
         self.met: bool = False
-        """Whether the alias was found inside of itself."""
+        """True if the alias was found inside itself."""
         self.kinds: frozenset[str] = ANY_KIND
         self.object_classes: tuple[type, ...] = ()
 

@@ -55,7 +55,7 @@ class AsyncLoggingNotifier(AsyncNotifier):
 
 
 def _line(parts: Iterable[object]) -> str:
-    """Return what is there as one line: a text from outside can't pass for another entry of the log."""
+    """Return the parts as one line, so that a text from outside can't pass for another entry of the log."""
     return " | ".join(shown(str(part)) for part in parts if part is not None)
 
 

@@ -91,7 +91,7 @@ def test_a_conflict_that_is_raised_is_tried_again(last: ConflictError) -> None:
 
 
 async def test_a_step_keeps_its_face() -> None:
-    """What stands for a step is called as it is, and has it as `__wrapped__`: for logs, and for what reads types."""
+    """A wrapper has the name of its step, and the step as `__wrapped__`, for logs and readers of types."""
     step = Flaky()
     run, run_later = retried(step.__call__, on=NotFound), retried_async(step.later, on=NotFound)
     assert [step.__call__, step.later] == [inspect.unwrap(run), inspect.unwrap(run_later)]

@@ -161,7 +161,7 @@ async def test_what_comes_back_is_held_for_the_next(client: httpx.AsyncClient, c
 async def test_a_command_that_the_check_refuses_has_no_effect(
     client: httpx.AsyncClient, board: Board, consumed: Path, environment: Mapping[str, str]
 ) -> None:
-    """What another library sends, and what names none, is a dead letter; the same command of this one is done."""
+    """A command of another library, or of no tenant, is a dead letter; the same command of this library is done."""
     assert await asyncio.to_thread(consumed.exists)
     bob = await new_member(client, "Bob")
     copy = Copy(Title("Emma"), reserved_by=(MemberId.from_str(bob),))
@@ -186,7 +186,7 @@ async def test_a_command_that_the_check_refuses_has_no_effect(
 
 
 async def stored(copy: Copy, url: str) -> None:
-    """Store a copy as it is, with nothing that happened to it."""
+    """Store a copy without events."""
     engine = make_async_engine(url)
     assert isinstance(await SqlCopies(unit_of_work_of(engine)).save(copy), Success)
     await engine.dispose()

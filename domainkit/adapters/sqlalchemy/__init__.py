@@ -1,7 +1,7 @@
 """State and messages in a SQL database, by SQLAlchemy Core (extra `sql`; with PostgreSQL, extra `postgres`)."""
 
 try:
-    import sqlalchemy as _sqlalchemy  # noqa: F401  (whether it is there)
+    import sqlalchemy as _sqlalchemy  # noqa: F401  (checks that it is installed)
 except ImportError as _error:
     from domainkit.adapters import missing_extra
 

@@ -18,7 +18,7 @@ _PLACE, _ROOTS = "place_", "roots_"
 """Parameters of a WHERE: the names of columns are taken by the values that are stored."""
 
 _AT_ONCE: Final = 1000
-"""How many roots one statement reads the children of: a statement of SQLite takes at most 32,766 values."""
+"""Roots whose children one statement reads: a statement of SQLite takes at most 32,766 values."""
 
 
 class _ChildSql(Generic[AggT]):
@@ -154,7 +154,7 @@ class ChildRows(Generic[AggT]):
             table.store(connection, key, given, new)
 
     def remove(self, connection: sa.Connection, key: object, *, version: int | None = None) -> None:
-        """Delete the rows of an aggregate, if its root is there, and of this version.
+        """Delete the rows of an aggregate, if its root exists in this version.
 
         The root is locked first, as by an update: those who wait for each other's rows would never end.
         """

@@ -50,7 +50,7 @@ class ChildTable(ABC, Generic[AggT, ChildT]):
             it is the primary key, or unique.
 
     Raises:
-        ValueError: one of them is no such column of the table.
+        ValueError: one of them is not a column of the table.
     """
 
     def __init__(self, table: Table, *, parent: sa.Column[Any], position: sa.Column[Any] | None = None) -> None:

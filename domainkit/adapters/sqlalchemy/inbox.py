@@ -167,7 +167,7 @@ class Inbox:
             return False
 
     def _keeps_digests(self, connection: Connection) -> bool:
-        """Tell whether the table that is there has the column: one that was made by an earlier version hasn't."""
+        """Return True if the table in the database has the column; earlier versions made it without."""
         if self._has_digests is None:
             found = connection.execute(select(text("*")).select_from(self.table).where(false()))
             self._has_digests = "digest" in found.keys()  # noqa: SIM118  (a result is no mapping)

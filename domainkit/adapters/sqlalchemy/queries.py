@@ -21,7 +21,7 @@ class Keyset:
         order_by: columns of the table that are never NULL: databases differ in where they put those.
 
     Raises:
-        ValueError: one is no such column.
+        ValueError: one is not a column of the table.
     """
 
     def __init__(self, table: sa.Table, order_by: OrderBy) -> None:

@@ -95,7 +95,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         converter: writes and reads the state; `make_converter()` unless given. Each state is read back, and compared
             with the aggregate, before it is stored.
         upcasters: functions that make a state of version 2 of one of version 1, one of version 3 of that, and so on. A
-            state is stored with the last version; one that says none is of version 1.
+            state is stored with the last version; one without a version is of version 1.
         mapper: puts the state into columns of your own instead: those of the table, or with a TablesMapper of child
             tables too, whose rows are written in the same transaction.
         order_by: what `retrieve_all` orders by; the column `position` unless given.

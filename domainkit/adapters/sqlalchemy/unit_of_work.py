@@ -297,7 +297,7 @@ class _RolledBackError(Exception):
 
 
 ATOMIC_ADDS: Final = (OutcomeUnknownError, ConflictError)
-"""What `atomic` adds to the errors of a step."""
+"""The errors that `atomic` adds to those of a step."""
 
 _PENDING = Failure(OutcomeUnknownError())
 """The answer until the step has given its own."""

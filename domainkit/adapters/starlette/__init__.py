@@ -10,7 +10,7 @@ Every failure is a problem document (RFC 9457), without a leak, and every declar
 """
 
 try:
-    import starlette  # noqa: F401  # whether it is there
+    import starlette  # noqa: F401  # checks that it is installed
 except ImportError as _error:
     from domainkit.adapters import missing_extra
 

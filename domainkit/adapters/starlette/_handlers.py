@@ -317,7 +317,7 @@ def _names_in(body: Any) -> frozenset[str]:  # Any: a ModelField of FastAPI
     """Return the names of fields that the body of a route declares, at any depth; none if it has no body."""
     if body is None:
         return frozenset()
-    from pydantic import TypeAdapter  # noqa: PLC0415  # FastAPI is there, and so is pydantic
+    from pydantic import TypeAdapter  # noqa: PLC0415  # FastAPI is installed, and so is pydantic
     from pydantic.errors import PydanticInvalidForJsonSchema  # noqa: PLC0415  # as above
 
     try:

@@ -182,7 +182,7 @@ def test_an_update_writes_the_difference(engine: Engine, orders: Orders) -> None
 
 
 def test_a_child_that_is_the_same_keeps_its_row(engine: Engine, orders: Orders) -> None:
-    """What the mapper knows nothing of is still there, such as a key that the database gave."""
+    """A row that stays the same keeps columns that the mapper doesn't know, such as a key from the database."""
     order = orders.save(new_order("a", "b", "c")).unwrap()
     by_sku = select(LINES.c.sku, LINES.c.id)
     with engine.connect() as connection:
@@ -244,7 +244,7 @@ def test_an_aggregate_is_removed_with_its_children(engine: Engine, orders: Order
 
 
 def test_a_stale_aggregate_changes_no_child(orders: Orders) -> None:
-    """Neither update nor remove_aggregate; nor does one that saves an id that is there."""
+    """Neither update nor remove_aggregate; nor does a save under an id that exists."""
     stale = orders.save(new_order("a", "b")).unwrap()
     stored = orders.update(evolve(stale, lines=(Line("c"),))).unwrap()
 
@@ -453,6 +453,22 @@ def test_rows_with_other_columns_are_refused(engine: Engine, rows: list[dict[str
     assert [] == sent(engine, write)
 
 
+def test_a_text_that_no_database_keeps_is_refused(engine: Engine) -> None:
+    """A NUL in the text of a child is a ValueError that names class and column, before anything is sent."""
+    notes = _Given(NOTES, parent=NOTES.c.order_id)
+    notes.given = ({"text": "s3cret\0"},)
+    orders = Orders(Order, ORDERS, UnitOfWork(engine), mapper=OrderMapper(notes), order_by=ORDERS.c.id)
+
+    def write() -> None:
+        with pytest.raises(
+            ValueError, match=r"^Order: column 'text': expected a text without NUL characters"
+        ) as raised:
+            orders.save(new_order())
+        assert "s3cret" not in str(raised.value)
+
+    assert [] == sent(engine, write)
+
+
 class Sku(ValueObject[str]): ...
 
 
@@ -508,7 +524,7 @@ def test_an_id_that_only_the_child_table_does_not_take_is_refused(database: Data
 
 
 def test_a_row_that_cannot_be_read_is_told(engine: Engine, orders: Orders) -> None:
-    """What the mapper raises has notes: which child of which aggregate."""
+    """An exception of the mapper has notes: which child of which aggregate."""
     order = orders.save(new_order("a", "b")).unwrap()
     with engine.begin() as connection:
         connection.execute(update(LINES).where(LINES.c.sku == "b").values(quantity=-1))

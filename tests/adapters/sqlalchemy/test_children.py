@@ -98,7 +98,7 @@ def refused(unit_of_work: UnitOfWork, *tables: Table, root: Table = ORDERS) -> s
 
 
 def test_a_child_table_is_in_the_metadata_of_its_root(unit_of_work: UnitOfWork) -> None:
-    """What creates the one, and a migration, knows the other."""
+    """Whoever creates the root's table, and a migration, knows the child table too."""
     text = "child table 'notes': expected one of the MetaData of 'orders', got one of another; make it in the same"
     assert text == refused(unit_of_work, notes())
 
@@ -134,7 +134,7 @@ def test_the_column_for_the_parent_refers_to_it(unit_of_work: UnitOfWork) -> Non
 
 
 def test_child_tables_do_not_refer_to_each_other(unit_of_work: UnitOfWork) -> None:
-    """What changed is replaced, and a foreign key would remove others with it, or refuse that."""
+    """A changed row is replaced: a foreign key to it would remove others with it, or refuse that."""
     root = ORDERS.to_metadata(MetaData())
     first = notes(root.metadata, "first")
     second = notes(root.metadata, "second", text=Column("text", Text, ForeignKey("first.text")))

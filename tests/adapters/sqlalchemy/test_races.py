@@ -289,7 +289,7 @@ async def test_async_atomic_returns_the_conflict(database: Database, name: str, 
 @at_each_level
 @pytest.mark.parametrize("name", ["save", "remove"])
 def test_who_read_before_another_one_stored(database: Database, level: str, name: str) -> None:
-    """What was stored since the transaction read is not written over, nor found: `atomic` returns the conflict."""
+    """A row stored since the transaction read is neither overwritten nor found: `atomic` returns the conflict."""
     with database.engine(METADATA, isolation_level=level) as engine:
         unit, others = UnitOfWork(engine, outbox=OUTBOX), Tasks(SampleTask, TASKS, UnitOfWork(engine))
         tasks, task, new = Tasks(SampleTask, TASKS, unit), saved(engine), new_task()
@@ -394,7 +394,7 @@ def test_a_deadlock(database: Database, name: str) -> None:
 @on_postgresql
 @pytest.mark.parametrize("first", ["save", "update"])
 def test_a_conflict_that_is_caught_is_not_forgotten(database: Database, first: str) -> None:
-    """What lost can't go on, even where the step goes on: each further call says so, and so does the end."""
+    """A unit that lost can't continue, even if its step does: each further call reports it, and so does the end."""
     with database.engine(METADATA) as engine:
         unit, task = UnitOfWork(engine), saved(engine)
         tasks = Tasks(SampleTask, TASKS, unit)
@@ -454,7 +454,7 @@ def test_a_nested_unit_loses_alone(database: Database) -> None:
 
 @on_postgresql
 async def test_statements_of_ones_own(database: Database) -> None:
-    """What a step sends itself, and each kind of unit of work, tells of a lost race in the same way."""
+    """Statements of the step itself, in each kind of unit of work, report a lost race in the same way."""
     async with database.async_engine(METADATA) as async_engine:
         with database.engine() as engine:
             unit, async_unit = UnitOfWork(engine), AsyncUnitOfWork(async_engine)

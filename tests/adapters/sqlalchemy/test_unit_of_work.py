@@ -319,7 +319,7 @@ def test_writing_and_reading_alone(engine: Engine, unit_of_work: UnitOfWork) -> 
 
 
 def test_reads_of_one_moment(engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks) -> None:
-    """What another one stores meanwhile isn't seen by any of the reads, and doesn't wait for them."""
+    """The reads don't see rows that another transaction stores meanwhile, and it doesn't wait for them."""
     others, first, second = Tasks(SampleTask, TASKS, UnitOfWork(engine)), new_task(), new_task()
     tasks.save(first).unwrap()
     with unit_of_work.reading() as connection:

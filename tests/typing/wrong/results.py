@@ -67,12 +67,12 @@ async def run() -> None:
 def match(result: Result[Task, DuplicateTask]) -> str:
     match result:
         case Success(Task() as task):
-            return task.name  # wrong: there is no such field
+            return task.name  # wrong: unknown field
         case Failure(DuplicateTask() as error):
-            return error.name  # wrong: there is no such field
+            return error.name  # wrong: unknown field
         case _:
             pass
-    return fold(result, lambda task: task.name, lambda error: error.detail())  # wrong: there is no such field
+    return fold(result, lambda task: task.name, lambda error: error.detail())  # wrong: unknown field
 
 
 opened = open_task(title)

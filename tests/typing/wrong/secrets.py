@@ -1,4 +1,4 @@
-"""What a type checker must refuse around secrets: each line marked `# wrong`, and no other."""
+"""Code that a type checker must refuse around secrets: each line marked `# wrong`, and no other."""
 
 from typing import Annotated
 
