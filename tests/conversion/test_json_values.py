@@ -191,7 +191,7 @@ def test_what_holds_itself_is_refused() -> None:
     """A body without an end is a TypeError where it is given, and a problem where it is read."""
     endless: list[Any] = []
     endless.append(endless)
-    with pytest.raises(TypeError, match="holds itself"):
+    with pytest.raises(TypeError, match="contains itself"):
         HookCalled(endless)
     with pytest.raises(InvalidMessage, match="fewer"):
         CODEC.encode(HookCalled(None, lines=(Line(endless),)))
