@@ -50,14 +50,30 @@ from domainkit.values import FieldSerializer, Uuid, ValueObject, parse
 if typing.TYPE_CHECKING:
     from domainkit._version import __version__
     from domainkit.causation import caused, handling
-    from domainkit.codec import MessageCodec
+    from domainkit.codec import CodecOptions, MessageCodec
     from domainkit.conversion.converters import NaiveAsUtc, ValueObjectSerializer, configure_converter, make_converter
     from domainkit.conversion.derive import UnsupportedTypeError
     from domainkit.conversion.limits import Limits
     from domainkit.conversion.unions import Tagged
+    from domainkit.deciders import Decider, Decisions, combined, decisions
+    from domainkit.deciding import RetryOnConflict
     from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage
     from domainkit.do_notation import Do, early_return
     from domainkit.envelopes import Envelope
+    from domainkit.event_sourced import AsyncEventSourced, EventSourced
+    from domainkit.event_store import (
+        ANY_REVISION,
+        NO_STREAM,
+        STREAM_EXISTS,
+        Appended,
+        AsyncEventStore,
+        EventStore,
+        Expected,
+        RecordedEvent,
+        RevisionConflict,
+        StreamClosed,
+        UnreadableEvent,
+    )
     from domainkit.http import (
         DEFAULT_HTTP_ERROR_MAP,
         ErrorMap,
@@ -73,12 +89,14 @@ if typing.TYPE_CHECKING:
         AsyncInmemoryCommandBus,
         AsyncInmemoryCrudRepository,
         AsyncInmemoryDomainEventBus,
+        AsyncInmemoryEventStore,
         AsyncInmemoryMessagePublisher,
         AsyncInmemoryNotifier,
         AsyncLoggingNotifier,
         InmemoryCommandBus,
         InmemoryCrudRepository,
         InmemoryDomainEventBus,
+        InmemoryEventStore,
         InmemoryNotifier,
         InmemoryOutbox,
         LoggingNotifier,
@@ -98,6 +116,7 @@ if typing.TYPE_CHECKING:
         NotifierMessage,
         Repository,
     )
+    from domainkit.projections import Projection, projection
     from domainkit.results import (
         async_pipeline,
         collect,
@@ -111,6 +130,7 @@ if typing.TYPE_CHECKING:
         together_async,
     )
     from domainkit.secrets import InPlainText, Secret
+    from domainkit.state_stored import AsyncStateStored, DecidedState, StateStored
     from domainkit.use_cases import AsyncUseCase, UseCase, use_case
     from domainkit.versions import Attributes, Downcaster, Upcaster
 else:
@@ -124,22 +144,26 @@ else:
 
 
 __all__ = [
-    "DEFAULT_HTTP_ERROR_MAP", "AggregateAlreadyExistError", "AggregateNotFoundError", "AggregateRoot",
-    "AggregateVersionConflictError", "AggregatesNotFoundError", "AlreadyExists", "AppService", "AsyncAppService",
-    "AsyncCommandBus", "AsyncCrudRepository", "AsyncDomainEventBus", "AsyncHandler", "AsyncInmemoryCommandBus",
-    "AsyncInmemoryCrudRepository", "AsyncInmemoryDomainEventBus", "AsyncInmemoryMessagePublisher",
-    "AsyncInmemoryNotifier", "AsyncLoggingNotifier", "AsyncMediator", "AsyncMessagePublisher", "AsyncMiddleware",
-    "AsyncNotifier", "AsyncSubscriber", "AsyncUseCase", "Attributes", "BusCannotPublish", "ClientAlreadyExists",
-    "ClientNotFound", "Command", "CommandBus", "CommandNotHandled", "ConflictError", "CriticalError", "CrudRepository",
+    "ANY_REVISION", "DEFAULT_HTTP_ERROR_MAP", "NO_STREAM", "STREAM_EXISTS", "AggregateAlreadyExistError",
+    "AggregateNotFoundError", "AggregateRoot", "AggregateVersionConflictError", "AggregatesNotFoundError",
+    "AlreadyExists", "AppService", "Appended", "AsyncAppService", "AsyncCommandBus", "AsyncCrudRepository",
+    "AsyncDomainEventBus", "AsyncEventSourced", "AsyncEventStore", "AsyncHandler", "AsyncInmemoryCommandBus",
+    "AsyncInmemoryCrudRepository", "AsyncInmemoryDomainEventBus", "AsyncInmemoryEventStore",
+    "AsyncInmemoryMessagePublisher", "AsyncInmemoryNotifier", "AsyncLoggingNotifier", "AsyncMediator",
+    "AsyncMessagePublisher", "AsyncMiddleware", "AsyncNotifier", "AsyncStateStored", "AsyncSubscriber", "AsyncUseCase",
+    "Attributes", "BusCannotPublish", "ClientAlreadyExists", "ClientNotFound", "CodecOptions", "Command", "CommandBus",
+    "CommandNotHandled", "ConflictError", "CriticalError", "CrudRepository", "DecidedState", "Decider", "Decisions",
     "Do", "DomainError", "DomainEvent", "DomainEventBus", "Downcaster", "Envelope", "EnvelopeData", "EnvelopeDict",
-    "ErrorMap", "FieldSerializer", "Handler", "HttpError", "InPlainText", "InmemoryCommandBus",
-    "InmemoryCrudRepository", "InmemoryDomainEventBus", "InmemoryNotifier", "InmemoryOutbox", "InvalidMessage",
-    "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier", "Mediator", "Message",
-    "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc", "NotAllowed",
-    "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError", "OutgoingMessage",
-    "Problem", "ProblemDetails", "ProblemOptions", "Repository", "Secret", "Subscriber", "Tagged", "UnknownError",
-    "UnknownMessage", "UnsupportedTypeError", "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid",
-    "ValueObject", "ValueObjectSerializer", "__version__", "async_pipeline", "caused", "collect", "collect_async",
-    "configure_converter", "early_return", "fold", "handling", "http_error_for", "http_headers_for", "make_converter",
-    "mapped", "parse", "pipeline", "problem_details", "recover", "tap", "together", "together_async", "use_case",
+    "ErrorMap", "EventSourced", "EventStore", "Expected", "FieldSerializer", "Handler", "HttpError", "InPlainText",
+    "InmemoryCommandBus", "InmemoryCrudRepository", "InmemoryDomainEventBus", "InmemoryEventStore", "InmemoryNotifier",
+    "InmemoryOutbox", "InvalidMessage", "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier",
+    "Mediator", "Message", "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc",
+    "NotAllowed", "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError",
+    "OutgoingMessage", "Problem", "ProblemDetails", "ProblemOptions", "Projection", "RecordedEvent", "Repository",
+    "RetryOnConflict", "RevisionConflict", "Secret", "StateStored", "StreamClosed", "Subscriber", "Tagged",
+    "UnknownError", "UnknownMessage", "UnreadableEvent", "UnsupportedTypeError", "Upcaster", "UseCase",
+    "UserAlreadyExists", "UserNotFound", "Uuid", "ValueObject", "ValueObjectSerializer", "__version__",
+    "async_pipeline", "caused", "collect", "collect_async", "combined", "configure_converter", "decisions",
+    "early_return", "fold", "handling", "http_error_for", "http_headers_for", "make_converter", "mapped", "parse",
+    "pipeline", "problem_details", "projection", "recover", "tap", "together", "together_async", "use_case",
 ]  # fmt: skip  # one list, as it is read

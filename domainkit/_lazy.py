@@ -8,7 +8,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
     {
         "domainkit._version": "__version__",
         "domainkit.causation": "caused handling",
-        "domainkit.codec": "MessageCodec",
+        "domainkit.codec": "CodecOptions MessageCodec",
         "domainkit.conversion.converters": "NaiveAsUtc ValueObjectSerializer configure_converter make_converter",
         "domainkit.conversion.derive": "UnsupportedTypeError",
         "domainkit.conversion.limits": "Limits",
@@ -23,8 +23,9 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.mediator": "AsyncMediator AsyncMiddleware CommandNotHandled Mediator Middleware",
         "domainkit.memory": (
             "AsyncInmemoryCommandBus AsyncInmemoryCrudRepository AsyncInmemoryDomainEventBus "
-            "AsyncInmemoryMessagePublisher AsyncInmemoryNotifier AsyncLoggingNotifier InmemoryCommandBus "
-            "InmemoryCrudRepository InmemoryDomainEventBus InmemoryNotifier InmemoryOutbox LoggingNotifier"
+            "AsyncInmemoryEventStore AsyncInmemoryMessagePublisher AsyncInmemoryNotifier AsyncLoggingNotifier "
+            "InmemoryCommandBus InmemoryCrudRepository InmemoryDomainEventBus InmemoryEventStore InmemoryNotifier "
+            "InmemoryOutbox LoggingNotifier"
         ),
         "domainkit.ports": (
             "AppService AsyncAppService AsyncCommandBus AsyncCrudRepository AsyncDomainEventBus AsyncNotifier "
@@ -37,6 +38,15 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.secrets": "InPlainText Secret",
         "domainkit.versions": "Attributes Downcaster Upcaster",
         "domainkit.use_cases": "AsyncUseCase UseCase use_case",
+        "domainkit.deciders": "Decider Decisions combined decisions",
+        "domainkit.projections": "Projection projection",
+        "domainkit.event_store": (
+            "ANY_REVISION Appended AsyncEventStore EventStore Expected NO_STREAM RecordedEvent RevisionConflict "
+            "STREAM_EXISTS StreamClosed UnreadableEvent"
+        ),
+        "domainkit.event_sourced": "AsyncEventSourced EventSourced",
+        "domainkit.deciding": "RetryOnConflict",
+        "domainkit.state_stored": "AsyncStateStored DecidedState StateStored",
     }
 )
 """By the module that they are from. Type checkers read the same from the imports of `domainkit`."""

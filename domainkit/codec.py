@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import get_origin
+from typing import Any, Generic, TypedDict, get_origin
 
 import attrs
 import msgspec
 from cattrs import Converter
 from returns.result import Result, Success
+from typing_extensions import TypeForm, TypeVar, Unpack
 
 from domainkit._model.internals import SUCCESS_VALUE
+from domainkit._model.type_checks import describe, members
 from domainkit._speedups.slots import maker
 from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
@@ -30,8 +32,11 @@ from domainkit.errors import InvalidMessage, Problem, UnknownMessage
 from domainkit.messages import Message, new_wire, wire_of
 from domainkit.versions import Downcaster, Upcaster, Wire, applied, older_forms, routes_of
 
-_make_success: Callable[[Message], Success[Message]] = maker(Success, SUCCESS_VALUE)
-"""Returns what Success does, without the two calls of its constructor."""
+MessageT_co = TypeVar("MessageT_co", bound=Message, covariant=True, default=Message)
+FormT = TypeVar("FormT", bound=Message)
+
+_make_success: Callable[[Any], Success[Any]] = maker(Success, SUCCESS_VALUE)
+"""Returns what Success does, without the two calls of its constructor. Any: a message of whatever class."""
 
 _START = len('{"data":{"id":"3a4d78aa-6870-41cb-aa14-964831511d86"')
 _END = b',"occurred_on":'
@@ -39,7 +44,19 @@ _END_WITHIN = 400
 """The class is named within so many bytes of an envelope as this library writes it: a guess, which decoding checks."""
 
 
-class MessageCodec:
+class CodecOptions(TypedDict, total=False):
+    """The options of a codec, for `MessageCodec.of`; `MessageCodec` says what each does."""
+
+    upcasters: Iterable[Upcaster]
+    downcasters: Iterable[Downcaster]
+    limits: Limits
+    forbid_unknown: bool
+    lenient_envelope: bool
+    naive_as_utc: bool
+    converter: Converter | None
+
+
+class MessageCodec(Generic[MessageT_co]):
     """Bytes from messages, and messages from bytes, for a closed set of message classes.
 
     What it writes it reads back equal; what it reads is either exactly a message that it was given the class of, or an
@@ -104,6 +121,26 @@ class MessageCodec:
             for info, route in self._routes.items()
             if not route.upcasters
         }
+
+    @classmethod
+    def of(cls, form: TypeForm[FormT], /, **options: Unpack[CodecOptions]) -> "MessageCodec[FormT]":
+        """Return the codec of a closed set of messages, written as a union: `decode` gives that union.
+
+        >>> from domainkit import DomainEvent
+        >>> class Opened(DomainEvent): ...
+        >>> class Closed(DomainEvent): ...
+        >>> codec = MessageCodec.of(Opened | Closed)  # MessageCodec[Opened | Closed]
+        >>> [one.__name__ for one in codec.message_types]
+        ['Opened', 'Closed']
+
+        Args:
+            form: a class of messages, a union of them, or an alias of one.
+            options: as for `MessageCodec(...)`.
+
+        Raises:
+            TypeError: a member of the union is not a class of messages; or as `MessageCodec(...)` does.
+        """
+        return MessageCodec(*map(_message_type, members(form)), **options)
 
     @property
     def message_types(self) -> tuple[type[Message], ...]:
@@ -213,7 +250,7 @@ class MessageCodec:
         read = {str(info) for info, route in self._routes.items() if issubclass(route.wire.cls, handled)}
         return own != next((form for form in forms if form in read), own)
 
-    def decode(self, raw: bytes | str) -> Result[Message, InvalidMessage]:
+    def decode(self, raw: bytes | str) -> Result[MessageT_co, InvalidMessage]:
         """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
 
         The Failure is an UnknownMessage where kind, name and version are none that the codec knows. Texts hold paths
@@ -233,7 +270,7 @@ class MessageCodec:
 
         return self._explained(read, failed)
 
-    def decode_dict(self, data: Mapping[str, object]) -> Result[Message, InvalidMessage]:
+    def decode_dict(self, data: Mapping[str, object]) -> Result[MessageT_co, InvalidMessage]:
         """Return what `decode` does, for a wire form that is builtins already.
 
         >>> from domainkit import DomainEvent
@@ -251,11 +288,11 @@ class MessageCodec:
 
     def _explained(
         self, read: Callable[[Problems], Opened | None], failed: Exception | None = None
-    ) -> Result[Message, InvalidMessage]:
+    ) -> Result[MessageT_co, InvalidMessage]:
         """Return the message of an envelope, or every problem."""
         return answer(lambda problems: self._message_of(read(problems), problems, failed), self._limits)
 
-    def _message_of(self, found: Opened | None, problems: Problems, failed: Exception | None) -> Message | None:
+    def _message_of(self, found: Opened | None, problems: Problems, failed: Exception | None) -> MessageT_co | None:
         if found is None or found.info is None:
             return None
         info = self._with_kind(found.info, problems) if self._lenient and not found.info.kind else found.info
@@ -271,7 +308,7 @@ class MessageCodec:
                 problems.add("$.data.attributes", f"attributes that {upcaster} takes", "value")
                 return None
             found = attrs.evolve(found, attributes=attributes)
-        message: Message | None = route.wire.read(found, problems, failed)
+        message: MessageT_co | None = route.wire.read(found, problems, failed)
         return message
 
     def _with_kind(self, info: MessageInfo, problems: Problems) -> MessageInfo | None:
@@ -289,6 +326,15 @@ class MessageCodec:
         if not versions:
             return "a kind and type that the codec knows"
         return f"{info.kind or 'a message'} {info.name} in one of the versions {', '.join(map(str, versions))}"
+
+
+def _message_type(hint: object) -> type[Message]:
+    cls = get_origin(hint) or hint
+    if not (isinstance(cls, type) and issubclass(cls, Message)):
+        raise TypeError(
+            f"MessageCodec.of: expected classes of messages, got {describe(hint)}; name each class in a union"
+        )
+    return cls
 
 
 def _not_given(cls: type) -> UnknownMessage:

@@ -24,11 +24,17 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("codec",),  # MessageCodec
     ("results",),  # pipeline, fold, collect
     ("do_notation",),  # early_return
+    ("projections",),  # folds of events
+    ("deciders",),  # decisions as pure functions
     ("ports",),  # what the domain asks of the outside
     ("states",),  # the state of an aggregate as JSON text, and back
     ("ids",),  # the id of an aggregate as the key of a row, and back
+    ("event_store",),  # the port of streams of events
     ("delivery",),  # what leaves the process, as bytes
     ("use_cases",),  # UseCase and its guard
+    ("deciding",),  # what every way to run a decider has
+    ("event_sourced",),  # a decider over a store of events
+    ("state_stored",),  # a decider over a repository
     ("mediator",),  # typed dispatch
     ("http",),  # statuses and problem details
     ("memory",),  # every port in memory

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import pytest
 from attrs import field, frozen
@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from returns.result import Failure, Result, Success
 from sizes import at_full
+from typing_extensions import TypeAliasType
 
 from domainkit import (
     Attributes,
@@ -719,3 +720,32 @@ class TestLenientEnvelopes:
         """No value of a part that is read leniently makes the codec raise."""
         codec = MessageCodec(TaskOpened, lenient_envelope=True)
         assert isinstance(codec.decode_dict(self.changed(TaskOpened(), **{key: value})), Result)
+
+
+class Left(DomainEvent):
+    """One of two classes of events."""
+
+
+class Right(DomainEvent):
+    """The other one."""
+
+
+def test_a_union_is_the_closed_set_of_a_codec() -> None:
+    """`MessageCodec.of` takes a class, a union, or an alias of one, with the options of a codec."""
+    alias = TypeAliasType("alias", Left | Right)
+    of: Any = MessageCodec.of  # Any: an alias that is made at run time is nothing that a type checker knows
+    for form in (Left | Right, alias, Annotated[Left | Right, "both"]):
+        assert (Left, Right) == of(form).message_types
+    assert (Left,) == MessageCodec.of(Left).message_types
+    event = Left()
+    assert Success(event) == MessageCodec.of(Left | Right).decode(event.json())
+    strict = MessageCodec.of(Left, forbid_unknown=True)
+    assert isinstance(strict.decode_dict({**event.dict(), "more": 1}), Failure)
+
+
+@pytest.mark.parametrize("form", [int, Left | None, "Left", TypeVar("T")])
+def test_a_form_of_something_else_is_refused(form: object) -> None:
+    """What holds anything but classes of messages is a TypeError."""
+    of: Any = MessageCodec.of  # Any: a type checker refuses each of them
+    with pytest.raises(TypeError, match=r"MessageCodec\.of: expected classes of messages, got "):
+        of(form)

@@ -6,6 +6,7 @@ from domainkit.memory.buses import (
     InmemoryCommandBus,
     InmemoryDomainEventBus,
 )
+from domainkit.memory.event_store import AsyncInmemoryEventStore, InmemoryEventStore
 from domainkit.memory.notifiers import AsyncInmemoryNotifier, AsyncLoggingNotifier, InmemoryNotifier, LoggingNotifier
 from domainkit.memory.outbox import InmemoryOutbox
 from domainkit.memory.publishers import AsyncInmemoryMessagePublisher
@@ -15,12 +16,14 @@ __all__ = [
     "AsyncInmemoryCommandBus",
     "AsyncInmemoryCrudRepository",
     "AsyncInmemoryDomainEventBus",
+    "AsyncInmemoryEventStore",
     "AsyncInmemoryMessagePublisher",
     "AsyncInmemoryNotifier",
     "AsyncLoggingNotifier",
     "InmemoryCommandBus",
     "InmemoryCrudRepository",
     "InmemoryDomainEventBus",
+    "InmemoryEventStore",
     "InmemoryNotifier",
     "InmemoryOutbox",
     "LoggingNotifier",

@@ -5,14 +5,17 @@ from domainkit.testing.async_contracts import (
     AsyncCommandBusContract,
     AsyncCrudRepositoryContract,
     AsyncDomainEventBusContract,
+    AsyncEventStoreContract,
     AsyncNotifierContract,
 )
 from domainkit.testing.contracts import AggregateRepositoryContract, CrudRepositoryContract
+from domainkit.testing.decider_laws import check_decider
+from domainkit.testing.event_store_contract import EventStoreContract
 from domainkit.testing.fixed import Clock, fixed
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
 from domainkit.testing.publisher_contract import AsyncMessagePublisherContract
 from domainkit.testing.samples import SampleCreateTask, SampleTask, SampleTaskCreated, SampleTaskId, SampleTitle
-from domainkit.testing.scenarios import Given, Then, given
+from domainkit.testing.scenarios import Given, GivenHistory, Then, given
 
 __all__ = [
     "AggregateRepositoryContract",
@@ -20,13 +23,16 @@ __all__ = [
     "AsyncCommandBusContract",
     "AsyncCrudRepositoryContract",
     "AsyncDomainEventBusContract",
+    "AsyncEventStoreContract",
     "AsyncMessagePublisherContract",
     "AsyncNotifierContract",
     "Clock",
     "CommandBusContract",
     "CrudRepositoryContract",
     "DomainEventBusContract",
+    "EventStoreContract",
     "Given",
+    "GivenHistory",
     "NotifierContract",
     "SampleCreateTask",
     "SampleTask",
@@ -34,6 +40,7 @@ __all__ = [
     "SampleTaskId",
     "SampleTitle",
     "Then",
+    "check_decider",
     "fixed",
     "given",
 ]

@@ -8,6 +8,8 @@ from inspect import iscoroutine
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
+from domainkit.codec import MessageCodec
+from domainkit.event_store import AsyncEventStore, EventStore
 from domainkit.messages import AnyCommand, DomainEvent
 from domainkit.ports import (
     AsyncCommandBus,
@@ -22,8 +24,9 @@ from domainkit.ports import (
 )
 from domainkit.results import AnyCoroutine
 from domainkit.testing.contracts import AggregateRepositoryContract, AggT, CrudRepositoryContract, IdT
+from domainkit.testing.event_store_contract import EventStoreContract
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
-from domainkit.testing.samples import SampleTask, SampleTaskId
+from domainkit.testing.samples import SampleTask, SampleTaskCreated, SampleTaskId
 
 T = TypeVar("T")
 PortT = TypeVar("PortT")
@@ -62,8 +65,8 @@ class _SyncFacade:
         return cls(loop.run(making), loop)
 
     def __getattr__(self, name: str) -> Callable[..., object]:
-        def call(*given: object) -> object:
-            answer = getattr(self.inner, name)(*given)
+        def call(*given: object, **options: object) -> object:
+            answer = getattr(self.inner, name)(*given, **options)
             return self._loop.run(answer) if iscoroutine(answer) else type(self)(answer, self._loop)
 
         return call
@@ -192,3 +195,25 @@ class AsyncNotifierContract(NotifierContract[Notifier], ABC, Generic[NotifierT])
     def told(self, notifier: Notifier) -> str:
         """Return the text of all notifications."""
         return self.told_by(vars(notifier)["inner"])
+
+
+class AsyncEventStoreContract(EventStoreContract):
+    """The promises of an AsyncEventStore: all those of an EventStore.
+
+    >>> from domainkit import AsyncInmemoryEventStore
+    >>> class TestAsyncInmemory(AsyncEventStoreContract):
+    ...     async def make_async_store(
+    ...         self, codec: MessageCodec[SampleTaskCreated]
+    ...     ) -> AsyncEventStore[SampleTaskCreated]:
+    ...         return AsyncInmemoryEventStore(codec)
+    >>> TestAsyncInmemory().test_events_come_back_as_they_were_appended()
+    """
+
+    @abstractmethod
+    async def make_async_store(self, codec: MessageCodec[SampleTaskCreated], /) -> AsyncEventStore[SampleTaskCreated]:
+        """Return a new, empty store; awaited in the event loop in which it is used."""
+
+    def make_store(self, codec: MessageCodec[SampleTaskCreated], /) -> EventStore[SampleTaskCreated]:
+        """Return the async store behind a facade that waits."""
+        made: EventStore[SampleTaskCreated] = _SyncFacade.made(self.make_async_store(codec))
+        return made

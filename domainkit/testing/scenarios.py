@@ -4,17 +4,22 @@ given(task).when(lambda task: task.complete()).then_events(TaskCompleted(task.ag
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import attrs
 from attrs import frozen
 from returns.result import Failure, Result, Success
 
 from domainkit.aggregates import AggregateRoot
+from domainkit.deciders import Decider
+from domainkit.deciding import decided_events
 from domainkit.memory import AsyncInmemoryDomainEventBus, InmemoryDomainEventBus, InmemoryOutbox
 from domainkit.messages import DomainEvent, JsonValue, Message
 
+C = TypeVar("C")
 S = TypeVar("S")
+E = TypeVar("E")
+X = TypeVar("X")
 R = TypeVar("R")
 
 Bus = InmemoryDomainEventBus | AsyncInmemoryDomainEventBus | InmemoryOutbox
@@ -49,8 +54,30 @@ class Given(Generic[S]):
         return Then(outcome, events)
 
 
-def given(subject: S, *, bus: Bus | None = None) -> Given[S]:
-    """Return the start of a scenario.
+@frozen
+class GivenHistory(Generic[C, S, E, X]):
+    """The start of a scenario of a decider: the events that have happened. Made by `given`."""
+
+    decider: Decider[C, S, E, X]
+    history: tuple[E, ...]
+
+    def when(self, command: C) -> "Then[Result[S, X]]":
+        """Return what the decider decides about a command: its events, and the state after them or the Failure."""
+        before = self.decider.fold(self.history)
+        decided = decided_events(self.decider, command, before)
+        events = () if isinstance(decided, Failure) else decided.unwrap()
+        found: Any = events  # Any: of classes of events, which the decider says
+        return Then(decided.map(lambda made: self.decider.fold(made, before)), found)
+
+
+@overload
+def given(  # type: ignore[overload-overlap]  # a decider is an object too; the first overload that fits wins
+    decider: Decider[C, S, E, X], /, *history: E
+) -> GivenHistory[C, S, E, X]: ...
+@overload
+def given(subject: S, *, bus: Bus | None = None) -> Given[S]: ...
+def given(subject: object, *history: object, bus: Bus | None = None) -> Given[Any] | GivenHistory[Any, Any, Any, Any]:
+    """Return the start of a scenario, of a decider or of anything else.
 
     >>> from attrs import evolve, frozen
     >>> @frozen
@@ -63,12 +90,27 @@ def given(subject: S, *, bus: Bus | None = None) -> Given[S]:
     ...         return evolve(self, done=True).record(Done())
     >>> _ = given(Task()).when(Task.finish).then_events(Done()).then_state(done=True)
 
+    Of a decider it takes the events that have happened, and `when` a command:
+
+    >>> from domainkit import Command, decisions, projection
+    >>> class Finish(Command): ...
+    >>> decide = decisions(bool).on(Finish, lambda command, done: Success([] if done else [Done()]))
+    >>> task = Decider(decide, projection(False).on(Done, lambda done, event: True).evolve, False)
+    >>> _ = given(task).when(Finish()).then_events(Done()).then_returns(True)
+    >>> _ = given(task, Done()).when(Finish()).then_no_events()
+
     Args:
-        subject: an aggregate, a use case, a mediator, or any other argument for the action.
+        subject: an aggregate, a use case, a mediator, or any other argument for the action; or a decider.
+        history: the events that have happened, the oldest first; for a decider only.
         bus: the in-memory bus that the subject publishes to, or the outbox of its repositories; its events are the
             scenario's. Without one, the scenario has the events that the returned aggregate recorded since the subject.
+
+    Raises:
+        TypeError: there is a history, and the subject is not a decider.
     """
-    return Given(subject, bus)
+    if history and not isinstance(subject, Decider):
+        raise TypeError(f"given: expected a decider before events, got a {type(subject).__qualname__}; pass it alone")
+    return GivenHistory(subject, history) if isinstance(subject, Decider) else Given(subject, bus)
 
 
 @frozen

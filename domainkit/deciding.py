@@ -1,0 +1,64 @@
+"""The parts that every way to run a decider has: what it decided, and how often it decides again."""
+
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+from attrs import field, frozen
+from attrs.validators import ge
+from returns.result import Failure, Result, Success
+
+from domainkit.causation import handling
+from domainkit.deciders import Decider
+from domainkit.messages import Message
+from domainkit.results import name_of
+
+C = TypeVar("C")
+S = TypeVar("S")
+E = TypeVar("E")
+X = TypeVar("X")
+
+
+@frozen
+class RetryOnConflict:
+    """The attempts at a command that meets conflicts, and the waits between them.
+
+    The wait is random, so that writers which met don't meet again: between 0 and `first * 2 ** tries`, at most
+    `longest`. See Brooker, Exponential Backoff And Jitter (AWS Architecture Blog, 2015).
+
+    Args:
+        attempts: the most decisions for one command, the first one counted.
+        first: seconds; the longest wait after the first conflict.
+        longest: seconds; the longest wait at all.
+    """
+
+    attempts: int = field(default=5, validator=ge(1))
+    first: float = field(default=0.01, validator=ge(0))
+    longest: float = field(default=1.0, validator=ge(0))
+
+    def waits(self) -> Iterator[float]:
+        """Yield the seconds to wait before each further attempt."""
+        for tries in range(self.attempts - 1):
+            yield random.uniform(0, min(self.longest, self.first * 2**tries))  # noqa: S311  # no secret depends on it
+
+
+def as_cause(command: object) -> AbstractContextManager[None]:
+    """Return the context in which the command is the cause of what is decided and appended."""
+    return handling(command) if isinstance(command, Message) else nullcontext()
+
+
+def decided_events(decider: Decider[C, S, E, X], command: C, state: S) -> Result[tuple[E, ...], X]:
+    """Return the events that a command makes happen; TypeError if the decider returned something else."""
+    outcome: object = decider.decide(command, state)
+    if isinstance(outcome, Failure):
+        return outcome
+    events = outcome.unwrap() if isinstance(outcome, Success) else None
+    if not isinstance(events, list | tuple):
+        found = (
+            f"one with a {type(events).__qualname__}"
+            if isinstance(outcome, Success)
+            else f"a {type(outcome).__qualname__}"
+        )
+        raise TypeError(f"{name_of(decider.decide)}: expected a Result with a list or tuple of events, got {found}")
+    return Success(tuple(events))

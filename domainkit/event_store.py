@@ -1,0 +1,334 @@
+"""The event store port: streams of events, appended with an expected revision, and read in order.
+
+See Young, CQRS Documents (2010), and the terms of EventStoreDB (stream, revision, position, expected revision).
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, Generic, Protocol, TypeAlias
+from uuid import UUID
+
+from attrs import frozen
+from returns.result import Failure, Result
+from typing_extensions import TypeVar
+
+from domainkit._model.services import Service
+from domainkit.aggregates import AnyId
+from domainkit.causation import caused
+from domainkit.codec import MessageCodec
+from domainkit.errors import ConflictError, DomainError, Problem
+from domainkit.ids import text_refusal
+from domainkit.messages import DomainEvent
+from domainkit.values import ValueObject
+
+E = TypeVar("E", bound=DomainEvent, default=DomainEvent)
+E_co = TypeVar("E_co", bound=DomainEvent, default=DomainEvent, covariant=True)
+E_contra = TypeVar("E_contra", contravariant=True)
+
+StreamId: TypeAlias = str | AnyId
+"""The name of a stream: a text, or an id that has one."""
+
+
+class Expected(Enum):
+    """An expectation of a stream that is not a revision."""
+
+    NO_STREAM = "no event"
+    STREAM_EXISTS = "an event"
+    ANY_REVISION = "any revision"
+
+
+NO_STREAM: Final = Expected.NO_STREAM
+"""The stream has no event yet: revision 0."""
+
+STREAM_EXISTS: Final = Expected.STREAM_EXISTS
+"""The stream has an event, whatever its revision."""
+
+ANY_REVISION: Final = Expected.ANY_REVISION
+"""The stream may have any revision, also none."""
+
+ExpectedRevision: TypeAlias = int | Expected
+
+
+@frozen
+class Appended:
+    """The place of the last event of an append.
+
+    Args:
+        revision: in its stream; the first event has 1. 0 if the stream has no event and none was appended.
+        position: in the store, over all streams; larger for every later event. Positions may leave gaps.
+    """
+
+    revision: int
+    position: int
+
+
+@frozen
+class RecordedEvent(Generic[E_co]):
+    """An event as a store has it.
+
+    Args:
+        event: the event, in its newest version.
+        stream: the name of its stream.
+        revision: its number in the stream, from 1.
+        position: its place in the store, over all streams.
+    """
+
+    event: E_co
+    stream: str
+    revision: int
+    position: int
+
+
+@frozen(kw_only=True, repr=False, order=False)
+class UnreadableEvent(DomainError):
+    """A stored event that the codec refuses: of an unknown class or version, or changed by hand.
+
+    Args:
+        stream: the name of its stream.
+        revision: its number in the stream, from 1.
+        position: its place in the store.
+        problems: what is wrong, with the path in the message; never the value found there.
+    """
+
+    stream: str
+    revision: int
+    position: int
+    problems: tuple[Problem, ...] = ()
+
+    def detail(self) -> str:
+        """Return the error's name, the place of the event, and the problems."""
+        found = "; ".join(map(str, self.problems))
+        return f"{super().detail()}: event {self.revision} at position {self.position}: {found}"
+
+
+@frozen(kw_only=True, repr=False, order=False)
+class RevisionConflict(ConflictError):
+    """The stream is not as expected: somebody appended to it since it was read. Read it again, and decide again.
+
+    Args:
+        stream: the name of the stream.
+        expected: the revision that was expected.
+        actual: the revision that the stream has; 0 if it has no event, None if it is not known.
+    """
+
+    stream: str
+    expected: ExpectedRevision
+    actual: int | None = None
+
+    def detail(self) -> str:
+        """Return the error's name, and the two revisions."""
+        expected = self.expected.value if isinstance(self.expected, Expected) else f"revision {self.expected}"
+        actual = "another one" if self.actual is None else f"revision {self.actual}"
+        return f"{super().detail()}: expected {expected}, the stream has {actual}"
+
+
+class StreamClosed(RevisionConflict):
+    """The stream was archived or deleted: nothing can be appended any more, however often it is tried."""
+
+
+class AppendsEvents(Protocol[E_contra]):
+    """The part of an event store that a decider needs: append its events, and read a stream.
+
+    A store of more classes of events fits too.
+    """
+
+    def append(
+        self, stream: StreamId, events: Sequence[E_contra], /, *, expected: ExpectedRevision
+    ) -> Result[Appended, RevisionConflict]:
+        """Append events to a stream; see EventStore."""
+        raise NotImplementedError
+
+    def read(
+        self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
+    ) -> Sequence[RecordedEvent[DomainEvent] | UnreadableEvent]:
+        """Return events of a stream; see EventStore."""
+        raise NotImplementedError
+
+
+class EventStore(Service, Generic[E]):
+    """A store of events in streams. Every adapter passes the tests of `domainkit.testing.EventStoreContract`.
+
+    `EventStore[Opened | Deposited]` holds these classes, and gives them back.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def append(
+        self, stream: StreamId, events: Sequence[E], /, *, expected: ExpectedRevision
+    ) -> Result[Appended, RevisionConflict]:
+        """Append events to a stream, all of them or none.
+
+        Events that are in the stream already, with these ids at these revisions, are the same append: the Success says
+        where they are, and nothing is stored twice.
+
+        Args:
+            stream: the name of the stream, which need not exist yet.
+            events: the oldest first. Their causes are noted, as an outbox does.
+            expected: the revision that the stream must have (2: two events are there), or NO_STREAM, STREAM_EXISTS or
+                ANY_REVISION.
+
+        Returns:
+            The place of the last event; a Failure with RevisionConflict if the stream is not as expected, with
+            StreamClosed if it was archived or deleted.
+
+        Raises:
+            UnknownMessage: the codec of the store wasn't given the class of an event; nothing was stored.
+            InvalidMessage: an event could not be read back; nothing was stored.
+            ValueError: the name of the stream is empty, or no database takes it.
+            TypeError: `events` is not a sequence of events, or `expected` not a revision.
+        """
+
+    @abstractmethod
+    def read(
+        self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
+    ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
+        """Return events of a stream, the oldest first; an empty sequence if the stream does not exist.
+
+        Args:
+            stream: the name of the stream. An archived one is read as before; a deleted one has no events.
+            after: only events of a larger revision.
+            limit: at most so many; all of them unless given.
+            backwards: the newest first.
+
+        Returns:
+            Each event, or an UnreadableEvent in its place.
+        """
+
+    @abstractmethod
+    def read_all(self, *, after: int = 0, limit: int | None = None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
+        """Return events of all streams by position, the oldest first.
+
+        No event is skipped: one is given only once no earlier position can appear any more.
+
+        Args:
+            after: only events of a larger position.
+            limit: at most so many; all of them unless given.
+        """
+
+    @abstractmethod
+    def archive(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
+        """Close a stream: it can be read, and nothing can be appended to it any more.
+
+        Returns:
+            The place of its last event; a Failure with RevisionConflict if the stream does not exist, or with
+            StreamClosed if it is deleted. To archive it again changes nothing.
+        """
+
+    @abstractmethod
+    def delete(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
+        """Remove the events of a stream, for ever, and keep its name: nothing can be appended to it any more.
+
+        Returns:
+            The place where its last event was; a Failure with RevisionConflict if the stream does not exist. To delete
+            it again changes nothing.
+        """
+
+
+class AsyncEventStore(Service, Generic[E]):
+    """The async twin of EventStore: the same methods with the same promises, to await."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def append(
+        self, stream: StreamId, events: Sequence[E], /, *, expected: ExpectedRevision
+    ) -> Result[Appended, RevisionConflict]:
+        """Append events to a stream, all of them or none; see EventStore."""
+
+    @abstractmethod
+    async def read(
+        self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
+    ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
+        """Return events of a stream; see EventStore."""
+
+    @abstractmethod
+    async def read_all(
+        self, *, after: int = 0, limit: int | None = None
+    ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
+        """Return events of all streams by position; see EventStore."""
+
+    @abstractmethod
+    async def archive(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
+        """Close a stream; see EventStore."""
+
+    @abstractmethod
+    async def delete(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
+        """Remove the events of a stream, for ever; see EventStore."""
+
+
+class AsyncAppendsEvents(Protocol[E_contra]):
+    """The async twin of AppendsEvents."""
+
+    async def append(
+        self, stream: StreamId, events: Sequence[E_contra], /, *, expected: ExpectedRevision
+    ) -> Result[Appended, RevisionConflict]:
+        """Append events to a stream; see EventStore."""
+        raise NotImplementedError
+
+    async def read(
+        self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
+    ) -> Sequence[RecordedEvent[DomainEvent] | UnreadableEvent]:
+        """Return events of a stream; see EventStore."""
+        raise NotImplementedError
+
+
+def stream_name(stream: StreamId) -> str:
+    """Return the name of a stream as text: that of an id is the text of its value.
+
+    Raises:
+        TypeError: it is neither a text nor an id that wraps a text, a number or a UUID.
+        ValueError: it is empty, or no database takes it.
+    """
+    name = stream.value if isinstance(stream, ValueObject) else stream
+    if isinstance(name, bool) or not isinstance(name, str | int | UUID):
+        raise TypeError(f"stream: expected a text or an id, got a {type(stream).__qualname__}; name it by its text")
+    text = str(name)
+    refusal = text_refusal(text) if text else "a text that is not empty"
+    if refusal is not None:
+        raise ValueError(f"stream: expected {refusal}")
+    return text
+
+
+def start_of(expected: ExpectedRevision) -> int | None:
+    """Return the revision after which events are appended, if what is expected names one.
+
+    Raises:
+        TypeError: it is neither a revision nor an Expected.
+    """
+    if isinstance(expected, Expected):
+        return 0 if expected is NO_STREAM else None
+    if isinstance(expected, bool) or not isinstance(expected, int) or expected < 0:
+        raise TypeError(f"expected: expected a revision from 0, or NO_STREAM and the like, got {expected!r}")
+    return expected
+
+
+def conflict(stream: str, expected: ExpectedRevision, actual: int) -> Failure[RevisionConflict] | None:
+    """Return the Failure of an append to a stream that has the revision `actual`; None if that is as expected."""
+    start = start_of(expected)
+    if start == actual or expected is ANY_REVISION or (expected is STREAM_EXISTS and actual):
+        return None
+    return Failure(RevisionConflict(stream=stream, expected=expected, actual=actual))
+
+
+def checked_events(events: Sequence[E]) -> tuple[E, ...]:
+    """Return the events of an append, with what caused them.
+
+    Raises:
+        TypeError: it is not a sequence of events.
+    """
+    if not isinstance(events, Sequence) or not all(isinstance(one, DomainEvent) for one in events):
+        raise TypeError(f"append: expected a sequence of events, got a {type(events).__qualname__} with something else")
+    return tuple(map(caused, events))
+
+
+def recorded(
+    codec: MessageCodec[E], raw: bytes, *, stream: str, revision: int, position: int
+) -> RecordedEvent[E] | UnreadableEvent:
+    """Return a stored event as the codec reads it, or what is wrong with it."""
+    read = codec.decode(raw)
+    if isinstance(read, Failure):
+        problems = read.failure().problems
+        return UnreadableEvent(stream=stream, revision=revision, position=position, problems=problems)
+    return RecordedEvent(read.unwrap(), stream, revision, position)

@@ -1,0 +1,76 @@
+"""The laws of deciders, to check with hypothesis over your own commands."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from returns.result import Failure
+
+from domainkit.codec import MessageCodec
+from domainkit.deciders import Decider
+from domainkit.deciding import decided_events
+from domainkit.messages import DomainEvent
+from domainkit.testing._expect import value_of
+
+C = TypeVar("C")
+S = TypeVar("S")
+E = TypeVar("E", bound=DomainEvent)
+X = TypeVar("X")
+
+
+def check_decider(decider: Decider[C, S, E, X], commands: Iterable[C], codec: MessageCodec) -> None:
+    """Run commands one after the other, and check the laws that every decider keeps.
+
+    - Every decided event can be encoded and decoded, and evolves to the same state when it is read back.
+    - The state after a part of the events and then the rest is the state after all of them.
+    - To decide again, on the same state, gives the same answer: `decide` has no memory.
+
+    With hypothesis: `@given(lists(instances(Open) | instances(Deposit)))`.
+
+    >>> from attrs import frozen
+    >>> from returns.result import Success
+    >>> from domainkit import Command, decisions, projection
+    >>> @frozen
+    ... class Deposited(DomainEvent):
+    ...     amount: int
+    >>> @frozen
+    ... class Deposit(Command):
+    ...     amount: int
+    >>> decide = decisions(int).on(Deposit, lambda command, balance: Success([Deposited(command.amount)]))
+    >>> balance = projection(0).on(Deposited, lambda total, event: total + event.amount)
+    >>> check_decider(Decider(decide, balance.evolve, 0), [Deposit(3), Deposit(4)], MessageCodec.of(Deposited))
+
+    Args:
+        decider: the decider.
+        commands: any commands, in any order.
+        codec: of the events.
+
+    Raises:
+        AssertionError: a law is broken; the text says which.
+        TypeError: the decider returned no Result with a list or tuple of events, or can't evolve an event.
+        InvalidMessage: an event could not be read back.
+    """
+    history: list[E] = []
+    state = decider.initial
+    for command in commands:
+        decided = decided_events(decider, command, state)
+        again = decided_events(decider, command, state)
+        assert isinstance(decided, Failure) == isinstance(again, Failure), f"decide changed its mind about {command!r}"
+        if isinstance(decided, Failure):
+            assert decided == again, f"decide changed its mind about {command!r}: {decided!r}, then {again!r}"
+            continue
+        for event in decided.unwrap():
+            _check_event(decider, state, event, codec)
+            state = decider.evolve(state, event)
+            history.append(event)
+    assert decider.fold(history) == state, "fold: all events at once give another state than one after the other"
+    for place in range(len(history)):
+        parts = decider.fold(history[place:], decider.fold(history[:place]))
+        assert parts == state, f"fold: in parts, split at {place}, gives another state than at once"
+
+
+def _check_event(decider: Decider[C, S, E, X], state: S, event: E, codec: MessageCodec) -> None:
+    read: Any = value_of(codec.decode(codec.encode(event)))  # Any: of the class of the event, as it is equal to it
+    assert event == read, f"codec: expected {event!r} back, got {read!r}"
+    assert decider.evolve(state, event) == decider.evolve(state, read), (
+        f"evolve: {event!r} read back gives another state"
+    )
