@@ -745,7 +745,7 @@ def test_a_union_is_the_closed_set_of_a_codec() -> None:
 
 @pytest.mark.parametrize("form", [int, Left | None, "Left", TypeVar("T")])
 def test_a_form_of_something_else_is_refused(form: object) -> None:
-    """What holds anything but classes of messages is a TypeError."""
+    """A form of anything but classes of messages is a TypeError."""
     of: Any = MessageCodec.of  # Any: a type checker refuses each of them
     with pytest.raises(TypeError, match=r"MessageCodec\.of: expected classes of messages, got "):
         of(form)
