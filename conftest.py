@@ -22,6 +22,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/buses.md": "sqlalchemy",
     "docs/how-to/child-tables.md": "sqlalchemy",
     "docs/how-to/constraints.md": "sqlalchemy",
+    "docs/how-to/event-store.md": "sqlalchemy",
     "docs/how-to/fastapi.md": "fastapi",
     "docs/how-to/from-petisco.md": "libcst",
     "docs/how-to/inbox.md": "sqlalchemy",

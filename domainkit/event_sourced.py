@@ -125,7 +125,9 @@ class EventSourced(UseCase[[C], S, X | RevisionConflict | UnreadableEvent], Gene
             time.sleep(wait)
         return self._attempt(command)[0]
 
-    execute = handle
+    def execute(self, command: C, /) -> Result[S, X | RevisionConflict | UnreadableEvent]:
+        """Return the answer of `handle`; call the use case itself to run it under the guard."""
+        return self.handle(command)
 
     def state(self, stream: StreamId, /) -> Result[S, UnreadableEvent]:
         """Return the state of a stream; the initial one if it has no event."""
@@ -176,7 +178,9 @@ class AsyncEventSourced(AsyncUseCase[[C], S, X | RevisionConflict | UnreadableEv
             await asyncio.sleep(wait)
         return (await self._attempt(command))[0]
 
-    execute = handle
+    async def execute(self, command: C, /) -> Result[S, X | RevisionConflict | UnreadableEvent]:
+        """Return the answer of `handle`; call the use case itself to run it under the guard."""
+        return await self.handle(command)
 
     async def state(self, stream: StreamId, /) -> Result[S, UnreadableEvent]:
         """Return the state of a stream; the initial one if it has no event."""

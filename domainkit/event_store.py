@@ -4,20 +4,20 @@ See Young, CQRS Documents (2010), and the terms of EventStoreDB (stream, revisio
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Final, Generic, Protocol, TypeAlias
+from typing import Any, Final, Generic, Protocol, TypeAlias
 from uuid import UUID
 
 from attrs import frozen
-from returns.result import Failure, Result
+from returns.result import Failure, Result, Success
 from typing_extensions import TypeVar
 
 from domainkit._model.services import Service
+from domainkit._speedups.slots import maker
 from domainkit.aggregates import AnyId
 from domainkit.causation import caused
-from domainkit.codec import MessageCodec
-from domainkit.errors import ConflictError, DomainError, Problem
+from domainkit.errors import ConflictError, DomainError, InvalidMessage, Problem
 from domainkit.ids import text_refusal
 from domainkit.messages import DomainEvent
 from domainkit.values import ValueObject
@@ -78,6 +78,10 @@ class RecordedEvent(Generic[E_co]):
     stream: str
     revision: int
     position: int
+
+
+_make_recorded: Callable[..., RecordedEvent[Any]] = maker(RecordedEvent, "event", "stream", "revision", "position")
+"""Returns what RecordedEvent does, in less time: a stream may have thousands. Any: an event of whatever class."""
 
 
 @frozen(kw_only=True, repr=False, order=False)
@@ -324,11 +328,10 @@ def checked_events(events: Sequence[E]) -> tuple[E, ...]:
 
 
 def recorded(
-    codec: MessageCodec[E], raw: bytes, *, stream: str, revision: int, position: int
+    read: Result[E, InvalidMessage], stream: str, revision: int, position: int
 ) -> RecordedEvent[E] | UnreadableEvent:
-    """Return a stored event as the codec reads it, or what is wrong with it."""
-    read = codec.decode(raw)
-    if isinstance(read, Failure):
-        problems = read.failure().problems
-        return UnreadableEvent(stream=stream, revision=revision, position=position, problems=problems)
-    return RecordedEvent(read.unwrap(), stream, revision, position)
+    """Return a stored event as a codec has read it, or what is wrong with it."""
+    if isinstance(read, Success):
+        return _make_recorded(read.unwrap(), stream, revision, position)
+    problems = read.failure().problems
+    return UnreadableEvent(stream=stream, revision=revision, position=position, problems=problems)

@@ -121,7 +121,9 @@ class StateStored(UseCase[[C], S, X | RevisionConflict], Generic[C, S, E, X, Agg
             time.sleep(wait)
         return self._attempt(command)[0]
 
-    execute = handle
+    def execute(self, command: C, /) -> Result[S, X | RevisionConflict]:
+        """Return the answer of `handle`; call the use case itself to run it under the guard."""
+        return self.handle(command)
 
     def state(self, aggregate_id: IdT, /) -> Result[S, Never]:
         """Return the state that is stored under an id; the initial one if there is none."""
@@ -175,7 +177,9 @@ class AsyncStateStored(AsyncUseCase[[C], S, X | RevisionConflict], Generic[C, S,
             await asyncio.sleep(wait)
         return (await self._attempt(command))[0]
 
-    execute = handle
+    async def execute(self, command: C, /) -> Result[S, X | RevisionConflict]:
+        """Return the answer of `handle`; call the use case itself to run it under the guard."""
+        return await self.handle(command)
 
     async def state(self, aggregate_id: IdT, /) -> Result[S, Never]:
         """Return the state that is stored under an id; the initial one if there is none."""

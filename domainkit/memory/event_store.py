@@ -48,6 +48,7 @@ class _Stream:
     revision: int = 0
     position: int = 0
     is_closed: bool = False
+    is_deleted: bool = False
 
     @property
     def end(self) -> Appended:
@@ -141,8 +142,7 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
 
     def _recorded(self, stored: list[_Stored], limit: int | None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         return tuple(
-            recorded(self._codec, one.raw, stream=one.stream, revision=one.revision, position=one.position)
-            for one in stored[:limit]
+            recorded(self._codec.decode(one.raw), one.stream, one.revision, one.position) for one in stored[:limit]
         )
 
     def archive(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
@@ -159,8 +159,11 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
             refused = conflict(name, STREAM_EXISTS, found.revision)
             if refused is not None:
                 return refused
+            if found.is_deleted and not is_deleted:
+                return Failure(StreamClosed(stream=name, expected=STREAM_EXISTS, actual=found.revision))
             found.is_closed = True
             if is_deleted:
+                found.is_deleted = True
                 found.events.clear()
                 self._all = [one for one in self._all if one.stream != name]
             return Success(found.end)

@@ -167,6 +167,7 @@ class EventStoreContract(ABC):
         assert end == value_of(store.delete("task-1")) == value_of(store.delete("task-1"))
         for expected in (NO_STREAM, 2, ANY_REVISION):
             error_of(store.append("task-1", _events(1), expected=expected), StreamClosed)
+        error_of(store.archive("task-1"), StreamClosed)
         assert list(store.read("task-1")) == [], "the events are gone"
         expect_arrived(others, _payloads(store.read_all()))
 

@@ -16,6 +16,7 @@ import pytest
 from mutations import (
     child_rows,
     consuming,
+    events,
     inbox,
     over_faststream,
     publishing,
@@ -32,7 +33,18 @@ for library in ("sqlalchemy", "aiosqlite", "psycopg", "aio_pika", "opentelemetry
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("domainkit", "tests", "conftest.py", "pyproject.toml")
-MODULES = (repositories, child_rows, units_of_work, relay, inbox, publishing, consuming, tracing, over_faststream)
+MODULES = (
+    repositories,
+    child_rows,
+    units_of_work,
+    relay,
+    inbox,
+    events,
+    publishing,
+    consuming,
+    tracing,
+    over_faststream,
+)
 ALL = [bug for module in MODULES for bug in module.BUGS]
 BUGS = ALL if FULL else [bug for bug in ALL if bug.quick][:: 2 if CI else 4]
 

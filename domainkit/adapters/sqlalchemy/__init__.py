@@ -16,6 +16,7 @@ from domainkit.adapters.sqlalchemy.buses import (
 from domainkit.adapters.sqlalchemy.children import Children, ChildTable, TablesMapper
 from domainkit.adapters.sqlalchemy.constraints import refusing, refusing_async
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
+from domainkit.adapters.sqlalchemy.event_store import AsyncSqlEventStore, SqlEventStore
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox, MessageIdReusedError
 from domainkit.adapters.sqlalchemy.mappers import RowMapper
 from domainkit.adapters.sqlalchemy.outbox import Outbox
@@ -31,7 +32,7 @@ from domainkit.adapters.sqlalchemy.relay.relay import Relay
 from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
 from domainkit.adapters.sqlalchemy.relay.waits import Backoff
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
-from domainkit.adapters.sqlalchemy.tables import aggregate_table, inbox_table, outbox_table
+from domainkit.adapters.sqlalchemy.tables import aggregate_table, events_table, inbox_table, outbox_table
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.states import StoredStateError
 
@@ -40,6 +41,7 @@ __all__ = [
     "AsyncOutboxCommandBus",
     "AsyncOutboxDomainEventBus",
     "AsyncSqlCrudRepository",
+    "AsyncSqlEventStore",
     "AsyncUnitOfWork",
     "Backoff",
     "ChildTable",
@@ -55,12 +57,14 @@ __all__ = [
     "RelayRound",
     "RowMapper",
     "SqlCrudRepository",
+    "SqlEventStore",
     "StoredStateError",
     "TablesMapper",
     "UnitOfWork",
     "aggregate_table",
     "configure_engine",
     "discard_parked",
+    "events_table",
     "inbox_table",
     "make_async_engine",
     "make_engine",

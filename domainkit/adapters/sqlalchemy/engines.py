@@ -18,6 +18,9 @@ EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 READ_ONLY = "domainkit_read_only"
 """The execution option of a connection whose transaction only reads: on SQLite it waits for no writer."""
 
+AT_ONCE = "domainkit_at_once"
+"""The execution option of a connection to SQLite on which each statement is a transaction by itself, without BEGIN."""
+
 
 def snapshot_options(dialect: str) -> Mapping[str, Any]:  # Any: the options are those of SQLAlchemy
     """Return the execution options of a connection that sees one moment of the database, and stores nothing.
@@ -41,6 +44,11 @@ _ASYNC_DRIVERS = MappingProxyType(
 
 _REST = timedelta(seconds=1)
 _RESTS_SINCE = "domainkit.rests_since"
+
+
+def at_once(dialect: str) -> dict[str, object]:
+    """Return the execution options of a connection on which each statement is a transaction by itself."""
+    return {AT_ONCE: True} if dialect == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
 
 
 # Any: the options are those of SQLAlchemy, here and below
@@ -151,7 +159,10 @@ def _set_up(busy_timeout: timedelta, connection: Any, _: object) -> None:  # Any
 
 def _begin(connection: Connection) -> None:
     """Execute BEGIN at a third of what SQLAlchemy takes for a statement."""
-    reads = connection.get_execution_options().get(READ_ONLY, False)
+    options = connection.get_execution_options()
+    if AT_ONCE in options:
+        return
+    reads = options.get(READ_ONLY, False)
     statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
     cursor = connection.connection.cursor()
     try:

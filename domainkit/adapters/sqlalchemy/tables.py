@@ -215,3 +215,34 @@ def inbox_table(metadata: sa.MetaData, name: str = "inbox", *, schema: str | Non
     )
     sa.Index(f"ix_{name}_handled_at", table.c.handled_at)
     return table
+
+
+def events_table(metadata: sa.MetaData, name: str = "events", *, schema: str | None = None) -> sa.Table:
+    """Return a table for the events of an event store, in streams.
+
+    A row without a body is not an event: the last one of a stream closes it, and those before were deleted. They keep
+    their revisions, so that a writer who read the stream before can't take one again.
+
+    >>> from sqlalchemy import MetaData
+    >>> [column.name for column in events_table(MetaData()).columns]
+    ['position', 'stream', 'revision', 'message_id', 'name', 'version', 'body']
+
+    Args:
+        metadata: where the table is added.
+        name: the table's name.
+        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+    """
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("position", _POSITION, primary_key=True, autoincrement=True),
+        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("message_id", sa.Uuid()),
+        sa.Column("name", sa.Text()),
+        sa.Column("version", sa.Integer()),
+        sa.Column("body", sa.LargeBinary()),
+        sa.UniqueConstraint("stream", "revision"),
+        schema=schema,
+        sqlite_autoincrement=True,  # a position is never used twice
+    )

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from contextvars import ContextVar
 from functools import partial
 from inspect import CO_GENERATOR, currentframe
-from sqlite3 import SQLITE_BUSY, SQLITE_CONSTRAINT, SQLITE_FULL, SQLITE_LOCKED, SQLITE_READONLY
+from sqlite3 import SQLITE_BUSY, SQLITE_CONSTRAINT, SQLITE_ERROR, SQLITE_FULL, SQLITE_LOCKED, SQLITE_READONLY
 from threading import Lock, get_ident
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 from typing_extensions import ParamSpec
 
-from domainkit.adapters.sqlalchemy.engines import READ_ONLY, require_configured, snapshot_options
+from domainkit.adapters.sqlalchemy.engines import READ_ONLY, at_once, require_configured, snapshot_options
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.races import conflict_of, races_told
 from domainkit.causation import storing
@@ -31,7 +31,7 @@ T = TypeVar("T")
 E = TypeVar("E")
 Coro: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its loop, and gets from it
 
-_DEFINITE = frozenset({SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_READONLY, SQLITE_CONSTRAINT})
+_DEFINITE = frozenset({SQLITE_ERROR, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_READONLY, SQLITE_CONSTRAINT})
 """With these SQLite says that it did not commit; after others, such as an I/O error, nobody knows."""
 
 _IN_DOUBT = ("08", "57", "58", "40003")
@@ -40,6 +40,9 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html."""
 
 _TRIES: Final = 3
 """The most times that a call is done which loses each race: others get on meanwhile, so that more are hardly needed."""
+
+_CANCELED = "57014"
+"""With this one of them it says that it canceled a statement, as after a timeout: nothing was stored."""
 
 _ABORTED = 3
 """PQTRANS_INERROR, as psycopg has it from libpq. See https://www.postgresql.org/docs/current/libpq-status.html."""
@@ -275,9 +278,28 @@ def take_back(connection: Connection, error: BaseException) -> None:
     if not connection.invalidated:
         with suppress(Exception):  # the connection is gone, and the database rolls back by itself
             connection.connection.rollback()
+    refuse_doubt(error)
+
+
+def refuse_doubt(error: BaseException) -> None:
+    """Raise OutcomeUnknownError if what failed with `error`, and would have committed, may have been stored."""
     if not _is_definite(error):
         info = {"message": "no answer to COMMIT: it may have been stored, or not", "exception": type(error).__name__}
         raise OutcomeUnknownError(additional_info=info) from error
+
+
+@contextmanager
+def _statement_told(dialect: str) -> Iterator[None]:
+    """Raise ConflictError or OutcomeUnknownError for a statement that commits by itself, and fails.
+
+    On SQLite one that waits too long for its lock has lost no race: whoever holds it may hang.
+    """
+    with races_told() if dialect == "postgresql" else nullcontext():
+        try:
+            yield
+        except DBAPIError as error:
+            refuse_doubt(error)
+            raise
 
 
 def _is_definite(error: BaseException) -> bool:
@@ -285,7 +307,7 @@ def _is_definite(error: BaseException) -> bool:
         return not isinstance(error, OSError)
     state = getattr(error.orig, "sqlstate", None)
     if state is not None:  # the server's last word, though it may have closed the connection after it
-        return not state.startswith(_IN_DOUBT)
+        return state == _CANCELED or not state.startswith(_IN_DOUBT)
     if error.connection_invalidated:
         return False
     code = getattr(error.orig, "sqlite_errorcode", None)
@@ -484,6 +506,19 @@ class UnitOfWork:
         with races_told(), self._engine.connect() as connection:
             yield connection.execution_options(**{READ_ONLY: True})
 
+    @contextmanager
+    def _committing(self) -> Iterator[Connection]:
+        """Yield a connection on which each statement is a transaction of its own; no unit of work is open here.
+
+        Raises:
+            ConflictError: a statement lost a race.
+            OutcomeUnknownError: the connection was lost in a statement.
+        """
+        with self._engine.connect() as connection:
+            connection.execution_options(**at_once(self.dialect))
+            with _statement_told(self.dialect):
+                yield connection
+
     def _repeated(self, work: Callable[[], T]) -> T:
         """Return what `work` returns; outside of a unit of work do it again if it lost a race, thrice in all.
 
@@ -643,6 +678,13 @@ class AsyncUnitOfWork:
             with suppress(ConflictError):
                 return await self.run(work, read_only=read_only)
         return await self.run(work, read_only=read_only)
+
+    async def _run_committing(self, work: Callable[[Connection], T]) -> T:
+        """Do sync work on a connection on which each statement is a transaction of its own; see `_committing`."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(**at_once(self.inner.dialect))
+            with _statement_told(self.inner.dialect):
+                return await connection.run_sync(work)
 
     def atomic(
         self, step: Callable[P, Awaitable[Result[T, E]]]

@@ -14,10 +14,12 @@ from databases import CODEC, Database, new_database
 from sqlalchemy import MetaData, __version__, inspect, make_url
 from sqlalchemy.exc import InvalidRequestError, MissingGreenlet, NoSuchModuleError
 
+from domainkit import NO_STREAM, DomainEvent, MessageCodec
 from domainkit.adapters.sqlalchemy import (
     Inbox,
     Outbox,
     SqlCrudRepository,
+    SqlEventStore,
     UnitOfWork,
     make_async_engine,
     make_engine,
@@ -67,7 +69,9 @@ def test_the_migration_of_the_page_runs_as_it_was_written(database: Database, co
         saved = books.save(SampleTask.create("Emma")).unwrap()
         assert saved == books.retrieve(saved.aggregate_id).unwrap()
         assert 0 == Inbox(tables.inbox, unit).clean(timedelta(days=1))
-    assert {"alembic_version", "books", "inbox", "loans", "members", "outbox"} == set(metadata.tables)
+        store = SqlEventStore(UnitOfWork(engine), tables.events, MessageCodec.of(DomainEvent))
+        assert 1 == store.append("emma", [DomainEvent()], expected=NO_STREAM).unwrap().revision
+    assert {"alembic_version", "books", "events", "inbox", "loans", "members", "outbox"} == set(metadata.tables)
 
 
 def test_a_migration_is_for_both_databases(database: Database, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from domainkit.adapters.sqlalchemy import (
     Relay,
     UnitOfWork,
     aggregate_table,
+    events_table,
     inbox_table,
     make_async_engine,
     make_engine,
@@ -26,6 +27,7 @@ WHOLE = MetaData()
 aggregate_table(WHOLE, "tasks")
 outbox_table(WHOLE)
 inbox_table(WHOLE)
+events_table(WHOLE)
 
 
 def test_alembic_finds_no_difference(database: Database) -> None:

@@ -1,6 +1,6 @@
 """The SQL adapter: repositories, units of work and buses keep ids, aggregates and errors precise."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Never, assert_type
 
 from returns.result import Result
@@ -8,23 +8,31 @@ from sqlalchemy import Connection, MetaData, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domainkit import (
+    NO_STREAM,
     AggregateAlreadyExistError,
     AggregateNotFoundError,
     AggregateVersionConflictError,
+    Appended,
     AsyncCrudRepository,
+    AsyncEventStore,
     Attributes,
     BusCannotPublish,
     ConflictError,
     CrudRepository,
     DomainEventBus,
+    EventStore,
     MessageCodec,
     OutcomeUnknownError,
+    RecordedEvent,
+    RevisionConflict,
+    UnreadableEvent,
     async_pipeline,
     pipeline,
 )
 from domainkit.adapters.sqlalchemy import (
     AsyncOutboxDomainEventBus,
     AsyncSqlCrudRepository,
+    AsyncSqlEventStore,
     AsyncUnitOfWork,
     Children,
     ChildTable,
@@ -33,9 +41,11 @@ from domainkit.adapters.sqlalchemy import (
     OutboxDomainEventBus,
     RowMapper,
     SqlCrudRepository,
+    SqlEventStore,
     TablesMapper,
     UnitOfWork,
     aggregate_table,
+    events_table,
     make_async_engine,
     make_engine,
     outbox_table,
@@ -54,6 +64,16 @@ task = Task.create(Title("Buy milk"))
 
 assert_type(SqlCrudRepository(Task, table, unit_of_work), SqlCrudRepository[Task, TaskId])  # its own class of ids
 port: CrudRepository[Task, TaskId] = tasks
+
+events = events_table(metadata, "task_events")
+streams = SqlEventStore(unit_of_work, events, MessageCodec.of(TaskCreated))
+assert_type(streams, SqlEventStore[TaskCreated])
+kept: EventStore[TaskCreated] = streams
+created = TaskCreated(task.aggregate_id, task.title)
+assert_type(streams.append(task.aggregate_id, [created], expected=NO_STREAM), Result[Appended, RevisionConflict])
+assert_type(streams.read("task-1", limit=7, backwards=True), Sequence[RecordedEvent[TaskCreated] | UnreadableEvent])
+assert_type(streams.archive(task.aggregate_id), Result[Appended, RevisionConflict])
+
 assert_type(tasks.save(task), Result[Task, AggregateAlreadyExistError])
 assert_type(tasks.retrieve(task.aggregate_id), Result[Task, AggregateNotFoundError])
 assert_type(tasks.update(task), Result[Task, AggregateNotFoundError | AggregateVersionConflictError])
@@ -180,6 +200,9 @@ async def awaited() -> None:
     AsyncSqlCrudRepository[Task, TaskId](Task, table, unit, mapper=TaskInTables(tags))
     assert_type(await unit.run(lambda: 7), int)
     assert_type(await AsyncOutboxDomainEventBus(unit).publish([]), Result[None, BusCannotPublish])
+    async_events: AsyncEventStore[TaskCreated] = AsyncSqlEventStore(unit, events, MessageCodec.of(TaskCreated))
+    assert_type(await async_events.append("a", [], expected=3), Result[Appended, RevisionConflict])
+    assert_type(await async_events.read_all(), Sequence[RecordedEvent[TaskCreated] | UnreadableEvent])
 
 
 async def share(later: AsyncUnitOfWork) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import MetaData, RowMapping
 from domainkit import AggregateAlreadyExistError, AggregateRoot, ConflictError, MessageCodec, OutcomeUnknownError
 from domainkit.adapters.sqlalchemy import (
     AsyncSqlCrudRepository,
+    AsyncSqlEventStore,
     AsyncUnitOfWork,
     Children,
     ChildTable,
@@ -18,9 +19,11 @@ from domainkit.adapters.sqlalchemy import (
     OutboxDomainEventBus,
     RowMapper,
     SqlCrudRepository,
+    SqlEventStore,
     TablesMapper,
     UnitOfWork,
     aggregate_table,
+    events_table,
     make_async_engine,
     make_engine,
     outbox_table,
@@ -120,3 +123,17 @@ OutboxCommandBus(unit_of_work).dispatch(TaskCreated(task.aggregate_id, task.titl
 OutboxDomainEventBus(async_unit)  # wrong: an async unit of work
 with unit_of_work.begin_shared():  # wrong: it is awaited
     tasks.save(task)
+events = events_table(metadata, "task_events")
+store = SqlEventStore(unit_of_work, events, MessageCodec.of(TaskCreated))
+created = TaskCreated(task.aggregate_id, task.title)
+store.append("task-1", [created])  # wrong: what is expected has to be said
+store.append("task-1", [created], expected="none")  # wrong: a text is no revision
+store.append("task-1", [CreateTask(Title("Sweep"))], expected=1)  # wrong: a command is no event
+store.append("task-1", created, expected=1)  # wrong: one event is no sequence of them
+store.append(task, [created], expected=1)  # wrong: an aggregate is no name of a stream
+end: int = store.append("task-1", [created], expected=1)  # wrong: it is a Result
+first: TaskCreated = store.read("task-1")[0].event  # wrong: it may be unreadable
+SqlEventStore(unit_of_work, "events", MessageCodec.of(TaskCreated))  # wrong: a name is no table
+SqlEventStore(async_unit, events, MessageCodec.of(TaskCreated))  # wrong: an async unit of work
+AsyncSqlEventStore(unit_of_work, events, MessageCodec.of(TaskCreated))  # wrong: a sync unit of work
+SqlEventStore(unit_of_work, events, MessageCodec.of(CreateTask))  # wrong: a store has events alone

@@ -1,0 +1,286 @@
+"""The cost of an event store, next to the driver alone and to eventsourcing: an append of 10, a load of 1,000.
+
+`python -m benchmarks.event_store` measures on a SQLite file, and on PostgreSQL where there is one; eventsourcing takes
+part if it is installed. The driver writes rows that were encoded before, by executemany in one transaction, on a
+connection that it keeps open; all others encode within their time.
+"""
+
+import os
+import sqlite3
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import cache, partial
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from attrs import frozen
+from sqlalchemy import Engine, MetaData, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from domainkit import NO_STREAM, DomainEvent, MessageCodec, Projection, projection
+from domainkit.adapters.sqlalchemy import SqlEventStore, UnitOfWork, events_table, make_engine
+
+POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
+APPENDED, LOADED = 10, 1_000
+BARS: Mapping[str, tuple[float, float]] = {"SQLite": (0.65, 8), "PostgreSQL": (0.9, 6)}
+"""Bars: the speed of an append, as a part of the driver's; and of a load, as a multiple of eventsourcing's."""
+
+
+@frozen
+class Renamed(DomainEvent):
+    """An event with a text."""
+
+    title: str
+
+
+def _longer(total: int, event: Renamed) -> int:
+    return total + len(event.title)
+
+
+CODEC = MessageCodec.of(Renamed)
+TOTAL: Projection[int, Renamed] = projection(0).on(Renamed, _longer)
+_METADATA = MetaData()
+_EVENTS = events_table(_METADATA, "bench_events")
+_INSERT = (
+    "INSERT INTO bench_events (stream, revision, message_id, name, version, body) VALUES ({0}, {0}, {0}, {0}, {0}, {0})"
+)
+
+Rows = Sequence[tuple[Any, ...]]  # Any: values of columns
+Work = Callable[[], object]
+
+
+@frozen
+class Contender:
+    """One way to store events.
+
+    Args:
+        ready: returns an append of so many events, ready to be called once: what others give ready is made before.
+        load: appends a stream of so many events, and returns what loads it.
+    """
+
+    ready: Callable[[int], Work]
+    load: Callable[[int], Work] | None = None
+
+
+def events(count: int) -> list[Renamed]:
+    """Return new events."""
+    return [Renamed(f"Title number {number}") for number in range(count)]
+
+
+def rows(count: int, *, native: bool) -> Rows:
+    """Return events as rows of one new stream, encoded."""
+    stream, made, info = str(uuid4()), events(count), Renamed.info()
+    ids = [one.header.id.value if native else one.header.id.value.hex for one in made]
+    return [
+        (stream, number, ids[number - 1], info.name, info.version, CODEC.encode(one))
+        for number, one in enumerate(made, 1)
+    ]
+
+
+def by_sqlite(connection: sqlite3.Connection) -> Contender:
+    """Return the driver of Python."""
+    insert = _INSERT.format("?")
+
+    def ready(count: int) -> Work:
+        encoded = rows(count, native=False)
+
+        def append() -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(insert, encoded)
+            connection.execute("COMMIT")
+
+        return append
+
+    return Contender(ready)
+
+
+def by_psycopg(connection: "psycopg.Connection[Any]") -> Contender:
+    """Return psycopg."""
+    insert = _INSERT.format("%s")
+
+    def ready(count: int) -> Work:
+        encoded = rows(count, native=True)
+
+        def append() -> None:
+            with connection.cursor() as cursor:
+                cursor.executemany(insert, encoded)
+            connection.commit()
+
+        return append
+
+    return Contender(ready)
+
+
+def by_domainkit(engine: Engine) -> Contender:
+    """Return the store of this library, and a projection that folds what it reads."""
+    store: SqlEventStore[Renamed] = SqlEventStore(UnitOfWork(engine), _EVENTS, CODEC)
+
+    def ready(count: int) -> Work:
+        stream, made = str(uuid4()), events(count)
+        return lambda: store.append(stream, made, expected=NO_STREAM).unwrap()
+
+    def load(count: int) -> Work:
+        stream = str(uuid4())
+        store.append(stream, events(count), expected=NO_STREAM).unwrap()
+        return lambda: TOTAL([one.event for one in store.read(stream)])  # type: ignore[union-attr]  # all are read
+
+    return Contender(ready, load)
+
+
+@cache
+def _page(domain: Any) -> Any:  # Any: a module that may not be installed, and a class of it
+    """Return a class of aggregates with a text; eventsourcing takes one of a name."""
+
+    class Page(domain.Aggregate):  # type: ignore[misc]  # known when it runs
+        def __init__(self) -> None:
+            self.total = 0
+
+        @domain.event("Renamed")  # type: ignore[untyped-decorator]  # known when it runs
+        def rename(self, title: str) -> None:
+            self.total += len(title)
+
+    return Page
+
+
+def by_eventsourcing(environment: Mapping[str, str]) -> Contender:
+    """Return eventsourcing, with an aggregate of one text, without snapshots."""
+    application, domain = import_module("eventsourcing.application"), import_module("eventsourcing.domain")
+
+    page_class = _page(domain)
+    app = application.Application(env=dict(environment))
+
+    def made(count: int) -> Any:  # Any: an aggregate of eventsourcing
+        page = page_class()
+        for number in range(count - 1):
+            page.rename(f"Title number {number}")
+        return page
+
+    def ready(count: int) -> Work:
+        page = made(count)
+        return lambda: app.save(page)
+
+    def load(count: int) -> Work:
+        page = made(count)
+        app.save(page)
+        return lambda: app.repository.get(page.id)
+
+    return Contender(ready, load)
+
+
+@contextmanager
+def on_sqlite() -> Iterator[dict[str, Contender]]:
+    """Yield the contenders, over a new file each."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
+        path = Path(folder) / "events.db"
+        engine = make_engine(f"sqlite:///{path}")
+        _METADATA.create_all(engine)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA busy_timeout = 30000")
+            ways = {"driver": by_sqlite(connection), "domainkit": by_domainkit(engine)}
+            with suppress(ImportError):
+                ways["eventsourcing"] = by_eventsourcing(
+                    {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{path}.other"}
+                )
+            yield ways
+        engine.dispose()
+
+
+@contextmanager
+def on_postgresql() -> Iterator[dict[str, Contender]]:
+    """Yield the contenders, in a schema of their own, which is dropped in the end."""
+    schema = f"bench_{uuid4().hex}"
+    url = make_url(POSTGRES_URL)
+    engine = make_engine(url.update_query_dict({"options": f"-csearch_path={schema}"}))
+    with engine.begin() as setting_up:
+        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
+    try:
+        _METADATA.create_all(engine)
+        plain = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(plain) as connection:
+            ways = {"driver": by_psycopg(connection), "domainkit": by_domainkit(engine)}
+            with suppress(ImportError):
+                ways["eventsourcing"] = by_eventsourcing(
+                    {
+                        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+                        "POSTGRES_DBNAME": url.database or "",
+                        "POSTGRES_HOST": url.host or "127.0.0.1",
+                        "POSTGRES_PORT": str(url.port or 5432),
+                        "POSTGRES_USER": url.username or "",
+                        "POSTGRES_PASSWORD": url.password or "",
+                        "POSTGRES_SCHEMA": schema,
+                    }
+                )
+            yield ways
+    finally:
+        with engine.begin() as cleaning_up:
+            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        engine.dispose()
+
+
+def measured(makers: Mapping[str, Callable[[], Work]], rounds: int, calls: int) -> dict[str, list[float]]:
+    """Return the microseconds of one call, for each of the rounds, in which all take turns."""
+    times: dict[str, list[float]] = {name: [] for name in makers}
+    for _ in range(rounds):
+        for name, make in makers.items():
+            made = [make() for _ in range(calls)]
+            start = perf_counter()
+            for call in made:
+                call()
+            times[name].append((perf_counter() - start) / calls * 1e6)
+    return times
+
+
+def speed(times: Mapping[str, list[float]], other: str) -> float | None:
+    """Return the speed of domainkit as a multiple of another one's: the median of the rounds."""
+    pairs = zip(times.get(other, ()), times["domainkit"], strict=False)
+    return statistics.median([one / own for one, own in pairs]) if other in times else None
+
+
+def _loads(ways: Mapping[str, Contender]) -> dict[str, Callable[[], Work]]:
+    prepared = {name: way.load(LOADED) for name, way in ways.items() if way.load is not None}
+    return {name: (lambda work=work: work) for name, work in prepared.items()}
+
+
+def report(database: str, ways: Mapping[str, Contender], *, rounds: int = 60) -> dict[str, float]:
+    """Measure, print, and return the speeds that have a bar."""
+    append_bar, load_bar = BARS[database]
+    appends = {name: partial(way.ready, APPENDED) for name, way in ways.items()}
+    loads = _loads(ways)
+    measured(appends, 2, 10)  # statements are prepared and compiled
+    measured(loads, 2, 1)
+    found: dict[str, float] = {}
+    for what, makers, calls, bar, other in (
+        (f"append {APPENDED}", appends, 10, append_bar, "driver"),
+        (f"load {LOADED}", loads, 2, load_bar, "eventsourcing"),
+    ):
+        times = measured(makers, rounds, calls)
+        for name, taken in times.items():
+            share = speed(times, name)
+            told = f"  domainkit has {share:.2f} of its speed" if share and name != "domainkit" else ""
+            print(f"{database:<12}{what:<12}{name:<15}{statistics.median(taken):9.0f} us{told}")
+        ratio = speed(times, other)
+        if ratio is not None:
+            found[what] = ratio
+            print(f"{database:<12}{what:<12}bar {bar:g} of {other}: {'met' if ratio >= bar else 'MISSED'}")
+    return found
+
+
+def main() -> None:
+    """Measure on each reachable database."""
+    with on_sqlite() as ways:
+        report("SQLite", ways)
+    try:
+        with on_postgresql() as ways:
+            report("PostgreSQL", ways)
+    except OperationalError as error:
+        print(f"PostgreSQL: not measured, {type(error.orig).__name__}")
+
+
+if __name__ == "__main__":
+    main()

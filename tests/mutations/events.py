@@ -1,0 +1,98 @@
+"""Bugs in the store of events."""
+
+from mutations.bug import Bug
+
+STATEMENTS, STORE = "adapters/sqlalchemy/event_statements.py", "adapters/sqlalchemy/event_store.py"
+TESTS, RACES = "tests/adapters/sqlalchemy/test_event_store.py", "tests/adapters/sqlalchemy/test_event_store_races.py"
+
+BUGS = (
+    Bug(
+        "a reader waits for those who appended before",
+        STATEMENTS,
+        "SELECT least(seen.top, min(",
+        "SELECT greatest(seen.top, min(",
+        f"{RACES}::test_an_event_is_not_given_before_an_earlier_one_may_come",
+        quick=True,
+    ),
+    Bug(
+        "each transaction announces that it appends",
+        STATEMENTS,
+        "set_config({_FLAG}, 'yes', true)",
+        "set_config({_FLAG}, 'yes', false)",
+        f"{RACES}::test_an_announcement_ends_with_its_transaction",
+    ),
+    Bug(
+        "a transaction announces itself once",
+        STATEMENTS,
+        "THEN\n        set_config({_FLAG}, 'yes', true) ||",
+        "THEN",
+        f"{RACES}::test_a_transaction_announces_itself_once",
+    ),
+    Bug(
+        "positions may have more than 32 bits",
+        STATEMENTS,
+        " & 4294967295) - 2147483648",
+        ") - 2147483648",
+        f"{RACES}::test_positions_may_be_larger_than_a_lock_can_say",
+    ),
+    Bug(
+        "an append is all or nothing",
+        STATEMENTS,
+        "body FROM first, given\n",
+        "body FROM (SELECT 1) AS one, given\n",
+        f"{RACES}::test_a_writer_that_waited_has_a_conflict",
+    ),
+    Bug(
+        "an append is refused if the revision is another",
+        STATEMENTS,
+        "ORDER BY revision DESC LIMIT 1), 0) = :start",
+        "ORDER BY revision DESC LIMIT 1), 0) <> -1",
+        f"{TESTS}::test_a_part_of_more_than_one_statement_takes_is_never_stored",
+        quick=True,
+    ),
+    Bug(
+        "a deleted event keeps its revision",
+        STATEMENTS,
+        '    "UPDATE {events} SET message_id = NULL, name = NULL, version = NULL, body = NULL"\n'
+        '    " WHERE stream = :stream AND body IS NOT NULL"\n',
+        '    "DELETE FROM {events} WHERE stream = :stream AND body IS NOT NULL"\n',
+        f"{RACES}::test_nothing_is_appended_behind_a_stream_that_was_closed_meanwhile",
+    ),
+    Bug(
+        "appended events are in the outbox",
+        STORE,
+        "                    if self._outbox is not None:\n",
+        "                    if self._outbox is None:\n",
+        f"{TESTS}::test_events_are_in_the_outbox_of_the_unit_of_work",
+        quick=True,
+    ),
+    Bug(
+        "in a unit of work an append belongs to that",
+        STORE,
+        "return is_one and not self._is_inside()",
+        "return is_one",
+        f"{TESTS}::test_an_append_is_stored_with_the_unit_of_work",
+        quick=True,
+    ),
+    Bug(
+        "a lost race outside of a unit of work is tried again",
+        STORE,
+        "                if is_inside:\n                    return Failure(lost())\n\n    def _stored_alone",
+        "                return Failure(lost())\n\n    def _stored_alone",
+        f"{RACES}::test_a_lost_race_outside_of_a_unit_is_tried_again",
+    ),
+    Bug(
+        "a lost connection is told",
+        "adapters/sqlalchemy/unit_of_work.py",
+        "        refuse_doubt(error)\n        raise\n",
+        "        raise\n",
+        f"{RACES}::test_a_connection_lost_in_an_append",
+    ),
+    Bug(
+        "a snapshot that is too old is refused",
+        STORE,
+        "if settled.has_old_snapshot and is_inside:",
+        "if False:",
+        f"{RACES}::test_reading_all_needs_to_see_what_is_committed",
+    ),
+)
