@@ -81,7 +81,7 @@ class TestAsyncInMemory(_Each, AsyncAggregateRepositoryContract[AggregateRoot[An
 @pytest.mark.parametrize("cls", KINDS)
 def test_an_id_that_is_no_uuid_must_be_given(cls: Any) -> None:
     """Only a Uuid can be made afresh; the error names class and remedy."""
-    with pytest.raises(TypeError, match=rf"^{cls.__name__}\.aggregate_id: .*; pass aggregate_id="):
+    with pytest.raises(TypeError, match=rf"^{cls.__name__}\.aggregate_id: .*; pass `aggregate_id="):
         cls()
 
 

@@ -79,10 +79,8 @@ def retried_async(
 def _policy(on: Errors, given: Mapping[str, object]) -> dict[str, Any]:  # Any: tenacity says what each option takes
     def again(state: RetryCallState) -> bool:
         outcome = state.outcome
-        if outcome is None:
-            return False
-        if outcome.failed:
-            error = outcome.exception()
+        error = None if outcome is None else outcome.exception()
+        if outcome is None or error is not None:
             return isinstance(error, ConflictError) and isinstance(error, on)
         result = outcome.result()
         return isinstance(result, Failure) and isinstance(result.failure(), on)
