@@ -7,7 +7,7 @@ from benchmarks.contenders import OURS
 from benchmarks.results import Bar, Comparison, Figure, Report
 
 _HEADER: Final = ("comparison", "median", "quartiles", "bar", "goal", "verdict")
-_TITLES: Final = {
+TITLES: Final = {
     "construct": "Construct the order event from plain values",
     "encode": "Encode it to JSON",
     "decode": "Decode it from JSON",
@@ -19,6 +19,7 @@ _TITLES: Final = {
     "publish": "Publish an event to one subscriber in memory",
     "send": "Send a command to its handler",
 }
+"""The title of the table of each group."""
 
 Table = Sequence[Sequence[str]]
 """Rows of cells, the header first."""
@@ -60,7 +61,7 @@ def _tables(report: Report) -> Iterable[tuple[str, Table]]:
     groups = dict.fromkeys(figure.group for figure in report.findings.figures)
     for group in groups:
         figures = [figure for figure in report.findings.figures if figure.group == group]
-        yield _TITLES.get(group, group.capitalize()), _figures(figures)
+        yield TITLES.get(group, group.capitalize()), _figures(figures)
 
 
 def _figures(figures: Sequence[Figure]) -> Table:

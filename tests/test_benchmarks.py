@@ -171,13 +171,23 @@ class TestReport:
         assert 3 == len(without_c.comparisons)
         assert text.index("### Against the bars") < text.index("### The same without a C compiler")
         assert ["MISSED", "goal met", "bar met"] == [one["verdict"] for one in report.builtins()["without_c"]]
-        assert 9 == as_svg(report).count("<rect")
+        assert 9 == as_svg(as_markdown(report)).count("<rect") - 1
 
     def test_the_picture_is_well_formed(self) -> None:
-        """The SVG is XML, with a bar for each figure."""
-        root = ET.fromstring(as_svg(_report()))
+        """The SVG is XML, with a bar for each figure; a small one has those of some contenders."""
+        all_of_it = ET.fromstring(as_svg(as_markdown(_report())))
+        small = ET.fromstring(as_svg(as_markdown(_report()), only={OURS}))
 
-        assert 6 == len(root.findall("{http://www.w3.org/2000/svg}rect"))
+        background = 1
+        assert background + 6 == len(all_of_it.findall("{http://www.w3.org/2000/svg}rect"))
+        assert background + 3 == len(small.findall("{http://www.w3.org/2000/svg}rect"))
+
+    @pytest.mark.parametrize("name", ["performance.svg", "performance-summary.svg"])
+    def test_the_pictures_are_those_of_the_page(self, name: str) -> None:
+        """Each picture of the documentation shows the figures of the tables that the page has today."""
+        expected = docs.drawn(docs.PAGE.read_text("utf-8"))[name]
+
+        assert expected == (docs.PICTURES / name).read_text("utf-8")
 
     def test_the_block_of_a_page_is_replaced(self) -> None:
         """The text between the marks is replaced, the rest is kept; a page without marks is refused."""
