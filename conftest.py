@@ -61,6 +61,7 @@ TOGETHER: Mapping[str, str] = {
     "tests/examples/test_task_manager_api.py": "server",
     "tests/mutations/test_mutations.py": "copy",
     "tests/test_packaging.py": "sdist",
+    "tests/test_site.py": "site",
 }
 """What tests of a file share that takes long to make; files with the same share it too."""
 

@@ -59,7 +59,7 @@ def _times(page: str, title: str, only: Collection[str]) -> Times:
 def _groups(groups: Mapping[str, Times], most: float) -> Iterator[str]:
     top = 0
     for group, times in groups.items():
-        yield f'<text class="title" x="10" y="{top + 22}">{group}: microseconds (log), shorter is faster</text>'
+        yield f'<text class="title" x="10" y="{top + 22}">{group}: µs (log scale), shorter is faster</text>'
         top += _TITLE
         yield from _grid(top, top + _STEP * len(times) - (_STEP - _BAR), most)
         for name, time in times.items():

@@ -30,6 +30,7 @@ html_title = f"domainkit {release}"
 html_theme_options = {"navigation_with_keys": True}
 html_static_path = ["_static"]
 html_css_files = ["domainkit.css"]
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_copyright = False
 pygments_style = "friendly"
