@@ -71,6 +71,7 @@ SERVED = (
     "tests/durability/",
     "tests/examples/",
     "tests/interop/",
+    "tests/test_site.py",
 )
 """Tests of servers and processes that share a machine: in CI one that fails is run once more, and counted as rerun."""
 

@@ -33,11 +33,11 @@ OPTIONS = (
 
 
 def browser() -> str:
-    """Return the path of the browser, from `BROWSER` or the PATH; skip if this machine has no browser."""
-    named = os.environ.get("BROWSER")
+    """Return the path of the browser, from `CHROMIUM` or the PATH; skip if this machine has no browser."""
+    named = os.environ.get("CHROMIUM")
     found = named or next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        pytest.skip("no browser: install chromium, or name one in BROWSER")
+        pytest.skip("no browser: install chromium, or give its path in CHROMIUM")
     return found
 
 
