@@ -18,6 +18,7 @@ MAY_BE_MISSING = ("Python", "group bench", "full size")
 NEEDS: Mapping[str, str] = {
     "docs/examples/lending": "fastapi",
     "docs/examples/task_manager_api": "fastapi",
+    "docs/coming-from-pydantic.md": "pydantic",
     "docs/how-to/alembic.md": "sqlalchemy",
     "docs/how-to/buses.md": "sqlalchemy",
     "docs/how-to/child-tables.md": "sqlalchemy",

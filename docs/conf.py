@@ -98,7 +98,7 @@ def link_names(app: Sphinx, doctree: nodes.document) -> None:
     for literal in list(doctree.findall(nodes.literal)):
         name = literal.astext()
         inside = (nodes.title, nodes.reference, addnodes.pending_xref, addnodes.desc_signature)
-        if name in PUBLIC and not _is_within(literal, inside) and not _is_of_petisco(app.env.docname, literal):
+        if name in PUBLIC and not _is_within(literal, inside) and not _is_of_peer(app.env.docname, literal):
             link = addnodes.pending_xref(
                 "", refdomain="py", reftype="obj", reftarget=f"domainkit.{name}", refwarn=True, refdoc=app.env.docname
             )
@@ -115,10 +115,10 @@ def _is_within(node: nodes.Node, kinds: tuple[type[nodes.Node], ...]) -> bool:
     return False
 
 
-def _is_of_petisco(docname: str, literal: nodes.literal) -> bool:
-    """Tell whether a name is petisco's, which has the same ones: ours are those of the other columns of tables."""
+def _is_of_peer(docname: str, literal: nodes.literal) -> bool:
+    """Return True for the name of a peer that has the same ones: ours are those of the other columns of tables."""
     entry = literal.parent.parent
-    return docname == "coming-from-petisco" and not (isinstance(entry, nodes.entry) and entry.parent.index(entry) > 0)
+    return docname.startswith("coming-from-") and not (isinstance(entry, nodes.entry) and entry.parent.index(entry) > 0)
 
 
 def find_public_name(
