@@ -1,7 +1,7 @@
-"""Early return: a function that takes values out of Results, and ends with the first Failure.
+"""Early return: a function that unwraps Results, and returns the first Failure.
 
-It is the do notation of functional languages, as a decorator: see Wadler, Monads for functional programming (1995). The
-type checker adds nothing up here; it compares each error with those that the function declares.
+This is the do notation of functional languages as a decorator: see Wadler, Monads for functional programming (1995).
+The type checker doesn't collect the errors; it compares each one with those that the function declares.
 """
 
 import sys
@@ -26,25 +26,25 @@ E_contra = TypeVar("E_contra", contravariant=True)
 
 
 class Do(Protocol[E_contra]):
-    """Takes the value out of a Success, and ends the function with a Failure: the first parameter of `@early_return`.
+    """Unwraps a Success, and ends the function at a Failure: the first parameter of an `@early_return` function.
 
-    `Do[MemberNotFound | BookNotFound]` declares what the function may fail with: a type checker refuses a Result with
-    another error.
+    `Do[MemberNotFound | BookNotFound]` declares the errors of the function: type checkers report a Result with another
+    error.
     """
 
     def __call__(self, result: Result[T, E_contra], /) -> T:
-        """Return the value; end the function with the Failure if there is none.
+        """Return the value of a Success; for a Failure, end the function, which then returns it.
 
         Raises:
-            TypeError: `result` is no Result.
-            RuntimeError: the function has ended, or it isn't the one that runs here: a `do` is for the call that got
-                it, in the task and the thread of that call.
+            TypeError: `result` is not a Result.
+            RuntimeError: the function has ended, or `do` is used outside of it: each call has its own `do`, for the
+                task and thread of that call.
         """
         raise NotImplementedError
 
 
 class _Ended(BaseException):
-    """Ends the function of a `do`: no Exception, so that what the function catches lets it pass."""
+    """Ends the function of a `do`. It is a BaseException: `except Exception` in the function doesn't catch it."""
 
     def __init__(self, do: "_Do[Any]", failure: AnyResult) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class _Ended(BaseException):
 
 
 class _Do(Generic[E]):
-    """The `do` of one call, which runs inside of a `with` block: that ends with the Failure in `failure`."""
+    """The `do` of one call, which runs inside a `with` block. If a Failure ends it, `failure` has it."""
 
     failure: AnyResult
 
@@ -67,7 +67,7 @@ class _Do(Generic[E]):
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         self._over = True
         _RUNNING.reset(self._token)
-        if isinstance(error, BaseExceptionGroup):  # a group of tasks says so what its block raised
+        if isinstance(error, BaseExceptionGroup):  # a TaskGroup wraps the exception of its block
             own, rest = error.split(lambda one: isinstance(one, _Ended) and one.do is self)
             while rest is None and isinstance(own, BaseExceptionGroup):
                 own = own.exceptions[0]
@@ -79,28 +79,28 @@ class _Do(Generic[E]):
 
     def __call__(self, result: Result[T, E], /) -> T:
         if self._over:
-            raise RuntimeError(f"do of {self._name}: its call has ended; take the `do` of the call that is running")
+            raise RuntimeError(f"do of {self._name}: expected a running call, got one that has ended; use its own `do`")
         if _RUNNING.get() is not self or self._owner != _here():
             raise RuntimeError(
-                f"do of {self._name}: used by another function, task or thread than the call that got it; "
-                "return the Result from there, and take its value here"
+                f"do of {self._name}: expected a use in its own call, got one in another function, task or thread; "
+                "return the Result from there, and unwrap it here"
             )
         if isinstance(result, Failure):
             raise _Ended(self, result)
         if type(result) is not Success:
-            awaited = "; await it first" if isawaitable(result) else ""
-            raise TypeError(f"do of {self._name}: expected a Result, got a {type(result).__qualname__}{awaited}")
+            remedy = "await it first" if isawaitable(result) else "use a function that returns a Result"
+            raise TypeError(f"do of {self._name}: expected a Result, got {type(result).__qualname__}; {remedy}")
         value: T = result.unwrap()
         return value
 
 
 _RUNNING: ContextVar[_Do[Any] | None] = ContextVar("domainkit.do", default=None)
-"""The `do` of the innermost call that runs: of the context, which a new task or thread may have a copy of."""
+"""The `do` of the innermost running call in this context; new tasks and threads may get a copy of the context."""
 
 
 def _here() -> tuple[int, object]:
-    """Return the thread, and the task of asyncio that runs in it."""
-    asyncio = sys.modules.get("asyncio")  # it takes longer to import than all of this library
+    """Return the current thread, and its running asyncio task."""
+    asyncio = sys.modules.get("asyncio")  # not imported here: that takes longer than all of this library
     try:
         return threading.get_ident(), None if asyncio is None else asyncio.current_task()
     except RuntimeError:  # no loop runs here
@@ -112,7 +112,7 @@ def early_return(  # type: ignore[overload-overlap]  # a coroutine is an object 
     function: Callable[Concatenate[Do[E], P], Coroutine[Any, Any, T]], /
 ) -> Callable[P, Coroutine[Any, Any, Result[T, E]]]: ...
 @overload
-def early_return(  # type: ignore[overload-overlap]  # an owner may be callable as a `do` is; as above
+def early_return(  # type: ignore[overload-overlap]  # an owner may be callable like a `do`; as above
     function: Callable[Concatenate[Do[E], P], T], /
 ) -> Callable[P, Result[T, E]]: ...
 @overload
@@ -123,10 +123,10 @@ def early_return(  # type: ignore[overload-overlap]  # as in the first
 def early_return(
     function: Callable[Concatenate[OwnerT, Do[E], P], T], /
 ) -> Callable[Concatenate[OwnerT, P], Result[T, E]]: ...
-def early_return(function: Callable[..., Any], /) -> Callable[..., Any]:  # Any: the overloads say it
-    """Return the function without its `do`: what it returns is in a Success, and the Failure that `do` met ends it.
+def early_return(function: Callable[..., Any], /) -> Callable[..., Any]:  # Any: the overloads have the types
+    """Return a function without the parameter `do`, which returns a Success with the value, or the first Failure.
 
-    The parameter `do` comes first, or after `self` in a method. A coroutine function stays one.
+    The parameter `do` comes first, or after `self` in a method. A coroutine function remains a coroutine function.
 
     >>> from domainkit import DomainError, NotFound
     >>> class MemberNotFound(NotFound): ...
@@ -145,15 +145,18 @@ def early_return(function: Callable[..., Any], /) -> Callable[..., Any]:  # Any:
     ('MemberNotFound', 'TooManyLoans')
 
     Args:
-        function: takes `do: Do[...]`, with the errors that it may end with, and returns a value.
+        function: takes `do: Do[...]`, which declares its errors, and returns a plain value.
 
     Raises:
-        TypeError: it has no parameter `do` there; or, when it runs, a plain function returned an awaitable.
+        TypeError: it has no parameter `do` there; or, when it runs, a plain function returned a coroutine.
     """
     code = getattr(unwrap(function), "__code__", None)
     names = [] if code is None else list(code.co_varnames[: min(code.co_argcount, 2)])
     if "do" not in names:
-        raise TypeError(f"early_return: {name_of(function)} needs a parameter `do: Do[...]`, first or after self")
+        raise TypeError(
+            f"early_return: expected a function with a parameter `do: Do[...]`, got {name_of(function)}; "
+            "add it first, or after self"
+        )
     place = names.index("do")
     if is_async(function):
 
@@ -179,7 +182,7 @@ def early_return(function: Callable[..., Any], /) -> Callable[..., Any]:  # Any:
 
 
 def _without_do(function: FunctionT) -> FunctionT:
-    """Return the function, whose signature shows what callers give."""
+    """Remove `do` from the signature of the function, and return it."""
     with suppress(NameError):  # Python 3.14 looks up annotations here, and one may be defined later
         shown = signature(function)
         parameters = [one for name, one in shown.parameters.items() if name != "do"]

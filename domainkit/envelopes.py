@@ -1,4 +1,4 @@
-"""The envelope of any message, for those who carry or watch messages without a class for each."""
+"""The envelope of any message, for code that forwards or monitors messages without their classes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -32,13 +32,13 @@ def _meta(data: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
 
 def _frozen(data: Mapping[str, JsonValue], path: str) -> Mapping[str, JsonValue]:
     if not isinstance(data, Mapping):
-        raise TypeError(f"{path}: expected a mapping of JSON values, not a {type(data).__qualname__}")
-    return freeze_json(data, path)  # type: ignore[return-value]  # a mapping stays one
+        raise TypeError(f"{path}: expected a mapping of JSON values, got {type(data).__qualname__}; pass a dict")
+    return freeze_json(data, path)  # type: ignore[return-value]  # a mapping remains a mapping
 
 
 @frozen
 class Envelope:
-    """A message of any class, with its attributes as they stand on the wire.
+    """A message of any class, with its attributes in their wire form.
 
     >>> from domainkit import DomainEvent
     >>> class TaskCreated(DomainEvent): ...
@@ -48,12 +48,12 @@ class Envelope:
     Args:
         id: the message's own id.
         info: its name, version and kind.
-        occurred_on: when it was made, timezone-aware; kept in UTC, to the microsecond.
-        attributes: JSON values, kept as a read-only copy; they may be secret, and aren't shown.
+        occurred_on: when it was created, timezone-aware; kept in UTC, to the microsecond.
+        attributes: JSON values, kept as a read-only copy; `repr` doesn't show them, since they may be secret.
         meta: as in `MessageHeader`.
 
     Raises:
-        TypeError: a part has another type, or holds something that JSON can't carry (the text gives the path).
+        TypeError: an argument has another type, or contains a value without a JSON form (the text gives the path).
         ValueError: `occurred_on` has no time zone.
     """
 
@@ -65,7 +65,7 @@ class Envelope:
 
     @property
     def header(self) -> MessageHeader:
-        """The part that all messages have, as a message of a known class has it."""
+        """The header, as in a message of a known class."""
         return MessageHeader(self.id, self.occurred_on, self.meta)
 
     @overload
@@ -89,24 +89,24 @@ class Envelope:
 
     @classmethod
     def parse(cls, raw: bytes | str, *, limits: Limits = DEFAULT_LIMITS) -> Result[Self, InvalidMessage]:
-        """Return a Success with the envelope of a message, or a Failure that lists what is wrong; it never raises.
+        """Return a Success with the envelope of a message, or a Failure that lists every problem; it never raises.
 
-        It reads as strictly as a `MessageCodec`, and of the attributes it asks only that they are an object.
+        It is as strict as a `MessageCodec`, except that the attributes may be any object.
 
         >>> [str(problem) for problem in Envelope.parse(b'{"data": []}').failure().problems]
         ['$.data: expected an object (type)']
 
         Args:
-            raw: the wire form, in UTF-8 where it is bytes.
-            limits: how large it may be.
+            raw: the wire form; bytes are UTF-8.
+            limits: the limits of its size.
         """
         return answer(lambda problems: cls._of(read_raw(raw, limits, problems), problems), limits)
 
     @staticmethod
     def is_older_form(raw: bytes) -> bool:
-        """Tell whether a message is the older version of one that is sent in a newer one too.
+        """Check if a message is an older version, sent alongside a newer version of the same message.
 
-        Who takes every message has that one already: see `MessageCodec.encode_all`.
+        A consumer of all messages also gets the newer version: see `MessageCodec.encode_all`.
 
         >>> from domainkit import DomainEvent
         >>> Envelope.is_older_form(DomainEvent().json().encode())
@@ -124,7 +124,7 @@ class Envelope:
         if isinstance(attributes, Mapping) and found.id and found.info and found.occurred_on and not problems:
             try:
                 return cls(Uuid(found.id), found.info, found.occurred_on, attributes, found.meta)
-            except TypeError:  # what came from JSON is JSON: only its depth can be refused
+            except TypeError:  # parsed from JSON, so only its depth can be the problem
                 raise RecursionError from None
         if not isinstance(attributes, Mapping) and attributes is not MISSING:
             problems.add("$.data.attributes", "an object", "type")

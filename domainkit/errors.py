@@ -43,14 +43,14 @@ class Identified(Protocol):
 
     @property
     def value(self) -> object:
-        """The text of the id, or what has one."""
+        """The wrapped value; `str()` of it is the text of the id."""
 
 
 def _read_only(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
     if info is None or isinstance(info, Mapping):
         return frozen_copy(info)  # type: ignore[return-value]  # of a mapping, a mapping
     raise TypeError(
-        f"additional_info: expected a mapping, such as {{'message': '...'}}, not a {type(info).__qualname__}"
+        f"additional_info: expected a mapping, got {type(info).__qualname__}; pass one, such as {{'message': '...'}}"
     )
 
 
@@ -58,8 +58,8 @@ def _read_only(info: Mapping[str, object] | None) -> Mapping[str, object] | None
 class DomainError(Frozen, Exception):
     """An expected outcome of the domain, as a value: put it in a `Failure`, or raise it.
 
-    Equal to another of exactly its class with the same fields; hashable and picklable. Derive your own errors from it
-    (or from one below it); an error with fields of its own takes `@attrs.frozen`.
+    Two errors of the same class with equal fields are equal; they are hashable and picklable. Derive your own errors
+    from it or from a subclass; an error with fields of its own needs `@attrs.frozen`.
 
     >>> from attrs import frozen
     >>> class DuplicateTask(DomainError): ...
@@ -73,12 +73,12 @@ class DomainError(Frozen, Exception):
 
     Args:
         uuid_value: the text of the id that the error is about.
-        additional_info: what else a reader needs to know. It is shown in `detail()`: keep secrets out of it. A
-            read-only copy is kept, with tuples for lists and frozensets for sets, at any depth.
+        additional_info: more facts for the reader. `detail()` shows them: keep secrets out. The error keeps a read-only
+            copy, with tuples for lists and frozensets for sets, at any depth.
 
     Raises:
-        TypeError: `additional_info` is no mapping; or, at class definition, a field has a name that exceptions use, or
-            a type whose values can change; or, at the first instance, `@attrs.frozen` is missing above fields.
+        TypeError: `additional_info` is not a mapping; or, at class definition, a field has a name that exceptions use,
+            or a mutable type; or, at the first instance, a class with fields lacks `@attrs.frozen`.
     """
 
     uuid_value: str | None = None
@@ -88,7 +88,7 @@ class DomainError(Frozen, Exception):
     _reserved_names: ClassVar[frozenset[str]] = frozenset({"args", "with_traceback", "add_note", "detail"})
 
     def detail(self) -> str:
-        """Return `Name (uuid) [{info}]`, fit for a log; a part that is absent is left out.
+        """Return `Name (uuid) [{info}]`, safe to log; absent parts are left out.
 
         >>> NotFound(uuid_value="7d2b").detail()
         'NotFound (7d2b)'
@@ -103,7 +103,7 @@ class DomainError(Frozen, Exception):
     __repr__ = __str__
 
     def __attrs_init__(self, *_: object, **__: object) -> None:
-        """Refuse what an own constructor calls where no decorator of attrs has made it."""
+        """Raise TypeError: a constructor of a subclass called it, but attrs generated none for that class."""
         require_decorated(type(self))
         raise TypeError(f"{type(self).__qualname__}.__init__: expected a call of super().__init__, got another")
 
@@ -116,7 +116,7 @@ class DomainError(Frozen, Exception):
         return self._content() == other._content()
 
     def __hash__(self) -> int:
-        # of a mapping its keys alone: its values may have no hash
+        # only the keys of a mapping: its values may not be hashable
         parts = (frozenset(one) if isinstance(one, FrozenMapping) else one for one in self._content())
         return hash((type(self), *parts))
 
@@ -130,47 +130,46 @@ def _restore(
     cls: type[DomainError],
     content: Mapping[str, object],
     args: tuple[object, ...],
-    beside: Mapping[str, object] = FrozenMapping(),
+    others: Mapping[str, object] = FrozenMapping(),
 ) -> DomainError:
-    """Return the error of its fields and of what it has beside them, such as notes."""
+    """Return the error with its fields and its other attributes, such as notes."""
     error = cls.__new__(cls, *args)
     fill(error, content)
-    for name, value in beside.items():
+    for name, value in others.items():
         object.__setattr__(error, name, value)
     return error
 
 
 class CriticalError(DomainError):
-    """Something that a person must look at: the guard of a use case hands it to the notifier, if there is one."""
+    """An error that a person must look at: the guard of a use case sends it to the notifier of the use case."""
 
 
 @frozen(kw_only=True, repr=False)
 class BusCannotPublish(CriticalError):
-    """A bus could not hand over a message. `additional_info` says which and why.
+    """A bus could not hand over a message. `additional_info` has the message and the reason.
 
     Args:
-        retry_after: the time after which it is worth another try, if that is known.
+        retry_after: the time to wait before a retry, if known.
     """
 
     retry_after: timedelta | None = None
 
 
 class MessageRefused(BusCannotPublish):
-    """A reachable broker refused this one message: no queue is bound for it, or the broker said no.
+    """A reachable broker refused this message: no queue is bound for it, or the broker rejected it.
 
-    Other messages may go through; this one will be refused again until something is mended.
+    Other messages may go through. A retry of this one fails until its cause is fixed.
     """
 
 
 @frozen(kw_only=True, repr=False)
 class OutcomeUnknownError(CriticalError):
-    """A change was sent to be committed, and no answer came: it may have been stored, or not.
+    """A COMMIT was sent, and no answer came: the change may or may not be stored.
 
-    Neither a success nor a failure: look at what is stored before you do it again, or do it in a way that may be
-    repeated.
+    It is neither a success nor a failure: check the stored data before you repeat the change, or make it idempotent.
 
     Args:
-        retry_after: the time after which it is worth a look, if that is known.
+        retry_after: the time to wait before you check, if known.
     """
 
     retry_after: timedelta | None = None
@@ -178,11 +177,10 @@ class OutcomeUnknownError(CriticalError):
 
 @frozen(kw_only=True, repr=False)
 class UnknownError(DomainError):
-    """A bug, or a failure that nobody expected, as the guard of a use case reports it.
+    """A bug or another unexpected exception, as the guard of a use case reports it.
 
-    It says where it happened and which class of exception it was, and neither the exception's text nor the parameters
-    of the call: those may hold secrets. The exception itself is its `__cause__`, for a debugger; it isn't compared,
-    pickled or shown.
+    It has the place and the class of the exception, but neither its text nor the arguments of the call, which may
+    contain secrets. The exception is its `__cause__`, for a debugger; it isn't compared, pickled or shown.
 
     Args:
         exception_type: the qualified name of the exception's class.
@@ -198,7 +196,7 @@ class UnknownError(DomainError):
 
     @classmethod
     def from_exception(cls, exception: BaseException, executor: str | None = None) -> Self:
-        """Return the error for `exception`, with the place where it was raised and the exception as its cause.
+        """Return the error for `exception`, with the place where it was raised, and with it as the cause.
 
         >>> try:
         ...     {}["missing"]
@@ -222,7 +220,7 @@ class UnknownError(DomainError):
 
 
 class NotFound(DomainError):
-    """Something that was asked for isn't there."""
+    """The requested object does not exist."""
 
 
 class ClientNotFound(NotFound):
@@ -234,7 +232,7 @@ class UserNotFound(NotFound):
 
 
 class AggregateNotFoundError(NotFound):
-    """There is no aggregate with this id in the repository; or none for what was looked for, which is no id.
+    """The repository has no aggregate with this id, or with another property that was looked up.
 
     >>> from domainkit import Uuid
     >>> AggregateNotFoundError(Uuid.from_str("a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"), "tasks").additional_info
@@ -243,11 +241,11 @@ class AggregateNotFoundError(NotFound):
     {'message': 'Aggregate not found (repository: tasks)'}
 
     Args:
-        aggregate_id: the id that was looked for; None where it was something else, such as a title.
+        aggregate_id: the id; None if the lookup was by something else, such as a title.
         repository_name: the repository, for the message.
 
     Raises:
-        TypeError: `aggregate_id` is no id, but its text, say.
+        TypeError: `aggregate_id` is not an id, but its text, for example.
     """
 
     def __init__(self, aggregate_id: Identified | None = None, repository_name: str | None = None) -> None:
@@ -257,7 +255,7 @@ class AggregateNotFoundError(NotFound):
 
 
 class AggregatesNotFoundError(NotFound):
-    """There is no aggregate at all in the repository."""
+    """The repository is empty."""
 
     def __init__(self, repository_name: str | None = None) -> None:
         super().__init__(additional_info={"message": f"Aggregates not found{_in_repository(repository_name)}"})
@@ -268,26 +266,26 @@ class AlreadyExists(DomainError):
 
 
 class ClientAlreadyExists(AlreadyExists):
-    """There is such a client already."""
+    """The client exists already."""
 
 
 class UserAlreadyExists(AlreadyExists):
-    """There is such a user already."""
+    """The user exists already."""
 
 
 class AggregateAlreadyExistError(AlreadyExists):
-    """There is an aggregate with this id in the repository already; or one with something else of which one may be.
+    """The repository already has an aggregate with this id, or with another property that must be unique.
 
     >>> AggregateAlreadyExistError(repository_name="tasks").additional_info
     {'message': 'Aggregate already exist (repository: tasks)'}
 
     Args:
-        aggregate_id: the id that is taken; None where it is something else, such as a title.
+        aggregate_id: the id; None if another property is taken, such as a title.
         repository_name: the repository, for the message.
         table_name: the table, for the message.
 
     Raises:
-        TypeError: `aggregate_id` is no id, but its text, say.
+        TypeError: `aggregate_id` is not an id, but its text, for example.
     """
 
     def __init__(
@@ -300,11 +298,10 @@ class AggregateAlreadyExistError(AlreadyExists):
 
 
 class ConflictError(DomainError):
-    """Another transaction got in the way, and nothing of this one is stored: do the whole of it again.
+    """A concurrent transaction won, and nothing of this one is stored: repeat all of it.
 
-    It is expected if several work on the same data, and no bug of anybody's: read again, decide again, store again. A
-    policy for that is `retried(..., on=ConflictError)`. Inside of a use case, one that is raised is returned as a
-    Failure, like one that is unwrapped.
+    It is expected with concurrent writers, and not a bug: read again, decide again, store again. The policy
+    `retried(..., on=ConflictError)` does so. The guard of a use case returns a raised ConflictError as a Failure.
 
     >>> issubclass(AggregateVersionConflictError, ConflictError)
     True
@@ -312,12 +309,12 @@ class ConflictError(DomainError):
 
 
 class AggregateVersionConflictError(ConflictError):
-    """The stored aggregate moved on since the one at hand was read: read it again, and decide again.
+    """The aggregate was stored by someone else since it was read (optimistic locking): read it again, and decide again.
 
     Args:
         aggregate_id: the aggregate's id.
-        expected_version: the version of the aggregate at hand.
-        stored_version: the version found in the repository, where it is known.
+        expected_version: the version of the aggregate that was to be stored.
+        stored_version: the version in the repository, if known.
         repository_name: the repository, for the message.
     """
 
@@ -338,7 +335,7 @@ class AggregateVersionConflictError(ConflictError):
 
 
 def _text_of(error: DomainError, aggregate_id: Identified | None) -> str | None:
-    """Return the text of an id, if there is one."""
+    """Return the text of an id; None for None."""
     if aggregate_id is None:
         return None
     if not hasattr(aggregate_id, "value"):
@@ -363,12 +360,12 @@ class NotAllowed(DomainError):
 
 @frozen
 class Problem:
-    """One thing that is wrong with a message, or with data for a value object.
+    """A problem in a message, or in the data for a value object.
 
     Args:
-        path: where, as a JSONPath from the root of the data (RFC 9535), such as `$.data.attributes.lines[3].sku`.
-        expected: what belongs there, in words.
-        code: what is wrong, for programs: `missing`, `type`, `value`, `json`, `limit`, `unknown`, `duplicate`.
+        path: the place, as a JSONPath from the root of the data (RFC 9535), such as `$.data.attributes.lines[3].sku`.
+        expected: the expected data, in words.
+        code: the kind of problem, for programs: `missing`, `type`, `value`, `json`, `limit`, `unknown`, `duplicate`.
     """
 
     path: str
@@ -381,17 +378,17 @@ class Problem:
 
 @frozen(kw_only=True, repr=False)
 class InvalidValueObject(DomainError, ValueError):
-    """A value that a value object refuses. Its text gives the class and the reason, and never the value.
+    """An invalid value for a value object. Its text gives the class and the reason, and never the value.
 
     Args:
-        problems: each thing that is wrong, with its path, if `parse` read a value object of several fields.
+        problems: each problem with its path, if `parse` read a value object of several fields.
     """
 
     problems: tuple[Problem, ...] = ()
 
 
 class InvalidUuid(InvalidValueObject):
-    """A value that is no UUID."""
+    """A value that is not a UUID."""
 
 
 _SHOWN_PROBLEMS = 5
@@ -399,19 +396,19 @@ _SHOWN_PROBLEMS = 5
 
 @frozen(kw_only=True, repr=False)
 class InvalidMessage(DomainError):
-    """Bytes, text or builtins that are no message, or a message that could not be read back once written.
+    """Data that isn't a valid message, or a message that could not be decoded again once encoded.
 
     >>> InvalidMessage(problems=(Problem("$.data.id", "a UUID", "missing"),)).detail()
     'InvalidMessage [$.data.id: expected a UUID (missing)]'
 
     Args:
-        problems: each thing that is wrong, with its path; never the value found there.
+        problems: each problem with its path, and never with the value there.
     """
 
     problems: tuple[Problem, ...] = ()
 
     def detail(self) -> str:
-        """Return the error's name and its problems, the first five in full."""
+        """Return the error's name, its first five problems, and the number of the others."""
         if not self.problems:
             return super().detail()
         shown = "; ".join(map(str, self.problems[:_SHOWN_PROBLEMS]))
@@ -420,4 +417,4 @@ class InvalidMessage(DomainError):
 
 
 class UnknownMessage(InvalidMessage):
-    """A message of a kind, name or version that the reader does not know."""
+    """A message of a kind, name or version that the reader doesn't know."""

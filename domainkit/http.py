@@ -1,4 +1,4 @@
-"""Domain errors as HTTP, without a framework: which status an error has, and its problem details."""
+"""Domain errors as HTTP, without a framework: statuses, headers and problem details of errors."""
 
 import math
 import re
@@ -45,22 +45,23 @@ _UNNAMED = "HttpError"
 
 @frozen
 class HttpError(Frozen):
-    """The answer that a client gets for a domain error.
+    """The HTTP response for a domain error.
 
     >>> HttpError(status_code=404, detail="There is no such task").type_error
     'HttpError'
 
     Args:
         status_code: an HTTP status, 400 to 599 (RFC 9110, section 15).
-        detail: what happened, for a person. The default stands for "say what the error says" below 500.
-        headers: HTTP headers to send along.
-        type_error: the name of the kind of error, for the `type` of its problem document. The default stands for the
-            name of the error's class.
+        detail: a description of the error, for a person. With the default, the body has one only if ProblemOptions
+            allows the error's own, below 500.
+        headers: additional HTTP headers.
+        type_error: the name of the kind of error, for the `type` of its problem document; with the default, the name of
+            the error's class.
 
     Raises:
-        ValueError: `status_code` is no status of an error.
-        TypeError: `status_code` is no int; or, at the first instance of a subclass, `@attrs.frozen` is missing above
-            its fields.
+        ValueError: `status_code` is not an error status.
+        TypeError: `status_code` is not an int; or, at the first instance of a subclass with fields, `@attrs.frozen` is
+            missing.
     """
 
     status_code: int = field(default=_INTERNAL, validator=[instance_of(int), ge(400), le(599)])
@@ -72,7 +73,7 @@ class HttpError(Frozen):
 
 
 ErrorMap = Mapping[type[DomainError], HttpError]
-"""HttpErrors by class of domain errors; a subclass has that of its base, unless it has one itself."""
+"""HttpErrors by error class; a subclass without an entry of its own uses that of its nearest base."""
 
 _BY_STATUS: Final = (
     (500, (DomainError, InvalidValueObject)),
@@ -86,7 +87,7 @@ _BY_STATUS: Final = (
 
 
 class _DefaultMap(FrozenMapping[type[DomainError], HttpError]):
-    """The default map, by its name in a signature."""
+    """The default map; its `repr` is its name, for signatures in the documentation."""
 
     __slots__ = ()
 
@@ -97,11 +98,11 @@ class _DefaultMap(FrozenMapping[type[DomainError], HttpError]):
 DEFAULT_HTTP_ERROR_MAP: ErrorMap = _DefaultMap(
     {cls: HttpError(status_code=status) for status, classes in _BY_STATUS for cls in classes}
 )
-"""The statuses that petisco gives its errors, and those of the errors that this library adds."""
+"""The statuses that petisco assigns to its errors, and those of the errors that this library adds."""
 
 
 def http_error_for(error: BaseException, *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP) -> HttpError:
-    """Return the HttpError of the nearest class of `error`, along its method resolution order, that the map has.
+    """Return the HttpError for an error: that of the first class in its method resolution order that the map has.
 
     >>> class TaskNotFound(NotFound): ...
     >>> http_error_for(TaskNotFound()).status_code
@@ -110,15 +111,14 @@ def http_error_for(error: BaseException, *, error_map: ErrorMap = DEFAULT_HTTP_E
     500
 
     Args:
-        error: a domain error, or any exception: one that no class in the map fits is a 500.
-        error_map: asked first; a class that it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP, so that a map of
-            one's own needs only what differs.
+        error: a domain error, or any exception; an exception without an entry is a 500.
+        error_map: your own entries. Classes without an entry are looked up in DEFAULT_HTTP_ERROR_MAP.
     """
     return http_error_of(type(error), error_map=error_map)
 
 
 def http_error_of(error_type: type[BaseException], *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP) -> HttpError:
-    """Return what `http_error_for` returns for an error of this class."""
+    """Return the HttpError for an error class, as `http_error_for` does for an instance."""
     for cls in error_type.__mro__:
         for known in (error_map, DEFAULT_HTTP_ERROR_MAP):
             if issubclass(cls, DomainError) and cls in known:
@@ -127,15 +127,14 @@ def http_error_of(error_type: type[BaseException], *, error_map: ErrorMap = DEFA
 
 
 def http_headers_for(error: BaseException, *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP) -> Mapping[str, str]:
-    """Return the headers of the answer for an error: those of the map, and Retry-After if the error knows it.
+    """Return the headers of the response for an error: those of the map, and Retry-After if the error has a time.
 
     >>> http_headers_for(BusCannotPublish(retry_after=timedelta(seconds=1.5)))
     {'Retry-After': '2'}
 
     Args:
-        error: a domain error, or any exception. An error of yours knows when to ask again by a field
-            `retry_after: timedelta`.
-        error_map: as for `http_error_for`; its own Retry-After wins.
+        error: a domain error, or any exception. A field `retry_after: timedelta` of the error becomes the header.
+        error_map: as for `http_error_for`; a Retry-After in its headers takes precedence.
     """
     headers, wait = dict(http_error_for(error, error_map=error_map).headers or {}), getattr(error, "retry_after", None)
     if isinstance(wait, timedelta) and "retry-after" not in map(str.lower, headers):
@@ -155,16 +154,16 @@ class ProblemDetails(TypedDict):
 
 
 def _nodes_of(options: "ProblemOptions") -> Mapping[type[DomainError], Mapping[str, "Node"]]:
-    """Return the wire types of the fields that are told; refuse what is none."""
-    # what converts takes longer to import than this module, which mostly does without
-    from domainkit.conversion.derive import Derivation  # noqa: PLC0415  (as just said)
+    """Return the wire types of the exposed fields; TypeError for a name that isn't a field."""
+    # imported here: the conversion takes longer to import than this module, which rarely needs it
+    from domainkit.conversion.derive import Derivation  # noqa: PLC0415  (see above)
 
     for cls, names in options.tells.items():
         for name in set(names) - {"detail"}:
             if name not in attrs.fields_dict(cls) or name in ProblemDetails.__annotations__:
                 raise TypeError(
-                    f"ProblemOptions.tells: {cls.__qualname__}.{name}: expected the name of a field that is no member "
-                    "of every problem document; name a field of the class, or 'detail'"
+                    f"ProblemOptions.tells: expected a field of {cls.__qualname__} that isn't a standard member of "
+                    f"problem documents, or 'detail', got {name!r}; name a field of the class"
                 )
     derivation = Derivation()
     nodes = {
@@ -175,17 +174,17 @@ def _nodes_of(options: "ProblemOptions") -> Mapping[type[DomainError], Mapping[s
         }
         for cls, names in options.tells.items()
     }
-    if derivation.secrets:  # in plain text, where the field asks for it
+    if derivation.secrets:  # a field marked InPlainText
         raise TypeError(
             f"ProblemOptions.tells: expected fields without secrets, got {derivation.secrets[0].__qualname__}; "
-            "no client is told one, so take the field out"
+            "remove the field, since clients must not see secrets"
         )
     return nodes
 
 
 @frozen(kw_only=True)
 class ProblemOptions(Frozen):
-    """The content of problem documents, as far as their author chooses it: closed, unless it is opened here.
+    """The optional content of problem documents. By default they expose no field of an error.
 
     >>> @frozen
     ... class TooManyTasks(DomainError):
@@ -197,15 +196,15 @@ class ProblemOptions(Frozen):
 
     Args:
         type_base: the beginning of each `type`, a URI reference; the name of the error follows.
-        tells: by class of errors, what else their documents tell below 500: the names of fields, which become members
-            in the form that they have in messages; and `detail`, for the `message` in `additional_info`, or else what
-            `detail()` of the error says. A subclass has what its nearest class has.
-        client_keys: whether the paths of problems in a request have the keys that the client made up.
+        tells: by error class, what its documents expose below 500: names of fields, which become members in their wire
+            form; and `detail`, for the `message` in `additional_info`, or else for the text of `detail()`. A subclass
+            without an entry uses that of its nearest base.
+        client_keys: True to show unknown keys from the request in the paths of problems.
 
     Raises:
-        TypeError: a name in `tells` is no field, or that of a member of every document, or that of a field with a
+        TypeError: a name in `tells` is not a field, is a standard member of problem documents, or is a field with a
             secret.
-        UnsupportedTypeError: a field in `tells` has a type that messages can't carry.
+        UnsupportedTypeError: a field in `tells` has a type without a wire form.
     """
 
     type_base: str = "/problems/"
@@ -229,11 +228,11 @@ def problem_details(
     type_uri: str | None = None,
     options: ProblemOptions = DEFAULT_PROBLEM_OPTIONS,
 ) -> ProblemDetails:
-    """Return the RFC 9457 body for an error.
+    """Return the problem document (RFC 9457) for an error.
 
-    Below 500 its `type` and `title` say which error it is; `errors` lists the problems of an InvalidMessage or an
-    InvalidValueObject. From 500 on the body is a constant for its status: neither the error's text nor its class nor a
-    value is in it.
+    Below 500, `type` and `title` identify the error; `errors` lists the problems of an InvalidMessage or an
+    InvalidValueObject. From 500 on, the body is constant for its status: it has neither the error's text nor its class
+    nor a value.
 
     >>> class TaskNotFound(NotFound): ...
     >>> problem_details(TaskNotFound(additional_info={"table": "tasks"}))
@@ -243,11 +242,11 @@ def problem_details(
 
     Args:
         error: a domain error, or any exception.
-        error_map: as for `http_error_for`. The `detail` of its HttpError is told.
-        instance: a URI reference for this occurrence; left out where there is none, and from 500 on.
-        type_uri: a URI for the kind of problem, instead of that of the error's class. `about:blank` says no more than
-            the status does.
-        options: what else is told.
+        error_map: as for `http_error_for`. The body has the `detail` of the HttpError.
+        instance: a URI reference for this occurrence; left out from 500 on.
+        type_uri: a URI for the kind of problem, instead of that of the error's class; `about:blank` for problems that
+            the status describes completely.
+        options: the optional content of the body.
     """
     found = http_error_for(error, error_map=error_map)
     status = found.status_code
@@ -269,13 +268,13 @@ def problem_details(
         body["instance"] = instance
     if problems := list(_problems_of(error)):
         body["errors"] = [{"path": one.path, "expected": one.expected, "code": one.code} for one in problems]
-    # PEP 728, for types that have further members, isn't everywhere yet
+    # type checkers don't all support PEP 728, for types with additional members, yet
     return cast("ProblemDetails", {**body, **_members_of(error, options)})
 
 
 def problem_type(name: str, options: ProblemOptions) -> str:
-    """Return the `type` of the problem of this name: a URI reference."""
-    from urllib.parse import quote  # noqa: PLC0415  # it takes longer to import than this module
+    """Return the `type` of a problem with this name: a URI reference."""
+    from urllib.parse import quote  # noqa: PLC0415  # takes longer to import than this module
 
     return f"{options.type_base}{quote('-'.join(name.lower().split()))}"
 
@@ -284,13 +283,13 @@ _WORD: Final = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W
 
 
 def _words(name: str) -> list[str]:
-    """Return the words of a class's name, without `Error` at its end."""
+    """Return the words of a class name, without a final `Error`."""
     words = [word for word in _WORD.split(name) if word]
     return words[:-1] if len(words) > 1 and words[-1] == "Error" else words
 
 
 def _problems_of(error: DomainError) -> Iterator[Problem]:
-    """Yield the problems of a message or of a value object; the reason of one of a single value is one."""
+    """Yield the problems of an invalid message or value object; for a single value, one with its reason."""
     if isinstance(error, InvalidMessage | InvalidValueObject):
         yield from error.problems
         reason = (error.additional_info or {}).get("message")
@@ -299,7 +298,7 @@ def _problems_of(error: DomainError) -> Iterator[Problem]:
 
 
 def _members_of(error: DomainError, options: ProblemOptions) -> Mapping[str, object]:
-    """Return the fields of an error that clients may see, in their JSON form; one without a JSON form is left out."""
+    """Return the exposed fields of an error in their JSON form; a value without a JSON form is left out."""
     nodes = next((found for cls in type(error).__mro__ if (found := options._nodes.get(cls))), None)
     if nodes is None:
         return {}
@@ -312,12 +311,12 @@ def _members_of(error: DomainError, options: ProblemOptions) -> Mapping[str, obj
 _RENAMED: Final = FrozenMapping({
     413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content",
 })  # fmt: skip  # one list
-"""The phrases of RFC 9110 that Python before 3.13 has in an older form."""
+"""Phrases of RFC 9110 that differ in Python before 3.13."""
 
 
 def title_of(status: int) -> str:
-    """Return the reason phrase of a status: the same in every version of Python."""
-    from http import HTTPStatus  # noqa: PLC0415  (making its members takes longer than importing this module)
+    """Return the reason phrase of a status, the same in every version of Python."""
+    from http import HTTPStatus  # noqa: PLC0415  (takes longer to import than this module)
 
     try:
         return _RENAMED.get(status) or HTTPStatus(status).phrase

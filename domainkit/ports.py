@@ -1,4 +1,4 @@
-"""Ports: what the domain asks of the outside, to inherit from. See Cockburn, Hexagonal architecture (2005)."""
+"""Ports: base classes for the services that the domain needs. See Cockburn, Hexagonal architecture (2005)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable, Mapping
@@ -28,12 +28,12 @@ from domainkit.values import Uuid
 AggT = TypeVar("AggT", bound=AggregateRoot[AnyId])
 IdT = TypeVar("IdT", bound=AnyId, default=Uuid)
 P = ParamSpec("P", default=...)
-T_co = TypeVar("T_co", default=Any, covariant=True)  # Any: a bare AppService says nothing of what it returns
+T_co = TypeVar("T_co", default=Any, covariant=True)  # Any: a bare AppService declares no value
 E_co = TypeVar("E_co", default=DomainError, covariant=True)
 
 
-class Repository(Service, ABC):  # nothing abstract: it marks what stores, whatever its methods are
-    """A place where aggregates are kept; inherit from it for one with methods of your own.
+class Repository(Service, ABC):  # no abstract methods: subclasses define their own
+    """Base class of repositories: inherit from it for a repository with methods of your own.
 
     >>> class TaskArchive(Repository):
     ...     def latest(self) -> str: ...
@@ -54,9 +54,9 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
 
     @abstractmethod
     def save(self, aggregate: AggT, /) -> Result[AggT, AggregateAlreadyExistError]:
-        """Store a new aggregate, and return it as it is stored.
+        """Store a new aggregate, and return the stored one.
 
-        It is stored without its recorded events; the one returned has those that the repository did not take over.
+        Recorded events are not part of the state; the returned aggregate has those that the repository didn't store.
         """
 
     @abstractmethod
@@ -65,10 +65,10 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
 
     @abstractmethod
     def update(self, aggregate: AggT, /) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Store a changed aggregate over the one with its id, and return it as it is stored, its version raised by one.
+        """Replace the stored aggregate with a changed one, and return it with its version raised by one.
 
-        A Failure with AggregateVersionConflictError where the stored version is not the one of `aggregate`: somebody
-        else stored it since it was read.
+        If the stored version differs from the version of `aggregate`, someone else stored it since it was read: a
+        Failure with AggregateVersionConflictError (optimistic locking).
         """
 
     @abstractmethod
@@ -77,20 +77,20 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
 
     @abstractmethod
     def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
-        """Return all aggregates, in the order in which they were saved; an empty tuple if there are none.
+        """Return all aggregates, in the order in which they were saved.
 
-        An update keeps the place of an aggregate; one that was removed and is saved again comes last.
+        An update keeps the place of an aggregate; an aggregate that was removed and saved again comes last.
         """
 
 
 class AsyncCrudRepository(Repository, Generic[AggT, IdT]):
-    """The async twin of CrudRepository: the same methods with the same promises, to await."""
+    """The async twin of CrudRepository: the same methods and guarantees, as coroutines."""
 
     __slots__ = ()
 
     @abstractmethod
     async def save(self, aggregate: AggT, /) -> Result[AggT, AggregateAlreadyExistError]:
-        """Store a new aggregate, and return it as it is stored; see CrudRepository."""
+        """Store a new aggregate, and return the stored one; see CrudRepository."""
 
     @abstractmethod
     async def retrieve(self, aggregate_id: IdT, /) -> Result[AggT, AggregateNotFoundError]:
@@ -98,7 +98,7 @@ class AsyncCrudRepository(Repository, Generic[AggT, IdT]):
 
     @abstractmethod
     async def update(self, aggregate: AggT, /) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Store a changed aggregate, and return it as it is stored, its version raised by one; see CrudRepository."""
+        """Replace the stored aggregate, and return it with its version raised by one; see CrudRepository."""
 
     @abstractmethod
     async def remove(self, aggregate_id: IdT, /) -> Result[None, AggregateNotFoundError]:
@@ -114,62 +114,60 @@ class _BusWithMeta(Service, ABC):
 
     @abstractmethod
     def with_meta(self, meta: Mapping[str, JsonValue], /) -> Self:
-        """Return a bus that merges `meta` into the meta of every message that it hands over; this one stays as it is.
+        """Return a bus that merges `meta` into the meta of each of its messages; this bus doesn't change.
 
         Raises:
-            TypeError: `meta` is no mapping, or holds something that JSON can't carry.
+            TypeError: `meta` is not a mapping, or contains a value without a JSON form.
         """
 
 
 class MessageBus(_BusWithMeta):
-    """The part that both buses have."""
+    """The common base of event buses and command buses."""
 
     __slots__ = ()
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what the bus holds. A message handed to a closed bus is a Failure. Closing again does nothing."""
+        """Release the resources of the bus. A closed bus returns a Failure for each message. May be called twice."""
 
 
 class AsyncMessageBus(_BusWithMeta):
-    """The part that both async buses have."""
+    """The common base of async event buses and command buses."""
 
     __slots__ = ()
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of what the bus holds. A message handed to a closed bus is a Failure. Closing again does nothing."""
+        """Release the resources of the bus. A closed bus returns a Failure for each message. May be called twice."""
 
 
 class DomainEventBus(MessageBus):
-    """Hands domain events over to those who subscribed to them."""
+    """Publishes domain events to their subscribers."""
 
     __slots__ = ()
 
     @abstractmethod
     def publish(self, events: DomainEvent | Iterable[DomainEvent], /) -> Result[None, BusCannotPublish]:
-        """Publish an event, or several in their order.
+        """Publish an event, or several in order.
 
-        A Failure where the bus could not hand over all of them; its `additional_info` says which.
+        A Failure says that not all were handed over; its `additional_info` lists the others.
 
         Raises:
-            TypeError: one of them is no DomainEvent; nothing was published then.
+            TypeError: one of them is not a DomainEvent; then the bus publishes nothing.
         """
 
 
 class CommandBus(MessageBus):
-    """Hands a command over to its one handler."""
+    """Dispatches a command to its one handler."""
 
     __slots__ = ()
 
     @abstractmethod
     def dispatch(self, command: AnyCommand, /) -> Result[None, BusCannotPublish]:
-        """Dispatch a command.
-
-        A Failure where the bus could not hand it over.
+        """Dispatch a command; a Failure if the bus could not hand it over.
 
         Raises:
-            TypeError: `command` is no Command.
+            TypeError: `command` is not a Command.
         """
 
 
@@ -180,7 +178,7 @@ class AsyncDomainEventBus(AsyncMessageBus):
 
     @abstractmethod
     async def publish(self, events: DomainEvent | Iterable[DomainEvent], /) -> Result[None, BusCannotPublish]:
-        """Publish an event, or several in their order; see DomainEventBus."""
+        """Publish an event, or several in order; see DomainEventBus."""
 
 
 class AsyncCommandBus(AsyncMessageBus):
@@ -194,32 +192,34 @@ class AsyncCommandBus(AsyncMessageBus):
 
 
 def events_for(bus: object, events: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
-    """Return the events that a bus was given; TypeError if something else is among them."""
+    """Return the events passed to a bus as a tuple; TypeError if one is not an event."""
     if isinstance(events, DomainEvent):
         return (events,)
     several = tuple(events) if isinstance(events, Iterable) else (events,)
     for event in several:
         if not isinstance(event, DomainEvent):
             raise TypeError(
-                f"{type(bus).__qualname__}.publish: expected domain events, not a {type(event).__qualname__}"
+                f"{type(bus).__qualname__}.publish: expected domain events, got {type(event).__qualname__}; "
+                "pass instances of DomainEvent"
             )
     return several
 
 
 def command_for(bus: object, command: object) -> AnyCommand:
-    """Return the command that a bus was given; TypeError if it is something else."""
+    """Return the command passed to a bus; TypeError if it is not a command."""
     if not isinstance(command, Command):
-        raise TypeError(f"{type(bus).__qualname__}.dispatch: expected a command, not a {type(command).__qualname__}")
+        name, found = type(bus).__qualname__, type(command).__qualname__
+        raise TypeError(f"{name}.dispatch: expected a command, got {found}; pass an instance of Command")
     return command
 
 
 def stored_already(messages: Iterable[Message]) -> Failure[BusCannotPublish] | None:
-    """Return the Failure of a bus that is handed what the open unit of work has stored: a relay will deliver it."""
+    """Return a Failure if the open unit of work already stored one of the messages: a relay will deliver it."""
     for message in messages:
         if is_stored(message):
             reason = (
-                f"{type(message).__qualname__} is in the outbox already, and would be delivered twice; leave it out: a "
-                "repository stores the events of an aggregate, so go on with the aggregate that `save` returned"
+                f"{type(message).__qualname__} is in the outbox already, and would be delivered twice; leave it out: "
+                "the repository stores the events of an aggregate; continue with the aggregate that `save` returned"
             )
             return cannot_publish(reason, message_id=message.header.id, kind=MessageRefused)
     return None
@@ -228,7 +228,7 @@ def stored_already(messages: Iterable[Message]) -> Failure[BusCannotPublish] | N
 def cannot_publish(
     reason: str, *, message_id: Uuid | None = None, kind: type[BusCannotPublish] = BusCannotPublish
 ) -> Failure[BusCannotPublish]:
-    """Return the Failure of a bus or publisher that did not hand over a message."""
+    """Return the Failure of a bus or publisher that couldn't hand over a message."""
     about = None if message_id is None else str(message_id)
     return Failure(kind(uuid_value=about, additional_info={"message": reason}))
 
@@ -239,19 +239,19 @@ def _read_only(meta: Mapping[str, object] | None) -> Mapping[str, object]:
 
 @frozen
 class NotifierMessage(Frozen):
-    """Something to tell a person.
+    """A message for a person.
 
     >>> NotifierMessage("Import finished", message="312 tasks").title
     'Import finished'
 
     Args:
         title: one line.
-        message: more, where there is more to say.
-        meta: facts to show beside it. Keep secrets out of it.
-        link: a URL where to look.
+        message: the details, if needed.
+        meta: facts to show alongside. Keep secrets out of it.
+        link: a URL with more information.
 
     Raises:
-        TypeError: at the first instance of a subclass: it has fields, and `@attrs.frozen` is missing.
+        TypeError: at the first instance of a subclass: it has fields but no `@attrs.frozen`.
     """
 
     title: str
@@ -264,16 +264,16 @@ class NotifierMessage(Frozen):
 
 @frozen
 class NotifierExceptionMessage(Frozen):
-    """A bug to tell a person about: where it happened, and the exception, without the parameters of the call.
+    """A message about a bug, for a person: the place and the exception, without the arguments of the call.
 
     Args:
         title: one line.
         executor: the use case or function that failed.
-        exception: the exception itself, with its traceback. Its text may hold secrets: it is for those who may see
-            them.
+        exception: the exception, with its traceback. Its text may contain secrets: show it only to people who may
+            see them.
         filename: the file of the innermost frame.
         lineno: the line in that file, counted from 1.
-        meta: facts to show beside it.
+        meta: facts to show alongside.
 
     Raises:
         TypeError: as for NotifierMessage.
@@ -300,7 +300,7 @@ class NotifierExceptionMessage(Frozen):
 
 
 class Notifier(Service, ABC):
-    """Tells a person: by chat, mail, or a log."""
+    """Notifies a person: by chat, mail, or a log."""
 
     __slots__ = ()
 
@@ -316,14 +316,14 @@ class Notifier(Service, ABC):
 class AppService(Service, ABC, Generic[P, T_co, E_co]):
     """A step that several use cases share: `class TaskFinder(AppService[[TaskId], Task, NotFound])`.
 
-    Like a UseCase, without the guard: what it raises reaches the use case that called it.
+    It is like a UseCase without the guard: its exceptions reach the use case that called it.
     """
 
     __slots__ = ()
 
     @abstractmethod
     def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
-        """Do the step, and return what came of it."""
+        """Do the step, and return its Result."""
 
 
 class AsyncNotifier(Service, ABC):
@@ -347,4 +347,4 @@ class AsyncAppService(Service, ABC, Generic[P, T_co, E_co]):
 
     @abstractmethod
     def execute(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[T_co, E_co]]:  # Any: of its loop
-        """Do the step, and return what came of it: a coroutine function."""
+        """Do the step, and return its Result: a coroutine function."""

@@ -1,8 +1,8 @@
-"""Results, composed: pipelines whose error type is the union of what their steps can fail with.
+"""Composition of Results: pipelines whose error type is the union of their steps' error types.
 
-The types are exact under mypy --strict and pyright without a plugin; that is what the overloads are for, one per number
-of steps. It is railway oriented programming (Wlaschin, Domain Modeling Made Functional, 2018), on the containers of
-`returns`: a pipeline is a plain function, so `flow`, `bind` and `Result.do` take it, and it takes theirs.
+The overloads, one for each number of steps, make the types exact under mypy --strict and pyright, without a plugin.
+This is railway oriented programming (Wlaschin, Domain Modeling Made Functional, 2018) with the containers of `returns`:
+a pipeline is a plain function, so it works with `flow`, `bind` and `Result.do`.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ E12 = TypeVar("E12")
 Step: TypeAlias = Callable[[T], Result[U, E]]
 """A function of one argument that returns a Result."""
 
-AnyCoroutine: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its event loop, and gets back
+AnyCoroutine: TypeAlias = Coroutine[Any, Any, T]  # Any: the values exchanged with the event loop
 AsyncStep: TypeAlias = Callable[[T], Coroutine[None, None, Result[U, E]]]
 AsyncResult: TypeAlias = Awaitable[Result[T, E]]
 MixedStep: TypeAlias = Callable[[T], Result[U, E] | Awaitable[Result[U, E]]]
-AnyResult: TypeAlias = Result[Any, Any]  # Any: the types are known to the signature around the code that has one
-AnyStep: TypeAlias = Callable[[Any], AnyResult]  # Any: what a step takes, the overloads say
+AnyResult: TypeAlias = Result[Any, Any]  # Any: the signature around it has the types
+AnyStep: TypeAlias = Callable[[Any], AnyResult]  # Any: the overloads have the parameter's type
 
 
 # an overload for each number of steps, several parameters a line
@@ -110,7 +110,7 @@ def pipeline(
 ) -> Step[T0, T12, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11 | E12]: ...
 # fmt: on
 def pipeline(*steps: AnyStep) -> AnyStep:
-    """Return one function that runs the steps in order, each with the value of the last; the first Failure ends it.
+    """Return a function that runs the steps in order, each with the value of the one before, up to the first Failure.
 
     >>> def parse(text: str) -> Result[int, ValueError]:
     ...     return Success(int(text)) if text.isdecimal() else Failure(ValueError("no number"))
@@ -121,14 +121,14 @@ def pipeline(*steps: AnyStep) -> AnyStep:
     (<Success: 4>, <Failure: odd>, <Failure: no number>)
 
     Args:
-        steps: one to twelve functions of one argument, each returning a Result; a pipeline is one too, so that more
-            steps fit by nesting.
+        steps: one to twelve functions of one argument, each returning a Result. A pipeline is such a function too: nest
+            them for more steps.
 
     Raises:
-        TypeError: there is no step; or, when it runs, a step returned no Result.
+        TypeError: `steps` is empty; or, when it runs, a step didn't return a Result.
     """
     if not steps:
-        raise TypeError("pipeline needs at least one step: a function of one argument that returns a Result")
+        raise TypeError("pipeline: expected at least one step, got 0; pass functions that return a Result")
     *before, last = steps
 
     def run(value: object) -> Result[object, object]:
@@ -204,7 +204,7 @@ def async_pipeline(
 ) -> AsyncStep[T0, T12, E1 | E2 | E3 | E4 | E5 | E6 | E7 | E8 | E9 | E10 | E11 | E12]: ...
 # fmt: on
 def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]:  # Any: as in AnyStep
-    """Return one coroutine function that runs the steps in order, sync and async ones mixed; the first Failure ends it.
+    """Return a coroutine function that runs sync and async steps in order, up to the first Failure.
 
     >>> import asyncio
     >>> async def load(number: int) -> Result[str, KeyError]:
@@ -218,10 +218,10 @@ def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]
         steps: one to twelve functions of one argument, each returning a Result or an awaitable of one.
 
     Raises:
-        TypeError: there is no step; or, when it runs, a step returned no Result.
+        TypeError: `steps` is empty; or, when it runs, a step didn't return a Result.
     """
     if not steps:
-        raise TypeError("async_pipeline needs at least one step: a function of one argument that returns a Result")
+        raise TypeError("async_pipeline: expected at least one step, got 0; pass functions that return a Result")
     *before, last = steps
 
     async def run(value: object) -> Result[object, object]:
@@ -242,39 +242,41 @@ def async_pipeline(*steps: MixedStep[Any, Any, Any]) -> AsyncStep[Any, Any, Any]
 def _ended_by(step: object, result: object) -> Failure[object]:
     if isinstance(result, Failure):
         return result
-    raise TypeError(f"the step {name_of(step)} must return a Result, not a {type(result).__qualname__}")
+    raise TypeError(
+        f"step {name_of(step)}: expected a Result, got {type(result).__qualname__}; return Success(...) or Failure(...)"
+    )
 
 
 def name_of(function: object) -> str:
-    """Return what a function, or another callable, is called: for a log or an error."""
+    """Return the qualified name of a function or another callable, for logs and errors."""
     inner = function.func if isinstance(function, partial) else function
     return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 
 
 def _names(functions: Iterable[object]) -> str:
-    """Return the names of functions, for the name of what is made of them."""
+    """Return the names of functions, for the name of a function that combines them."""
     return ", ".join(map(name_of, functions))
 
 
 def full_name_of(function: object) -> str:
-    """Return the module and the name of a function, or of another callable."""
+    """Return the module and the qualified name of a function or another callable."""
     inner = function.func if isinstance(function, partial) else function
     return f"{inner.__module__}.{name_of(inner)}"
 
 
 ADDED: Final = "__domainkit_added_errors__"
-"""The attribute of a wrapper that says which errors it adds to those of what it wraps."""
+"""The attribute of a wrapper that lists the errors it adds to those of the wrapped function."""
 
 
 def named_as(wrapper: FunctionT, function: object, *, adds: Iterable[object] = ()) -> FunctionT:
-    """Return `wrapper`, called as the function that it stands for: logs and errors show that.
+    """Give `wrapper` the name of the wrapped function, for logs and errors, and return it.
 
-    Like functools.wraps, but for any callable, such as a use case, whose own attributes stay its own.
+    Like functools.wraps, but for any callable, such as a use case, and without copying its attributes.
 
     Args:
-        wrapper: a function of its own, that nobody else has.
-        function: what it calls, and has as `__wrapped__`.
-        adds: what its Result may fail with besides: classes of errors, and functions that make one.
+        wrapper: a new function, which is changed.
+        function: the wrapped callable, stored as `__wrapped__`.
+        adds: the errors that the wrapper adds: classes, and functions that return one.
     """
     inner = function.func if isinstance(function, partial) else function
     wrapper.__module__, wrapper.__qualname__ = inner.__module__, name_of(inner)
@@ -283,7 +285,7 @@ def named_as(wrapper: FunctionT, function: object, *, adds: Iterable[object] = (
 
 
 def fold(result: Result[T, E], on_success: Callable[[T], U], on_failure: Callable[[E], U]) -> U:
-    """Return what `on_success` makes of the value, or `on_failure` of the error.
+    """Return the result of `on_success` for a Success, or of `on_failure` for a Failure.
 
     >>> fold(Success(4), lambda number: f"got {number}", lambda error: "failed")
     'got 4'
@@ -297,7 +299,7 @@ def fold(result: Result[T, E], on_success: Callable[[T], U], on_failure: Callabl
 
 
 def collect(results: Iterable[Result[T, E]]) -> Result[tuple[T, ...], tuple[E, ...]]:
-    """Return a Success with all values in their order, or a Failure with all errors in theirs: no item is dropped.
+    """Return a Success with all values in order, or a Failure with all errors in order if there is at least one.
 
     >>> collect([Success(1), Success(2)])
     <Success: (1, 2)>
@@ -305,7 +307,7 @@ def collect(results: Iterable[Result[T, E]]) -> Result[tuple[T, ...], tuple[E, .
     <Failure: ('a', 'b')>
 
     Args:
-        results: taken once, to the end. Without any, the value is an empty tuple.
+        results: iterated once, to the end. If it is empty, the value is an empty tuple.
     """
     values: list[T] = []
     errors: list[E] = []
@@ -322,14 +324,14 @@ def tap(effect: Callable[[T], Result[object, E]], /) -> Callable[[T], Result[T, 
 @overload
 def tap(effect: Callable[[T], None], /) -> Callable[[T], Result[T, Never]]: ...
 def tap(effect: Callable[[Any], object], /) -> AnyStep:  # Any: as in AnyStep
-    """Return a step that calls `effect` with the value and passes the value on; a Failure of the effect ends it.
+    """Return a step that calls `effect` with the value and passes the value on; a Failure of it ends the pipeline.
 
     >>> seen: list[int] = []
     >>> pipeline(lambda number: Success(number + 1), tap(seen.append))(4), seen
     (<Success: 5>, [5])
 
     Args:
-        effect: a function that returns nothing, or a Result of which only a Failure counts.
+        effect: a function that returns None, or a Result, whose value is ignored.
     """
 
     def step(value: object) -> Result[object, object]:
@@ -340,13 +342,13 @@ def tap(effect: Callable[[Any], object], /) -> AnyStep:  # Any: as in AnyStep
 
 
 def mapped(function: Callable[[A], U], /) -> Callable[[A], Result[U, Never]]:
-    """Return a step of a function that can't fail: its value is in a Success.
+    """Return a step that calls a function which can't fail, and wraps its value in a Success.
 
     >>> pipeline(lambda number: Success(number + 1), mapped(str))(4)
     <Success: 5>
 
     Args:
-        function: takes one value, and returns another.
+        function: takes a value, and returns a plain value.
     """
 
     def step(value: A) -> Result[U, Never]:
@@ -379,7 +381,7 @@ def together(
 ) -> Step[A, tuple[T1, T2, T3, T4, T5, T6], E1 | E2 | E3 | E4 | E5 | E6]: ...
 # fmt: on
 def together(*steps: AnyStep) -> AnyStep:
-    """Return a step that gives one value to all steps, and returns all of theirs; the first Failure ends it.
+    """Return a step that passes one value to every step, and returns a tuple of their values, or the first Failure.
 
     >>> def half(number: int) -> Result[int, ArithmeticError]:
     ...     return Failure(ArithmeticError("odd")) if number % 2 else Success(number // 2)
@@ -388,13 +390,13 @@ def together(*steps: AnyStep) -> AnyStep:
     (<Success: (4, '8')>, <Failure: odd>)
 
     Args:
-        steps: one to six functions of the same argument, each returning a Result; they run in their order.
+        steps: one to six functions of the same argument, each returning a Result; they run in order.
 
     Raises:
-        TypeError: there is no step; or, when it runs, a step returned no Result.
+        TypeError: `steps` is empty; or, when it runs, a step didn't return a Result.
     """
     if not steps:
-        raise TypeError("together needs at least one step: a function of one argument that returns a Result")
+        raise TypeError("together: expected at least one step, got 0; pass functions that return a Result")
 
     def run(value: object) -> Result[object, object]:
         values: list[object] = []
@@ -435,7 +437,7 @@ async def together_async(
 ) -> Result[tuple[T1, T2, T3, T4, T5, T6], E1 | E2 | E3 | E4 | E5 | E6]: ...
 # fmt: on
 async def together_async(*awaitables: AsyncResult[Any, Any]) -> AnyResult:  # Any: as in AnyStep
-    """Await several Results side by side, and return all values; the first Failure ends it, and cancels the others.
+    """Await several Results concurrently, and return a tuple of their values; the first Failure cancels the others.
 
     >>> import asyncio
     >>> async def half(number: int) -> Result[int, ArithmeticError]:
@@ -452,15 +454,15 @@ async def together_async(*awaitables: AsyncResult[Any, Any]) -> AnyResult:  # An
             tasks of their own.
 
     Returns:
-        A Success with the values in the order of the arguments, or the Failure that was there first. The others have
-        ended by then, cancelled if they were still running.
+        A Success with the values in the order of the arguments, or the Failure that came first, once the others have
+        ended or been cancelled.
 
     Raises:
-        TypeError: there is no awaitable; or one of them gave no Result.
+        TypeError: `awaitables` is empty, or one of them didn't return a Result.
         ExceptionGroup: one of them raised; the others are cancelled and awaited, as by `asyncio.TaskGroup`.
     """
     if not awaitables:
-        raise TypeError("together_async needs at least one awaitable of a Result")
+        raise TypeError("together_async: expected at least one awaitable of a Result, got 0; pass one")
     from asyncio import Task, TaskGroup  # noqa: PLC0415  (as in collect_async)
 
     ended: list[Task[AnyResult]] = []
@@ -487,10 +489,10 @@ async def together_async(*awaitables: AsyncResult[Any, Any]) -> AnyResult:  # An
 def recover(
     step: Callable[[A], Result[T, E]], handler: Callable[[E], Result[U, E2]], /
 ) -> Callable[[A], Result[T | U, E2]]:
-    """Return the step with its Failures handled: what `handler` returns for the error is the Result.
+    """Return a step that calls `handler` with the error of each Failure, and returns its Result.
 
-    The handler takes the union of the step's errors. One that narrows it with `isinstance` removes a type from the
-    union, exactly, under mypy and pyright:
+    The handler takes the union of the step's errors. A handler that narrows it with `isinstance` removes a type from
+    the union, exactly, under mypy and pyright:
 
     >>> class Missing(Exception): ...
     >>> class Broken(Exception): ...
@@ -513,7 +515,7 @@ def recover(
 
 
 async def collect_async(results: Iterable[Awaitable[Result[T, E]]]) -> Result[tuple[T, ...], tuple[E, ...]]:
-    """Return what `collect` does for awaitables of Results, which run concurrently; the order is that of the argument.
+    """Await Results concurrently, and combine them as `collect` does, in the order of the argument.
 
     >>> import asyncio
     >>> async def half(number: int) -> Result[int, str]:
@@ -522,7 +524,7 @@ async def collect_async(results: Iterable[Awaitable[Result[T, E]]]) -> Result[tu
     <Failure: ('3 is odd', '5 is odd')>
 
     Args:
-        results: awaitables. Where one raises, the others are cancelled and awaited, and an ExceptionGroup is raised.
+        results: awaitables. If one raises, the others are cancelled and awaited, and an ExceptionGroup is raised.
     """
     from asyncio import TaskGroup  # noqa: PLC0415  (asyncio takes longer to import than all of this library)
 

@@ -1,4 +1,4 @@
-"""Secrets: value objects whose values are shown nowhere, and written only where a field asks for it."""
+"""Secrets: value objects that never show their value, and write it only for fields marked InPlainText."""
 
 from collections.abc import Callable, Iterator, Mapping
 from hmac import compare_digest
@@ -23,7 +23,7 @@ def _formatted(self: "Secret[object, object]", form: str) -> str:
 
 
 class _Stars:
-    """The place of the value, for rich."""
+    """Placeholder for the value, for rich."""
 
     def __repr__(self) -> str:
         return "***"
@@ -58,7 +58,7 @@ _TEXTS: Final[Mapping[str, Callable[..., object]]] = MappingProxyType(
         "__str__": _hidden,
         "__format__": _formatted,
         "__rich_repr__": _rich,
-        "_repr_pretty_": _pretty,  # of IPython; hypothesis asks for it too
+        "_repr_pretty_": _pretty,  # for IPython and hypothesis
     }
 )
 _METHODS: Final[Mapping[str, Callable[..., object]]] = MappingProxyType(
@@ -67,7 +67,7 @@ _METHODS: Final[Mapping[str, Callable[..., object]]] = MappingProxyType(
 
 
 class Secret(ValueObject[T_co, E_co], Generic[T_co, E_co]):
-    """A value object whose value is a secret: a password, an API key, a number of a card.
+    """A value object whose value is a secret: a password, an API key, a card number.
 
     >>> from attrs import field, frozen
     >>> from attrs.validators import min_len
@@ -80,20 +80,20 @@ class Secret(ValueObject[T_co, E_co], Generic[T_co, E_co]):
     >>> ApiKey.parse("sk_49")
     <Failure: InvalidValueObject [{'message': 'ApiKey: a validator refused the value (ValueError)'}]>
 
-    - Its texts are `ApiKey(***)`: `repr`, `str`, `format`, and those of rich, IPython, pytest and hypothesis.
-    - A refusal has the class of the validator's error, and neither the text of that nor the error itself. A
-      DomainError that a validator raises goes on unless it repeats a part of the value; its cause is dropped.
-    - Messages, converters, stored states and pydantic models refuse it, when they are built, unless the field says
-      `Annotated[ApiKey, InPlainText]`.
-    - Two texts or bytes are compared in a time that tells their lengths alone.
+    - It is shown as `ApiKey(***)`: by `repr`, `str`, `format`, and by rich, IPython, pytest and hypothesis.
+    - InvalidValueObject names the class of the validator's error, without its text and without the error itself. A
+      DomainError that a validator raises is passed on unless it repeats a part of the value; its cause is dropped.
+    - Codecs, converters, stored states and pydantic models raise an error when they are built for a class with a
+      secret, unless the field is `Annotated[ApiKey, InPlainText]`.
+    - Two texts, or two bytes, are compared in constant time: the duration depends on their lengths only.
 
-    It is no encryption: `value` is readable for whoever has the object, and in a pickle, in `attrs.asdict` and in a
-    debugger. A copy is a secret too.
+    It is not encryption: code that has the object can read `value`, and so can a pickle, `attrs.asdict` and a debugger.
+    A copy is a secret too.
 
     Raises:
-        InvalidValueObject: as with ValueObject.
-        DomainError: the one that a validator raised.
-        TypeError: at class definition, the class has a text of its own, such as `__str__`.
+        InvalidValueObject: as for ValueObject.
+        DomainError: raised by a validator.
+        TypeError: at class definition: the class defines a text method of its own, such as `__str__`.
     """
 
     __slots__ = ()
@@ -103,13 +103,13 @@ class Secret(ValueObject[T_co, E_co], Generic[T_co, E_co]):
     def __init_subclass__(cls, **kwargs: object) -> None:
         for name in () if is_decorated(cls) else _TEXTS.keys() & cls.__dict__.keys():
             raise TypeError(
-                f"{cls.__qualname__}.{name}: the text of a secret is {cls.__qualname__}(***); take the method out, and "
-                "write one of another name for the part that may be shown"
+                f"{cls.__qualname__}.{name}: expected no text method, since a secret is shown as "
+                f"{cls.__qualname__}(***); remove it, and give the part that may be shown a method of another name"
             )
         super().__init_subclass__(**kwargs)
 
     def reveal(self) -> T_co:
-        """Return the value, as `value` does: here a reader sees that a secret comes out.
+        """Return the value, as `value` does; the name shows readers of the code that a secret is exposed.
 
         >>> class Password(Secret[str]): ...
         >>> Password("hunter2").reveal()
@@ -135,10 +135,10 @@ class Secret(ValueObject[T_co, E_co], Generic[T_co, E_co]):
 
 @frozen
 class _InPlainText(PlainTextMark):
-    """Mark of a field whose secrets are written in plain text."""
+    """Marker of a field whose secrets are written in plain text."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:  # Any: pydantic's types stay outside
-        """Return how pydantic validates, dumps and describes the field. Nobody but pydantic calls it."""
+        """Return the pydantic core schema of the field. Only pydantic calls it."""
         # as in ValueObject
         from domainkit.adapters.pydantic import plain_text_schema  # noqa: PLC0415
 
@@ -146,10 +146,9 @@ class _InPlainText(PlainTextMark):
 
 
 InPlainText: Final = _InPlainText()
-"""In `Annotated[ApiKey, InPlainText]`: the field has its secret read and written in plain text.
+"""Marker for a field whose secret is read and written in plain text: `Annotated[ApiKey, InPlainText]`.
 
-It holds wherever the class of the field has a wire form: in messages, with a converter, in the stored state of an
-aggregate, as a field of a pydantic model. Whoever sees what is written sees the secret: the broker, the outbox, the
-dead letters. It holds for the secrets of a union or a collection too, such as `Annotated[ApiKey | None, InPlainText]`,
-and not inside of other classes: their own fields say it.
+It applies to messages, converters, stored states of aggregates, and pydantic models. The secret is then readable in
+the broker, the outbox and the dead letters. It covers the secrets in a union or collection, such as
+`Annotated[ApiKey | None, InPlainText]`, but not those inside other classes: mark their fields.
 """

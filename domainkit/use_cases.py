@@ -1,4 +1,4 @@
-"""Use cases: what the application does, as functions that return a Result and never raise."""
+"""Use cases: the operations of the application, as functions that return a Result and never raise."""
 
 import os
 from abc import ABC, abstractmethod
@@ -23,16 +23,16 @@ _DONE: Result[None, Never] = Success(None)
 
 
 class Guard:
-    """The outermost frame of a use case: what comes out of it is a Result.
+    """The outermost frame of a use case, which turns every outcome into a Result.
 
     A bug becomes an UnknownError, logged once. The log has the places of the traceback and the classes of the
-    exceptions; their texts, the lines of the source and the parameters of the call are in neither the log nor the
-    error: they may hold secrets. `DOMAINKIT_DEVELOPMENT=1` in the environment adds texts and lines to the log.
+    exceptions. Neither log nor error has the texts, the source lines or the arguments of the call, which may contain
+    secrets. `DOMAINKIT_DEVELOPMENT=1` in the environment adds texts and source lines to the log.
 
     Args:
-        executor: the name of what runs, for the log.
-        owner: what runs. Its attribute `notifier`, if that is a Notifier or an AsyncNotifier, is told of a
-            CriticalError and an UnknownError.
+        executor: the name of the use case or function, for the log.
+        owner: the use case. If its attribute `notifier` is a Notifier or an AsyncNotifier, it gets a message about
+            each CriticalError and UnknownError.
     """
 
     __slots__ = ("_owner", "executor")
@@ -42,15 +42,16 @@ class Guard:
         self._owner = owner
 
     def returned(self, outcome: object) -> AnyResult:
-        """Return the Failure that the function returned; for what is neither that nor a Success, an UnknownError."""
+        """Return a Failure that the function returned; for a value that isn't a Result, one with UnknownError."""
         if isinstance(outcome, Failure):
             return outcome
         if iscoroutine(outcome):
-            outcome.close()  # of a plain function: nobody awaits it here, and that is a bug
-        return self.raised(TypeError(f"{self.executor} must return a Result, not a {type(outcome).__qualname__}"))
+            outcome.close()  # a plain function returned it, which is a bug: it will not be awaited
+        found = type(outcome).__qualname__
+        return self.raised(TypeError(f"{self.executor}: expected a Result, got {found}; return Success or Failure"))
 
     def raised(self, error: Exception) -> AnyResult:
-        """Return the Failure for what was raised: that of an `unwrap`, a ConflictError, or else an UnknownError."""
+        """Return the Failure for an exception: that of an `unwrap`, a ConflictError, or else an UnknownError."""
         if isinstance(error, UnwrapFailedError) and isinstance(error.halted_container, Failure):
             return self.returned(error.halted_container)
         if isinstance(error, ConflictError):
@@ -59,25 +60,25 @@ class Guard:
         _log_error("%s failed:\n%s", self.executor, places_of(error))
         return Failure(unknown)
 
-    def told(self, failure: AnyResult) -> AnyResult:
-        """Return the Failure, after the notifier was told of it: one that is down must not change the outcome."""
+    def notified(self, failure: AnyResult) -> AnyResult:
+        """Notify, and return the Failure: a notifier that fails must not change the outcome."""
         try:
-            telling = self._tell(failure.failure())
-            if telling is not None:
-                telling.close()
+            pending = self._notify(failure.failure())
+            if pending is not None:
+                pending.close()
                 _log_error(
-                    "the notifier of %s was not told: only an AsyncUseCase awaits an AsyncNotifier", self.executor
+                    "%s: expected a Notifier, got an AsyncNotifier; only an AsyncUseCase awaits one", self.executor
                 )
         except Exception as error:
             self._notifier_failed(error)
         return failure
 
-    async def told_async(self, failure: AnyResult) -> AnyResult:
-        """Return the Failure, as `told` does; a notifier that is to be awaited has ten seconds."""
+    async def notified_async(self, failure: AnyResult) -> AnyResult:
+        """Notify, and return the Failure, as `notified` does; an AsyncNotifier has ten seconds."""
         try:
-            telling = self._tell(failure.failure())
-            if telling is not None:
-                await _ended_within(telling, _LONGEST_TELLING)
+            pending = self._notify(failure.failure())
+            if pending is not None:
+                await _await_within(pending, _NOTIFIER_TIMEOUT)
         except Exception as error:
             self._notifier_failed(error)
         return failure
@@ -85,8 +86,8 @@ class Guard:
     def _notifier_failed(self, error: Exception) -> None:
         _log_error("the notifier of %s failed:\n%s", self.executor, places_of(error))
 
-    def _tell(self, error: object) -> AnyCoroutine[None] | None:
-        """Tell the notifier of an error that is for a person; return what is left to await."""
+    def _notify(self, error: object) -> AnyCoroutine[None] | None:
+        """Notify of a CriticalError or UnknownError; return the coroutine of an AsyncNotifier, to await."""
         if not isinstance(error, CriticalError | UnknownError):
             return None
         notifier = getattr(self._owner, "notifier", None)
@@ -99,64 +100,64 @@ class Guard:
         return notifier.publish(NotifierMessage(title, error.detail()))
 
 
-_LONGEST_TELLING = 10.0
+_NOTIFIER_TIMEOUT = 10.0
 """Seconds that an AsyncNotifier may take."""
 
 
-async def _ended_within(telling: AnyCoroutine[None], seconds: float) -> None:
-    """Await a coroutine in a task of its own, at most so long: it may cancel itself, and refuse to be cancelled."""
+async def _await_within(pending: AnyCoroutine[None], seconds: float) -> None:
+    """Await a coroutine with a timeout, in its own task: it may cancel itself, or suppress its cancellation."""
     import asyncio  # noqa: PLC0415  (as in _log_error)
 
-    task = asyncio.ensure_future(telling)
-    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # or asyncio would log its text
+    task = asyncio.ensure_future(pending)
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # else asyncio would log its text
     try:
         await asyncio.wait({task}, timeout=seconds)
     finally:
-        task.cancel()  # does nothing to a task that is done
+        task.cancel()  # no effect on a finished task
     if not task.done():
         raise TimeoutError
     if task.cancelled():
-        raise RuntimeError("the notifier was cancelled by itself")
+        raise RuntimeError("the notifier cancelled itself")
     task.result()
 
 
 def _run(
     guarded: object, function: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> AnyResult:
-    """Return what the function returns: a Success as it is, anything else as the guard of `guarded` makes it."""
+    """Call the function; return a Success unchanged, and anything else as the Failure that the guard makes of it."""
     try:
         outcome = function(*args, **kwargs)
     except Exception as error:
         guard = _guard(guarded)
-        return guard.told(guard.raised(error))
+        return guard.notified(guard.raised(error))
     if type(outcome) is Success:
         return outcome
     guard = _guard(guarded)
-    return guard.told(guard.returned(outcome))
+    return guard.notified(guard.returned(outcome))
 
 
 async def _run_async(
     guarded: object, function: Callable[..., Awaitable[object]], args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> AnyResult:
-    """Return what the coroutine function returns, as `_run` does."""
+    """Await the coroutine function, and return its Result as `_run` does."""
     try:
         outcome = await function(*args, **kwargs)
     except Exception as error:
         guard = _guard(guarded)
-        return await guard.told_async(guard.raised(error))
+        return await guard.notified_async(guard.raised(error))
     if type(outcome) is Success:
         return outcome
     guard = _guard(guarded)
-    return await guard.told_async(guard.returned(outcome))
+    return await guard.notified_async(guard.returned(outcome))
 
 
 def _guard(guarded: object) -> Guard:
-    """Return a guard as it is; for a use case one that is made when there is something to report."""
+    """Return the guard of a use case, made only now that there is a failure to report; a guard unchanged."""
     return guarded if isinstance(guarded, Guard) else Guard(type(guarded).__qualname__, guarded)
 
 
 def outcome_of(function: object, message: Message, answer: object) -> Result[object, object]:
-    """Return what a handler's answer means: None of a subscriber is a Success, None of a command's handler is a bug."""
+    """Return the Result of a handler: None from a subscriber is a Success, None from a command handler is a bug."""
     if type(answer) is Success:
         return answer
     if answer is None and isinstance(message, DomainEvent):
@@ -165,15 +166,15 @@ def outcome_of(function: object, message: Message, answer: object) -> Result[obj
 
 
 def _log_error(text: str, *arguments: str) -> None:
-    import logging  # noqa: PLC0415  (what only bugs need isn't worth a part of every start)
+    import logging  # noqa: PLC0415  (only bugs need it: imports at start take time)
 
     logging.getLogger("domainkit.use_cases").error(text, *arguments)
 
 
 def places_of(error: BaseException) -> str:
-    """Return the traceback as Python writes it, without the texts of the exceptions and the lines of the source.
+    """Return the traceback as Python formats it, without the texts of the exceptions and the source lines.
 
-    With them while one develops, and then without the frames of libraries: see `_in_development`.
+    In development it has both, and no frames of libraries: see `_in_development`.
     """
     chain: list[str] = []
     seen: BaseException | None = error
@@ -191,29 +192,29 @@ def _places_of_one(error: BaseException) -> str:
         (frame.f_code.co_filename, line, frame.f_code.co_qualname) for frame, line in walk_tb(error.__traceback__)
     ]
     name = f"{type(error).__module__}.{type(error).__qualname__}"
-    frames, said = (_own_frames(places), _text_of(error)) if _in_development() else (_frames(places, ""), name)
+    frames, text = (_own_frames(places), _text_of(error)) if _in_development() else (_frames(places, ""), name)
     parts = error.exceptions[:_LONGEST_CHAIN] if isinstance(error, BaseExceptionGroup) else ()
     inner = [indent(f"of {name}:\n{places_of(part)}", "  ") for part in parts]
-    return "\n\n".join([f"Traceback (most recent call last):\n{frames}{said}", *inner])
+    return "\n\n".join([f"Traceback (most recent call last):\n{frames}{text}", *inner])
 
 
 _Place: TypeAlias = tuple[str, int, str]
 
 
 def _frames(places: Iterable[_Place], source: str | None) -> str:
-    """Return frames as Python writes them, with a line of the source: the line of the file if it is None."""
+    """Return frames as Python formats them, each with `source` as its source line; None for the line of the file."""
     from traceback import StackSummary  # noqa: PLC0415  (as in _log_error)
 
     return "".join(StackSummary.from_list([(*place, source) for place in places]).format())
 
 
 def _in_development() -> bool:
-    """Tell whether logs may have texts of exceptions and lines of the source: they may hold secrets."""
+    """Check if logs may contain exception texts and source lines, which may have secrets."""
     return os.environ.get("DOMAINKIT_DEVELOPMENT") == "1"
 
 
 def _own_frames(places: Iterable[_Place]) -> str:
-    """Return the frames with their source, of libraries in a row just how many they are, and the last one's place."""
+    """Return the frames with their source lines; consecutive library frames become a count and the last place."""
     from itertools import groupby  # noqa: PLC0415  (as in _log_error)
 
     written: list[str] = []
@@ -226,7 +227,7 @@ def _own_frames(places: Iterable[_Place]) -> str:
 
 
 def _is_of_library(path: str) -> bool:
-    """Tell whether a file is of the standard library, of what was installed, of this package, or generated."""
+    """Check if a file belongs to the standard library, an installed package or this package, or is generated."""
     from sysconfig import get_path  # noqa: PLC0415  (as in _log_error)
 
     here = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120  (as the frames have it)
@@ -234,31 +235,31 @@ def _is_of_library(path: str) -> bool:
 
 
 def _text_of(error: BaseException) -> str:
-    """Return the class and the text of an exception, with its notes; further lines are indented."""
+    """Return the class, text and notes of an exception, with continuation lines indented."""
     from traceback import TracebackException  # noqa: PLC0415  (as in _log_error)
 
-    said = "".join(TracebackException(type(error), error, None).format_exception_only()).rstrip()
-    return "\n  ".join(map(shown, said.split("\n")))
+    text = "".join(TracebackException(type(error), error, None).format_exception_only()).rstrip()
+    return "\n  ".join(map(shown, text.split("\n")))
 
 
 class UseCase(Service, ABC, Generic[P, T_co, E_co]):
-    """Something that the application does. Write `execute`; call the use case itself.
+    """An operation of the application. Define `execute`; call the use case itself.
 
-    `UseCase[[Task], Task, DuplicateTask]` gives the parameters, the value and the error. Calling it runs `execute`
-    under a guard, and the type says so: `Result[Task, DuplicateTask | UnknownError]`.
+    `UseCase[[Task], Task, DuplicateTask]` has the parameters, the value and the error. A call runs `execute` under a
+    guard, so its type is `Result[Task, DuplicateTask | UnknownError]`.
 
-    - A Failure that `execute` unwraps, at any depth, is returned: an early return. So is a ConflictError that is
-      raised, as repositories raise it if a transaction lost a race: it is no bug, and the caller may try again. Declare
-      it as you do for what you unwrap, unless `atomic` around the use case does.
-    - Any other exception is a bug, a DomainError that is raised too: it becomes an UnknownError, logged once. The log
-      (of `domainkit.use_cases`) and the error say where it happened; neither says what the exception does, nor the
-      parameters.
+    - If `execute` unwraps a Failure, at any depth, the use case returns that Failure: an early return. It also returns
+      a Failure for a raised ConflictError, as repositories raise it when a transaction loses a race: it isn't a bug,
+      and the caller may retry. Declare these errors; `atomic` around the use case declares ConflictError.
+    - Any other exception is a bug, even a raised DomainError: it becomes an UnknownError, logged once. The log
+      (`domainkit.use_cases`) and the error have the place, but neither the exception's text nor the arguments.
     - KeyboardInterrupt, SystemExit and asyncio.CancelledError pass through.
-    - An attribute `notifier` that is a Notifier is told of a CriticalError or an UnknownError that comes out. Each
-      guard on the way out tells its own: where use cases call one another, give the notifier to the outermost one.
+    - If the use case has an attribute `notifier` that is a Notifier, the guard sends it a message for each
+      CriticalError and UnknownError that it returns. If use cases call one another, each guard notifies: give the
+      notifier to the outermost use case only.
 
-    What a use case needs stands in its fields: write `@attrs.frozen` above the class. Without that, and without a
-    constructor of its own, it is refused at the first instance, by a TypeError.
+    The dependencies of a use case are its fields: write `@attrs.frozen` above the class. A class with neither that nor
+    a constructor of its own raises TypeError at the first instance.
 
     >>> from domainkit import DomainError
     >>> from returns.result import Success
@@ -274,7 +275,7 @@ class UseCase(Service, ABC, Generic[P, T_co, E_co]):
 
     @abstractmethod
     def execute(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co]:
-        """Do it, and return what came of it."""
+        """Do the work, and return its Result."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
@@ -284,8 +285,8 @@ class UseCase(Service, ABC, Generic[P, T_co, E_co]):
 class AsyncUseCase(Service, ABC, Generic[P, T_co, E_co]):
     """A UseCase whose `execute` is a coroutine function.
 
-    Its `notifier` may be an AsyncNotifier too, which is awaited for ten seconds at most: what it says comes before the
-    Result, and one that fails or hangs changes nothing but the log.
+    Its `notifier` may also be an AsyncNotifier, which is awaited for at most ten seconds before the Result is returned.
+    If it fails or times out, the Result stays the same, and an error is logged.
 
     >>> import asyncio
     >>> from domainkit import DomainError
@@ -301,7 +302,7 @@ class AsyncUseCase(Service, ABC, Generic[P, T_co, E_co]):
 
     @abstractmethod
     def execute(self, *args: P.args, **kwargs: P.kwargs) -> AnyCoroutine[Result[T_co, E_co]]:
-        """Do it, and return what came of it: a coroutine function."""
+        """Do the work, and return its Result: a coroutine function."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Result[T_co, E_co | UnknownError]:
         """Run `execute` under the guard."""
@@ -320,7 +321,7 @@ def use_case(
 @overload
 def use_case(function: Callable[FP, Result[FT, FE]], /) -> Callable[FP, Result[FT, FE | UnknownError]]: ...
 def use_case(function: Callable[..., Any], /) -> Callable[..., object]:  # Any: a Result, or a coroutine
-    """Return the function under the guard of a use case; a coroutine function stays one.
+    """Return the function with the guard of a use case around it; a coroutine function remains a coroutine function.
 
     >>> from domainkit import DomainError
     >>> from returns.result import Success

@@ -34,7 +34,7 @@ T = TypeVar("T")
 V = TypeVar("V", bound="ValueObject[object, object]")
 InvalidT = TypeVar("InvalidT", bound=InvalidValueObject)
 
-_make_uuid = maker(UUID, "int", "is_safe")  # of a number that is known to be one: it is not looked at
+_make_uuid = maker(UUID, "int", "is_safe")  # without the checks of UUID: the number is known to be valid
 _SAFETY = SafeUUID.unknown
 _from_bytes = int.from_bytes
 
@@ -60,7 +60,7 @@ def _constructor(cls: type["ValueObject[object, object]"]) -> Init:
 
 
 def _is_set_as_given(cls: type, attribute: "attrs.Attribute[object]") -> bool:
-    """Check if the value that is kept is always the one that was given."""
+    """Check if the stored value is always the given one: no converter, default or hook changes it."""
     hooked = any(hasattr(cls, hook) for hook in HOOKS)
     return attribute.converter is None and attribute.default is attrs.NOTHING and not hooked
 
@@ -69,7 +69,7 @@ def _refuse_uncheckable(cls: type, hint: object, exact: frozenset[type]) -> None
     for wanted in exact:
         try:
             isinstance(None, wanted)
-        except TypeError as error:  # a protocol that isn't made for it
+        except TypeError as error:  # a protocol that isn't runtime_checkable
             raise TypeError(
                 f"{cls.__qualname__}.value: values can't be checked for {describe(hint)}: {error}"
             ) from error
@@ -118,16 +118,15 @@ _CheckedAlias = alias_class(
         "parse": lambda self, raw: _parsed(self.__origin__, partial(_checked, self, self.__origin__._build), raw),
     },
 )
-"""A generic value object with its arguments, such as `NonEmpty[Colour]`: what is made of it is checked with them."""
+"""A generic value object with its arguments, such as `NonEmpty[Colour]`: its instances are checked against them."""
 
 
 @frozen(order=False)  # as in Wrapper
 class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
     """A small value with a name and rules: a title, an amount, an e-mail address.
 
-    It wraps one `value` of the type `T`; it is frozen, hashable, and equal to another of exactly its class with an
-    equal value. Its rules are attrs validators on `value`. A value object of several fields is a plain `@attrs.frozen`
-    class.
+    It wraps one `value` of the type `T`. It is frozen, hashable, and equal to an instance of the same class with an
+    equal value. Its rules are attrs validators on `value`. For several fields, write a plain `@attrs.frozen` class.
 
     >>> from attrs import field, frozen
     >>> from attrs.validators import max_len, min_len
@@ -139,21 +138,21 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
     >>> Title.parse(5)
     <Failure: InvalidValueObject [{'message': 'Title: expected str, got int'}]>
 
-    A value object without rules is a class line alone: `class Note(ValueObject[str]): ...`.
+    A value object without rules needs one line: `class Note(ValueObject[str]): ...`.
 
     Raises:
-        InvalidValueObject: the value is not of the type `T` (an int is no bool, a bool no int), is None where `T` does
-            not name None, or a validator refused it: the message gives the validator's reason, and never the value.
-        DomainError: the one that a validator raised.
+        InvalidValueObject: the value is not of the type `T` (an int is not a bool, a bool not an int), is None although
+            `T` does not include None, or fails a validator: the message gives its reason, and never the value.
+        DomainError: raised by a validator.
     """
 
     value: T_co
 
     _generated_init: ClassVar[Init]
-    """The constructor that attrs made for this class, or for the nearest one above it."""
+    """The constructor that attrs generated for this class, or for its nearest base."""
 
     @classmethod
-    def from_value(cls, raw: T_co) -> Self:  # type: ignore[misc]  # what is given is checked, whatever the class is taken for
+    def from_value(cls, raw: T_co) -> Self:  # type: ignore[misc]  # the constructor checks the value
         """Return the value object that wraps `raw`.
 
         >>> class Note(ValueObject[str]): ...
@@ -167,9 +166,9 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
 
     @classmethod
     def parse(cls, raw: object) -> Result[Self, InvalidValueObject | E_co]:
-        """Return a Success with the value object, or a Failure that says why `raw` can't be one.
+        """Return a Success with the value object, or a Failure with the reason why `raw` is invalid.
 
-        It never raises, and converts nothing by itself.
+        It never raises, and converts nothing unless the class has a converter.
 
         >>> class Quantity(ValueObject[int]): ...
         >>> Quantity.parse(3)
@@ -177,17 +176,17 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
         >>> Quantity.parse("3")
         <Failure: InvalidValueObject [{'message': 'Quantity: expected int, got str'}]>
 
-        A DomainError of E that a validator raises is in the Failure as it is; another one is the `__cause__` of an
-        InvalidValueObject.
+        If a validator raises a DomainError of a class in E, the Failure has that error. Any other DomainError becomes
+        the `__cause__` of an InvalidValueObject.
         """
         return _parsed(cls, cls._build, raw)
 
     @staticmethod
     def serializer(field_name: str) -> FieldSerializer:
-        """Return what says, in the body of an attrs class or pydantic model, that a field's value object is unwrapped.
+        """Return a marker for the body of an attrs class or pydantic model: converters unwrap this field.
 
-        It matters to a converter that keeps value objects wrapped (`make_converter(unwrap_value_objects=False)`). It is
-        also a property that gives what the value object wraps.
+        Converters that keep value objects wrapped use it (`make_converter(unwrap_value_objects=False)`). It is also a
+        property that returns the wrapped value.
 
         >>> from attrs import frozen
         >>> class Title(ValueObject[str]): ...
@@ -202,8 +201,8 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:  # Any: pydantic's types stay outside
-        """Return how pydantic validates, dumps and describes this class. Nobody but pydantic calls it."""
-        # imported here, so that the core needs no pydantic: whoever calls this has it
+        """Return the pydantic core schema of this class. Only pydantic calls it."""
+        # imported here, so that the core works without pydantic
         from domainkit.adapters.pydantic import value_object_schema  # noqa: PLC0415
 
         return value_object_schema(cls, source, handler)
@@ -228,12 +227,12 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
             raise problem
 
     def _refusal(self, error: Exception, given: tuple[object, ...], hint: object) -> DomainError:
-        """Return the error for what a converter, validator or hook raised: it may have met a value of a wrong type."""
+        """Return the error for an exception of a converter, validator or hook, which may stem from a wrong type."""
         if isinstance(error, DomainError):
             return error
-        values = (*given, self.value) if hasattr(self, "value") else given  # no value yet where the converter raised
+        values = (*given, self.value) if hasattr(self, "value") else given  # no value yet if the converter raised
         wrong = self._misfit(values[-1], hint) if values else None
-        return wrong or self._invalid(_told(type(self), error, *values))
+        return wrong or self._invalid(_refusal_text(type(self), error, *values))
 
     @classmethod
     def _finish_definition(cls) -> None:
@@ -252,7 +251,7 @@ def _with_arguments(cls: type[ValueObject[object, object]], arguments: object) -
     return kept["_checked"]
 
 
-# set here, so that type checkers see a generic class as any other
+# set here, so that type checkers see an ordinary generic class
 type.__setattr__(ValueObject, "__class_getitem__", classmethod(_with_arguments))
 
 
@@ -269,27 +268,27 @@ def _parsed(
 
 
 def _named_errors(cls: type[ValueObject[object, E]]) -> tuple[type[E], ...]:
-    """Return the classes of errors that `cls` gives for E."""
+    """Return the error classes that `cls` declares as E."""
     named = type_arguments(cls, ValueObject).get(parameters_of(ValueObject)[1], Never)
     return tuple(error for error in members(named) if isinstance(error, type))
 
 
 def _as_invalid(cls: type, refusal: type[InvalidT], error: DomainError, raw: object) -> InvalidT:
-    """Return `error` if it is such a refusal, else a refusal that it is the cause of."""
+    """Return `error` if it is an instance of `refusal`, else a new `refusal` with `error` as its cause."""
     if isinstance(error, refusal):
         return error
-    made = refusal(additional_info={"message": _told(cls, error, raw)})
+    made = refusal(additional_info={"message": _refusal_text(cls, error, raw)})
     made.__cause__ = error
     return made
 
 
-def _told(cls: type, error: Exception, *values: object) -> str:
+def _refusal_text(cls: type, error: Exception, *values: object) -> str:
     reason = reason_of(error, *values) or f"a validator refused the value ({type(error).__qualname__})"
     return f"{cls.__qualname__}: {reason}"
 
 
 def _checked(alias: object, make: Callable[..., V], *args: object, **kwargs: object) -> V:
-    """Return what `make` returns, a value object, if it wraps what the arguments of its generic class ask for."""
+    """Return the value object that `make` returns, after checking its value against the type arguments of the alias."""
     cls: type[ValueObject[object, object]] = get_origin(alias)  # type: ignore[assignment]  # the class that was given arguments
     kept = vars(alias)
     if "_hint" not in kept:
@@ -305,9 +304,9 @@ def _checked(alias: object, make: Callable[..., V], *args: object, **kwargs: obj
 
 
 class Uuid(ValueObject[UUID]):
-    """An identity: a UUID (RFC 9562) with a class of its own.
+    """An identity: a UUID (RFC 9562) as a value object.
 
-    `class TaskId(Uuid): ...` needs no decorator. A TaskId never equals a UserId, and is not accepted for one.
+    Derive a class for each kind of id; `class TaskId(Uuid): ...` needs no decorator. A TaskId never equals a UserId.
 
     >>> class TaskId(Uuid): ...
     >>> task_id = TaskId.from_str("A7F8FB8E-6A0B-4F3E-9A55-1D6F0C2B4E11")
@@ -315,10 +314,10 @@ class Uuid(ValueObject[UUID]):
     'a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11'
 
     Raises:
-        InvalidUuid: the value is no `uuid.UUID`.
+        InvalidUuid: the value is not a `uuid.UUID`.
     """
 
-    __slots__ = ()  # every message holds one: without a dict of its own
+    __slots__ = ()  # every message has one: no dict for each
 
     @classmethod
     def v4(cls) -> Self:
@@ -334,7 +333,7 @@ class Uuid(ValueObject[UUID]):
         """Return a new id that sorts by its time of creation (RFC 9562, section 5.7).
 
         Its first 48 bits are the milliseconds since 1970-01-01 UTC, the next 12 the fraction of the millisecond
-        (section 6.2, method 3); the other 62 are random. Ids made within about 244 ns of one another have no order.
+        (section 6.2, method 3); the other 62 are random. Ids created within about 244 ns of each other have no order.
 
         >>> Uuid.v7().to_uuid().version
         7
@@ -352,13 +351,13 @@ class Uuid(ValueObject[UUID]):
         UUID('a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11')
 
         Raises:
-            InvalidUuid: the text is no UUID, or `raw` is something else.
+            InvalidUuid: the text is not a UUID, or `raw` is of another type.
         """
         return cls.from_str(raw) if isinstance(raw, str) else cls(raw)
 
     @classmethod
     def parse(cls, raw: object) -> Result[Self, InvalidUuid]:
-        """Return a Success with the id of this text or this `uuid.UUID`, or a Failure that says why `raw` can't be one.
+        """Return a Success with the id of this text or `uuid.UUID`, or a Failure with the reason why `raw` is invalid.
 
         >>> Uuid.parse("7d2b").failure().additional_info
         {'message': 'Uuid: expected a UUID, such as a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11'}
@@ -377,19 +376,19 @@ class Uuid(ValueObject[UUID]):
         Uuid(value=UUID('00000000-0000-0000-0000-000000000000'))
 
         Raises:
-            InvalidUuid: `uuid` is something else.
+            InvalidUuid: `uuid` is not a `uuid.UUID`.
         """
         return cls(uuid)
 
     @classmethod
     def from_str(cls, text: str) -> Self:
-        """Return the id with this text: 32 hexadecimal digits of either case, with the four hyphens or without any.
+        """Return the id with this text: 32 hexadecimal digits of either case, with all four hyphens or without hyphens.
 
         >>> Uuid.from_str("a7f8fb8e6a0b4f3e9a551d6f0c2b4e11") == Uuid.from_str("A7F8FB8E-6A0B-4F3E-9A55-1D6F0C2B4E11")
         True
 
         Raises:
-            InvalidUuid: `text` is written in another way, or is no str.
+            InvalidUuid: `text` has another form, or is not a str.
         """
         if isinstance(text, str):
             digits = text.replace("-", "")
@@ -426,10 +425,10 @@ _VERSION_7 = 0x7 << 76 | 0x2 << 62
 
 
 def parse(cls: type[T], raw: object) -> Result[T, InvalidValueObject]:
-    """Return a Success with the object of `cls` that raw data stands for, or a Failure that lists all that is wrong.
+    """Return a Success with an instance of `cls` built from raw data, or a Failure that lists every problem.
 
-    It is for value objects of several fields: frozen attrs classes. Each field takes the form that it has in JSON, or
-    an object of its type. Nothing is coerced, and keys that no field has are ignored, as in messages.
+    Use it for value objects of several fields: frozen attrs classes. Each field takes its JSON form, or an object of
+    its type. Nothing is coerced, and unknown keys are ignored, as in messages.
 
     >>> from decimal import Decimal
     >>> @frozen
@@ -444,17 +443,17 @@ def parse(cls: type[T], raw: object) -> Result[T, InvalidValueObject]:
     $.currency: expected str (type)
 
     Args:
-        cls: the class, a generic one with its arguments.
-        raw: a mapping of raw values, or an object of the class.
+        cls: the class; a generic class with its arguments.
+        raw: a mapping of raw values, or an instance of the class.
 
     Returns:
-        A Failure has `problems` with a path each, and never a value. The sentence of a validator is told, unless it
-        repeats a part of a value.
+        A Failure has `problems`, each with its path and never with a value. The text of a validator's error is
+        included unless it repeats a part of a value.
 
     Raises:
         UnsupportedTypeError: a field of the class has a type without a wire form.
     """
-    # what converts takes longer to import than the whole model, which can do without
+    # imported here: the conversion takes longer to import than the whole model
     from domainkit.conversion.derive import node_to_parse  # noqa: PLC0415
     from domainkit.conversion.nodes import MISSING, Problems  # noqa: PLC0415
 
@@ -465,6 +464,6 @@ def parse(cls: type[T], raw: object) -> Result[T, InvalidValueObject]:
     except RecursionError:
         problems.add("$", "fewer objects inside one another than the interpreter has room for", "limit")
     if not problems:
-        return Success(made)  # type: ignore[arg-type]  # what the node of the class has made
+        return Success(made)  # type: ignore[arg-type]  # made by the node of the class
     info = {"message": f"{name}: {'; '.join(map(str, problems))}"}
     return Failure(InvalidValueObject(additional_info=info, problems=tuple(problems)))

@@ -399,9 +399,9 @@ class TestMembers:
     @pytest.mark.parametrize(
         ("cls", "name", "text"),
         [
-            (TooMany, "limt", r"ProblemOptions\.tells: TooMany\.limt: expected the name of a field"),
-            (DomainError, "limit", r"DomainError\.limit: expected the name of a field"),
-            (Mistitled, "title", r"Mistitled\.title: expected the name of a field that is no member"),
+            (TooMany, "limt", r"ProblemOptions\.tells: expected a field of TooMany that .*, got 'limt'"),
+            (DomainError, "limit", r"expected a field of DomainError that .*, got 'limit'"),
+            (Mistitled, "title", r"expected a field of Mistitled that isn't a standard member of problem"),
             (Opaque, "number", r"Opaque\.number: complex has no wire form"),
         ],
     )

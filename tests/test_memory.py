@@ -478,7 +478,7 @@ def test_what_is_no_subscriber_is_refused(wrong: Subscriber[Any]) -> None:
 @pytest.mark.parametrize(("wrong", "kind"), [(5, "int"), (Opened, "type"), ([Command()], "Command"), ("no", "str")])
 def test_what_is_no_event_is_named(wrong: Any, kind: str) -> None:
     """The TypeError for what is no event says what it is."""
-    with pytest.raises(TypeError, match=rf"^InmemoryDomainEventBus.publish: expected domain events, not a {kind}$"):
+    with pytest.raises(TypeError, match=rf"^InmemoryDomainEventBus.publish: expected domain events, got {kind}; "):
         InmemoryDomainEventBus().publish(wrong)
 
 
@@ -582,7 +582,7 @@ def test_two_handlers_for_a_command_are_refused() -> None:
 
 def test_what_is_no_command_is_named() -> None:
     """The TypeError for what is no command says what it is."""
-    with pytest.raises(TypeError, match=r"^InmemoryCommandBus.dispatch: expected a command, not a Opened$"):
+    with pytest.raises(TypeError, match=r"^InmemoryCommandBus.dispatch: expected a command, got Opened; "):
         InmemoryCommandBus().dispatch(Opened())  # type: ignore[arg-type]  # wrong on purpose
 
 

@@ -217,7 +217,7 @@ class TestTogetherAsync:
             return 5
 
         wrong: Any = count()
-        with pytest.raises(TypeError, match=r"^the step .*count must return a Result, not a int$"):
+        with pytest.raises(TypeError, match=r"^step .*count: expected a Result, got int; "):
             await together_async(wrong, behind.wait())
         assert behind.cancelled
 

@@ -136,7 +136,7 @@ async def test_twelve_async_steps() -> None:
 @pytest.mark.parametrize(("make", "name"), [(compose, "pipeline"), (compose_async, "async_pipeline")])
 def test_no_step_is_refused(make: Callable[[], object], name: str) -> None:
     """A pipeline without steps is a TypeError that says what is missing."""
-    with pytest.raises(TypeError, match=f"^{name} needs at least one step: a function of one argument"):
+    with pytest.raises(TypeError, match=f"^{name}: expected at least one step, got 0; pass functions"):
         make()
 
 
@@ -257,7 +257,7 @@ class Wrong:
 @pytest.mark.parametrize("several", [(no_result,), (no_result, Success), (Success, no_result)])
 async def test_a_step_that_returns_no_result_is_a_bug(several: tuple[Step, ...], value: int, kind: str) -> None:
     """A step that returns no Result is a TypeError that names it: it is neither taken for a Failure nor passed on."""
-    expected = f"^the step no_result must return a Result, not a {kind}$"
+    expected = f"^step no_result: expected a Result, got {kind}; "
     with pytest.raises(TypeError, match=expected):
         compose(*several)(value)
     with pytest.raises(TypeError, match=expected):
@@ -270,7 +270,7 @@ async def test_a_step_that_returns_no_result_is_a_bug(several: tuple[Step, ...],
 )
 def test_the_step_is_named(step: Step, name: str) -> None:
     """A partial is named by its function, a method by its class, another callable by its class."""
-    with pytest.raises(TypeError, match=f"^the step {name} must return a Result"):
+    with pytest.raises(TypeError, match=f"^step {name}: expected a Result"):
         pipeline(step)(5)
 
 

@@ -203,7 +203,7 @@ def test_no_result_is_a_bug(run: Guarded, outcome: object, log: pytest.LogCaptur
     error = run(lambda: outcome).failure()
     assert isinstance(error, UnknownError)
     assert "builtins.TypeError" == error.exception_type
-    assert f"must return a Result, not a {type(outcome).__qualname__}" in str(error.__cause__)
+    assert f"expected a Result, got {type(outcome).__qualname__}" in str(error.__cause__)
     assert 1 == len(log.records)
 
 
@@ -554,7 +554,7 @@ async def test_an_async_notifier_that_fails_or_hangs_changes_nothing(
     fail: Callable[[], Awaitable[None]], log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The outcome is the same, within the longest time; the log says so, without an exception's text."""
-    monkeypatch.setattr(use_cases, "_LONGEST_TELLING", 0.05)
+    monkeypatch.setattr(use_cases, "_NOTIFIER_TIMEOUT", 0.05)
     run: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Result[Any, Any]]] = AsyncRun(AsyncBroken(fail))
     failure = Failure(DiskFull())
 
@@ -599,7 +599,9 @@ def test_a_sync_use_case_says_that_it_awaits_no_notifier(log: pytest.LogCaptureF
     assert Failure(DiskFull()) == Mistaken(notifier)()
     assert () == notifier.messages
     (record,) = log.records
-    assert record.getMessage().endswith("Mistaken was not told: only an AsyncUseCase awaits an AsyncNotifier")
+    assert record.getMessage().endswith(
+        "Mistaken: expected a Notifier, got an AsyncNotifier; only an AsyncUseCase awaits one"
+    )
 
 
 def test_a_notifier_that_cannot_be_had_changes_nothing(log: pytest.LogCaptureFixture) -> None:

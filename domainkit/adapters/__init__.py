@@ -1,8 +1,8 @@
-"""Adapters to frameworks, one module each, behind the extra of the same name. They never import each other."""
+"""Adapters to frameworks, each behind an extra. They never import one another."""
 
 
 def missing_extra(module: str, extra: str) -> ImportError:
-    """Return the error that says how to install what the adapter `module` needs.
+    """Return the error for a missing dependency of the adapter `module`, with the command that installs it.
 
     >>> print(missing_extra("domainkit.adapters.starlette", "starlette"))
     domainkit.adapters.starlette needs an extra: pip install 'domainkit-attrs[starlette]'

@@ -1,4 +1,4 @@
-"""Steps that are tried again, by the policies of tenacity (extra `retry`)."""
+"""Retries of steps, with the policies of tenacity (extra `retry`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ def retried(
     on: Errors,
     **policy: object,
 ) -> Callable[[A], Result[T, E]]:
-    """Return the step, tried again while it fails with an error of `on`; the last Failure is the Result.
+    """Return a step that retries `step` while it fails with an error of `on`, and returns the last Result.
 
     >>> from tenacity import stop_after_attempt
     >>> tries = []
@@ -40,12 +40,12 @@ def retried(
     (True, [7, 7, 7])
 
     Args:
-        step: a function of one argument that returns a Result. What it raises is raised at once, except for a
-            ConflictError, which a method of a SQL repository raises where its type has no room for it.
-        on: the error, or a tuple of several, to try again for. ConflictError is for races that were lost: the step is
-            all that must be done again then, such as one that `atomic` made.
-        policy: what tenacity.Retrying takes: `stop`, `wait` (seconds), `sleep`, and others. Without `stop`
-            it is tried for ever.
+        step: a function of one argument that returns a Result. Its exceptions end the retries, except for a
+            ConflictError in `on`: methods of SQL repositories raise it if their type doesn't declare it.
+        on: the error class, or a tuple of them, to retry for. For ConflictError, `step` must contain all that has to
+            be repeated, such as a whole unit of work made by `atomic`.
+        policy: options of tenacity.Retrying: `stop`, `wait` (seconds), `sleep`, and others. Without `stop`
+            it retries forever.
     """
     retrying = Retrying(**_policy(on, policy))
 
@@ -61,12 +61,12 @@ def retried_async(
     on: Errors,
     **policy: object,
 ) -> Callable[[A], AnyCoroutine[Result[T, E]]]:
-    """Return the async step, tried again as `retried` does; it sleeps without blocking.
+    """Return an async step that retries `step` as `retried` does; it waits without blocking.
 
     Args:
         step: a coroutine function of one argument that returns a Result.
-        on: the error, or a tuple of several, to try again for.
-        policy: what tenacity.AsyncRetrying takes.
+        on: the error class, or a tuple of them, to retry for.
+        policy: options of tenacity.AsyncRetrying.
     """
     retrying = AsyncRetrying(**_policy(on, policy))
 
@@ -76,8 +76,8 @@ def retried_async(
     return named_as(run, step)
 
 
-def _policy(on: Errors, given: Mapping[str, object]) -> dict[str, Any]:  # Any: tenacity says what each option takes
-    def again(state: RetryCallState) -> bool:
+def _policy(on: Errors, given: Mapping[str, object]) -> dict[str, Any]:  # Any: tenacity has the options' types
+    def should_retry(state: RetryCallState) -> bool:
         outcome = state.outcome
         error = None if outcome is None else outcome.exception()
         if outcome is None or error is not None:
@@ -88,4 +88,4 @@ def _policy(on: Errors, given: Mapping[str, object]) -> dict[str, Any]:  # Any: 
     def last_result(state: RetryCallState) -> object:
         return state.outcome.result() if state.outcome is not None else None
 
-    return {"reraise": True, **given, "retry": again, "retry_error_callback": last_result}
+    return {"reraise": True, **given, "retry": should_retry, "retry_error_callback": last_result}

@@ -14,7 +14,7 @@ from pathlib import Path
 from domainkit.cli._arguments import CommandFailedError, Commands, WrongArgumentError
 
 _TEMPLATE = ".txt"
-"""The suffix of each file of the skeleton, so that no tool takes it for the code that it becomes."""
+"""The suffix of the skeleton's files, so that tools don't treat them as code of this project."""
 
 _DONE = """{name}: {count} files written. Next:
 
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace) -> int:
     reason = _refusal(name)
     if reason is not None:
         raise WrongArgumentError(f"{name}: {reason}")
-    from domainkit._version import __version__  # noqa: PLC0415  (only this command asks for it)
+    from domainkit._version import __version__  # noqa: PLC0415  (only this command needs it)
 
     found = _skeleton({b"@NAME@": name.encode(), b"@VERSION@": __version__.encode()})
     _write(Path(name), found)
@@ -47,20 +47,20 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _refusal(name: str) -> str | None:
-    """Return why a name can't be that of a new package here; None if it can."""
+    """Return the reason why a name isn't allowed for a new package here; None if it is allowed."""
     if not re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", name) or keyword.iskeyword(name):
         return "expected lowercase letters, digits and underscores, and not a keyword; choose a name such as my_app"
     if Path(name).exists():
-        return "expected a new folder, and it exists already; choose another name"
+        return "expected a name without a folder, got one that exists already; choose another name"
     if name in sys.stdlib_module_names:
-        return "expected a name of your own, got that of a module of Python; choose another name"
+        return "expected an unused name, got that of a module of the standard library; choose another name"
     if name == "tests" or find_spec(name) is not None:
-        return "expected a name of your own, got that of an installed package or of the tests; choose another name"
+        return "expected an unused name, got that of an installed package or of the tests; choose another name"
     return None
 
 
 def _skeleton(values: Mapping[bytes, bytes]) -> Mapping[str, bytes]:
-    """Return the files of the new application by their path, with these values in the place of their names."""
+    """Return the files of the new application by path, with each placeholder replaced by its value."""
     made: dict[str, bytes] = {}
     for path, template in _templates(files("domainkit.cli") / "_skeleton"):
         text = template
@@ -71,7 +71,7 @@ def _skeleton(values: Mapping[bytes, bytes]) -> Mapping[str, bytes]:
 
 
 def _templates(folder: Traversable, path: str = "") -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a folder and of those in it, each with its path."""
+    """Yield the files of a folder and its subfolders, each with its path."""
     for one in sorted(folder.iterdir(), key=lambda one: one.name):
         if one.is_dir():
             yield from _templates(one, f"{path}{one.name}/")
@@ -80,15 +80,15 @@ def _templates(folder: Traversable, path: str = "") -> Iterator[tuple[str, bytes
 
 
 def _write(folder: Path, found: Mapping[str, bytes]) -> None:
-    """Write the files into a folder that is made for them: all of them, or nothing is left."""
+    """Create a folder with all of the files; if one can't be written, remove the folder."""
     try:
         folder.mkdir()
     except OSError as error:
-        raise CommandFailedError(f"{folder}: it can't be made: {error.strerror}") from error
+        raise CommandFailedError(f"{folder}: the folder can't be created: {error.strerror}") from error
     try:
         for path, text in found.items():
             (folder / path).parent.mkdir(exist_ok=True)
             (folder / path).write_bytes(text)
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)  # made above: nobody else's files are in it
-        raise CommandFailedError(f"{folder}: it can't be written: {error.strerror}") from error
+        shutil.rmtree(folder, ignore_errors=True)  # created above, so it has only our files
+        raise CommandFailedError(f"{folder}: the files can't be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Notifiers without a service behind them."""
+"""Notifiers without an external service: to a log, and in memory for tests."""
 
 import logging
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from domainkit.ports import AsyncNotifier, Notifier, NotifierExceptionMessage, N
 
 
 class LoggingNotifier(Notifier):
-    """Writes to a logger of the standard library: titles, places and classes of exceptions, never their texts.
+    """Writes to a logger of the standard library: titles, places and exception classes, never exception texts.
 
     >>> LoggingNotifier().publish(NotifierMessage("Import finished"))
 
     Args:
-        logger: `domainkit.notifier` unless given. A message has level WARNING, one about an exception ERROR.
+        logger: `domainkit.notifier` by default. Messages have level WARNING, those about an exception ERROR.
     """
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
@@ -33,7 +33,7 @@ class LoggingNotifier(Notifier):
 
 
 class AsyncLoggingNotifier(AsyncNotifier):
-    """The async twin of LoggingNotifier: a logger doesn't wait, so there is nothing to await.
+    """The async twin of LoggingNotifier; it logs without waiting.
 
     >>> import asyncio
     >>> asyncio.run(AsyncLoggingNotifier().publish(NotifierMessage("Import finished")))
@@ -55,22 +55,22 @@ class AsyncLoggingNotifier(AsyncNotifier):
 
 
 def _line(parts: Iterable[object]) -> str:
-    """Return the parts as one line, so that a text from outside can't pass for another entry of the log."""
+    """Join the parts into one line, so that untrusted text can't forge another log entry."""
     return " | ".join(shown(str(part)) for part in parts if part is not None)
 
 
-class _Kept:
+class _Recording:
     def __init__(self) -> None:
         self._messages: list[NotifierMessage | NotifierExceptionMessage] = []
 
     @property
     def messages(self) -> tuple[NotifierMessage | NotifierExceptionMessage, ...]:
-        """All messages, the oldest first."""
+        """All recorded messages, oldest first."""
         return tuple(self._messages)
 
 
-class InmemoryNotifier(_Kept, Notifier):
-    """Keeps what it is told, for a test to look at.
+class InmemoryNotifier(_Recording, Notifier):
+    """Records its messages, for tests.
 
     >>> notifier = InmemoryNotifier()
     >>> notifier.publish(NotifierMessage("Import finished"))
@@ -79,15 +79,15 @@ class InmemoryNotifier(_Kept, Notifier):
     """
 
     def publish(self, message: NotifierMessage) -> None:
-        """Keep a message."""
+        """Record a message."""
         self._messages.append(message)
 
     def publish_exception(self, message: NotifierExceptionMessage) -> None:
-        """Keep a message about an exception."""
+        """Record a message about an exception."""
         self._messages.append(message)
 
 
-class AsyncInmemoryNotifier(_Kept, AsyncNotifier):
+class AsyncInmemoryNotifier(_Recording, AsyncNotifier):
     """The async twin of InmemoryNotifier.
 
     >>> import asyncio
@@ -98,9 +98,9 @@ class AsyncInmemoryNotifier(_Kept, AsyncNotifier):
     """
 
     async def publish(self, message: NotifierMessage) -> None:
-        """Keep a message."""
+        """Record a message."""
         self._messages.append(message)
 
     async def publish_exception(self, message: NotifierExceptionMessage) -> None:
-        """Keep a message about an exception."""
+        """Record a message about an exception."""
         self._messages.append(message)

@@ -666,7 +666,7 @@ def test_the_errors_of_what_wraps_a_step() -> None:
     ):
         assert errors == declared_errors(step)
     described = openapi_responses(unit.atomic(Finish()))
-    assert "Another transaction got in the way" in described[409]["description"]
+    assert "A concurrent transaction won" in described[409]["description"]
     assert {404, 409, 500, 503} <= set(described)
 
 

@@ -135,10 +135,10 @@ def test_it_says_what_comes_next(
         ("bakery\n", "expected lowercase letters, digits and underscores"),
         ("", "expected lowercase letters, digits and underscores"),
         ("class", "expected lowercase letters, digits and underscores"),
-        ("json", "expected a name of your own, got that of a module of Python"),
-        ("domainkit", "expected a name of your own, got that of an installed package"),
-        ("attrs", "expected a name of your own, got that of an installed package"),
-        ("tests", "expected a name of your own, got that of an installed package"),
+        ("json", "expected an unused name, got that of a module of the standard library"),
+        ("domainkit", "expected an unused name, got that of an installed package"),
+        ("attrs", "expected an unused name, got that of an installed package"),
+        ("tests", "expected an unused name, got that of an installed package"),
     ],
 )
 def test_a_name_that_no_package_can_have(
@@ -168,7 +168,7 @@ def test_nothing_is_overwritten(
         with pytest.raises(SystemExit) as ended:
             main(["new", name])
         assert 2 == ended.value.code
-        assert f"{name}: expected a new folder, and it exists already" in capsys.readouterr().err
+        assert f"{name}: expected a name without a folder, got one that exists already" in capsys.readouterr().err
     assert {"file": b"mine", f"{NAME}/README.md": b"mine"} == files_in(tmp_path)
 
 
@@ -180,7 +180,7 @@ def test_a_folder_that_cannot_be_made(
     (tmp_path / NAME).symlink_to("nowhere")
 
     assert 1 == main(["new", NAME])
-    assert f"python -m domainkit: {NAME}: it can't be made: File exists\n" == capsys.readouterr().err
+    assert f"python -m domainkit: {NAME}: the folder can't be created: File exists\n" == capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_filled(
@@ -196,7 +196,7 @@ def test_a_folder_that_cannot_be_filled(
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
     assert 1 == status
-    assert f"python -m domainkit: {NAME}: it can't be written: File too large\n" == capsys.readouterr().err
+    assert f"python -m domainkit: {NAME}: the files can't be written: File too large\n" == capsys.readouterr().err
     assert [] == [*tmp_path.iterdir()]
 
 

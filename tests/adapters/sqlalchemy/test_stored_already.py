@@ -56,7 +56,7 @@ def assert_refused(published: Published, event: DomainEvent) -> None:
     assert (MessageRefused, str(event.header.id)) == (type(error), error.uuid_value)
     assert error.additional_info is not None
     assert "is in the outbox already" in str(error.additional_info["message"])
-    assert "go on with the aggregate that `save` returned" in str(error.additional_info["message"])
+    assert "continue with the aggregate that `save` returned" in str(error.additional_info["message"])
 
 
 def test_the_events_of_a_saved_aggregate(
