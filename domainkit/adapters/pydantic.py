@@ -5,16 +5,16 @@
         owner: UserId | None = None
         price: Annotated[Money, DomainType]
 
-For value objects there is nothing to call: pydantic finds its way here. `DomainType` marks a field of any other type
-that messages can carry, such as an attrs class of several fields.
+Value objects need no marker: pydantic finds this module by itself. `DomainType` marks a field of any other type with a
+wire form, such as an attrs class of several fields.
 
-A field takes an object of just its class, what a value object wraps, or the form in JSON (text for an id, a date or a
-Decimal), in Python mode as well, since FastAPI validates builtins. Nothing is coerced. Each thing that is refused has
-its path and the value object's own reason, without the value. Value objects are dumped unwrapped, and in JSON as
-everywhere in this library. The JSON Schema is that of what is wrapped, with the rules that JSON Schema has words for.
+A field takes an instance of exactly its class, the wrapped value, or the JSON form (text for an id, a date or a
+Decimal), in Python mode too, since FastAPI validates builtins. Nothing is coerced. Each problem has its path and the
+reason of the value object, without the value. Value objects are dumped unwrapped, in the JSON form of this library. The
+JSON Schema is that of the wrapped type, with the rules that JSON Schema can express.
 
-A parameter of a FastAPI route (path, query, header, cookie, form) is text: numbers and booleans are read from what they
-look like in JSON.
+A parameter of a FastAPI route (path, query, header, cookie, form) is text: numbers and booleans are parsed from
+it as from JSON.
 """
 
 import re
@@ -48,15 +48,15 @@ _ROOT: Final = "#/"
 
 
 def value_object_schema(cls: type[Wrapper[object]], source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-    """Return how pydantic validates, dumps and describes a value object of `cls`.
+    """Return the pydantic core schema of a value object class.
 
     Args:
         cls: the class.
-        source: the class, perhaps with type arguments. Without them, a generic one takes its own instances only.
+        source: the class, perhaps with type arguments. Without them, a generic class takes only its instances.
         handler: pydantic's.
 
     Raises:
-        UnsupportedTypeError: what is wrapped has no form in JSON; or it is a secret, which the field doesn't ask for.
+        UnsupportedTypeError: the wrapped type has no JSON form; or it is a secret, and the field isn't InPlainText.
     """
     if is_secret(cls):
         raise UnsupportedTypeError(secret_refusal(cls, cls.__qualname__))
@@ -72,15 +72,15 @@ def value_object_schema(cls: type[Wrapper[object]], source: object, handler: Get
 
 
 def plain_text_schema(mark: PlainTextMark, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # Any: a type
-    """Return how pydantic validates, dumps and describes a secret, or a union or collection with some.
+    """Return the pydantic core schema of a secret, or of a union or collection with secrets.
 
     Args:
-        mark: says that the field asks for them in plain text: in JSON mode. In Python mode they stay objects.
-        source: the type beside the mark.
+        mark: the marker InPlainText: in JSON mode the secrets are plain text. In Python mode they remain objects.
+        source: the annotated type.
         handler: pydantic's.
 
     Raises:
-        UnsupportedTypeError: there is no secret, or something has no form in JSON.
+        UnsupportedTypeError: the type has no secret, or no JSON form.
     """
     return _schema_of(Annotated[source, mark], describe(source), handler)
 
@@ -92,18 +92,18 @@ def _schema_of(hint: Any, name: str, handler: GetCoreSchemaHandler) -> CoreSchem
 
 
 class _DomainType:
-    """Mark of a field of any type that has a form in JSON."""
+    """Marker of a field of any type with a JSON form."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # Any: a type
-        """Return how pydantic validates, dumps and describes the type."""
+        """Return the pydantic core schema of the type."""
         return _schema_of(source, describe(source), handler)
 
 
 DomainType: Final = _DomainType()
-"""In `Annotated[Money, DomainType]`: a field of a pydantic model takes what `parse(Money, ...)` takes.
+"""Marker for a field of a pydantic model that takes the data of `parse(Money, ...)`: `Annotated[Money, DomainType]`.
 
-The type is any that a message can carry: a frozen attrs class of several fields, a union of them with a tag, a mapping.
-In Python mode it is dumped as the object that it is, and in JSON mode as everywhere in this library.
+It works for any type with a wire form: a frozen attrs class of several fields, a tagged union of them, a mapping. In
+Python mode the object is dumped unchanged, in JSON mode in the JSON form of this library.
 """
 
 
@@ -115,7 +115,7 @@ def _schema(node: Node, read: "_Reader", handler: GetCoreSchemaHandler) -> CoreS
     python = core_schema.with_info_plain_validator_function(read, json_schema_input_schema=described)
     if node.kinds != {"int"} or read.secret:
         return {**python, "serialization": serialization}
-    # a key in JSON is text, which pydantic reads for an integer of its own alone
+    # a key in JSON is text, which pydantic reads as an integer only for its own int schema
     number = core_schema.custom_error_schema(
         core_schema.int_schema(strict=True), "value_object", custom_error_message=read.misfit
     )
@@ -128,14 +128,14 @@ def _schema(node: Node, read: "_Reader", handler: GetCoreSchemaHandler) -> CoreS
 
 
 def _described(node: Node) -> object:
-    """Return a type that takes anything, and has the JSON Schema of the node."""
+    """Return a type that accepts anything, with the JSON Schema of the node."""
     definitions = Definitions(_ROOT)
     schema = definitions.schema(node)
     return Annotated[Any, WithJsonSchema(_inlined(schema, definitions.finish()))]
 
 
 def _inlined(part: Any, named: Mapping[str, Any], within: tuple[str, ...] = ()) -> Any:  # Any: JSON values
-    """Return a part of a schema with each reference replaced: pydantic keeps the definitions of a document itself."""
+    """Return a part of a schema with each reference inlined: pydantic manages the definitions of a document itself."""
     if isinstance(part, list):
         return [_inlined(item, named, within) for item in part]
     if not isinstance(part, dict):
@@ -144,7 +144,7 @@ def _inlined(part: Any, named: Mapping[str, Any], within: tuple[str, ...] = ()) 
     name = part.get("$ref", "").removeprefix(_ROOT)
     if not name:
         return found
-    # a class inside itself is described once: what is deeper may be anything
+    # a recursive class is described once: deeper levels may be anything
     target = {} if name in within else _inlined(named[name], named, (*within, name))
     return {**found, "allOf": [target, *found.get("allOf", ())]} if found else target
 
@@ -166,7 +166,7 @@ class _Reader:
         node: the wire type.
         name: the type in words.
         expected: the data that it takes, in words.
-        secret: whether there are secrets in it: its errors then don't show the input.
+        secret: True if the type has secrets: its errors then don't show the input.
     """
 
     def __init__(self, node: Node, name: str, expected: str, *, secret: bool = False) -> None:
@@ -176,7 +176,7 @@ class _Reader:
         self._node = node
 
     def __call__(self, data: object, info: ValidationInfo) -> object:
-        """Return the object for data; refuse it with each reason and its path, and no part of the data."""
+        """Return the object for data; raise ValidationError with each problem's path and reason, but no data."""
         if isinstance(data, str) and "str" not in self._node.kinds and info.mode == "python" and _is_parameter():
             data = _from_text(data)
         problems = Problems(native=True)
@@ -203,16 +203,16 @@ _STEP: Final[Callable[[str], Iterator[re.Match[str]]]] = re.compile(r"\.([^.\[]+
 
 
 def _loc(path: str) -> tuple[str | int, ...]:
-    """Return the path of a problem as pydantic writes it; a key of a mapping by its place."""
+    """Return the path of a problem in pydantic's form; a key of a mapping by its position."""
     parts = (match[1] or (match[2] if match[2] == "*" else int(match[2])) for match in _STEP(path))
     return (*parts, "[key]") if "[key " in path else (*parts,)
 
 
 def _is_parameter() -> bool:
-    """Tell whether FastAPI is reading a parameter or a field of a form, which is text, and no body of JSON.
+    """Check if FastAPI is reading a parameter or form field, which is text, rather than a JSON body.
 
-    It says so to no validator. These are its functions that do it, by the same names in 0.120.1 and 0.165; under other
-    names, text is refused where a number is expected.
+    FastAPI doesn't pass that to validators, so this looks for its functions in the stack; they have the same names in
+    0.120.1 and 0.165. With other names, text would be refused if a number is expected.
     """
     frame = currentframe() if "fastapi.dependencies.utils" in sys.modules else None
     while frame is not None:
@@ -226,10 +226,10 @@ def _is_parameter() -> bool:
 
 
 def _from_text(text: str) -> object:
-    """Return the number or the bool that is written as `text` in JSON; any other text as it is."""
+    """Parse text as a JSON number or boolean; return any other text unchanged."""
     if text[:1] not in "-0123456789tf" or text[-1:].isspace():
         return text
     try:
         return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, ValueError):  # those of msgspec 0.19 are no ValueErrors
+    except (msgspec.MsgspecError, ValueError):  # msgspec 0.19's errors are not ValueErrors
         return text

@@ -1,4 +1,4 @@
-"""From a type to its node: the wire type is derived once, and what can't be carried is refused here, by name."""
+"""Derives the node of a type; a type without a wire form is refused here, with the name of its class and field."""
 
 import collections.abc
 import enum
@@ -47,22 +47,22 @@ from domainkit.conversion.wrappers import (
 
 @frozen
 class _Serializer:
-    """Mark of a field whose value object is unwrapped, in a converter that keeps the others."""
+    """Marker of a field whose value object is unwrapped, in a converter that keeps the others."""
 
 
 ValueObjectSerializer: Final = _Serializer()
-"""In `Annotated[Uuid, ValueObjectSerializer]`: unwrap this value object."""
+"""Marker that unwraps a value object: `Annotated[Uuid, ValueObjectSerializer]`."""
 
 
 @frozen
 class _NaiveAsUtc:
-    """Mark of a field whose datetimes are in UTC where they have no offset."""
+    """Marker of a field whose datetimes without an offset are in UTC."""
 
 
 NaiveAsUtc: Final = _NaiveAsUtc()
-"""In `Annotated[datetime, NaiveAsUtc]`: read a datetime without an offset as one in UTC, as petisco writes it.
+"""Marker that reads a datetime without an offset as UTC, as petisco writes it: `Annotated[datetime, NaiveAsUtc]`.
 
-It holds for the datetimes of a union or a collection too, such as `Annotated[datetime | None, NaiveAsUtc]`.
+It covers the datetimes of a union or collection too, such as `Annotated[datetime | None, NaiveAsUtc]`.
 """
 
 
@@ -70,18 +70,18 @@ _DEFAULT = Options()
 
 
 class Derivation:
-    """Derives the nodes of types that belong together; a class that holds itself is met once.
+    """Derives the nodes of related types; each class is derived once, so that it may contain itself.
 
     Args:
-        options: how types are derived.
-        converter: a cattrs converter whose own hooks, where its user registered any, win over the derived form.
+        options: the options of the derivation.
+        converter: a cattrs converter, whose user-registered hooks take precedence over the derived form.
     """
 
     def __init__(self, options: Options = _DEFAULT, converter: BaseConverter | None = None) -> None:
         self.options: Options = options
         self.converter: BaseConverter | None = converter
         self.secrets: list[type] = []
-        """The classes of secrets that were met."""
+        """The secret classes found so far."""
         self._unwrapping = Derivation(evolve(options, keep=False), converter) if options.keep else self
         self._scalars = NAIVE_AS_UTC if options.naive_as_utc else SCALARS
         self._done: dict[object, Node] = {}
@@ -105,11 +105,12 @@ class Derivation:
             raise
         except RecursionError as error:  # of Python: a type that can't be described, since it has no end
             raise UnsupportedTypeError(
-                f"{where}: the type holds itself without an end; put it into a field of an @attrs.frozen class"
+                f"{where}: expected a finite type, got one that contains itself without end; put it into a field of an "
+                "@attrs.frozen class"
             ) from error
 
     def _hooked(self, hint: object, where: str) -> Node | None:
-        """Return the node of a type for which a user has hooks; a way that they leave out is the derived one."""
+        """Return the node of a type with user-registered hooks; a missing direction uses the derived form."""
         if self.converter is None:
             return None
         structure, unstructure = own_hooks(self.converter, hint)
@@ -121,7 +122,8 @@ class Derivation:
         if derived is None and unstructure is None:
             if not self.options.lenient:
                 raise UnsupportedTypeError(
-                    f"{where}: {describe(hint)} has a hook of the user's that reads, and none that writes; register one"
+                    f"{where}: expected two hooks for {describe(hint)}, got a structure hook only; register an "
+                    "unstructure hook"
                 )
             unstructure = self.converter.unstructure  # by the class of the value
         classes = derived.object_classes if derived else () if cls is None else (cls,)
@@ -130,18 +132,19 @@ class Derivation:
         return HookNode(hint, hooks, derived=derived, classes=classes, json=not self.options.lenient)
 
     def _fallback(self, hint: object, where: str, *, needed: bool) -> Node | None:
-        """Return the node of a type as if it had no hooks; None if it can't be carried then."""
+        """Return the node of a type as if it had no hooks; None if it has no wire form."""
         try:
             return self.without_hook(hint, where)
         except UnsupportedTypeError as error:
             if not needed:
                 return None
             raise UnsupportedTypeError(
-                f"{where}: {describe(hint)} has a hook of the user's that writes, and none that reads; register one"
+                f"{where}: expected two hooks for {describe(hint)}, got an unstructure hook only; register a structure "
+                "hook"
             ) from error
 
     def _is_left_to_others(self, hint: object) -> bool:
-        """Tell whether cattrs converts a type that has no wire form, or a strategy makes it."""
+        """Check if cattrs, or one of its strategies, converts a type without a wire form."""
         if any(isinstance(extra, Tagged | msgspec.Meta | _NaiveAsUtc) for extra in getattr(hint, "__metadata__", ())):
             return False
         try:
@@ -160,7 +163,7 @@ class Derivation:
         return isinstance(hint, type) and hint is not Any if self.converter is None else knows(self.converter, hint)
 
     def without_hook(self, hint: object, where: str) -> Node:
-        """Return the node of a type, whatever hooks a user has for it."""
+        """Return the node of a type, without looking at user-registered hooks."""
         if not self.options.lenient:
             refuse_mutable(hint, where)
         if is_alias(hint):
@@ -177,7 +180,7 @@ class Derivation:
         return self._named(hint, where)
 
     def _named(self, hint: object, where: str) -> Node:
-        """Return the node of what has a name: a class, with its arguments, or a type that stands for another."""
+        """Return the node of a named type: a class, with its arguments, or a NewType."""
         cls = get_origin(hint) or hint
         if isinstance(hint, NewType):
             return self.node(hint.__supertype__, where)
@@ -196,7 +199,7 @@ class Derivation:
         return DynamicNode(hint, converter.unstructure, missing if isinstance(hint, TypeVar) else None)
 
     def _alias(self, hint: object, where: str) -> Node:
-        """Return the node of what an alias stands for; an alias that holds itself is a node of its own."""
+        """Return the node of the target of an alias; a recursive alias has its own node."""
         if hint in self._aliases:
             return self._met_again(self._aliases[hint], where)
         alias = self._aliases[hint] = RecursiveAlias(hint)
@@ -210,7 +213,7 @@ class Derivation:
         return alias
 
     def _met_again(self, alias: RecursiveAlias, where: str) -> Node:
-        """Return the node of an alias inside of itself, with the kinds and classes that it will have."""
+        """Return the node of an alias inside itself, with the kinds and classes that it will have."""
         if not alias.met:
             alias.met = True
             try:
@@ -223,7 +226,7 @@ class Derivation:
         return alias
 
     def _outline(self, hint: object, where: str) -> Node:
-        """Return a node of the kinds and classes of a type that is no union, whatever is inside of it."""
+        """Return a node with the kinds and classes of a type that isn't a union, without deriving its contents."""
         plain: Any = bare(hint)
         cls = get_origin(plain) or plain
         if cls in _COLLECTIONS:
@@ -253,7 +256,7 @@ class Derivation:
         node = derivation.node(Annotated[base, *extras] if extras else base, where)
         if not derivation.met:
             raise UnsupportedTypeError(
-                f"{where}: NaiveAsUtc is about datetimes, and {describe(base)} has none beside it; "
+                f"{where}: NaiveAsUtc: expected a type with a datetime, got {describe(base)}; "
                 "write it in the class that has the datetime"
             )
         return node
@@ -264,7 +267,7 @@ class Derivation:
         node = derivation.node(Annotated[base, *extras] if extras else base, where)
         if not met:
             raise UnsupportedTypeError(
-                f"{where}: InPlainText is about secrets, and {describe(base)} has none beside it; "
+                f"{where}: InPlainText: expected a type with a secret, got {describe(base)}; "
                 "write it in the class that has the secret"
             )
         return node

@@ -51,7 +51,7 @@ def test_it_is_refused_unless_the_field_asks_for_it(hint: Any) -> None:
 
 def test_a_mark_without_a_secret() -> None:
     """It is refused as elsewhere."""
-    with pytest.raises(UnsupportedTypeError, match="InPlainText is about secrets"):
+    with pytest.raises(UnsupportedTypeError, match="InPlainText: expected a type with a secret"):
         pydantic.create_model("Model", key=(Annotated[str, InPlainText], ...))
 
 

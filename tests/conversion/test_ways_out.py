@@ -240,7 +240,7 @@ def test_a_hook_that_only_writes_is_refused() -> None:
     """Nothing could read it back; the remedy is named."""
     converter = make_converter()
     converter.register_unstructure_hook(Money, lambda money: money.cents)
-    with pytest.raises(UnsupportedTypeError, match="has a hook of the user's that writes, and none that reads"):
+    with pytest.raises(UnsupportedTypeError, match="got an unstructure hook only; register"):
         MessageCodec(holder(Money), converter=converter)
 
 
@@ -324,7 +324,7 @@ def test_a_hook_that_only_reads_is_refused_in_a_codec() -> None:
     """Nothing could write it."""
     converter = make_converter()
     converter.register_structure_hook(Money, lambda data, _: Money(data))
-    with pytest.raises(UnsupportedTypeError, match="has a hook of the user's that reads, and none that writes"):
+    with pytest.raises(UnsupportedTypeError, match="got a structure hook only; register"):
         MessageCodec(holder(Money), converter=converter)
 
 

@@ -1,6 +1,6 @@
-"""Results and domain errors as HTTP answers of Starlette and FastAPI (extra `starlette`).
+"""Results and domain errors as HTTP responses of Starlette and FastAPI (extra `starlette`).
 
-Every failure is a problem document (RFC 9457), without a leak, and every declared error stands in the OpenAPI document:
+Every failure is a problem document (RFC 9457) without internals, and the OpenAPI document has all declared errors:
 
     app = FastAPI(exception_handlers=exception_handlers(), responses=openapi_responses(UnknownError, validation=True))
 

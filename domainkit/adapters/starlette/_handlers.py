@@ -1,4 +1,4 @@
-"""Answers of Starlette and FastAPI for Results, domain errors and other exceptions."""
+"""Responses of Starlette and FastAPI for Results, domain errors and other exceptions."""
 
 import json
 import logging
@@ -37,7 +37,7 @@ PROBLEM_JSON: Final = "application/problem+json"
 """The media type of a problem document (RFC 9457, section 6.1)."""
 
 ExceptionHandler = Callable[[Request, Any], AnyCoroutine[Response]]  # Any: the exception, as FastAPI writes it
-"""A function that answers for an exception."""
+"""A function that returns the response for an exception."""
 
 logger = logging.getLogger("domainkit.adapters.starlette")
 
@@ -46,7 +46,7 @@ INVALID: Final = 422
 INTERNAL: Final = 500
 _MOST_PROBLEMS: Final = 100
 _LONGEST_REASON: Final = 123
-"""The bytes that the close of a WebSocket has for a reason (RFC 6455, section 5.5)."""
+"""The maximum size of a WebSocket's close reason in bytes (RFC 6455, section 5.5)."""
 _WITHOUT_BODY: Final = frozenset({NO_CONTENT, 205, 304})
 
 
@@ -61,7 +61,7 @@ class FailureError(Exception):
 
     Args:
         error: the error.
-        error_map: the map of the route, where it has one.
+        error_map: the map of the route, if it has one.
     """
 
     def __init__(self, error: BaseException, error_map: ErrorMap | None = None) -> None:
@@ -77,7 +77,7 @@ def problem_response(
     instance: str | None = None,
     options: ProblemOptions = DEFAULT_PROBLEM_OPTIONS,
 ) -> ProblemResponse:
-    """Return the answer for an error: its status, its problem document, and its headers, such as Retry-After.
+    """Return the response for an error: its status, its problem document, and its headers, such as Retry-After.
 
     >>> from domainkit import NotFound
     >>> problem_response(NotFound()).status_code
@@ -85,9 +85,9 @@ def problem_response(
 
     Args:
         error: a domain error, or any exception; from status 500 on, the body is a constant.
-        error_map: which status an error has. What it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP.
-        instance: a URI reference for this occurrence. The path of a request is one, and may hold a secret.
-        options: what the document tells besides.
+        error_map: the statuses of errors. Classes without an entry are looked up in DEFAULT_HTTP_ERROR_MAP.
+        instance: a URI reference for this occurrence. The path of a request is one, but may contain a secret.
+        options: the optional content of the document.
     """
     body = problem_details(error, error_map=error_map, instance=instance, options=options)
     headers = http_headers_for(error, error_map=error_map)
@@ -95,9 +95,9 @@ def problem_response(
 
 
 def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) -> T:
-    """Return the value of a Success; raise FailureError for a Failure, which `exception_handlers` answers.
+    """Return the value of a Success; for a Failure raise FailureError, which `exception_handlers` answers.
 
-    Where there is no value, give the route `status_code=204`: else FastAPI answers 200 with the body `null`.
+    If the value is None, give the route `status_code=204`: else FastAPI responds with 200 and the body `null`.
 
     >>> from returns.result import Success
     >>> value_of(Success(5))
@@ -105,7 +105,7 @@ def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) ->
 
     Args:
         result: what a use case returned.
-        error_map: the map of this route; that of the app unless given.
+        error_map: the map of this route; by default that of the app.
 
     Raises:
         FailureError: the result is a Failure.
@@ -138,9 +138,9 @@ def response_of(
     error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP,
     options: ProblemOptions = DEFAULT_PROBLEM_OPTIONS,
 ) -> Response:
-    """Return the response for a Result: what `on_success` makes of the value, or the problem document of the error.
+    """Return the response for a Result: that of `on_success` for the value, or the problem document of the error.
 
-    A success without a value has no body: 204 (RFC 9110, section 15.3.5).
+    A Success of None gets a 204 without a body (RFC 9110, section 15.3.5).
 
     >>> from returns.result import Failure, Success
     >>> from domainkit import NotFound
@@ -153,9 +153,9 @@ def response_of(
 
     Args:
         result: what a use case returned.
-        on_success: makes the response of the value; one without a value needs none.
-        error_map: which status an error has. What it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP.
-        options: what a problem document tells besides.
+        on_success: returns the response for the value; not needed for a Result of None.
+        error_map: the statuses of errors. Classes without an entry are looked up in DEFAULT_HTTP_ERROR_MAP.
+        options: the optional content of problem documents.
     """
     return fold(result, on_success, partial(_answered, error_map=error_map, options=options))
 
@@ -166,7 +166,7 @@ def _exception(error: object) -> BaseException:
 
 
 def _answered(error: object, *, error_map: ErrorMap, options: ProblemOptions) -> Response:
-    """Return the answer for an error; one that the client learns nothing of is logged, by its class and place."""
+    """Return the response for an error; from 500 on, log its class and place, which the client doesn't get."""
     found = _exception(error)
     response = problem_response(found, error_map=error_map, options=options)
     if response.status_code >= INTERNAL and not isinstance(found, UnknownError):  # the guard logged that one
@@ -179,22 +179,22 @@ def _answered(error: object, *, error_map: ErrorMap, options: ProblemOptions) ->
 def exception_handlers(
     *, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP, options: ProblemOptions = DEFAULT_PROBLEM_OPTIONS
 ) -> dict[int | type[Exception], ExceptionHandler]:
-    """Return what `Starlette(exception_handlers=...)` and `FastAPI(exception_handlers=...)` take.
+    """Return the argument for `Starlette(exception_handlers=...)` and `FastAPI(exception_handlers=...)`.
 
-    These get a problem document: a DomainError that is raised; the error of a Failure that `value_of` met; the
-    HTTPException of the framework, such as for a path that there isn't; a request that FastAPI finds invalid, with the
-    path of each problem and without the input; and every other exception, as a constant with status 500, after which
-    the server logs the exception as it always does.
+    The handlers respond with a problem document for a raised DomainError; for a Failure passed to `value_of`; for an
+    HTTPException of the framework, such as for an unknown path; for an invalid request in FastAPI, with the path of
+    each problem and without the input; and for any other exception, as a constant document with status 500, after which
+    the server logs the exception as usual.
 
-    A WebSocket gets the same document instead of its handshake. One that is open is closed: with 1008 for a status
-    below 500, and 1011 from there on (RFC 6455, section 7.4.1).
+    A WebSocket gets the same document if its handshake is pending. An open one is closed: with 1008 for a status below
+    500, and with 1011 from 500 on (RFC 6455, section 7.4.1).
 
     >>> [cls.__name__ for cls in exception_handlers()][:3]
     ['DomainError', 'FailureError', 'HTTPException']
 
     Args:
-        error_map: the map of the app. What it doesn't have is looked up in DEFAULT_HTTP_ERROR_MAP.
-        options: what a problem document tells besides.
+        error_map: the map of the app. Classes without an entry are looked up in DEFAULT_HTTP_ERROR_MAP.
+        options: the optional content of problem documents.
     """
 
     def answer(_: Request, error: DomainError) -> Response:
@@ -205,14 +205,14 @@ def exception_handlers(
         return _answered(failure.error, error_map=own, options=options)
 
     async def answer_bug(_: Request, error: Exception) -> Response:
-        return problem_response(error, error_map=error_map)  # a DomainError too, where a middleware raised it
+        return problem_response(error, error_map=error_map)  # even a DomainError, if a middleware raised it
 
     handlers: dict[int | type[Exception], ExceptionHandler] = {
         DomainError: _for_sockets_too(answer),
         FailureError: _for_sockets_too(answer_failure),
         HTTPException: _for_sockets_too(_answer_http),
     }
-    with suppress(ImportError):  # the extra doesn't ask for FastAPI
+    with suppress(ImportError):  # FastAPI is not part of the extra
         from fastapi.exceptions import (  # noqa: PLC0415  (FastAPI may be missing)
             RequestValidationError,
             WebSocketRequestValidationError,
@@ -225,18 +225,18 @@ def exception_handlers(
 
 
 def _for_sockets_too(answer: Callable[[Request, Any], Response]) -> ExceptionHandler:  # Any: the exception
-    """Return the handler that gives the answer to a request, and refuses or closes a WebSocket with it."""
+    """Return a handler that sends the response to a request, and refuses or closes a WebSocket with it."""
 
     async def handle(connection: Request, error: Exception) -> Response:
         response = answer(connection, error)
-        # Starlette hands over what it has, and sends what it gets
+        # Starlette passes a WebSocket too, and sends the returned response to it
         return _end_of(connection, response) if isinstance(connection, WebSocket) else response
 
     return handle
 
 
 def _end_of(socket: WebSocket, response: Response) -> Response:
-    """Return what ends a WebSocket: the response, if its handshake is open and the server can send one; or a close."""
+    """Return the response if the handshake is pending and the server can send one; else a close of the WebSocket."""
     if WebSocketState.DISCONNECTED in (socket.client_state, socket.application_state):
         return _Close(None)
     extensions = socket.scope.get("extensions") or {}
@@ -248,7 +248,7 @@ def _end_of(socket: WebSocket, response: Response) -> Response:
 
 
 class _Close(Response):
-    """The close of a WebSocket; nothing, if it is closed already."""
+    """The close of a WebSocket; it sends nothing if the WebSocket is closed already."""
 
     def __init__(self, close: WebSocketClose | None) -> None:
         super().__init__()
@@ -270,14 +270,14 @@ def _answer_http(_: Request, error: HTTPException) -> Response:
 
 
 def _phrase(status: int) -> str:
-    """Return what an HTTPException without a text says: the phrase that this Python has, perhaps an older one."""
+    """Return the default detail of an HTTPException: the phrase of this Python version, perhaps an older one."""
     with suppress(ValueError):
         return HTTPStatus(status).phrase
     return ""
 
 
 class _RequestProblem(TypedDict):
-    """One thing that FastAPI finds wrong in a request."""
+    """A problem that FastAPI finds in a request."""
 
     type: str
     loc: Sequence[str | int]
@@ -314,7 +314,7 @@ def _answer_invalid(
 
 
 def _names_in(body: Any) -> frozenset[str]:  # Any: a ModelField of FastAPI
-    """Return the names of fields that the body of a route declares, at any depth; none if it has no body."""
+    """Return the field names that the body of a route declares, at any depth; an empty set without a body."""
     if body is None:
         return frozenset()
     from pydantic import TypeAdapter  # noqa: PLC0415  # FastAPI is installed, and so is pydantic
@@ -322,7 +322,7 @@ def _names_in(body: Any) -> frozenset[str]:  # Any: a ModelField of FastAPI
 
     try:
         schema = TypeAdapter(body.field_info.annotation).json_schema()
-    except PydanticInvalidForJsonSchema:  # a body that can't be described: nothing is known of its names
+    except PydanticInvalidForJsonSchema:  # the body has no JSON Schema: its names are unknown
         return frozenset()
     return frozenset(_properties(schema))
 
@@ -340,11 +340,11 @@ def _properties(part: object) -> Iterable[str]:
 
 
 def _path(problem: _RequestProblem, declared: frozenset[str] | None) -> str:
-    """Return where the problem is, such as `body.labels[0]`. A name that only the client knows is an asterisk.
+    """Return the path of the problem, such as `body.labels[0]`. An unknown key from the client becomes an asterisk.
 
     Args:
-        problem: what pydantic says.
-        declared: the names that the body declares; None for "tell them all".
+        problem: pydantic's error.
+        declared: the names that the body declares; None to show all keys.
     """
     parts = list(problem["loc"])
     if declared is not None:
@@ -361,12 +361,12 @@ _ABOUT_THE_SHAPE: Final = frozenset({"missing", "json_invalid", "too_short", "to
 
 
 def _expected(problem: _RequestProblem) -> str:
-    """Return pydantic's message, unless it could repeat the input: the validators of a model say what they like."""
+    """Return pydantic's message, unless it could repeat the input: validators of a model may include it."""
     message, code, given = problem["msg"], problem["type"], problem.get("input")
-    if code == "value_object":  # the adapter for pydantic has looked
-        told = False
+    if code == "value_object":  # the pydantic adapter has checked it
+        leaks = False
     elif isinstance(given, dict | list):
-        told = code not in _ABOUT_THE_SHAPE and not code.endswith("_type")
+        leaks = code not in _ABOUT_THE_SHAPE and not code.endswith("_type")
     else:
-        told = code not in _ABOUT_THE_SHAPE and repeats(message, given)
-    return "a valid value" if told else message
+        leaks = code not in _ABOUT_THE_SHAPE and repeats(message, given)
+    return "a valid value" if leaks else message

@@ -1,4 +1,4 @@
-"""One unit of work for a request."""
+"""One unit of work for each request."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -6,20 +6,20 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _REFUSED = 400
-"""From this status on an answer says that the request was refused, or failed."""
+"""The lowest status of a response that reports a failure."""
 
 
 class _AnswerError(Exception):
-    """Says that an answer is a refusal, so that the unit of work rolls back; or ends one that came to be untrue."""
+    """Rolls the unit of work back for a failure response; or aborts a success response whose commit failed."""
 
 
 class UnitOfWorkMiddleware:
-    """Middleware of Starlette and FastAPI: all that an HTTP request stores is one transaction, whoever runs the route.
+    """Middleware of Starlette and FastAPI: one transaction for each HTTP request, whichever thread runs the route.
 
-    It is committed before the answer begins: a client who reads a success can rely on it, and what runs after that (a
-    background task, the rest of a stream) sees what was stored, and is no part of it. It is rolled back where the
-    answer has a status of 400 or more, or an exception comes instead. Where the commit fails, its exception is
-    raised in place of the answer.
+    It commits before the response starts: a client that gets a success can rely on it. Code that runs later (a
+    background task, the rest of a stream) sees the stored data, and is not part of the transaction. It rolls back if
+    the response has a status of 400 or more, or an exception is raised. If the commit fails, its exception is raised
+    instead of the response.
 
     >>> from domainkit.adapters.sqlalchemy import UnitOfWork, make_engine
     >>> from starlette.applications import Starlette
@@ -27,9 +27,9 @@ class UnitOfWorkMiddleware:
     >>> app.add_middleware(UnitOfWorkMiddleware, begin=UnitOfWork(make_engine("sqlite://")).begin_shared)
 
     Args:
-        app: the application inside.
-        begin: begins a unit of work, such as `begin_shared` of a UnitOfWork or AsyncUnitOfWork. It may end in another
-            task than it began in.
+        app: the wrapped application.
+        begin: begins a unit of work that may end in another task, such as `begin_shared` of a UnitOfWork or
+            AsyncUnitOfWork.
     """
 
     def __init__(self, app: ASGIApp, begin: Callable[[], AbstractAsyncContextManager[object]]) -> None:
@@ -37,7 +37,7 @@ class UnitOfWorkMiddleware:
         self._begin = begin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; anything else, such as a WebSocket, is passed on."""
+        """Handle an HTTP request; pass anything else on, such as a WebSocket."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""The declared errors of use cases as parts of an OpenAPI document."""
+"""The declared errors of use cases as responses of an OpenAPI document."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from inspect import isroutine
@@ -26,7 +26,7 @@ Documented: TypeAlias = dict[str, Any]  # Any: as FastAPI writes it
 def openapi_responses(
     *declared: object, error_map: ErrorMap = DEFAULT_HTTP_ERROR_MAP, validation: bool = False
 ) -> dict[int | str, Documented]:
-    """Return what the argument `responses` of a FastAPI app, router or route takes: the errors by their status.
+    """Return the argument `responses` for a FastAPI app, router or route: the declared errors by status.
 
     >>> from domainkit import NotFound
     >>> class TaskNotFound(NotFound):
@@ -38,13 +38,12 @@ def openapi_responses(
     ['application/problem+json']
 
     Args:
-        declared: classes of errors, and what declares errors: see `declared_errors`.
-        error_map: which status an error has: that of the app, or of the route.
-        validation: add what FastAPI answers where it parses a request: a 400 for a body that isn't text, a 422 for one
-            that isn't valid.
+        declared: error classes, and objects that declare errors: see `declared_errors`.
+        error_map: the statuses of errors: the map of the app, or of the route.
+        validation: add FastAPI's own responses for requests: 400 for an unreadable body, 422 for an invalid request.
 
     Raises:
-        TypeError: something declared is neither a class of errors nor declares any.
+        TypeError: an argument is neither an error class nor declares errors.
     """
     reasons: dict[int, list[str]] = {}
     headers: dict[int, dict[str, object]] = {}
@@ -109,12 +108,12 @@ class _Documents(Protocol):
 
 
 def name_problem_schema(app: _Documents) -> None:
-    """Have the OpenAPI document of a FastAPI app describe problems once, as `Problem` under `components/schemas`.
+    """Make the OpenAPI document of a FastAPI app define problems once, as `Problem` under `components/schemas`.
 
-    FastAPI itself repeats at each response what `openapi_responses` gives: it names schemas of JSON alone.
+    By itself FastAPI repeats the schema of `openapi_responses` in each response: it names schemas only for plain JSON.
 
     Args:
-        app: the app, with routes or without any yet.
+        app: the app; routes may be added later.
     """
     made = app.openapi
 
@@ -139,7 +138,7 @@ def name_problem_schema(app: _Documents) -> None:
 
 
 def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
-    """Return the errors that a use case says it fails with.
+    """Return the errors that a use case declares.
 
     >>> from returns.result import Result, Success
     >>> from domainkit import NotFound
@@ -150,14 +149,13 @@ def declared_errors(use_case: object) -> tuple[type[BaseException], ...]:
     (<class 'domainkit.errors.NotFound'>, <class 'domainkit.errors.UnknownError'>)
 
     Args:
-        use_case: a UseCase or AppService, async or not, or a class of them; a class of commands; or a function or a
-            method, such as `tasks.retrieve` of a repository, whose annotations say that it returns a Result, also under
-            `@use_case` or `@early_return`; or what `atomic`, `once`, `refusing` or `retried` made of one of them, with
-            the errors that they add. The guard's UnknownError is among those of a use case; a function doesn't tell
-            whether there is a guard.
+        use_case: a UseCase or AppService, async or not, or a class of these; a command class; a function or method with
+            an annotation `-> Result[...]`, such as `tasks.retrieve` of a repository, also under `@use_case` or
+            `@early_return`; or one of them wrapped by `atomic`, `once`, `refusing` or `retried`, which add errors. For
+            a use case the guard's UnknownError is included; for a function it is not.
 
     Raises:
-        TypeError: it is something else, or a function without such an annotation.
+        TypeError: it is another object, or a function without such an annotation.
     """
     if isroutine(use_case):
         added = getattr(use_case, ADDED, None)
@@ -187,7 +185,7 @@ def _error_of_function(function: Callable[..., object]) -> object:
 
 
 def _made_by(error: object) -> tuple[type[BaseException], ...]:
-    """Return the class of errors, or those that a function says it makes."""
+    """Return an error class, or the error classes in the return annotation of a function."""
     return _classes_in(get_type_hints(error).get("return") if isroutine(error) else error)
 
 
@@ -201,6 +199,6 @@ def _classes_in(hint: object) -> tuple[type[BaseException], ...]:
 def _nothing_declared(source: object) -> TypeError:
     name = getattr(source, "__qualname__", type(source).__qualname__)
     return TypeError(
-        f"{name} declares no errors; name their classes, or give a UseCase, an AppService, a class of commands, or a "
-        "function whose annotation is -> Result[value, errors]"
+        f"{name} declares no errors; name their classes, or pass a UseCase, an AppService, a command class, or a "
+        "function with the annotation -> Result[value, errors]"
     )
