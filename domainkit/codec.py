@@ -36,16 +36,16 @@ MessageT_co = TypeVar("MessageT_co", bound=Message, covariant=True, default=Mess
 FormT = TypeVar("FormT", bound=Message)
 
 _make_success: Callable[[Any], Success[Any]] = maker(Success, SUCCESS_VALUE)
-"""Returns what Success does, without the two calls of its constructor. Any: a message of whatever class."""
+"""Creates a Success without the two calls of its constructor. Any: a message of any class."""
 
 _START = len('{"data":{"id":"3a4d78aa-6870-41cb-aa14-964831511d86"')
 _END = b',"occurred_on":'
 _END_WITHIN = 400
-"""The class is named within so many bytes of an envelope as this library writes it: a guess, which decoding checks."""
+"""The name of the class ends within this number of bytes in this library's envelopes: a guess, checked by decoding."""
 
 
 class CodecOptions(TypedDict, total=False):
-    """The options of a codec, for `MessageCodec.of`; `MessageCodec` says what each does."""
+    """The options of a codec, for `MessageCodec.of`; see `MessageCodec`."""
 
     upcasters: Iterable[Upcaster]
     downcasters: Iterable[Downcaster]
@@ -57,10 +57,10 @@ class CodecOptions(TypedDict, total=False):
 
 
 class MessageCodec(Generic[MessageT_co]):
-    """Bytes from messages, and messages from bytes, for a closed set of message classes.
+    """Encodes and decodes messages of a closed set of classes as JSON.
 
-    What it writes it reads back equal; what it reads is either exactly a message that it was given the class of, or an
-    InvalidMessage that lists every problem with its path. Nothing is coerced or invented; no input makes it raise.
+    Decoding an encoded message gives an equal message. Any other input gives either a message of one of the classes, or
+    an InvalidMessage that lists every problem with its path. Nothing is coerced or invented; `decode` never raises.
 
     >>> from attrs import frozen
     >>> from domainkit import DomainEvent, Uuid
@@ -76,23 +76,21 @@ class MessageCodec(Generic[MessageT_co]):
     Problem(path='$.data.version', expected='int', code='missing')
 
     Args:
-        message_types: the classes. Kind, name and version select one; a name from the wire selects nothing else.
-        upcasters: for messages of older versions.
-        downcasters: to send messages in older versions as well: see `encode_all`.
-        limits: how large a message may be.
-        forbid_unknown: refuse a key that nothing here has. By default it is ignored: a tolerant reader (Fowler, 2011).
-        lenient_envelope: read the envelopes of other producers too: without a kind (`type_message`) where one class has
-            that name and version, with a version as text, with a time to the nanosecond, which is cut. Id, name,
-            version and time have to be there all the same.
-        naive_as_utc: read datetimes without an offset as those in UTC, as petisco writes them; `NaiveAsUtc` says so for
-            one field.
-        converter: a cattrs converter; where it has hooks of its own for a class, they read and write that class.
+        message_types: the classes. Kind, name and version select one of them, and never another class.
+        upcasters: convert messages of older versions.
+        downcasters: also send messages in older versions: see `encode_all`.
+        limits: the limits of a message's size.
+        forbid_unknown: refuse unknown keys. By default they are ignored: a tolerant reader (Fowler, 2011).
+        lenient_envelope: also read envelopes of other producers: without a kind (`type_message`) if only one class has
+            that name and version, with a version as text, or with a time in nanoseconds, which is truncated. Id, name,
+            version and time are still required.
+        naive_as_utc: read datetimes without an offset as UTC, as petisco writes them; for one field, use `NaiveAsUtc`.
+        converter: a cattrs converter, whose user-registered hooks read and write their classes.
 
     Raises:
-        TypeError: two classes have the same kind, name and version; a class isn't decorated; a field's type can't be
-            carried; or the upcasters or the downcasters of a class have a gap, a cycle or a duplicate, or lead to a
-            version that isn't there, or that another class has. The text names the class, and the field or the
-            versions.
+        TypeError: two classes have the same kind, name and version; a class isn't decorated; a field's type has no wire
+            form; or the upcasters or downcasters of a class have a gap, a cycle or a duplicate, or lead to a version
+            that doesn't exist, or belongs to another class. The text names the class, and the field or the versions.
     """
 
     def __init__(  # noqa: PLR0913  # options, each given by its name
@@ -124,7 +122,7 @@ class MessageCodec(Generic[MessageT_co]):
 
     @classmethod
     def of(cls, form: TypeForm[FormT], /, **options: Unpack[CodecOptions]) -> "MessageCodec[FormT]":
-        """Return the codec of a closed set of messages, written as a union: `decode` gives that union.
+        """Return the codec for a union of message classes; `decode` returns that union.
 
         >>> from domainkit import DomainEvent
         >>> class Opened(DomainEvent): ...
@@ -134,22 +132,22 @@ class MessageCodec(Generic[MessageT_co]):
         ['Opened', 'Closed']
 
         Args:
-            form: a class of messages, a union of them, or an alias of one.
+            form: a message class, a union of them, or an alias.
             options: as for `MessageCodec(...)`.
 
         Raises:
-            TypeError: a member of the union is not a class of messages; or as `MessageCodec(...)` does.
+            TypeError: a member of the union is not a message class; or as for `MessageCodec(...)`.
         """
         return MessageCodec(*map(_message_type, members(form)), **options)
 
     @property
     def message_types(self) -> tuple[type[Message], ...]:
-        """The classes, in the order in which they were given."""
+        """The message classes, in the order of the arguments."""
         return tuple(self._wires)
 
     @property
     def wires(self) -> Mapping[type[Message], Wire]:
-        """The wire type of each class: what other views of the same messages are made from."""
+        """The wire type of each class, from which other formats are derived."""
         return self._wires
 
     @property
@@ -161,9 +159,9 @@ class MessageCodec(Generic[MessageT_co]):
         """Return the JSON of a message, in UTF-8.
 
         Raises:
-            UnknownMessage: the codec wasn't given the class of the message.
-            InvalidMessage: a field holds what could not be read back: NaN, a naive datetime, a value of another type.
-                The problems give the paths.
+            UnknownMessage: the class of the message isn't one of the codec's.
+            InvalidMessage: a field has a value that can't be decoded again: NaN, a naive datetime, a value of another
+                type. The problems have the paths.
         """
         encode = self._encoders.get(type(message))
         if encode is None:
@@ -171,10 +169,10 @@ class MessageCodec(Generic[MessageT_co]):
         return encode(message)
 
     def versions(self, message_type: type[Message]) -> tuple[int, ...]:
-        """Return the versions in which messages of a class can be encoded: its own, and the older ones of downcasters.
+        """Return the versions in which a class can be encoded: its own, and the older ones of the downcasters.
 
         Raises:
-            UnknownMessage: the codec wasn't given the class.
+            UnknownMessage: the class isn't one of the codec's.
         """
         cls = get_origin(message_type) or message_type
         if cls not in self._wires:
@@ -184,11 +182,11 @@ class MessageCodec(Generic[MessageT_co]):
     def encode_as(self, message: Message, version: int) -> bytes:
         """Return the JSON of a message in one of its `versions`, with the same id, time and meta.
 
-        To send it in that version alone. Whoever sends it in several takes `encode_all`.
+        Use it to send only that version; to send several, use `encode_all`.
 
         Raises:
-            UnknownMessage: the codec wasn't given the class of the message, or has no way to that version.
-            InvalidMessage: as `encode` does; or a downcaster fails, or returns what JSON can't carry.
+            UnknownMessage: the class isn't one of the codec's, or no downcaster leads to that version.
+            InvalidMessage: as for `encode`; or a downcaster fails, or returns a value without a JSON form.
         """
         for info, data in self._forms(message):
             if info.version == version:
@@ -200,12 +198,12 @@ class MessageCodec(Generic[MessageT_co]):
     def encode_all(self, message: Message) -> tuple[tuple[MessageInfo, bytes], ...]:
         """Return the JSON of a message in each of its `versions`, its own first, to send them all.
 
-        Each says in which forms the message is sent (`sent_as` in its envelope), so that a reader which knows several
-        of them takes one: see `reads_another_form`. A message with no older version is as `encode` has it.
+        Each envelope lists all of the versions (`sent_as`), so that a consumer that knows several of them handles only
+        one: see `reads_another_form`. A message without older versions is the same as from `encode`.
 
         Raises:
-            UnknownMessage: as `encode` does.
-            InvalidMessage: as `encode_as` does.
+            UnknownMessage: as for `encode`.
+            InvalidMessage: as for `encode_as`.
         """
         found = tuple(self._forms(message))
         if len(found) == 1:
@@ -229,10 +227,10 @@ class MessageCodec(Generic[MessageT_co]):
             yield info, assembled(info, message.header, attributes)
 
     def reads_another_form(self, raw: bytes, *message_types: type[Message]) -> bool:
-        """Tell whether a message is sent in another form too that this codec reads in its place: one for each message.
+        """Check if a message is also sent in another version, which this codec reads instead.
 
-        A consumer acknowledges such a message without handling it. Of the forms that `encode_all` made, the newest that
-        the codec reads counts; False for a message that has one form, or is none.
+        A consumer acknowledges such a message without handling it. Of the versions from `encode_all`, the newest that
+        the codec reads counts. False for a message with only one version, and for invalid data.
 
         >>> from domainkit import DomainEvent
         >>> MessageCodec(DomainEvent).reads_another_form(DomainEvent().json().encode())
@@ -240,8 +238,8 @@ class MessageCodec(Generic[MessageT_co]):
 
         Args:
             raw: the message, in UTF-8.
-            message_types: the classes that are handled where the message arrived, with those derived from them: a form
-                that is read as another class is no other form there. All that the codec knows unless given.
+            message_types: the classes that the consumer handles, with their subclasses: a version that is read as
+                another class doesn't count. By default all classes of the codec.
         """
         own, forms = forms_of(raw)
         if own not in forms:
@@ -251,10 +249,10 @@ class MessageCodec(Generic[MessageT_co]):
         return own != next((form for form in forms if form in read), own)
 
     def decode(self, raw: bytes | str) -> Result[MessageT_co, InvalidMessage]:
-        """Return a Success with the message, or a Failure that lists what is wrong; it never raises.
+        """Return a Success with the message, or a Failure that lists every problem; it never raises.
 
-        The Failure is an UnknownMessage where kind, name and version are none that the codec knows. Texts hold paths
-        and what is expected there, never a value.
+        The Failure has an UnknownMessage if the codec doesn't know the kind, name and version. Texts have the paths and
+        the expected data, never a value.
         """
         failed = None
         if type(raw) is bytes and len(raw) <= self._short:
@@ -271,7 +269,7 @@ class MessageCodec(Generic[MessageT_co]):
         return self._explained(read, failed)
 
     def decode_dict(self, data: Mapping[str, object]) -> Result[MessageT_co, InvalidMessage]:
-        """Return what `decode` does, for a wire form that is builtins already.
+        """Decode a message as `decode` does, from builtins instead of JSON.
 
         >>> from domainkit import DomainEvent
         >>> event = DomainEvent()
@@ -343,7 +341,7 @@ def _not_given(cls: type) -> UnknownMessage:
 
 
 def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | Exception | None]:
-    """Return what decodes messages of no more than that depth; where the class may go deeper, it counts brackets."""
+    """Return a decoder that refuses deeper messages; if the class allows more depth, it counts brackets."""
     decode = wire.decode
     if wire.levels <= depth:
         return decode
@@ -351,6 +349,6 @@ def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | Exception | N
 
 
 def _start(info: MessageInfo) -> bytes:
-    """Return what stands between the id and the time of such a message."""
+    """Return the bytes between the id and the time of such a message."""
     name, kind = msgspec.json.encode(info.name), msgspec.json.encode(info.kind)
     return b',"type":%b,"type_message":%b,"version":%d' % (name, kind, info.version)

@@ -1,6 +1,6 @@
-"""The id of an aggregate as one key of a database: a UUID, a number or a text, and back.
+"""The id of an aggregate as a database key: a UUID, a number or a text, and back.
 
-Equal ids have equal keys, and ids that differ have keys that differ: databases compare the keys.
+Equal ids have equal keys, and different ids have different keys: databases compare the keys.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,13 +25,13 @@ from domainkit.values import Uuid, ValueObject
 
 IdT = TypeVar("IdT", bound=AnyId)
 Key: TypeAlias = UUID | int | str
-"""An id as a database has it."""
+"""An id in its stored form."""
 
 MOST_BITS: Final = 64
-"""The largest integer of SQLite and PostgreSQL."""
+"""The size of the largest integers of SQLite and PostgreSQL."""
 
 MOST_BYTES: Final = 2000
-"""Of a text in UTF-8: an index of PostgreSQL takes 2,704 for all of its columns, in pages of the usual size.
+"""The limit for a text in UTF-8: an index row of PostgreSQL has at most 2,704 bytes, with the default page size.
 See https://www.postgresql.org/docs/current/btree.html."""
 
 _PATH = "$.aggregate_id"
@@ -40,7 +40,7 @@ _exact = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def content_refusal(text: str) -> str | None:
-    r"""Return what a text must be that both databases keep as it is; None if it is so.
+    r"""Return the rule that a text breaks so that a database can't store it unchanged; None if it breaks none.
 
     >>> content_refusal("a\0b")
     'a text without NUL characters'
@@ -55,7 +55,7 @@ def content_refusal(text: str) -> str | None:
 
 
 def text_refusal(text: str) -> str | None:
-    """Return what a text must be that both databases keep as it is, and can look up; None if it is so.
+    """Return the rule that a text breaks so that a database can't store it as a key; None if it breaks none.
 
     >>> text_refusal("a" * 2001)
     'a text of at most 2000 bytes in UTF-8'
@@ -67,7 +67,7 @@ def text_refusal(text: str) -> str | None:
 
 
 class _OneText(Delegate):
-    """A scalar whose equal values have several texts, written as the one that they have in common."""
+    """A scalar whose equal values have several texts: it is written in its canonical form."""
 
     def __init__(self, row: Scalar, common: Callable[[Any], object]) -> None:  # Any: of the class of the row
         super().__init__(
@@ -82,8 +82,8 @@ class _OneText(Delegate):
             return MISSING
         try:
             return self.target.write(self._common(value), path, problems)
-        except OverflowError:  # a datetime at the end of time, which UTC does not have
-            return problems.add(path, "a datetime that there is in UTC too", "value")
+        except OverflowError:  # a datetime near its limits, which has no equal in UTC
+            return problems.add(path, "a datetime that exists in UTC too", "value")
 
 
 _COMMON: Mapping[object, _OneText] = MappingProxyType(
@@ -96,13 +96,13 @@ _COMMON: Mapping[object, _OneText] = MappingProxyType(
 
 
 class _IdDerivation(Derivation):
-    """Derives nodes that write equal values in one way."""
+    """Derives nodes that write equal values as equal texts."""
 
     def without_hook(self, hint: object, where: str) -> Node:
         if hint is time:
             raise UnsupportedTypeError(
-                f"{where}: a time can't be a part of an id, since equal times of two time zones have no text in "
-                "common; use a datetime, a timedelta since midnight, or text"
+                f"{where}: expected an id without a time, got one: equal times in two time zones have no common text; "
+                "use a datetime, a timedelta since midnight, or text"
             )
         common = _COMMON.get(hint) if isinstance(hint, type) else None
         return super().without_hook(hint, where) if common is None else common
@@ -111,8 +111,8 @@ class _IdDerivation(Derivation):
 class IdForm(Generic[IdT]):
     """The keys of one class of ids.
 
-    A Uuid is its UUID. An id whose wire form is a text or an int is that; any other is the text of its JSON, with
-    sorted keys and without spaces.
+    The key of a Uuid is its UUID. For an id whose wire form is a text or an int, the key is the wire form; for others,
+    it is the JSON text, with sorted keys and without spaces.
 
     >>> class Seat(ValueObject[tuple[str, int]]): ...
     >>> IdForm(Seat).key(Seat(("A", 5)))
@@ -120,11 +120,11 @@ class IdForm(Generic[IdT]):
 
     Args:
         cls: the class.
-        bits: of the largest integer that the column takes, its sign included.
-        length: the most characters that the column takes.
+        bits: the size of the column's integers, including the sign.
+        length: the maximum length of the column's texts, in characters.
 
     Raises:
-        TypeError: `cls` is no class of value objects, or compares by something else than its values.
+        TypeError: `cls` is not a class of value objects, or has a custom `eq` on its value.
         UnsupportedTypeError: it wraps a type without a wire form.
     """
 
@@ -133,8 +133,8 @@ class IdForm(Generic[IdT]):
             raise TypeError(f"ids: expected a class of value objects, got {describe(cls)}; derive one from ValueObject")
         if attrs.fields(cls).value.eq_key is not None:
             raise TypeError(
-                f"{cls.__qualname__}.value: expected an id that is compared as it is written, got one with eq=...; "
-                "bring its values into one form instead, by converter=..."
+                f"{cls.__qualname__}.value: expected an id that is compared by its value, got one with eq=...; "
+                "normalize its values with converter=... instead"
             )
         self._cls, self._bits, self._length = cls, bits, length
         self._node = _IdDerivation().node(cls, cls.__qualname__)
@@ -147,7 +147,7 @@ class IdForm(Generic[IdT]):
         """Return the key of an id of this class.
 
         Raises:
-            ValueError: no database takes it, or its column doesn't; the text shows no value.
+            ValueError: the database or the column can't store it; the text shows no value.
         """
         if isinstance(aggregate_id, Uuid):
             return aggregate_id.value
@@ -162,7 +162,7 @@ class IdForm(Generic[IdT]):
         name, found = self._cls.__qualname__, "; ".join(map(str, problems))
         raise ValueError(
             f"{name}: expected an id that can be stored, got one that can't: {found}; "
-            f"refuse it where it comes in, by a validator of {name}"
+            f"refuse it with a validator of {name}"
         )
 
     def _refusal(self, key: int | str) -> str | None:
@@ -174,10 +174,10 @@ class IdForm(Generic[IdT]):
         return text_refusal(key)
 
     def read(self, key: object) -> IdT:
-        """Return the id that has a key.
+        """Return the id with this key.
 
         Raises:
-            StoredStateError: no id of this class has it: something else stored it.
+            StoredStateError: no id of this class has this key: another program stored it.
         """
         if isinstance(key, UUID):
             return self._cls(key)

@@ -1,6 +1,6 @@
-"""The state of an aggregate as JSON text, and back: by its wire type, or by a converter of the user's own.
+"""The state of an aggregate as JSON text, and back: by its wire type, or by a user's converter.
 
-What is written can be read back, or is refused: before anything is stored, and in memory as in a database.
+A state that can't be read back is refused before anything is stored, in memory as in a database.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ from domainkit.versions import Attributes, applied
 
 _ID, _VERSION = "aggregate_id", "aggregate_version"
 _STATE_VERSION = "$version"
-"""The key of a state's version: no field has such a name."""
+"""The key of a state's version: a field can't have this name."""
 
 StateUpcaster: TypeAlias = Callable[[Attributes], Attributes]
 """A pure function from a state, as read-only JSON, to that of the next version."""
@@ -37,10 +37,10 @@ _decode_object = msgspec.json.Decoder(dict[str, object]).decode
 
 @frozen(kw_only=True, repr=False)
 class StoredStateError(CriticalError):
-    """A stored state can't be read as an aggregate: somebody changed it by hand, or an older class wrote it.
+    """A stored state can't be read as an aggregate: it was changed by hand, or written by an older class.
 
     Args:
-        problems: what is wrong, with the path in the state; never the value found there.
+        problems: each problem with its path in the state, and never with the value there.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -52,19 +52,19 @@ class StoredStateError(CriticalError):
 
 
 class StateForm(ABC, Generic[AggT]):
-    """The states of one class of aggregates as JSON text; id and version stand beside it."""
+    """The states of one class of aggregates as JSON text; id and version are stored separately."""
 
     @abstractmethod
     def write(self, aggregate: AggT) -> str:
         """Return the state of an aggregate, without the events that it recorded.
 
         Raises:
-            ValueError: it could not be read back; the text names class and paths, and no value.
+            ValueError: it can't be read back; the text has the class and the paths, and no value.
         """
 
     @abstractmethod
     def read(self, state: str, aggregate_id: AnyId, version: int) -> AggT:
-        """Return the aggregate that has a state.
+        """Return the aggregate with this state.
 
         Raises:
             StoredStateError: it can't be read.
@@ -72,7 +72,7 @@ class StateForm(ABC, Generic[AggT]):
 
     @abstractmethod
     def load(self, data: Mapping[str, object], aggregate_id: AnyId, version: int) -> AggT:
-        """Return the aggregate that has a state, as `read` does, of the JSON object that the text is."""
+        """Return the aggregate with this state, as `read` does, from the parsed JSON object."""
 
 
 def state_form(
@@ -80,27 +80,27 @@ def state_form(
     converter: Converter | None,
     upcasters: Sequence[StateUpcaster] = (),
 ) -> StateForm[AggT]:
-    """Return the form of the states of a class: as `make_converter()` has it, unless another converter is given.
+    """Return the form of the states of a class: that of `make_converter()`, or of the given converter.
 
     Args:
         hint: the class; a generic one with its arguments, such as `Page[int]`.
         converter: writes and reads instead of the wire type.
-        upcasters: what states of version 1, 2 and so on become those of the next version with; without any there are no
-            versions.
+        upcasters: functions that convert states of version 1, 2 and so on to the next version; without any, states have
+            no version.
 
     Raises:
-        TypeError: it is another class.
-        UnsupportedTypeError: a field has a type that can't be carried.
+        TypeError: it is not a class of aggregates.
+        UnsupportedTypeError: a field has a type without a wire form.
     """
-    cls: Any = get_origin(hint) or hint  # Any: it may be anything
+    cls: Any = get_origin(hint) or hint  # Any: it may be any object
     if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
-        raise TypeError(f"expected an aggregate, got {describe(cls)}: derive the class from AggregateRoot")
+        raise TypeError(f"state: expected a class of aggregates, got {describe(cls)}; derive it from AggregateRoot")
     form: StateForm[AggT] = _WireForm(hint) if converter is None else _ConverterForm(hint, converter)
     return _VersionedForm(form, tuple(upcasters)) if upcasters else form
 
 
 class _WireForm(StateForm[AggT]):
-    """The form of `make_converter()`, several times as fast, and with the problems that a codec names."""
+    """The form of `make_converter()`, but several times faster, and with problems like a codec's."""
 
     def __init__(self, hint: Any) -> None:  # Any: a class, or one with its arguments
         self._cls: type[AggT] = get_origin(hint) or hint
@@ -113,7 +113,7 @@ class _WireForm(StateForm[AggT]):
     def write(self, aggregate: AggT) -> str:
         try:
             return _encode(self._node.dump(aggregate)).decode()
-        except Exception:  # Refused, or the encoder's: the way that explains decides
+        except Exception:  # Refused, or from the encoder: the explaining path decides
             state, problems = _explained(self._node, aggregate)
         if problems:
             raise _unreadable(self._cls, problems)
@@ -123,11 +123,11 @@ class _WireForm(StateForm[AggT]):
         preset = {_ID: aggregate_id, _VERSION: version}
         try:
             aggregate: AggT = self._node.load(self._decode(state), **preset)
-        except Exception:  # noqa: S110  # msgspec's, or whatever a validator raises: it has values, and is no context
+        except Exception:  # noqa: S110  # from msgspec or a validator: its text may have values
             pass
         else:
             return aggregate
-        return self.load(_decoded(state), aggregate_id, version)  # the way that explains decides
+        return self.load(_decoded(state), aggregate_id, version)  # the explaining path decides
 
     def load(self, data: Mapping[str, object], aggregate_id: AnyId, version: int) -> AggT:
         """Read a state with keys that the class no longer has, or report every problem."""
@@ -144,7 +144,7 @@ class _WireForm(StateForm[AggT]):
 
 
 class _ConverterForm(StateForm[AggT]):
-    """The form of a converter of the user's own; each state is read back before it is stored."""
+    """The form of a user's converter; each state is read back before it is stored."""
 
     def __init__(self, hint: Any, converter: Converter) -> None:  # Any: as above
         self._cls: type[AggT] = get_origin(hint) or hint
@@ -158,7 +158,7 @@ class _ConverterForm(StateForm[AggT]):
                 state = {key: value for key, value in state.items() if key not in (_ID, _VERSION)}
             text = _encode(state).decode()
             found = self.read(text, aggregate.aggregate_id, aggregate.aggregate_version)
-        except Exception as error:  # a hook of the user's, the encoder, or the state can't be read
+        except Exception as error:  # a user's hook, the encoder, or the state can't be read
             raise _unreadable(self._cls, self._problems(aggregate, error)) from None
         if found != aggregate or found.domain_events:
             raise _unreadable(self._cls, self._differences(aggregate, found))
@@ -171,18 +171,18 @@ class _ConverterForm(StateForm[AggT]):
         own = {_ID: self._converter.unstructure(aggregate_id), _VERSION: version}
         try:
             aggregate: AggT = self._converter.structure({**data, **own}, self._hint)
-        except Exception as error:  # cattrs' own, or what a hook of the user's raises
+        except Exception as error:  # from cattrs or a user's hook
             raise StoredStateError(problems=_problems(error)) from None  # the exception's own text has the values
         return aggregate
 
     def _problems(self, aggregate: AggT, error: Exception) -> Iterable[Problem]:
-        """Return what the converter found if it names fields; else what is wrong by the wire type, if anything is."""
+        """Return the converter's problems if they name fields; else those of the wire type, if it finds any."""
         found = error.problems if isinstance(error, StoredStateError) else ()
         problems = _explained(self._node, aggregate)[1] if all(one.path == "$" for one in found) else ()
         return problems or found or (Problem("$", "a state that the converter writes as JSON", "value"),)
 
     def _differences(self, aggregate: AggT, found: AggT) -> Iterable[Problem]:
-        """Yield the fields that come back as others."""
+        """Yield a problem for each field that is read back with another value."""
         if type(found) is not self._cls:
             yield Problem("$", self._cls.__qualname__, "type")
             return
@@ -193,7 +193,7 @@ class _ConverterForm(StateForm[AggT]):
 
 
 class _VersionedForm(StateForm[AggT]):
-    """Another form, whose states say their version; one without a version is of version 1.
+    """A form whose states have a version; a state without a version is version 1.
 
     A state of version 2 is written as `{"$version":2,"title":"Sweep"}`.
     """
@@ -229,7 +229,7 @@ class _VersionedForm(StateForm[AggT]):
 
 
 def _explained(node: Node, aggregate: object) -> tuple[object, tuple[Problem, ...]]:
-    """Return the state of an aggregate as builtins, and all that is wrong with it."""
+    """Return the state of an aggregate as builtins, and its problems."""
     problems = Problems()
     try:
         return node.write(aggregate, "$", problems), tuple(problems)
@@ -255,7 +255,7 @@ def _decoded(text: str) -> Mapping[str, object]:
 
 
 def _problems(error: Exception) -> tuple[Problem, ...]:
-    """Return what cattrs found, with its paths and without the values."""
+    """Return the problems that cattrs found, with paths and without values."""
     if not isinstance(error, BaseValidationError):
         return (Problem("$", "a state that the converter takes", "value"),)
     found = (text.split(_BETWEEN, 2) for text in transform_error(error, format_exception=_described))

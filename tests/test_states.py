@@ -48,11 +48,11 @@ def test_text_of_a_subclass_is_stored_as_text(converter: Converter | None) -> No
 @pytest.mark.parametrize("wrong", [int, str, Line, Title, 5])
 def test_what_is_no_aggregate(wrong: Any) -> None:
     """The state of something else has no form; a repository in memory says so when it is to save one."""
-    with pytest.raises(TypeError, match=r"^expected an aggregate, got .+: derive the class from AggregateRoot$"):
+    with pytest.raises(TypeError, match=r"^state: expected a class of aggregates, got .+; derive it"):
         state_form(wrong, None)
     repository: Any = InmemoryCrudRepository()
     for call in (repository.save, repository.update):
-        with pytest.raises(TypeError, match=r"^expected an aggregate, got int: derive the class from AggregateRoot$"):
+        with pytest.raises(TypeError, match=r"^state: expected a class of aggregates, got int; derive it"):
             call(5)
 
 

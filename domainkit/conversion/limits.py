@@ -18,19 +18,18 @@ _positive = and_(instance_of(int), ge(1))
 
 @frozen(kw_only=True)
 class Limits:
-    """Limits of a message's size. A message over a limit is refused, and no object is built from it.
+    """Limits of a message's size. A message over a limit is refused before any object is built from it.
 
-    A message with problems that has more than 100,000 objects and arrays is refused as a whole: to name them would take
+    If a message with more than 100,000 objects and arrays has problems, the error doesn't list them: that would take
     seconds.
 
     Args:
-        max_bytes: bytes of the whole message.
-        max_depth: objects and arrays inside one another, the outermost counted as 1.
-        max_string: bytes of one string, as it is written, escapes included.
-        max_parts: objects and arrays in all.
-        max_items: items of arrays and entries of objects in all, the first of each not counted: the commas between
-            them.
-        max_problems: problems that a refusal lists; the rest is left out.
+        max_bytes: size of the whole message in bytes.
+        max_depth: levels of nested objects and arrays; the outermost is level 1.
+        max_string: size of one string in bytes, as it is written, including escapes.
+        max_parts: number of objects and arrays.
+        max_items: number of array items and object entries, without the first of each: the number of commas.
+        max_problems: number of problems that an error lists; the others are left out.
     """
 
     max_bytes: int = field(default=8 * 1024 * 1024, validator=_positive)
@@ -42,7 +41,7 @@ class Limits:
 
     @property
     def safe_bytes(self) -> int:
-        """The most bytes that are over no limit but the depth, since no part and no item has fewer than two."""
+        """The size up to which only the depth can be over its limit: each part and each item has at least two bytes."""
         return min(self.max_bytes, self.max_string, 2 * self.max_parts, 2 * self.max_items)
 
 
@@ -54,7 +53,7 @@ _BITS = bytes.maketrans(b"[{]}", b"1100")
 
 
 def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
-    """Return `raw` as bytes that are safe to parse; None where a problem was noted."""
+    """Return `raw` as bytes that are safe to parse; None if a problem was noted."""
     data = _as_bytes(raw, limits, problems)
     if data is None:
         return None
@@ -64,7 +63,7 @@ def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
     if len(data) > limits.safe_bytes and has_more(data, limits.max_parts, limits.max_items):
         problems.add("$", _count(limits), "limit")
         return None
-    # the depth last: to look for it takes longest, and how long depends on the parts, which are few now
+    # the depth last: its check is the slowest, and takes longer with more parts, whose number is limited by now
     if data.count(b"[") + data.count(b"{") > limits.max_depth and is_deeper(data, limits.max_depth):
         problems.add("$", _depth(limits), "limit")
         return None
@@ -73,7 +72,7 @@ def checked(raw: object, limits: Limits, problems: Problems) -> bytes | None:
 
 def _as_bytes(raw: object, limits: Limits, problems: Problems) -> bytes | None:
     if type(raw) is bytes and len(raw) <= limits.max_bytes and raw.isascii():
-        return raw  # as nearly all are
+        return raw  # the common case
     if not isinstance(raw, str | bytes | bytearray | memoryview):
         problems.add("$", _JSON, "type")
         return None
@@ -88,7 +87,7 @@ def _as_bytes(raw: object, limits: Limits, problems: Problems) -> bytes | None:
 
 
 def _in_utf8(raw: str | bytes | bytearray | memoryview) -> bytes | None:
-    """Return `raw` as bytes; None where they are not UTF-8, even in a key that no field has and msgspec skips."""
+    """Return `raw` as bytes; None if they are not UTF-8, even in an unknown key, which msgspec skips."""
     try:
         if isinstance(raw, str):
             return raw.encode()
@@ -101,14 +100,14 @@ def _in_utf8(raw: str | bytes | bytearray | memoryview) -> bytes | None:
 
 
 def _without_escapes(data: bytes) -> bytes:
-    """Return the JSON with each escaped backslash and quote overwritten, so that every quote left opens or closes."""
+    """Return the JSON with escaped backslashes and quotes overwritten: each remaining quote starts or ends a string."""
     return data.replace(rb"\\", b"__").replace(rb"\"", b"__") if b"\\" in data else data
 
 
 def is_deeper(data: bytes, most: int) -> bool:
-    """Tell whether brackets outside of strings go deeper than `most`, without parsing or a loop over bytes.
+    """Check if brackets outside of strings are nested deeper than `most`, without parsing or a loop over bytes.
 
-    Each bracket becomes a bit, and eight of them a byte; tables tell where a byte leads, and how high it gets.
+    Each bracket becomes a bit, and eight of them a byte; tables have the change and the maximum of depth for each byte.
     """
     bits = _without_escapes(data).translate(_BITS, _NO_STRUCTURE)
     if b'"' in bits:
@@ -126,7 +125,7 @@ def is_deeper(data: bytes, most: int) -> bool:
 
 
 def _heights(block: int) -> list[int]:
-    """Return how many brackets are open after each of eight, from the highest bit down, where 1 opens and 0 closes."""
+    """Return the depth after each of eight brackets, from the highest bit down; 1 opens and 0 closes a bracket."""
     return list(accumulate(1 if block >> place & 1 else -1 for place in reversed(range(8))))
 
 
@@ -135,7 +134,7 @@ _PEAKS = bytes(max(0, *_heights(block)) for block in range(256))
 
 
 def has_longer_string(data: bytes, most: int) -> bool:
-    """Tell whether a string has more than `most` bytes, by a look at blocks that a longer one would fill."""
+    """Check if a string has more than `most` bytes, by looking for blocks without a quote, which it would fill."""
     plain = _without_escapes(data)
     block, quotes, counted = most // 2 + 1, 0, 0
     for start in range(0, len(plain), block):
@@ -143,7 +142,7 @@ def has_longer_string(data: bytes, most: int) -> bool:
             continue
         quotes += plain.count(b'"', counted, start)
         counted = start
-        end = plain.find(b'"', start) % (len(plain) + 1)  # where there is none, at the end
+        end = plain.find(b'"', start) % (len(plain) + 1)  # the end if no quote follows
         if quotes % 2 and end - plain.rfind(b'"', 0, start) - 1 > most:
             return True
     return False
@@ -154,7 +153,7 @@ _NEITHER = bytes(set(range(256)) - set(b'"[{,'))
 
 
 def has_more(data: bytes, parts: int, items: int) -> bool:
-    """Tell whether JSON has more objects and arrays, or more commas between their items, outside of strings."""
+    """Check if JSON has more objects and arrays, or more commas between their items, outside of strings."""
     if data.count(b"[") + data.count(b"{") <= parts and data.count(b",") <= items:
         return False
     plain = _STRING.sub(b"", _without_escapes(data).translate(None, _NEITHER).replace(b'""', b""))
@@ -163,7 +162,7 @@ def has_more(data: bytes, parts: int, items: int) -> bool:
 
 
 def parsed(data: bytes, problems: Problems) -> object:
-    """Return the builtins that the JSON `data` holds; MISSING where a problem was noted."""
+    """Parse JSON into builtins; return MISSING if a problem was noted."""
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -174,9 +173,9 @@ _MOST_EXPLAINED = 100_000
 
 
 def parsed_to_explain(data: bytes, problems: Problems) -> object:
-    """Return the builtins of JSON that was refused, to look for the reasons; MISSING if a problem was noted.
+    """Parse refused JSON into builtins, to find the reasons; return MISSING if a problem was noted.
 
-    Millions of empty arrays would take seconds to build: JSON with that many parts is refused without a reason.
+    Millions of empty arrays would take seconds to build: JSON with too many parts is refused without reasons.
     """
     if len(data) > _MOST_EXPLAINED and data.count(b"[") + data.count(b"{") > _MOST_EXPLAINED:
         text = f"a message without problems; with over {_MOST_EXPLAINED} parts, none is named"
@@ -188,9 +187,9 @@ _Part: TypeAlias = Mapping[object, object] | list[object] | tuple[object, ...]
 
 
 def shallow(data: object, limits: Limits, problems: Problems) -> bool:
-    """Tell whether builtins are within the limits of depth, parts and items; note a problem where they aren't.
+    """Check if builtins are within the limits of depth, parts and items; note a problem if they aren't.
 
-    What stands in several places counts in each, since it is read as often; what holds itself is too deep, or too much.
+    An object in several places counts in each, since each is read; an object that contains itself is over a limit.
     """
     level: list[_Part] = [data] if isinstance(data, Mapping | list | tuple) else []
     parts, items = limits.max_parts, limits.max_items
@@ -213,14 +212,14 @@ def _parts(node: _Part) -> Iterable[object]:
 
 
 MOST_ALIKE = 1_000
-"""Items with one hash: among as many, each is compared with each, and that takes milliseconds."""
+"""The allowed number of items with one hash: each of them is compared with each other one, which takes milliseconds."""
 
 
 def differ_by_hash(items: Collection[object]) -> bool:
-    """Tell whether a set or mapping of the items is made in linear time: few have the same hash.
+    """Check that at most MOST_ALIKE items share a hash, so that a set or mapping of them takes linear time.
 
-    Whoever chooses integers, or what has the hash of one, can choose them so that all have one. Their hashes are
-    sorted, since a set of these would be as slow.
+    An attacker can choose integers, and values with the hash of one, that all have the same hash. The hashes are
+    sorted, since a set of them would be as slow.
     """
     if len(items) <= MOST_ALIKE:
         return True
