@@ -310,6 +310,6 @@ async def test_a_unit_of_one_thread_in_a_dependency_is_refused_by_the_route(
 
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        with pytest.raises(RuntimeError, match=r"begin this one by `async with unit_of_work\.begin_"):
+        with pytest.raises(RuntimeError, match=r"begin this one with `async with unit_of_work\.begin_"):
             await client.post("/it")
     assert [] == titles(engine)

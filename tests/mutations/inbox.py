@@ -113,8 +113,8 @@ BUGS = (
     Bug(
         "what is no Result leaves no mark",
         "adapters/sqlalchemy/inbox.py",
-        '    raise TypeError(f"{name_of(handler)} must return',
-        ('    return Success(outcome)\n    raise TypeError(f"{name_of(handler)} must return'),
+        '    raise TypeError(\n        f"{name_of(handler)}: expected a Result',
+        '    return Success(outcome)\n    raise TypeError(\n        f"{name_of(handler)}: expected a Result',
         "tests/adapters/sqlalchemy/test_inbox.py::test_no_result_is_a_bug",
     ),
     Bug(

@@ -207,7 +207,7 @@ BUGS = (
         "adapters/sqlalchemy/unit_of_work.py",
         (
             "            except BaseException:\n"
-            "                with suppress(DBAPIError):  # it is gone, and the database rolls back by itself\n"
+            "                with suppress(DBAPIError):  # connection lost: the database rolls back by itself\n"
             "                    transaction.rollback()\n"
         ),
         (

@@ -1,4 +1,4 @@
-"""Buses that store what they are given in the outbox, for a relay to deliver."""
+"""Buses that store messages in the outbox, for a relay to deliver."""
 
 from collections.abc import Callable, Iterable
 
@@ -33,7 +33,7 @@ class _OutboxBus(Stamping):
         self._closed: list[bool] = []  # shared with the copies that with_meta makes
 
     def _storing(self, messages: tuple[Message, ...]) -> Callable[[], Result[None, BusCannotPublish]]:
-        """Encode messages, and return what stores them; where they can't be stored, what says so."""
+        """Encode messages, and return a function that stores them, or one that returns the reason why it can't."""
         refused = cannot_publish("the bus is closed") if self._closed else stored_already(messages)
         if refused is not None:
             return lambda: refused
@@ -47,7 +47,7 @@ class _OutboxBus(Stamping):
         return store
 
     def _failed(self, error: DBAPIError | OutcomeUnknownError | ConflictError) -> Failure[BusCannotPublish]:
-        """Return the Failure; in an open unit of work raise the error: it must reach that, which can't be committed."""
+        """Return the Failure; in an open unit of work raise the error instead, since that can't be committed."""
         if current(self._inner) is not None:
             raise error
         outcome = "may have taken it, or not" if isinstance(error, OutcomeUnknownError) else "did not take it"
@@ -56,7 +56,7 @@ class _OutboxBus(Stamping):
 
 class _SyncBus(_OutboxBus):
     def close(self) -> None:
-        """Refuse messages from now on; the engine is its maker's to dispose of."""
+        """Refuse messages from now on. The creator of the engine disposes of it."""
         self._closed.append(True)
 
     def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
@@ -73,7 +73,7 @@ class _AsyncBus(_OutboxBus):
         self._unit_of_work = unit_of_work
 
     async def close(self) -> None:
-        """Refuse messages from now on; the engine is its maker's to dispose of."""
+        """Refuse messages from now on. The creator of the engine disposes of it."""
         self._closed.append(True)
 
     async def _store(self, messages: tuple[Message, ...]) -> Result[None, BusCannotPublish]:
@@ -87,9 +87,9 @@ class _AsyncBus(_OutboxBus):
 class OutboxDomainEventBus(_SyncBus, DomainEventBus):
     """Stores events in the outbox of a unit of work: in the open one, or in a transaction of its own.
 
-    A Success says that they are stored, or will be with the open unit of work; a relay delivers them. The events that
-    aggregates recorded need no bus: the repository stores them. One that the open unit of work has stored already is
-    refused; in transactions of their own, an event that is published twice is delivered twice.
+    After a Success they are stored, or will be with the open unit of work; a relay delivers them. Events recorded by
+    aggregates need no bus: the repository stores them. The bus refuses an event that the open unit of work has stored
+    already; without a unit of work, an event published twice is delivered twice.
 
     >>> from sqlalchemy import MetaData
     >>> from domainkit import MessageCodec
@@ -104,22 +104,21 @@ class OutboxDomainEventBus(_SyncBus, DomainEventBus):
     >>> engine.dispose()
 
     Args:
-        unit_of_work: has an outbox.
+        unit_of_work: one with an outbox.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has no outbox.
     """
 
     def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
-        """Store an event, or several in their order: all of them or none.
+        """Store an event, or several in order: all of them or none.
 
-        A Failure where the bus is closed; with MessageRefused where the open unit of work has stored one of them
-        already, and nothing is stored then; or, outside of a unit of work, where the database refused them, or the
-        connection was lost while committing.
+        A Failure if the bus is closed; with MessageRefused if the open unit of work has stored one of them already; or,
+        outside of a unit of work, if the database refused them, or the connection was lost while committing.
 
         Raises:
-            TypeError: one of them is no DomainEvent.
-            InvalidMessage: the outbox doesn't know the class of one, or could not read it back.
+            TypeError: one of them is not a DomainEvent.
+            InvalidMessage: the outbox doesn't know the class of one, or can't decode it again.
         """
         return self._store(events_for(self, events))
 
@@ -128,18 +127,18 @@ class OutboxCommandBus(_SyncBus, CommandBus):
     """Stores commands in the outbox of a unit of work; see OutboxDomainEventBus.
 
     Args:
-        unit_of_work: has an outbox.
+        unit_of_work: one with an outbox.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has no outbox.
     """
 
     def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:
         """Store a command; a Failure as for OutboxDomainEventBus.
 
         Raises:
-            TypeError: `command` is no Command.
-            InvalidMessage: the outbox doesn't know its class, or could not read it back.
+            TypeError: `command` is not a Command.
+            InvalidMessage: the outbox doesn't know its class, or can't decode it again.
         """
         return self._store((command_for(self, command),))
 
@@ -148,14 +147,14 @@ class AsyncOutboxDomainEventBus(_AsyncBus, AsyncDomainEventBus):
     """The async twin of OutboxDomainEventBus.
 
     Args:
-        unit_of_work: has an outbox.
+        unit_of_work: one with an outbox.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has no outbox.
     """
 
     async def publish(self, events: DomainEvent | Iterable[DomainEvent]) -> Result[None, BusCannotPublish]:
-        """Store an event, or several in their order; see OutboxDomainEventBus."""
+        """Store an event, or several in order; see OutboxDomainEventBus."""
         return await self._store(events_for(self, events))
 
 
@@ -163,10 +162,10 @@ class AsyncOutboxCommandBus(_AsyncBus, AsyncCommandBus):
     """The async twin of OutboxCommandBus.
 
     Args:
-        unit_of_work: has an outbox.
+        unit_of_work: one with an outbox.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has no outbox.
     """
 
     async def dispatch(self, command: AnyCommand) -> Result[None, BusCannotPublish]:

@@ -1,4 +1,4 @@
-"""Engines of SQLAlchemy as the other parts need them."""
+"""Engines of SQLAlchemy, configured for units of work."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,16 +16,16 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, Pool, Qu
 EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 
 READ_ONLY = "domainkit_read_only"
-"""The execution option of a connection whose transaction only reads: on SQLite it waits for no writer."""
+"""The execution option for a read-only transaction: on SQLite it doesn't wait for writers."""
 
 AT_ONCE = "domainkit_at_once"
 """The execution option of a connection to SQLite on which each statement is a transaction by itself, without BEGIN."""
 
 
 def snapshot_options(dialect: str) -> Mapping[str, Any]:  # Any: the options are those of SQLAlchemy
-    """Return the execution options of a connection that sees one moment of the database, and stores nothing.
+    """Return the execution options of a read-only connection that sees one snapshot of the database.
 
-    The moment is that of the first statement. A writer neither waits for it nor ends it: see
+    The snapshot is taken at the first statement. It doesn't block writers, and they don't abort it: see
     https://www.postgresql.org/docs/current/transaction-iso.html and https://sqlite.org/isolation.html.
     """
     if dialect == "postgresql":
@@ -40,10 +40,10 @@ _DRIVERS = MappingProxyType({"postgres": _PSYCOPG, "postgresql": _PSYCOPG})
 _ASYNC_DRIVERS = MappingProxyType(
     {**_DRIVERS, "postgresql+psycopg2": _PSYCOPG, "sqlite": _AIOSQLITE, "sqlite+pysqlite": _AIOSQLITE}
 )
-"""The drivers for what people have in their settings."""
+"""The drivers for usual URLs in settings."""
 
-_REST = timedelta(seconds=1)
-_RESTS_SINCE = "domainkit.rests_since"
+_IDLE_LIMIT = timedelta(seconds=1)
+_IDLE_SINCE = "domainkit.idle_since"
 
 
 def at_once(dialect: str) -> dict[str, object]:
@@ -60,8 +60,8 @@ def make_engine(url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **opt
 
     Args:
         url: such as `sqlite:///tasks.db` or `postgresql://me@localhost/tasks`.
-        busy_timeout: how long a transaction on SQLite waits for the one that is writing.
-        options: what `sqlalchemy.create_engine` takes.
+        busy_timeout: the maximum time that a transaction on SQLite waits for the current writer.
+        options: the options of `sqlalchemy.create_engine`.
     """
     named = make_url(url)
     named = named.set(drivername=_DRIVERS.get(named.drivername, named.drivername))
@@ -75,9 +75,9 @@ def make_async_engine(url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT,
     'aiosqlite'
 
     Args:
-        url: such as `sqlite:///tasks.db` or `postgresql://me@localhost/tasks`; the async driver goes without saying.
-        busy_timeout: how long a transaction on SQLite waits for the one that is writing.
-        options: what `sqlalchemy.ext.asyncio.create_async_engine` takes.
+        url: such as `sqlite:///tasks.db` or `postgresql://me@localhost/tasks`; the driver is replaced by its async one.
+        busy_timeout: the maximum time that a transaction on SQLite waits for the current writer.
+        options: the options of `sqlalchemy.ext.asyncio.create_async_engine`.
     """
     named = async_url(url)
     engine = create_async_engine(named, **_options(named, options, AsyncAdaptedQueuePool))
@@ -95,33 +95,32 @@ def async_url(url: str | URL) -> URL:
 
 
 def _options(url: URL, given: dict[str, Any], pool: type[Pool]) -> dict[str, Any]:
-    options = {"hide_parameters": True, **given}  # what is stored may be a secret, and errors are logged
+    options = {"hide_parameters": True, **given}  # parameters may be secrets, and errors are logged
     if url.get_backend_name() != "sqlite" or url.database not in (None, "", ":memory:"):
         return options
-    # each connection would have a database of its own: all share one, and each waits for its turn
+    # each connection would have its own database: one connection is shared, in turn
     alone = {} if "poolclass" in given else {"poolclass": pool, "pool_size": 1, "max_overflow": 0}
     return {**alone, **options, "connect_args": {"check_same_thread": False, **options.get("connect_args", {})}}
 
 
 def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> EngineT:
-    """Teach an engine of your own what `make_engine` does, and return it; one that knows it already stays as it is.
+    """Configure an engine of your own as `make_engine` does, and return it. A configured engine doesn't change.
 
     On SQLite: a write-ahead log, so that readers and the one writer don't wait for each other; transactions that begin
-    with BEGIN IMMEDIATE, so that one which reads and then writes is never refused halfway; a busy timeout, so that
-    writers wait for their turn; foreign keys that are checked; a connection that outlives a task cancelled, or a thread
-    interrupted, in the middle of a statement. See https://sqlite.org/wal.html and
-    https://sqlite.org/lang_transaction.html.
+    with BEGIN IMMEDIATE, so that reading before writing never fails with SQLITE_BUSY; a busy timeout, so that writers
+    wait for each other; enforced foreign keys; and connections that stay open if a task is cancelled, or a thread
+    interrupted, during a statement. See https://sqlite.org/wal.html and https://sqlite.org/lang_transaction.html.
 
-    On other databases: a connection that was not used for a second is asked whether it still stands, and made anew
-    where it doesn't, since the server may have been started again.
+    On other databases: a connection that was idle for a second is pinged before use, and replaced if it is lost, since
+    the server may have restarted.
 
     Args:
-        engine: an Engine or AsyncEngine that nobody has connected with yet.
-        busy_timeout: how long a transaction waits for the one that is writing.
+        engine: an Engine or AsyncEngine without connections yet.
+        busy_timeout: the maximum time that a transaction on SQLite waits for the current writer.
     """
     inner = engine if isinstance(engine, Engine) else engine.sync_engine
     if inner.dialect.name != "sqlite":
-        _ask_after_rest(inner)
+        _ping_after_idle(inner)
     elif not _is_configured(inner):
         event.listen(inner, "connect", partial(_set_up, busy_timeout))
         event.listen(inner, "begin", _begin)
@@ -130,15 +129,15 @@ def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT)
 
 
 def require_configured(engine: Engine) -> None:
-    """Refuse an engine for SQLite that wasn't taught: a unit of work on it would not be atomic.
+    """Refuse an engine for SQLite that isn't configured: a unit of work on it would not be atomic.
 
     Raises:
-        ValueError: it wasn't; pysqlite begins a transaction at the first write then, and no savepoint is part of one.
+        ValueError: it isn't; pysqlite would begin transactions only at the first write, without savepoints in them.
     """
     if engine.dialect.name == "sqlite" and not _is_configured(engine):
         raise ValueError(
-            f"the engine for {engine.url!r}: expected one made by make_engine or make_async_engine, or taught by "
-            "configure_engine(engine), got another: its transactions would not be atomic"
+            f"the engine for {engine.url!r}: expected one made by make_engine or make_async_engine, got another, whose "
+            "transactions would not be atomic; pass it to configure_engine(engine)"
         )
 
 
@@ -158,7 +157,7 @@ def _set_up(busy_timeout: timedelta, connection: Any, _: object) -> None:  # Any
 
 
 def _begin(connection: Connection) -> None:
-    """Execute BEGIN at a third of what SQLAlchemy takes for a statement."""
+    """Execute BEGIN, in a third of the time that SQLAlchemy takes for a statement."""
     options = connection.get_execution_options()
     if AT_ONCE in options:
         return
@@ -176,25 +175,25 @@ def _begin(connection: Connection) -> None:
 def _keep(failed: ExceptionContext) -> None:
     """Keep a connection of SQLite in which a statement was cancelled or interrupted.
 
-    SQLAlchemy takes it for broken and closes it. That would lose a database in memory; and SQLite closes a connection
-    only when its last statement is, so that its lock would stay until the garbage collector finds the cursor. There is
-    no network in which an answer could be underway: the thread of aiosqlite does one thing after the other, so that
-    the ROLLBACK that follows finds the statement done. See https://sqlite.org/c3ref/close.html.
+    SQLAlchemy considers it broken and closes it. That would lose an in-memory database; and SQLite closes a connection
+    only after its last statement, so that its lock would remain until the garbage collector finds the cursor. Keeping
+    it is safe: there is no network, and the thread of aiosqlite runs one call after the other, so the following
+    ROLLBACK finds the statement finished. See https://sqlite.org/c3ref/close.html.
     """
     if not isinstance(failed.original_exception, Exception):
         failed.is_disconnect = False
 
 
-def _ask_after_rest(engine: Engine) -> None:
-    """Ping idle connections alone: `pool_pre_ping` costs a trip to the server for each transaction."""
+def _ping_after_idle(engine: Engine) -> None:
+    """Ping only idle connections: `pool_pre_ping` costs a round trip to the server for each transaction."""
 
     @event.listens_for(engine, "checkin")
-    def rest(_: object, record: ConnectionPoolEntry) -> None:
-        record.info[_RESTS_SINCE] = monotonic()
+    def note_idle(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[_IDLE_SINCE] = monotonic()
 
     @event.listens_for(engine, "checkout")
-    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
-        if monotonic() - record.info.get(_RESTS_SINCE, monotonic()) > _REST.total_seconds():
+    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        if monotonic() - record.info.get(_IDLE_SINCE, monotonic()) > _IDLE_LIMIT.total_seconds():
             try:
                 engine.dialect.do_ping(connection)
             except engine.dialect.loaded_dbapi.Error as error:

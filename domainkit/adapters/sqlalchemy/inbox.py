@@ -1,4 +1,4 @@
-"""The messages that each handler has handled: stored in the transaction of what it did, so that it is done once.
+"""The inbox: idempotent handlers, by a mark for each handled message in the transaction of the handler's work.
 
 See Richardson, Microservices Patterns (2018), Handling duplicate messages; Hohpe and Woolf, Enterprise Integration
 Patterns (2003), Idempotent Receiver.
@@ -30,18 +30,18 @@ _BATCH = 1_000
 
 
 class MessageIdReusedError(Exception):
-    """A message has the id of another one that the handler has handled: nothing was done, and nothing is marked.
+    """The handler has handled a different message with this id: the handler was not called, and no mark is stored.
 
-    Whoever made it gave an id twice, or somebody wants it to be taken for the other one. As any exception of a handler
-    it is a failed delivery: the message becomes a dead letter, for a person to look at.
+    The producer used an id twice, or someone forged the message. Like any exception of a handler it is a failed
+    delivery: the message becomes a dead letter, for a person to inspect.
     """
 
 
 class Inbox:
-    """Lets each handler do its work once for a message, however often a broker delivers it.
+    """Makes handlers idempotent: each does its work once for a message, however often the broker delivers it.
 
-    The work of the handler and a mark (id of the message, name of the handler) are one unit of work: both are stored,
-    or nothing. Of two deliveries at the same time the second waits for the first.
+    The work of the handler and a mark (message id, handler name) are one unit of work: both are stored, or neither.
+    If two deliveries arrive concurrently, the second waits for the first.
 
     >>> from sqlalchemy import MetaData
     >>> from domainkit import DomainEvent
@@ -60,10 +60,10 @@ class Inbox:
 
     Args:
         table: made by `inbox_table`.
-        unit_of_work: of the database where the table is, and where the handlers store what they do.
+        unit_of_work: for the database of the table, in which the handlers store their work.
 
     Raises:
-        ValueError: `table` is another one.
+        ValueError: `table` is not an inbox table.
     """
 
     def __init__(self, table: Table, unit_of_work: UnitOfWork) -> None:
@@ -87,25 +87,25 @@ class Inbox:
         self, handler: Callable[[M], Result[T, E]], *, name: str | None = None
     ) -> Callable[[M], Result[T | None, E | OutcomeUnknownError | ConflictError]]: ...
     def once(self, handler: Callable[[M], object], *, name: str | None = None) -> Callable[[M], Result[object, object]]:
-        """Return a handler that does the work of `handler` once for a message; `handled_by` takes it.
+        """Return a handler that does the work of `handler` once for each message, to pass to `handled_by`.
 
-        For a message that was handled before it returns Success(None), and `handler` isn't called. A Failure or an
-        exception of `handler` takes back what it did, with the mark: the message may come again. A Failure with
-        OutcomeUnknownError says that the connection was lost while committing: the next delivery finds out. One with
-        ConflictError says that another transaction got in the way, such as that of another delivery, at the isolation
-        levels REPEATABLE READ and SERIALIZABLE of PostgreSQL, or by a deadlock.
+        For a message that was handled before, it returns Success(None) without calling `handler`. A Failure or an
+        exception of `handler` rolls back its work and the mark, so the message may be redelivered. A Failure with
+        OutcomeUnknownError says that the connection was lost while committing: a redelivery settles it. A Failure with
+        ConflictError says that a race was lost, for example with another delivery: by a deadlock, or at PostgreSQL's
+        isolation levels REPEATABLE READ and SERIALIZABLE.
 
         Args:
-            handler: what handles a message, and stores what it does by repositories of the same unit of work. One that
-                returns nothing has succeeded, where the message is an event.
-            name: what `handler` is known by in the table, for ever: under another name it handles messages again that
-                it has handled. Its module and qualified name unless given, which change when it is moved.
+            handler: handles a message, and stores its work by repositories of the same unit of work. If the message is
+                an event, it may return None for success.
+            name: the permanent name of `handler` in the table: under another name it handles all messages again. By
+                default its module and qualified name, which change when it is moved.
 
         Raises:
-            TypeError: `handler` is a coroutine function, which belongs into an AsyncInbox. Or, when it runs: it
-                returned no Result.
-            MessageIdReusedError: when it runs: the message has the id of another one that was handled.
-            ValueError: `handler` has no name that lasts, since it is a lambda or defined in a function; or another
+            TypeError: `handler` is a coroutine function, which needs an AsyncInbox; or, when it runs, it didn't return
+                a Result.
+            MessageIdReusedError: when it runs: a different message with the same id was handled.
+            ValueError: `handler` has no permanent name, since it is a lambda or defined in a function; or another
                 handler of this inbox has the name.
         """
         if is_async(handler):
@@ -120,14 +120,14 @@ class Inbox:
         return named_as(self._unit_of_work.atomic(step), handler, adds=ATOMIC_ADDS)
 
     def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
-        """Forget what was handled before some time, and return how many marks that were.
+        """Delete old marks, and return their number.
 
-        A message that is delivered again after that is handled again: let `older_than` be longer than any broker
-        keeps a message, and than any outbox may send one again.
+        A message that is redelivered after that is handled again: choose `older_than` longer than any broker keeps a
+        message, and any outbox may resend one.
 
         Args:
-            older_than: how long ago: days rather than hours.
-            batch: how many marks one transaction deletes at most, so that no handler waits long.
+            older_than: the minimum age of the marks: days rather than hours.
+            batch: the maximum number of marks that one transaction deletes, so that handlers don't wait long.
 
         Raises:
             ValueError: `older_than` or `batch` isn't above 0.
@@ -138,25 +138,25 @@ class Inbox:
         return total + deleted
 
     def _name_of(self, handler: object, name: str | None) -> str:
-        """Return the name that marks a handler, and keep it for no other."""
+        """Return the name for the marks of a handler, and reserve it."""
         found = full_name_of(handler) if name is None else name
         if name is None and "<" in found:  # of <locals> and <lambda>
             raise ValueError(
-                f"once: {found} is a lambda, or defined in a function: there may be several; give it `name=`"
+                f"once: expected a handler with a unique name, got {found}, a lambda or local function; pass `name=`"
             )
         if not found or self._named.setdefault(found, handler) != handler:
-            raise ValueError(f"once: {found!r} is empty, or the name of another handler of this inbox; give `name=`")
+            raise ValueError(f"once: expected a name that no other handler here has, got {found!r}; pass `name=`")
         return found
 
     def _mark(self, message: Message, name: str) -> bool:
-        """Store a mark in an open unit of work, and return if it is new.
+        """Store a mark in the open unit of work; return False if it exists already.
 
-        Raises MessageIdReusedError where the mark is of another message.
+        Raises MessageIdReusedError if the mark belongs to a different message.
         """
         values = {"message_id": message.header.id.value, "handler": name, "handled_at": datetime.now(UTC)}
         with self._unit_of_work.writing() as connection:
-            # If another transaction has stored the same mark it waits for the end of that, and then adds nothing
-            # unless that was rolled back: https://www.postgresql.org/docs/current/transaction-iso.html
+            # If another transaction has stored the same mark, this waits for its end, and then inserts nothing unless
+            # that was rolled back: https://www.postgresql.org/docs/current/transaction-iso.html
             statement = insert_new(self.table, connection.dialect.name, *self._key)
             digest = _digest(message) if self._keeps_digests(connection) else None
             if connection.execute(statement, values if digest is None else {**values, "digest": digest}).rowcount == 1:
@@ -167,14 +167,14 @@ class Inbox:
             return False
 
     def _keeps_digests(self, connection: Connection) -> bool:
-        """Return True if the table in the database has the column; earlier versions made it without."""
+        """Return True if the table in the database has the column `digest`; earlier versions created none."""
         if self._has_digests is None:
             found = connection.execute(select(text("*")).select_from(self.table).where(false()))
             self._has_digests = "digest" in found.keys()  # noqa: SIM118  (a result is no mapping)
         return self._has_digests
 
     def _forget(self, before: datetime, batch: int) -> int:
-        """Delete the oldest marks, and return how many."""
+        """Delete the oldest marks, and return their number."""
         handled_at = self.table.c.handled_at
         oldest = select(*self._key).where(handled_at < before).order_by(handled_at).limit(batch)
         with self._unit_of_work.writing() as connection:
@@ -182,11 +182,11 @@ class Inbox:
 
 
 class AsyncInbox:
-    """The async twin of Inbox: for coroutine functions, and repositories of an AsyncUnitOfWork.
+    """The async twin of Inbox, for coroutine functions and repositories of an AsyncUnitOfWork.
 
     Args:
         table: made by `inbox_table`.
-        unit_of_work: of the database where the table is, and where the handlers store what they do.
+        unit_of_work: for the database of the table, in which the handlers store their work.
     """
 
     def __init__(self, table: Table, unit_of_work: AsyncUnitOfWork) -> None:
@@ -209,15 +209,15 @@ class AsyncInbox:
     def once(
         self, handler: Callable[[M], Awaitable[object]], *, name: str | None = None
     ) -> Callable[[M], Coro[Result[object, object]]]:
-        """Return a coroutine function that does the work of `handler` once for a message; see Inbox.once.
+        """Return a coroutine function that does the work of `handler` once for each message; see Inbox.once.
 
         Args:
-            handler: a coroutine function, or another that returns an awaitable.
-            name: what `handler` is known by in the table, for ever; its module and qualified name unless given.
+            handler: a coroutine function, or another callable that returns an awaitable.
+            name: the permanent name of `handler` in the table; by default its module and qualified name.
 
         Raises:
-            TypeError: when it runs: `handler` returned no awaitable, or no Result came of it.
-            MessageIdReusedError: when it runs: the message has the id of another one that was handled.
+            TypeError: when it runs: `handler` didn't return an awaitable of a Result.
+            MessageIdReusedError: when it runs: a different message with the same id was handled.
             ValueError: as for Inbox.once.
         """
         known_by = self._inner._name_of(handler, name)
@@ -230,11 +230,11 @@ class AsyncInbox:
         return named_as(self._unit_of_work.atomic(step), handler, adds=ATOMIC_ADDS)
 
     async def clean(self, older_than: timedelta, *, batch: int = _BATCH) -> int:
-        """Forget what was handled before some time, and return how many marks that were; see Inbox.clean.
+        """Delete old marks, and return their number; see Inbox.clean.
 
         Args:
-            older_than: how long ago: days rather than hours.
-            batch: how many marks one transaction deletes at most.
+            older_than: the minimum age of the marks: days rather than hours.
+            batch: the maximum number of marks that one transaction deletes.
 
         Raises:
             ValueError: `older_than` or `batch` isn't above 0.
@@ -246,10 +246,10 @@ class AsyncInbox:
 
 
 def _digest(message: Message) -> str | None:
-    """Return what tells a message from another of its id: the version of its class, and a digest of what it says.
+    """Return the class version and a digest of a message, to detect another message with the same id.
 
-    Meta is not of it: it may be another one where a message is sent again. None for a class that only a codec with
-    hooks of its user's can write.
+    Meta is left out, since it may change when a message is resent. None for a class that only a codec with a user's
+    hooks can write.
     """
     bare = copy_with(message, header=MessageHeader(message.header.id, message.header.occurred_on))
     try:
@@ -260,27 +260,32 @@ def _digest(message: Message) -> str | None:
 
 
 def _refuse_another(known: str | None, digest: str, message: Message, name: str) -> None:
-    """Raise MessageIdReusedError where the mark of a message is of another one; between versions nobody can tell."""
+    """Raise MessageIdReusedError if the mark belongs to a different message; different versions can't be compared."""
     if known is None or known == digest or known.partition(":")[0] != digest.partition(":")[0]:
         return
     raise MessageIdReusedError(
         f"the inbox of {name}: expected the {type(message).__qualname__} that was handled as {message.header.id}, got "
-        "another message of that id; give each message an id of its own"
+        "a different message with that id; give each message its own id"
     )
 
 
 def _result(handler: object, message: Message, outcome: object) -> Result[object, object]:
-    """Return the Result; anything else is a bug, and must not leave a mark."""
+    """Return the Result; TypeError for another value, so that no mark is stored."""
     if isinstance(outcome, Success | Failure):
         return outcome
     if outcome is None and isinstance(message, DomainEvent):
         return Success(None)
     if iscoroutine(outcome):
-        outcome.close()  # nobody awaits it
-    raise TypeError(f"{name_of(handler)} must return a Result, not a {type(outcome).__qualname__}")
+        outcome.close()  # it will not be awaited
+    raise TypeError(
+        f"{name_of(handler)}: expected a Result, got {type(outcome).__qualname__}; return Success(...) or Failure(...)"
+    )
 
 
 def _moment(older_than: timedelta, batch: int) -> datetime:
     if older_than <= timedelta(0) or batch < 1:
-        raise ValueError("clean: `older_than` and `batch` must be above 0; what is handled right now is needed")
+        raise ValueError(
+            f"clean: expected `older_than` and `batch` above 0, got {older_than!r} and {batch}; pass larger ones: the "
+            "newest marks are still needed"
+        )
     return datetime.now(UTC) - older_than

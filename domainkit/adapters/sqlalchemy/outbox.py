@@ -1,4 +1,4 @@
-"""Messages to deliver, stored in the transaction of what they are about: the outbox, its writing side.
+"""The writing side of the outbox: messages to deliver, stored in the transaction of the change they report.
 
 See Richardson, Microservices Patterns (2018), Transactional outbox.
 """
@@ -24,15 +24,15 @@ _COLUMNS = ("message_id", "name", "version", "kind", "ordering_key", "body", "re
 
 
 class Outbox(Flowing):
-    """Stores messages in the exact bytes that a relay will deliver.
+    """Stores messages as the exact bytes that a relay will deliver.
 
     Args:
         table: made by `outbox_table`.
         codec: knows the classes of the messages.
-        meta: gives what is merged into the meta of each message when it is stored: the context of a trace, say.
+        meta: returns a mapping to merge into the meta of each message when it is stored, such as a trace context.
 
     Raises:
-        ValueError: `table` is another one.
+        ValueError: `table` is not an outbox table.
     """
 
     def __init__(
@@ -50,26 +50,26 @@ class Outbox(Flowing):
         self._meta = meta
 
     def add(self, connection: Connection, messages: Iterable[Message], *, key: str | None = None) -> None:
-        """Store messages in the open transaction of a connection, in their order.
+        """Store messages in the open transaction of a connection, in order.
 
-        A message says what caused it where it was made while another one was handled; `flowing` says what else it
-        takes over from that one.
+        A message created while another one was handled records that one as its cause; `flowing` names the meta that it
+        copies from it.
 
         Args:
-            connection: where the transaction is open.
+            connection: the one with the open transaction.
             messages: of classes that the codec knows.
-            key: messages with one key are delivered in their order: the id of the aggregate, of 2000 bytes at most; the
-                message's own id unless given.
+            key: messages with the same key are delivered in order: the id of the aggregate, at most 2000 bytes; by
+                default the message's own id.
 
         Raises:
-            InvalidMessage: a message is of a class that the codec doesn't know, or could not be read back; nothing was
-                stored then.
-            ValueError: the key is a text that can't be stored; nothing was stored then.
+            InvalidMessage: the codec doesn't know the class of a message, or a message could not be decoded again;
+                nothing is stored.
+            ValueError: the key is a text that can't be stored; nothing is stored.
         """
         self.store(connection, self.rows(messages, key=key))
 
     def rows(self, messages: Iterable[Message], *, key: str | None = None) -> list[OutboxRow]:
-        """Return messages as `store` takes them, encoded: what can't be encoded is refused before anything is stored.
+        """Return encoded messages for `store`, so that an invalid message is refused before anything is stored.
 
         Args:
             messages: as for `add`.
@@ -81,9 +81,7 @@ class Outbox(Flowing):
         """
         refusal = None if key is None else text_refusal(key)
         if refusal is not None:
-            raise ValueError(
-                f"ordering key: expected {refusal}, got another; give the messages a shorter or plainer one"
-            )
+            raise ValueError(f"ordering key: expected {refusal}, got another; pass another `key`")
         now, rows = datetime.now(UTC), list[OutboxRow]()
         for given in messages:
             message = caused(given if self._meta is None else given.add_meta(self._meta()), self._flowing)
@@ -94,12 +92,12 @@ class Outbox(Flowing):
         return rows
 
     def store(self, connection: Connection, rows: Sequence[OutboxRow], *, once: bool = False) -> None:
-        """Store what `rows` returned, in its order, in the open transaction of a connection.
+        """Store the result of `rows`, in order, in the open transaction of a connection.
 
         Args:
-            connection: where the transaction is open.
-            rows: of this outbox.
-            once: leave out a message that is in the outbox already, in that form.
+            connection: the one with the open transaction.
+            rows: made by this outbox.
+            once: leave out a message that is in the outbox already, in the same version.
         """
         if rows:
             (self._insert_once if once else self._insert).run(connection, rows)

@@ -1,4 +1,4 @@
-"""Races between transactions: what a database says to the one that lost, as a ConflictError."""
+"""Races between transactions: the database's error for the loser, as a ConflictError."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,27 +11,27 @@ from domainkit.errors import ConflictError
 
 SERIALIZATION_FAILURE: Final = "40001"
 DEADLOCK: Final = "40P01"
-"""States of errors of PostgreSQL: it has rolled back, and the same transaction may succeed if it is begun again.
+"""SQLSTATEs of PostgreSQL: it has rolled back, and the same transaction may succeed if it is repeated.
 See https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html."""
 
 
 def conflict_of(error: DBAPIError) -> ConflictError | None:
-    """Return the conflict that an error of a database means; None if it means something else.
+    """Return the ConflictError for an error of a database; None if it has another meaning.
 
-    That is a serialization failure or a deadlock of PostgreSQL; and SQLITE_BUSY of a transaction that has begun, such
-    as one that read, and then wrote after another one had. A transaction that doesn't even begin in time has lost no
-    race, and neither has one that waits too long for a lock of PostgreSQL: whoever holds it may hang. See
+    A conflict is a serialization failure or a deadlock of PostgreSQL; and SQLITE_BUSY in a transaction that has begun,
+    such as one that read, and then wrote after another had written. A timeout, of BEGIN on SQLite or of a lock on
+    PostgreSQL, is not a conflict: the holder of the lock may hang. See
     https://sqlite.org/rescode.html#busy_snapshot.
     """
     state = state_of(error)
     if state not in {SERIALIZATION_FAILURE, DEADLOCK} and not _is_busy(error):
         return None
-    message = f"another transaction got in the way ({state or 'SQLITE_BUSY'}), and nothing is stored: do it again"
+    message = f"a concurrent transaction won ({state or 'SQLITE_BUSY'}), and nothing is stored; repeat all of it"
     return ConflictError(additional_info={"message": message})
 
 
 def state_of(error: BaseException | None) -> str | None:
-    """Return the SQLSTATE that PostgreSQL gave an error; None if it is of something else."""
+    """Return the SQLSTATE of an error of PostgreSQL; None for another error."""
     state: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
     return state
 
@@ -42,8 +42,8 @@ def _is_busy(error: DBAPIError) -> bool:
 
 
 @contextmanager
-def races_told() -> Iterator[None]:
-    """Raise a ConflictError for an error by which a database says that a race was lost, and others as they are."""
+def races_as_conflicts() -> Iterator[None]:
+    """Raise a ConflictError in place of a database's error for a lost race; other errors pass through."""
     try:
         yield
     except DBAPIError as error:

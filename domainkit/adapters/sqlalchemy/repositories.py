@@ -29,7 +29,7 @@ from domainkit.ports import AggT, AsyncCrudRepository, CrudRepository, IdT
 from domainkit.states import StateUpcaster, StoredStateError
 
 Where: TypeAlias = ColumnElement[bool] | None
-"""A condition over the columns of a table, or none."""
+"""A condition over the columns of a table, or None for all rows."""
 
 _BATCH = 1000
 
@@ -39,7 +39,7 @@ RepositoryT = TypeVar("RepositoryT", bound="SqlCrudRepository[Any, Any]")  # Any
 
 
 def _repeated(method: Callable[Concatenate[RepositoryT, P], T]) -> Callable[Concatenate[RepositoryT, P], T]:
-    """Return the method, whose call is done again if it is a transaction of its own that lost a race."""
+    """Return the method with retries: a call that is its own transaction is repeated if it loses a race."""
 
     @wraps(method)
     def run(self: RepositoryT, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -49,27 +49,27 @@ def _repeated(method: Callable[Concatenate[RepositoryT, P], T]) -> Callable[Conc
 
 
 def _class_of(aggregate_type: IdentifiedBy[AggT, IdT]) -> type[AggT]:
-    """Return the class of aggregates, without arguments; TypeError if it is another."""
-    cls: Any = get_origin(aggregate_type) or aggregate_type  # Any: it may be anything
+    """Return the class of aggregates, without type arguments; TypeError for another class."""
+    cls: Any = get_origin(aggregate_type) or aggregate_type  # Any: it may be any object
     if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
         raise TypeError(f"expected a class of aggregates, not {aggregate_type!r}: derive it from AggregateRoot")
     require_decorated(cls)
-    return cls  # type: ignore[return-value]  # the class of AggT, as just seen
+    return cls  # type: ignore[return-value]  # the class of AggT, as checked above
 
 
 class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
-    """Aggregates in a table, with the events that they recorded in the outbox of the unit of work.
+    """Stores aggregates in a table, and their recorded events in the outbox of the unit of work.
 
-    Inside of a unit of work its calls belong to that; outside each is a transaction of its own. The state is stored
-    first, and the events then. A write that the database refuses raises SQLAlchemy's exception, and the unit of work
-    can't be committed any more.
+    Inside a unit of work, its calls belong to that transaction; outside, each call is its own transaction. It stores
+    the state first, and then the events. If the database refuses a write, SQLAlchemy's exception is raised, and the
+    unit of work can't be committed.
 
-    A call that loses a race (a serialization failure or a deadlock of PostgreSQL, SQLITE_BUSY in a transaction that
-    began as one that only reads) is done again if it is a transaction of its own: nothing of it is stored, so its
-    answer is that of a call which came later. It raises ConflictError if it loses three times, and in a unit of work at
-    once: the whole of that is lost, and `atomic` makes a Failure of it. It is raised, since the types of the port have
-    no room for it: to add it to them would break every caller that lists its errors. `update` and `remove_aggregate`
-    return AggregateVersionConflictError for a serialization failure: a ConflictError that their types have.
+    A call that is its own transaction is retried if it loses a race (a serialization failure or a deadlock of
+    PostgreSQL, or SQLITE_BUSY in a transaction that began as read-only): nothing of it was stored. It raises
+    ConflictError after three attempts; in a unit of work at once, since the whole transaction is lost, and `atomic`
+    returns a Failure. The error is raised because the port's types don't declare it: adding it would break every caller
+    that lists the errors. `update` and `remove_aggregate` return AggregateVersionConflictError, which their types
+    declare, for a serialization failure.
 
     >>> from sqlalchemy import MetaData
     >>> from domainkit import AggregateRoot
@@ -87,25 +87,25 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     >>> engine.dispose()
 
     Args:
-        aggregate_type: the class of the aggregates, a generic one with its arguments (`Page[int]`); a subclass of it is
-            refused when it is saved.
-        table: made by `aggregate_table`, for ids of the aggregates' class; with a `mapper` a table of your own that has
-            `id` (unique, of the type that `aggregate_table` would give it) and `version` (an integer).
+        aggregate_type: the class of the aggregates; a generic class with its arguments (`Page[int]`). Instances of
+            subclasses are refused by `save`.
+        table: made by `aggregate_table`, for the id class of the aggregates; with a `mapper`, a table of your own with
+            `id` (unique, of the type that `aggregate_table` would use) and `version` (an integer).
         unit_of_work: for the database of the table.
-        converter: writes and reads the state; `make_converter()` unless given. Each state is read back, and compared
-            with the aggregate, before it is stored.
-        upcasters: functions that make a state of version 2 of one of version 1, one of version 3 of that, and so on. A
-            state is stored with the last version; one without a version is of version 1.
-        mapper: puts the state into columns of your own instead: those of the table, or with a TablesMapper of child
-            tables too, whose rows are written in the same transaction.
-        order_by: what `retrieve_all` orders by; the column `position` unless given.
-        repository_name: shown in errors; the class's name unless given.
+        converter: writes and reads the state; by default `make_converter()`. Each state is read back, and compared with
+            the aggregate, before it is stored.
+        upcasters: functions that convert a state of version 1 to version 2, of version 2 to version 3, and so on.
+            States are stored with the latest version; a state without a version is version 1.
+        mapper: stores the state in columns of your own instead: those of the table and, with a TablesMapper, of child
+            tables, whose rows are written in the same transaction.
+        order_by: the order of `retrieve_all`; by default the column `position`.
+        repository_name: shown in errors; by default the name of the class.
 
     Raises:
-        TypeError: the class is no class of aggregates, or there is a mapper with a converter or upcasters.
+        TypeError: the class is not a class of aggregates, or a mapper is combined with a converter or upcasters.
         UnsupportedTypeError: a field of the class has a type that can't be stored.
-        ValueError: the table lacks a column, or its `id` is not unique, or of a type that doesn't fit the ids; or a
-            child table doesn't fit the table; or the database is another than SQLite or PostgreSQL.
+        ValueError: the table lacks a column, or its `id` is not unique, or has a type that doesn't fit the ids; or a
+            child table doesn't fit the table; or the database is neither SQLite nor PostgreSQL.
     """
 
     def __init__(  # noqa: PLR0913  (options, each with a default)
@@ -122,7 +122,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     ) -> None:
         cls = _class_of(aggregate_type)
         if mapper is not None and (converter is not None or upcasters):
-            raise TypeError(f"{cls.__qualname__}: a mapper needs no converter and no upcasters; leave them out")
+            raise TypeError(f"{cls.__qualname__}: expected a mapper alone, got a converter or upcasters; drop them")
         state = frozenset({"state"}) if mapper is None else frozenset[str]()
         self._sql = Statements(table, unit_of_work.dialect, order_by=order_by, columns=state)
         self._type, self._id_type, self._table = cls, cls._id_type(), table
@@ -134,16 +134,16 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
     @_repeated
     def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
-        """Store a new aggregate, and return it as it is stored, without the events that went into the outbox.
+        """Store a new aggregate, and return the stored one, without the events that are now in the outbox.
 
         Raises:
             TypeError: it is of another class.
-            ValueError: its state could not be read back (NaN, a datetime without a time zone, a value that its
-                converter reads as another), or its id or a text of its own columns can't be stored (NUL characters,
-                lone surrogates); nothing was stored then.
-            InvalidMessage: the outbox doesn't know the class of an event; nothing was stored then.
+            ValueError: its state can't be read back (NaN, a datetime without a time zone, a value that the converter
+                reads as another), or its id or a text column can't be stored (NUL characters, lone surrogates);
+                nothing is stored.
+            InvalidMessage: the outbox doesn't know the class of an event; nothing is stored.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
-            ConflictError: another transaction got in the way; see the class.
+            ConflictError: a concurrent transaction won; see the class.
         """
         row = self._row(aggregate)
         events = self._events(aggregate, row["id"])
@@ -161,8 +161,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         Raises:
             TypeError: the id is of another class.
             ValueError: the id can't be stored.
-            StoredStateError: what is stored can't be read as an aggregate of this class.
-            ConflictError: another transaction got in the way; see the class.
+            StoredStateError: the stored state can't be read as an aggregate of this class.
+            ConflictError: a concurrent transaction won; see the class.
         """
         key = self._key(aggregate_id)
         with self._unit_of_work._reading_once() as connection:
@@ -171,11 +171,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
 
     def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Store a changed aggregate, and return it with its version raised by one; it raises what `save` does.
+        """Store a changed aggregate, and return it with its version raised by one; it raises the errors of `save`.
 
-        Where the transaction is REPEATABLE READ or SERIALIZABLE, and PostgreSQL ends it because another one was faster,
-        that is a conflict of versions too; the open unit of work can't be committed then. A deadlock is a ConflictError
-        that is raised.
+        A serialization failure of PostgreSQL, at REPEATABLE READ or SERIALIZABLE, is an AggregateVersionConflictError
+        too; the open unit of work then can't be committed. A deadlock raises ConflictError.
         """
         try:
             return self._update(aggregate)
@@ -197,13 +196,13 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
     @_repeated
     def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
-        """Remove the aggregate with this id, whatever its version is.
+        """Remove the aggregate with this id, regardless of its version.
 
         Raises:
             TypeError: the id is of another class.
             ValueError: the id can't be stored.
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
-            ConflictError: another transaction got in the way; see the class.
+            ConflictError: a concurrent transaction won; see the class.
         """
         key = self._key(aggregate_id)
         with self._unit_of_work.writing() as connection:
@@ -212,10 +211,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             return Success(None) if removed else Failure(AggregateNotFoundError(aggregate_id, self._name))
 
     def remove_aggregate(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Remove an aggregate as it was read, and store the events that it recorded: its end is told to others.
+        """Remove an aggregate, and store its recorded events, so that others learn of the removal.
 
-        Refused where the stored version is another. Returns the aggregate as it was, without the events that went into
-        the outbox; it raises what `save` does. A race that is lost is a conflict as it is for `update`.
+        A Failure if the stored version differs. Returns the aggregate without the events that are now in the outbox.
+        It raises the errors of `save`, and handles a lost race as `update` does.
         """
         try:
             return self._remove_aggregate(aggregate)
@@ -240,7 +239,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
         Raises:
             StoredStateError: one of them can't be read.
-            ConflictError: another transaction got in the way; see the class.
+            ConflictError: a concurrent transaction won; see the class.
         """
         with self._unit_of_work._reading_once() as connection:
             return Success(tuple(self._read_all(connection, connection.execute(self._sql.all).mappings())))
@@ -261,25 +260,24 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         limit: int | None = None,
         after: IdT | None = None,
     ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
-        """Return the aggregates whose rows meet a condition, in an order, page by page.
+        """Return the aggregates whose rows match a condition, in order, page by page.
 
         Args:
-            where: a condition over the columns of the table; all rows unless given.
-            order_by: one or more columns of the table that are not nullable, such as `table.c.title.desc()`; that of
-                the repository unless given. Rows that are equal in them follow one another by their ids.
-            limit: how many aggregates a page has at most; all unless given.
-            after: the id of the last aggregate on the page before. The page begins where that one stands now, whatever
-                was stored or removed before it since.
+            where: a condition over the columns of the table; by default all rows.
+            order_by: one or more non-nullable columns of the table, such as `table.c.title.desc()`; by default the
+                order of the repository. Rows with equal values are ordered by id.
+            limit: the maximum number of aggregates on the page; by default all.
+            after: the id of the last aggregate on the previous page. The page starts after its current place, even if
+                rows before it were stored or removed since.
 
         Returns:
-            A tuple, or a Failure with AggregateNotFoundError where `after` was removed.
+            A tuple, or a Failure with AggregateNotFoundError if `after` was removed.
 
         Raises:
             TypeError: `after` is an id of another class.
-            ValueError: `limit` isn't above 0, `order_by` has something else than such columns, or `after` can't be
-                stored.
+            ValueError: `limit` isn't above 0, `order_by` is not made of such columns, or `after` can't be stored.
             StoredStateError: one of them can't be read.
-            ConflictError: another transaction got in the way; see the class.
+            ConflictError: a concurrent transaction won; see the class.
         """
         keyset = self._keyset(order_by, limit)
         return self._unit_of_work._repeated(lambda: self._page(keyset, where, limit, after))
@@ -297,21 +295,21 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             return Success(tuple(self._read_all(connection, rows, where)))
 
     def stream(self, where: Where = None, *, order_by: OrderBy | None = None, batch: int = _BATCH) -> Iterator[AggT]:
-        """Return an iterator over all aggregates whose rows meet a condition: it has one batch of them in memory.
+        """Return an iterator over all aggregates whose rows match a condition, with one batch in memory at a time.
 
-        Each batch is read when its turn comes, and nothing is open in between: what is stored meanwhile is seen if it
-        stands behind those that were read. In `reading`, or a unit of work that is REPEATABLE READ, all is of one
-        moment. An iterator has no Result to return a Failure in: it raises.
+        It reads each batch on demand, with no transaction in between: rows stored meanwhile are seen if they come after
+        those already read. In `reading`, or at REPEATABLE READ, all batches see one snapshot. An iterator can't return
+        a Failure: it raises.
 
         Args:
             where: as for `find`.
             order_by: as for `find`.
-            batch: how many are read at once.
+            batch: the number of aggregates in a batch.
 
         Raises:
-            ValueError: `batch` isn't above 0, or `order_by` has something else than such columns.
-            StoredStateError: one of them can't be read, when its turn has come.
-            ConflictError: another transaction got in the way of a batch, when its turn has come; see the class.
+            ValueError: `batch` isn't above 0, or `order_by` is not made of non-nullable columns.
+            StoredStateError: during the iteration: an aggregate can't be read.
+            ConflictError: during the iteration: a concurrent transaction won; see the class.
         """
         return self._streamed(self._keyset(order_by, batch), where, batch)
 
@@ -326,7 +324,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     def _batch(
         self, keyset: Keyset, where: Where, key: Sequence[object] | None, size: int
     ) -> tuple[list[AggT], Sequence[object] | None]:
-        """Return the aggregates of a batch, and what the next one begins after."""
+        """Return the aggregates of a batch, and the key of its last row; None after the last batch."""
         with self._unit_of_work._reading_once() as connection:
             rows = connection.execute(keyset.page(where, key, size)).mappings().all()
             found = list(self._read_all(connection, rows, where))
@@ -358,10 +356,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     def _stored(self, connection: Connection, aggregate: AggT, events: list[OutboxRow], *, once: bool = True) -> AggT:
         """Store the events, and return the aggregate without them.
 
-        They come after the state, so that those of one aggregate stand in the order of its versions.
+        They are stored after the state, so that the events of an aggregate are in the order of its versions.
 
-        Each once: who saves an aggregate, and goes on with the one given rather than the one returned, still holds
-        those that were stored.
+        With `once`, events that are stored already are left out: the caller may have continued with the aggregate that
+        was passed to `save` rather than the returned one.
         """
         if self._outbox is None:
             return aggregate
@@ -378,7 +376,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return AggregateVersionConflictError(found, aggregate.aggregate_version, stored, self._name)
 
     def _lost_race(self, error: ConflictError, aggregate: AggT) -> Failure[AggregateVersionConflictError]:
-        """Return the conflict of versions that ended the transaction; raise a deadlock, or what was lost before."""
+        """Return the version conflict for a serialization failure; raise another ConflictError, such as a deadlock."""
         if state_of(error.__cause__) != SERIALIZATION_FAILURE:
             raise error
         found, version = aggregate.aggregate_id, aggregate.aggregate_version
@@ -388,7 +386,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return (self._read(row, children) for row, children in self._children.of(connection, rows, where))
 
     def _read(self, row: RowMapping, children: Children[AggT]) -> AggT:
-        stored_id = row[self._table.c.id]  # a table of one's own may have another column that is called id
+        stored_id = row[self._table.c.id]  # a user's table may have another column named id
         where = f"table {self._table.name!r}, id {stored_id}"
         try:
             return self._children.from_row(row, children)
@@ -401,7 +399,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
 
 class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT]):
-    """The async twin of SqlCrudRepository, around one of those, whose work it does in the `run` of an AsyncUnitOfWork.
+    """The async twin of SqlCrudRepository. It wraps one, and runs its methods in the `run` of an AsyncUnitOfWork.
 
     Args:
         aggregate_type: as for SqlCrudRepository.
@@ -411,12 +409,12 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         upcasters: as for SqlCrudRepository.
         mapper: as for SqlCrudRepository.
         order_by: as for SqlCrudRepository.
-        repository_name: shown in errors; the class's name unless given.
+        repository_name: shown in errors; by default the name of the class.
 
     Raises:
-        TypeError: as SqlCrudRepository does.
-        UnsupportedTypeError: as SqlCrudRepository does.
-        ValueError: as SqlCrudRepository does.
+        TypeError: as for SqlCrudRepository.
+        UnsupportedTypeError: as for SqlCrudRepository.
+        ValueError: as for SqlCrudRepository.
     """
 
     def __init__(  # noqa: PLR0913  (options, each with a default)
@@ -444,7 +442,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         )
 
     async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
-        """Store a new aggregate, and return it as it is stored; see SqlCrudRepository."""
+        """Store a new aggregate, and return the stored one; see SqlCrudRepository."""
         return await self._unit_of_work._repeated(lambda: self._inner.save(aggregate))
 
     async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
@@ -459,13 +457,13 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
             return self._inner._lost_race(error, aggregate)
 
     async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
-        """Remove the aggregate with this id, whatever its version is; see SqlCrudRepository."""
+        """Remove the aggregate with this id, regardless of its version; see SqlCrudRepository."""
         return await self._unit_of_work._repeated(lambda: self._inner.remove(aggregate_id))
 
     async def remove_aggregate(
         self, aggregate: AggT
     ) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
-        """Remove an aggregate as it was read, and store the events that it recorded; see SqlCrudRepository."""
+        """Remove an aggregate, and store its recorded events; see SqlCrudRepository."""
         try:
             return await self._unit_of_work._repeated(lambda: self._inner._remove_aggregate(aggregate))
         except ConflictError as error:
@@ -491,7 +489,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         limit: int | None = None,
         after: IdT | None = None,
     ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
-        """Return the aggregates whose rows meet a condition, in an order, page by page; see SqlCrudRepository."""
+        """Return the aggregates whose rows match a condition, in order, page by page; see SqlCrudRepository."""
         return await self._unit_of_work._repeated(
             lambda: self._inner.find(where, order_by=order_by, limit=limit, after=after), read_only=True
         )
@@ -499,7 +497,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
     def stream(
         self, where: Where = None, *, order_by: OrderBy | None = None, batch: int = _BATCH
     ) -> AsyncIterator[AggT]:
-        """Return an async iterator over all aggregates whose rows meet a condition; see SqlCrudRepository."""
+        """Return an async iterator over all aggregates whose rows match a condition; see SqlCrudRepository."""
         return self._streamed(self._inner._keyset(order_by, batch), where, batch)
 
     async def _streamed(self, keyset: Keyset, where: Where, size: int) -> AsyncIterator[AggT]:

@@ -1,4 +1,4 @@
-"""The tables, made in the MetaData of the user: migrations (by Alembic, say) know them as they know the user's own."""
+"""The tables, created in the user's MetaData, so that migration tools such as Alembic include them."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -14,31 +14,31 @@ from domainkit.ids import MOST_BITS, IdForm, IdT
 from domainkit.values import Uuid
 
 _POSITION = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-"""A number that the database counts up: SQLite does so for the type INTEGER alone."""
+"""An autoincremented number: SQLite supports that only for the type INTEGER."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Points in time: with a time zone where the database has such a type, else in UTC without one.
+    """Points in time: with a time zone if the database has such a type, else in UTC without one.
 
-    A migration has `sa.DateTime(timezone=True)` for it: to create a column takes no more, and Alembic imports nothing
-    but SQLAlchemy's types, which it knows by their module. See
+    Migrations show it as `sa.DateTime(timezone=True)`, which is enough to create the column: Alembic imports only
+    SQLAlchemy's types, which it recognizes by their module. See
     https://alembic.sqlalchemy.org/en/latest/autogenerate.html#affecting-the-rendering-of-types-themselves.
     """
 
     __module__ = "sqlalchemy.types"
 
-    impl: TypeEngine[Any] | type[TypeEngine[Any]] = sa.DateTime(timezone=True)  # Any: as SQLAlchemy says it
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = sa.DateTime(timezone=True)  # Any: as SQLAlchemy declares it
     cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Return what is stored."""
+        """Return the stored form."""
         if value is None:
             return None
         in_utc = value.astimezone(UTC)
         return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002  (SQLAlchemy passes it)
-        """Return what was stored, in UTC."""
+        """Return the stored point in time, in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -47,23 +47,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         return repr(self.impl_instance)
 
     def __reduce__(self) -> tuple[Callable[[], "UtcDateTime"], tuple[()]]:
-        return utc_date_time, ()  # pickle would look for the class in the module that it names
+        return utc_date_time, ()  # pickle would look for the class in `__module__`
 
 
 def utc_date_time() -> UtcDateTime:
-    """Return the type of points in time: for pickle, as cached metadata is."""
+    """Return a UtcDateTime: for pickle, such as of cached metadata."""
     return UtcDateTime()
 
 
 def require_columns(
     table: sa.Table, maker: Callable[[sa.MetaData], sa.Table], *, besides: frozenset[str] = frozenset()
 ) -> None:
-    """Refuse a table that lacks a column of those that `maker` makes: the wrong one was passed, or an old one.
+    """Refuse a table that lacks a column of the tables of `maker`: it is another table, or an old one.
 
-    It may lack those in `besides`.
+    The columns in `besides` are optional.
 
     Raises:
-        ValueError: it does; its text says which.
+        ValueError: columns are missing; the text names them.
     """
     missing = sorted(set(maker(sa.MetaData()).columns.keys()) - besides - set(table.columns.keys()))
     if missing:
@@ -71,26 +71,26 @@ def require_columns(
 
 
 _ID_TYPES: Mapping[type, TypeEngine[Any]] = MappingProxyType({UUID: sa.Uuid(), int: sa.BigInteger(), str: sa.Text()})
-"""The type of a column for ids, by the class of their keys."""
+"""The column type for ids, by the class of their keys."""
 
 _TEXTS = frozenset({sa.Text, sa.TEXT, sa.String, sa.VARCHAR, sa.Unicode, sa.UnicodeText})
-"""Not CHAR, which pads with spaces, nor CITEXT and Enum, which are texts for SQLAlchemy too."""
+"""Without CHAR, which pads with spaces, and without CITEXT and Enum, which are texts for SQLAlchemy too."""
 
 _EXACT = frozenset({None, "C", "POSIX", "BINARY"})
-"""Collations that take only the same bytes for equal. That of a database does; others need not, as NOCASE of SQLite."""
+"""Collations under which only equal bytes are equal, as under a database's default; not so SQLite's NOCASE."""
 
 _BITS: Mapping[type, int] = MappingProxyType(
     {sa.BigInteger: 64, sa.BIGINT: 64, sa.Integer: 32, sa.INTEGER: 32, sa.SmallInteger: 16, sa.SMALLINT: 16}
 )
-"""Of the integers of PostgreSQL; those of SQLite have 64 anyway."""
+"""The sizes of PostgreSQL's integers; those of SQLite always have 64 bits."""
 
 
 def id_form(table: sa.Table, cls: type[IdT], *, column: sa.Column[Any] | None = None) -> IdForm[IdT]:
-    """Return the form of the ids of a class in a column of a table: in `id` unless another one is given.
+    """Return the form of ids in a column of a table: by default in the column `id`.
 
     Raises:
         UnsupportedTypeError: the class wraps a type without a wire form.
-        ValueError: the column is of a type that doesn't fit.
+        ValueError: the column has a type that doesn't fit.
     """
     place = table.c.id if column is None else column
     kind = place.type
@@ -116,8 +116,8 @@ def aggregate_table(
 ) -> sa.Table:
     """Return a table for the aggregates of one class: `id`, `version`, `state` (JSON text), and `position`.
 
-    `position` counts the rows in the order in which they were saved. The state is text, since that keeps what was
-    written to the last digit; a query on PostgreSQL reads into it by `state::jsonb`.
+    `position` numbers the rows in the order in which they were saved. The state is text, which keeps every digit as it
+    was written; queries on PostgreSQL can use `state::jsonb`.
 
     >>> from sqlalchemy import MetaData
     >>> from domainkit import ValueObject
@@ -126,14 +126,14 @@ def aggregate_table(
     [Uuid(), Text()]
 
     Args:
-        metadata: where the table is added.
+        metadata: the MetaData to add the table to.
         name: the table's name.
-        ids: the class of the ids. The column `id` is a `Uuid` for UUIDs, a `BigInteger` for numbers, and else a `Text`:
-            that of the id, or for an id of several parts its JSON.
-        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+        ids: the class of the ids. The column `id` is a `Uuid` for UUIDs, a `BigInteger` for numbers, and a `Text` for
+            texts and, as JSON, for ids of several parts.
+        schema: the schema on PostgreSQL; by default that of the connection.
 
     Raises:
-        TypeError: `ids` is no class of value objects.
+        TypeError: `ids` is not a class of value objects.
         UnsupportedTypeError: it wraps a type without a wire form.
     """
     return sa.Table(
@@ -144,27 +144,27 @@ def aggregate_table(
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         schema=schema,
-        sqlite_autoincrement=True,  # never counts down: a new row comes after all that there were
+        sqlite_autoincrement=True,  # numbers are never reused: a new row comes after all earlier ones
     )
 
 
 def outbox_table(metadata: sa.MetaData, name: str = "outbox", *, schema: str | None = None) -> sa.Table:
-    """Return a table for the messages that wait for a relay, and those that were sent lately.
+    """Return a table for messages that wait for a relay, and for those sent recently.
 
     >>> from sqlalchemy import MetaData
     >>> outbox_table(MetaData()).columns["body"].nullable
     False
 
     Args:
-        metadata: where the table is added.
+        metadata: the MetaData to add the table to.
         name: the table's name.
-        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+        schema: the schema on PostgreSQL; by default that of the connection.
     """
     table = sa.Table(
         name,
         metadata,
         sa.Column("position", _POSITION, primary_key=True, autoincrement=True),
-        sa.Column("message_id", sa.Uuid(), nullable=False),  # not unique: what is published twice is delivered twice
+        sa.Column("message_id", sa.Uuid(), nullable=False),  # not unique: a message published twice is delivered twice
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -179,30 +179,30 @@ def outbox_table(metadata: sa.MetaData, name: str = "outbox", *, schema: str | N
         sa.Column("parked_at", UtcDateTime()),
         sa.Column("reason", sa.Text()),
         schema=schema,
-        sqlite_autoincrement=True,  # a position is never used twice, even after the last rows were cleaned away
+        sqlite_autoincrement=True,  # positions are never reused, even if the last rows were deleted
     )
     unsent, sent = table.c.sent_at.is_(None), table.c.sent_at.is_not(None)
     sa.Index(f"ix_{name}_unsent", table.c.ordering_key, table.c.position, sqlite_where=unsent, postgresql_where=unsent)
     sa.Index(f"ix_{name}_waiting", table.c.position, sqlite_where=unsent, postgresql_where=unsent)
-    sa.Index(f"ix_{name}_sent_at", table.c.sent_at, sqlite_where=sent, postgresql_where=sent)  # no way to those unsent
+    sa.Index(f"ix_{name}_sent_at", table.c.sent_at, sqlite_where=sent, postgresql_where=sent)  # not for unsent rows
     sa.Index(f"ix_{name}_message_id", table.c.message_id)
     return table
 
 
 def inbox_table(metadata: sa.MetaData, name: str = "inbox", *, schema: str | None = None) -> sa.Table:
-    """Return a table for what was handled: which message, by which handler, and when.
+    """Return a table for marks of handled messages: the message, the handler, and the time.
 
-    `digest` tells the message from another one of the same id. A table of an earlier version that lacks it is fine, and
-    notices none.
+    `digest` detects a different message with the same id. A table of an earlier version without it still works, but
+    doesn't detect that.
 
     >>> from sqlalchemy import MetaData
     >>> [column.name for column in inbox_table(MetaData()).primary_key]
     ['message_id', 'handler']
 
     Args:
-        metadata: where the table is added.
+        metadata: the MetaData to add the table to.
         name: the table's name.
-        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+        schema: the schema on PostgreSQL; by default that of the connection.
     """
     table = sa.Table(
         name,

@@ -1,4 +1,4 @@
-"""One transaction for all that a use case stores and says; which one is open right here, and how it ends."""
+"""Units of work: one transaction for the state and the messages of a use case, tracked by task and thread."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -21,7 +21,7 @@ from typing_extensions import ParamSpec
 
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY, at_once, require_configured, snapshot_options
 from domainkit.adapters.sqlalchemy.outbox import Outbox
-from domainkit.adapters.sqlalchemy.races import conflict_of, races_told
+from domainkit.adapters.sqlalchemy.races import conflict_of, races_as_conflicts
 from domainkit.causation import storing
 from domainkit.errors import ConflictError, OutcomeUnknownError
 from domainkit.results import named_as
@@ -32,20 +32,20 @@ E = TypeVar("E")
 Coro: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its loop, and gets from it
 
 _DEFINITE = frozenset({SQLITE_ERROR, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_READONLY, SQLITE_CONSTRAINT})
-"""With these SQLite says that it did not commit; after others, such as an I/O error, nobody knows."""
+"""With these codes SQLite reports that it did not commit; after others, such as an I/O error, it may have."""
 
 _IN_DOUBT = ("08", "57", "58", "40003")
-"""With these PostgreSQL says that it lost the connection, was shut down or broke, or does not know itself. See
+"""With these states PostgreSQL reports a lost connection, a shutdown, a crash, or an unknown outcome. See
 https://www.postgresql.org/docs/current/errcodes-appendix.html."""
 
 _TRIES: Final = 3
-"""The most times that a call is done which loses each race: others get on meanwhile, so that more are hardly needed."""
+"""The attempts for a call that keeps losing races: other transactions finish meanwhile, so more are rarely needed."""
 
 _CANCELED = "57014"
 """With this one of them it says that it canceled a statement, as after a timeout: nothing was stored."""
 
 _ABORTED = 3
-"""PQTRANS_INERROR, as psycopg has it from libpq. See https://www.postgresql.org/docs/current/libpq-status.html."""
+"""PQTRANS_INERROR of libpq, as psycopg reports it. See https://www.postgresql.org/docs/current/libpq-status.html."""
 
 
 def _here() -> tuple[int, object]:
@@ -56,7 +56,7 @@ def _here() -> tuple[int, object]:
 
 
 class _Turns:
-    """Let one thread or task at a time work in a unit that several share; it may come again while it has its turn."""
+    """Reentrant lock of a shared unit: one thread or task at a time works in it, and others get a RuntimeError."""
 
     def __init__(self) -> None:
         self._lock, self._places = Lock(), list[object]()
@@ -66,8 +66,8 @@ class _Turns:
         with self._lock:
             if self._places and self._places[-1] != here:
                 raise RuntimeError(
-                    "another task or thread works in this unit of work right now: a transaction does one thing after "
-                    "the other, so let it finish first"
+                    "this unit of work: expected one task or thread at a time, got another that works in it right now; "
+                    "wait until it has finished"
                 )
             self._places.append(here)
 
@@ -81,7 +81,7 @@ def _turn(*, shared: bool) -> "_Turns | nullcontext[None]":
 
 @define(eq=False)
 class Unit:
-    """An open transaction, and the thread and task that it belongs to unless it is shared."""
+    """An open transaction. Unless it is shared, it belongs to one thread and task."""
 
     connection: Connection
     transaction: Transaction | AsyncTransaction
@@ -96,21 +96,22 @@ class Unit:
 
     @property
     def shared(self) -> bool:
-        """True if any thread or task that has its context may work in it."""
+        """True if every thread and task with its context may work in it."""
         return isinstance(self.turn, _Turns)
 
     @property
     def only_reads(self) -> bool:
-        """True if nothing that is done in it is stored: it, or one around it in the same transaction, was begun so."""
+        """True if it stores nothing: it, or an outer unit of the same transaction, was begun by `reading`."""
         around = self.around
         return self.reads or (around is not None and around.connection is self.connection and around.only_reads)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Yield the connection for a write; where that fails, the unit can't be committed."""
+        """Yield the connection for a write; if the write fails, the unit can't be committed."""
         if self.only_reads:
             raise RuntimeError(
-                "this unit of work only reads: it was begun by `reading`; store in one that `begin` or `atomic` begins"
+                "this unit of work: expected reads only, since `reading` began it, got a write; store in one that "
+                "`begin` or `atomic` begins"
             )
         with self.working() as connection:
             try:
@@ -121,7 +122,7 @@ class Unit:
 
     @contextmanager
     def working(self) -> Iterator[Connection]:
-        """Yield the connection to the one whose turn it is; ConflictError if a race is lost here, or was before."""
+        """Yield the connection, for one thread or task at a time; ConflictError if a race is lost, or was before."""
         self.require_no_loss()
         with self.turn:
             try:
@@ -134,53 +135,53 @@ class Unit:
                 raise conflict from error
 
     def require_no_loss(self) -> None:
-        """Refuse to go on in a transaction that lost a race: the database has ended it."""
+        """Raise ConflictError if the transaction has lost a race: the database has ended it."""
         if self.lost is not None:
             raise ConflictError(additional_info=self.lost.additional_info) from self.lost
 
     def check_whole(self) -> None:
-        """Refuse to commit half of what was meant: a write or statement failed, and the exception was caught.
+        """Raise RuntimeError if a write or statement failed and the exception was caught: a commit would be partial.
 
-        PostgreSQL would answer COMMIT with ROLLBACK, which drivers take for a success.
+        PostgreSQL would answer COMMIT with ROLLBACK, which drivers treat as success.
         """
         self.require_no_loss()
         info = getattr(self.connection.connection.driver_connection, "info", None)
         if self.broken_by is not None:
-            failed = f"a write in it failed with {type(self.broken_by).__qualname__}"
+            failed = f"a write failed with {type(self.broken_by).__qualname__}"
         elif getattr(info, "transaction_status", None) == _ABORTED:
-            failed = "a statement in it failed, and the exception was caught"
+            failed = "a statement failed, and the exception was caught"
         else:
             return
         raise RuntimeError(
-            f"this unit of work can't be committed: {failed}; if that is expected, begin a nested unit of work around "
-            "it, which is rolled back alone"
+            f"this unit of work can't be committed: {failed}; if that is expected, put a nested unit of work around "
+            "it, so that only that part is rolled back"
         ) from self.broken_by
 
 
 _NONE: Mapping[object, Unit] = MappingProxyType({})
 _OPEN: ContextVar[Mapping[object, Unit]] = ContextVar("domainkit.units_of_work", default=_NONE)
-"""The innermost open unit of each UnitOfWork: of the context, so that each task and thread has its own."""
+"""The innermost open unit of each UnitOfWork, in the context: each task and thread has its own."""
 
 
 def current(owner: object) -> Unit | None:
     """Return the open unit of a UnitOfWork.
 
     Raises:
-        RuntimeError: it belongs to another task or thread: a transaction does one thing after the other.
+        RuntimeError: it belongs to another task or thread: a transaction can't run statements concurrently.
     """
     unit = _open(owner)
     if unit is not None and not unit.shared and unit.place != _here():
         raise RuntimeError(
-            "this unit of work belongs to another task or thread: begin one of its own where the work is done, "
-            "do it before the other is started, or begin this one by `async with unit_of_work.begin_shared()`"
+            "this unit of work belongs to another task or thread: begin a new one in the task that does the work, do "
+            "the work before that task starts, or begin this one with `async with unit_of_work.begin_shared()`"
         )
     return unit
 
 
 def _open(owner: object) -> Unit | None:
-    """Return the innermost unit that isn't over: a task that was started in one may outlive it, with its context.
+    """Return the innermost unit that hasn't ended: a task started in a unit may outlive it, with its context.
 
-    So may a context whose unit ended in another one, or was interrupted before it could say that it is over.
+    So may a context whose unit ended in another context, or was interrupted before it could set `over`.
     """
     unit = _OPEN.get().get(owner)
     while unit is not None and (unit.over or not unit.transaction.is_active):
@@ -190,36 +191,35 @@ def _open(owner: object) -> Unit | None:
 
 @contextmanager
 def _entered(owner: object, unit: Unit) -> Iterator[None]:
-    """Make a unit the open one of a UnitOfWork for the `with` block; at its end it must be whole."""
+    """Make a unit the open one of a UnitOfWork for the `with` block, and check it at the end."""
     unit.around = _open(owner)
     token, elsewhere = _OPEN.set({**_OPEN.get(), owner: unit}), False
     try:
-        with races_told(), storing(lambda: unit.transaction.is_active):
+        with races_as_conflicts(), storing(lambda: unit.transaction.is_active):
             yield
     finally:
         unit.over = True
         try:
             _OPEN.reset(token)
-        except ValueError:  # as contextvars says that it was made in another context
+        except ValueError:  # contextvars: the token was created in another context
             elsewhere = True
     if elsewhere and not unit.shared:
         raise RuntimeError(
-            "this unit of work ended in another context than it began in (another task or thread closed its "
-            "generator, say), and what was done in between may not be in it: nothing of it is stored; begin and end "
-            "it in one function, or see `begin_shared`"
+            "this unit of work ended in another context than it began in (for example, another task or thread closed "
+            "its generator), so nothing of it is stored; begin and end it in one function, or use `begin_shared`"
         )
     if not unit.only_reads:
         unit.check_whole()
 
 
 _POOLS = frozenset({"anyio", "concurrent", "starlette", "trio"})
-"""Packages that let a thread take one step of a generator, in a context that is thrown away after it."""
+"""Packages that run one step of a generator in a thread, with a context that they discard afterwards."""
 
 
 def _require_lasting_context() -> None:
-    """Refuse to begin a unit in a generator that a pool of threads has entered: nobody would see it, nor end it here.
+    """Refuse to begin a unit in a generator that a thread pool runs step by step: its context ends with the step.
 
-    A sync dependency of FastAPI is one. The stack tells: between the pool and here are generators alone.
+    A sync dependency of FastAPI is one. In the stack, only generators are between the pool and here.
     """
     frame = currentframe()
     frame = None if frame is None else frame.f_back
@@ -229,18 +229,18 @@ def _require_lasting_context() -> None:
         frame = frame.f_back
     if frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _POOLS:
         raise RuntimeError(
-            "this unit of work is begun by a generator that runs step by step in threads of a pool, such as a sync "
-            "dependency of FastAPI: what runs between its steps would not be in it; write an `async def` dependency "
-            "with `async with unit_of_work.begin_shared(): yield` instead"
+            "this unit of work is begun by a generator that a thread pool runs step by step, such as a sync dependency "
+            "of FastAPI: code between the steps would not be in it; write an `async def` dependency with "
+            "`async with unit_of_work.begin_shared(): yield` instead"
         )
 
 
 @asynccontextmanager
 async def _in_threads(block: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave a context manager that blocks without blocking the loop.
+    """Enter and exit a blocking context manager without blocking the event loop.
 
-    In threads of their own: those of a pool may all be waiting for the connection that leaving gives back. Both go on
-    to their end where the task is cancelled.
+    Each step has its own thread: the threads of a pool may all be waiting for the connection that the exit returns.
+    Both steps run to their end even if the task is cancelled.
     """
     entering = _started(block.__enter__)
     try:
@@ -270,10 +270,10 @@ def _abandon(block: AbstractContextManager[object], error: BaseException, enteri
 
 
 def take_back(connection: Connection, error: BaseException) -> None:
-    """Take a failed commit back; raise OutcomeUnknownError where it may have been stored.
+    """Roll back after a failed commit; raise OutcomeUnknownError if the changes may be stored.
 
-    SQLite leaves the transaction open where a deferred constraint failed, and SQLAlchemy takes it for ended: the next
-    one who gets the connection would be in it.
+    SQLite leaves the transaction open if a deferred constraint fails, but SQLAlchemy treats it as ended: the next user
+    of the connection would be in it.
     """
     if not connection.invalidated:
         with suppress(Exception):  # the connection is gone, and the database rolls back by itself
@@ -294,7 +294,7 @@ def _statement_told(dialect: str) -> Iterator[None]:
 
     On SQLite one that waits too long for its lock has lost no race: whoever holds it may hang.
     """
-    with races_told() if dialect == "postgresql" else nullcontext():
+    with races_as_conflicts() if dialect == "postgresql" else nullcontext():
         try:
             yield
         except DBAPIError as error:
@@ -303,10 +303,10 @@ def _statement_told(dialect: str) -> Iterator[None]:
 
 
 def _is_definite(error: BaseException) -> bool:
-    if not isinstance(error, DBAPIError):  # nothing that the database said: an interrupt, say, or no connection
+    if not isinstance(error, DBAPIError):  # not from the database: an interrupt, for example, or no connection
         return not isinstance(error, OSError)
     state = getattr(error.orig, "sqlstate", None)
-    if state is not None:  # the server's last word, though it may have closed the connection after it
+    if state is not None:  # the server reported it, though it may have closed the connection afterwards
         return state == _CANCELED or not state.startswith(_IN_DOUBT)
     if error.connection_invalidated:
         return False
@@ -315,54 +315,54 @@ def _is_definite(error: BaseException) -> bool:
 
 
 class _RolledBackError(Exception):
-    """Rolls a unit of work back because its step returned a Failure."""
+    """Rolls back a unit of work whose step returned a Failure."""
 
 
 ATOMIC_ADDS: Final = (OutcomeUnknownError, ConflictError)
 """The errors that `atomic` adds to those of a step."""
 
 _PENDING = Failure(OutcomeUnknownError())
-"""The answer until the step has given its own."""
+"""The Result until the step has returned one."""
 
 
 def _require_none(owner: object) -> None:
     if _open(owner) is not None:
-        raise RuntimeError("begin_shared: a unit of work is open here already; begin a nested one by `begin`")
+        raise RuntimeError("begin_shared: expected no open unit of work, got one; begin a nested one with `begin`")
 
 
 def _undo_failure(result: object) -> None:
-    """Leave the unit of work by an exception, so that it rolls back, where a step failed."""
+    """Raise an exception that rolls the unit of work back if the step returned a Failure."""
     if isinstance(result, Failure):
         raise _RolledBackError
 
 
 class UnitOfWork:
-    """Transactions that repositories and the outbox share: all of what is done in one is stored, or nothing.
+    """Transactions that repositories and the outbox share: either all changes in one are stored, or none.
 
-    Make one for a database, and hand it to the repositories. Outside of a unit of work each call of a repository is a
-    transaction of its own. See Fowler, Patterns of Enterprise Application Architecture (2002), Unit of Work.
+    Create one for each database, and pass it to the repositories. Outside of a unit of work, each call of a repository
+    is its own transaction. See Fowler, Patterns of Enterprise Application Architecture (2002), Unit of Work.
 
     Args:
-        engine: made by `make_engine`, or taught by `configure_engine`.
-        outbox: where the events go that saved aggregates have recorded; without one the aggregate that a repository
-            returns still has them.
+        engine: made by `make_engine`, or configured by `configure_engine`.
+        outbox: stores the events that saved aggregates have recorded. Without one, the aggregate that a repository
+            returns still has its events.
 
     Raises:
-        ValueError: the engine is for SQLite, and wasn't taught: its transactions would not be atomic.
+        ValueError: the engine is for SQLite, and isn't configured: its transactions would not be atomic.
     """
 
     def __init__(self, engine: Engine, *, outbox: Outbox | None = None) -> None:
         require_configured(engine)
         self._engine = engine
         self.dialect: str = engine.dialect.name
-        """The name that SQLAlchemy has for the database, such as `sqlite`."""
+        """SQLAlchemy's name of the database, such as `sqlite`."""
         self.outbox: Outbox | None = outbox
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """Begin a transaction for the `with` block: committed at its end, rolled back by an exception.
 
-        Inside another one it is nested: an exception takes back what was done in it alone (a savepoint), and it is
+        Inside another unit of work it is nested (a savepoint): an exception rolls back only the nested part, which is
         stored when the outer one is.
 
         Yields:
@@ -370,13 +370,12 @@ class UnitOfWork:
 
         Raises:
             OutcomeUnknownError: the connection was lost while committing.
-            ConflictError: another transaction got in the way of a statement or of the commit: a serialization failure
-                or a deadlock of PostgreSQL, or SQLITE_BUSY of a transaction that began as one that only reads. All of
-                it is taken back; of a nested one that alone, and at REPEATABLE READ and SERIALIZABLE the outermost
-                is to be done again.
+            ConflictError: a statement or the commit lost a race with another transaction: a serialization failure or
+                a deadlock of PostgreSQL, or SQLITE_BUSY in a transaction that began as read-only. The transaction is
+                rolled back; of a nested one, only that part. At REPEATABLE READ and SERIALIZABLE, repeat the outermost.
             RuntimeError: a write in it failed, and the exception was caught inside; or the block ended in another
-                context than it began in. Nothing was stored then. Or it was begun in another task or thread, or by a
-                generator whose steps a pool of threads runs, such as a sync dependency of FastAPI.
+                context than it began in. Then nothing is stored. Or it was begun in another task or thread, or by a
+                generator whose steps a thread pool runs, such as a sync dependency of FastAPI.
         """
         unit = current(self)
         if unit is None:
@@ -390,11 +389,11 @@ class UnitOfWork:
 
     @asynccontextmanager
     async def begin_shared(self) -> AsyncIterator[Connection]:
-        """Begin a transaction for the `async with` block that all threads and tasks started in it work in, in turn.
+        """Begin a transaction for the `async with` block, shared by all threads and tasks that are started in it.
 
-        For a dependency of FastAPI, or a middleware, around sync code that runs in threads: those have a copy of the
-        context of the task that is here. The connection is opened, committed and closed in other threads, so that the
-        loop never waits. Threads and tasks that work in it at the same time are refused.
+        Use it for a dependency of FastAPI, or a middleware, around sync code in threads: these get a copy of the
+        context of this task. The connection is opened, committed and closed in other threads, so it never blocks the
+        event loop. Only one thread or task may work in it at a time; another gets a RuntimeError.
 
         Yields:
             The connection, for statements of your own.
@@ -421,11 +420,11 @@ class UnitOfWork:
             try:
                 yield Unit(connection, transaction, turn=_turn(shared=shared))
             except BaseException:
-                with suppress(DBAPIError):  # it is gone, and the database rolls back by itself
+                with suppress(DBAPIError):  # connection lost: the database rolls back by itself
                     transaction.rollback()
                 raise
             try:
-                with races_told():
+                with races_as_conflicts():
                     transaction.commit()
             except BaseException as error:
                 take_back(connection, error)
@@ -433,9 +432,9 @@ class UnitOfWork:
 
     @contextmanager
     def joining(self, connection: Connection) -> Iterator[Connection]:
-        """Do the work of the `with` block in a transaction that the caller has begun, and commits.
+        """Run the `with` block in a transaction that the caller has begun, and will commit.
 
-        An exception takes back what was done in the block alone (a savepoint).
+        An exception rolls back only the work of the block (a savepoint).
 
         Args:
             connection: where the transaction is open.
@@ -447,7 +446,7 @@ class UnitOfWork:
     def writing(self) -> Iterator[Connection]:
         """Yield the connection of the open unit of work, or of a new one: for repositories of your own.
 
-        An exception leaves the open unit of work unable to commit, even where it is caught.
+        After an exception in the block the open unit of work can't be committed, even if the exception is caught.
         """
         unit = current(self)
         if unit is None:
@@ -459,10 +458,10 @@ class UnitOfWork:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Begin a transaction that only reads, for the `with` block: all of its reads see one moment of the database.
+        """Begin a read-only transaction for the `with` block: all of its reads see one snapshot of the database.
 
-        Repositories read in it too, and no writer waits for it. Inside of an open unit of work it is that one: reads
-        see one moment then if its isolation level is REPEATABLE READ or SERIALIZABLE, or the database is SQLite.
+        Repositories read in it too, and it blocks no writer. Inside an open unit of work it uses that transaction: then
+        reads see one snapshot only on SQLite, or at the isolation levels REPEATABLE READ and SERIALIZABLE.
 
         >>> from domainkit.adapters.sqlalchemy import make_engine
         >>> from sqlalchemy import text
@@ -472,12 +471,12 @@ class UnitOfWork:
         1
 
         Yields:
-            The connection, for statements of your own. What they write is refused by PostgreSQL, and taken back at the
-            end by SQLite.
+            The connection, for statements of your own. PostgreSQL refuses their writes; SQLite rolls them back at the
+            end.
 
         Raises:
             ConflictError: as for `begin`, in an open unit of work.
-            RuntimeError: something is stored by a repository, or by `writing`; or as for `begin`.
+            RuntimeError: a repository or `writing` stores something; or as for `begin`.
         """
         unit = current(self)
         if unit is not None:
@@ -503,7 +502,7 @@ class UnitOfWork:
             with unit.working() as connection:
                 yield connection
             return
-        with races_told(), self._engine.connect() as connection:
+        with races_as_conflicts(), self._engine.connect() as connection:
             yield connection.execution_options(**{READ_ONLY: True})
 
     @contextmanager
@@ -520,10 +519,10 @@ class UnitOfWork:
                 yield connection
 
     def _repeated(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns; outside of a unit of work do it again if it lost a race, thrice in all.
+        """Return the result of `work`; outside of a unit of work, retry it if it loses a race, up to three attempts.
 
-        For a call that is one transaction of its own, and does nothing besides: nothing of it is stored then. In an
-        open unit of work there is nothing to do again: the whole of that is lost.
+        For calls that are a transaction of their own without other effects: a lost race stores nothing. In an open unit
+        of work a retry is useless, since the whole transaction is lost.
         """
         for _ in range(_TRIES - 1 if current(self) is None else 0):
             with suppress(ConflictError):
@@ -533,15 +532,15 @@ class UnitOfWork:
     def atomic(
         self, step: Callable[P, Result[T, E]]
     ) -> Callable[P, Result[T, E | OutcomeUnknownError | ConflictError]]:
-        """Return a step of a pipeline that does `step` in a unit of work: a Failure or an exception rolls it back.
+        """Return a step of a pipeline that runs `step` in a unit of work: a Failure or an exception rolls it back.
 
         Args:
             step: a function or use case that returns a Result.
 
         Returns:
-            A function that returns the Result of `step`, or a Failure with OutcomeUnknownError where the connection was
-            lost while committing, or one with ConflictError where another transaction got in the way (see `begin`): of
-            a statement of `step`, whatever that made of it, or of the commit. What `step` raises besides is raised.
+            A function that returns the Result of `step`; or a Failure with OutcomeUnknownError if the connection was
+            lost while committing; or one with ConflictError if a statement of `step` (even if it caught the error) or
+            the commit lost a race (see `begin`). Other exceptions of `step` are raised.
         """
 
         def run(*args: P.args, **kwargs: P.kwargs) -> Result[T, E | OutcomeUnknownError | ConflictError]:
@@ -558,12 +557,11 @@ class UnitOfWork:
 
 
 class AsyncUnitOfWork:
-    """The async twin of UnitOfWork, around one of those: `inner`, whose repositories do their work in `run`.
+    """The async twin of UnitOfWork. It wraps one, `inner`, whose repositories do their work in `run`.
 
     Args:
-        engine: made by `make_async_engine`, or taught by `configure_engine`.
-        outbox: where the events go that saved aggregates have recorded; without one the aggregate that a repository
-            returns still has them.
+        engine: made by `make_async_engine`, or configured by `configure_engine`.
+        outbox: as for UnitOfWork.
 
     Raises:
         ValueError: as for UnitOfWork.
@@ -588,9 +586,9 @@ class AsyncUnitOfWork:
 
     @asynccontextmanager
     async def begin_shared(self) -> AsyncIterator[AsyncConnection]:
-        """Begin a transaction for the `async with` block that all tasks started in it work in, in turn.
+        """Begin a transaction for the `async with` block, shared by all tasks that are started in it.
 
-        See UnitOfWork.begin_shared: for a middleware that has the rest run in another task.
+        See UnitOfWork.begin_shared; use it for a middleware that runs the rest in another task.
         """
         _require_none(self.inner)
         async with self._begun(shared=True) as connection:
@@ -606,11 +604,11 @@ class AsyncUnitOfWork:
                 with _entered(self.inner, Unit(inner, transaction, connection, turn=_turn(shared=shared))):
                     yield connection
             except BaseException:
-                with suppress(DBAPIError):  # it is gone, and the database rolls back by itself
+                with suppress(DBAPIError):  # connection lost: the database rolls back by itself
                     await transaction.rollback()
                 raise
             try:
-                with races_told():
+                with races_as_conflicts():
                     await transaction.commit()
             except BaseException as error:
                 await connection.run_sync(take_back, error)
@@ -618,20 +616,20 @@ class AsyncUnitOfWork:
 
     @asynccontextmanager
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
-        """Do the work of the `async with` block in a transaction that the caller has begun; see UnitOfWork.joining."""
+        """Run the `async with` block in a transaction that the caller has begun; see UnitOfWork.joining."""
         async with connection.begin_nested() as nested:
             inner = await connection.run_sync(lambda inner: inner)
             with _entered(self.inner, Unit(inner, nested, connection)):
                 yield connection
 
     async def run(self, work: Callable[[], T], *, read_only: bool = False) -> T:
-        """Do sync work with the `inner` unit of work on this one's connection, without blocking the loop.
+        """Run sync work with the `inner` unit of work on this connection, without blocking the event loop.
 
-        In the open unit of work, or in one of its own. For repositories of your own, written once for both.
+        It runs in the open unit of work, or in a new one. Use it for your own repositories, written once for both.
 
         Args:
             work: a function that uses `inner`, or repositories made with it.
-            read_only: whether it stores nothing: one of its own waits for no writer then.
+            read_only: True if it stores nothing: then a new unit of work doesn't wait for writers.
         """
         unit = current(self.inner)
         if unit is not None and unit.outer is not None:
@@ -642,7 +640,7 @@ class AsyncUnitOfWork:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Begin a transaction that only reads, for the `async with` block; see UnitOfWork.reading.
+        """Begin a read-only transaction for the `async with` block; see UnitOfWork.reading.
 
         >>> import asyncio
         >>> from domainkit.adapters.sqlalchemy import make_async_engine
@@ -673,7 +671,7 @@ class AsyncUnitOfWork:
                     await transaction.rollback()
 
     async def _repeated(self, work: Callable[[], T], *, read_only: bool = False) -> T:
-        """Return what `run` returns; outside of a unit of work do it again as UnitOfWork._repeated does."""
+        """Return the result of `run`; outside of a unit of work, retry it as UnitOfWork._repeated does."""
         for _ in range(_TRIES - 1 if current(self.inner) is None else 0):
             with suppress(ConflictError):
                 return await self.run(work, read_only=read_only)
@@ -689,7 +687,7 @@ class AsyncUnitOfWork:
     def atomic(
         self, step: Callable[P, Awaitable[Result[T, E]]]
     ) -> Callable[P, Coro[Result[T, E | OutcomeUnknownError | ConflictError]]]:
-        """Return an async step of a pipeline that does `step` in a unit of work; see UnitOfWork.atomic.
+        """Return an async step of a pipeline that runs `step` in a unit of work; see UnitOfWork.atomic.
 
         Args:
             step: a coroutine function or async use case that returns a Result.

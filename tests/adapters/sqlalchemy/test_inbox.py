@@ -200,7 +200,7 @@ async def test_another_message_of_a_known_id_is_refused(
         TaskCreated(header=first.header),
     ]
     said = (
-        rf"^the inbox of rename: expected the \w+ that was handled as {first.header.id}, got another message of that id"
+        rf"^the inbox of rename: expected the \w+ that was handled as {first.header.id}, got a different message with"
     )
     engine = make_async_engine(database.replace("sqlite:", "sqlite+aiosqlite:"))
     async_once = AsyncInbox(store.inbox, AsyncUnitOfWork(engine)).once(rename, name="rename")
@@ -331,7 +331,7 @@ def test_no_result_is_a_bug(store: Store, inbox: Inbox, effect: Callable[[object
         effect("done")
         return answer  # type: ignore[return-value]  # wrong on purpose
 
-    with pytest.raises(TypeError, match=f"wrong must return a Result, not a {type(answer).__name__}"):
+    with pytest.raises(TypeError, match=f"wrong: expected a Result, got {type(answer).__name__}"):
         inbox.once(wrong, name="wrong")(TaskCreated())
     assert (0, 0) == store.counts
 
@@ -341,7 +341,7 @@ def test_a_command_needs_a_result(store: Store, inbox: Inbox) -> None:
 
     def wrong(command: CreateTask) -> None: ...
 
-    with pytest.raises(TypeError, match="must return a Result, not a NoneType"):
+    with pytest.raises(TypeError, match="expected a Result, got NoneType"):
         inbox.once(wrong, name="wrong")(CreateTask("Buy milk"))  # type: ignore[type-var]  # wrong on purpose
     assert (0, 0) == store.counts
 
@@ -354,7 +354,7 @@ def test_a_hidden_coroutine_is_a_bug(store: Store, inbox: Inbox) -> None:
     def wrong(event: TaskCreated) -> Result[None, Refused]:
         return later()  # type: ignore[return-value]  # wrong on purpose
 
-    with pytest.raises(TypeError, match="must return a Result, not a coroutine"):
+    with pytest.raises(TypeError, match="expected a Result, got coroutine"):
         inbox.once(wrong, name="wrong")(TaskCreated())
     assert (0, 0) == store.counts
 
@@ -517,10 +517,10 @@ def test_a_name_that_does_not_last_is_refused(names: Inbox) -> None:
     def local(event: TaskCreated) -> None: ...
 
     for handler in (local, lambda _: None, partial(local)):
-        with pytest.raises(ValueError, match=r"give it `name=`"):
+        with pytest.raises(ValueError, match=r"expected a handler with a unique name"):
             names.once(handler)
         names.once(handler, name=f"local {id(handler)}")
-    with pytest.raises(ValueError, match="is empty"):
+    with pytest.raises(ValueError, match="got ''"):
         names.once(local, name="")
 
 
@@ -532,10 +532,10 @@ def test_two_handlers_of_one_name_are_refused(names: Inbox) -> None:
         names.once(first)
         names.once(greet)
     for another in (second.greet, second, partial(greet, text="bye")):
-        with pytest.raises(ValueError, match=r"another handler of this inbox; give `name=`"):
+        with pytest.raises(ValueError, match=r"expected a name that no other handler here has"):
             names.once(another)
         names.once(another, name=repr(another))
-    with pytest.raises(ValueError, match=r"'greeter'|another handler"):
+    with pytest.raises(ValueError, match=r"'greeter'|no other handler"):
         names.once(first.greet, name=f"{__name__}.greet")
 
 
@@ -612,7 +612,7 @@ def test_what_was_forgotten_is_handled_again(store: Store, inbox: Inbox, effect:
 )
 def test_clean_refuses_what_makes_no_sense(names: Inbox, older_than: timedelta, batch: int) -> None:
     """A window that isn't above 0 would forget what is being handled; a batch below 1 would never end."""
-    with pytest.raises(ValueError, match="must be above 0"):
+    with pytest.raises(ValueError, match="`older_than` and `batch` above 0"):
         names.clean(older_than, batch=batch)
 
 
@@ -699,7 +699,7 @@ async def test_async_subscribers_may_return_nothing(aio: AsyncStore) -> None:
         return 5  # type: ignore[return-value]  # wrong on purpose
 
     assert Success(None) == await aio.inbox.once(nothing, name="nothing")(TaskCreated())
-    with pytest.raises(TypeError, match="wrong must return a Result, not a int"):
+    with pytest.raises(TypeError, match="wrong: expected a Result, got int"):
         await aio.inbox.once(wrong, name="wrong")(TaskCreated())
     assert (0, 1) == aio.store.counts
 
@@ -710,5 +710,5 @@ async def test_async_clean(aio: AsyncStore, batch: int) -> None:
     add_marks(aio.store, *DAYS)
     assert 2 == await aio.inbox.clean(timedelta(days=7), batch=batch)
     assert 3 == aio.store.count(aio.store.inbox)
-    with pytest.raises(ValueError, match="must be above 0"):
+    with pytest.raises(ValueError, match="`older_than` and `batch` above 0"):
         await aio.inbox.clean(timedelta(0))

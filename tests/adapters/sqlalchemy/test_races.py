@@ -173,7 +173,7 @@ async def test_async_a_call_of_its_own_is_done_again(database: Database, name: s
 
 def assert_conflict(error: BaseException, state: str = "40001") -> None:
     """Assert that an error says which race was lost, with the database's own word as its cause."""
-    assert f"another transaction got in the way ({state})" in str(error)
+    assert f"a concurrent transaction won ({state})" in str(error)
     assert isinstance(error.__cause__, OperationalError | InternalError)
 
 
@@ -404,7 +404,7 @@ def test_a_conflict_that_is_caught_is_not_forgotten(database: Database, first: s
             with suppress(ConflictError):
                 assert isinstance(CALLS[first](tasks, task).failure(), AggregateVersionConflictError)
             for call in CALLS.values():
-                with pytest.raises(ConflictError, match="another transaction got in the way"):
+                with pytest.raises(ConflictError, match="a concurrent transaction won"):
                     call(tasks, task)
             assert isinstance(unit.atomic(tasks.save)(new_task()).failure(), ConflictError)
             return Success(None)

@@ -410,9 +410,9 @@ def test_a_converter_beside_a_mapper_is_refused(unit_of_work: UnitOfWork) -> Non
         def from_row(self, row: Any) -> SampleTask:
             raise LookupError("no task")
 
-    with pytest.raises(TypeError, match=r"^SampleTask: a mapper needs no converter"):
+    with pytest.raises(TypeError, match=r"^SampleTask: expected a mapper alone"):
         Tasks(SampleTask, columns(), unit_of_work, converter=make_converter(), mapper=Mapper())
-    with pytest.raises(TypeError, match=r"^SampleTask: a mapper needs no converter and no upcasters"):
+    with pytest.raises(TypeError, match=r"^SampleTask: expected a mapper alone"):
         Tasks(SampleTask, columns(), unit_of_work, upcasters=[dict], mapper=Mapper())
 
 

@@ -89,7 +89,7 @@ async def test_those_who_work_at_the_same_time_are_refused(unit_of_work: UnitOfW
     async with unit_of_work.begin_shared():
         holding = asyncio.create_task(asyncio.to_thread(hold))
         await asyncio.to_thread(inside.wait)
-        with pytest.raises(RuntimeError, match="another task or thread works in this unit of work right now"):
+        with pytest.raises(RuntimeError, match="one task or thread at a time, got another that works in it right now"):
             save(tasks)
         over.set()
         await holding
@@ -100,7 +100,7 @@ async def test_a_shared_unit_is_the_only_one(unit_of_work: UnitOfWork, async_uni
     """Inside of another unit there is nothing to share: that is refused, with what to write."""
     for unit in (unit_of_work, async_unit):
         async with unit.begin_shared():
-            with pytest.raises(RuntimeError, match="a unit of work is open here already"):
+            with pytest.raises(RuntimeError, match="begin_shared: expected no open unit of work, got one"):
                 await unit.begin_shared().__aenter__()
 
 
@@ -219,4 +219,4 @@ async def test_async_those_who_work_at_the_same_time_are_refused(
     async with async_unit.begin_shared():
         saving = [async_tasks.save(SampleTask.create("Buy milk")) for _ in range(2)]
         _, refused = await asyncio.gather(*saving, return_exceptions=True)
-        assert "another task or thread works in this unit of work" in str(refused)
+        assert "expected one task or thread at a time" in str(refused)

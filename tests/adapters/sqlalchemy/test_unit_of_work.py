@@ -249,7 +249,7 @@ def test_a_write_that_failed_cannot_be_committed(engine: Engine, unit_of_work: U
         with pytest.raises(IntegrityError), unit_of_work.writing() as connection:
             connection.execute(insert(NOTES), [{"number": 1}, {"number": 1}])
 
-    with pytest.raises(RuntimeError, match="a write in it failed with IntegrityError") as raised, unit_of_work.begin():
+    with pytest.raises(RuntimeError, match="a write failed with IntegrityError") as raised, unit_of_work.begin():
         tasks.save(new_task()).unwrap()
         fail_quietly()
     assert isinstance(raised.value.__cause__, IntegrityError)
@@ -286,12 +286,12 @@ def test_a_transaction_that_is_aborted_is_no_success(postgresql: Database) -> No
                 divide_by_zero(connection)
             return saved
 
-        with pytest.raises(RuntimeError, match="a statement in it failed"):
+        with pytest.raises(RuntimeError, match="a statement failed"):
             unit_of_work.atomic(save)(new_task())
         assert_stored(engine)
         with unit_of_work.begin():
             tasks.save(kept := new_task()).unwrap()
-            with pytest.raises(RuntimeError, match="a statement in it failed"), unit_of_work.begin() as connection:
+            with pytest.raises(RuntimeError, match="a statement failed"), unit_of_work.begin() as connection:
                 divide_by_zero(connection)
         assert_stored(engine, kept)
 
@@ -300,7 +300,7 @@ async def test_async_a_transaction_that_is_aborted_is_no_success(postgresql: Dat
     """PostgreSQL answers COMMIT with ROLLBACK where a statement failed, and no error: that is told."""
     async with postgresql.async_engine(METADATA) as engine:
         unit = AsyncUnitOfWork(engine, outbox=OUTBOX)
-        with pytest.raises(RuntimeError, match="a statement in it failed"):
+        with pytest.raises(RuntimeError, match="a statement failed"):
             async with unit.begin() as connection:
                 (await AsyncTasks(SampleTask, TASKS, unit).save(new_task())).unwrap()
                 await connection.run_sync(divide_by_zero)
@@ -344,7 +344,9 @@ def test_who_only_reads_stores_nothing(engine: Engine, unit_of_work: UnitOfWork,
                 lambda: tasks.save(new_task()),
                 lambda: OutboxDomainEventBus(unit_of_work).publish(DomainEvent()),
             ):
-                with pytest.raises(RuntimeError, match="this unit of work only reads: it was begun by `reading`"):
+                with pytest.raises(
+                    RuntimeError, match="this unit of work: expected reads only, since `reading` began it"
+                ):
                     store()
     with suppress(DBAPIError), unit_of_work.reading() as connection:
         connection.execute(insert(NOTES), {"number": 1})
@@ -449,11 +451,11 @@ async def test_async_reads_of_one_moment(looking: Engine, async_unit: AsyncUnitO
         assert before == (await async_tasks.retrieve_all()).unwrap() == (await async_tasks.find()).unwrap()
         assert before == tuple([task async for task in async_tasks.stream()])
         assert 1 == await connection.scalar(select(func.count()).select_from(TASKS))
-        with pytest.raises(RuntimeError, match="this unit of work only reads"):
+        with pytest.raises(RuntimeError, match="this unit of work: expected reads only"):
             await async_tasks.save(new_task())
         async with async_unit.reading() as inner, async_unit.begin() as nested:
             assert connection is inner is nested
-            with pytest.raises(RuntimeError, match="this unit of work only reads"):
+            with pytest.raises(RuntimeError, match="this unit of work: expected reads only"):
                 await AsyncOutboxDomainEventBus(async_unit).publish(DomainEvent())
     assert 2 == len((await async_tasks.retrieve_all()).unwrap())
     (await async_unit.atomic(async_tasks.update)(second)).unwrap()
@@ -621,7 +623,7 @@ async def test_async_a_write_that_failed_cannot_be_committed(async_unit: AsyncUn
             with pytest.raises(IntegrityError):
                 await async_unit.run(write)
 
-    with pytest.raises(RuntimeError, match="a write in it failed"):
+    with pytest.raises(RuntimeError, match="a write failed"):
         await work()
     with looking.connect() as connection:
         assert 0 == connection.scalar(select(func.count()).select_from(NOTES))
