@@ -146,7 +146,7 @@ class _InPlainText(PlainTextMark):
 
 
 InPlainText: Final = _InPlainText()
-"""Marker for a field whose secret is read and written in plain text: `Annotated[ApiKey, InPlainText]`.
+"""Marker for a field whose secret is read and written in plain text, such as `Annotated[ApiKey, InPlainText]`.
 
 It applies to messages, converters, stored states of aggregates, and pydantic models. The secret is then readable in
 the broker, the outbox and the dead letters. It covers the secrets in a union or collection, such as

@@ -100,7 +100,7 @@ class _DomainType:
 
 
 DomainType: Final = _DomainType()
-"""Marker for a field of a pydantic model that takes the data of `parse(Money, ...)`: `Annotated[Money, DomainType]`.
+"""Marker for a field of a pydantic model that takes the data of `parse`, such as `Annotated[Money, DomainType]`.
 
 It works for any type with a wire form: a frozen attrs class of several fields, a tagged union of them, a mapping. In
 Python mode the object is dumped unchanged, in JSON mode in the JSON form of this library.

@@ -51,7 +51,7 @@ class _Serializer:
 
 
 ValueObjectSerializer: Final = _Serializer()
-"""Marker that unwraps a value object: `Annotated[Uuid, ValueObjectSerializer]`."""
+"""Marker that unwraps a value object, such as `Annotated[Uuid, ValueObjectSerializer]`."""
 
 
 @frozen
@@ -60,7 +60,7 @@ class _NaiveAsUtc:
 
 
 NaiveAsUtc: Final = _NaiveAsUtc()
-"""Marker that reads a datetime without an offset as UTC, as petisco writes it: `Annotated[datetime, NaiveAsUtc]`.
+"""Marker that reads a datetime without an offset as UTC, such as `Annotated[datetime, NaiveAsUtc]`.
 
 It covers the datetimes of a union or collection too, such as `Annotated[datetime | None, NaiveAsUtc]`.
 """

@@ -41,7 +41,7 @@ class Limits:
 
     @property
     def safe_bytes(self) -> int:
-        """The size up to which only the depth can be over its limit: each part and each item has at least two bytes."""
+        """The size up to which only the depth can be over its limit, as each part and item has at least two bytes."""
         return min(self.max_bytes, self.max_string, 2 * self.max_parts, 2 * self.max_items)
 
 
