@@ -33,7 +33,10 @@ NOT_TO_DERIVE_FROM = {
     "MessageHeader",  # a message takes just this class, and says so; what is to travel along goes into its meta
     "Envelope", "MessageInfo", "OutgoingMessage", "Problem",  # made by this library, to be read
     "Handler", "AsyncHandler", "Subscriber", "AsyncSubscriber",  # made by handled_by
-    "Limits", "Tagged", "Upcaster", "Downcaster",  # options: their fields are those that are read
+    "Limits", "RetryOnConflict", "Tagged", "Upcaster", "Downcaster",  # options: their fields are those that are read
+    "Appended", "RecordedEvent",  # made by event stores, to be read
+    "Decider", "Decisions", "Projection",  # made of functions, and complete as they are
+    "EventSourced", "AsyncEventSourced", "StateStored", "AsyncStateStored",  # made of a decider and a store, as above
 }  # fmt: skip  # by reason
 
 
