@@ -13,7 +13,7 @@ from typing import TypeAlias
 import pytest
 from databases import Database, new_database
 from proxies import CuttingProxy, cutting_proxy
-from returns.result import Result, Success
+from returns.result import Failure, Result, Success
 from sizes import at_full
 from sqlalchemy import Engine, MetaData, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -22,6 +22,7 @@ from domainkit import (
     ANY_REVISION,
     NO_STREAM,
     Appended,
+    ConflictError,
     MessageCodec,
     OutcomeUnknownError,
     RecordedEvent,
@@ -393,6 +394,42 @@ async def test_an_async_lost_race_is_a_conflict(database: Database, level: str) 
         )
         assert list(range(3, WRITERS + 3)) == sorted(one.unwrap().revision for one in added)
         assert WRITERS + 2 == (await others.delete("task-1")).unwrap().revision
+
+
+@on_postgresql
+def test_a_deadlock_is_a_conflict(database: Database) -> None:
+    """Of two units of work that append to two streams the other way round, one goes on, and one is to be repeated."""
+    with database.engine(METADATA) as engine:
+        unit, met = UnitOfWork(engine), threading.Barrier(2)
+        store = SqlEventStore(unit, EVENTS, SAMPLES)
+
+        def step(names: tuple[str, str]) -> Outcome:
+            store.append(names[0], new_events(), expected=NO_STREAM).unwrap()
+            met.wait(10)
+            return store.append(names[1], new_events(), expected=NO_STREAM)
+
+        with ThreadPoolExecutor(2) as threads:
+            outcomes = list(threads.map(unit.atomic(step), [("task-1", "task-2"), ("task-2", "task-1")]))
+        assert [ConflictError] == [type(one.failure()) for one in outcomes if isinstance(one, Failure)]
+        assert {"task-1", "task-2"} == set(streams(store.read_all()))
+
+
+@on_postgresql
+async def test_an_async_deadlock_is_a_conflict(database: Database) -> None:
+    """As for the sync one."""
+    async with database.async_engine(METADATA) as engine:
+        unit, met = AsyncUnitOfWork(engine), asyncio.Barrier(2)
+        store = AsyncSqlEventStore(unit, EVENTS, SAMPLES)
+
+        async def step(names: tuple[str, str]) -> Outcome:
+            (await store.append(names[0], new_events(), expected=NO_STREAM)).unwrap()
+            await met.wait()
+            return await store.append(names[1], new_events(), expected=NO_STREAM)
+
+        run = unit.atomic(step)
+        outcomes = await asyncio.gather(run(("task-1", "task-2")), run(("task-2", "task-1")))
+        assert [ConflictError] == [type(one.failure()) for one in outcomes if isinstance(one, Failure)]
+        assert {"task-1", "task-2"} == set(streams(await store.read_all()))
 
 
 # Lost connections
