@@ -3,6 +3,7 @@
 from mutations.bug import Bug
 
 STATEMENTS, STORE = "adapters/sqlalchemy/event_statements.py", "adapters/sqlalchemy/event_store.py"
+MEMORY, IN_MEMORY = "memory/event_store.py", "tests/test_event_sourced.py::TestInmemoryEventStore"
 TESTS, RACES = "tests/adapters/sqlalchemy/test_event_store.py", "tests/adapters/sqlalchemy/test_event_store_races.py"
 
 BUGS = (
@@ -94,5 +95,48 @@ BUGS = (
         "if settled.has_old_snapshot and is_inside:",
         "if False:",
         f"{RACES}::test_reading_all_needs_to_see_what_is_committed",
+    ),
+    Bug(
+        "a reader skips no late commit",
+        STATEMENTS,
+        "SELECT least(seen.top, min(",
+        "SELECT greatest(seen.top, min(",
+        f"{RACES}::test_a_reader_skips_no_late_commit",
+    ),
+    Bug(
+        "writers of different streams don't wait",
+        STATEMENTS,
+        "CAST(pg_advisory_xact_lock_shared(",
+        "CAST(pg_advisory_xact_lock(",
+        f"{RACES}::test_writers_of_different_streams_do_not_wait",
+    ),
+    Bug(
+        "one of many writers wins",
+        MEMORY,
+        "            refused = conflict(name, expected, found.revision)\n",
+        "            refused = None\n",
+        f"{IN_MEMORY}::test_one_of_many_writers_wins",
+        quick=True,
+    ),
+    Bug(
+        "the same append is stored once",
+        MEMORY,
+        "            if repeated is not None:\n",
+        "            if False:\n",
+        f"{IN_MEMORY}::test_the_same_append_is_stored_once",
+    ),
+    Bug(
+        "a deleted stream stays closed",
+        MEMORY,
+        "            found.is_closed = True\n",
+        "",
+        f"{IN_MEMORY}::test_a_deleted_stream_is_gone_and_stays_closed",
+    ),
+    Bug(
+        "an event that cannot be read is reported in its place",
+        MEMORY,
+        "for one in stored[:limit]",
+        "for one in stored[:limit] if isinstance(self._codec.decode(one.raw), Success)",
+        f"{IN_MEMORY}::test_an_event_of_a_class_that_the_codec_lacks_is_reported_in_its_place",
     ),
 )
