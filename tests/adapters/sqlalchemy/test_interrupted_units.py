@@ -250,7 +250,9 @@ async def test_async_a_cancelled_unit_keeps_a_database_in_memory() -> None:
 def test_an_engine_for_sqlite_that_was_not_taught_is_refused(file: Database) -> None:
     """It would take units that aren't atomic; one that was taught is taken, and so is its copy with other options."""
     engine = create_engine(file.url)
-    with pytest.raises(ValueError, match=r"^the engine for sqlite:///.+: expected .+ configure_engine\(engine\), got"):
+    with pytest.raises(
+        ValueError, match=r"^the engine for sqlite:///.+: expected .+, got .+; pass it to configure_engine\(engine\)"
+    ):
         UnitOfWork(engine)
     configure_engine(engine)
     assert "sqlite" == UnitOfWork(engine.execution_options(logging_token="here")).dialect
