@@ -448,8 +448,8 @@ class TestAsync:
             assert Success(Account(0, is_open=True)) == await mediator.send(Open(ID))
             assert Failure(NotOpen()) == await mediator.send(Deposit(ID, 1))
             assert Success(Account(0, is_open=True)) == await sourced.state(ID)
-            guarded = await stored(Open(ID))
-            assert Success(Account(0, is_open=True)) == guarded
+            assert Success(Account(0, is_open=True)) == await stored(Open(ID))
+            assert Failure(AlreadyOpen()) == await sourced(Open(ID))
 
         asyncio.run(run())
 
