@@ -1,7 +1,9 @@
 """The parts that every way to run a decider has: what it decided, and how often it decides again."""
 
+import asyncio
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
@@ -18,6 +20,7 @@ C = TypeVar("C")
 S = TypeVar("S")
 E = TypeVar("E")
 X = TypeVar("X")
+T = TypeVar("T")
 
 
 @frozen
@@ -41,6 +44,24 @@ class RetryOnConflict:
         """Yield the seconds to wait before each further attempt."""
         for tries in range(self.attempts - 1):
             yield random.uniform(0, min(self.longest, self.first * 2**tries))  # noqa: S311  # no secret depends on it
+
+    def run(self, attempt: Callable[[], tuple[T, bool]]) -> T:
+        """Return the answer of the last attempt; each returns its answer, and True if another may end otherwise."""
+        for wait in self.waits():
+            answer, again = attempt()
+            if not again:
+                return answer
+            time.sleep(wait)
+        return attempt()[0]
+
+    async def run_async(self, attempt: Callable[[], Awaitable[tuple[T, bool]]]) -> T:
+        """Return the answer of the last async attempt, as `run` does; it waits without blocking."""
+        for wait in self.waits():
+            answer, again = await attempt()
+            if not again:
+                return answer
+            await asyncio.sleep(wait)
+        return (await attempt())[0]
 
 
 def as_cause(command: object) -> AbstractContextManager[None]:

@@ -1,7 +1,5 @@
 """Deciders over stores of events: load the state, decide, append; on a conflict load and decide again."""
 
-import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -118,12 +116,7 @@ class EventSourced(UseCase[[C], S, X | RevisionConflict | UnreadableEvent], Gene
             TypeError: the decider returned no Result with a sequence of events.
             InvalidMessage: an event could not be read back; nothing was stored.
         """
-        for wait in self.retry.waits():
-            answer, again = self._attempt(command)
-            if not again:
-                return answer
-            time.sleep(wait)
-        return self._attempt(command)[0]
+        return self.retry.run(lambda: self._attempt(command))
 
     def execute(self, command: C, /) -> Result[S, X | RevisionConflict | UnreadableEvent]:
         """Return the answer of `handle`; call the use case itself to run it under the guard."""
@@ -171,12 +164,7 @@ class AsyncEventSourced(AsyncUseCase[[C], S, X | RevisionConflict | UnreadableEv
 
     async def handle(self, command: C, /) -> Result[S, X | RevisionConflict | UnreadableEvent]:
         """Return the state after a command; see EventSourced."""
-        for wait in self.retry.waits():
-            answer, again = await self._attempt(command)
-            if not again:
-                return answer
-            await asyncio.sleep(wait)
-        return (await self._attempt(command))[0]
+        return await self.retry.run_async(lambda: self._attempt(command))
 
     async def execute(self, command: C, /) -> Result[S, X | RevisionConflict | UnreadableEvent]:
         """Return the answer of `handle`; call the use case itself to run it under the guard."""

@@ -1,7 +1,5 @@
 """Deciders over repositories: the state is stored, and its events go where the repository puts those it is given."""
 
-import asyncio
-import time
 from collections.abc import Callable
 from typing import Any, Generic, Never, Protocol, TypeVar
 
@@ -114,12 +112,7 @@ class StateStored(UseCase[[C], S, X | RevisionConflict], Generic[C, S, E, X, Agg
             TypeError: the decider returned no Result with a list or tuple of events.
             ValueError: the state could not be read back; nothing was stored.
         """
-        for wait in self.retry.waits():
-            answer, again = self._attempt(command)
-            if not again:
-                return answer
-            time.sleep(wait)
-        return self._attempt(command)[0]
+        return self.retry.run(lambda: self._attempt(command))
 
     def execute(self, command: C, /) -> Result[S, X | RevisionConflict]:
         """Return the answer of `handle`; call the use case itself to run it under the guard."""
@@ -170,12 +163,7 @@ class AsyncStateStored(AsyncUseCase[[C], S, X | RevisionConflict], Generic[C, S,
 
     async def handle(self, command: C, /) -> Result[S, X | RevisionConflict]:
         """Return the state after a command; see StateStored."""
-        for wait in self.retry.waits():
-            answer, again = await self._attempt(command)
-            if not again:
-                return answer
-            await asyncio.sleep(wait)
-        return (await self._attempt(command))[0]
+        return await self.retry.run_async(lambda: self._attempt(command))
 
     async def execute(self, command: C, /) -> Result[S, X | RevisionConflict]:
         """Return the answer of `handle`; call the use case itself to run it under the guard."""
