@@ -39,7 +39,8 @@ class Text(NamedTuple):
 
 
 FIRST_LINE = Rule(
-    re.compile(r"(What|Whether|Which|How|Where|That)\b"), "an imperative or a noun phrase as the first line"
+    re.compile(r"(What|Whether|Which|How|Where|That|Who|Whose|Why)\b"),
+    "an imperative or a noun phrase as the first line",
 )
 RULES = tuple(
     Rule(re.compile(words, re.IGNORECASE), remedy)

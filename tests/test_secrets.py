@@ -286,7 +286,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("cls", REFUSING)
     def test_no_frame_of_the_library_holds_the_value(self, cls: type[Secret[object, object]]) -> None:
-        """Who logs local variables logs those of the caller, and no value of the constructor's or of a validator's."""
+        """A log of local variables has those of the caller, and no value of the constructor's or of a validator's."""
         with pytest.raises(DomainError) as caught:
             cls(HUSH)
         frames = list(traceback.walk_tb(caught.value.__traceback__))[1:]
@@ -430,7 +430,7 @@ class TestOnTheWire:
         assert value == converter.structure(wire, hint)
 
     def test_a_hook_of_the_users_own_wins(self) -> None:
-        """Who registers one for the class has said how it is written."""
+        """A hook registered for the class decides how the secret is written."""
         converter = make_converter()
         converter.register_unstructure_hook(Key, lambda key: f"...{key.reveal()[-2:]}")
         assert "...an" == converter.unstructure(KEY)

@@ -264,7 +264,7 @@ class TestConstructor:
 
     @both_forms
     def test_what_is_no_exception_goes_through(self, form: Form) -> None:
-        """Who presses Ctrl-C while a rule looks at a value has it stopped."""
+        """Ctrl-C while a rule looks at a value stops it."""
 
         def make() -> type[ValueObject[int]]:
             @frozen
@@ -290,7 +290,7 @@ class TestConstructor:
 
     @both_forms
     def test_the_constructor_is_copied(self, form: Form) -> None:
-        """Who copies classes by value, for another process, gets a constructor that does the same."""
+        """A class that is copied by value, for another process, has a constructor that does the same."""
         cls = title(form)
         again = copy.copy(cls.__init__)
         made = object.__new__(cls)

@@ -1,4 +1,4 @@
-"""Whose hook it is: a user's, cattrs' or this library's."""
+"""The owner of a hook: a user, cattrs or this library."""
 
 import enum
 from collections.abc import Callable

@@ -276,7 +276,7 @@ def test_a_type_variable_in_a_converter() -> None:
 
 
 def test_hooks_of_the_strategies_of_cattrs_count_everywhere() -> None:
-    """Who asks a strategy of cattrs for hooks has registered them: for a union with tags, and for subclasses."""
+    """Hooks of a strategy of cattrs are the user's: for a union with tags, and for subclasses."""
     pets = Animal | Cat
     converter = make_converter()
     configure_tagged_union(pets, converter)

@@ -38,7 +38,7 @@ def test_the_public_names_are_locked() -> None:
 
 
 def test_the_library_does_not_load_its_formats() -> None:
-    """Who only needs messages doesn't pay for their other views."""
+    """A program that only needs messages doesn't pay for their other views."""
     assert not {name for name in loaded_by("domainkit") if name.startswith("domainkit.formats")}
 
 

@@ -21,7 +21,7 @@ SEED = int(os.environ.get("INTEROP_SEED", random.randrange(1_000_000)))
 def test_each_message_is_handled_as_often_as_its_subscribers_need(
     url: str, tmp_path: Path, record_property: Record
 ) -> None:
-    """Who fails is called again until it succeeds; after the last retry the message is a dead letter, unchanged."""
+    """A failing function is called again until it succeeds; after the last retry there is an unchanged dead letter."""
     with running(Plan("calm", MESSAGES), url, tmp_path) as run:
         judge(run, run.end(), record_property)
         assert {} == run.revived

@@ -1,4 +1,4 @@
-"""What a planted bug is."""
+"""The form of a planted bug."""
 
 from attrs import field, frozen
 

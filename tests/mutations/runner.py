@@ -21,7 +21,7 @@ IN_MEMORY = (
     "faststream.nats",
     "faststream.redis",
 )
-"""What takes long to import, and is no part of the library."""
+"""Modules that take long to import, and are no part of the library."""
 
 PLUGIN = "pytest_asyncio.plugin"  # alone: to load all that are installed takes longer than most of the tests
 

@@ -1,4 +1,4 @@
-"""Who waits for whom: messages that fail, processes that are killed, keys, queues of others, a pause."""
+"""Waiting on failures: messages, killed processes, keys, queues of others, a pause."""
 
 import asyncio
 import random

@@ -395,7 +395,7 @@ def test_what_others_change_in_child_tables_is_theirs_until_the_next_update(engi
 
 
 def test_children_that_were_left_behind_are_no_one_elses(engine: Engine, orders: Orders) -> None:
-    """Who deletes a root by hand, and not its children, is told when an aggregate of this id is saved anew."""
+    """Children whose root was deleted by hand are reported when an aggregate of this id is saved anew."""
     order = orders.save(new_order()).unwrap()
     with engine.begin() as connection:
         connection.execute(delete(ORDERS))

@@ -162,7 +162,7 @@ def test_a_mapper_of_tables_has_no_converter(unit_of_work: UnitOfWork) -> None:
 
 
 async def test_the_async_twin_refuses_the_same() -> None:
-    """When it is made."""
+    """The refusal comes as soon as it is made."""
     engine = make_async_engine("sqlite+aiosqlite:///never")
     table = notes()
     mapper = OrderMapper(NoteTable(table, parent=table.c.order_id))

@@ -98,7 +98,7 @@ def test_an_event_is_not_given_before_an_earlier_one_may_come(engine: Engine) ->
 
 @on_postgresql
 def test_a_savepoint_that_is_rolled_back_lets_nothing_through(engine: Engine) -> None:
-    """Who appends again after that is waited for as well; so is who appends to another table in between."""
+    """A transaction that appends again after that is waited for too; so is one that appends to another table."""
     metadata = MetaData()
     other = events_table(metadata, "others")
     metadata.create_all(engine)
@@ -310,7 +310,7 @@ def test_nothing_is_appended_behind_a_stream_that_was_closed_meanwhile(
 
 @pytest.mark.parametrize("way", ["archive", "delete"])
 def test_a_stream_is_closed_behind_what_was_appended_meanwhile(engine: Engine, way: str) -> None:
-    """Who closes it waits for those who append, and says where it ends."""
+    """The close waits for transactions that append, and returns the end of the stream."""
     unit, others = UnitOfWork(engine), make_store(engine)
     store: Store = SqlEventStore(unit, EVENTS, SAMPLES)
     store.append("task-1", new_events(), expected=NO_STREAM).unwrap()

@@ -191,7 +191,7 @@ def ddl(table: Table) -> list[str]:
 
 
 def test_the_table_of_uuids_is_what_it_was() -> None:
-    """Who has tables needs no migration: nothing of them has changed."""
+    """Existing tables need no migration: nothing of them has changed."""
     in_sqlite, in_postgres = ddl(aggregate_table(MetaData(), "tasks"))
     assert (
         "\nCREATE TABLE tasks (\n\tposition INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, \n\tid CHAR(32) NOT NULL, \n\t"

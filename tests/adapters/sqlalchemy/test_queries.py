@@ -136,7 +136,7 @@ def test_what_is_removed_before_a_page_doesnt_move_it(todos: Todos) -> None:
 
 
 def test_a_page_after_none_is_a_failure(todos: Todos) -> None:
-    """Who has removed the last aggregate of the page before is told so, and begins anew."""
+    """If the last aggregate of the page before was removed, an error says so: begin anew."""
     todos.remove(TODOS[2].aggregate_id).unwrap()
     error = todos.find(limit=3, after=TODOS[2].aggregate_id).failure()
 

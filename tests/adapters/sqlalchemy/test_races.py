@@ -1,4 +1,4 @@
-"""Who loses a race is told so by a ConflictError, and what may be done again by itself is done again."""
+"""A lost race is a ConflictError; a call that may be repeated by itself is repeated."""
 
 import logging
 import threading
@@ -601,7 +601,7 @@ def begun_to_read(engine: Engine) -> Iterator[UnitOfWork]:
 
 @on_sqlite
 def test_sqlite_who_read_before_another_one_stored(database: Database) -> None:
-    """Who reads, and then writes after another one has, would write over what it hasn't seen."""
+    """A transaction that reads, and writes after another one has, would overwrite what it hasn't seen."""
     with database.engine(METADATA) as engine:
         task = saved(engine)
         with begun_to_read(engine) as unit:
@@ -632,7 +632,7 @@ async def test_sqlite_async_who_read_before_another_one_stored(database: Databas
 
 @on_sqlite
 def test_sqlite_a_transaction_that_cannot_begin_has_lost_no_race(database: Database) -> None:
-    """Who holds the lock may hang: the exception is that of the driver, and nothing is tried again."""
+    """The holder of the lock may hang: the exception is the driver's, and nothing is tried again."""
     with database.engine(METADATA) as engine, database.engine(busy_timeout=timedelta(milliseconds=10)) as hasty:
         begun: list[object] = []
         event.listen(hasty, "checkout", lambda *about: begun.append(about))

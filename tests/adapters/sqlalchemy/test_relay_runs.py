@@ -108,7 +108,7 @@ class TestRunning:
             assert RelayRound(claimed=1, left=1, away=True) == relay.total
 
     async def test_with_until_idle_a_database_that_is_away_is_an_error(self, database: Database) -> None:
-        """Who wants to be done with it is told that it isn't."""
+        """A caller that wants to be done with it gets an error: it isn't done."""
         async with database.async_engine() as engine:
             with pytest.raises(DBAPIError):
                 await Relay(engine, TABLE, Recorder()).run(asyncio.Event(), until_idle=True)

@@ -154,7 +154,7 @@ def fresh() -> contextvars.Context:
 
 
 async def test_a_shared_unit_may_end_in_another_task(unit_of_work: UnitOfWork, engine: Engine, tasks: Tasks) -> None:
-    """Who began it can go on afterwards, in transactions of its own."""
+    """The thread that began it can continue afterwards, in transactions of its own."""
     unit = unit_of_work.begin_shared()
     await unit.__aenter__()
     await asyncio.to_thread(save, tasks)

@@ -90,7 +90,7 @@ def test_the_tables_of_these_tests_are_whole() -> None:
 
 
 def test_the_wrong_table_is_refused() -> None:
-    """Who is given another table than its own says so when it is made, and what to do."""
+    """An object that gets a table of another kind refuses it when it is made, with a remedy."""
     engine, metadata = make_engine("sqlite://"), MetaData()
     unit_of_work, codec = UnitOfWork(engine), MessageCodec(SampleTaskCreated)
     with pytest.raises(ValueError, match="the table 'outbox' lacks handled_at, handler; make it with inbox_table"):
