@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
 
+from domainkit._model.loading import LOADING
+
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         "domainkit._version": "__version__",
@@ -61,4 +63,5 @@ def attribute(name: str) -> object:
     """
     if name not in _HOMES:
         raise AttributeError(f"module 'domainkit' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    with LOADING:
+        return getattr(import_module(_HOMES[name]), name)

@@ -12,6 +12,7 @@ from attrs.validators import ge, instance_of, le
 
 from domainkit._model.annotations import type_of
 from domainkit._model.immutability import Frozen
+from domainkit._model.loading import LOADING
 from domainkit._model.mapping import FrozenMapping
 from domainkit.errors import (
     AggregateAlreadyExistError,
@@ -156,7 +157,8 @@ class ProblemDetails(TypedDict):
 def _nodes_of(options: "ProblemOptions") -> Mapping[type[DomainError], Mapping[str, "Node"]]:
     """Return the wire types of the exposed fields; TypeError for a name that isn't a field."""
     # imported here: the conversion takes longer to import than this module, which rarely needs it
-    from domainkit.conversion.derive import Derivation  # noqa: PLC0415  (see above)
+    with LOADING:
+        from domainkit.conversion.derive import Derivation  # noqa: PLC0415  (see above)
 
     for cls, names in options.tells.items():
         for name in set(names) - {"detail"}:

@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 from domainkit._model.immutability import Frozen, copy_with, require_decorated
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
+from domainkit._model.loading import LOADING
 from domainkit._model.mapping import FrozenMapping
 from domainkit._model.mapping import JsonValue as JsonValue
 from domainkit._model.type_checks import describe
@@ -288,9 +289,10 @@ def wire_of(message_type: type[M]) -> "MessageWire[M, MessageHeader]":
 def new_wire(message_type: type[M], derivation: "Derivation | None" = None) -> "MessageWire[M, MessageHeader]":
     """Return a wire type of a message class, or of one with type arguments, such as `ItemAdded[int]`."""
     # the conversion takes longer to import than the whole model, which doesn't need it
-    from domainkit.conversion.derive import Derivation, is_message  # noqa: PLC0415
-    from domainkit.conversion.envelope import MessageWire  # noqa: PLC0415
-    from domainkit.conversion.hooks import own_hooks  # noqa: PLC0415
+    with LOADING:
+        from domainkit.conversion.derive import Derivation, is_message  # noqa: PLC0415
+        from domainkit.conversion.envelope import MessageWire  # noqa: PLC0415
+        from domainkit.conversion.hooks import own_hooks  # noqa: PLC0415
 
     cls: type[M] = get_origin(message_type) or message_type
     if not is_message(cls):

@@ -16,6 +16,7 @@ from domainkit._model.annotations import parameters_of, type_arguments, type_of
 from domainkit._model.constructors import HOOKS, checking, freezing
 from domainkit._model.immutability import install
 from domainkit._model.internals import alias_class, caches_hash
+from domainkit._model.loading import LOADING
 from domainkit._model.mutable_types import holds_mapping, refuse_mutable
 from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import describe, exact_classes, members, misfit
@@ -454,8 +455,9 @@ def parse(cls: type[T], raw: object) -> Result[T, InvalidValueObject]:
         UnsupportedTypeError: a field of the class has a type without a wire form.
     """
     # imported here: the conversion takes longer to import than the whole model
-    from domainkit.conversion.derive import node_to_parse  # noqa: PLC0415
-    from domainkit.conversion.nodes import MISSING, Problems  # noqa: PLC0415
+    with LOADING:
+        from domainkit.conversion.derive import node_to_parse  # noqa: PLC0415
+        from domainkit.conversion.nodes import MISSING, Problems  # noqa: PLC0415
 
     name, node = describe(cls), node_to_parse(cls)
     problems, made = Problems(native=True), MISSING

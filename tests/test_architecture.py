@@ -183,6 +183,7 @@ MUTABLE_CALLS = frozenset(
     | {"WeakValueDictionary", "WeakSet", "local", "Lock", "RLock", "Converter", "count", "iter"}
 )
 DECLARATIONS = frozenset({"__all__", "__slots__"})
+LOCK_OF_IMPORTS = frozenset({"LOADING"})  # as global as the import system, whose lock it goes before
 
 
 def mutable_globals(path: Path) -> Iterator[str]:
@@ -193,7 +194,7 @@ def mutable_globals(path: Path) -> Iterator[str]:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
             names = {ast.unparse(target) for target in targets}
-            if _is_mutable(statement.value) and not names <= DECLARATIONS:
+            if _is_mutable(statement.value) and not names <= DECLARATIONS | LOCK_OF_IMPORTS:
                 yield f"{path.name}:{statement.lineno} {', '.join(names)}"
 
 

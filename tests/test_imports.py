@@ -243,3 +243,27 @@ for thread in threads: thread.join()
 print(json.dumps([len(uses), len(done)]))
 """
     assert [9, 9] == fresh(program)
+
+
+def test_threads_wait_for_the_imports_of_another() -> None:
+    """A thread that needs a part for the first time waits until no other thread is importing one."""
+    program = """
+import json, sys, threading, time
+from itertools import groupby
+import domainkit
+class Placed(domainkit.DomainEvent): ...
+asked = []
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith(("domainkit.", "cattrs")):
+            asked.append(threading.get_ident())
+            time.sleep(0.003)
+sys.meta_path.insert(0, Slow())
+uses = [lambda: domainkit.make_converter, lambda: Placed().json(), lambda: domainkit.MessageCodec(Placed)]
+threads = [threading.Thread(target=use) for use in uses]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+turns = [one for one, _ in groupby(asked)]
+print(json.dumps([len(asked) > 20, len(turns) - len(set(turns))]))
+"""
+    assert [True, 0] == fresh(program)
