@@ -192,19 +192,31 @@ class Claims:
 def _rows_of_keys(table: sa.Table, dialect: Dialect) -> sa.Subquery:
     """Return the oldest unsent rows of each key of the parameter `keys`, `each` of them."""
     keys, other = dialect.values("keys", table.c.ordering_key), table.alias("other")
-    next_one = (
-        sa.select(other.c.position)
-        .where(other.c.ordering_key == keys.c.value, other.c.sent_at.is_(None))
-        .order_by(other.c.position)
-        .offset(sa.bindparam("each", type_=sa.BigInteger()))
-        .limit(1)
-        .scalar_subquery()
-    )
-    bound = sa.func.coalesce(next_one, _MAX_POSITION).label("bound")
+    each = sa.bindparam("each", type_=sa.BigInteger())
+    from_key = _in_order_of_keys(sa.select(other), other, other.c.ordering_key >= keys.c.value)
+    if dialect.is_postgresql:
+        first = from_key.limit(each).lateral("first")
+        both = keys.join(first, first.c.ordering_key == keys.c.value)
+        columns = first.c.position, first.c.ordering_key, dialect.is_open(first).label("open")
+        return sa.select(*columns).select_from(both).subquery("oldest")
+    next_one = sa.case((other.c.ordering_key == keys.c.value, other.c.position), else_=_MAX_POSITION)
+    end = from_key.with_only_columns(next_one).offset(each).limit(1).scalar_subquery()
+    bound = sa.func.coalesce(end, _MAX_POSITION).label("bound")
     bounds = sa.select(keys.c.value.label("key"), bound).subquery("bounds")
     rows = sa.select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open"))
     of_key = sa.and_(table.c.ordering_key == bounds.c.key, table.c.position < bounds.c.bound)
     return rows.join(bounds, of_key).where(table.c.sent_at.is_(None)).subquery("oldest")
+
+
+def _in_order_of_keys(
+    rows: sa.Select[Any], table: sa.FromClause, where: sa.ColumnElement[bool]
+) -> sa.Select[Any]:  # Any: of any columns
+    """Return the unsent rows in the order of the index of unsent rows by key.
+
+    Never with a condition that a key is equal to another: PostgreSQL would then take the order to be that of positions
+    alone, and read all rows by position until it finds one of the key.
+    """
+    return rows.where(table.c.sent_at.is_(None), where).order_by(table.c.ordering_key, table.c.position)
 
 
 def _links(table: sa.Table, dialect: Dialect, oldest: sa.Subquery, batch: int) -> sa.Executable:
@@ -237,17 +249,19 @@ def _links(table: sa.Table, dialect: Dialect, oldest: sa.Subquery, batch: int) -
 def _keys(table: sa.Table, dialect: Dialect, *, begun: bool) -> sa.Executable:
     """Return the keys in order, each with the state of its first row: open or not.
 
-    The query jumps from key to key, however many rows each has.
+    The query steps from the first row of a key to that of the next, however many rows each has.
     See https://wiki.postgresql.org/wiki/Loose_indexscan.
     """
-    lowest, other, head = table.alias("lowest"), table.alias("other"), table.alias("head")
-    after = lowest.c.ordering_key > sa.bindparam("after", type_=sa.Text()) if begun else sa.true()
-    least = sa.select(lowest.c.ordering_key).where(lowest.c.sent_at.is_(None), after)
-    first = least.order_by(lowest.c.ordering_key).limit(1).scalar_subquery()
-    keys = sa.select(first.label("key")).cte("keys", recursive=True)
-    higher = sa.select(other.c.ordering_key).where(other.c.sent_at.is_(None), other.c.ordering_key > keys.c.key)
-    following = higher.order_by(other.c.ordering_key).limit(1).scalar_subquery()
-    keys = keys.union_all(sa.select(following).where(keys.c.key.is_not(None)))
-    first_row = sa.select(dialect.is_open(head)).where(head.c.ordering_key == keys.c.key, head.c.sent_at.is_(None))
-    is_open = first_row.order_by(head.c.position).limit(1).scalar_subquery()
-    return sa.select(keys.c.key, is_open.label("open")).where(keys.c.key.is_not(None)).limit(_SLICE)
+    row, following, other = table.alias("row"), table.alias("following"), table.alias("other")
+
+    def first(where: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+        return _in_order_of_keys(sa.select(other.c.position), other, where).limit(1).scalar_subquery()
+
+    def state(of: sa.FromClause) -> sa.Select[Any]:  # Any: of any columns
+        return sa.select(of.c.ordering_key.label("key"), dialect.is_open(of).label("open"))
+
+    after = other.c.ordering_key > sa.bindparam("after", type_=sa.Text()) if begun else sa.true()
+    keys = state(row).where(row.c.position == first(after)).cte("keys", recursive=True)
+    step = following.c.position == first(other.c.ordering_key > keys.c.key)
+    keys = keys.union_all(state(following).select_from(keys.join(following, step)))
+    return sa.select(keys.c.key, keys.c.open).limit(_SLICE)
