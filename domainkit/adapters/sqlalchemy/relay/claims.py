@@ -210,7 +210,7 @@ def _rows_of_keys(table: sa.Table, dialect: Dialect) -> sa.Subquery:
 
 def _in_order_of_keys(
     rows: sa.Select[Any], table: sa.FromClause, where: sa.ColumnElement[bool]
-) -> sa.Select[Any]:  # Any: of any columns
+) -> sa.Select[*tuple[Any, ...]]:  # Any: of any columns, here and below
     """Return the unsent rows in the order of the index of unsent rows by key.
 
     Never with a condition that a key is equal to another: PostgreSQL would then take the order to be that of positions
@@ -257,7 +257,7 @@ def _keys(table: sa.Table, dialect: Dialect, *, begun: bool) -> sa.Executable:
     def first(where: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
         return _in_order_of_keys(sa.select(other.c.position), other, where).limit(1).scalar_subquery()
 
-    def state(of: sa.FromClause) -> sa.Select[Any]:  # Any: of any columns
+    def state(of: sa.FromClause) -> sa.Select[*tuple[Any, ...]]:  # Any: of any columns, here and below
         return sa.select(of.c.ordering_key.label("key"), dialect.is_open(of).label("open"))
 
     after = other.c.ordering_key > sa.bindparam("after", type_=sa.Text()) if begun else sa.true()
