@@ -351,6 +351,33 @@ def test_subscribers_are_called_in_order() -> None:
     assert expected == calls
 
 
+def test_subscribers_of_others_cost_nothing() -> None:
+    """Publishing costs what the subscribers of the event cost, however many others there are."""
+    seen: list[DomainEvent] = []
+    others = [_another_event().handled_by(be_silent) for _ in range(2_000)]
+    bus = InmemoryDomainEventBus(*others, Opened.handled_by(seen.append))
+    bus.publish(Opened())
+    calls = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        bus.publish(Opened())
+    finally:
+        sys.setprofile(None)
+    assert 2 == len(seen)
+    assert 0 < calls < 100
+
+
+def _another_event() -> type[DomainEvent]:
+    class Other(DomainEvent): ...
+
+    return Other
+
+
 def test_subscribers_of_a_base_class_get_its_subclasses() -> None:
     """A subscriber gets the events of its class and of its subclasses, and no others."""
     seen: dict[str, list[DomainEvent]] = {"all": [], "opened": [], "again": []}

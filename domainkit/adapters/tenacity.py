@@ -9,7 +9,7 @@ from domainkit.errors import ConflictError
 from domainkit.results import AnyCoroutine, named_as
 
 try:
-    from tenacity import AsyncRetrying, RetryCallState, Retrying
+    from tenacity import AsyncRetrying, RetryCallState, Retrying, wait_random_exponential
 except ImportError as _error:
     from domainkit.adapters import missing_extra
 
@@ -45,7 +45,9 @@ def retried(
         on: the error class, or a tuple of them, to retry for. For ConflictError, `step` must contain all that has to
             be repeated, such as a whole unit of work made by `atomic`.
         policy: options of tenacity.Retrying: `stop`, `wait` (seconds), `sleep`, and others. Without `stop`
-            it retries forever.
+            it retries forever. Without `wait` it waits for a random time of up to 10 ms, then 20 ms, 40 ms and so on,
+            up to a second, so that those who met don't meet again. See Brooker, Exponential Backoff And Jitter (AWS
+            Architecture Blog, 2015).
     """
     retrying = Retrying(**_policy(on, policy))
 
@@ -88,4 +90,10 @@ def _policy(on: Errors, given: Mapping[str, object]) -> dict[str, Any]:  # Any: 
     def last_result(state: RetryCallState) -> object:
         return state.outcome.result() if state.outcome is not None else None
 
-    return {"reraise": True, **given, "retry": should_retry, "retry_error_callback": last_result}
+    return {
+        "reraise": True,
+        "wait": wait_random_exponential(multiplier=0.01, max=1),
+        **given,
+        "retry": should_retry,
+        "retry_error_callback": last_result,
+    }

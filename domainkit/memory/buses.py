@@ -159,7 +159,7 @@ class _EventBus(_Bus, Generic[SubscriberT]):
             require_bound(one, self._kinds, "subscriber")
         self.subscribers: Final = subscribers
         """The subscribers, in the order in which they are called."""
-        self._calls = tuple((one.message_type, one.function, number) for number, one in enumerate(subscribers))
+        self._calls_of: dict[type[DomainEvent], tuple[tuple[AnyFunction, int], ...]] = {}
 
     @property
     def published(self) -> tuple[DomainEvent, ...]:
@@ -172,9 +172,20 @@ class _EventBus(_Bus, Generic[SubscriberT]):
         for event in events:
             sent = self._stamped(event)
             state.messages.append(sent)
-            for message_type, function, number in self._calls:
-                if isinstance(sent, message_type) and not (state.done and (sent.header.id, number) in state.done):
+            for function, number in self._calls_for(type(sent)):
+                if not (state.done and (sent.header.id, number) in state.done):
                     yield sent, function, number
+
+    def _calls_for(self, cls: type[DomainEvent]) -> tuple[tuple[AnyFunction, int], ...]:
+        """Return the functions for a class of events, each with its index; found once, not at each event."""
+        calls = self._calls_of.get(cls)
+        if calls is None:
+            calls = self._calls_of[cls] = tuple(
+                (one.function, number)
+                for number, one in enumerate(self.subscribers)
+                if issubclass(cls, one.message_type)
+            )
+        return calls
 
 
 class InmemoryDomainEventBus(_Caller, _EventBus[SyncSubscriber], DomainEventBus):

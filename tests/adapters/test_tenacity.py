@@ -54,6 +54,15 @@ def test_the_last_failure_is_the_result() -> None:
     assert Failure(BusCannotPublish(uuid_value="last")) == result
 
 
+def test_without_a_wait_it_waits_at_random() -> None:
+    """Without a policy for it, the waits are random, each at most twice the last, from 10 ms to a second."""
+    waited: list[float] = []
+    step = Flaky(*(BusCannotPublish() for _ in range(30)))
+    assert Success(5) == retried(step, on=BusCannotPublish, sleep=waited.append)(5)
+    assert all(0 <= wait <= min(1, 0.01 * 2**tries) for tries, wait in enumerate(waited))
+    assert 30 == len(set(waited))
+
+
 def test_another_error_is_not_tried_again() -> None:
     """An error of another class is the Result at once."""
     step = Flaky(NotFound())
