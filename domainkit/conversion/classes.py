@@ -13,7 +13,14 @@ from domainkit._model.wrapper import VALUE
 from domainkit._speedups.slots import Slot, taker
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.limits import parsed_to_explain
-from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, is_kept
+from domainkit.conversion.making import (
+    UNCHANGED,
+    add_checks,
+    add_object,
+    add_unchanged_check,
+    is_unchanged,
+    needs_constructor,
+)
 from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.wrappers import ValueObjectNode, refused_by
 
@@ -134,7 +141,7 @@ class AttrsNode(Node):
         """Add the lines that make the object of a struct; return the expression that holds it."""
         values = {part.attribute.name: self._value(code, part, wire) for part in self.parts}
         fields: list[str] = [attribute.name for attribute in attrs.fields(self.cls)]
-        if constructs_itself(self.cls) or not {*fields} <= {*values, *self.preset}:
+        if needs_constructor(self.cls) or not {*fields} <= {*values, *self.preset}:
             arguments = [f"{part.key}={values[part.attribute.name]}" for part in self.parts]
             arguments += [f"{name}={name}" for name in self.preset]
             return f"{code.name(self.cls, 'cls')}({', '.join(arguments)})"
@@ -186,7 +193,7 @@ class AttrsNode(Node):
         for part in self.parts:
             variable = code.variable("v")
             code.add(f"{variable} = {value}.{part.attribute.name}")
-            add_kept(code, part.attribute, value, variable)
+            add_unchanged_check(code, part.attribute, value, variable)
             arguments.append(part.node.dump_lines(code, variable))
         return f"{code.name(self.struct, 'struct')}({', '.join(arguments)})"
 
@@ -269,8 +276,8 @@ class AttrsNode(Node):
             held = getattr(value, part.attribute.name)
             if not (self.options.omit_default and not part.required and held == part.default_for(self.cls)()):
                 made[part.key] = part.node.write(held, f"{path}.{part.key}", problems)
-                if not is_kept(part.attribute, value, held):
-                    made[part.key] = problems.add(f"{path}.{part.key}", KEPT, "value")
+                if not is_unchanged(part.attribute, value, held):
+                    made[part.key] = problems.add(f"{path}.{part.key}", UNCHANGED, "value")
         return MISSING if any(wire is MISSING for wire in made.values()) else made
 
     def schema(self, schemas: Schemas) -> Schema:

@@ -17,7 +17,14 @@ from domainkit._model.type_checks import bare, describe
 from domainkit._model.validators import flattened
 from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.code import Code, Function
-from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, is_kept
+from domainkit.conversion.making import (
+    UNCHANGED,
+    add_checks,
+    add_object,
+    add_unchanged_check,
+    is_unchanged,
+    needs_constructor,
+)
 from domainkit.conversion.nodes import (
     ANY_KIND,
     MISSING,
@@ -66,7 +73,7 @@ class ValueObjectNode(Node):
 
     def load_lines(self, code: Code, wire: str) -> str:
         inner = self.inner.load_lines(code, wire)
-        if constructs_itself(self.cls):
+        if needs_constructor(self.cls):
             return f"{code.name(self.cls, 'cls')}({inner})"
         value = inner if inner.isidentifier() else code.variable("value")
         if value is not inner:
@@ -82,7 +89,7 @@ class ValueObjectNode(Node):
             return f"{value}.value"
         inner = code.variable("inner")
         code.add(f"{inner} = {value}.value")
-        add_kept(code, self.attribute, value, inner)
+        add_unchanged_check(code, self.attribute, value, inner)
         return self.inner.dump_lines(code, inner)
 
     def read(self, data: object, path: str, problems: Problems) -> object:
@@ -104,8 +111,8 @@ class ValueObjectNode(Node):
     def write(self, value: object, path: str, problems: Problems) -> object:
         if type(value) is not self.cls:
             return problems.add(path, self.cls.__qualname__, "type")
-        if not is_kept(self.attribute, value, value.value):
-            return problems.add(path, KEPT, "value")
+        if not is_unchanged(self.attribute, value, value.value):
+            return problems.add(path, UNCHANGED, "value")
         return self.inner.write(value.value, path, problems)
 
     def schema(self, schemas: Schemas) -> Schema:
