@@ -413,7 +413,7 @@ def read_envelope(
         problems.add("$.data", "an object", "missing" if inner is MISSING else "type")
         return None
     if forbid_unknown and not (data.keys() <= {"data"} and inner.keys() <= _KEYS):
-        problems.add("$.data", "the keys of the envelope alone", "unknown")
+        problems.add("$.data", "only the keys of the envelope", "unknown")
     inner = _rewritten(inner) if lenient else inner
     attributes = inner.get("attributes")
     return Opened(

@@ -20,7 +20,7 @@ _CONSTRUCTOR_HOOKS = (*HOOKS, "__attrs_init__")
 
 
 def needs_constructor(cls: type) -> bool:
-    """Return True if the constructor of an attrs class does more than set its slots and run the validators."""
+    """Check if the constructor of an attrs class does more than set its slots and run the validators."""
     owner = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
     own_init = not is_decorated(owner) and not issubclass(cls, Wrapper)
     if is_secret(cls):  # its constructor hides the error texts of validators
@@ -37,7 +37,7 @@ def needs_constructor(cls: type) -> bool:
 
 
 def is_unchanged(attribute: "attrs.Attribute[Any]", owner: object, value: object) -> bool:
-    """Return True if the converter of a field leaves a value of the field as it is, or the field has no converter.
+    """Check if the converter of a field leaves a value of the field as it is, or the field has no converter.
 
     A reader passes the value to the constructor, which converts it again: an amount in euros that became one in cents
     would be multiplied by a hundred twice.
