@@ -27,7 +27,7 @@ from domainkit._model.type_checks import bare, describe, members
 from domainkit._model.wrapper import FieldSerializer, PlainTextMark, Wrapper, is_secret
 from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
-from domainkit.conversion.hooks import knows, own_hooks
+from domainkit.conversion.hooks import own_hooks, supports
 from domainkit.conversion.json_values import JSON
 from domainkit.conversion.nodes import Node, Part
 from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
@@ -160,7 +160,7 @@ class Derivation:
             return self.converter is not None and len(plain) == len(some) and all(plain)  # told apart by their fields
         if any(plain) or any(isinstance(one, type) and issubclass(one, Frozen) for one in some):
             return False
-        return isinstance(hint, type) and hint is not Any if self.converter is None else knows(self.converter, hint)
+        return isinstance(hint, type) and hint is not Any if self.converter is None else supports(self.converter, hint)
 
     def without_hook(self, hint: object, where: str) -> Node:
         """Return the node of a type, without looking at user-registered hooks."""

@@ -344,9 +344,9 @@ def test_errors_have_the_paths_of_cattrs() -> None:
         UNWRAPPED.structure({"a": [{"sku": 5, "quantity": 1, "price": "x"}], "b": "no"}, hint)  # type: ignore[type-abstract]  # cattrs takes it
     found = transform_error(caught.value, format_exception=lambda error, _: str(error))
     assert [
-        "expected Sku (str), not this int @ $['a'][0].sku",
-        "expected Price (a decimal number as text, such as \"12.50\"), not this str @ $['a'][0].price",
-        "expected an array of Line, not this str @ $['b']",
+        "expected Sku (str), got int @ $['a'][0].sku",
+        "expected Price (a decimal number as text, such as \"12.50\"), got str @ $['a'][0].price",
+        "expected an array of Line, got str @ $['b']",
     ] == found
 
 
@@ -381,7 +381,7 @@ def test_aggregates() -> None:
         with pytest.raises(BaseValidationError) as caught:
             UNWRAPPED.structure({name: value for name, value in builtins.items() if name != key}, Task)
         (problem,) = transform_error(caught.value, format_exception=lambda error, _: str(error))
-        assert problem.endswith(f", not nothing @ $.{key}")
+        assert problem.endswith(f", got nothing @ $.{key}")
     with pytest.raises(ValueError, match="expected Task"):
         UNWRAPPED.structure([], Task)
 
@@ -509,7 +509,7 @@ def test_objects_of_generic_classes_are_checked_with_their_arguments() -> None:
         with pytest.raises(Exception, match="While structuring") as caught:
             UNWRAPPED.structure(made, hint)
         (problem,) = transform_error(caught.value, format_exception=lambda error, _: str(error))
-        assert problem.startswith("expected int, not this str @ $")
+        assert problem.startswith("expected int, got str @ $")
     box = Box(1)
     assert box is UNWRAPPED.structure(box, Box[int])
 

@@ -32,7 +32,7 @@ from domainkit import (
 )
 from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.hooks import knows, own_hooks
+from domainkit.conversion.hooks import own_hooks, supports
 from domainkit.formats import codec_schema, message_schema
 from domainkit.testing.strategies import instances
 
@@ -226,8 +226,8 @@ def test_a_hook_that_asks_for_itself_is_known() -> None:
     """A factory of the user's may ask the converter for the very type that it makes a hook for."""
     converter = Converter()
     converter.register_structure_hook_factory(lambda cls: cls is Money, converter.get_structure_hook)
-    assert knows(converter, Money)
-    assert not knows(Converter(), Money)
+    assert supports(converter, Money)
+    assert not supports(Converter(), Money)
 
 
 @frozen
