@@ -173,7 +173,7 @@ def test_hooks_of_members_of_a_tagged_union() -> None:
 @pytest.mark.parametrize("written", [5, {"kind": "mine"}], ids=["no object", "a tag"])
 def test_a_hook_that_leaves_no_place_for_the_tag(written: object) -> None:
     """The outcome of writing has to be an object without the key of the tag."""
-    with pytest.raises(InvalidMessage, match=r"\.by: expected an object without the key 'kind', for a tag"):
+    with pytest.raises(InvalidMessage, match=r"\.by: expected an object without the key 'kind', which the tag needs"):
         _paid_codec(lambda _: written).encode(Paid(Cash(5)))
 
 

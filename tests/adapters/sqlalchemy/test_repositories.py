@@ -597,7 +597,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
             hooked(str, lambda text: datetime.strptime(text, "%H:%M").replace(tzinfo=UTC)),
             "$.starts_at: expected datetime",
         ),
-        (hooked(lambda at: at.timetz, str), "$.starts_at: expected datetime as JSON values, as its own hook writes it"),
+        (hooked(lambda at: at.timetz, str), "$.starts_at: expected JSON values from the hook for datetime"),
         (hooked(lambda _: {}, lambda _: None, Meeting), "$: expected Meeting (type)"),
         (
             hooked(
