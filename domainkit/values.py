@@ -464,7 +464,7 @@ def parse(cls: type[T], raw: object) -> Result[T, InvalidValueObject]:
     try:
         made = node.read(raw, "$", problems)
     except RecursionError:
-        problems.add("$", "fewer objects inside one another than the interpreter has room for", "limit")
+        problems.add("$", "fewer levels of nesting than the interpreter's stack has room for", "limit")
     if not problems:
         return Success(made)  # type: ignore[arg-type]  # made by the node of the class
     info = {"message": f"{name}: {'; '.join(map(str, problems))}"}
