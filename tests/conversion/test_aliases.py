@@ -82,7 +82,7 @@ class Grown(Generic[T]):
 
 def test_a_class_with_ever_new_arguments_is_refused_by_name() -> None:
     """The same holds for a class."""
-    with pytest.raises(UnsupportedTypeError, match=r"^Grown: it holds itself with ever new"):
+    with pytest.raises(UnsupportedTypeError, match=r"^Grown: expected a class that contains itself with"):
         MessageCodec(holder(Grown[int]))
 
 
