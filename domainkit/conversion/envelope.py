@@ -343,7 +343,7 @@ _decode_form: Callable[[bytes], Any] = msgspec.json.Decoder(
 
 
 def forms_of(data: bytes) -> tuple[str, tuple[str, ...]]:
-    """Return a message's own form and the list of forms in which it is sent; both empty if it has no such list."""
+    """Return a message's own form and the list of forms in which it is sent; both empty without the list."""
     if b'"sent_as":' not in data:
         return "", ()
     try:
