@@ -152,7 +152,7 @@ class AttrsNode(Node):
         return made
 
     def _value(self, code: Code, part: Part, wire: str) -> str:
-        """Add the lines that make the value of a field; return the variable that has it."""
+        """Add the lines that make the value of a field; return its variable."""
         variable = code.variable("v")
         code.add(f"{variable} = {wire}.{part.slot}")
         if part.required:

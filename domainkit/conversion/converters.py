@@ -122,7 +122,7 @@ class _Supported:
             return not isinstance(_node(hint, self._converter, self._options), DynamicNode)
         except TypeError:
             some = [get_origin(member) or member for member in members(hint)]
-            one = len(some) == 1  # cattrs tells unions of plain classes by their fields
+            one = len(some) == 1  # cattrs distinguishes plain classes by their fields
             return any(isinstance(cls, type) and (attrs.has(cls) if one else issubclass(cls, Frozen)) for cls in some)
 
 

@@ -85,7 +85,7 @@ class Derivation:
         self._unwrapping = Derivation(evolve(options, keep=False), converter) if options.keep else self
         self._scalars = NAIVE_AS_UTC if options.naive_as_utc else SCALARS
         self._done: dict[object, Node] = {}
-        self._open: dict[object, StandIn] = {}
+        self._in_progress: dict[object, StandIn] = {}
         self._aliases: dict[object, RecursiveAlias] = {}
         self._structs: list[type[msgspec.Struct]] = []
 
@@ -192,7 +192,7 @@ class Derivation:
             return self._class(cls, hint, where)
         if self.options.lenient and self.converter is not None and (isinstance(hint, TypeVar) or hint in (Any, object)):
             return self._dynamic(hint, self.converter)
-        raise _open(hint, where) if isinstance(hint, TypeVar) else _unsupported(hint, where)
+        raise _unbound(hint, where) if isinstance(hint, TypeVar) else _unsupported(hint, where)
 
     def _dynamic(self, hint: object, converter: BaseConverter) -> Node:
         missing = "a known type: name the generic class with its argument, such as Box[str]"
@@ -288,8 +288,8 @@ class Derivation:
         return FixedTupleNode(tuple(self.node(item, where) for item in inner))
 
     def _class(self, cls: type, hint: object, where: str) -> Node:
-        if hint in self._open:
-            return self._open[hint]
+        if hint in self._in_progress:
+            return self._in_progress[hint]
         if hint not in self._done:
             self._done[hint] = self._new_class(cls, hint, where)
         return self._done[hint]
@@ -338,18 +338,18 @@ class Derivation:
     def attrs_node(self, cls: type, hint: object, *, tag: tuple[str, str] | None = None) -> AttrsNode:
         """Return the node of an attrs class, with a key for each field that its constructor takes."""
         _refuse_undecorated(cls)
-        if len(self._open) > _MOST_OPEN:
+        if len(self._in_progress) > _MOST_IN_PROGRESS:
             raise UnsupportedTypeError(
                 f"{cls.__qualname__}: expected a class that contains itself with the same type arguments, "
                 "got one with new arguments at each level; use the same arguments"
             )
         node = AttrsNode(cls, hint, self.options, tag=tag)
         key = hint if tag is None else (hint, tag)
-        standin = self._open[key] = StandIn(cls, f"_wire_{len(self._structs)}_{len(self._open)}")
+        standin = self._in_progress[key] = StandIn(cls, f"_wire_{len(self._structs)}_{len(self._in_progress)}")
         try:
             node.complete(self.parts(cls, hint))
         finally:
-            del self._open[key]
+            del self._in_progress[key]
         standin.target = node
         if not self.options.lenient:
             self._structs.append(node.struct)
@@ -402,9 +402,9 @@ class Derivation:
                 f"{cls.__qualname__}; rename the tag"
             )
         key = (hint, tag)
-        if key not in self._open and key not in self._done:
+        if key not in self._in_progress and key not in self._done:
             self._done[key] = self.attrs_node(cls, hint, tag=tag)
-        return self._open.get(key) or self._done[key]
+        return self._in_progress.get(key) or self._done[key]
 
     def _union(self, found: tuple[object, ...], where: str) -> Node:
         nodes = tuple(self.node(member, where) for member in found)
@@ -508,7 +508,7 @@ _COLLECTIONS: Final[Mapping[object, Callable[..., Any]]] = FrozenMapping(  # Any
 )
 """The classes of collections by their types in annotations; only converters use the mutable ones."""
 
-_MOST_OPEN = 50
+_MOST_IN_PROGRESS = 50
 
 
 def _class_of(hint: object) -> type | None:
@@ -571,7 +571,7 @@ def _unresolved(where: str, error: NameError) -> UnsupportedTypeError:
     return UnsupportedTypeError(text if text.startswith(where) else f"{where}: {text}")
 
 
-def _open(parameter: TypeVar, where: str) -> UnsupportedTypeError:
+def _unbound(parameter: TypeVar, where: str) -> UnsupportedTypeError:
     return UnsupportedTypeError(
         f"{where}: expected a type argument, got the type variable {parameter}; "
         "name the class with its argument, such as Box[str]"

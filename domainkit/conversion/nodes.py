@@ -4,7 +4,7 @@ A node defines everything about a type in one place; there is a file for each fa
 that msgspec parses and checks in C (`wire`), and has two paths in each direction:
 
 - the fast path, as lines of generated functions: `load_lines` from a decoded wire value to the object, `dump_lines`
-  back. It refuses whatever is unusual, without a reason.
+  back. It refuses whatever is unusual, without giving a reason.
 - the slow path: `read` from builtins to the object, `write` from the object to builtins. It finds every problem with
   its path, and has the last word if the fast path refused.
 

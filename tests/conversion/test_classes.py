@@ -381,7 +381,7 @@ def test_unknown_keys_are_refused_on_demand() -> None:
 
 
 def test_a_struct_made_by_hand_is_refused() -> None:
-    """The fast way takes exact instances of its class alone."""
+    """The fast path accepts only exact instances of its class."""
     node = wire_of(Mixed).node
     with pytest.raises((Refused, TypeError)):
         node.dump(object())
