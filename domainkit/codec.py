@@ -93,7 +93,7 @@ class MessageCodec(Generic[MessageT_co]):
             that doesn't exist, or belongs to another class. The text names the class, and the field or the versions.
     """
 
-    def __init__(  # noqa: PLR0913  # options, each given by its name
+    def __init__(  # noqa: PLR0913  # keyword-only options
         self,
         *message_types: type[Message],
         upcasters: Iterable[Upcaster] = (),
@@ -336,12 +336,12 @@ def _message_type(hint: object) -> type[Message]:
 
 
 def _not_given(cls: type) -> UnknownMessage:
-    expected = f"a message of a class that the codec was given; {cls.__qualname__} is none"
+    expected = f"a message of one of the codec's classes, not {cls.__qualname__}"
     return UnknownMessage(problems=(Problem("$", expected, "unknown"),))
 
 
 def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | Exception | None]:
-    """Return a decoder that refuses deeper messages; if the class allows more depth, it counts brackets."""
+    """Return a decoder that refuses messages deeper than `depth`, by counting brackets if the class allows more."""
     decode = wire.decode
     if wire.levels <= depth:
         return decode
@@ -349,6 +349,6 @@ def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | Exception | N
 
 
 def _start(info: MessageInfo) -> bytes:
-    """Return the bytes between the id and the time of such a message."""
+    """Return the bytes between the id and the time in the envelope of a message."""
     name, kind = msgspec.json.encode(info.name), msgspec.json.encode(info.kind)
     return b',"type":%b,"type_message":%b,"version":%d' % (name, kind, info.version)

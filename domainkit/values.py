@@ -72,7 +72,7 @@ def _refuse_uncheckable(cls: type, hint: object, exact: frozenset[type]) -> None
             isinstance(None, wanted)
         except TypeError as error:  # a protocol that isn't runtime_checkable
             raise TypeError(
-                f"{cls.__qualname__}.value: values can't be checked for {describe(hint)}: {error}"
+                f"{cls.__qualname__}.value: expected a type that isinstance() can check, got {describe(hint)}: {error}"
             ) from error
 
 
@@ -210,7 +210,7 @@ class ValueObject(Wrapper[T_co], Generic[T_co, E_co]):
 
     @classmethod
     def _build(cls, raw: object) -> Self:
-        return cls(raw)  # type: ignore[arg-type]  # the constructor looks at its type
+        return cls(raw)  # type: ignore[arg-type]  # the constructor checks the type
 
     @classmethod
     def _invalid(cls, reason: str) -> InvalidValueObject:
@@ -318,7 +318,7 @@ class Uuid(ValueObject[UUID]):
         InvalidUuid: the value is not a `uuid.UUID`.
     """
 
-    __slots__ = ()  # every message has one: no dict for each
+    __slots__ = ()  # no dict for each id, since every message has one
 
     @classmethod
     def v4(cls) -> Self:
@@ -464,7 +464,7 @@ def parse(cls: type[T], raw: object) -> Result[T, InvalidValueObject]:
     try:
         made = node.read(raw, "$", problems)
     except RecursionError:
-        problems.add("$", "fewer objects inside one another than the interpreter has room for", "limit")
+        problems.add("$", "fewer levels of nesting than the interpreter's stack has room for", "limit")
     if not problems:
         return Success(made)  # type: ignore[arg-type]  # made by the node of the class
     info = {"message": f"{name}: {'; '.join(map(str, problems))}"}

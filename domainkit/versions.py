@@ -129,14 +129,14 @@ def applied(function: Callable[[Attributes], Attributes], attributes: object) ->
 
 
 def routes_of(wires: list[Wire], upcasters: tuple[Upcaster, ...]) -> Mapping[MessageInfo, Route]:
-    """Return the route for each kind, name and version; TypeError if one has no route, or two."""
+    """Return the route for each kind, name and version; raise TypeError if one has no route, or two."""
     routes: dict[MessageInfo, Route] = {}
     for wire in wires:
         known = routes.setdefault(wire.info, Route(wire, ()))
         if known.wire is not wire:
             raise TypeError(
                 f"{wire.cls.__qualname__} and {known.wire.cls.__qualname__} are both {wire.info}; "
-                "give one another Config.name"
+                "give one of them another Config.name"
             )
     for wire, by_version in _by_version(wires, upcasters):
         _add_old_versions(routes, wire, by_version)
@@ -147,7 +147,10 @@ C = TypeVar("C", Upcaster, Downcaster)
 
 
 def _by_version(wires: list[Wire], casters: tuple[C, ...]) -> Iterator[tuple[Wire, Mapping[int, C]]]:
-    """Yield the casters of each class by `from_version`; TypeError for two of a version, or one of another class."""
+    """Yield the upcasters (or downcasters) of each class by their `from_version`.
+
+    Raises TypeError for two with the same version, and for one of another class.
+    """
     given = {wire.cls for wire in wires}
     for caster in casters:
         if caster.target not in given:
@@ -156,7 +159,7 @@ def _by_version(wires: list[Wire], casters: tuple[C, ...]) -> Iterator[tuple[Wir
         own: dict[int, C] = {}
         for caster in casters:
             if caster.target is wire.cls and own.setdefault(caster.from_version, caster) is not caster:
-                raise TypeError(f"{caster}: expected one for a version, got two; remove one")
+                raise TypeError(f"{caster}: expected one from each version, got two; remove one")
         yield wire, own
 
 
@@ -164,23 +167,28 @@ def _add_old_versions(routes: dict[MessageInfo, Route], wire: Wire, by_version: 
     for upcaster in by_version.values():
         info = MessageInfo(upcaster.from_name or wire.info.name, upcaster.from_version, wire.info.kind)
         if info in routes:
-            raise TypeError(f"{upcaster}: {info} is already read as {routes[info].wire.cls.__qualname__}")
+            raise TypeError(
+                f"{upcaster}: expected a version that no other class or upcaster reads, "
+                f"got {info}, read as {routes[info].wire.cls.__qualname__}; change `from_version` or `from_name`"
+            )
         routes[info] = Route(wire, _chain(upcaster, by_version, wire.info.version))
 
 
 def _chain(first: Upcaster, by_version: Mapping[int, Upcaster], latest: int) -> tuple[Upcaster, ...]:
-    """Return the upcasters from `first` to the current version; TypeError if they don't lead there."""
+    """Return the upcasters from `first` to the current version; raise TypeError if they don't lead there."""
     chain = [first]
     while chain[-1].to_version != latest:
         last = chain[-1]
         if last.to_version <= last.from_version:
             raise TypeError(f"{last}: expected a later version as `to_version`, got {last.to_version}, a cycle")
         if last.to_version > latest:
-            raise TypeError(f"{last}: it leads to version {last.to_version}, but the class has version {latest}")
+            raise TypeError(
+                f"{last}: expected a `to_version` of at most {latest}, that of the class, got {last.to_version}"
+            )
         following = by_version.get(last.to_version)
         if following is None:
             raise TypeError(
-                f"{last}: it leads to version {last.to_version}, which no upcaster leads to {latest}; add one"
+                f"{last}: expected another upcaster from version {last.to_version} to {latest}, got none; add one"
             )
         chain.append(following)
     if chain[-1].from_version >= latest:
@@ -191,7 +199,10 @@ def _chain(first: Upcaster, by_version: Mapping[int, Upcaster], latest: int) -> 
 def older_forms(
     wires: list[Wire], routes: Mapping[MessageInfo, Route], downcasters: tuple[Downcaster, ...]
 ) -> Mapping[type[Message], tuple[tuple[MessageInfo, Downcaster], ...]]:
-    """Return the older versions of each class with their downcasters, in order; TypeError if one isn't reached."""
+    """Return the older versions of each class with their downcasters, the newest first.
+
+    Raises TypeError for a downcaster that isn't reached, or whose version belongs to another class.
+    """
     found: dict[type[Message], tuple[tuple[MessageInfo, Downcaster], ...]] = {}
     taken = {info: route.wire.cls for info, route in routes.items()}
     for wire, by_version in _by_version(wires, downcasters):
@@ -200,14 +211,20 @@ def older_forms(
         for info, downcaster in forms:
             other = taken.setdefault(info, wire.cls)
             if other is not wire.cls:
-                raise TypeError(f"{downcaster}: {info} is already {other.__qualname__}; use another `to_name`")
+                raise TypeError(
+                    f"{downcaster}: expected a version that no other class has, got {info}, which is "
+                    f"{other.__qualname__}; use another `to_name`"
+                )
         if forms:
             found[wire.cls] = tuple(forms)
     return MappingProxyType(found)
 
 
 def _chain_down(version: int, by_version: dict[int, Downcaster]) -> Iterator[Downcaster]:
-    """Yield the downcasters from a version on; TypeError if one doesn't lead to an older version, or isn't reached."""
+    """Yield the downcasters from a version on, the newest first.
+
+    Raises TypeError for one that doesn't lead to an older version, or isn't reached.
+    """
     for downcaster in by_version.values():
         if downcaster.to_version >= downcaster.from_version:
             raise TypeError(f"{downcaster}: expected an earlier version as `to_version`, got {downcaster.to_version}")
@@ -215,6 +232,4 @@ def _chain_down(version: int, by_version: dict[int, Downcaster]) -> Iterator[Dow
         yield (downcaster := by_version.pop(version))
         version = downcaster.to_version
     for unused in by_version.values():
-        raise TypeError(
-            f"{unused}: no downcaster leads from the version of the class to {unused.from_version}; add one"
-        )
+        raise TypeError(f"{unused}: expected a downcaster to version {unused.from_version}, got none; add one")

@@ -402,7 +402,7 @@ class TestMembers:
             (TooMany, "limt", r"ProblemOptions\.tells: expected a field of TooMany that .*, got 'limt'"),
             (DomainError, "limit", r"expected a field of DomainError that .*, got 'limit'"),
             (Mistitled, "title", r"expected a field of Mistitled that isn't a standard member of problem"),
-            (Opaque, "number", r"Opaque\.number: complex has no wire form"),
+            (Opaque, "number", r"Opaque\.number: expected a type with a wire form, got complex"),
         ],
     )
     def test_refused(self, cls: type[DomainError], name: str, text: str) -> None:

@@ -364,7 +364,7 @@ class TestOnTheWire:
         with pytest.raises(UnsupportedTypeError) as caught:
             make()
         assert (
-            "expected a type that is written, got the secret Key; write Annotated[Key, InPlainText]"
+            "expected a type without secrets, got the secret Key; write Annotated[Key, InPlainText]"
             in f"{caught.value}"
         )
         assert [] == shows(*traceback.format_exception(caught.value))

@@ -38,7 +38,7 @@ class Page(AggregateRoot[PageId]):
 
 @pytest.mark.parametrize("converter", [None, make_converter()], ids=["wire", "converter"])
 def test_text_of_a_subclass_is_stored_as_text(converter: Converter | None) -> None:
-    """The fast way doesn't write it; the way that explains does."""
+    """The fast path doesn't write it; the slow path does."""
     form, page = state_form(Page, converter), Page(Line(Text("a")), Title("b"))
     written = form.write(page)
     assert {"line": {"text": "a"}, "title": "b"} == json.loads(written)

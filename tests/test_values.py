@@ -623,7 +623,7 @@ class TestShape:
         class Sized(Protocol):
             def size(self) -> int: ...
 
-        with pytest.raises(TypeError, match=r"\.Odd\.value: values can't be checked for .*Sized.*@runtime_checkable"):
+        with pytest.raises(TypeError, match=r"\.Odd\.value: expected a type that .*, got .*Sized.*@runtime_checkable"):
 
             class Odd(ValueObject[Sized | None]): ...
 

@@ -122,7 +122,7 @@ def test_what_a_codec_can_not_write_is_refused() -> None:
         lambda: CODEC.encode_all(DomainEvent()),
         lambda: CODEC.encode_as(DomainEvent(), 1),
     ):
-        with pytest.raises(UnknownMessage, match="DomainEvent is none"):
+        with pytest.raises(UnknownMessage, match="one of the codec's classes, not DomainEvent"):
             call()
 
 
@@ -327,22 +327,22 @@ REFUSED: Mapping[str, tuple[tuple[type[Message], ...], tuple[Downcaster, ...], s
     "a duplicate": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 3, nothing), Downcaster(TaskCreated, 3, nothing, to_version=1)),
-        "from version 3: expected one for a version, got two; remove one",
+        "from version 3: expected one from each version, got two; remove one",
     ),
     "a gap": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 3, nothing, to_version=1), Downcaster(TaskCreated, 2, nothing)),
-        "from version 2: no downcaster leads from the version of the class to 2; add one",
+        "from version 2: expected a downcaster to version 2, got none; add one",
     ),
     "a gap at the start": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 2, nothing),),
-        "from version 2: no downcaster leads from the version of the class to 2; add one",
+        "from version 2: expected a downcaster to version 2, got none; add one",
     ),
     "a version that is newer than the class": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 4, nothing),),
-        "from version 4: no downcaster leads from the version of the class to 4; add one",
+        "from version 4: expected a downcaster to version 4, got none; add one",
     ),
     "a cycle": (
         (TaskCreated,),
@@ -357,12 +357,18 @@ REFUSED: Mapping[str, tuple[tuple[type[Message], ...], tuple[Downcaster, ...], s
     "a form that another class has": (
         (Sent, TaskRemoved),
         (Downcaster(Sent, 2, nothing),),
-        "the downcaster of Sent from version 2: domain_event task.removed version 1 is already TaskRemoved",
+        (
+            "the downcaster of Sent from version 2: expected a version that no other class has, got "
+            "domain_event task.removed version 1, which is TaskRemoved"
+        ),
     ),
     "a form that two classes would have": (
         (Sent, TaskCreated),
         (Downcaster(Sent, 2, nothing, to_name="old"), Downcaster(TaskCreated, 3, nothing, to_version=1, to_name="old")),
-        "the downcaster of TaskCreated from version 3: domain_event old version 1 is already Sent",
+        (
+            "the downcaster of TaskCreated from version 3: expected a version that no other class has, got "
+            "domain_event old version 1, which is Sent"
+        ),
     ),
 }
 

@@ -27,15 +27,15 @@ def own_annotations(cls: type) -> tuple[str, ...]:
 
 
 def _raw_annotations(cls: type) -> Mapping[str, object]:
-    """Return the annotations of a class itself: as text if a function computes them (PEP 649).
+    """Return the annotations of the class body itself, as text if a function computes them (PEP 649).
 
-    That function would take `date` in `date: date` for the field itself, and one missing name makes all of it fail.
+    Calling that function would resolve `date` in `date: date` to the field, and would fail if any name is missing.
     """
     return get_annotations(cls, format=Format.VALUE if _annotate_of(cls) is None else Format.STRING)
 
 
 def _annotate_of(cls: type) -> FunctionType | None:
-    """Return the function that computes the annotations of a class, which may exist from Python 3.14 on."""
+    """Return the function that computes the annotations of a class; None before Python 3.14, or without annotations."""
     return getattr(cls, "__annotate__", None)
 
 
@@ -74,14 +74,15 @@ def _resolve(owner: type, name: str, hint: object) -> object:
 
 
 def _names_in(owner: type) -> dict[str, object]:
-    """Return the names in scope in a class body besides its module's: itself, its type parameters, nested classes.
+    """Return the names in scope in a class body in addition to its module's.
 
-    A field or a method is not a type, whatever its name: in `date: date` the type is the module's.
+    These are the class itself, its type parameters and nested classes. A field or a method is not a type, whatever its
+    name: in `date: date`, the type is the one of the module.
     """
     fields = _raw_annotations(owner)
     nested = {
         name: value
-        for name, value in tuple(vars(owner).items())  # one step: another thread may set the constructor
+        for name, value in tuple(vars(owner).items())  # in one step: another thread may set the constructor
         if name not in fields and not hasattr(type(value), "__get__")
     }
     parameters = {parameter.__name__: parameter for parameter in getattr(owner, "__type_params__", ())}  # PEP 695
@@ -168,7 +169,7 @@ def _rebuilt(hint: object, change: Callable[[object], object]) -> object:
     if all(new is old for new, old in zip(replaced, inner, strict=True)):
         return hint
     if origin in (Union, UnionType):
-        return Union[replaced]  # noqa: UP007  (the members are known at run time only)
+        return Union[replaced]  # noqa: UP007  (the members are only known at run time)
     return origin[replaced]  # type: ignore[index]  # a generic class, since it has arguments
 
 
@@ -220,7 +221,7 @@ def unaliased(hint: object) -> object:
     seen = []
     while is_alias(alias):
         if hint in seen:
-            raise TypeError(f"the alias {hint} stands for itself; let it name a type")
+            raise TypeError(f"expected an alias of another type, got {hint}, an alias of itself; let it name a type")
         seen.append(hint)
         hint = substitute(_value_of(alias), dict(zip(alias.__type_params__, get_args(hint), strict=False)))
         alias = get_origin(hint) or hint

@@ -2,10 +2,10 @@
 
 | class                                                                | constructor                               |
 |----------------------------------------------------------------------|-------------------------------------------|
-| any class but those below                                            | the one of attrs                          |
-| a field may hold a mapping                                           | `freezing`: keeps read-only copies        |
+| any other class than those below                                     | the one of attrs                          |
+| a class with a field that may contain a mapping                      | `freezing`: keeps read-only copies        |
 | a value object                                                       | `checking`: checks the type of the value  |
-| an annotation isn't resolved yet; an undecorated subclass has fields | `waiting`: looks again at each call       |
+| an annotation isn't resolved yet; an undecorated subclass has fields | `waiting`: checks again at each call      |
 
 The last two may wrap a `freezing` one. A subclass without a decorator inherits its constructor, as usual in Python.
 """
@@ -25,7 +25,7 @@ HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
 _NOT_GIVEN = object()
 
 
-def takes_self(field: "attrs.Attribute[Any]") -> bool:  # Any: as attrs types what it makes of a class
+def takes_self(field: "attrs.Attribute[Any]") -> bool:  # Any: the type of the field's values
     """Check if the field's default is computed from the object, whose earlier fields are set by then."""
     return bool(getattr(field.default, "takes_self", False))
 
@@ -59,7 +59,7 @@ class Checked(Protocol):
     def _refusal(self, error: Exception, given: tuple[object, ...], hint: object) -> Exception: ...
 
 
-def checking(  # noqa: PLR0913  # all that is known of a class
+def checking(  # noqa: PLR0913  # everything that is known about a class
     init: Init, hint: object, exact: frozenset[type], *, as_given: bool, needed: bool, secret: bool
 ) -> Init:
     """Return a constructor that refuses a value of another type than `hint`, with an error that names the class.
@@ -97,7 +97,7 @@ def checking(  # noqa: PLR0913  # all that is known of a class
 
 
 def waiting(cls: type, init: Init, find: Callable[[type], Init], *, stays: bool) -> Init:
-    """Return a constructor that asks `find` for the one to call, and replaces itself by it unless it `stays`.
+    """Return a constructor that calls the one that `find` returns, and replaces itself with it unless it `stays`.
 
     `find` is called with the class of the object, and raises if objects of that class can't be made.
     """

@@ -21,8 +21,8 @@ def copy_with(instance: T, **changes: object) -> T:
 def fill(made: object, state: Mapping[str, object]) -> None:
     """Set the fields of a new object to their values in `state`, or else to their defaults.
 
-    Raises TypeError for a field that has neither, and for a name that no field has: an object that was pickled before
-    its class changed would be incomplete.
+    Raises TypeError for a field that has neither, and for a name that isn't a field: the object was pickled before its
+    class changed, and would be incomplete.
     """
     cls = type(made)
     unknown = state.keys() - _names(cls)

@@ -35,16 +35,16 @@ _OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "Config.validate_assignment": _NO_OPTIONS,
     }
 )
-"""The options that pydantic reads in the nested `class Config` of a model. Messages look at theirs themselves."""
+"""The options that pydantic reads in the nested `class Config` of a model. Messages check their own `Config`."""
 
 HABITS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
-        # in petisco the text of detail() and str(), and the title of a notification
+        # in petisco, the text of detail() and str(), and the title of a notification
         "DomainError": {
-            "get_specific_detail": "rename the class to say it, or write `def detail(self) -> str`",
+            "get_specific_detail": "put the text into the name of the class, or write `def detail(self) -> str`",
             "set_additional_info": "pass `additional_info=` to the constructor; call parameters aren't added to errors",
         },
-        # a bus adds its meta with the first; the others make up a routing key, and the order of stored events
+        # a bus adds its meta with the first; the others determine the routing key and the order of stored events
         "Message": {
             "update_meta": "override `add_meta`, which buses call",
             "format_json": "let a codec with hooks write it: MessageCodec(..., converter=...)",
@@ -62,14 +62,14 @@ HABITS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "AggregateRoot": {"model_validation": _POST_INIT, **_OPTIONS},
         "HttpError": _OPTIONS,
         "NotifierMessage": _OPTIONS,
-        # of pydantic, which reserves `model_` in every class with fields
+        # names of pydantic, which reserves `model_` in every class with fields
         "Frozen": {
             "model_config": _NO_OPTIONS,
             "model_post_init": _POST_INIT,
         },
         # the meta that each bus adds to its messages
         "_BusWithMeta": {"get_configured_meta": "make the bus with `with_meta({...})`"},
-        # of controllers and subscribers, which become use cases and services
+        # options of controllers and subscribers, which become use cases and services
         "Service": {
             "Config.middlewares": _AROUND,
             "Config.use_shared_middlewares": _AROUND,
@@ -77,10 +77,10 @@ HABITS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "Config.success_handler": _ON_HTTP,
             "Config.failure_handler": _ON_HTTP,
         },
-        # of SQLModelCrudRepository
+        # methods of SQLModelCrudRepository
         "SqlCrudRepository": {"get_aggregate_root": _ROW, "get_sql_model": _ROW, "get_sql_model_type": _ROW},
         "AsyncSqlCrudRepository": {"get_aggregate_root": _ROW, "get_sql_model": _ROW, "get_sql_model_type": _ROW},
-        # of a Middleware, whose own __call__ may call them
+        # methods of a Middleware; its own __call__ may call them
         "Middleware": {"before": _METHOD, "after": _METHOD},
         "AsyncMiddleware": {"before": _METHOD, "after": _METHOD},
     }

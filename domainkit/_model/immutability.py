@@ -41,7 +41,7 @@ class Frozen:
     _undecorated: ClassVar[bool] = False
     """True if the class has fields or hooks and no decorator has processed them yet."""
 
-    _looks_at_subclasses: ClassVar[bool] = False
+    _guards_subclasses: ClassVar[bool] = False
     """True if this class's own constructor already refuses instances of such a subclass."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -127,7 +127,7 @@ def _own_hooks(cls: type) -> list[str]:
 def _refuse_taken(cls: type[Frozen], name: str) -> None:
     for base in cls.__mro__[1:]:
         reserved: frozenset[str] = base.__dict__.get("_reserved_names", frozenset())
-        if name in reserved or name.lstrip("_") in reserved or _is_machinery(base, name):
+        if name in reserved or name.lstrip("_") in reserved or _is_internal(base, name):
             raise TypeError(
                 f"{cls.__qualname__}.{name}: the name {name!r} is taken by {base.__name__}; give the field another name"
             )
@@ -144,7 +144,7 @@ def _refuse_shadowed(cls: type, fields: list[str]) -> None:
             )
 
 
-def _is_machinery(base: type, name: str) -> bool:
+def _is_internal(base: type, name: str) -> bool:
     """Check if `name` is a method or a private name of a class of this library."""
     ours = base.__module__.partition(".")[0] == __name__.partition(".")[0]
     return ours and name in base.__dict__ and name not in own_annotations(base)
@@ -153,12 +153,12 @@ def _is_machinery(base: type, name: str) -> bool:
 def _guard_constructor_above(cls: type[Frozen]) -> None:
     """Let the constructor that `cls` inherits refuse the instances of a subclass that isn't decorated.
 
-    The guard can't be in `cls`: attrs takes an `__init__` there for the author's own, and doesn't write one.
+    The guard can't be in `cls`: attrs would consider an `__init__` there to be the author's, and not write one.
     """
     for base in cls.__mro__[1:]:
         if issubclass(base, Frozen) and "__init__" in base.__dict__:
-            if "_looks_at_subclasses" not in base.__dict__:
-                base._looks_at_subclasses = True
+            if "_guards_subclasses" not in base.__dict__:
+                base._guards_subclasses = True
                 init = base.__dict__["__init__"]
                 set_init(base, waiting(base, init, partial(_refused_undecorated, init), stays=True))
             return

@@ -1,4 +1,4 @@
-"""Read-only mapping that a frozen class keeps in place of a dict that its user passed."""
+"""Read-only mapping that a frozen class keeps in place of a dict that was passed to it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -34,7 +34,7 @@ class FrozenMapping(dict[K, V]):
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:  # Any: as copy.deepcopy has it
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:  # Any: as in copy.deepcopy
         return self if _is_plain(self) else type(self)(deepcopy(dict(self), memo))
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -46,7 +46,7 @@ def _refuse(*_: object, **__: object) -> NoReturn:
 
 
 _FILLED: MemberDescriptorType = FrozenMapping.__dict__["_filled"]
-_OF_JSON = "with JSON values alone"
+_OF_JSON = "with JSON values only"
 """The value of `_filled` if `freeze_json` has checked all of the content."""
 
 
@@ -81,7 +81,7 @@ def frozen_copy(value: object) -> object:
     >>> frozen_copy({"lines": [{"sku": "A1"}]})
     {'lines': ({'sku': 'A1'},)}
 
-    Raises TypeError for a value that contains itself, or is nested too deep to tell.
+    Raises TypeError for a value that contains itself, or is nested too deeply to be checked.
     """
     try:
         return _frozen(value)
@@ -109,8 +109,8 @@ _COPIES: Mapping[type, Callable[[Any], object]] = MappingProxyType({set: frozens
 def freeze_json(value: object, path: str = "$") -> object:
     """Return the JSON value `value` with its dicts and lists replaced by read-only ones.
 
-    A value that it returned before is returned as it is. Raises TypeError for a value that JSON can't carry, or that
-    contains itself; it has the path, never the value.
+    A value that it returned before is returned unchanged. Raises TypeError for a value that JSON can't carry, or that
+    contains itself; the error text has the path, never the value.
     """
     try:
         return _frozen_json(value)
@@ -123,8 +123,8 @@ def freeze_json(value: object, path: str = "$") -> object:
 class _NotJsonError(Exception):
     """The objection to a part of a value.
 
-    Each container adds its step of the path on the way out: to write the path of every part beforehand would take
-    longer than all the rest.
+    Each container adds its step of the path when the error passes through it: building the path of every part
+    beforehand would take longer than everything else.
     """
 
     def __init__(self, objection: str) -> None:
@@ -143,7 +143,7 @@ def _frozen_json(value: object) -> object:
 
 
 def _frozen_part(value: object) -> object:
-    if isinstance(value, dict | Mapping):  # a dict first: to ask an abstract class takes longer
+    if isinstance(value, dict | Mapping):  # dict first: checking an abstract class takes longer
         return value if _is_frozen_json(value) else _frozen_object(value)
     if isinstance(value, list | tuple):
         return _frozen_array(value)
@@ -157,7 +157,7 @@ def _is_frozen_json(value: object) -> bool:
     return type(value) is FrozenMapping and _FILLED.__get__(value) is _OF_JSON
 
 
-def _frozen_object(value: Mapping[Any, object]) -> object:  # Any: keys of text, as is seen next
+def _frozen_object(value: Mapping[Any, object]) -> object:  # Any: the keys aren't checked yet
     items = dict(value)
     for key in items:
         reason = _refused_text(key) if type(key) is str else type(key).__qualname__
@@ -167,13 +167,13 @@ def _frozen_object(value: Mapping[Any, object]) -> object:  # Any: keys of text,
     try:
         for key, item in items.items():
             frozen = _frozen_json(item)
-            if frozen is not item:  # to look the key up takes as long as the rest
+            if frozen is not item:  # the assignment would take as long as everything else
                 items[key] = frozen
     except _NotJsonError as refused:
         refused.steps.append(f".{key}")
         raise
     made: FrozenMapping[str, object] = FrozenMapping.__new__(FrozenMapping)
-    dict.update(made, items)  # what its `__init__` does, less the look if it was filled: there may be 250,000 of these
+    dict.update(made, items)  # as `__init__` does, without its check: there may be 250,000 of these
     _FILLED.__set__(made, _OF_JSON)
     return made
 
@@ -202,7 +202,7 @@ def _refused_float(number: float) -> str | None:
 
 
 _INT_LIMIT = 10**4300
-"""Python reads no longer int by default: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits."""
+"""By default Python parses ints up to this: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits."""
 _INT_BITS = _INT_LIMIT.bit_length()
 _REFUSALS: Mapping[type, Callable[[Any], str | None]] = MappingProxyType(  # Any: its key's
     {

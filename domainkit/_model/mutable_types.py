@@ -54,12 +54,14 @@ _MAX_PARTS = 200
 def _parts(hint: object) -> list[object]:
     """Return the type and all types in it, without their arguments: Mapping and str for Mapping[str, str].
 
-    Raises TypeError for an alias that contains itself with ever new arguments.
+    Raises TypeError for an alias that contains itself with new arguments at each level.
     """
     queue, found = [hint], list[object]()
     for part in queue:  # the loop appends to it
         if len(found) > _MAX_PARTS:
-            raise TypeError(f"{hint} contains itself with ever new arguments; use the same arguments")
+            raise TypeError(
+                f"expected a type that contains itself with the same arguments, got {hint}; use the same arguments"
+            )
         plain = bare(part)
         if plain not in found:  # an alias may contain itself
             found.append(plain)

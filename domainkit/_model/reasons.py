@@ -29,24 +29,28 @@ def reason_of(error: Exception, *values: object) -> str | None:
         values: all values that it may have seen.
     """
     try:
-        said = (getattr(error, "additional_info", None) or {}).get("message")  # of a DomainError
-        if said is None and not hasattr(error, "additional_info"):
-            said = next(iter(error.args), None)
-        text = type(error).__qualname__ if said is None else str(said)
+        message = (getattr(error, "additional_info", None) or {}).get("message")  # of a DomainError
+        if message is None and not hasattr(error, "additional_info"):
+            message = next(iter(error.args), None)
+        text = type(error).__qualname__ if message is None else str(message)
         for value in values:
-            for tail in (f": {value}", f" ({value!r} doesn't)", f" (got {value!r})"):  # as the validators of attrs do
+            for tail in (
+                f": {value}",
+                f" ({value!r} doesn't)",
+                f" (got {value!r})",
+            ):  # as attrs appends it
                 text = text.removesuffix(tail)
         return None if repeats(text[: _LONGEST_REASON + _LEAK_LENGTH], *values) else text[:_LONGEST_REASON]
-    except Exception:  # a value that can't be written as text, such as an int of 5,000 digits
+    except Exception:  # raised for a value that can't be written as text, such as an int of 5,000 digits
         return None
 
 
 def repeated_by(error: Exception, *values: object) -> bool:
-    """Check if an error of the domain repeats a part of a value: in its text, in a field, or beside them."""
-    held = [*error.args, *vars(error).values(), *_fields_of(error)]
+    """Check if an error of the domain repeats a part of a value: in its text, a field, or another attribute."""
+    contents = [*error.args, *vars(error).values(), *_fields_of(error)]
     try:
-        return any(repeats(str(part), *values) for part in _parts(held))
-    except Exception:  # what can't be written as text isn't looked at
+        return any(repeats(str(part), *values) for part in _parts(contents))
+    except Exception:  # a part that can't be written as text counts as a repetition
         return True
 
 
@@ -91,7 +95,7 @@ def _parts(value: object) -> Iterator[object]:
 
 
 def _fields_of(value: object) -> Iterator[object]:
-    """Yield what the fields of an attrs object hold."""
+    """Yield the values of the fields of an attrs object."""
     cls = type(value)
     yield from (getattr(value, field.name, None) for field in (attrs.fields(cls) if attrs.has(cls) else ()))
 

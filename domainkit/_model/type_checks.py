@@ -24,7 +24,7 @@ def bare(hint: object) -> object:
     if isinstance(hint, TypeVar):
         limits = hint.__constraints__ or (hint.__bound__,)
         if not any(limit is None or isinstance(limit, ForwardRef) for limit in limits):
-            return bare(Union[limits])  # noqa: UP007  (known at run time only)
+            return bare(Union[limits])  # noqa: UP007  (only known at run time)
     return hint
 
 
@@ -33,7 +33,7 @@ def members(hint: object, within: tuple[object, ...] = ()) -> tuple[object, ...]
     hint = bare(hint)
     if get_origin(hint) in (Union, UnionType):
         if hint in within:
-            raise TypeError(f"{hint} is a member of itself; put it into a tuple")
+            raise TypeError(f"expected a finite union, got {hint}, a member of itself; put it into a tuple")
         return tuple(member for part in get_args(hint) for member in members(part, (*within, hint)))
     return (NoneType if hint is None else hint,)
 

@@ -20,7 +20,7 @@ class Wrapper(Frozen, Generic[T_co]):
     value: T_co
 
     _is_secret: ClassVar[bool] = False
-    """True if the value is never shown, and written only by a field that asks for it."""
+    """True if the value is never shown, and is only written in a field marked with `InPlainText`."""
 
 
 VALUE: Slot = Wrapper.__dict__["value"]
@@ -33,7 +33,7 @@ def is_secret(cls: object) -> bool:
 
 
 def holds_secret(value: object) -> bool:
-    """Check if there is a secret in a value, inside of collections and attrs objects too."""
+    """Check if there is a secret in a value, including in collections and attrs objects inside it."""
     if is_secret(type(value)):
         return True
     if isinstance(value, Mapping):
@@ -46,7 +46,7 @@ def holds_secret(value: object) -> bool:
 
 @frozen
 class PlainTextMark:
-    """The class of the mark `InPlainText`, which adds to it."""
+    """Base class of the marker `InPlainText`."""
 
 
 class FieldSerializer(property):

@@ -13,26 +13,34 @@ from domainkit._model.wrapper import VALUE
 from domainkit._speedups.slots import Slot, taker
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.limits import parsed_to_explain
-from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, is_kept
+from domainkit.conversion.making import (
+    UNCHANGED,
+    add_checks,
+    add_object,
+    add_unchanged_check,
+    is_unchanged,
+    needs_constructor,
+)
 from domainkit.conversion.nodes import MISSING, Node, Part, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.wrappers import ValueObjectNode, refused_by
 
 _split: Callable[[bytes], dict[str, Any]] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-"""Returns the JSON of each key of an object."""
+"""Splits the JSON of an object into the JSON of each of its keys."""
 
 
 @frozen(kw_only=True)
 class Options:
-    """Options of how types are derived.
+    """Options of the derivation of nodes.
 
     Args:
-        forbid_unknown: whether a key that no field has is a problem.
-        exact: whether the structs refuse such a key, problem or not: what they read has no part that nobody looked at.
+        forbid_unknown: whether an unknown key, which belongs to no field, is a problem.
+        exact: whether the structs of the fast path refuse an unknown key even if it is no problem, so that they skip
+            no part of the data unchecked.
         keep: whether value objects stay objects with a `value`, as in `make_converter(unwrap_value_objects=False)`.
-        lenient: whether types without a wire form count too, as in converters: lists, and what cattrs knows.
-        naive_as_utc: whether a datetime without an offset is read as one in UTC.
-        omit_default: whether the way that explains leaves out fields that have their default.
-        secrets: whether secrets are carried, though the field doesn't ask for it.
+        lenient: whether to accept types without a wire form, as converters do: lists, and all that cattrs can convert.
+        naive_as_utc: whether to read a datetime without an offset as UTC.
+        omit_default: whether the slow path leaves out fields that have their default.
+        secrets: whether to accept secrets even in fields that aren't marked for plain text.
     """
 
     forbid_unknown: bool = False
@@ -47,7 +55,7 @@ class Options:
 class AttrsNode(Node):
     """An attrs class, as a JSON object; a field with a default may be absent.
 
-    For a class of two fields, one with a default, the fast way to the object looks like this (names shortened):
+    For a class of two fields, one with a default, the generated `load` looks like this (names shortened):
 
         def load(wire):
             v_sku = wire.f_sku
@@ -61,9 +69,9 @@ class AttrsNode(Node):
     Args:
         cls: the class.
         hint: the class, with its arguments if it is generic.
-        options: how types are derived.
-        tag: the key and the name that tell the class from others of a union.
-        preset: fields that the caller of `load` gives, such as the header of a message.
+        options: the options of the derivation.
+        tag: the key and the name that distinguish the class from the others of a union.
+        preset: fields that the caller of `load` passes, such as the header of a message.
     """
 
     def __init__(
@@ -83,8 +91,8 @@ class AttrsNode(Node):
         self.preset: tuple[str, ...] = preset
 
     def complete(self, parts: tuple[Part, ...]) -> None:
-        """Take the fields, which may hold the class itself."""
-        self.parts: tuple[Part, ...] = tuple(sorted(parts, key=lambda part: not part.required))  # as structs ask
+        """Set the fields, once they are derived: a field may contain the class itself, and so need this node."""
+        self.parts: tuple[Part, ...] = tuple(sorted(parts, key=lambda part: not part.required))  # structs need it
         self._fields = tuple((part.key, part.node, part.required) for part in self.parts)
         self._keys = frozenset(part.key for part in parts)
         self._has_rules = any(part.attribute.validator is not None for part in parts)
@@ -97,7 +105,7 @@ class AttrsNode(Node):
             (part.slot, part.node.wire) if part.required
             else (part.slot, Union[part.node.wire, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007  # known at run time only
             for part in self.parts
-        ]  # fmt: skip  # a row for each of the two
+        ]  # fmt: skip  # a row for each of the two cases
         tag_field, tag = self.tag or (None, None)
         return msgspec.defstruct(
             self.cls.__name__,
@@ -122,7 +130,7 @@ class AttrsNode(Node):
 
     @cached_property
     def load(self) -> Function:
-        """The fast way from a struct to the object; it takes the values of the preset fields as well."""
+        """The fast path from a struct to the object; it takes the values of the preset fields as further arguments."""
         code = Code()
         code.add(f"return {self._object(code, 'wire')}")
         return code.function("load", ", ".join(("wire", *self.preset)), about=self.expected)
@@ -131,10 +139,10 @@ class AttrsNode(Node):
         return super().load_lines(code, wire) if code.crowded else self._object(code, wire)
 
     def _object(self, code: Code, wire: str) -> str:
-        """Add the lines that make the object of a struct; return the expression that holds it."""
+        """Add the lines that make the object from a struct; return the expression for the object."""
         values = {part.attribute.name: self._value(code, part, wire) for part in self.parts}
         fields: list[str] = [attribute.name for attribute in attrs.fields(self.cls)]
-        if constructs_itself(self.cls) or not {*fields} <= {*values, *self.preset}:
+        if needs_constructor(self.cls) or not {*fields} <= {*values, *self.preset}:
             arguments = [f"{part.key}={values[part.attribute.name]}" for part in self.parts]
             arguments += [f"{name}={name}" for name in self.preset]
             return f"{code.name(self.cls, 'cls')}({', '.join(arguments)})"
@@ -144,7 +152,7 @@ class AttrsNode(Node):
         return made
 
     def _value(self, code: Code, part: Part, wire: str) -> str:
-        """Add the lines that make the value of a field; return the variable that holds it."""
+        """Add the lines that make the value of a field; return its variable."""
         variable = code.variable("v")
         code.add(f"{variable} = {wire}.{part.slot}")
         if part.required:
@@ -163,13 +171,13 @@ class AttrsNode(Node):
 
     @cached_property
     def take(self) -> Function | None:
-        """The part in C that does what `dump` does, if all fields are simple."""
+        """A function in C that does the same as `dump`, if all fields are simple; otherwise None."""
         fields = [field for part in self.parts if (field := _taken(self.cls, part)) is not None]
         return taker(self.cls, fields, self.struct, VALUE) if len(fields) == len(self.parts) else None
 
     @cached_property
     def dump(self) -> Function:
-        """The fast way from an object to its struct, or Refused."""
+        """The fast path from an object to its struct; it raises Refused."""
         code = Code()
         code.add(f"return {self.struct_of(code, 'value')}")
         return code.function("dump", "value", about=self.expected)
@@ -178,7 +186,7 @@ class AttrsNode(Node):
         return super().dump_lines(code, value) if code.crowded else self.struct_of(code, value)
 
     def struct_of(self, code: Code, value: str) -> str:
-        """Add the lines that look at the fields of an object; return the call that makes its struct."""
+        """Add the lines that check and convert the fields of an object; return the call that makes its struct."""
         if self.take is not None:
             return f"{code.name(self.take, 'take')}({value})"
         refuse_unless(code, f"type({value}) is {code.name(self.cls, 'cls')}")
@@ -186,7 +194,7 @@ class AttrsNode(Node):
         for part in self.parts:
             variable = code.variable("v")
             code.add(f"{variable} = {value}.{part.attribute.name}")
-            add_kept(code, part.attribute, value, variable)
+            add_unchanged_check(code, part.attribute, value, variable)
             arguments.append(part.node.dump_lines(code, variable))
         return f"{code.name(self.struct, 'struct')}({', '.join(arguments)})"
 
@@ -195,7 +203,7 @@ class AttrsNode(Node):
         return tuple((part.key, msgspec.json.Decoder(part.node.wire).decode, part.node.load) for part in self.parts)
 
     def read_json(self, data: bytes, path: str, problems: Problems) -> Mapping[str, Any] | None:
-        """Return what `read_fields` does, of JSON; it looks in detail only at the fields that the fast way refuses."""
+        """Do the same as `read_fields` with JSON; only the fields that the fast path refuses take the slow path."""
         problems.parsed, before = True, len(problems)
         if not data.startswith(b"{"):
             builtins = parsed_to_explain(data, problems)
@@ -205,7 +213,7 @@ class AttrsNode(Node):
             if key in found:
                 try:
                     done[key] = load(decode(found[key]))
-                except Exception:  # msgspec's, or whatever a validator raises
+                except Exception:  # msgspec's own, or whatever a validator raises
                     found[key] = parsed_to_explain(bytes(found[key]), problems)
         fields = {**found, **done}
         return None if len(problems) > before else self.read_fields(fields, path, problems, done.keys())
@@ -213,7 +221,10 @@ class AttrsNode(Node):
     def read_fields(
         self, data: object, path: str, problems: Problems, done: Collection[str] = ()
     ) -> Mapping[str, Any] | None:
-        """Return the values by constructor name, those of the keys `done` as they are; None if problems were noted."""
+        """Return the arguments for the constructor by name; None if problems were noted.
+
+        The values of the keys in `done` are converted already.
+        """
         if not isinstance(data, Mapping):
             self.wrong_type(path, problems)
             return None
@@ -227,14 +238,14 @@ class AttrsNode(Node):
             elif required:
                 problems.add(f"{path}.{key}", node.expected, "missing")
         if self.options.forbid_unknown and not data.keys() <= self._keys:
-            problems.add(path, f"the keys of {self.expected} alone", "unknown")
+            problems.add(path, f"only the keys of {self.expected}", "unknown")
         if len(problems) == before and not (before and problems.full):
             return values
         self._note_broken_rules({key: value for key, value in values.items() if value is not MISSING}, path, problems)
         return None
 
     def _note_broken_rules(self, values: Mapping[str, Any], path: str, problems: Problems) -> bool:
-        """Note each field whose own validator refuses its value; return whether there is one."""
+        """Note each field whose own validator refuses its value; return True if there is such a field."""
         broken = tuple(broken_rules(self.cls, values)) if self._has_rules else ()
         for field, error in broken:
             refused_by(self.cls, error, tuple(values.values()), f"{path}.{field.alias}", problems)
@@ -242,18 +253,19 @@ class AttrsNode(Node):
 
     def read(self, data: object, path: str, problems: Problems) -> object:
         if problems.native and type(data) is self.cls:
-            checked = get_origin(self.hint) is not None or not self.options.lenient  # where hooks of cattrs have no say
+            # in a converter, the hooks of cattrs decide what an object of a plain class may contain
+            checked = get_origin(self.hint) is not None or not self.options.lenient
             return MISSING if checked and self.write(data, path, problems) is MISSING else data
         if self.levels == 1 and problems.parsed:
             try:
                 return self.load(msgspec.convert(data, self.struct))
-            except Exception:  # noqa: S110  # a small object is mostly right: only the others are looked at in detail
+            except Exception:  # noqa: S110  # most small objects are valid: only the others take the slow path
                 pass
         values = self.read_fields(data, path, problems)
         return MISSING if values is None else self.construct(values, path, problems)
 
     def construct(self, values: Mapping[str, Any], path: str, problems: Problems) -> Any:
-        """Return the object that the constructor makes of `values`; MISSING if it refuses."""
+        """Return the object that the constructor makes from `values`; MISSING if the constructor refuses them."""
         try:
             return self.cls(**values)
         except Exception as error:  # whatever a validator raises is a refusal of these values
@@ -269,8 +281,8 @@ class AttrsNode(Node):
             held = getattr(value, part.attribute.name)
             if not (self.options.omit_default and not part.required and held == part.default_for(self.cls)()):
                 made[part.key] = part.node.write(held, f"{path}.{part.key}", problems)
-                if not is_kept(part.attribute, value, held):
-                    made[part.key] = problems.add(f"{path}.{part.key}", KEPT, "value")
+                if not is_unchanged(part.attribute, value, held):
+                    made[part.key] = problems.add(f"{path}.{part.key}", UNCHANGED, "value")
         return MISSING if any(wire is MISSING for wire in made.values()) else made
 
     def schema(self, schemas: Schemas) -> Schema:
@@ -286,7 +298,7 @@ class AttrsNode(Node):
 
 
 def _taken(cls: type, part: Part) -> tuple[Slot, type, Function | bool | None] | None:
-    """Return how the part in C takes the value of a field; None if it can't."""
+    """Return the slot, class and check with which C dumps a field; None if C can't dump it."""
     node, slot = part.node, getattr(cls, part.attribute.name, None)
     inner = node.inner if isinstance(node, ValueObjectNode) else node
     converted = part.attribute.converter is not None

@@ -14,7 +14,7 @@ from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema,
 from domainkit.conversion.scalars import EnumNode, LiteralNode, whole
 from domainkit.conversion.wrappers import ConstrainedNode, ValueObjectNode
 
-Make = Callable[[Iterable[Any]], Any]  # Any: the items of a collection, whose types are known at run time only
+Make = Callable[[Iterable[Any]], Any]  # Any: the items of a collection, whose types are only known at run time
 
 
 class _ArrayNode(Node):
@@ -36,7 +36,7 @@ class _ArrayNode(Node):
             self._expected.format(item.expected),
             frozenset({"array"}),
             wire_classes=(tuple,),
-            object_classes=(make,),  # type: ignore[arg-type]  # a class is what makes them
+            object_classes=(make,),  # type: ignore[arg-type]  # `make` is always a class
             levels=1 + item.levels,
             same=item.same and make is tuple,
             shape=tuple[Any, ...],
@@ -60,8 +60,8 @@ class _ArrayNode(Node):
         return items
 
     def read(self, data: Any, path: str, problems: Problems) -> object:
-        taken = (list, tuple, *self.object_classes) if problems.native else (list, tuple)
-        if type(data) not in taken and not isinstance(data, list | tuple):
+        accepted = (list, tuple, *self.object_classes) if problems.native else (list, tuple)
+        if type(data) not in accepted and not isinstance(data, list | tuple):
             return self.wrong_type(path, problems)
         items, read = [], self.item.read
         for index, entry in enumerate(data):
@@ -70,7 +70,7 @@ class _ArrayNode(Node):
                 break
         return MISSING if _complete(items) is MISSING else self._made(items, path, problems)
 
-    def _made(self, items: list[Any], path: str, problems: Problems) -> object:  # noqa: ARG002  # a set notes its own
+    def _made(self, items: list[Any], path: str, problems: Problems) -> object:  # noqa: ARG002  # for sets, see below
         return self._make(items)
 
     def write(self, value: Any, path: str, problems: Problems) -> object:
@@ -88,7 +88,7 @@ class _ArrayNode(Node):
 
 
 def _complete(items: list[Any]) -> object:
-    """Return the list, or MISSING if one of its items is."""
+    """Return the list; MISSING if one of its items is MISSING."""
     return MISSING if any(item is MISSING for item in items) else items
 
 
@@ -120,7 +120,7 @@ class FrozensetNode(_ArrayNode):
 
     def _made(self, items: list[Any], path: str, problems: Problems) -> object:
         if not differ_by_hash(items):
-            return problems.add(path, _ALIKE, "limit")
+            return problems.add(path, _DISTINCT_HASHES, "limit")
         made = self._make(items)
         return made if len(made) == len(items) else problems.add(path, self.expected, "duplicate")
 
@@ -139,17 +139,17 @@ class FrozensetNode(_ArrayNode):
 
 
 def _json(value: object) -> bytes:
-    return msgspec.json.encode(value, enc_hook=repr)  # of another encoding's own values, their text
+    return msgspec.json.encode(value, enc_hook=repr)  # a value that only another encoding has sorts by its repr
 
 
 def _distinct(items: Iterable[Any]) -> frozenset[Any]:
-    """Return the set of the items; ValueError if one stands twice, since it would be lost without a word."""
+    """Return the set of the items; raise ValueError if there are duplicates, which would be lost silently."""
     listed = tuple(items)
     if not differ_by_hash(listed):
-        raise ValueError(f"expected {_ALIKE}")
+        raise ValueError(f"expected {_DISTINCT_HASHES}")
     made = frozenset(listed)
     if len(made) != len(listed):
-        raise ValueError("an item stands twice in a set")
+        raise ValueError("expected a set without duplicates")
     return made
 
 
@@ -209,15 +209,15 @@ class FixedTupleNode(Node):
         return samples.st.tuples(*map(samples.of, self.items))
 
 
-_ALIKE = "values that differ by their hashes"
+_DISTINCT_HASHES = "values with different hashes"
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
 
 
 class MappingNode(Node):
-    """`Mapping[K, V]`, or `dict[K, V]`: an object; the keys are the text that the key type is written as.
+    """`Mapping[K, V]`, or `dict[K, V]`: an object whose keys are the wire form of K, as text.
 
     Args:
-        key: the node of the keys: text or integers on the wire.
+        key: the node of the keys, whose wire form is text or an integer.
         item: the node of the values.
         make: the class of the mapping.
     """
@@ -246,8 +246,8 @@ class MappingNode(Node):
         code.add(f"{made}, {items}, {pairs} = [], [], {wire}")
         if self.key.wire is not str:
             with_keys, keys = code.name(_with_keys, "with_keys"), code.name(self._keys, "keys")
-            of_text = code.name(self.key.wire if self.key.wire in (int, UUID) else None, "of_text")
-            code.add(f"{pairs} = {with_keys}({wire}, {keys}, {of_text})")
+            key_class = code.name(self.key.wire if self.key.wire in (int, UUID) else None, "key_class")
+            code.add(f"{pairs} = {with_keys}({wire}, {keys}, {key_class})")
         with code.block(f"for {name}, {entry} in {pairs}.items():"):
             key, item = self.key.load_lines(code, name), self.item.load_lines(code, entry)
             code.add(f"{made}.append({key})", f"{items}.append({item})")
@@ -259,7 +259,7 @@ class MappingNode(Node):
         code.add(f"{made} = {{}}")
         with code.block(f"for {name}, {entry} in {value}.items():"):
             key, item = self.key.dump_lines(code, name), self.item.dump_lines(code, entry)
-            if isinstance(innermost(self.key), EnumNode):  # msgspec before 0.22 takes no member for a key
+            if isinstance(innermost(self.key), EnumNode):  # msgspec before 0.22 doesn't encode enum members as keys
                 key = f"({key}).value"
             code.add(f"{made}[{key}] = {item}")
         return made
@@ -276,16 +276,16 @@ class MappingNode(Node):
         if _complete(keys) is MISSING or _complete(items) is MISSING:
             return MISSING
         if not differ_by_hash(keys):
-            return problems.add(path, _ALIKE, "limit")
+            return problems.add(path, _DISTINCT_HASHES, "limit")
         made = self._make(zip(keys, items, strict=True))
-        return made if len(made) == len(data) else problems.add(path, "keys that differ", "duplicate")
+        return made if len(made) == len(data) else problems.add(path, "distinct keys", "duplicate")
 
     def _read_key(self, name: object, path: str, problems: Problems) -> object:
         if not isinstance(name, str) and not problems.native:
-            return problems.add(path, "text, as all keys in JSON", "type")
+            return problems.add(path, "text, since JSON has only text keys", "type")
         is_number = self.key.kinds == {"int"} and isinstance(name, str) and _INTEGER.fullmatch(name)
         found = Problems(1, native=problems.native)
-        key = self.key.read(int(name) if is_number and len(name) < 4300 else name, path, found)  # type: ignore[arg-type, call-overload]  # text, as just seen
+        key = self.key.read(int(name) if is_number and len(name) < 4300 else name, path, found)  # type: ignore[arg-type, call-overload]  # text, as just checked
         return problems.add(path, self.key.expected, "value") if key is MISSING else key
 
     def write(self, value: object, path: str, problems: Problems) -> object:
@@ -312,29 +312,25 @@ class MappingNode(Node):
 
 
 def innermost(node: Node) -> Node:
-    """Return the node inside of value objects and constraints."""
+    """Return the node inside value objects and constraints."""
     while isinstance(node, ValueObjectNode | ConstrainedNode):
         node = node.inner
     return node
 
 
-def _with_keys(wire: Mapping[str, Any], keys: Any, made_of_text: type | None) -> Mapping[Any, Any]:
-    """Return an object of JSON with the keys that its text stands for; ValueError where many of these have one hash."""
-    if (
-        made_of_text is not None
-        and len(wire) > MOST_ALIKE
-        and not differ_by_hash([made_of_text(name) for name in wire])
-    ):
-        raise ValueError(f"expected {_ALIKE}")
+def _with_keys(wire: Mapping[str, Any], keys: Any, key_class: type | None) -> Mapping[Any, Any]:
+    """Return a JSON object with its keys converted from text; raise ValueError if too many keys have the same hash."""
+    if key_class is not None and len(wire) > MOST_ALIKE and not differ_by_hash([key_class(name) for name in wire]):
+        raise ValueError(f"expected {_DISTINCT_HASHES}")
     converted: Mapping[Any, Any] = msgspec.convert(wire, keys, str_keys=True)
     return converted
 
 
 def _mapping(keys: list[Any], items: list[Any], wire: Mapping[str, Any]) -> FrozenMapping[Any, Any]:
-    """Return the mapping; ValueError if two keys of the wire became one, since an entry would be lost."""
+    """Return the mapping; raise ValueError if two wire keys became the same key, since an entry would be lost."""
     if not differ_by_hash(keys):
-        raise ValueError(f"expected {_ALIKE}")
+        raise ValueError(f"expected {_DISTINCT_HASHES}")
     made = FrozenMapping(zip(keys, items, strict=True))
     if len(made) != len(wire):
-        raise ValueError("two keys are one")
+        raise ValueError("expected distinct keys")
     return made

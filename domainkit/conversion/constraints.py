@@ -1,4 +1,4 @@
-"""Constraints on a value besides its type, as keywords of JSON Schema: `msgspec.Meta`, validators of attrs."""
+"""Constraints on a value beyond its type (`msgspec.Meta`, validators of attrs), as keywords of JSON Schema."""
 
 import math
 import re
@@ -32,12 +32,12 @@ from domainkit.conversion.unions import UnionNode
 from domainkit.conversion.wrappers import ConstrainedNode, ValueObjectNode
 
 _EXACT: Final = frozenset({MIN_LENGTH, MAX_LENGTH, NUMBER, OPTIONS})
-"""The validators that a schema says exactly what they say, for a text, a number or an array."""
+"""The validators whose meaning a schema expresses exactly, for a text, a number or an array."""
 
-_LONGEST: Final = 256
-"""Numbers of a range that a schema lists, at most."""
+_MOST_LISTED: Final = 256
+"""The most numbers of a range that a schema lists."""
 
-Validator = Any  # what attrs calls to check a field; its own classes are told apart at run time
+Validator = Any  # any callable that attrs accepts; the classes of attrs' own are distinguished at run time
 
 _BOUNDS: Final = MappingProxyType({">=": "minimum", "<=": "maximum", ">": "exclusiveMinimum", "<": "exclusiveMaximum"})
 _META: Final = MappingProxyType({
@@ -51,7 +51,7 @@ _TYPES: Final = MappingProxyType({"text": "string", "array": "array", "object": 
 
 
 def add(schema: Schema, keywords: Mapping[str, Any]) -> None:
-    """Ask `keywords` of a schema too, in place; where it has one of them already, both hold."""
+    """Add `keywords` to a schema in place; if it has one of them already, both apply."""
     if schema.keys() & keywords.keys():
         schema.setdefault("allOf", []).append(dict(keywords))
     else:
@@ -59,7 +59,7 @@ def add(schema: Schema, keywords: Mapping[str, Any]) -> None:
 
 
 def meta_keywords(meta: msgspec.Meta, node: Node) -> Iterator[Schema]:
-    """Give the keywords of a constraint that stands in `Annotated`: it is about the form on the wire."""
+    """Yield the keywords of a constraint in `Annotated`, which applies to the wire form."""
     found = {word: getattr(meta, name) for name, word in _META.items() if getattr(meta, name) is not None}
     if meta.pattern is not None:
         found |= _pattern(re.compile(meta.pattern), start=False, end=False)
@@ -72,10 +72,10 @@ def meta_keywords(meta: msgspec.Meta, node: Node) -> Iterator[Schema]:
 
 
 def keywords_of(validator: Validator, node: Node) -> Iterable[Schema]:
-    """Return the keywords of a validator of attrs; nothing for one of the user's own, which only Python can run.
+    """Return the keywords of a validator of attrs; no keywords for a user's own function, which only Python can run.
 
     Args:
-        validator: what stands in `field(validator=...)`, or None.
+        validator: the argument of `field(validator=...)`, or None.
         node: the wire type of the field.
     """
     translate = _TRANSLATIONS.get(type(validator))
@@ -86,11 +86,11 @@ def _optional(validator: Validator, node: Node) -> Iterator[Schema]:
     for keywords in keywords_of(validator.validator, node):
         if "enum" in keywords:
             keywords["enum"].append(None)
-        yield keywords  # the others say nothing about null
+        yield keywords  # the other keywords don't apply to null
 
 
 def _length(bound: str, length: int, shapes: AbstractSet[str]) -> Schema:
-    """Return the keywords for a length; each is about values of its own JSON type only."""
+    """Return the keywords for a length; each applies only to values of its own JSON type."""
     return {
         bound + _LENGTHS[shape]: 4 * -(-length // 3) if shape == "base64" else length
         for shape in sorted(shapes & _LENGTHS.keys())
@@ -127,7 +127,10 @@ def _in(validator: Validator, node: Node) -> Iterator[Schema]:
 
 
 def _range(options: range, node: Node) -> Schema:
-    """Return the keywords for the numbers of a range; of a long one with an odd start, no more than its bounds."""
+    """Return the keywords for the numbers of a range.
+
+    For a long range whose start isn't a multiple of its step, these are only the bounds.
+    """
     if not options:
         return {"not": {}}
     numbers = options if options.step > 0 else options[::-1]
@@ -136,22 +139,22 @@ def _range(options: range, node: Node) -> Schema:
         return bounds
     if numbers[0] % numbers.step == 0:
         return {**bounds, "multipleOf": numbers.step}
-    return {"enum": list(numbers)} if len(numbers) <= _LONGEST else bounds
+    return {"enum": list(numbers)} if len(numbers) <= _MOST_LISTED else bounds
 
 
 def _any(validator: Validator, node: Node) -> Iterator[Schema]:
-    """Give the alternatives; nothing where one of them is for Python alone, which may admit anything."""
+    """Yield the alternatives; no keywords if only Python can run one of them, since it may accept anything."""
     alternatives = [_all(one, node) for one in validator.validators]
     if all(alternatives):
         yield {"anyOf": alternatives}
 
 
 def _not(validator: Validator, node: Node) -> Iterator[Schema]:
-    """Give the opposite of what one keyword says exactly: of something wider it would refuse what is written."""
+    """Yield the opposite of keywords that are exact: the opposite of wider ones would refuse valid values."""
     inner, types = validator.validator, [_TYPES.get(shape) for shape in sorted(_shapes(node))]
     if type(inner) not in _EXACT or "base64" in _shapes(node):
         return
-    if keywords := _all(inner, node):  # what has another type has no length and no bounds, so that it is admitted
+    if keywords := _all(inner, node):  # keywords such as `minLength` accept every value of another type: name the type
         yield {"not": keywords if "enum" in keywords else {"type": [one for one in types if one], **keywords}}
 
 
@@ -184,11 +187,11 @@ _TRANSLATIONS: Final[Mapping[type, Callable[[Validator, Node], Iterable[Schema]]
         NOT: _not,
     }
 )
-"""By the classes of attrs' own validators."""
+"""The translations by the class of the validator, for attrs' own."""
 
 
 def _members(node: Node, *, of_wire: bool = False) -> tuple[Node, ...]:
-    """Return what a value can be, without the unions, constraints and (on the wire) value objects around it."""
+    """Return the alternatives for a value: the nodes inside unions, constraints and (on the wire) value objects."""
     if isinstance(node, ConstrainedNode) or (of_wire and isinstance(node, ValueObjectNode)):
         return _members(node.inner, of_wire=of_wire)
     if isinstance(node, UnionNode):
@@ -197,5 +200,5 @@ def _members(node: Node, *, of_wire: bool = False) -> tuple[Node, ...]:
 
 
 def _shapes(node: Node, *, of_wire: bool = False) -> set[str]:
-    """Return what can be asked of the values: a length of text, of an array and so on, or bounds of a number."""
+    """Return the quantities that constraints on the values can apply to, such as the length of a text or an array."""
     return {"text" if of_wire and one.wire is str else one.measured for one in _members(node, of_wire=of_wire)}

@@ -1,4 +1,4 @@
-"""Converters: cattrs hooks made of the nodes that messages use, for builtins that JSON carries."""
+"""Converters: cattrs hooks made from the nodes that messages use, to builtins that JSON can hold and back."""
 
 import re
 import sys
@@ -19,23 +19,23 @@ from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.derive import NaiveAsUtc as NaiveAsUtc
 from domainkit.conversion.derive import ValueObjectSerializer as ValueObjectSerializer
-from domainkit.conversion.hooks import reads_itself, writes_itself
+from domainkit.conversion.hooks import has_structure_hook, has_unstructure_hook
 from domainkit.conversion.limits import DEFAULT_LIMITS, shallow
 from domainkit.conversion.nodes import MISSING, Node, Problems, json_kind
 from domainkit.conversion.scalars import NAIVE_AS_UTC, SCALARS, Scalar
 from domainkit.conversion.wrappers import DynamicNode
 from domainkit.errors import DomainError, Problem
 
-Hook = Callable[..., Any]  # Any: what it takes and returns is known at run time only
+Hook = Callable[..., Any]  # Any: its parameters and result are only known at run time
 
 
 def make_converter(*, unwrap_value_objects: bool = True, naive_as_utc: bool = False) -> Converter:
-    """Return a cattrs converter between domain objects and builtins that JSON carries.
+    """Return a cattrs converter between domain objects and builtins that JSON can hold.
 
     Value objects are unwrapped at every depth; ids, UUIDs, Decimals, dates, times and durations are text; datetimes are
     RFC 3339 with an offset; bytes are base64; sets are sorted lists; enums are their values; keys are text. Nothing is
-    coerced: `"5"` is no int, `1` no bool, and text no array. A field is called what the constructor calls it. A hook
-    that you register yourself wins.
+    coerced: `"5"` isn't an int, `1` isn't a bool, and text isn't an array. The key of a field is the name of the
+    constructor's parameter. A hook that you register yourself takes precedence.
 
     >>> from domainkit import Uuid, ValueObject
     >>> class Title(ValueObject[str]): ...
@@ -48,9 +48,9 @@ def make_converter(*, unwrap_value_objects: bool = True, naive_as_utc: bool = Fa
     {'value': 'Buy milk'}
 
     Args:
-        unwrap_value_objects: False keeps each value object as `{"value": ...}`, and unwraps only where a field says so:
-            `Annotated[Title, ValueObjectSerializer]`, or `ValueObject.serializer("title")` in the class body.
-        naive_as_utc: read a datetime without an offset as one in UTC, as petisco writes it; see `NaiveAsUtc`.
+        unwrap_value_objects: False keeps each value object as `{"value": ...}`, except in fields marked otherwise, with
+            `Annotated[Title, ValueObjectSerializer]`, or with `ValueObject.serializer("title")` in the class body.
+        naive_as_utc: read a datetime without an offset as UTC, which is how petisco writes it; see `NaiveAsUtc`.
     """
     converter = Converter(use_alias=True)
     configure_converter(converter, unwrap_value_objects=unwrap_value_objects, naive_as_utc=naive_as_utc)
@@ -58,12 +58,12 @@ def make_converter(*, unwrap_value_objects: bool = True, naive_as_utc: bool = Fa
 
 
 def configure_converter(converter: Converter, *, unwrap_value_objects: bool = True, naive_as_utc: bool = False) -> None:
-    """Teach a converter of your own what `make_converter` knows, such as a preconfigured one of cattrs.
+    """Configure a converter of your own, such as a preconfigured one of cattrs, to convert as `make_converter` does.
 
-    The scalars become what they are in JSON, in every encoding, so that nothing is lost on the way: cattrs itself
-    would give MessagePack a datetime as a float. A hook that you registered for a class, before or after, wins; of
-    hooks with a predicate the last one registered wins. The converter's `forbid_extra_keys`, `omit_if_default` and
-    `detailed_validation` count.
+    Scalars have their JSON form in every encoding, so that nothing is lost on the way: cattrs itself would pass a
+    datetime to MessagePack as a float. A hook that you register for a class, before or after, takes precedence; of the
+    hooks with a predicate, the last one registered does. The converter's options `forbid_extra_keys`,
+    `omit_if_default` and `detailed_validation` apply.
 
     >>> from cattrs.preconf.json import make_converter as make_json_converter
     >>> from domainkit import Uuid
@@ -75,39 +75,39 @@ def configure_converter(converter: Converter, *, unwrap_value_objects: bool = Tr
     Args:
         converter: changed in place.
         unwrap_value_objects: as for `make_converter`.
-        naive_as_utc: as for `make_converter`; it makes whole what a format such as BSON gives without a time zone.
+        naive_as_utc: as for `make_converter`; needed for formats such as BSON, whose datetimes have no time zone.
 
     Raises:
-        TypeError: the converter writes tuples (`unstruct_strat`), or has `type_overrides`, which don't count here.
+        TypeError: the converter writes tuples (`unstruct_strat`), or has `type_overrides`, which would have no effect.
     """
     if converter.unstruct_strat is UnstructureStrategy.AS_TUPLE or converter.type_overrides:
         raise TypeError(
-            "configure_converter: expected a converter that writes dicts, without type_overrides; "
+            "configure_converter: expected a converter that writes dicts, without type_overrides, got another; "
             "make it without these options, and register hooks for the classes that need them"
         )
     options = Options(keep=not unwrap_value_objects, lenient=True, naive_as_utc=naive_as_utc)
     _register_scalars(converter, NAIVE_AS_UTC if naive_as_utc else SCALARS)
     converter.register_structure_hook_factory(
-        _Carried(converter, options, reads=True),
+        _Supported(converter, options, reads=True),
         lambda hint, converter: _reading(_node(hint, converter, options), hint, converter),
     )
     converter.register_unstructure_hook_factory(
-        _Carried(converter, options, reads=False),
+        _Supported(converter, options, reads=False),
         lambda hint, converter: _writing(_node(hint, converter, options)),
     )
 
 
 def _node(hint: object, converter: Converter, options: Options) -> Node:
-    """Return the node of a type in a converter: as in messages, and of what cattrs knows besides."""
+    """Return the node of a type in a converter: as in messages, and also for types that only cattrs supports."""
     strict, brief = converter.forbid_extra_keys, bool(converter.omit_if_default)
     derivation = Derivation(attrs.evolve(options, forbid_unknown=strict, omit_default=brief), converter)
     return derivation.without_hook(hint, describe(hint))
 
 
-class _Carried:
-    """Predicate of cattrs: the types that hooks of this library are for.
+class _Supported:
+    """Predicate for cattrs: the types that the hooks of this library convert.
 
-    An attrs class is one also if a field can't be carried: that is an error, and not for cattrs to pass over.
+    They include an attrs class with an unsupported field: it is an error, which cattrs must not hide.
     """
 
     is_domainkits = True
@@ -122,16 +122,16 @@ class _Carried:
             return not isinstance(_node(hint, self._converter, self._options), DynamicNode)
         except TypeError:
             some = [get_origin(member) or member for member in members(hint)]
-            one = len(some) == 1  # cattrs tells unions of plain classes by their fields
+            one = len(some) == 1  # cattrs distinguishes plain classes by their fields
             return any(isinstance(cls, type) and (attrs.has(cls) if one else issubclass(cls, Frozen)) for cls in some)
 
 
 _LIMITS = attrs.evolve(DEFAULT_LIMITS, max_depth=sys.maxsize)
-"""Of parts and items alone: how deep builtins may go, whoever made them knows, and the interpreter."""
+"""The limits of builtins: the depth isn't limited, since builtins were made by the caller, not by a sender."""
 
 
 def _reading(node: Node, hint: object, converter: Converter) -> Hook:
-    """Return the structure hook of a node; it takes objects too, since some formats parse ids and datetimes."""
+    """Return the structure hook of a node; it accepts objects too, since some formats parse ids and datetimes."""
 
     def structure(data: object, _: object = None) -> object:
         problems = Problems(native=True)
@@ -157,17 +157,17 @@ def _writing(node: Node) -> Hook:
 
 
 def _register_scalars(converter: Converter, scalars: Mapping[object, Scalar]) -> None:
-    # all are asked first, since cattrs takes the hook of a class for its subclasses: that of int for bool
-    asked = [(cls, reads_itself(converter, cls), writes_itself(converter, cls)) for cls in scalars]
-    for cls, reads, writes in asked:
-        if not reads:
+    # look all of them up first, since cattrs uses the hook of a class for its subclasses: that of int for bool
+    found = [(cls, has_structure_hook(converter, cls), has_unstructure_hook(converter, cls)) for cls in scalars]
+    for cls, can_structure, can_unstructure in found:
+        if not can_structure:
             converter.register_structure_hook(cls, _reading_scalar(scalars[cls], converter))
-        if not writes:
+        if not can_unstructure:
             converter.register_unstructure_hook(cls, _writing(scalars[cls]))
 
 
 def _reading_scalar(node: Scalar, converter: Converter) -> Hook:
-    """Return the hook of a scalar; cattrs takes it for subclasses too, such as a StrEnum."""
+    """Return the structure hook of a scalar; cattrs uses it for subclasses too, such as a StrEnum."""
     read = _reading(node, node.cls, converter)
 
     def structure(data: object, hint: Any) -> object:
@@ -179,18 +179,18 @@ def _reading_scalar(node: Scalar, converter: Converter) -> Hook:
     return structure
 
 
-# Errors as cattrs raises them, so that its `transform_error` shows the paths.
+# Errors in the form that cattrs raises them, so that its `transform_error` shows the paths.
 
 _STEP = re.compile(r"\.([^.\[]+)|\[(key )?([0-9*]+)\]")
-_Step = tuple[str, str, str]  # the name of a field; or whether it is a key, and the place of the item
-_Found = tuple[list[_Step], "Expected", Exception]  # the steps to the problem, what belongs there, and its error
+_Step = tuple[str, str, str]  # the name of a field; or "key " for the key of an item, and the index of the item
+_Found = tuple[list[_Step], "Expected", Exception]  # the steps to the problem, the expected type, and the error
 
 
 class Expected(str):
-    """The words for what belongs somewhere: cattrs shows them as the type of an error.
+    """The expected type of a value in words: cattrs shows it as the type in an error.
 
     Args:
-        problem: what is wrong there.
+        problem: the problem of the value.
     """
 
     __slots__ = ("problem",)
@@ -207,16 +207,16 @@ class Expected(str):
 
 
 def _structure_error(hint: object, data: object, problems: Problems, *, detailed: bool) -> Exception:
-    """Return the error for data that has these problems."""
+    """Return the error for data with these problems."""
     found: list[_Found] = []
     for number, problem in enumerate(problems):
         steps, cause = _STEP.findall(problem.path), problems.causes.get(number)
         value = data
         for step in steps:
             _, value = _at(value, step)
-        kind = "nothing" if problem.code == "missing" else f"this {json_kind(value)}"
-        error: Exception = ValueError(f"expected {problem.expected}, not {kind}")
-        if cause is not None and reason_of(cause, value, data) is not None:  # a traceback shows it
+        kind = "nothing" if problem.code == "missing" else json_kind(value)
+        error: Exception = ValueError(f"expected {problem.expected}, got {kind}")
+        if cause is not None and reason_of(cause, value, data) is not None:  # None if its text shows the value
             error.__cause__ = cause
         root = not steps and isinstance(cause, DomainError)
         found.append((steps, Expected(problem), cause if root and cause is not None else error))
@@ -224,7 +224,7 @@ def _structure_error(hint: object, data: object, problems: Problems, *, detailed
 
 
 def _grouped(name: str, hint: object, data: object, found: list[_Found]) -> Exception:
-    """Return the problems as groups of cattrs, one inside another along their paths."""
+    """Return the problems as exception groups of cattrs, nested along their paths."""
     if not found[0][0]:
         return found[0][2]
     by_step: dict[_Step, list[_Found]] = {}
@@ -235,14 +235,14 @@ def _grouped(name: str, hint: object, data: object, found: list[_Found]) -> Exce
         place, item = _at(data, step)
         made = _grouped(name, hint, item, inner)
         note = AttributeValidationNote if step[0] else IterableValidationNote
-        made.add_note(note(f"Structuring {name}", place, inner[0][1]))  # type: ignore[arg-type]  # any key has a place, and a type is words here
+        made.add_note(note(f"Structuring {name}", place, inner[0][1]))  # type: ignore[arg-type]  # the place may be any key, and the type is in words here
         errors.append(made)
     group: Any = ClassValidationError if found[0][0][0][0] else IterableValidationError
     return group(f"While structuring {name}", errors, hint)  # type: ignore[no-any-return]  # cattrs' constructor has no types
 
 
 def _at(data: Any, step: _Step) -> tuple[object, object]:
-    """Return what cattrs calls the place of a step, and the data there."""
+    """Return the name, index or key of a step, as cattrs shows it, and the data there."""
     name, is_key, index = step
     if name:
         return name, data.get(name) if isinstance(data, Mapping) else getattr(data, name, None)

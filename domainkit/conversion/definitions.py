@@ -1,4 +1,4 @@
-"""Wire types as JSON Schema: a rule for each kind of node, and names for the classes that they are made of."""
+"""Nodes as JSON Schema, with a named definition for each class."""
 
 import inspect
 import re
@@ -27,12 +27,12 @@ _OCCURRED_ON: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-Wire = MessageWire[Any, Any]  # Any: messages of all classes stand side by side in a document
+Wire = MessageWire[Any, Any]  # Any: a document has messages of several classes
 
 
 @frozen
 class _Key:
-    """The subject of a definition: a type, and which of its forms."""
+    """The key of a definition: a type, and which of its forms is meant."""
 
     hint: object
     form: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class _Key:
 
 
 def key_for(name: str, taken: Container[str]) -> str:
-    """Return a key for `name` that needs no escapes in a reference, and that nothing else has."""
+    """Return a key for `name` that needs no escapes in a reference and isn't taken."""
     key = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_")
     return next(one for one in chain([key], (f"{key}_{number}" for number in count(2))) if one not in taken)
 
@@ -59,11 +59,12 @@ def _written(hint: object, *, qualified: bool = False) -> str:
 
 
 class Definitions:
-    """Schemas of wire types, and what they refer to by name.
+    """Schemas of nodes, and the definitions that the schemas refer to.
 
     Args:
-        root: where the definitions stand in the document: what a reference begins with.
-        draft_07: use the words of draft-07: nothing stands beside a reference, and a tuple is `items`.
+        root: the path of the definitions in the document, with which each reference begins.
+        draft_07: use the dialect of draft-07, in which a reference has no other keywords beside it, and a tuple is
+            described by `items`.
     """
 
     def __init__(self, root: str, *, draft_07: bool = False) -> None:
@@ -77,7 +78,7 @@ class Definitions:
         return self._reference(_Key(wire.cls, ("message",)), lambda: self.envelope(wire))
 
     def envelope(self, wire: Wire) -> Schema:
-        """Return the schema of the envelope of a message class, to stand in its place."""
+        """Return the schema of the envelope of a message class itself, not a reference to it."""
         info, closed = wire.info, wire.forbid_unknown
         attributes = self.fields(wire.node.parts, closed=closed, tag=None)
         properties = {
@@ -96,7 +97,7 @@ class Definitions:
         return self.about(wire.hint) | _closed({"data": data}, ["data"], closed=closed)
 
     def finish(self) -> Schema:
-        """Return the definitions by name, and let the references name them."""
+        """Complete the references, and return the definitions by name."""
         names = self._names()
         for schema, key in self._references:
             schema["$ref"] = self._root + names[key]
@@ -105,7 +106,7 @@ class Definitions:
         return {names[key]: schema for key, schema in self._schemas.items()}
 
     def _names(self) -> Mapping[_Key, str]:
-        """Return a name for each definition: the short one, unless two have it."""
+        """Return a name for each definition: the short name, or the qualified name if the short one is ambiguous."""
         shared = Counter(key.name(qualified=False) for key in self._schemas)
         names: dict[_Key, str] = {}
         for key in self._schemas:
@@ -114,29 +115,29 @@ class Definitions:
         return names
 
     def schema(self, node: Node) -> Schema:
-        """Return the schema of a wire type: a new one, or a reference."""
+        """Return the schema of a node: a new one, or a reference."""
         return node.schema(self)
 
     def named(self, hint: object, make: Callable[[], Schema], form: tuple[str, ...] = ()) -> Schema:
-        """Return a reference to the definition of a type, made once; `form` tells definitions of one type apart."""
+        """Return a reference to the definition of a type, made once; `form` distinguishes definitions of one type."""
 
         def define() -> Schema:
             made = make()
-            made.update(self.about(hint))  # in place: it may be a reference, which is completed in the end
+            made.update(self.about(hint))  # in place: it may be a reference, which `finish` completes
             return made
 
         return self._reference(_Key(hint, form), define)
 
     def _reference(self, key: _Key, make: Callable[[], Schema]) -> Schema:
         if key not in self._schemas:
-            self._schemas[key] = {}  # a class that holds itself comes here again while its schema is made
+            self._schemas[key] = {}  # a class that contains itself is looked up again while its schema is made
             self._schemas[key] = make()
         reference: Schema = {"$ref": ""}
         self._references.append((reference, key))
         return reference
 
     def about(self, hint: object) -> Schema:
-        """Return the name of a type, and the first paragraph of its docstring."""
+        """Return the name of a type as the title, and the first paragraph of its docstring as the description."""
         summary = summary_of(get_origin(hint) or hint)
         return {"title": _written(hint)} | ({"description": summary} if summary else {})
 
@@ -169,7 +170,7 @@ def _closed(properties: Schema, required: list[str], *, closed: bool) -> Schema:
 
 
 def _default(part: Part) -> Schema:
-    """Return the default of a field, where it is a value, and the one that the object gets; no secret is told."""
+    """Return the default of a field as a keyword; no keyword for a secret, or if the object gets another value."""
     default = part.attribute.default
     if part.required or part.attribute.converter is not None or isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
         return {}

@@ -27,7 +27,7 @@ from domainkit._model.type_checks import bare, describe, members
 from domainkit._model.wrapper import FieldSerializer, PlainTextMark, Wrapper, is_secret
 from domainkit.conversion.classes import AttrsNode, Options
 from domainkit.conversion.collections import FixedTupleNode, FrozensetNode, MappingNode, VariadicTupleNode
-from domainkit.conversion.hooks import knows, own_hooks
+from domainkit.conversion.hooks import own_hooks, supports
 from domainkit.conversion.json_values import JSON
 from domainkit.conversion.nodes import Node, Part
 from domainkit.conversion.nodes import UnsupportedTypeError as UnsupportedTypeError
@@ -85,7 +85,7 @@ class Derivation:
         self._unwrapping = Derivation(evolve(options, keep=False), converter) if options.keep else self
         self._scalars = NAIVE_AS_UTC if options.naive_as_utc else SCALARS
         self._done: dict[object, Node] = {}
-        self._open: dict[object, StandIn] = {}
+        self._in_progress: dict[object, StandIn] = {}
         self._aliases: dict[object, RecursiveAlias] = {}
         self._structs: list[type[msgspec.Struct]] = []
 
@@ -103,7 +103,7 @@ class Derivation:
                 hooks = (lambda data: convert.structure(data, hint), lambda value: convert.unstructure(value, hint))
                 return HookNode(hint, hooks, json=False)
             raise
-        except RecursionError as error:  # of Python: a type that can't be described, since it has no end
+        except RecursionError as error:  # the interpreter's: the description of the type has no end
             raise UnsupportedTypeError(
                 f"{where}: expected a finite type, got one that contains itself without end; put it into a field of an "
                 "@attrs.frozen class"
@@ -148,19 +148,19 @@ class Derivation:
         if any(isinstance(extra, Tagged | msgspec.Meta | _NaiveAsUtc) for extra in getattr(hint, "__metadata__", ())):
             return False
         try:
-            some = [member for member in members(hint) if member is not NoneType]
+            found = [member for member in members(hint) if member is not NoneType]
         except TypeError:  # an alias that is a member of itself
             return False
         plain = [
             attrs.has(cls) and not issubclass(cls, Frozen)
-            for member in some
+            for member in found
             if isinstance(cls := get_origin(member) or member, type)
         ]
-        if len(some) > 1:
-            return self.converter is not None and len(plain) == len(some) and all(plain)  # told apart by their fields
-        if any(plain) or any(isinstance(one, type) and issubclass(one, Frozen) for one in some):
+        if len(found) > 1:  # cattrs distinguishes plain classes by their fields
+            return self.converter is not None and len(plain) == len(found) and all(plain)
+        if any(plain) or any(isinstance(one, type) and issubclass(one, Frozen) for one in found):
             return False
-        return isinstance(hint, type) and hint is not Any if self.converter is None else knows(self.converter, hint)
+        return isinstance(hint, type) and hint is not Any if self.converter is None else supports(self.converter, hint)
 
     def without_hook(self, hint: object, where: str) -> Node:
         """Return the node of a type, without looking at user-registered hooks."""
@@ -192,7 +192,7 @@ class Derivation:
             return self._class(cls, hint, where)
         if self.options.lenient and self.converter is not None and (isinstance(hint, TypeVar) or hint in (Any, object)):
             return self._dynamic(hint, self.converter)
-        raise _open(hint, where) if isinstance(hint, TypeVar) else _unsupported(hint, where)
+        raise _unbound(hint, where) if isinstance(hint, TypeVar) else _unsupported(hint, where)
 
     def _dynamic(self, hint: object, converter: BaseConverter) -> Node:
         missing = "a known type: name the generic class with its argument, such as Box[str]"
@@ -278,7 +278,7 @@ class Derivation:
             key = self._unwrapping.node(inner[0], where)
             if not key.kinds <= {"str", "int"} or len(key.kinds) != 1:
                 raise UnsupportedTypeError(
-                    f"{where}: {describe(inner[0])} can't be a key, since JSON has text keys; "
+                    f"{where}: expected keys that are text in JSON, got {describe(inner[0])}; "
                     "use a str, an int, an id, or a value object of one"
                 )
             return MappingNode(key, self.node(inner[1], where), make)
@@ -288,8 +288,8 @@ class Derivation:
         return FixedTupleNode(tuple(self.node(item, where) for item in inner))
 
     def _class(self, cls: type, hint: object, where: str) -> Node:
-        if hint in self._open:
-            return self._open[hint]
+        if hint in self._in_progress:
+            return self._in_progress[hint]
         if hint not in self._done:
             self._done[hint] = self._new_class(cls, hint, where)
         return self._done[hint]
@@ -319,8 +319,8 @@ class Derivation:
     def _message(self, cls: Any, where: str) -> Node:
         if not self.options.lenient:
             raise UnsupportedTypeError(
-                f"{where}: a message can't hold another, {cls.__qualname__}; "
-                "hold its id, or what you need of its payload"
+                f"{where}: expected a type other than a message, got {cls.__qualname__}; "
+                "use its id, or the parts of its payload that you need"
             )
         hooks = (cls.from_dict, lambda message: message.dict())
         return HookNode(cls, hooks, classes=(cls,), json=False)
@@ -330,34 +330,35 @@ class Derivation:
         derivation = self._unwrapping if name in _serialized(cls) else self
         try:
             return derivation.node(type_of(cls, name, arguments), where)
-        except NameError as error:  # an annotation that can't be resolved, or a name in an alias
+        except NameError as error:  # a name in an annotation or in an alias can't be resolved
             if self.converter is not None and self.options.lenient and getattr(attrs.fields(cls), name).type is None:
-                return self._dynamic(Any, self.converter)  # there is no annotation
+                return self._dynamic(Any, self.converter)  # the field has no annotation
             raise _unresolved(where, error) from error
 
     def attrs_node(self, cls: type, hint: object, *, tag: tuple[str, str] | None = None) -> AttrsNode:
-        """Return the node of an attrs class, every field that its constructor takes being a key."""
+        """Return the node of an attrs class, with a key for each field that its constructor takes."""
         _refuse_undecorated(cls)
-        if len(self._open) > _MOST_OPEN:
+        if len(self._in_progress) > _MOST_IN_PROGRESS:
             raise UnsupportedTypeError(
-                f"{cls.__qualname__}: it holds itself with ever new type arguments; use the same"
+                f"{cls.__qualname__}: expected a class that contains itself with the same type arguments, "
+                "got one with new arguments at each level; use the same arguments"
             )
         node = AttrsNode(cls, hint, self.options, tag=tag)
         key = hint if tag is None else (hint, tag)
-        standin = self._open[key] = StandIn(cls, f"_wire_{len(self._structs)}_{len(self._open)}")
+        standin = self._in_progress[key] = StandIn(cls, f"_wire_{len(self._structs)}_{len(self._in_progress)}")
         try:
             node.complete(self.parts(cls, hint))
         finally:
-            del self._open[key]
+            del self._in_progress[key]
         standin.target = node
         if not self.options.lenient:
             self._structs.append(node.struct)
-            for struct in self._structs:  # msgspec looks a forward reference up in the class that holds it
+            for struct in self._structs:  # msgspec resolves a forward reference in the struct that contains it
                 setattr(struct, standin.reference, node.struct)
         return node
 
     def parts(self, cls: type, hint: object, leave_out: frozenset[str] = frozenset()) -> tuple[Part, ...]:
-        """Return the fields of the class that stand on the wire."""
+        """Return the fields of the class that are part of its wire form."""
         arguments = arguments_of(hint)
         return tuple(
             Part(attribute, self._field(cls, attribute.name, arguments))
@@ -369,15 +370,16 @@ class Derivation:
         found = members(base)
         if {*tagged.classes.values()} != {*found} - {NoneType}:
             raise UnsupportedTypeError(
-                f"{where}: Tagged({tagged.key!r}, ...) must name the classes of {describe(base)}, "
-                "each once, and no other"
+                f"{where}: Tagged({tagged.key!r}, ...): expected exactly the classes of {describe(base)}, "
+                f"got {', '.join(map(describe, tagged.classes.values()))}; name each class of the union"
             )
         nodes = {name: self._tagged_member(cls, (tagged.key, name), where) for name, cls in tagged.classes.items()}
         by_hand = any(node.wire is Any for node in nodes.values()) if not self.options.lenient else True
         node = (TaggedByHand if by_hand else TaggedNode)(tagged.key, nodes)
         if len({*node.object_classes}) < len(node.object_classes):
             raise UnsupportedTypeError(
-                f"{where}: {describe(base)} has a class twice; an object doesn't know its argument"
+                f"{where}: expected each class of a union once, since objects don't have their type arguments, "
+                f"got {describe(base)}; use different classes"
             )
         both = (node, SCALARS[NoneType])
         return node if NoneType not in found else UnionByHand(both) if by_hand else UnionNode(both)
@@ -388,47 +390,51 @@ class Derivation:
             return self._message(cls, where)
         if not attrs.has(cls) or issubclass(cls, Wrapper):
             raise UnsupportedTypeError(
-                f"{where}: {describe(hint)} can't have a tag; a tagged union has @attrs.frozen classes"
+                f"{where}: expected @attrs.frozen classes in a tagged union, got {describe(hint)}; "
+                "put it into a field of such a class"
             )
         hooked = self._hooked(hint, where)
         if hooked is not None:
             return hooked
         if tag[0] in (attribute.alias for attribute in attrs.fields(cls)):
             raise UnsupportedTypeError(
-                f"{where}: {cls.__qualname__} has a field {tag[0]!r}, as the tag is called; call the tag another name"
+                f"{where}: expected a tag with a key that isn't a field, got {tag[0]!r}, a field of "
+                f"{cls.__qualname__}; rename the tag"
             )
         key = (hint, tag)
-        if key not in self._open and key not in self._done:
+        if key not in self._in_progress and key not in self._done:
             self._done[key] = self.attrs_node(cls, hint, tag=tag)
-        return self._open.get(key) or self._done[key]
+        return self._in_progress.get(key) or self._done[key]
 
     def _union(self, found: tuple[object, ...], where: str) -> Node:
         nodes = tuple(self.node(member, where) for member in found)
         if any(NoneType in node.object_classes and node is not SCALARS[NoneType] for node in nodes):
-            nodes = tuple(node for node in nodes if node is not SCALARS[NoneType])  # an alias has it already
+            nodes = tuple(node for node in nodes if node is not SCALARS[NoneType])  # an alias includes it
         if len(nodes) == 1:
             return nodes[0]
         for one, other in combinations(nodes, 2):
-            both = _shared_kinds(one, other)
-            if both:
-                way_out = (
-                    'say which is which with a tag: Annotated[..., Tagged("kind", name=Class, ...)]'
-                    if "object" in both
-                    else "use one of them, or @attrs.frozen classes of them with a tag"
+            shared = _shared_kinds(one, other)
+            if shared:
+                remedy = (
+                    'add a tag: Annotated[..., Tagged("kind", name=Class, ...)]'
+                    if "object" in shared
+                    else "use one of them, or an @attrs.frozen class for each, with a tag"
                 )
                 raise UnsupportedTypeError(
-                    f"{where}: in {describe(Union[found])}, JSON can't tell "  # noqa: UP007  # known at run time only
-                    f"{one.expected} from {other.expected} (each is {' or '.join(sorted(both))}); {way_out}"
+                    f"{where}: expected a union of types that JSON distinguishes, "
+                    f"got {describe(Union[found])}, "  # noqa: UP007  # known at run time only
+                    f"with {one.expected} and {other.expected} "
+                    f"(each is {' or '.join(sorted(shared))} in JSON); {remedy}"
                 )
         by_hand = self.options.lenient or any(node.wire is Any for node in nodes)
         return (UnionByHand if by_hand else UnionNode)(nodes)
 
 
 class _NaiveDerivation(Derivation):
-    """Derives what stands beside NaiveAsUtc: other datetimes, and the same classes as without it.
+    """Derives a type marked with NaiveAsUtc: datetimes differ, and classes are the same as without the marker.
 
     Args:
-        outer: derives the classes.
+        outer: the derivation without the marker, which derives the classes.
     """
 
     def __init__(self, outer: Derivation) -> None:
@@ -436,7 +442,7 @@ class _NaiveDerivation(Derivation):
         self.secrets: list[type] = outer.secrets
         self._outer = outer
         self.met: bool = False
-        """True once a datetime was met."""
+        """True once a datetime is derived."""
 
     def node(self, hint: object, where: str) -> Node:
         self.met = self.met or hint is DATETIME.cls
@@ -450,11 +456,11 @@ class _NaiveDerivation(Derivation):
 
 
 class _PlainTextDerivation(Derivation):
-    """Derives what stands beside InPlainText: secrets too, and the same classes as without it.
+    """Derives a type marked with InPlainText: secrets are accepted, and classes are the same as without the marker.
 
     Args:
-        outer: derives the classes.
-        met: the secrets that stand there are added to it.
+        outer: the derivation without the marker, which derives the classes.
+        met: a list to which the derived secret classes are added.
     """
 
     def __init__(self, outer: Derivation, met: list[type]) -> None:
@@ -475,17 +481,17 @@ class _PlainTextDerivation(Derivation):
 
 
 def secret_refusal(cls: type, where: str) -> str:
-    """Return the text for a secret that nothing asks for."""
+    """Return the error text for a secret in a field that isn't marked for plain text."""
     return (
-        f"{where}: expected a type that is written, got the secret {cls.__qualname__}; "
-        f"write Annotated[{cls.__qualname__}, InPlainText] to have it in plain text, or take it out"
+        f"{where}: expected a type without secrets, got the secret {cls.__qualname__}; "
+        f"write Annotated[{cls.__qualname__}, InPlainText] to have it in plain text, or remove it"
     )
 
 
 def node_to_parse(hint: Any) -> Node:
-    """Return the node that reads a type; that of an attrs class is kept on it: to derive it takes forty times as long.
+    """Return the node that reads a type; that of an attrs class is kept on the class: deriving it is 40 times slower.
 
-    It reads secrets too, asked for or not: nothing is written with it.
+    The node reads all secrets, marked or not, since it doesn't write any.
     """
     known: Node | None = vars(hint).get(_KEPT) if isinstance(hint, type) else None
     if known is None:
@@ -497,16 +503,16 @@ def node_to_parse(hint: Any) -> Node:
 
 _KEPT = "_domainkit_node"
 _FROZEN = frozenset({tuple, frozenset, collections.abc.Mapping})
-_COLLECTIONS: Final[Mapping[object, Callable[..., Any]]] = FrozenMapping(  # Any: a collection of what is in it
+_COLLECTIONS: Final[Mapping[object, Callable[..., Any]]] = FrozenMapping(  # Any: collections of any items
     {tuple: tuple, frozenset: frozenset, collections.abc.Mapping: FrozenMapping, list: list, set: set, dict: dict}
 )
-"""The makers of collections, by the type that names each; those that can change are for converters alone."""
+"""The classes of collections by their types in annotations; only converters use the mutable ones."""
 
-_MOST_OPEN = 50
+_MOST_IN_PROGRESS = 50
 
 
 def _class_of(hint: object) -> type | None:
-    """Return the class that a type is, with or without arguments; None for unions and the like."""
+    """Return the class of a type with or without arguments; None for a type that isn't a class, such as a union."""
     origin = get_origin(hint) or hint
     return origin if isinstance(origin, type) and origin is not UnionType else None
 
@@ -517,18 +523,18 @@ def arguments_of(hint: object) -> Mapping[TypeVar, object]:
 
 
 def is_message(cls: object) -> bool:
-    """Tell whether `cls` is a class of messages: the module that has them imports this one."""
+    """Check if `cls` is a message class, without the base class, whose module imports this one."""
     return isinstance(cls, type) and issubclass(cls, Frozen) and hasattr(cls, "from_json")
 
 
 def _serialized(cls: type) -> frozenset[str]:
-    """Return the fields whose value objects the class body says to unwrap."""
+    """Return the fields marked with `ValueObject.serializer` in the class body, whose value objects are unwrapped."""
     values = [value for base in cls.__mro__ for value in vars(base).values()]
     return frozenset(value.field_name for value in values if isinstance(value, FieldSerializer))
 
 
 def _shared_kinds(one: Node, other: Node) -> frozenset[str]:
-    """Return the JSON kinds that two members of a union share; next to a user's own hook, `None` is distinguished."""
+    """Return the JSON kinds that two members of a union share; a user's own hook and `None` never share one."""
     if (isinstance(one, HookNode) and other is SCALARS[NoneType]) or (
         isinstance(other, HookNode) and one is SCALARS[NoneType]
     ):
@@ -541,7 +547,7 @@ def _shared_kinds(one: Node, other: Node) -> frozenset[str]:
 
 
 def _refuse_undecorated(cls: type) -> None:
-    """Raise TypeError if a subclass of an attrs class has fields that attrs doesn't know of."""
+    """Raise TypeError if a subclass of an attrs class has fields, but isn't decorated."""
     if issubclass(cls, Frozen):
         return require_decorated(cls)
     for base in cls.__mro__:
@@ -555,8 +561,8 @@ def _constrained(node: Node, constraints: list[msgspec.Meta], where: str) -> Nod
         return ConstrainedNode(node, constraints)
     except TypeError as error:
         raise UnsupportedTypeError(
-            f"{where}: the constraint doesn't fit the wire form of its type ({error}); "
-            "in a union, it stands beside the member that it is about"
+            f"{where}: expected a constraint for the wire form of its type, got another ({error}); "
+            "in a union, put it next to the member that it applies to"
         ) from error
 
 
@@ -565,15 +571,16 @@ def _unresolved(where: str, error: NameError) -> UnsupportedTypeError:
     return UnsupportedTypeError(text if text.startswith(where) else f"{where}: {text}")
 
 
-def _open(parameter: TypeVar, where: str) -> UnsupportedTypeError:
+def _unbound(parameter: TypeVar, where: str) -> UnsupportedTypeError:
     return UnsupportedTypeError(
-        f"{where}: the type variable {parameter} stands for no type; name the class with its argument, such as Box[str]"
+        f"{where}: expected a type argument, got the type variable {parameter}; "
+        "name the class with its argument, such as Box[str]"
     )
 
 
 def _unsupported(hint: object, where: str) -> UnsupportedTypeError:
     return UnsupportedTypeError(
-        f"{where}: {describe(hint)} has no wire form; use a value object, an @attrs.frozen class, an Enum, or one of "
-        "str, int, bool, float, Decimal, UUID, bytes, date, time, datetime, timedelta, "
+        f"{where}: expected a type with a wire form, got {describe(hint)}; use a value object, an @attrs.frozen class, "
+        "an Enum, or one of str, int, bool, float, Decimal, UUID, bytes, date, time, datetime, timedelta, "
         "tuple, frozenset and Mapping of these"
     )

@@ -1,4 +1,4 @@
-"""The envelope: what stands around the attributes of every message, and one message class's way to and from bytes."""
+"""The envelope around the attributes of every message, and the conversion of one message class to and from bytes."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +29,11 @@ _OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618"
 
 
 def utc_moment(text: str) -> datetime:
-    """Return the UTC moment that is written as `text`; one without an offset is in UTC already, as the wire form says.
+    """Parse a datetime into UTC; without an offset it is UTC already, as the wire form defines.
 
-    Raises ValueError, DecodeError or OverflowError if it is no moment, or one finer than a microsecond.
+    Raises ValueError, DecodeError or OverflowError if the text isn't a datetime, or is finer than a microsecond.
     """
-    if len(text) == _LENGTH and "\\" not in text:  # as this library and petisco write it, or nearly so
+    if len(text) == _LENGTH and "\\" not in text:  # most likely as this library and petisco write it
         try:
             return decode_moment(f'"{text}Z"')
         except (ValueError, msgspec.DecodeError):
@@ -48,21 +48,21 @@ _MOMENT_END = len('"2021-12-28T14:11:47.845618')
 
 @frozen
 class Opened:
-    """An envelope that was read; a part with a problem is None.
+    """The parts of an envelope; a part with a problem is None.
 
     Args:
-        info: what selects the class of the message.
+        info: the name, kind and version, which select the message class.
         id: the message's id.
-        occurred_on: when it occurred, in UTC.
-        attributes: builtins, or their JSON.
-        meta: read-only.
+        occurred_on: the time when the message occurred, in UTC.
+        attributes: the attributes as builtins, or their JSON.
+        meta: the meta, read-only.
     """
 
     info: MessageInfo | None
     id: UUID | None
     occurred_on: datetime | None
     attributes: object
-    meta: Mapping[str, Any]  # Any: JSON values, whose type is named later
+    meta: Mapping[str, Any]  # Any: JSON values; their type is in a module that imports this one
 
     def builtins(self, problems: Problems) -> object:
         """Return the attributes as builtins; MISSING if a problem was noted."""
@@ -71,14 +71,14 @@ class Opened:
 
 
 class MessageWire(Generic[M, H]):
-    """One message class on the wire. Made once per class: what can't be carried is refused then.
+    """The conversion of one message class to and from bytes. It is made once per class, and refuses unsupported types.
 
     Args:
         cls: the message class; it has a `header` and the fields of its payload.
         hint: the class, with its arguments if it is generic.
-        info: what selects it.
-        header: makes a header of an id, a UTC time and a read-only meta.
-        derivation: derives the wire types.
+        info: the name, kind and version, which select the class.
+        header: makes a header from an id, a UTC time and a read-only meta.
+        derivation: derives the nodes.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class MessageWire(Generic[M, H]):
         self.hint = hint
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_envelope_struct(info, self.node)).decode
         self.levels: float = 2 + self.node.levels
-        """The most objects and arrays that `decode` reads inside one another, at most."""
+        """The largest number of nested objects and arrays that `decode` accepts."""
 
     def _attributes_node(self, hint: object, derivation: Derivation) -> AttrsNode:
         node = AttrsNode(self.cls, hint, derivation.options, preset=("header",))
@@ -103,10 +103,10 @@ class MessageWire(Generic[M, H]):
     # from a message
 
     def encoder(self, limits: Limits) -> Callable[[M], bytes]:
-        """Return a function from a message of just this class to its JSON: all in one, since each call counts.
+        """Return a function from a message of exactly this class to its JSON, generated so that it makes few calls.
 
-        It raises InvalidMessage if a value could not be read back, or the message is larger than the limits allow. For
-        a class of one text it looks like this (names shortened):
+        It raises InvalidMessage if a value couldn't be read back, or the message is over the limits. For a class with
+        one text field it looks like this (names shortened):
 
             def encode(value):
                 header = value.header
@@ -135,13 +135,15 @@ class MessageWire(Generic[M, H]):
         with code.block("try:"):
             attributes = self.node.struct_of(code, "value")
             code.add("moment = write(header.occurred_on)")
-            code.add(f"if len(moment) != {_QUOTED_LENGTH}:", "    raise Refused")  # microseconds of zero are left out
+            code.add(
+                f"if len(moment) != {_QUOTED_LENGTH}:", "    raise Refused"
+            )  # msgspec leaves out zero microseconds
             start, middle, before_attributes, before_meta, end = map(repr, _pieces(self.info))
             code.add(
                 f"data = join(({start}, write(header.id.value), {middle}, moment.replace(b'T', b' ')[:{_MOMENT_END}], "
                 f"{before_attributes}, write({attributes}), {before_meta}, write(meta) if meta else b'{{}}', {end}))"
             )
-        with code.block("except Exception:"):  # Refused, the encoder's, or what a user's own hook raises
+        with code.block("except Exception:"):  # Refused, an error of the encoder, or whatever a user's own hook raises
             code.add("data = explained(value)")
         may_be_over = "True" if self.levels > limits.max_depth else f"meta or len(data) > {limits.safe_bytes}"
         code.add(f"if {may_be_over}:", "    check(data, limits)", "return data")
@@ -149,11 +151,11 @@ class MessageWire(Generic[M, H]):
 
     @cached_property
     def encode(self) -> Callable[[M], bytes]:
-        """The encoder within the default limits."""
+        """The encoder with the default limits."""
         return self.encoder(DEFAULT_LIMITS)
 
     def builtins(self, message: M) -> dict[str, Any]:
-        """Return the wire form as builtins: just what a reader of the JSON sees. It raises as `encode` does."""
+        """Return the wire form as builtins, as a reader of the JSON sees it; raise the same errors as `encode`."""
         made: dict[str, Any] = msgspec.json.decode(self.encode(message))
         return made
 
@@ -170,21 +172,21 @@ class MessageWire(Generic[M, H]):
     # to a message
 
     def decode(self, data: bytes) -> M | Exception:
-        """Return the message of bytes that have the keys of this class alone, and a meta of single values.
+        """Return the message from bytes without unknown keys and without nested values in the meta.
 
-        The fast way: it looks at every part, so that nothing goes deeper than `levels`, and nothing is skipped unseen.
-        What it meets besides is returned as an exception, and the way that explains decides.
+        This is the fast path: it checks every part, so that the data isn't deeper than `levels`, and no part is
+        skipped. It returns an exception for any other data, which then takes the slow path.
         """
         try:
             wire = self._decode(data).data
             meta, attributes = wire.meta, wire.attributes
             header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(meta) if meta else EMPTY)
             return self.node.load(self.node.struct() if attributes is None else attributes, header)  # type: ignore[no-any-return]  # of this class
-        except Exception as error:  # msgspec's, or whatever a validator raises
+        except Exception as error:  # msgspec's own, or whatever a validator raises
             return error
 
     def from_json(self, raw: str | bytes) -> M:
-        """Return the message of JSON within the default limits, or raise InvalidMessage."""
+        """Return the message from JSON; raise InvalidMessage if it is invalid or over the default limits."""
         return attempt(lambda problems: self._of_bytes(raw, problems), DEFAULT_LIMITS)
 
     def _of_bytes(self, raw: str | bytes, problems: Problems) -> M | None:
@@ -197,7 +199,7 @@ class MessageWire(Generic[M, H]):
         return self._of_envelope(opened(data, problems), problems, message)
 
     def from_dict(self, data: Mapping[str, object]) -> M:
-        """Return the message of builtins within the default limits, or raise InvalidMessage."""
+        """Return the message from builtins; raise InvalidMessage if it is invalid or over the default limits."""
 
         def read(problems: Problems) -> M | None:
             safe = shallow(data, DEFAULT_LIMITS, problems)
@@ -214,13 +216,13 @@ class MessageWire(Generic[M, H]):
         return self.read(found, problems, failed)
 
     def read(self, found: Opened, problems: Problems, failed: Exception | None = None) -> M | None:
-        """Return the message of an envelope for this class, noting every problem; None if there are some.
+        """Return the message from an envelope for this class, noting every problem; None if there are problems.
 
-        `failed` is the error of `decode` for the same message: inside of the attributes it would find the same again,
-        unless that is an unknown key.
+        `failed` is the error of `decode` for the same message. If it is in the attributes, the fast path is not tried
+        again, unless the cause was an unknown key.
         """
         whole = found.info is not None and found.id is not None and found.occurred_on is not None
-        header = self.header(found.id, found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # as just seen
+        header = self.header(found.id, found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # no part is None, as just checked
         text = str(failed) if isinstance(failed, msgspec.ValidationError) else ""
         again = failed is None or (text != "" and ("`$.data.attributes" not in text or "unknown field" in text))
         if header is not None and again and isinstance(found.attributes, msgspec.Raw):
@@ -240,9 +242,9 @@ class MessageWire(Generic[M, H]):
 
     @cached_property
     def _load_tolerantly(self) -> Callable[[msgspec.Raw, object], M]:
-        """The fast way for attributes with keys that the class doesn't have, unless they are forbidden.
+        """The fast path for attributes with unknown keys, unless these are forbidden.
 
-        It has structs of its own, which only the messages that have such keys need.
+        It has its own structs, which are only made once a message has such keys.
         """
         derivation = Derivation(evolve(self._derivation.options, exact=False), self._derivation.converter)
         node = self._attributes_node(self.hint, derivation)
@@ -250,13 +252,13 @@ class MessageWire(Generic[M, H]):
         return lambda raw, header: load(decode(raw), header)
 
 
-_FEWER_LEVELS = "fewer objects inside one another than the interpreter has room for"
+_FEWER_LEVELS = "fewer levels of nesting than the interpreter's stack has room for"
 
 
 def attempt(read: Callable[[Problems], M | None], limits: Limits) -> M:
-    """Return what `read` makes; raise InvalidMessage with the problems that it noted if that is None.
+    """Return the result of `read`; if that is None, raise InvalidMessage with the problems that `read` noted.
 
-    A stack that is too short for the depth of the data is a problem like others.
+    Data that is too deep for the interpreter's stack is one of the problems.
     """
     problems = Problems(limits.max_problems)
     try:
@@ -270,7 +272,7 @@ def attempt(read: Callable[[Problems], M | None], limits: Limits) -> M:
 
 
 def answer(read: Callable[[Problems], M | None], limits: Limits) -> Result[M, InvalidMessage]:
-    """Return what `attempt` does as a Success, and what it raises as a Failure."""
+    """Return the result of `attempt` as a Success, or its InvalidMessage as a Failure."""
     try:
         return Success(attempt(read, limits))
     except InvalidMessage as error:
@@ -284,8 +286,8 @@ def refuse_over(data: bytes, limits: Limits) -> None:
         raise refusal(problems)
 
 
-def assembled(info: MessageInfo, header: Any, attributes: object) -> bytes:  # Any: a header, which is made later
-    """Return the JSON of a message whose attributes are builtins, whatever class its time has."""
+def assembled(info: MessageInfo, header: Any, attributes: object) -> bytes:  # Any: its class is defined later
+    """Return the JSON of a message whose attributes are builtins; its time may be of any subclass of datetime."""
     start, middle, before_attributes, before_meta, end = _pieces(info)
     moment = _write(header.occurred_on.isoformat(" ", "microseconds"))[:_MOMENT_END]
     return b"".join((
@@ -295,7 +297,7 @@ def assembled(info: MessageInfo, header: Any, attributes: object) -> bytes:  # A
 
 
 def _pieces(info: MessageInfo) -> tuple[bytes, bytes, bytes, bytes, bytes]:
-    """Return what stands around the parts of an envelope that each message has its own of."""
+    """Return the constant pieces of an envelope, which go between the parts that differ in each message."""
     middle = b',"type":%b,"type_message":%b,"version":%d,"occurred_on":' % (
         _write(info.name),
         _write(info.kind),
@@ -304,7 +306,7 @@ def _pieces(info: MessageInfo) -> tuple[bytes, bytes, bytes, bytes, bytes]:
     return b'{"data":{"id":', middle, b'","attributes":', b',"meta":', b"}}"
 
 
-_FlatMeta = Union[dict[str, Union[str, int, float, bool, None]], None]  # noqa: UP007  # msgspec takes it as it is
+_FlatMeta = Union[dict[str, Union[str, int, float, bool, None]], None]  # noqa: UP007  # a type for msgspec, not a hint
 
 
 def _envelope_struct(info: MessageInfo, node: AttrsNode) -> type[msgspec.Struct]:
@@ -324,7 +326,7 @@ _KEYS = frozenset({"id", "type", "type_message", "version", "occurred_on", "attr
 
 
 def with_forms(data: bytes, forms: Sequence[str]) -> bytes:
-    """Return the JSON of a message that says in which forms it is sent, this one among them."""
+    """Return the JSON of a message with a list of all forms in which it is sent, including its own form."""
     return b'%b,"sent_as":%b}}' % (data[: -len(b"}}")], _write(forms))
 
 
@@ -341,18 +343,18 @@ _decode_form: Callable[[bytes], Any] = msgspec.json.Decoder(
 
 
 def forms_of(data: bytes) -> tuple[str, tuple[str, ...]]:
-    """Return the form that a message has, and all in which it is sent, as it says itself; nothing if it doesn't."""
+    """Return a message's own form and the list of forms in which it is sent; both empty without the list."""
     if b'"sent_as":' not in data:
         return "", ()
     try:
         form = _decode_form(data).data
-    except Exception:  # msgspec's: the codec tells the problems of a message
+    except Exception:  # msgspec's own: reporting the problems of a message is left to the codec
         return "", ()
     return str(MessageInfo(form.type, form.version, form.type_message)), form.sent_as
 
 
 class _Data(msgspec.Struct, gc=False):
-    """An envelope's data with the attributes left as they are."""
+    """The data of an envelope, with the attributes left as JSON."""
 
     id: UUID
     type: str
@@ -364,13 +366,13 @@ class _Data(msgspec.Struct, gc=False):
 
 
 class _ExactData(_Data, gc=False, forbid_unknown_fields=True):
-    """The same with no other keys."""
+    """The same, without unknown keys."""
 
 
 def read_raw(
     raw: object, limits: Limits, problems: Problems, *, forbid_unknown: bool = False, lenient: bool = False
 ) -> Opened | None:
-    """Return the parts of an envelope given as JSON, noting every problem; None if it has no parts."""
+    """Return the parts of an envelope in JSON, noting every problem; None if it isn't an envelope at all."""
     data = checked(raw, limits, problems)
     return None if data is None else opened(data, problems, forbid_unknown=forbid_unknown, lenient=lenient)
 
@@ -382,13 +384,13 @@ _decode_exact: Callable[[bytes], Any] = msgspec.json.Decoder(
 
 
 def opened(data: bytes, problems: Problems, *, forbid_unknown: bool = False, lenient: bool = False) -> Opened | None:
-    """Return the parts of an envelope given as JSON that was checked, noting every problem; None if it has no parts."""
+    """Do the same as `read_raw` with JSON that is within the limits."""
     try:
         found = (_decode_exact if forbid_unknown else _decode_any)(data).data
         attributes = found.attributes if found.attributes != _NULL else {}
         info = MessageInfo(found.type, found.version, found.type_message)
         return Opened(info, found.id, utc_moment(found.occurred_on), attributes, frozen_meta(found.meta))
-    except Exception:  # msgspec's: builtins tell every problem
+    except Exception:  # msgspec's own: it has one problem, while reading builtins finds all of them
         builtins = parsed_to_explain(data, problems)
     if builtins is MISSING:
         return None
@@ -401,9 +403,9 @@ _NULL = msgspec.Raw(b"null")
 def read_envelope(
     data: object, problems: Problems, *, forbid_unknown: bool = False, lenient: bool = False
 ) -> Opened | None:
-    """Return the parts of an envelope given as builtins, noting every problem; None if it has no parts.
+    """Return the parts of an envelope in builtins, noting every problem; None if it isn't an envelope at all.
 
-    A lenient reader takes other forms of them as well, and one without a kind.
+    A lenient reader also accepts the other forms that `_normalized` describes.
     """
     if not isinstance(data, Mapping):
         problems.add("$", "an object", "type")
@@ -413,8 +415,8 @@ def read_envelope(
         problems.add("$.data", "an object", "missing" if inner is MISSING else "type")
         return None
     if forbid_unknown and not (data.keys() <= {"data"} and inner.keys() <= _KEYS):
-        problems.add("$.data", "the keys of the envelope alone", "unknown")
-    inner = _rewritten(inner) if lenient else inner
+        problems.add("$.data", "only the keys of the envelope", "unknown")
+    inner = _normalized(inner) if lenient else inner
     attributes = inner.get("attributes")
     return Opened(
         _read_info(inner, problems),
@@ -430,7 +432,7 @@ _FINER = re.compile(r"(?<=\.[0-9]{6})[0-9]+", re.ASCII)
 
 
 def cut_to_microseconds(text: str) -> str:
-    """Return the text of a moment without what its second has beyond six digits.
+    """Return the text of a datetime with the fraction of its second cut after six digits.
 
     >>> cut_to_microseconds("2021-12-28T14:11:47.845618999Z")
     '2021-12-28T14:11:47.845618Z'
@@ -438,10 +440,10 @@ def cut_to_microseconds(text: str) -> str:
     return _FINER.sub("", text)
 
 
-def _rewritten(inner: Mapping[object, object]) -> Mapping[object, object]:
-    """Return the data of an envelope as this library writes it, where it is plain what another form of it says.
+def _normalized(inner: Mapping[object, object]) -> Mapping[object, object]:
+    """Return the data of an envelope in the form of this library, if it has another form with a clear meaning.
 
-    A version is text, a time has nanoseconds; a kind that is absent becomes an empty text.
+    A version in text becomes an integer, nanoseconds are cut, and a kind that is absent becomes an empty text.
     """
     version, moment, made = inner.get("version"), inner.get("occurred_on"), {**inner}
     if isinstance(version, str) and _VERSION.fullmatch(version):

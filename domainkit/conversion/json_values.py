@@ -1,4 +1,4 @@
-"""The node of JsonValue: any JSON, in a field that carries what others defined."""
+"""The node of JsonValue: any JSON, for fields whose content is defined elsewhere."""
 
 from copy import copy
 from functools import cached_property
@@ -15,15 +15,15 @@ from domainkit.conversion.wrappers import RecursiveAlias
 
 
 class JsonNode(RecursiveAlias):
-    """Any JSON, read-only at every depth: what the nodes of its parts take, and these alone."""
+    """Any JSON, read-only at every depth: a union of the nodes of null, bool, int, float, str, arrays and objects."""
 
     def __init__(self) -> None:
         super().__init__(JsonValue)
         self.expected: str = "a JSON value"
         number = copy(SCALARS[float])
-        number.kinds = frozenset({"float"})  # beside int, which stays one
+        number.kinds = frozenset({"float"})  # without int, which has its own node here
         array = VariadicTupleNode(self)
-        array.object_classes = (tuple, list)  # a class that isn't of this library may hold a list
+        array.object_classes = (tuple, list)  # a plain attrs class doesn't turn a list into a tuple
         scalars = [SCALARS[cls] for cls in (NoneType, bool, int, str)]
         self.target: Node = UnionByHand((*scalars, number, array, MappingNode(SCALARS[str], self)))
         self.target.expected = self.expected
@@ -32,12 +32,12 @@ class JsonNode(RecursiveAlias):
 
     @cached_property
     def load(self) -> Function:
-        """Take what came out of a parser: it is JSON."""
+        """Copy the output of a JSON parser; it needs no check."""
         return frozen_copy
 
     @cached_property
     def dump(self) -> Function:
-        """A copy, or TypeError."""
+        """Copy the value; raise TypeError if it isn't JSON."""
         return freeze_json
 
     def schema(self, schemas: Schemas) -> Schema:  # noqa: ARG002  # the same in every document
@@ -47,13 +47,13 @@ class JsonNode(RecursiveAlias):
         st = samples.st
         scalars = st.one_of(*(samples.of(SCALARS[cls]) for cls in (NoneType, bool, int, float, str)))
         keys = samples.of(SCALARS[str])
-        several = st.recursive(
+        values = st.recursive(
             scalars,
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
             max_leaves=5,
         )
-        return several.map(frozen_copy)
+        return values.map(frozen_copy)
 
 
 JSON: Final = JsonNode()
-"""The one that there is: it has no options."""
+"""The only instance, since the node has no options."""

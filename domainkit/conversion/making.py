@@ -1,4 +1,4 @@
-"""Lines that make an object by setting its slots, as its constructor would, without the call."""
+"""Lines that make an object by setting its slots, as its constructor would, without calling it."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,18 +15,18 @@ from domainkit._speedups.slots import compiled_maker
 from domainkit.conversion.code import Code, Function
 from domainkit.conversion.nodes import refuse_unless
 
-_MORE_THAN_SLOTS = (*HOOKS, "__attrs_init__")
-"""Names in a class whose constructor does more than set its slots: hooks, or a constructor of its own."""
+_CONSTRUCTOR_HOOKS = (*HOOKS, "__attrs_init__")
+"""Names in a class whose constructor does more than set the slots: its hooks, or its own constructor."""
 
 
-def constructs_itself(cls: type) -> bool:
-    """Tell whether the constructor of an attrs class does more than set its slots and run the validators."""
+def needs_constructor(cls: type) -> bool:
+    """Check if the constructor of an attrs class does more than set its slots and run the validators."""
     owner = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
     own_init = not is_decorated(owner) and not issubclass(cls, Wrapper)
-    if is_secret(cls):  # its constructor keeps the texts of validators to itself
+    if is_secret(cls):  # its constructor hides the error texts of validators
         return True
     own_new = any("__new__" in base.__dict__ for base in cls.__mro__[:-1])  # exceptions have one
-    if own_new or own_init or caches_hash(cls) or any(hasattr(cls, name) for name in _MORE_THAN_SLOTS):
+    if own_new or own_init or caches_hash(cls) or any(hasattr(cls, name) for name in _CONSTRUCTOR_HOOKS):
         return True
     return not all(
         attribute.converter is None
@@ -36,40 +36,41 @@ def constructs_itself(cls: type) -> bool:
     )
 
 
-def is_kept(attribute: "attrs.Attribute[Any]", owner: object, value: object) -> bool:
-    """Tell whether the converter of a field, if it has one, leaves a value of an object as it is.
+def is_unchanged(attribute: "attrs.Attribute[Any]", owner: object, value: object) -> bool:
+    """Check if the converter of a field leaves a value of the field as it is, or the field has no converter.
 
-    Who reads the value hands it to the constructor, which converts it once more: euros would become cents twice.
+    A reader passes the value to the constructor, which converts it again: an amount in euros that became one in cents
+    would be multiplied by a hundred twice.
     """
     convert: Any = attribute.converter
     if convert is None:
         return True
-    more: list[object] = []
+    extra: list[object] = []
     if isinstance(attribute.converter, attrs.Converter):
-        more = [owner] * convert.takes_self + [attribute] * convert.takes_field
+        extra = [owner] * convert.takes_self + [attribute] * convert.takes_field
         convert = convert.converter
     try:
-        return bool(convert(value, *more) == value)
-    except Exception:  # whatever a converter raises for what it has made itself
+        return bool(convert(value, *extra) == value)
+    except Exception:  # whatever a converter raises for a value that it made itself
         return False
 
 
-KEPT = "a value that the converter of the field leaves as it is, since reading converts it again"
+UNCHANGED = "a value that the converter of the field leaves as it is, since reading converts it again"
 
 
-def add_kept(code: Code, attribute: "attrs.Attribute[Any]", owner: str, value: str) -> None:
-    """Add the lines that refuse a value which the converter of its field would change when it is read."""
+def add_unchanged_check(code: Code, attribute: "attrs.Attribute[Any]", owner: str, value: str) -> None:
+    """Add the lines that refuse a value that the converter of its field would change when it is read."""
     if attribute.converter is not None:
-        refuse_unless(code, f"{code.name(partial(is_kept, attribute), 'is_kept')}({owner}, {value})")
+        refuse_unless(code, f"{code.name(partial(is_unchanged, attribute), 'is_unchanged')}({owner}, {value})")
 
 
 def add_object(code: Code, cls: type, values: Mapping[str, str]) -> str:
-    """Add the lines that make an object past its constructor; return the variable that holds it.
+    """Add the lines that make an object without its constructor; return the variable that holds it.
 
     Args:
         code: the function.
-        cls: a class whose constructor sets slots alone.
-        values: the expression for each field, by its name.
+        cls: a class whose constructor only sets slots.
+        values: the expression for each field, by the field's name.
     """
     slots = {name: getattr(cls, name) for name in values}
     made = code.variable("made")
@@ -83,7 +84,7 @@ def add_object(code: Code, cls: type, values: Mapping[str, str]) -> str:
 
 
 def add_checks(code: Code, attribute: "attrs.Attribute[Any]", made: str, value: str) -> None:
-    """Add the lines that run the validators of a field; those of attrs are conditions in place."""
+    """Add the lines that run the validators of a field; those of attrs become conditions in the generated code."""
     for validator in flattened(attribute.validator):
         plain = condition(validator, value, code.name)
         if plain is None:

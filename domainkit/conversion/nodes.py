@@ -1,14 +1,14 @@
-"""The wire type of a Python type: how its values look in JSON, and the way there and back.
+"""Nodes: how the values of a Python type look in JSON, and how to convert them in both directions.
 
-A node says all of it in one place, for each family of types in one file. It knows the type that msgspec parses and
-checks in C (`wire`), and two ways in each direction:
+A node defines everything about a type in one place; there is a file for each family of types. A node knows the type
+that msgspec parses and checks in C (`wire`), and has two paths in each direction:
 
-- the fast way, as lines of generated functions: `load_lines` from a decoded wire value to the object, `dump_lines`
-  back. They refuse whatever is unusual, without saying why.
-- the way that explains: `read` from builtins to the object, `write` from the object to builtins. They find every
-  problem with its path, and decide where the fast way refused.
+- the fast path, as lines of generated functions: `load_lines` from a decoded wire value to the object, `dump_lines`
+  back. It refuses whatever is unusual, without giving a reason.
+- the slow path: `read` from builtins to the object, `write` from the object to builtins. It finds every problem with
+  its path, and has the last word if the fast path refused.
 
-Besides, a node describes its values as a JSON Schema (`schema`) and makes examples of them for tests (`samples`).
+A node also describes its values as a JSON Schema (`schema`), and makes examples of them for tests (`samples`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,7 @@ from domainkit._model.mapping import frozen_copy
 from domainkit.conversion.code import Code, Function
 from domainkit.errors import Problem
 
-Schema = dict[str, Any]  # Any: a part of a JSON Schema while it is made holds JSON values
+Schema = dict[str, Any]  # Any: a part of a JSON Schema holds JSON values of all kinds
 Strategy: TypeAlias = Any  # Any: a strategy of hypothesis, which is an extra
 
 MISSING: Final = object()
@@ -33,21 +33,21 @@ MISSING: Final = object()
 
 
 class UnsupportedTypeError(TypeError):
-    """A field's type has no wire form. The text names the class, the field and a remedy."""
+    """A field's type has no wire form. The message names the class, the field and a remedy."""
 
     __module__ = "domainkit"  # where users import it from
 
 
 class Refused(Exception):
-    """The fast way met something unusual: the way that explains decides."""
+    """The fast path found something unusual: the slow path decides."""
 
 
 class Problems(list[Problem]):
-    """The problems found so far, up to a limit, so that no input makes the list long.
+    """The problems found so far, up to a limit, so that no input can make the list long.
 
     Args:
-        limit: how many are kept.
-        native: whether objects are read too, and not only their form in JSON: a UUID where its text belongs.
+        limit: the number of problems to keep.
+        native: whether to accept objects in place of their form in JSON, such as a UUID in place of its text.
     """
 
     def __init__(self, limit: int = 100, *, native: bool = False) -> None:
@@ -55,13 +55,13 @@ class Problems(list[Problem]):
         self.limit = limit
         self.native = native
         self.parsed = False
-        """True if the data came from a JSON parser and not from a caller: no NaN, no object."""
+        """True if the data came from a JSON parser, not from a caller, so that it has no NaN and no other objects."""
         self.causes: dict[int, Exception] = {}
-        """The exception behind a problem, by the problem's place in the list, if there is one."""
+        """The exceptions that caused problems, by the index of the problem in the list."""
 
     @property
     def full(self) -> bool:
-        """True if there are as many problems as are reported."""
+        """True if the limit is reached, so that further problems are left out."""
         return len(self) >= self.limit
 
     def add(self, path: str, expected: str, code: str, cause: Exception | None = None) -> object:
@@ -74,9 +74,9 @@ class Problems(list[Problem]):
 
 
 def json_kind(data: object) -> str:
-    """Return what JSON calls the value: null, bool, int, float, str, array or object.
+    """Return the JSON kind of a value: null, bool, int, float, str, array or object.
 
-    A subclass of str is text as well, such as the ids of petisco in its builtins.
+    An instance of a subclass of str is text too: petisco has ids of such a class in its builtins.
     """
     return _KINDS.get(type(data)) or ("str" if isinstance(data, str) else "object")
 
@@ -87,7 +87,7 @@ _KINDS: Mapping[type, str] = MappingProxyType(
 
 
 class Schemas(Protocol):
-    """The JSON Schema document that is being made; see `domainkit.formats`."""
+    """The JSON Schema document under construction; see `domainkit.formats`."""
 
     draft_07: bool
 
@@ -100,7 +100,7 @@ class Schemas(Protocol):
         raise NotImplementedError
 
     def named(self, hint: object, make: Callable[[], Schema], form: tuple[str, ...] = ()) -> Schema:
-        """Return a reference to the definition of a type, made once; `form` tells definitions of one type apart."""
+        """Return a reference to the definition of a type, made once; `form` distinguishes definitions of one type."""
         raise NotImplementedError
 
     def fields(self, parts: Iterable["Part"], *, closed: bool, tag: tuple[str, str] | None) -> Schema:
@@ -113,7 +113,7 @@ class Schemas(Protocol):
 
 
 class Samples(Protocol):
-    """The examples for a test that are being made; see `domainkit.testing.strategies`."""
+    """The strategies of a test under construction; see `domainkit.testing.strategies`."""
 
     st: Any  # Any: the module hypothesis.strategies, which is an extra
 
@@ -122,7 +122,7 @@ class Samples(Protocol):
         raise NotImplementedError
 
     def made(self, cls: type, fields: Mapping[str, Strategy]) -> Strategy:
-        """Return the strategy for what the constructor makes of these fields, without what it refuses."""
+        """Return the strategy for instances of `cls` with these fields, without values that the constructor refuses."""
         raise NotImplementedError
 
     def constrained(self, node: "Node", rule: object) -> Strategy:
@@ -131,26 +131,26 @@ class Samples(Protocol):
 
 
 class Node:
-    """One wire type. A subclass gives the fast way as lines, or overrides `load` and `dump`.
+    """The conversion of one type. A subclass gives the fast path as lines, or overrides `load` and `dump`.
 
     Args:
         wire: the type that msgspec decodes into.
         expected: the type in words, for problems.
-        kinds: the JSON kinds that it reads.
-        wire_classes: the exact classes of its decoded wire values; none if they may be any.
-        object_classes: the exact classes of its objects.
-        levels: how many objects and arrays a wire value has inside one another, at most; a leaf has none.
-        same: whether a decoded wire value is the object.
-        shape: the wire type without what is inside of it, if they differ: what constraints are about.
+        kinds: the JSON kinds that `read` accepts.
+        wire_classes: the exact classes of the decoded wire values; empty if they can be of any class.
+        object_classes: the exact classes of the objects.
+        levels: the largest number of nested objects and arrays in a wire value; 0 for a leaf.
+        same: whether a decoded wire value is itself the object.
+        shape: the wire type without the types of its items, if that differs from `wire`; constraints apply to it.
     """
 
     plain: Callable[[object], object] | bool | None = None
-    """The check that is left for an object just of its class, which is its own wire value: True for none; None if it
-    isn't its own wire value, or that takes more than a condition."""
+    """The check that remains once the exact class of an object is known, if the object is its own wire value: a
+    function, or True if no check remains. None if the object isn't its own wire value, or a function isn't enough."""
     measured: str = ""
-    """The subject of bounds and lengths: text, base64, number, array, object, or nothing."""
+    """The quantity that bounds and lengths apply to: text, base64, number, array, object, or empty."""
 
-    def __init__(  # noqa: PLR0913  # all that is known of a type
+    def __init__(  # noqa: PLR0913  # everything that is known about a type
         self,
         wire: Any,
         expected: str,
@@ -177,32 +177,32 @@ class Node:
 
     @property
     def wire_classes(self) -> tuple[type, ...]:
-        """The exact classes of the decoded wire values; none if they may be any."""
+        """The exact classes of the decoded wire values; empty if they can be of any class."""
         return self._wire_classes
 
     def load_lines(self, code: Code, wire: str) -> str:
-        """Add the lines that look at the wire value `wire`, and return the expression of its object."""
+        """Add the lines that check and convert the wire value `wire`; return the expression for its object."""
         return f"{code.name(self.load, 'load')}({wire})"
 
     def dump_lines(self, code: Code, value: str) -> str:
-        """Add the lines that look at the object `value`, and return the expression of its wire value."""
+        """Add the lines that check and convert the object `value`; return the expression for its wire value."""
         return f"{code.name(self.dump, 'dump')}({value})"
 
     @cached_property
     def take(self) -> Function | None:
-        """A function in C that does what `dump` does; None if there is none."""
+        """A function in C that does the same as `dump`; None if C can't do it."""
         return None
 
     @cached_property
     def load(self) -> Function:
-        """The fast way from a decoded wire value to the object; it raises Refused, or what a constructor raises."""
+        """The fast path from a decoded wire value to the object; it raises Refused, or what a constructor raises."""
         code = Code()
         code.add(f"return {self.load_lines(code, 'wire')}")
         return code.function("load", "wire", about=self.expected)
 
     @cached_property
     def dump(self) -> Function:
-        """The fast way from an object to its wire value, or Refused."""
+        """The fast path from an object to its wire value; it raises Refused."""
         code = Code()
         code.add(f"return {self.dump_lines(code, 'value')}")
         return code.function("dump", "value", about=self.expected)
@@ -224,13 +224,13 @@ class Node:
         raise NotImplementedError
 
     def wrong_type(self, path: str, problems: Problems) -> object:
-        """Note that something else was found."""
+        """Note that the data has another type."""
         return problems.add(path, self.expected, "type")
 
 
 @frozen
 class Part:
-    """A field of the class, as it stands on the wire.
+    """A field of a class, as it is on the wire.
 
     Args:
         attribute: the field, as attrs describes it.
@@ -242,12 +242,12 @@ class Part:
 
     @property
     def slot(self) -> str:
-        """The name in the struct: one that neither a keyword nor a method of structs has."""
+        """The name in the struct, prefixed so that it is neither a keyword nor the name of a method of structs."""
         return f"f_{self.attribute.name}"
 
     @property
     def key(self) -> str:
-        """The name on the wire: what the constructor calls the field."""
+        """The name on the wire, which is the name of the constructor's parameter."""
         return self.attribute.alias or self.attribute.name
 
     @property
@@ -257,7 +257,7 @@ class Part:
         return declared or self.attribute.default is attrs.NOTHING or takes_self(self.attribute)
 
     def default_for(self, cls: type) -> Callable[[], object]:
-        """Return a function that makes the default of the field, read-only in a model class."""
+        """Return a function that makes the field's default, which is read-only if `cls` is a model class."""
         kept: Function = frozen_copy if issubclass(cls, Frozen) else lambda value: value
         default = self.attribute.default
         if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, though the stubs call it a function
@@ -268,7 +268,7 @@ class Part:
 
 
 def refuse_unless(code: Code, condition: str) -> None:
-    """Add the lines that refuse a value for which the condition is false."""
+    """Add the lines that raise Refused if the condition is false."""
     code.add(f"if not ({condition}):", f"    raise {code.name(Refused, 'Refused')}")
 
 
@@ -276,7 +276,7 @@ ANY_KIND = frozenset({"null", "bool", "int", "float", "str", "array", "object"})
 
 
 class ByHand(Node):
-    """A node that has no fast way of its own: any JSON, looked at by the way that explains."""
+    """A node without a fast path of its own: msgspec decodes any JSON, and the slow path does the rest."""
 
     @property
     def wire(self) -> Any:
@@ -284,7 +284,7 @@ class ByHand(Node):
         return Any
 
     def load_lines(self, code: Code, wire: str) -> str:
-        return Node.load_lines(self, code, wire)  # also beside another base
+        return Node.load_lines(self, code, wire)  # not super(): it must win over the other base of a subclass
 
     def dump_lines(self, code: Code, value: str) -> str:
         return Node.dump_lines(self, code, value)  # as above

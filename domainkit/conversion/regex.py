@@ -1,4 +1,4 @@
-"""Regular expressions of Python, in the dialect that JSON Schema asks for (ECMA-262, with the flag u)."""
+"""Regular expressions of Python in the dialect of JSON Schema: ECMA-262 with the flag `u`."""
 
 import re
 from typing import Final
@@ -23,10 +23,10 @@ _SHARED_FLAGS: Final = re.UNICODE | re.ASCII
 
 
 def ecma_pattern(pattern: re.Pattern[str], *, start: bool, end: bool) -> str | None:
-    r"""Return a pattern that ECMA-262 and Python read alike; None if this one uses what only Python has.
+    r"""Return a pattern with the same meaning in ECMA-262 and Python; None if this one uses features of Python alone.
 
-    What `\d`, `\w`, `\s`, `\b` and `.` match beyond ASCII differs a little between the two; so does a `$` of the
-    pattern's own before a last line end. That is left as it is.
+    Two small differences remain: the characters beyond ASCII that `\d`, `\w`, `\s`, `\b` and `.` match, and a `$` in
+    the pattern, which Python also matches before a newline at the end.
 
     >>> ecma_pattern(re.compile(r"(?P<year>\d{4})\-[a-z]+"), start=True, end=True)
     '^(\\d{4})-[a-z]+$(?!\\n)'
@@ -34,9 +34,9 @@ def ecma_pattern(pattern: re.Pattern[str], *, start: bool, end: bool) -> str | N
     True
 
     Args:
-        pattern: a compiled pattern of text.
-        start: whether a match begins where the text does, as `re.match` has it.
-        end: whether it ends where the text does too, as `re.fullmatch` has it.
+        pattern: a compiled pattern for text.
+        start: whether a match must begin at the start of the text, as in `re.match`.
+        end: whether a match must end at the end of the text, as in `re.fullmatch`.
     """
     if pattern.flags & ~_SHARED_FLAGS:
         return None
@@ -54,22 +54,25 @@ def ecma_pattern(pattern: re.Pattern[str], *, start: bool, end: bool) -> str | N
 
 
 def _translated(token: re.Match[str]) -> str:
-    """Return a part of a pattern in both dialects; ValueError if it has a meaning in Python alone."""
+    """Return a part of a pattern so that both dialects accept it; raise ValueError if only Python has such a part."""
     text, kind = token.group(), token.lastgroup
     if kind == "python":
         raise ValueError
     if kind == "escape":
         return _escape(text)
-    if kind == "set":  # in ECMA-262 a bracket in it is escaped, and nothing else needs to be
+    if kind == "set":  # in ECMA-262, brackets inside a set must be escaped, and no other character
         start = 2 if text.startswith("[^") else 1
         parts = re.findall(r"\\.|.", text[start:-1], re.DOTALL)
         return text[:start] + "".join(_escape(part, in_set=True) for part in parts) + "]"
-    # no other group refers to the name of one: such a reference is not translated
+    # a named group can lose its name: a pattern that refers back to the name is not translated
     return {"named": "(", "repeat": text.replace("{,", "{0,"), "bracket": f"\\{text}"}.get(kind or "", text)
 
 
 def _escape(text: str, *, in_set: bool = False) -> str:
-    """Return a sign or an escape as both dialects have it: an escaped letter has a meaning of its own, no other has."""
+    """Return a character or an escape as both dialects write it; raise ValueError for an escape that only Python has.
+
+    An escaped letter or digit has its own meaning; any other escaped character stands for itself.
+    """
     if in_set and len(text) == 1:
         return f"\\{text}" if text in "[]" else text
     if _SHARED_ESCAPE.fullmatch(text) or (in_set and text == r"\-"):

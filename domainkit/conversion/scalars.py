@@ -1,6 +1,6 @@
-"""The wire types of what JSON, or text in JSON, holds in one piece: numbers, text, times, ids, enums, literals.
+"""The nodes of single values, which JSON holds as a number or a text: numbers, text, times, ids, enums, literals.
 
-To add a scalar, add a row to `SCALARS`: that is all that messages, converters, schemas and strategies need.
+To add a scalar, add a row to `SCALARS`: messages, converters, schemas and strategies need no more.
 """
 
 import enum
@@ -30,26 +30,26 @@ from domainkit.conversion.nodes import (
     refuse_unless,
 )
 
-_NO_REFUSAL: Function = lambda _: None  # noqa: E731  # a default that takes any value
+_NO_REFUSAL: Function = lambda _: None  # noqa: E731  # a default that accepts any value
 
 
 class Scalar(Node):
-    """A value in one piece, described by a row of the table below.
+    """A single value, described by a row of the table below.
 
     Args:
         cls: the class of the objects.
-        kinds: the JSON kinds that it reads, separated by spaces.
+        kinds: the JSON kinds that `read` accepts, separated by spaces.
         expected: the type in words.
-        measured: what bounds and lengths are about: text, base64 or number; nothing if there are none.
-        schema: its JSON Schema.
-        samples: makes a strategy of the module `hypothesis.strategies`.
-        load: makes the object of text, if msgspec doesn't; it raises for any other text.
-        dump: makes the text of an object, if msgspec doesn't.
-        guard: a condition over `{v}`, besides that on the class, which is true for what can be read back.
-        refusal: the same for the way that explains: what is expected instead, or None.
-        rebuild: makes a plain value of an instance of a subclass, since the encoder takes plain ones.
-        excluded: a subclass whose instances are no values of the class: True is no number, and a moment is no day.
-        sure: whether an instance of the class can always be read back, or the encoder itself refuses it.
+        measured: the quantity that bounds and lengths apply to: text, base64, number, or empty.
+        schema: the JSON Schema.
+        samples: makes a strategy from the module `hypothesis.strategies`.
+        load: converts text to the object, if msgspec doesn't; raises for invalid text.
+        dump: converts an object to text, if msgspec doesn't.
+        guard: a condition on `{v}` of this very class, which is true if its wire form can be read back.
+        refusal: the guard of the slow path: returns None, or the expected type in words.
+        rebuild: converts an instance of a subclass to one of the class itself, which the encoder needs.
+        excluded: a subclass whose instances aren't values of the class: True isn't a number, a datetime isn't a date.
+        sure: whether any instance of the class can be read back, except those that the encoder itself refuses.
     """
 
     def __init__(  # noqa: PLR0913  # a row of a table
@@ -95,22 +95,22 @@ class Scalar(Node):
 
     def read(self, data: object, path: str, problems: Problems) -> object:
         if json_kind(data) not in self.kinds:
-            value = self.as_plain(data) if problems.native else MISSING  # data that is the object already
-            return self.wrong_type(path, problems) if value is MISSING else self._sound(value, path, problems)
+            value = self.as_plain(data) if problems.native else MISSING  # the data may be the object already
+            return self.wrong_type(path, problems) if value is MISSING else self._checked(value, path, problems)
         if type(data) is not self.cls:
             try:
                 data = self.parse(data)
-            except Exception:  # msgspec's, or what an Enum's own `_missing_` raises
+            except Exception:  # msgspec's own, or whatever the `_missing_` of an Enum raises
                 return problems.add(path, self.expected, "value")
-        return self._sound(data, path, problems)
+        return self._checked(data, path, problems)
 
-    def _sound(self, value: Any, path: str, problems: Problems) -> object:
+    def _checked(self, value: Any, path: str, problems: Problems) -> object:
         reason = self._refusal(value)
         return value if reason is None else problems.add(path, reason, "value")
 
     def parse(self, data: Any) -> Any:
-        """Return the object for data of a right kind; it raises what the parser raises."""
-        if isinstance(data, self.cls):  # text of a subclass
+        """Return the object for data of an accepted kind; raise whatever the parser raises."""
+        if isinstance(data, self.cls):  # an instance of a subclass of str
             return self.as_plain(data)
         return msgspec.convert(data, self.wire) if self._load is None else self._load(data)
 
@@ -118,8 +118,8 @@ class Scalar(Node):
         plain = self.as_plain(value)
         if plain is MISSING:
             return self.wrong_type(path, problems)
-        sound = self._sound(plain, path, problems)
-        return sound if sound is MISSING else (self._dump or msgspec.to_builtins)(sound)
+        checked = self._checked(plain, path, problems)
+        return checked if checked is MISSING else (self._dump or msgspec.to_builtins)(checked)
 
     def as_plain(self, value: object) -> object:
         """Return `value` as an instance of exactly this class; MISSING if it is something else."""
@@ -137,7 +137,7 @@ class Scalar(Node):
 
 
 class _Float(Scalar):
-    """A float; an int may stand for it, as type checkers allow, if a float equals it."""
+    """A float; an int is accepted too, as by type checkers, if it equals a float."""
 
     def __init__(self, cls: type, **options: Any) -> None:  # Any: those of Scalar
         super().__init__(cls, **options)
@@ -160,7 +160,7 @@ class _Float(Scalar):
 
 def _exact_float(number: int) -> float:
     if float(number) != number:
-        raise ValueError("no float equals this integer")
+        raise ValueError("expected an integer that equals a float")
     return float(number)
 
 
@@ -181,45 +181,46 @@ def _text_refusal(value: str) -> str | None:
 
 
 _INT_LIMIT = 10**4300
-"""CPython converts no longer text by default."""
+"""CPython doesn't convert longer integers to text by default."""
 
-# Times: text is looked at before msgspec, which rounds a fraction of a second that goes further than Python's.
+# Times: check the text before msgspec parses it, since msgspec rounds a fraction finer than a microsecond.
 
-_LONGER = re.compile(r"\.[0-9]{6}0*[1-9]", re.ASCII)
+_FINER_THAN_MICROSECONDS = re.compile(r"\.[0-9]{6}0*[1-9]", re.ASCII)
 _SECONDS = re.compile(r"\.[0-9]{1,6}0*[Ss]", re.ASCII)
-_AFTER_SIX_DIGITS = "Zz+-"  # or nothing, which is in any text
-_datetime: Any = real_class(datetime)  # kept, since test libraries that set the clock replace the classes
+_AFTER_SIX_DIGITS = "Zz+-"  # the empty text, for a time without an offset, is in it too
+_datetime: Any = real_class(datetime)  # kept here, since test libraries that set the clock replace the classes
 _date: Any = real_class(date)  # as above
-_combine, _day = _datetime.combine, _date.fromordinal
+_combine, _from_ordinal = _datetime.combine, _date.fromordinal
 
 decode_moment: Callable[[str], datetime] = msgspec.json.Decoder(_datetime).decode
-"""Reads a datetime in quotes. It is made once: `msgspec.convert` takes three times as long, and test libraries that set
-the clock put another class in the place of `datetime`.
+"""Decodes a datetime in quotes. The decoder is made once: `msgspec.convert` takes three times as long, and test
+libraries that set the clock replace the class `datetime`.
 
-A quote in the text ends what is read too early; a backslash is for the caller to find, since it would be an escape.
+A quote inside the text causes an error, since the text ends there. The caller must refuse a backslash, which would
+start an escape.
 """
 _decode_aware: Callable[[str], datetime] = msgspec.json.Decoder(Annotated[_datetime, msgspec.Meta(tz=True)]).decode
 
 
 def whole_minutes(moment: datetime | time) -> bool:
-    """Tell whether the offset from UTC is one that RFC 3339 can write."""
+    """Check if the offset from UTC is in whole minutes, the only ones that RFC 3339 can write."""
     offset = moment.utcoffset()
     return offset is not None and offset.seconds % 60 == 0 and offset.microseconds == 0
 
 
 _QUARTERS = frozenset(timezone(timedelta(minutes=minutes)) for minutes in range(-12 * 60, 14 * 60 + 1, 15))
-"""The offsets of today's time zones: to look one up takes a fifth of the time that it takes to ask and calculate."""
+"""The offsets of today's time zones: looking one up takes a fifth of the time of `whole_minutes`."""
 
 
 def _refuse_inexact(text: str) -> None:
-    if _LONGER.search(text) or "\\" in text:
-        raise ValueError("a fraction of a second has six digits at most, and no time has a backslash")
+    if _FINER_THAN_MICROSECONDS.search(text) or "\\" in text:
+        raise ValueError("expected a time to the microsecond, without a backslash")
 
 
 def load_moment(text: str, decode: Callable[[str], datetime] = decode_moment) -> datetime:
-    """Return the datetime that is written as `text` (RFC 3339; the offset may be absent).
+    """Parse a datetime (RFC 3339; the offset may be absent).
 
-    Raises ValueError or DecodeError if it is none, or one finer than a microsecond.
+    Raises ValueError or DecodeError if the text isn't a datetime, or is finer than a microsecond.
     """
     if text[26:27] not in _AFTER_SIX_DIGITS or "\\" in text:
         _refuse_inexact(text)
@@ -227,27 +228,27 @@ def load_moment(text: str, decode: Callable[[str], datetime] = decode_moment) ->
 
 
 def load_datetime(text: str) -> datetime:
-    """Return the datetime that is written as `text` (RFC 3339, with an offset); it raises as `load_moment` does."""
+    """Parse a datetime with an offset (RFC 3339); raise the same errors as `load_moment`."""
     return load_moment(text, _decode_aware)
 
 
 def load_naive_as_utc(text: str) -> datetime:
-    """Return the datetime that is written as `text`, in UTC if it has no offset; it raises as `load_moment` does."""
+    """Parse a datetime, in UTC if it has no offset; raise the same errors as `load_moment`."""
     moment = load_moment(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def load_time(text: str) -> time:
-    """Return the time that is written as `text` (RFC 3339); ValueError for anything else."""
+    """Parse a time (RFC 3339); raise ValueError for anything else."""
     if text[15:16].isdigit():
         _refuse_inexact(text)
     return msgspec.convert(text, time)
 
 
 def load_timedelta(text: str) -> timedelta:
-    """Return the duration that is written as `text` (ISO 8601: days, hours, minutes, seconds); ValueError otherwise."""
+    """Parse a duration (ISO 8601, of days, hours, minutes and seconds); raise ValueError for anything else."""
     if "." in text and not _SECONDS.search(text):
-        raise ValueError("seconds alone have a fraction, of six digits at most")
+        raise ValueError("expected a fraction of seconds, with at most six digits")
     return msgspec.convert(text, timedelta)
 
 
@@ -258,27 +259,27 @@ def _datetime_refusal(value: datetime) -> str | None:
 
 
 def _time_refusal(value: time) -> str | None:
-    sound = value.tzinfo is None or whole_minutes(value)
-    return None if sound else "a time without a time zone, or with an offset of whole minutes from UTC"
+    is_valid = value.tzinfo is None or whole_minutes(value)
+    return None if is_valid else "a time without a time zone, or with an offset of whole minutes from UTC"
 
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([Ee][+-]?[0-9]{1,9})?", re.ASCII)
 _new_decimal: Callable[[str], Decimal] = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN).create_decimal
-"""Returns what `Decimal(text)` does, in four fifths of its time; for exponents out of all bounds, something else."""
+"""Does the same as `Decimal(text)` in four fifths of the time, except for exponents beyond the bounds of Decimal."""
 
 
 def load_decimal(text: str) -> Decimal:
-    """Return the Decimal that is written as `text`; ValueError or InvalidOperation for anything else."""
+    """Parse a decimal number; raise ValueError or InvalidOperation for anything else."""
     value = Decimal(text)
     if str(value) == text and value.is_finite():
         return value
-    if _DECIMAL.fullmatch(text) is None:  # Decimal itself reads "1_0", " 1 " and digits of other scripts
-        raise ValueError("no decimal number")
+    if _DECIMAL.fullmatch(text) is None:  # Decimal itself accepts "1_0", " 1 " and digits of other scripts
+        raise ValueError("expected a decimal number")
     return value
 
 
 class _NaiveAsUtc(Scalar):
-    """A datetime that is in UTC where its text, or what another format made of it, says nothing of an offset."""
+    """A datetime, in UTC if it has no offset, be it text or an object that another format decoded."""
 
     def read(self, data: object, path: str, problems: Problems) -> object:
         if problems.native and isinstance(data, self.cls) and data.utcoffset() is None:  # type: ignore[attr-defined]  # a datetime
@@ -304,12 +305,12 @@ class _Decimal(Scalar):
         try:
             return load_decimal(data)
         except InvalidOperation as error:
-            raise ValueError("no decimal number") from error
+            raise ValueError("expected a decimal number") from error
 
 
-# Patterns beside the formats: draft 2020-12 leaves it to the reader whether formats are asserted.
+# Patterns in addition to the formats: in draft 2020-12, a reader may ignore a format.
 END: Final = r"$(?!\n)"
-"""The end of a text, whoever reads it: `$` of Python matches before a last line end too, that of ECMA-262 doesn't."""
+"""The end of a text, in every dialect: `$` also matches before a final newline in Python, but not in ECMA-262."""
 DATE_PATTERN: Final = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 TIME_PATTERN: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _CLOCK: Final = rf"{TIME_PATTERN}(?:\.[0-9]{{1,6}})?"
@@ -318,7 +319,7 @@ _T_SECONDS: Final = r"T(?:[0-9]{1,4}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2
 
 
 def whole(pattern: str) -> str:
-    r"""Return what matches just the texts that `pattern`, of one alternative, matches from end to end.
+    r"""Return a pattern that matches whole texts only; `pattern` must have no alternatives at its top level.
 
     >>> whole("[0-9]+")
     '^[0-9]+$(?!\\n)'
@@ -338,7 +339,7 @@ def _moments(st: Any) -> Any:
 _DATETIME: Final[Mapping[str, Any]] = MappingProxyType({
     "kinds": "str", "refusal": _datetime_refusal, "rebuild": lambda value: _combine(value.date(), value.timetz()),
     "guard": "type({v}.tzinfo) is timezone and {v}.tzinfo in quarters or whole_minutes({v})", "samples": _moments,
-})  # fmt: skip  # what both kinds of datetimes have
+})  # fmt: skip  # the options that both kinds of datetimes share
 
 SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
     str: Scalar(
@@ -376,7 +377,7 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
     ),
     _date: Scalar(
         _date, kinds="str", expected="a date, such as 2021-12-28", sure=True, excluded=_datetime,
-        rebuild=lambda value: _day(value.toordinal()),
+        rebuild=lambda value: _from_ordinal(value.toordinal()),
         schema=_text(DATE_PATTERN, format="date"), samples=lambda st: st.dates(),
     ),
     _datetime: Scalar(
@@ -384,7 +385,7 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
         expected="a datetime with an offset, such as 2021-12-28T14:11:47Z, to the microsecond",
         schema=_text(f"{DATE_PATTERN}T{_CLOCK}{_OFFSET}", format="date-time"),
     ),
-    # the format `time` asks for an offset, and the format `duration` knows neither a sign nor fractions (RFC 3339)
+    # no formats: `time` requires an offset, and `duration` has neither a sign nor fractions (RFC 3339)
     time: Scalar(
         time, kinds="str", load=load_time, expected="a time, such as 14:11:47, to the microsecond",
         guard="{v}.tzinfo is None or whole_minutes({v})", refusal=_time_refusal,
@@ -398,7 +399,7 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
         sure=True, rebuild=lambda value: timedelta(value.days, value.seconds, value.microseconds),
         schema=_text(f"-?P(?:[0-9]{{1,9}}D(?:{_T_SECONDS})?|{_T_SECONDS})"), samples=lambda st: st.timedeltas(),
     ),
-    # a long exponent is read in just the form that Decimal itself writes
+    # an exponent of ten digits or more is only accepted in the form that Decimal itself writes
     Decimal: _Decimal(
         Decimal, kinds="str", load=load_decimal, expected='a decimal number as text, such as "12.50"',
         guard="{v}.is_finite()", rebuild=Decimal,
@@ -406,11 +407,11 @@ SCALARS: Final[Mapping[object, Scalar]] = MappingProxyType({
         schema=_text(r"-?(?:[0-9]+(?:\.[0-9]+)?(?:E[+-][0-9]{1,9})?|(?:0|[1-9](?:\.[0-9]+)?)E[+-][1-9][0-9]{9,17})"),
         samples=lambda st: st.decimals(allow_nan=False, allow_infinity=False),
     ),
-})  # fmt: skip  # one table, as it is read
+})  # fmt: skip  # a table is easier to read with its rows unbroken
+"""The scalars by class."""
 
 DATETIME: Final = SCALARS[_datetime]
-"""The row of datetimes: a test library that sets the clock puts another class in the place of the key."""
-"""The scalars, by class."""
+"""The node of datetimes. It has a name, since test libraries that set the clock replace the class that is its key."""
 
 NAIVE_AS_UTC: Final[Mapping[object, Scalar]] = MappingProxyType({
     **SCALARS,
@@ -420,12 +421,12 @@ NAIVE_AS_UTC: Final[Mapping[object, Scalar]] = MappingProxyType({
         schema=_text(f"{DATE_PATTERN}[T ]{_CLOCK}{_OFFSET}?"),
     ),
 })  # fmt: skip  # as above
-"""The same where a datetime without an offset is in UTC."""
+"""The same scalars, except that a datetime without an offset is read as UTC."""
 
 _GUARD_NAMES: Final[Mapping[str, object]] = MappingProxyType(
     {"timezone": timezone, "quarters": _QUARTERS, "whole_minutes": whole_minutes}
 )
-"""The names that the guards above use besides builtins."""
+"""The names that the guards above use in addition to builtins."""
 
 
 class EnumNode(Scalar):
@@ -434,7 +435,7 @@ class EnumNode(Scalar):
     def __init__(self, cls: type[enum.Enum], kinds: str) -> None:
         super().__init__(cls, kinds=kinds, expected=f"a {cls.__qualname__}", schema={}, samples=_NO_REFUSAL)
         self.options: tuple[Any, ...] = tuple(member.value for member in cls)
-        if issubclass(cls, enum.Flag):  # Python reads a negative number as all other bits, and may drop some
+        if issubclass(cls, enum.Flag):  # Python accepts a negative number as inverted, and may drop bits
             self._wire, self._wire_classes, self._load = int, (int,), _exact_flag(cls)
             self.same: bool = False
 
@@ -449,14 +450,14 @@ def _exact_flag(cls: type[enum.Flag]) -> Function:
     def load(number: int) -> enum.Flag:
         found = cls(number)
         if found.value != number:
-            raise ValueError("unknown bits, or a negative number")
+            raise ValueError("expected known bits")
         return found
 
     return load
 
 
 class LiteralNode(Node):
-    """One of some texts, integers or None."""
+    """A Literal: one of several texts, integers or None."""
 
     def __init__(self, options: tuple[object, ...]) -> None:
         self.options: tuple[object, ...] = options
@@ -465,7 +466,7 @@ class LiteralNode(Node):
         super().__init__(Literal[options], expected, kinds, wire_classes=classes, object_classes=classes, same=True)
         self._admitted = frozenset((type(option), option) for option in options)
 
-    def load_lines(self, code: Code, wire: str) -> str:  # noqa: ARG002  # msgspec has checked it
+    def load_lines(self, code: Code, wire: str) -> str:  # noqa: ARG002  # msgspec has checked the value
         return wire
 
     def dump_lines(self, code: Code, value: str) -> str:
@@ -491,7 +492,7 @@ def literal_node(options: tuple[object, ...], where: str) -> Node:
     """Return the node of a Literal; `where` names the class and field that has it."""
     if any(type(option) not in (str, int, NoneType) for option in options):
         raise UnsupportedTypeError(
-            f"{where}: a Literal may hold str, int and None on the wire; use an Enum for the rest"
+            f"{where}: expected a Literal of str, int and None, got one of other types; use an Enum for these"
         )
     _refuse_long(options, where)
     return LiteralNode(options)
@@ -503,8 +504,8 @@ def enum_node(cls: type[enum.Enum], where: str) -> Node:
     kinds = {json_kind(value) if type(value) in (str, int) else "other" for value in values}
     if kinds not in ({"str"}, {"int"}):
         raise UnsupportedTypeError(
-            f"{where}: the members of {cls.__qualname__} must all have text values, or all integer ones, "
-            "to be told apart in JSON"
+            f"{where}: expected an Enum whose values are all texts or all integers, got {cls.__qualname__}; "
+            "give its members such values"
         )
     _refuse_long(values, where)
     return EnumNode(cls, kinds.pop())
@@ -512,4 +513,6 @@ def enum_node(cls: type[enum.Enum], where: str) -> Node:
 
 def _refuse_long(options: tuple[object, ...], where: str) -> None:
     if any(isinstance(option, int) and not -(2**63) <= option < 2**63 for option in options):
-        raise UnsupportedTypeError(f"{where}: an integer of an Enum or a Literal has 64 bits at most; use text")
+        raise UnsupportedTypeError(
+            f"{where}: expected integers of at most 64 bits in an Enum or a Literal, got a longer one; use text"
+        )

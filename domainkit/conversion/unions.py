@@ -1,4 +1,4 @@
-"""The nodes of unions: told apart by the JSON kinds of their members, or by a tag that their author chose."""
+"""The nodes of unions, whose members are distinguished by their JSON kinds, or by a tag that the author chose."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Union
@@ -22,17 +22,17 @@ from domainkit.conversion.wrappers import kept_kind
 
 
 def _branches(code: Code, value: str, ways: Iterable[tuple[tuple[type, ...], Callable[[Code, str], str]]]) -> str:
-    """Add the lines that choose a way by the class of a value, the last one for any other class.
+    """Add the lines that choose a branch by the class of a value; the last branch is for any other class.
 
     Args:
         code: the function.
-        value: the variable.
-        ways: the classes, and the lines for values of those.
+        value: the variable that has the value.
+        ways: the branches: classes, and a function that adds the lines for values of these classes.
     """
     made, kind = code.variable("made"), code.variable("kind")
     code.add(f"{kind} = type({value})")
-    *some, (_, last) = ways
-    for number, (classes, lines) in enumerate(some):
+    *others, (_, last) = ways
+    for number, (classes, lines) in enumerate(others):
         with code.block(f"{'elif' if number else 'if'} {kind} in {code.name(classes, 'classes')}:"):
             expression = lines(code, value)
             code.add(f"{made} = {expression}")
@@ -48,7 +48,7 @@ class UnionNode(Node):
     def __init__(self, nodes: tuple[Node, ...]) -> None:
         self.nodes: tuple[Node, ...] = nodes
         super().__init__(
-            Union[tuple(node.wire for node in nodes)],  # noqa: UP007  # the members are known at run time only
+            Union[tuple(node.wire for node in nodes)],  # noqa: UP007  # the members are only known at run time
             " or ".join(node.expected for node in nodes),
             frozenset[str]().union(*(node.kinds for node in nodes)),
             object_classes=tuple(cls for node in nodes for cls in node.object_classes),
@@ -59,7 +59,7 @@ class UnionNode(Node):
 
     @property
     def wire_classes(self) -> tuple[type, ...]:
-        """Those of the members: of a class inside itself they are known later."""
+        """The wire classes of the members, looked up late: the struct of a class that contains itself is made last."""
         return tuple(cls for node in self.nodes for cls in node.wire_classes)
 
     def load_lines(self, code: Code, wire: str) -> str:
@@ -81,7 +81,7 @@ class UnionNode(Node):
         return self.wrong_type(path, problems)
 
     def write(self, value: object, path: str, problems: Problems) -> object:
-        for node in sorted(self.nodes, key=lambda one: type(value) not in one.object_classes):  # True is an int, too
+        for node in sorted(self.nodes, key=lambda one: type(value) not in one.object_classes):  # bool before int: True
             tried = Problems(problems.limit - len(problems))
             wire = node.write(value, path, tried)
             if wire is not MISSING:
@@ -99,15 +99,16 @@ class UnionNode(Node):
 
 
 class UnionByHand(ByHand, UnionNode):
-    """A union with a member that may be any JSON for msgspec, which can't tell the others from it then."""
+    """A union with a member that is any JSON for msgspec, which therefore can't distinguish the other members."""
 
 
 @frozen(init=False)
 class Tagged:
-    """Says which class of a union a JSON object is.
+    """Marker of a tagged union: a key of each JSON object names the class of the object.
 
-    In `Annotated[Card | Transfer, Tagged("kind", card=Card, transfer=Transfer)]` the object has one key more, `kind`,
-    that holds the name given here. The names are explicit, so that renaming a class changes nothing on the wire.
+    In `Annotated[Card | Transfer, Tagged("kind", card=Card, transfer=Transfer)]`, each object has an additional key
+    `kind`, whose value is `card` or `transfer`. The names are explicit, so that renaming a class changes nothing on the
+    wire.
 
     >>> from attrs import frozen
     >>> @frozen
@@ -121,10 +122,10 @@ class Tagged:
 
     Args:
         key: the key of the tag.
-        classes: the attrs classes by the name that stands for each; a generic one with its argument, such as Box[int].
+        classes: the attrs classes by their names in the tag; a generic class with its argument, such as Box[int].
 
     Raises:
-        TypeError: there are fewer than two classes, or one has two names.
+        TypeError: there are fewer than two classes, or one of them has two names.
     """
 
     key: str
@@ -133,20 +134,22 @@ class Tagged:
     def __init__(self, key: str, /, **classes: type) -> None:
         if len(classes) < 2 or len(set(classes.values())) < len(classes):
             raise TypeError(
-                f'Tagged({key!r}, ...): name each class of the union once, such as Tagged("kind", card=Card)'
+                f"Tagged({key!r}, ...): expected two or more classes, each once, got {len(classes)} names of "
+                f'{len(set(classes.values()))} classes; name each class of the union once, such as Tagged("kind", '
+                "card=Card, transfer=Transfer)"
             )
         self.__attrs_init__(key=key, classes=FrozenMapping(classes))  # pyright: ignore[reportAttributeAccessIssue]  # attrs' own
 
 
 class TaggedNode(Node):
-    """A tagged union: msgspec reads the tag, and its struct says which class it is."""
+    """A tagged union: msgspec reads the tag, and the struct that it returns determines the class."""
 
     def __init__(self, key: str, nodes: Mapping[str, Node]) -> None:
         self.key: str = key
         self.nodes: Mapping[str, Node] = nodes
         super().__init__(
             Union[tuple(node.wire for node in nodes.values())],  # noqa: UP007  # known at run time only
-            f"an object with {key!r} one of {', '.join(nodes)}",
+            f"an object whose {key!r} is one of {', '.join(nodes)}",
             frozenset({"object"}),
             object_classes=tuple(cls for node in nodes.values() for cls in node.object_classes),
             levels=max(node.levels for node in nodes.values()),
@@ -154,7 +157,7 @@ class TaggedNode(Node):
 
     @property
     def wire_classes(self) -> tuple[type, ...]:
-        """The structs of the members: that of a class inside itself is known later."""
+        """The structs of the members, looked up late: that of a class that contains itself is made last."""
         return tuple(cls for node in self.nodes.values() for cls in node.wire_classes)
 
     def load_lines(self, code: Code, wire: str) -> str:
@@ -184,7 +187,7 @@ class TaggedNode(Node):
                 if wire is MISSING:
                     return MISSING
                 if not isinstance(wire, Mapping) or self.key in wire:
-                    return problems.add(path, f"an object without the key {self.key!r}, for a tag", "type")
+                    return problems.add(path, f"an object without the key {self.key!r}, which the tag needs", "type")
                 return {self.key: name, **wire}
         return problems.add(path, " or ".join(cls.__qualname__ for cls in self.object_classes), "type")
 
@@ -196,7 +199,7 @@ class TaggedNode(Node):
 
 
 class TaggedByHand(ByHand, TaggedNode):
-    """A tagged union of which a user's own hooks convert some members: msgspec has no struct for those."""
+    """A tagged union in which a user's own hooks convert some members, for which msgspec has no struct."""
 
     def schema(self, schemas: Schemas) -> Schema:
         tagged = (

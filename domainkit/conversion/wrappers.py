@@ -1,4 +1,4 @@
-"""The nodes around other nodes: value objects, constraints, a user's own hooks, types that hold themselves."""
+"""The nodes around other nodes: value objects, constraints, a user's own hooks, types that contain themselves."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,14 @@ from domainkit._model.type_checks import bare, describe
 from domainkit._model.validators import flattened
 from domainkit._model.wrapper import Wrapper
 from domainkit.conversion.code import Code, Function
-from domainkit.conversion.making import KEPT, add_checks, add_kept, add_object, constructs_itself, is_kept
+from domainkit.conversion.making import (
+    UNCHANGED,
+    add_checks,
+    add_object,
+    add_unchanged_check,
+    is_unchanged,
+    needs_constructor,
+)
 from domainkit.conversion.nodes import (
     ANY_KIND,
     MISSING,
@@ -36,14 +43,14 @@ from domainkit.errors import Problem
 
 
 def refused_by(cls: type, error: Exception, seen: tuple[object, ...], path: str, problems: Problems) -> object:
-    """Note that a constructor refused the values that it saw, with its reason unless that repeats one of them."""
+    """Note that a constructor refused values, with the reason it gave, unless the reason repeats one of the values."""
     name, reason = cls.__qualname__, reason_of(error, *seen)
     text = f"{name} ({type(error).__qualname__})" if reason is None else f"{name}: {reason.removeprefix(f'{name}: ')}"
     return problems.add(path, f"a valid {text}", "value", error)
 
 
 class ValueObjectNode(Node):
-    """A value object, written as what it wraps."""
+    """A value object, written as the value that it wraps."""
 
     def __init__(self, cls: "type[Wrapper[Any]]", hint: object, inner: Node) -> None:
         self.cls: type[Wrapper[Any]] = cls
@@ -61,12 +68,12 @@ class ValueObjectNode(Node):
 
     @property
     def wire_classes(self) -> tuple[type, ...]:
-        """Those of what is wrapped: of a class inside itself they are known later."""
+        """The wire classes of the wrapped value, looked up late: a class may contain itself."""
         return self.inner.wire_classes
 
     def load_lines(self, code: Code, wire: str) -> str:
         inner = self.inner.load_lines(code, wire)
-        if constructs_itself(self.cls):
+        if needs_constructor(self.cls):
             return f"{code.name(self.cls, 'cls')}({inner})"
         value = inner if inner.isidentifier() else code.variable("value")
         if value is not inner:
@@ -78,16 +85,16 @@ class ValueObjectNode(Node):
     def dump_lines(self, code: Code, value: str) -> str:
         refuse_unless(code, f"type({value}) is {code.name(self.cls, 'cls')}")
         converts = self.attribute.converter is not None
-        if isinstance(self.inner, Scalar) and self.inner.sure and not converts:  # its constructor has checked the rest
+        if isinstance(self.inner, Scalar) and self.inner.sure and not converts:  # the constructor has checked the class
             return f"{value}.value"
         inner = code.variable("inner")
         code.add(f"{inner} = {value}.value")
-        add_kept(code, self.attribute, value, inner)
+        add_unchanged_check(code, self.attribute, value, inner)
         return self.inner.dump_lines(code, inner)
 
     def read(self, data: object, path: str, problems: Problems) -> object:
         if problems.native and type(data) is self.cls:
-            checked = get_origin(self.hint) is not None  # its constructor has looked at the rest
+            checked = get_origin(self.hint) is not None  # the constructor doesn't check the argument of a generic class
             return MISSING if checked and self.write(data, path, problems) is MISSING else data
         before = len(problems)
         value = self.inner.read(data, path, problems)
@@ -104,8 +111,8 @@ class ValueObjectNode(Node):
     def write(self, value: object, path: str, problems: Problems) -> object:
         if type(value) is not self.cls:
             return problems.add(path, self.cls.__qualname__, "type")
-        if not is_kept(self.attribute, value, value.value):
-            return problems.add(path, KEPT, "value")
+        if not is_unchanged(self.attribute, value, value.value):
+            return problems.add(path, UNCHANGED, "value")
         return self.inner.write(value.value, path, problems)
 
     def schema(self, schemas: Schemas) -> Schema:
@@ -114,25 +121,25 @@ class ValueObjectNode(Node):
     def _schema(self, schemas: Schemas) -> Schema:
         if not self.cls._is_secret:
             return schemas.constrained(self.inner, self.attribute.validator)
-        rules = [one for one in flattened(self.attribute.validator) if type(one) in _TELLING_NO_VALUE]
+        rules = [one for one in flattened(self.attribute.validator) if type(one) in _REVEALING_NO_VALUE]
         made = schemas.constrained(self.inner, attrs.validators.and_(*rules))
         if made.get("type") == "string":
             made.setdefault("format", "password")
-        made["writeOnly"] = True  # in place: it may be a reference, which is completed in the end
+        made["writeOnly"] = True  # in place: it may be a reference, which is completed at the end
         return made
 
     def samples(self, samples: Samples) -> Strategy:
         return samples.made(self.cls, {"value": samples.constrained(self.inner, self.attribute.validator)})
 
 
-_TELLING_NO_VALUE = frozenset({MIN_LENGTH, MAX_LENGTH, NUMBER, PATTERN})
-"""The validators that a schema of a secret has: `in_` would list the values."""
+_REVEALING_NO_VALUE = frozenset({MIN_LENGTH, MAX_LENGTH, NUMBER, PATTERN})
+"""The validators that the schema of a secret may include: `in_` would list the values."""
 
 
 class KeptNode(ByHand):
-    """A value object as an object with one key, `value`: in converters that keep value objects.
+    """A value object as an object with one key, `value`, for converters that keep value objects.
 
-    Its kinds say what stands under that key, so that a union can tell two of them apart.
+    Its kinds include the JSON kind under that key, so that a union can distinguish two such objects.
     """
 
     def __init__(self, node: ValueObjectNode) -> None:
@@ -153,19 +160,20 @@ class KeptNode(ByHand):
 
 
 def kept_kind(kind: str) -> str:
-    """Return the kind of a kept value object around a value of this JSON kind."""
+    """Return the kind of a kept value object whose value has this JSON kind."""
     return f"object with a value: {kind}"
 
 
 _SIZED = frozenset({"array", "object"})
 _RESTRICTIONS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
-"""The attributes of a `msgspec.Meta` that ask something of a value; the rest of it describes."""
+"""The attributes of a `msgspec.Meta` that restrict a value; the others only describe it."""
 
 
 class ConstrainedNode(Node):
-    """The node of `Annotated[X, msgspec.Meta(...)]`: X, whose wire form meets a constraint.
+    """The node of `Annotated[X, msgspec.Meta(...)]`: X, whose wire form must meet a constraint.
 
-    A step of a float is counted in decimal digits here: msgspec divides in binary, where 1.1 is no multiple of 0.01.
+    A float `multiple_of` is checked here, in decimal digits: msgspec divides in binary, so that for it 1.1 isn't a
+    multiple of 0.01.
     """
 
     def __init__(self, inner: Node, constraints: list[msgspec.Meta]) -> None:
@@ -189,13 +197,13 @@ class ConstrainedNode(Node):
 
     @property
     def wire_classes(self) -> tuple[type, ...]:
-        """Those of what is constrained."""
+        """The wire classes of the constrained type."""
         return self.inner.wire_classes
 
     def _admits(self, wire: Any) -> bool:
         if not self._restricts:
             return True
-        if self.kinds <= _SIZED:  # these have lengths alone, and encoding the items would take long
+        if self.kinds <= _SIZED:  # only lengths apply to these, and encoding all items would take long
             size = len(wire)
             return all(
                 (one.min_length or 0) <= size <= (size if one.max_length is None else one.max_length)
@@ -203,7 +211,7 @@ class ConstrainedNode(Node):
             )
         try:
             self._decoder.decode(msgspec.json.encode(wire))
-        except (TypeError, ValueError, msgspec.ValidationError):  # it breaks a constraint, or can't be written at all
+        except (TypeError, ValueError, msgspec.ValidationError):  # a constraint is broken, or encoding isn't possible
             return False
         return all(is_multiple(wire, step) for step in self._steps)
 
@@ -225,7 +233,7 @@ class ConstrainedNode(Node):
         before, value = len(problems), self.inner.read(data, path, problems)
         if value is MISSING:
             return MISSING
-        wire = self.inner.write(value, path, problems) if problems.native else data  # an object is no wire value
+        wire = self.inner.write(value, path, problems) if problems.native else data  # native data may be an object
         return value if len(problems) == before and self._admits(wire) else problems.add(path, self.expected, "value")
 
     def write(self, value: object, path: str, problems: Problems) -> object:
@@ -236,12 +244,12 @@ class ConstrainedNode(Node):
         return schemas.constrained(self.inner, self.constraints)
 
     def samples(self, samples: Samples) -> Strategy:
-        some = samples.constrained(self.inner, self.constraints)
-        return some.filter(lambda value: self.write(value, "$", Problems(1)) is not MISSING)
+        strategy = samples.constrained(self.inner, self.constraints)
+        return strategy.filter(lambda value: self.write(value, "$", Problems(1)) is not MISSING)
 
 
 def _with(wire: Any, constraint: msgspec.Meta) -> Any:
-    """Return the wire type with a constraint; a float is an int or a float on the wire, and each has it then."""
+    """Return the wire type with a constraint; for a float, which is `int | float` on the wire, both members get it."""
     members = get_args(wire) if get_origin(wire) in (Union, UnionType) else ()
     if {bare(member) for member in members} != {int, float}:
         return Annotated[wire, constraint]
@@ -264,10 +272,10 @@ class HookNode(ByHand):
 
     Args:
         hint: the type.
-        hooks: the user's hooks that read and write; None for one that the user doesn't have.
-        derived: the node without the hooks, whose way counts where the user has none.
-        classes: the classes of the objects; any if there are none.
-        json: whether only JSON may come out of the hooks.
+        hooks: the user's structure hook and unstructure hook, each None if there is none.
+        derived: the node of the type without the hooks, used for the direction that has no hook.
+        classes: the classes of the objects; empty if they can be of any class.
+        json: whether the unstructure hook must return JSON.
     """
 
     def __init__(
@@ -288,7 +296,7 @@ class HookNode(ByHand):
 
     def read(self, data: object, path: str, problems: Problems) -> object:
         if self._structure is None:
-            return self._derived.read(data, path, problems)  # type: ignore[union-attr]  # there is one or the other
+            return self._derived.read(data, path, problems)  # type: ignore[union-attr]  # without a hook it is a node
         try:
             return self._structure(data)
         except Exception as error:  # whatever the hook raises
@@ -302,8 +310,8 @@ class HookNode(ByHand):
         try:
             wire = self._unstructure(value)
             return freeze_json(wire) if self._json else wire
-        except Exception as error:  # whatever the hook raises, or what JSON can't carry
-            expected = f"{self._name} as JSON values, as its own hook writes it ({type(error).__qualname__})"
+        except Exception as error:  # whatever the hook raises, or TypeError for a value that isn't JSON
+            expected = f"JSON values from the hook for {self._name} ({type(error).__qualname__})"
             return problems.add(path, expected, "value", error)
 
     def schema(self, schemas: Schemas) -> Schema:
@@ -314,12 +322,12 @@ class HookNode(ByHand):
 
 
 class DynamicNode(ByHand):
-    """A value of any type, in a converter: written by its class, and read as it is, unless a type is needed for that.
+    """A value of any type, in a converter: written according to its class, and read unchanged if that is possible.
 
     Args:
         hint: the type, such as Any or a type variable.
-        convert: writes a value by its class.
-        missing: what is needed to read it; None if nothing is.
+        convert: writes a value according to its class.
+        missing: the type, in words, that reading would need; None if a value is read unchanged.
     """
 
     def __init__(self, hint: object, convert: Function, missing: str | None) -> None:
@@ -330,12 +338,12 @@ class DynamicNode(ByHand):
     def read(self, data: object, path: str, problems: Problems) -> object:
         return data if self._missing is None else problems.add(path, self._missing, "type")
 
-    def write(self, value: object, path: str, problems: Problems) -> object:  # noqa: ARG002  # it raises what it raises
+    def write(self, value: object, path: str, problems: Problems) -> object:  # noqa: ARG002  # errors aren't noted
         return self._convert(value)
 
 
 class Delegate(Node):
-    """A node that stands for another, `target`, which is known later."""
+    """A node in place of another, `target`, which is set later."""
 
     target: Node
 
@@ -356,11 +364,11 @@ _AnyObject = msgspec.defstruct("AnyObject", ())
 
 
 class StandIn(Delegate):
-    """Stands for the node of a class inside that class, while it is being made and afterwards.
+    """Placeholder for the node of a class inside the class itself, while that node is made and afterwards.
 
     Args:
         cls: the class.
-        reference: the name that msgspec finds the struct by.
+        reference: the name by which msgspec finds the struct.
     """
 
     def __init__(self, cls: type, reference: str) -> None:
@@ -381,17 +389,17 @@ class StandIn(Delegate):
 
     @cached_property
     def load(self) -> Function:
-        """The way of the target, looked up at each call."""
-        return lambda wire: self.target.load(wire)  # noqa: PLW0108  # it is made later
+        """The target's `load`, looked up at each call."""
+        return lambda wire: self.target.load(wire)  # noqa: PLW0108  # the target is set later
 
     @cached_property
     def dump(self) -> Function:
-        """The way of the target, looked up at each call."""
-        return lambda value: self.target.dump(value)  # noqa: PLW0108  # it is made later
+        """The target's `dump`, looked up at each call."""
+        return lambda value: self.target.dump(value)  # noqa: PLW0108  # as above
 
 
 class RecursiveAlias(ByHand, Delegate):
-    """An alias that holds itself, such as `type Json = str | tuple[Json, ...]`: any JSON for msgspec."""
+    """An alias that contains itself, such as `type Json = str | tuple[Json, ...]`: any JSON for msgspec."""
 
     def __init__(self, alias: object) -> None:
         self.hint: object = alias
@@ -400,7 +408,7 @@ class RecursiveAlias(ByHand, Delegate):
         self.same: bool = False
         self.shape: Any = Any
         self.met: bool = False
-        """True if the alias was found inside itself."""
+        """True once the alias is found inside itself."""
         self.kinds: frozenset[str] = ANY_KIND
         self.object_classes: tuple[type, ...] = ()
 

@@ -376,12 +376,12 @@ def test_unknown_keys_are_refused_on_demand() -> None:
     data = envelope(cls, {**line, "extra": SECRET})
     assert MessageCodec(cls).decode_dict(data).unwrap() == cls.from_dict(envelope(cls, line))
     problems = MessageCodec(cls, forbid_unknown=True).decode_dict(data).failure().problems
-    assert [(PATH, "the keys of Line alone", "unknown")] == [(p.path, p.expected, p.code) for p in problems]
+    assert [(PATH, "only the keys of Line", "unknown")] == [(p.path, p.expected, p.code) for p in problems]
     assert MessageCodec(cls, forbid_unknown=True).decode_dict(envelope(cls, line)).unwrap() == cls.from_dict(data)
 
 
 def test_a_struct_made_by_hand_is_refused() -> None:
-    """The fast way takes exact instances of its class alone."""
+    """The fast path accepts only exact instances of its class."""
     node = wire_of(Mixed).node
     with pytest.raises((Refused, TypeError)):
         node.dump(object())

@@ -225,7 +225,7 @@ class Worded:
 
 def test_a_wrapped_union_that_cannot_be_told_is_refused() -> None:
     """An object with a value may be a value object or a class with such a field, if both hold the same kind."""
-    with pytest.raises(UnsupportedTypeError, match=r"JSON can't tell .*Title from Worded"):
+    with pytest.raises(UnsupportedTypeError, match=r"JSON distinguishes, got .*Title and Worded \(each"):
         WRAPPED.structure({"value": "a"}, Title | Worded)  # type: ignore[arg-type]  # cattrs takes any type
     unwrapped: Any = Annotated[Title | Line, ValueObjectSerializer]
     assert Title("a") == WRAPPED.structure("a", unwrapped)
@@ -233,7 +233,7 @@ def test_a_wrapped_union_that_cannot_be_told_is_refused() -> None:
 
 def test_a_union_that_json_cannot_tell_is_refused() -> None:
     """Two value objects of text can't be told apart; the error names both."""
-    with pytest.raises(UnsupportedTypeError, match=r"JSON can't tell Title \(str\) from Sku \(str\)"):
+    with pytest.raises(UnsupportedTypeError, match=r"JSON distinguishes, got .*Title \(str\) and Sku \(str\)"):
         UNWRAPPED.structure("a", Title | Sku)  # type: ignore[arg-type]  # cattrs takes any type
 
 
@@ -344,9 +344,9 @@ def test_errors_have_the_paths_of_cattrs() -> None:
         UNWRAPPED.structure({"a": [{"sku": 5, "quantity": 1, "price": "x"}], "b": "no"}, hint)  # type: ignore[type-abstract]  # cattrs takes it
     found = transform_error(caught.value, format_exception=lambda error, _: str(error))
     assert [
-        "expected Sku (str), not this int @ $['a'][0].sku",
-        "expected Price (a decimal number as text, such as \"12.50\"), not this str @ $['a'][0].price",
-        "expected an array of Line, not this str @ $['b']",
+        "expected Sku (str), got int @ $['a'][0].sku",
+        "expected Price (a decimal number as text, such as \"12.50\"), got str @ $['a'][0].price",
+        "expected an array of Line, got str @ $['b']",
     ] == found
 
 
@@ -381,7 +381,7 @@ def test_aggregates() -> None:
         with pytest.raises(BaseValidationError) as caught:
             UNWRAPPED.structure({name: value for name, value in builtins.items() if name != key}, Task)
         (problem,) = transform_error(caught.value, format_exception=lambda error, _: str(error))
-        assert problem.endswith(f", not nothing @ $.{key}")
+        assert problem.endswith(f", got nothing @ $.{key}")
     with pytest.raises(ValueError, match="expected Task"):
         UNWRAPPED.structure([], Task)
 
@@ -509,7 +509,7 @@ def test_objects_of_generic_classes_are_checked_with_their_arguments() -> None:
         with pytest.raises(Exception, match="While structuring") as caught:
             UNWRAPPED.structure(made, hint)
         (problem,) = transform_error(caught.value, format_exception=lambda error, _: str(error))
-        assert problem.startswith("expected int, not this str @ $")
+        assert problem.startswith("expected int, got str @ $")
     box = Box(1)
     assert box is UNWRAPPED.structure(box, Box[int])
 

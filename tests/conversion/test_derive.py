@@ -87,64 +87,69 @@ class Happened(DomainEvent): ...
 class Wrapped(ValueObject[Stranger]): ...
 
 
-NO_FORM = "has no wire form; use a value object, an @attrs.frozen class, an Enum, or one of str"
-OPEN = "stands for no type; name the class with its argument, such as Box[str]"
-WITH_TAG = 'say which is which with a tag: Annotated[..., Tagged("kind", name=Class, ...)]'
-NO_KEY = "can't be a key, since JSON has text keys; use a str, an int, an id, or a value object of one"
-UNFIT = "the constraint doesn't fit the wire form of its type ("
+FORM = "Holder.field: expected a type with a wire form, got "
+NO_FORM = "; use a value object, an @attrs.frozen class, an Enum, or one of str"
+OPEN = "name the class with its argument, such as Box[str]"
+UNION = "Holder.field: expected a union of types that JSON distinguishes, got "
+WITH_TAG = 'add a tag: Annotated[..., Tagged("kind", name=Class, ...)]'
+KEY = "Holder.field: expected keys that are text in JSON, got "
+NO_KEY = "; use a str, an int, an id, or a value object of one"
+UNFIT = "expected a constraint for the wire form of its type, got another ("
 
 REFUSED: list[tuple[Any, str, str]] = [
     # the type, how the error begins, and what else it says
-    (Stranger, "Holder.field: Stranger", NO_FORM),
-    (Any, "Holder.field: ", NO_FORM),
-    (object, "Holder.field: object", NO_FORM),
-    (complex, "Holder.field: complex", NO_FORM),
-    (Data, "Holder.field: Data", NO_FORM),
-    (Row, "Holder.field: Row", NO_FORM),
-    (Name, "Holder.field: Name", NO_FORM),
-    (tuple, "Holder.field: tuple", NO_FORM),
-    (frozenset, "Holder.field: frozenset", NO_FORM),
-    (Mapping, "Holder.field: Mapping", NO_FORM),
-    (type[int], "Holder.field: type[int]", NO_FORM),
-    (Callable[[int], int], "Holder.field: ", NO_FORM),
-    (Iterator[int], "Holder.field: ", NO_FORM),
+    (Stranger, f"{FORM}Stranger", NO_FORM),
+    (Any, FORM, NO_FORM),
+    (object, f"{FORM}object", NO_FORM),
+    (complex, f"{FORM}complex", NO_FORM),
+    (Data, f"{FORM}Data", NO_FORM),
+    (Row, f"{FORM}Row", NO_FORM),
+    (Name, f"{FORM}Name", NO_FORM),
+    (tuple, f"{FORM}tuple", NO_FORM),
+    (frozenset, f"{FORM}frozenset", NO_FORM),
+    (Mapping, f"{FORM}Mapping", NO_FORM),
+    (type[int], f"{FORM}type[int]", NO_FORM),
+    (Callable[[int], int], FORM, NO_FORM),
+    (Iterator[int], FORM, NO_FORM),
     (Table, "Holder.field: ", "use"),
-    (tuple[Stranger, ...], "Holder.field: Stranger", NO_FORM),
-    (Mapping[str, tuple[Stranger | None, int]], "Holder.field: Stranger", NO_FORM),
-    (Wrapped, "Wrapped.value: Stranger", NO_FORM),
+    (tuple[Stranger, ...], f"{FORM}Stranger", NO_FORM),
+    (Mapping[str, tuple[Stranger | None, int]], f"{FORM}Stranger", NO_FORM),
+    (Wrapped, "Wrapped.value: expected a type with a wire form, got Stranger", NO_FORM),
     (list[int], "Holder.field: a list can change after the object is made", "use tuple[X, ...]"),
     (dict[str, int], "Holder.field: a dict can change after the object is made", "use collections.abc.Mapping[K, V]"),
     (set[int], "Holder.field: a set can change after the object is made", "use frozenset[X]"),
     (tuple[bytearray, ...], "Holder.field: a bytearray can change after the object is made", "use bytes"),
     (Sequence[int], "Holder.field: a Sequence can change", "use tuple[X, ...] (Sequence accepts a list)"),
-    (T, "Holder.field: the type variable ~T", OPEN),
-    (Box, "Box.value: the type variable ~T", OPEN),
-    (Growing[int], "Growing: it holds itself with ever new type arguments", "use the same"),
+    (T, "Holder.field: expected a type argument, got the type variable ~T", OPEN),
+    (Box, "Box.value: expected a type argument, got the type variable ~T", OPEN),
+    (Growing[int], "Growing: expected a class that contains itself with the same type arguments", "use the same"),
     (Undecorated, "Undecorated.more: the class has fields but isn't decorated", "write @attrs.frozen above `class Un"),
     (Lost, "Lost.field: the annotation 'Nowhere' names something that can't be found", "define it in the module"),
-    (Happened, "Holder.field: a message can't hold another, Happened", "hold its id, or what you need of its payload"),
-    (int | float, "Holder.field: in int | float, JSON can't tell int from float (each is int)", "use one of them"),
-    (str | UUID, "Holder.field: in str | UUID, JSON can't tell str from a UUID (each is str)", "use one of them"),
-    (Title | OrderId, "Holder.field: in Title | OrderId, JSON can't tell Title (str) from OrderId (a UUID)", "use one"),
-    (Title | Colour | None, "Holder.field: in Title | Colour | None, JSON can't tell", "use one of them"),
-    (tuple[int, ...] | frozenset[int], "Holder.field: in tuple[int, ...] | frozenset[int]", "(each is array); use one"),
-    (Card | Transfer, "Holder.field: in Card | Transfer, JSON can't tell Card from Transfer", WITH_TAG),
-    (Line | Mapping[str, int], "Holder.field: in Line | Mapping[str, int], JSON can't tell", WITH_TAG),
-    (Mapping[float, int], "Holder.field: float", NO_KEY),
-    (Mapping[bool, int], "Holder.field: bool", NO_KEY),
-    (Mapping[Line, int], "Holder.field: Line", NO_KEY),
-    (Mapping[str | int, int], "Holder.field: str | int", NO_KEY),
-    (Mapping[tuple[int, ...], int], "Holder.field: tuple[int, ...]", NO_KEY),
+    (Happened, "Holder.field: expected a type other than a message, got Happened", "; use its id, or the parts of its"),
+    (int | float, f"{UNION}int | float, with int and float (each is int in JSON)", "use one of them"),
+    (str | UUID, f"{UNION}str | UUID, with str and a UUID (each is str in JSON)", "use one of them"),
+    (Title | OrderId, f"{UNION}Title | OrderId, with Title (str) and OrderId (a UUID)", "use one of them"),
+    (Title | Colour | None, f"{UNION}Title | Colour | None, with Title (str) and a Colour", "use one of them"),
+    (tuple[int, ...] | frozenset[int], f"{UNION}tuple[int, ...] | frozenset[int]", "(each is array in JSON); use one"),
+    (Card | Transfer, f"{UNION}Card | Transfer, with Card and Transfer (each is object in JSON)", WITH_TAG),
+    (Line | Mapping[str, int], f"{UNION}Line | Mapping[str, int], with Line and", WITH_TAG),
+    (Mapping[float, int], f"{KEY}float", NO_KEY),
+    (Mapping[bool, int], f"{KEY}bool", NO_KEY),
+    (Mapping[Line, int], f"{KEY}Line", NO_KEY),
+    (Mapping[str | int, int], f"{KEY}str | int", NO_KEY),
+    (Mapping[tuple[int, ...], int], f"{KEY}tuple[int, ...]", NO_KEY),
     (Annotated[int, Meta(min_length=1)], "Holder.field: ", UNFIT),
-    (Annotated[int | None, Meta(ge=1)], "Holder.field: ", "in a union, it stands beside the member that it is about"),
+    (Annotated[int | None, Meta(ge=1)], "Holder.field: ", "in a union, put it next to the member that it applies to"),
     (Annotated[Decimal, Meta(ge=1)], "Holder.field: ", UNFIT),
     (Annotated[Line, Meta(min_length=1)], "Holder.field: ", UNFIT),
     (Annotated[Card | Transfer, Tagged("kind", card=Card, line=Line)], "Holder.field: Tagged('kind', ...)",
-     "must name the classes of Card | Transfer, each once, and no other"),
-    (Annotated[Title | Card, Tagged("kind", title=Title, card=Card)], "Holder.field: Title can't have a tag",
-     "a tagged union has @attrs.frozen classes"),
-    (Annotated[Card | Named, Tagged("kind", card=Card, named=Named)], "Holder.field: Named has a field 'kind'",
-     "call the tag another name"),
+     ": expected exactly the classes of Card | Transfer, got Card, Line; name each class of the union"),
+    (Annotated[Title | Card, Tagged("kind", title=Title, card=Card)],
+     "Holder.field: expected @attrs.frozen classes in a tagged union, got Title",
+     "put it into a field of such a class"),
+    (Annotated[Card | Named, Tagged("kind", card=Card, named=Named)],
+     "Holder.field: expected a tag with a key that isn't a field, got 'kind', a field of Named",
+     "rename the tag"),
 ]  # fmt: skip  # a row for each
 
 
@@ -246,7 +251,7 @@ def test_generic_messages() -> None:
 
 def test_a_generic_message_without_argument_is_refused() -> None:
     """Nobody knows what is in it."""
-    with pytest.raises(UnsupportedTypeError, match=r"Created\.what: the type variable ~T stands for no type"):
+    with pytest.raises(UnsupportedTypeError, match=r"Created\.what: expected a type argument, got the type var"):
         MessageCodec(Created)
 
 
@@ -285,5 +290,5 @@ class Inner:
 
 def test_text_of_errors_names_the_field_inside_of_nested_classes() -> None:
     """The class and field named are those that hold the type, wherever they stand."""
-    with pytest.raises(TypeError, match=r"^Inner\.bad: complex has no wire form"):
+    with pytest.raises(TypeError, match=r"^Inner\.bad: expected a type with a wire form, got complex"):
         MessageCodec(holder(tuple[Mapping[str, Inner], ...]))

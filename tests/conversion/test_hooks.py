@@ -15,7 +15,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from every_kind import Colour, EveryKind, Level, Line, OrderId, Title
 
 from domainkit import configure_converter, make_converter
-from domainkit.conversion.hooks import own_hooks, reads_itself, writes_itself
+from domainkit.conversion.hooks import has_structure_hook, has_unstructure_hook, own_hooks
 
 CONVERTERS: dict[str, Callable[[], Converter]] = {
     "plain": Converter,
@@ -118,14 +118,14 @@ def test_hooks_of_a_scalar_count_for_it_alone() -> None:
 def test_ways_of_its_own_to_read_and_write_a_leaf() -> None:
     """A user's hook is seen, whatever kind of function it is; those of cattrs are not."""
     converter = Converter()
-    assert not reads_itself(converter, datetime)
-    assert not reads_itself(converter, int)
-    assert not writes_itself(converter, datetime)
-    assert not writes_itself(import_module("cattrs.preconf.json").make_converter(), datetime)
+    assert not has_structure_hook(converter, datetime)
+    assert not has_structure_hook(converter, int)
+    assert not has_unstructure_hook(converter, datetime)
+    assert not has_unstructure_hook(import_module("cattrs.preconf.json").make_converter(), datetime)
     converter.register_structure_hook(datetime, lambda data, _: data)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
-    assert reads_itself(converter, datetime)
-    assert writes_itself(converter, datetime)
+    assert has_structure_hook(converter, datetime)
+    assert has_unstructure_hook(converter, datetime)
 
 
 def test_unions_of_a_user_are_known() -> None:

@@ -105,7 +105,7 @@ def wire_of(message: DomainEvent, **attributes: object) -> dict[str, Any]:
 
 
 def answers(codec: MessageCodec, wire: dict[str, Any]) -> list[object]:
-    """Return what a codec makes of a wire form the fast way, the tolerant one, and the one that explains."""
+    """Return what a codec makes of a wire form on the fast path, the tolerant path and the slow path."""
     more = {"data": wire["data"] | {"attributes": wire["data"]["attributes"] | {"more": 1}}}
     return [codec.decode(json.dumps(wire).encode()), codec.decode(json.dumps(more)), codec.decode_dict(wire)]
 
