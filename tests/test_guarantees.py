@@ -82,7 +82,7 @@ async def test_in_memory_a_subscriber_that_fails_is_counted_and_parked(tmp_path:
         await connection.run_sync(metadata.create_all)
         await connection.run_sync(outbox.add, [Happened()])
     bus = AsyncInmemoryDomainEventBus(Happened.handled_by(refuse))
-    publisher, soon = AsyncInmemoryMessagePublisher(codec, events=bus), sql.Backoff(timedelta(microseconds=1))
+    publisher, soon = AsyncInmemoryMessagePublisher(codec, events=bus), sql.RelayBackoff(timedelta(microseconds=1))
     relay = sql.Relay(engine, outbox.table, publisher, max_attempts=2, backoff=soon)
     rounds = [await relay.run_once() for _ in range(3)]
     await engine.dispose()

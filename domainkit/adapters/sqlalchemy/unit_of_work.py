@@ -67,7 +67,7 @@ class _Turns:
         with self._lock:
             if self._places and self._places[-1] != here:
                 raise RuntimeError(
-                    "this unit of work: expected one task or thread at a time, got a second one while another is using it; "
+                    "this unit of work: expected one task or thread at a time, got a second one while another uses it; "
                     "wait until the other has finished"
                 )
             self._places.append(here)
