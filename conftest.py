@@ -61,6 +61,8 @@ NEEDS: Mapping[str, str] = {
 TOGETHER: Mapping[str, str] = {
     "tests/adapters/rabbitmq/test_publisher.py": "own broker",
     "tests/adapters/rabbitmq/test_reconnecting.py": "own broker",
+    "tests/cli/test_from_petisco.py": "applications",
+    "tests/cli/test_new.py": "applications",
     "tests/examples/test_lending.py": "lending",
     "tests/examples/test_task_manager_api.py": "server",
     "tests/mutations/test_mutations.py": "copy",

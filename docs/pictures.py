@@ -157,11 +157,23 @@ def modules() -> str:
     )
 
 
+def task_manager_map() -> str:
+    """Draw the map of the Task Manager, which docs/how-to/event-map.md makes as data."""
+    boxes = {"CreateTask": "ours", "TaskCreator": "", "TaskCreated": "other", "count_tasks": "store"}
+    marks = []
+    for row, (name, kind) in enumerate(boxes.items()):
+        top = 10 + 66 * row
+        marks += [arrow(f"M170,{top - 32} V{top - 2}")] if row else []
+        marks.append(box(70, top, 200, name, kind=kind))
+    return picture("The map of the Task Manager: a command, its handler, an event and its subscriber", 252, *marks)
+
+
 PICTURES: Mapping[str, Callable[[], str]] = {
     "delivery.svg": delivery,
     "aggregate.svg": aggregate,
     "decider.svg": decider,
     "modules.svg": modules,
+    "task-manager-map.svg": task_manager_map,
 }
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ S2 = TypeVar("S2")
 E2 = TypeVar("E2")
 X2 = TypeVar("X2")
 CommandT = TypeVar("CommandT", bound=AnyCommand)
-Decide = Callable[[Any, Any], Result[Sequence[Any], Any]]  # Any: of whatever command, which `on` has checked
+Decide = Callable[[Any, Any], Result[Sequence[Any], Any]]  # Any: of any classes; `on` checks that they fit
 
 
 def _read_only(functions: Mapping[type, Decide]) -> Mapping[type, Decide]:
@@ -60,9 +60,9 @@ class Decider(Generic[C, S, E, X]):
     7
 
     Args:
-        decide: from a command and the state it meets to the events that happen, none of them or several; or to a
-            Failure, if the command is refused.
-        evolve: from a state and an event to the next state. It never refuses: the event has happened.
+        decide: takes a command and the current state; returns a Success with the events that happen, which may be
+            none, or a Failure if the command is refused.
+        evolve: takes a state and an event; returns the next state. It never refuses: the event has happened.
         initial: the state before the first event; an immutable value.
     """
 
@@ -95,11 +95,11 @@ class Decisions(Generic[C, S, E, X]):
     def on(
         self, command: type[CommandT], decide: Callable[[CommandT, S], Result[Sequence[E2], X2]], /
     ) -> "Decisions[C | CommandT, S, E | E2, X | X2]":
-        """Return the decisions with a function for one more class of commands; its events and errors join the types.
+        """Return a copy with a function for one more class of commands; its types include the function's.
 
         Args:
             command: the class.
-            decide: from a command of it and the state to events, or to a Failure.
+            decide: takes a command of this class and the state; returns events, or a Failure.
 
         Raises:
             TypeError: `command` is not a class, or has a function already.
@@ -108,7 +108,7 @@ class Decisions(Generic[C, S, E, X]):
         return Decisions(self.state, functions)
 
     def __call__(self, command: C, state: S, /) -> Result[Sequence[E], X]:
-        """Return what the function for the class of the command decides.
+        """Call the function for the class of the command, and return its decision.
 
         Raises:
             TypeError: the command is of a class without a function.
@@ -134,7 +134,7 @@ def decisions(state: type[S], /) -> Decisions[Never, S, Never, Never]:
     ['Opened']
 
     Args:
-        state: the class of the state, for the type checker and for texts of errors.
+        state: the class of the state, for the type checker and the texts of errors.
     """
     return Decisions(state)
 
@@ -142,21 +142,21 @@ def decisions(state: type[S], /) -> Decisions[Never, S, Never, Never]:
 def combined(
     first: Decider[C1, S1, E1, X1], second: Decider[C2, S2, E2, X2], /
 ) -> Decider[C1 | C2, tuple[S1, S2], E1 | E2, X1 | X2]:
-    """Return one decider of two: a command goes to the one that decides on it, an event to each that evolves by it.
+    """Return one decider made of two: a command goes to the one that decides on it, an event to each that handles it.
 
-    Its state is the pair of their states. The classes are those of `decisions` and `projection`, or of the annotations
-    of the functions.
+    Its state is the pair of their states. The classes of commands and events are those given to `decisions` and
+    `projection`, or those in the annotations of the functions.
 
     Raises:
-        TypeError: both decide on a class of commands, or a function's classes are not known: it is neither made by
-            `decisions` or `projection` nor annotated.
+        TypeError: both decide on the same class of commands, or the classes of a function are unknown: it was not made
+            by `decisions` or `projection`, and is not annotated.
     """
     pair = _Pair(first, second)
     return Decider(pair.decide, pair.evolve, (first.initial, second.initial))
 
 
 class _Pair(Generic[C1, S1, E1, X1, C2, S2, E2, X2]):
-    """The functions of a decider of two, and the classes that each of the two knows."""
+    """The functions of a combined decider, and the classes that each of the two deciders handles."""
 
     def __init__(self, first: Decider[C1, S1, E1, X1], second: Decider[C2, S2, E2, X2]) -> None:
         self._first, self._second = first, second
@@ -164,7 +164,7 @@ class _Pair(Generic[C1, S1, E1, X1, C2, S2, E2, X2]):
         self._events = event_classes(first.evolve), event_classes(second.evolve)
         if both := set(self._commands[0]) & set(self._commands[1]):
             names = ", ".join(sorted(one.__qualname__ for one in both))
-            raise TypeError(f"combined: expected different commands, got {names} in both deciders; leave it to one")
+            raise TypeError(f"combined: expected different commands, got {names} in both deciders; remove one of them")
 
     @property
     def commands(self) -> tuple[type, ...]:
@@ -184,17 +184,18 @@ class _Pair(Generic[C1, S1, E1, X1, C2, S2, E2, X2]):
     def evolve(self, state: tuple[S1, S2], event: E1 | E2) -> tuple[S1, S2]:
         known = [isinstance(event, classes) for classes in self._events]
         if not any(known):
-            raise TypeError(f"combined: expected an event of either decider, got {type(event).__qualname__}")
+            found = type(event).__qualname__
+            raise TypeError(f"combined: expected an event of either decider, got {found}; add a step for it to one")
         first: Step = self._first.evolve
         second: Step = self._second.evolve
         return first(state[0], event) if known[0] else state[0], second(state[1], event) if known[1] else state[1]
 
 
 def command_classes(decide: Callable[..., object]) -> tuple[type, ...]:
-    """Return the classes of commands that a `decide` takes: those of `decisions`, or of its annotation.
+    """Return the classes of commands that a `decide` takes: those given to `decisions`, or in its annotation.
 
     Raises:
-        TypeError: they are not known.
+        TypeError: they are unknown.
     """
     owner = getattr(decide, "__self__", decide)
     if isinstance(owner, Decisions):
@@ -203,10 +204,10 @@ def command_classes(decide: Callable[..., object]) -> tuple[type, ...]:
 
 
 def event_classes(evolve: Callable[..., object]) -> tuple[type, ...]:
-    """Return the classes of events that an `evolve` takes: those of `projection`, or of its annotation.
+    """Return the classes of events that an `evolve` takes: those given to `projection`, or in its annotation.
 
     Raises:
-        TypeError: they are not known.
+        TypeError: they are unknown.
     """
     owner = getattr(evolve, "__self__", evolve)
     if isinstance(owner, Projection):
@@ -224,5 +225,6 @@ def _annotated(function: Callable[..., object], place: int, instead: str) -> tup
     found = [get_origin(member) or member for member in members(hint)]
     classes = tuple(one for one in found if isinstance(one, type) and one is not object)
     if hint is None or len(classes) != len(found):
-        raise TypeError(f"{name_of(function)}: expected classes as annotation of parameter {place + 1}; use {instead}")
+        what = f"expected classes as the annotation of parameter {place + 1}"
+        raise TypeError(f"{name_of(function)}: {what}, got another or none; annotate it, or use {instead}")
     return classes

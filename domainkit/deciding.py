@@ -1,4 +1,4 @@
-"""The parts that every way to run a decider has: what it decided, and how often it decides again."""
+"""Common parts of the use cases that run a decider: the decided events, and new attempts after conflicts."""
 
 import asyncio
 import random
@@ -25,15 +25,15 @@ T = TypeVar("T")
 
 @frozen
 class RetryOnConflict:
-    """The attempts at a command that meets conflicts, and the waits between them.
+    """The maximum number of attempts for a command that meets conflicts, and the waits between them.
 
-    The wait is random, so that writers which met don't meet again: between 0 and `first * 2 ** tries`, at most
+    A wait is random, so that writers that collided don't collide again: between 0 and `first * 2 ** tries`, at most
     `longest`. See Brooker, Exponential Backoff And Jitter (AWS Architecture Blog, 2015).
 
     Args:
-        attempts: the most decisions for one command, the first one counted.
-        first: seconds; the longest wait after the first conflict.
-        longest: seconds; the longest wait at all.
+        attempts: the maximum number of decisions for one command, including the first.
+        first: the longest wait after the first conflict, in seconds.
+        longest: the longest wait after any conflict, in seconds.
     """
 
     attempts: int = field(default=5, validator=ge(1))
@@ -46,7 +46,7 @@ class RetryOnConflict:
             yield random.uniform(0, min(self.longest, self.first * 2**tries))  # noqa: S311  # no secret depends on it
 
     def run(self, attempt: Callable[[], tuple[T, bool]]) -> T:
-        """Return the answer of the last attempt; each returns its answer, and True if another may end otherwise."""
+        """Return the answer of the last attempt; an attempt returns its answer, and True if another may succeed."""
         for wait in self.waits():
             answer, again = attempt()
             if not again:
@@ -65,12 +65,12 @@ class RetryOnConflict:
 
 
 def as_cause(command: object) -> AbstractContextManager[None]:
-    """Return the context in which the command is the cause of what is decided and appended."""
+    """Return a context manager in which the command is the cause of the events that are decided and appended."""
     return handling(command) if isinstance(command, Message) else nullcontext()
 
 
 def decided_events(decider: Decider[C, S, E, X], command: C, state: S) -> Result[tuple[E, ...], X]:
-    """Return the events that a command makes happen; TypeError if the decider returned something else."""
+    """Return the decided events, or the Failure of the decider; TypeError if it returned something else."""
     outcome: object = decider.decide(command, state)
     if isinstance(outcome, Failure):
         return outcome
@@ -81,5 +81,8 @@ def decided_events(decider: Decider[C, S, E, X], command: C, state: S) -> Result
             if isinstance(outcome, Success)
             else f"a {type(outcome).__qualname__}"
         )
-        raise TypeError(f"{name_of(decider.decide)}: expected a Result with a list or tuple of events, got {found}")
+        raise TypeError(
+            f"{name_of(decider.decide)}: expected a Result with a list or tuple of events, got {found}; "
+            "return Success([...]) or a Failure"
+        )
     return Success(tuple(events))

@@ -14,14 +14,14 @@ from domainkit.messages import DomainEvent
 S = TypeVar("S")
 EventT = TypeVar("EventT", bound=DomainEvent)
 E_contra = TypeVar("E_contra", contravariant=True)
-Step = Callable[[Any, Any], Any]  # Any: of whatever state and event, which `on` has checked
+Step = Callable[[Any, Any], Any]  # Any: of any classes; `on` checks that they fit
 FunctionT = TypeVar("FunctionT")
 
 
 def with_function(
     functions: Mapping[type, FunctionT], cls: object, function: FunctionT, what: str
 ) -> Mapping[type, FunctionT]:
-    """Return the functions by class with one more.
+    """Return a copy of the functions by class, with one more.
 
     Raises:
         TypeError: `cls` is not a class, or has a function already.
@@ -30,7 +30,9 @@ def with_function(
     if not isinstance(found, type):
         raise TypeError(f"{what}: expected a class, got {describe(cls)}; call `on` once for each class of a union")
     if found in functions:
-        raise TypeError(f"{what}: {found.__qualname__} has a function already; give each class one")
+        raise TypeError(
+            f"{what}: expected one function for each class, got a second one for {found.__qualname__}; remove one"
+        )
     return {**functions, found: function}
 
 
@@ -39,7 +41,7 @@ def _read_only(steps: Mapping[type, Step]) -> Mapping[type, Step]:
 
 
 def function_for(functions: Mapping[type, FunctionT], value: object, what: str) -> FunctionT:
-    """Return the function of the class of `value`, or of the nearest class above it.
+    """Return the function for the class of `value`, or for its nearest base class.
 
     Raises:
         TypeError: no function was given for it.
@@ -59,19 +61,19 @@ class Projection(Generic[S, E_contra]):
 
     Args:
         initial: the value before the first event.
-        steps: the function for each class of events; `on` adds one. An event of a subclass takes the function of the
-            nearest class above it.
+        steps: the function for each class of events; `on` adds one. An event of a subclass is handled by the function
+            for its nearest base class.
     """
 
     initial: S
     steps: Mapping[type, Step] = field(factory=FrozenMapping, converter=_read_only)
 
     def on(self, event: type[EventT], step: Callable[[S, EventT], S], /) -> "Projection[S, E_contra | EventT]":
-        """Return the projection with a step for one more class of events.
+        """Return a copy with a step for one more class of events.
 
         Args:
             event: the class.
-            step: a pure function from the value so far and an event to the next value.
+            step: a pure function that takes the value so far and an event, and returns the next value.
 
         Raises:
             TypeError: `event` is not a class, or has a step already.

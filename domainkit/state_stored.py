@@ -1,4 +1,4 @@
-"""Deciders over repositories: the state is stored, and its events go where the repository puts those it is given."""
+"""Deciders over repositories: the state is stored, and the repository handles the events as it does any others."""
 
 from collections.abc import Callable
 from typing import Any, Generic, Never, Protocol, TypeVar
@@ -61,7 +61,7 @@ class MakesState(Protocol[S_contra, IdT_contra, AggT_co]):
 class StateStored(UseCase[[C], S, X | RevisionConflict], Generic[C, S, E, X, AggT, IdT]):
     """A decider over a repository: `handle` retrieves the state, decides, and stores the new state with the events.
 
-    It gives the answers of EventSourced, and keeps the latest state alone. The events are recorded by the aggregate, so
+    It returns the same answers as EventSourced, but keeps only the latest state. The aggregate records the events, so
     that the repository puts them into its outbox in the same transaction.
 
     >>> from collections.abc import Sequence
@@ -86,12 +86,12 @@ class StateStored(UseCase[[C], S, X | RevisionConflict], Generic[C, S, E, X, Agg
     (<Success: 3>, <Success: 6>)
 
     Args:
-        decider: what decides, and what happens to the state.
+        decider: decides about commands, and evolves the state.
         repository: of the aggregates that hold the state.
         aggregate_type: their class, derived from DecidedState.
-        key: from a command to the id of the aggregate that it is about.
+        key: returns the id of the aggregate that a command is about.
         retry: how often to decide again after a conflict.
-        notifier: told of a bug, where the use case is called; see UseCase.
+        notifier: gets a message about a bug if the use case itself is called; see UseCase.
     """
 
     decider: Decider[C, S, E, X]
@@ -105,8 +105,8 @@ class StateStored(UseCase[[C], S, X | RevisionConflict], Generic[C, S, E, X, Agg
         """Return the state after a command.
 
         Returns:
-            A Success with the new state, the old one if no event happened; or a Failure with the error of the decision,
-            or with RevisionConflict if others stored at each attempt.
+            A Success with the new state, or the old one if no event happened; or a Failure with the error of the
+            decision, or with RevisionConflict if other writers changed the state during each attempt.
 
         Raises:
             TypeError: the decider returned no Result with a list or tuple of events.
@@ -123,7 +123,7 @@ class StateStored(UseCase[[C], S, X | RevisionConflict], Generic[C, S, E, X, Agg
         return Success(_state_of(self.decider, self.repository.retrieve(aggregate_id)))
 
     def _attempt(self, command: C) -> tuple[Result[S, X | RevisionConflict], bool]:
-        """Return the answer, and True if others stored meanwhile."""
+        """Return the answer, and True if another writer stored the aggregate meanwhile."""
         aggregate_id = self.key(command)
         found = self.repository.retrieve(aggregate_id)
         before = _state_of(self.decider, found)
@@ -135,7 +135,7 @@ class StateStored(UseCase[[C], S, X | RevisionConflict], Generic[C, S, E, X, Agg
             if not events:
                 return Success(before), False
             state = self.decider.fold(events, before)
-            stored = _with(self.aggregate_type, found, state, aggregate_id, events)
+            stored = _to_store(self.aggregate_type, found, state, aggregate_id, events)
             is_new = isinstance(found, Failure)
             outcome = self.repository.save(stored) if is_new else self.repository.update(stored)
         return _answer(outcome, state, stored)
@@ -146,12 +146,12 @@ class AsyncStateStored(AsyncUseCase[[C], S, X | RevisionConflict], Generic[C, S,
     """A decider over an async repository; see StateStored. The decider itself is pure, and not async.
 
     Args:
-        decider: what decides, and what happens to the state.
+        decider: decides about commands, and evolves the state.
         repository: of the aggregates that hold the state.
         aggregate_type: their class, derived from DecidedState.
-        key: from a command to the id of the aggregate that it is about.
+        key: returns the id of the aggregate that a command is about.
         retry: how often to decide again after a conflict.
-        notifier: told of a bug, where the use case is called; see UseCase.
+        notifier: gets a message about a bug if the use case itself is called; see UseCase.
     """
 
     decider: Decider[C, S, E, X]
@@ -174,7 +174,7 @@ class AsyncStateStored(AsyncUseCase[[C], S, X | RevisionConflict], Generic[C, S,
         return Success(_state_of(self.decider, await self.repository.retrieve(aggregate_id)))
 
     async def _attempt(self, command: C) -> tuple[Result[S, X | RevisionConflict], bool]:
-        """Return the answer, and True if others stored meanwhile."""
+        """Return the answer, and True if another writer stored the aggregate meanwhile."""
         aggregate_id = self.key(command)
         found = await self.repository.retrieve(aggregate_id)
         before = _state_of(self.decider, found)
@@ -186,7 +186,7 @@ class AsyncStateStored(AsyncUseCase[[C], S, X | RevisionConflict], Generic[C, S,
             if not events:
                 return Success(before), False
             state = self.decider.fold(events, before)
-            stored = _with(self.aggregate_type, found, state, aggregate_id, events)
+            stored = _to_store(self.aggregate_type, found, state, aggregate_id, events)
             is_new = isinstance(found, Failure)
             outcome = await (self.repository.save(stored) if is_new else self.repository.update(stored))
         return _answer(outcome, state, stored)
@@ -198,20 +198,21 @@ def _state_of(decider: Decider[C, S, E, X], found: Result[AggT, DomainError]) ->
     return state  # type: ignore[no-any-return]  # as above
 
 
-def _with(
+def _to_store(
     make: MakesState[S, IdT, AggT], found: Result[AggT, DomainError], state: S, aggregate_id: IdT, events: tuple[E, ...]
 ) -> AggT:
     """Return the aggregate to store, with the events that it recorded."""
-    changed = make(state, aggregate_id=aggregate_id) if isinstance(found, Failure) else _evolved(found.unwrap(), state)
+    is_new = isinstance(found, Failure)
+    changed = make(state, aggregate_id=aggregate_id) if is_new else _with_state(found.unwrap(), state)
     return changed.record(*events)
 
 
-def _evolved(aggregate: AggT, state: object) -> AggT:
+def _with_state(aggregate: AggT, state: object) -> AggT:
     return attrs.evolve(aggregate, state=state)
 
 
 def _answer(outcome: Result[AggT, DomainError], state: S, stored: AggT) -> tuple[Result[S, RevisionConflict], bool]:
-    """Return the answer of an attempt, and True if another may end otherwise."""
+    """Return the answer of an attempt, and True if another attempt may succeed."""
     if isinstance(outcome, Success):
         return Success(state), False
     is_new = isinstance(outcome.failure(), AggregateAlreadyExistError)

@@ -26,6 +26,9 @@ PAGES = sorted(page for page in [README, *DOCS.rglob("*.md")] if "_build" not in
 EXAMPLES = ROOT / "build" / "examples"
 """The place of the code of the pages: always the same place, so that the caches of mypy know it again."""
 
+APPLICATIONS_CACHE = ROOT / ".mypy_cache" / "applications"
+"""The cache of mypy for the applications that tests write: they import the same libraries."""
+
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 UNUSED = ("reportUnusedExpression", "reportUnusedVariable")
 """The rules of pyright for nearly every line that is only there to be wrong: it must find fault with the types."""
@@ -87,7 +90,7 @@ def replace(file: Path, text: str) -> None:
 
 def mypy(config: str, *further: Path) -> Errors:
     """Return the errors that mypy finds with a configuration, in `tests/typing` and in further files."""
-    options = (f"--config-file={config}", f"--cache-dir=.mypy_cache/{config}", f"--python-version={VERSION}")
+    options = (f"--config-file={config}", f"--python-version={VERSION}")
     written = run("mypy", *options, "--output=json", *map(str, [*RIGHT, *WRONG, *further]))
     reports = [json.loads(line) for line in written.splitlines()]
     return by_line((ROOT / one["file"], one["line"], one["message"]) for one in reports if one["severity"] == "error")

@@ -16,14 +16,16 @@ from returns.result import Result
 import domainkit
 from domainkit._model.habits import HABITS
 
-PAGE = (Path(__file__).parent.parent / "docs" / "coming-from-petisco.md").read_text("utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "coming-from-petisco.md").read_text("utf-8").replace("\n  ", " ")
+"""The page, with each item of a list on one line."""
+
 TEXT = "a7f8fb8e-6a0b-4f3e-9a55-1d6f0c2b4e11"
 
 
-def test_every_name_of_petisco_has_a_row() -> None:
-    """Each public name of petisco stands in the first column of a table."""
-    rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
-    spoken_of = {name for row in rows for name in re.findall(r"`(\w+)[`(.\[]", row)}
+def test_every_name_of_petisco_has_an_item() -> None:
+    """Each public name of petisco stands before the arrow or the colon of an item."""
+    items = re.findall(r"^- (`.*?)(?: →|: )", PAGE, re.MULTILINE)
+    spoken_of = {name for item in items for name in re.findall(r"`(\w+)[`(.\[]", item)}
 
     assert set() == set(petisco.__all__) - spoken_of
 
@@ -60,7 +62,7 @@ def test_every_method_has_a_place() -> None:
 
 
 def test_what_is_refused_has_a_place() -> None:
-    """Each name that is refused, since petisco uses it, stands in the table of those."""
+    """Each name that is refused, since petisco uses it, stands in the list of those."""
     chapter = PAGE.partition("## What is refused")[2].partition("\n## ")[0]
     refused = {name.removeprefix("Config.") for names in HABITS.values() for name in names}
 
@@ -154,9 +156,9 @@ def test_what_is_refused_is_used_there() -> None:
 
 
 def test_names_said_to_be_the_same_are() -> None:
-    """If the second column says "the same", this library has every name of the first."""
-    rows = re.findall(r"^\| (`.*?) \| the same \|", PAGE, re.MULTILINE)
-    names = {name for row in rows for name in re.findall(r"`(\w+)`", row)} - {"UseCaseUncontrolledError"}
+    """If an item says "the same" after the arrow, this library has every name before it."""
+    items = re.findall(r"^- (`[^→\n]*) → the same\b", PAGE, re.MULTILINE)
+    names = {name for item in items for name in re.findall(r"`(\w+)`", item)} - {"UseCaseUncontrolledError"}
 
     assert len(names) > 20
     assert set() == names - set(domainkit.__all__)

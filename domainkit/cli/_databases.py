@@ -1,4 +1,4 @@
-"""Database given by an argument, opened like by the async adapter."""
+"""Database given by an argument, opened in the same way as by the async adapter."""
 
 import argparse
 import asyncio

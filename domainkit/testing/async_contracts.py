@@ -198,7 +198,7 @@ class AsyncNotifierContract(NotifierContract[Notifier], ABC, Generic[NotifierT])
 
 
 class AsyncEventStoreContract(EventStoreContract):
-    """The promises of an AsyncEventStore: all those of an EventStore.
+    """Contract of an AsyncEventStore, with all tests of EventStoreContract.
 
     >>> from domainkit import AsyncInmemoryEventStore
     >>> class TestAsyncInmemory(AsyncEventStoreContract):
@@ -214,6 +214,6 @@ class AsyncEventStoreContract(EventStoreContract):
         """Return a new, empty store; awaited in the event loop in which it is used."""
 
     def make_store(self, codec: MessageCodec[SampleTaskCreated], /) -> EventStore[SampleTaskCreated]:
-        """Return the async store behind a facade that waits."""
+        """Return the async store behind a sync facade."""
         made: EventStore[SampleTaskCreated] = _SyncFacade.made(self.make_async_store(codec))
         return made

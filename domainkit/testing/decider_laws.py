@@ -20,9 +20,9 @@ X = TypeVar("X")
 def check_decider(decider: Decider[C, S, E, X], commands: Iterable[C], codec: MessageCodec) -> None:
     """Run commands one after the other, and check the laws that every decider keeps.
 
-    - Every decided event can be encoded and decoded, and evolves to the same state when it is read back.
-    - The state after a part of the events and then the rest is the state after all of them.
-    - To decide again, on the same state, gives the same answer: `decide` has no memory.
+    - Every decided event can be encoded and decoded, and the decoded one gives the same state.
+    - Folding the events in two parts gives the same state as folding all of them at once.
+    - Deciding again on the same state gives the same answer: `decide` has no memory.
 
     With hypothesis: `@given(lists(instances(Open) | instances(Deposit)))`.
 
@@ -54,23 +54,24 @@ def check_decider(decider: Decider[C, S, E, X], commands: Iterable[C], codec: Me
     for command in commands:
         decided = decided_events(decider, command, state)
         again = decided_events(decider, command, state)
-        assert isinstance(decided, Failure) == isinstance(again, Failure), f"decide changed its mind about {command!r}"
+        text = f"decide: expected the same answer to {command!r} on the same state, got {decided!r}, then {again!r}"
+        assert isinstance(decided, Failure) == isinstance(again, Failure), text
         if isinstance(decided, Failure):
-            assert decided == again, f"decide changed its mind about {command!r}: {decided!r}, then {again!r}"
+            assert decided == again, text
             continue
         for event in decided.unwrap():
             _check_event(decider, state, event, codec)
             state = decider.evolve(state, event)
             history.append(event)
-    assert decider.fold(history) == state, "fold: all events at once give another state than one after the other"
+    assert decider.fold(history) == state, "fold: expected the same state as with `evolve` event by event, got another"
     for place in range(len(history)):
         parts = decider.fold(history[place:], decider.fold(history[:place]))
-        assert parts == state, f"fold: in parts, split at {place}, gives another state than at once"
+        assert parts == state, f"fold: expected the same state in two parts, split at {place}, as at once, got another"
 
 
 def _check_event(decider: Decider[C, S, E, X], state: S, event: E, codec: MessageCodec) -> None:
     read: Any = value_of(codec.decode(codec.encode(event)))  # Any: of the class of the event, as it is equal to it
     assert event == read, f"codec: expected {event!r} back, got {read!r}"
     assert decider.evolve(state, event) == decider.evolve(state, read), (
-        f"evolve: {event!r} read back gives another state"
+        f"evolve: expected the same state from {event!r} and from the decoded event, got another"
     )

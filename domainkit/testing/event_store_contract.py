@@ -1,4 +1,4 @@
-"""The promises of every EventStore, as tests: derive one class, and run it with pytest."""
+"""Contract tests of every EventStore: subclass the class, and run it with pytest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ Stored: TypeAlias = Sequence[RecordedEvent[SampleTaskCreated] | UnreadableEvent]
 
 
 class EventStoreContract(ABC):
-    """The promises of an EventStore.
+    """Contract of an EventStore.
 
     >>> from domainkit import InmemoryEventStore
     >>> class TestInmemory(EventStoreContract):
@@ -41,7 +41,7 @@ class EventStoreContract(ABC):
 
     @abstractmethod
     def make_store(self, codec: MessageCodec[SampleTaskCreated], /) -> Store:
-        """Return a new, empty store that shares nothing with the ones made before."""
+        """Return a new, empty store, independent of earlier ones."""
 
     def test_events_come_back_as_they_were_appended(self) -> None:
         """Events come back equal, in their order, with revisions from 1; those of other streams don't."""
@@ -56,13 +56,13 @@ class EventStoreContract(ABC):
         assert {"task-1"} == {one.stream for one in found}, "an event says its stream"
 
     def test_a_stream_may_be_named_by_an_id(self) -> None:
-        """An id names the stream of its text."""
+        """An id stands for the stream that is named by its text."""
         store, task_id = self._store(), SampleTaskId.v4()
         value_of(store.append(task_id, _events(1), expected=NO_STREAM))
         assert [1] == _revisions(store.read(task_id)) == _revisions(store.read(str(task_id)))
 
     def test_a_stream_that_does_not_exist_is_empty(self) -> None:
-        """There is nothing to read of a stream without events."""
+        """Reading a stream without events gives no event."""
         assert list(self._store().read("task-1")) == []
 
     def test_a_stream_is_read_in_parts(self) -> None:
@@ -111,7 +111,7 @@ class EventStoreContract(ABC):
         assert _revisions(store.read("task-1")) == [1, 2, 3, 4]
 
     def test_no_events_are_no_append(self) -> None:
-        """An append of no event says where the stream ends, or that it is not as expected."""
+        """An append of no events returns the end of the stream, or RevisionConflict if the stream isn't as expected."""
         store = self._store()
         assert value_of(store.append("task-1", (), expected=NO_STREAM)).revision == 0
         end = value_of(store.append("task-1", _events(2), expected=NO_STREAM))
@@ -132,7 +132,7 @@ class EventStoreContract(ABC):
         expect_arrived(first, _payloads(store.read_all(limit=2)))
 
     def test_an_event_says_what_caused_it(self) -> None:
-        """An event that is appended while a command is handled names it as its cause."""
+        """An event that is appended while a command is handled has the command as its cause."""
         store, command = self._store(), SampleCreateTask(SampleTaskId.v4())
         with handling(command):
             value_of(store.append("task-1", _events(1), expected=NO_STREAM))

@@ -62,11 +62,11 @@ class GivenHistory(Generic[C, S, E, X]):
     history: tuple[E, ...]
 
     def when(self, command: C) -> "Then[Result[S, X]]":
-        """Return what the decider decides about a command: its events, and the state after them or the Failure."""
+        """Return the decision about a command: its events, and the state after them or the Failure."""
         before = self.decider.fold(self.history)
         decided = decided_events(self.decider, command, before)
         events = () if isinstance(decided, Failure) else decided.unwrap()
-        found: Any = events  # Any: of classes of events, which the decider says
+        found: Any = events  # Any: the events of the decider, which are DomainEvents
         return Then(decided.map(lambda made: self.decider.fold(made, before)), found)
 
 
@@ -77,7 +77,7 @@ def given(  # type: ignore[overload-overlap]  # a decider is an object too; the 
 @overload
 def given(subject: S, *, bus: Bus | None = None) -> Given[S]: ...
 def given(subject: object, *history: object, bus: Bus | None = None) -> Given[Any] | GivenHistory[Any, Any, Any, Any]:
-    """Return the start of a scenario, of a decider or of anything else.
+    """Return the start of a scenario for a decider, or for any other object.
 
     >>> from attrs import evolve, frozen
     >>> @frozen
@@ -90,7 +90,7 @@ def given(subject: object, *history: object, bus: Bus | None = None) -> Given[An
     ...         return evolve(self, done=True).record(Done())
     >>> _ = given(Task()).when(Task.finish).then_events(Done()).then_state(done=True)
 
-    Of a decider it takes the events that have happened, and `when` a command:
+    For a decider, pass the events that have happened, and then a command to `when`:
 
     >>> from domainkit import Command, decisions, projection
     >>> class Finish(Command): ...

@@ -6,9 +6,13 @@ import resource
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from checkers import APPLICATIONS_CACHE
 
 pytest.importorskip("libcst", reason="needs the extra codemod")
 
@@ -41,12 +45,28 @@ def python(*arguments: str, folder: Path) -> str:
     return ran.stdout
 
 
+class Rewritten(NamedTuple):
+    """A copy of the application that the command has rewritten, and the lines that the command printed."""
+
+    folder: Path
+    printed: list[str]
+
+
 @pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the application that the command has rewritten, with the validator that a person rewrote."""
+def rewritten(tmp_path_factory: pytest.TempPathFactory) -> Rewritten:
+    """Return a copy of the application that the command has rewritten."""
     folder = tmp_path_factory.mktemp("rewritten") / "application"
     shutil.copytree(APPLICATION, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    assert 3 == main(["from-petisco", str(folder), "--write"])
+    with redirect_stderr(StringIO()) as printed:
+        assert 3 == main(["from-petisco", str(folder), "--write"])
+    return Rewritten(folder, printed.getvalue().splitlines())
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory: pytest.TempPathFactory, rewritten: Rewritten) -> Path:
+    """Return the rewritten application with the validator that a person rewrote."""
+    folder = tmp_path_factory.mktemp("decided") / "application"
+    shutil.copytree(rewritten.folder, folder)
     title = folder / "taskboard/tasks/domain/title.py"
     with pytest.raises(TypeError, match=r"Title\.validate_value: pydantic uses it"):
         exec(compile(title.read_text("utf-8"), str(title), "exec"), {"__name__": "title"})
@@ -74,17 +94,15 @@ def test_the_rewritten_application_does_the_same(application: Path) -> None:
 def test_the_rewritten_application_is_typed(application: Path) -> None:
     """All of it passes mypy --strict."""
     pytest.importorskip("mypy", reason="mypy is not installed: pip install --group types")
-    cache = str(application.parent / "cache")
+    # the options of a new application, which fills the same cache
+    options = ("--strict", "--warn-unreachable", "--python-version=3.11", f"--cache-dir={APPLICATIONS_CACHE}")
 
-    assert "Success" in python("-m", "mypy", "--strict", "--cache-dir", cache, "taskboard", folder=application)
+    assert "Success" in python("-m", "mypy", *options, "taskboard", folder=application)
 
 
-def test_what_is_left_of_the_application(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_left_of_the_application(rewritten: Rewritten) -> None:
     """Three places are left: the controller, the container of dependencies, and a validator that changes its value."""
-    folder = tmp_path / "application"
-    shutil.copytree(APPLICATION, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    assert 3 == main(["from-petisco", str(folder), "--write"])
-    *places, summary = capsys.readouterr().err.splitlines()
+    folder, (*places, summary) = rewritten
 
     assert ["application.py", "controllers.py", "title.py"] == [Path(one.split(":")[0]).name for one in places]
     assert "files rewritten: 27; places left to decide: 3; files that failed: 0" == summary

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from checkers import APPLICATIONS_CACHE
 
 import domainkit
 from domainkit.cli import main
@@ -88,7 +89,8 @@ def test_its_types_pass_mypy(application: Path) -> None:
     pytest.importorskip("sqlalchemy", reason="sqlalchemy isn't installed: the application needs the extra sql")
     pytest.importorskip("mypy", reason="mypy is not installed: pip install --group types")
 
-    assert "Success: no issues found in 7 source files" in checked(application, "mypy", "--cache-dir", "../mypy")
+    cache = f"--cache-dir={APPLICATIONS_CACHE}"
+    assert "Success: no issues found in 7 source files" in checked(application, "mypy", cache)
 
 
 def test_its_types_pass_pyright(application: Path) -> None:

@@ -208,24 +208,28 @@ class TestSending:
     def test_an_event_that_nobody_subscribed_to(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
         """It counts as sent, and the status names its type; with `--unrouted none` it is refused, as commands are."""
 
-        async def relayed(*options: str) -> int:
-            async with Board() as board:
+        def relayed(*options: str) -> int:
+            with asyncio.Runner() as runner:
+                board = runner.run(Board().__aenter__())
                 arguments = ("--broker", RABBITMQ_URL, "--exchange", board.topology.exchange, *options)
-                return await asyncio.to_thread(_in_a_process, "--database", url_of(database), "--once", *arguments)
+                try:
+                    return main(["relay", "--database", url_of(database), "--once", *arguments])
+                finally:
+                    runner.run(board.__aexit__(None, None, None))
 
         with database.engine(METADATA) as engine:
             fill(engine, "a1", "a2")
-            assert 0 == asyncio.run(relayed())
+            assert 0 == relayed()
             main(["relay", "--database", url_of(database), "--status"])
             assert "\nsent without subscribers, by type: a1 1, a2 1\n" in capsys.readouterr().out
             fill(engine, "b1")
-            assert 1 == asyncio.run(relayed("--unrouted", "none"))
+            assert 1 == relayed("--unrouted", "none")
             assert ["b1"] == unsent(engine)
             fill(engine, "c1", kind="command")
-            assert 1 == asyncio.run(relayed())
+            assert 1 == relayed()
             assert "c1" in unsent(engine)
             fill(engine, "d1", kind="command")
-            assert 0 == asyncio.run(relayed("--unrouted", "all"))
+            assert 0 == relayed("--unrouted", "all")
             assert "d1" not in unsent(engine)
 
     async def test_progress(

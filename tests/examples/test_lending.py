@@ -6,8 +6,9 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -42,6 +43,7 @@ from docs.examples.lending.wiring import LIBRARY, unit_of_work_of  # noqa: E402 
 from domainkit import AsyncInmemoryCrudRepository, InmemoryOutbox  # noqa: E402  # as above
 from domainkit.adapters.rabbitmq import dead_letter_queue  # noqa: E402  # as above
 from domainkit.adapters.sqlalchemy import make_async_engine  # noqa: E402  # as above
+from domainkit.cli import main  # noqa: E402  # as above
 from domainkit.testing import given  # noqa: E402  # as above
 
 LENDING = "docs.examples.lending"
@@ -58,8 +60,16 @@ def run(*arguments: str, **environment: str) -> str:
     return ran.stdout
 
 
+def relay(*options: str, **environment: str) -> str:
+    """Run the command in this process, and return what it printed."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        assert 0 == main(["relay", *options])
+    return printed.getvalue()
+
+
 alembic = partial(run, "alembic", "-c", str(FOLDER / "alembic.ini"))
-relay = partial(run, "domainkit", "relay")
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -53,7 +53,7 @@ BUGS = (
     Bug(
         "children of many aggregates are read at once",
         FILE,
-        "islice(left, _AT_ONCE)",
+        "islice(left, _ROOTS_PER_STATEMENT)",
         "islice(left, 1)",
         f"{TESTS}::test_all_are_read_with_one_statement_for_a_table",
         quick=True,

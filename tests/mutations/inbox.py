@@ -53,13 +53,13 @@ BUGS = (
         "of deliveries at the same time one has an effect",
         "adapters/sqlalchemy/inbox.py",
         (
-            "            if not self._mark(message, known_by):\n"
+            "            if not self._mark(message, handler_name):\n"
             "                return Success(None)\n"
             "            return _result(handler, message, handler(message))\n"
         ),
         (
             "            outcome = _result(handler, message, handler(message))\n"
-            "            return outcome if self._mark(message, known_by) else Success(None)\n"
+            "            return outcome if self._mark(message, handler_name) else Success(None)\n"
         ),
         "tests/adapters/sqlalchemy/test_inbox.py::test_two_deliveries_at_the_same_time",
         quick=True,

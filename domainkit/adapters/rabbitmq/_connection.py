@@ -22,7 +22,9 @@ def checked_url(url: str, owner: str) -> URL:
         parsed = URL(url)
         if parsed.scheme in {"amqp", "amqps"} and parsed.host:
             return parsed
-    raise ValueError(f"{owner}: expected a URL like amqp://user:password@host:5672/vhost (or amqps://)")
+    raise ValueError(
+        f"{owner}: expected a URL like amqp://user:password@host:5672/vhost (or amqps://), got another text; correct it"
+    )
 
 
 def place(url: URL) -> str:

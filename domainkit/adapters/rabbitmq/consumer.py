@@ -111,7 +111,8 @@ class RabbitMqConsumer:
     ) -> None:
         if not 1 <= concurrency <= prefetch:
             raise ValueError(
-                f"RabbitMqConsumer: expected 1 <= `concurrency` <= `prefetch`, got {concurrency} and {prefetch}"
+                f"RabbitMqConsumer: expected 1 <= `concurrency` <= `prefetch`, got {concurrency} and {prefetch}; "
+                "change one of them"
             )
         self._url = checked_url(url, "RabbitMqConsumer")
         handlers = tuple(handlers)
@@ -212,7 +213,7 @@ class RabbitMqConsumer:
             RuntimeError: it is running already.
         """
         if not self._idle.is_set():
-            raise RuntimeError(f"{self!r} is running already; make a second one with the same arguments")
+            raise RuntimeError(f"{self!r}: expected one call of `run` at a time, got a second; make another consumer")
         self._idle.clear()
         following = asyncio.create_task(self._follow(stop_event or asyncio.Event()))
         tries = 0
@@ -267,7 +268,7 @@ class RabbitMqConsumer:
 
     def _check_own(self, queue: str) -> None:
         if queue not in self._subscriptions:
-            raise ValueError(f"{self!r}: {queue!r} isn't one of its queues; pass one of `consumer.queues`")
+            raise ValueError(f"{self!r}: expected one of its queues, got {queue!r}; pass one of `consumer.queues`")
 
     async def _session(self) -> None:
         """Consume on one connection, until it is lost or the consumer is stopped."""
@@ -356,10 +357,12 @@ def _subscriptions_of(
         _check_distinct(queue, bound, bindable)
         planned.append(attrs.evolve(_subscription(topology, codec, queue, bound), keys=None))
     if not planned:
-        raise TypeError("RabbitMqConsumer: nothing to consume; pass `subscribers`, `handlers` or `queues`")
+        raise TypeError("RabbitMqConsumer: expected `subscribers`, `handlers` or `queues`, got none; pass one of them")
     names = [one.queue for one in planned]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise TypeError(f"RabbitMqConsumer: two functions for the queue {twice.pop()!r}; pass them in one sequence")
+        raise TypeError(
+            f"RabbitMqConsumer: expected each queue once, got {twice.pop()!r} twice; pass its functions in one sequence"
+        )
     return tuple(planned)
 
 
@@ -370,8 +373,9 @@ def _check_distinct(name: str, functions: tuple[Bound, ...], bindable: tuple[typ
         for other in (other.message_type for other in functions[:number]):
             if issubclass(one.message_type, other) or issubclass(other, one.message_type):
                 raise TypeError(
-                    f"subscriber {name!r}: two functions for {other.__qualname__} or its subclass or base class "
-                    f"{one.message_type.__qualname__}; give one of them its own name, and so its own queue"
+                    f"subscriber {name!r}: expected one function for each message, got two for some, of the classes "
+                    f"{other.__qualname__} and {one.message_type.__qualname__}; give one of them its own name, and so "
+                    "its own queue"
                 )
 
 
@@ -386,7 +390,8 @@ def _subscription(
     if any(one.message_type is Envelope for one in functions):
         if len(functions) > 1:
             raise TypeError(
-                f"the queue {queue!r}: a function for all envelopes can't share a queue; give the others another queue"
+                f"queue {queue!r}: expected a function of envelopes to be its only one, got several; give the others "
+                "another queue"
             )
         parse = partial(Envelope.parse, limits=codec.limits)
         return Subscription(queue, (f"{topology.exchange}.#",), functions, parse, Envelope.is_older_form)
@@ -394,7 +399,10 @@ def _subscription(
     for cls in (one.message_type for one in functions):
         found = [topology.binding_key(info) for info, route in codec._routes.items() if issubclass(route.wire.cls, cls)]
         if not found:
-            raise TypeError(f"{cls.__qualname__}: the codec wasn't given this class; add it to its message types")
+            raise TypeError(
+                f"queue {queue!r}: expected a codec with the classes of its functions, got one without "
+                f"{cls.__qualname__}; pass this class to the codec"
+            )
         keys += found
     return Subscription(queue, tuple(dict.fromkeys(keys)), functions, codec.decode, _skips(codec, functions))
 

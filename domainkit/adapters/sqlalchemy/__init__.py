@@ -30,7 +30,7 @@ from domainkit.adapters.sqlalchemy.relay.operations import (
 )
 from domainkit.adapters.sqlalchemy.relay.relay import Relay
 from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
-from domainkit.adapters.sqlalchemy.relay.waits import Backoff
+from domainkit.adapters.sqlalchemy.relay.waits import RelayBackoff
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
 from domainkit.adapters.sqlalchemy.tables import aggregate_table, events_table, inbox_table, outbox_table
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
@@ -43,7 +43,6 @@ __all__ = [
     "AsyncSqlCrudRepository",
     "AsyncSqlEventStore",
     "AsyncUnitOfWork",
-    "Backoff",
     "ChildTable",
     "Children",
     "Inbox",
@@ -54,6 +53,7 @@ __all__ = [
     "OutboxStatus",
     "ParkedMessage",
     "Relay",
+    "RelayBackoff",
     "RelayRound",
     "RowMapper",
     "SqlCrudRepository",

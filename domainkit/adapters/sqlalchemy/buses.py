@@ -27,13 +27,16 @@ class _OutboxBus(Stamping):
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         if unit_of_work.outbox is None:
-            raise ValueError(f"{type(self).__name__}: give the unit of work an outbox, UnitOfWork(engine, outbox=...)")
+            raise ValueError(
+                f"{type(self).__name__}: expected a unit of work with an outbox, got one without; "
+                "make it with UnitOfWork(engine, outbox=...)"
+            )
         self._inner = unit_of_work
         self._outbox: Outbox = unit_of_work.outbox
         self._closed: list[bool] = []  # shared with the copies that with_meta makes
 
     def _storing(self, messages: tuple[Message, ...]) -> Callable[[], Result[None, BusCannotPublish]]:
-        """Encode messages, and return a function that stores them, or one that returns the reason why it can't."""
+        """Encode messages, and return a function that stores them, or one that returns the Failure why it can't."""
         refused = cannot_publish("the bus is closed") if self._closed else stored_already(messages)
         if refused is not None:
             return lambda: refused
@@ -50,7 +53,7 @@ class _OutboxBus(Stamping):
         """Return the Failure; in an open unit of work raise the error instead, since that can't be committed."""
         if current(self._inner) is not None:
             raise error
-        outcome = "may have taken it, or not" if isinstance(error, OutcomeUnknownError) else "did not take it"
+        outcome = "may have stored it" if isinstance(error, OutcomeUnknownError) else "did not store it"
         return cannot_publish(f"the outbox {outcome} ({type(error).__name__})")
 
 

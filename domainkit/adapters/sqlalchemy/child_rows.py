@@ -1,4 +1,4 @@
-"""The rows of child tables: how they are stored with their roots, and read with them."""
+"""Rows of child tables, stored and read together with the rows of their roots."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -15,10 +15,10 @@ from domainkit.aggregates import AnyId
 from domainkit.ports import AggT
 
 _PLACE, _ROOTS = "place_", "roots_"
-"""Parameters of a WHERE: the names of columns are taken by the values that are stored."""
+"""Parameters of a WHERE clause; they differ from the names of columns, which are the parameters for stored values."""
 
-_AT_ONCE: Final = 1000
-"""Roots whose children one statement reads: a statement of SQLite takes at most 32,766 values."""
+_ROOTS_PER_STATEMENT: Final = 1000
+"""The number of roots whose children one statement reads: a statement of SQLite takes at most 32,766 values."""
 
 
 class _ChildSql(Generic[AggT]):
@@ -43,8 +43,8 @@ class _ChildSql(Generic[AggT]):
         )
 
     def rows(self, aggregate: AggT) -> list[dict[str, object]]:
-        """Return the rows for the children of an aggregate, by their positions."""
-        self._ids.key(aggregate.aggregate_id)  # as it may be too long for the column of this table alone
+        """Return the rows for the children of an aggregate, in the order of their positions."""
+        self._ids.key(aggregate.aggregate_id)  # refuses an id that fits the root's column, but is too long for this one
         rows = [dict(self.child.to_row(one)) for one in self.child.children(aggregate)]
         for row in rows:
             self._require(row, rows[0])
@@ -52,31 +52,31 @@ class _ChildSql(Generic[AggT]):
         return rows
 
     def _require(self, row: Mapping[str, object], first: Mapping[str, object]) -> None:
-        """Refuse a row with other columns: SQLAlchemy ignores what the first of several rows doesn't have."""
+        """Refuse a row whose columns differ: SQLAlchemy ignores columns that the first of several rows doesn't have."""
         wrong = (row.keys() - set(self.child.table.columns.keys())) | (row.keys() & self._own)
         if wrong or row.keys() != first.keys():
             found = ", ".join(sorted(wrong or row.keys() ^ first.keys()))
             raise ValueError(
-                f"child table {self.child.table.name!r}: expected rows that all have the same of its columns, without "
-                f"{' and '.join(sorted(self._own))}, got one that differs in {found}; correct to_row"
+                f"child table {self.child.table.name!r}: expected each row to have the same columns of the table, "
+                f"without {' and '.join(sorted(self._own))}, got one that differs in {found}; correct to_row"
             )
 
     def changed(
         self, connection: sa.Connection, key: object, rows: Sequence[Mapping[str, object]]
     ) -> tuple[list[object], list[int]]:
-        """Return the positions of stored rows that have to go, and those of rows that have to be stored."""
+        """Return the positions of the stored rows to delete, and the positions of the rows to insert."""
         place = self.child.position
         stored = {row[place]: row for row in connection.execute(self._stored, {KEY: key}).mappings()}
         kept = {number for number, row in enumerate(rows) if number in stored and self._equal(row, stored[number])}
         return [one for one in stored if one not in kept], [one for one in range(len(rows)) if one not in kept]
 
     def _equal(self, given: Mapping[str, object], stored: RowMapping) -> bool:
-        """Return whether a stored row has these values: not only equal ones, as 1 and True are, or 1.5 and 1.50."""
+        """Check if a stored row has exactly these values: 1 and True differ here, and so do 1.5 and 1.50."""
         found = [(value, stored[self.child.table.c[key]]) for key, value in given.items()]
         return all(repr(value) == repr(other) and (value == other) is True for value, other in found)
 
     def delete(self, connection: sa.Connection, key: object, places: Sequence[object]) -> None:
-        """Delete the rows that stand in these places."""
+        """Delete the rows at these positions."""
         if places:
             connection.execute(self._delete, [{KEY: key, _PLACE: one} for one in places])
 
@@ -87,13 +87,13 @@ class _ChildSql(Generic[AggT]):
         rows: Sequence[Mapping[str, object]],
         places: Sequence[int],
     ) -> None:
-        """Insert the rows that stand in these places."""
+        """Insert the rows at these positions."""
         parent, position = self.child.parent.key, self.child.position.key
         if places:
             connection.execute(self.insert, [{**rows[one], parent: key, position: one} for one in places])
 
     def read(self, connection: sa.Connection, versions: Mapping[object, int]) -> dict[object, list[RowMapping]]:
-        """Return the children's rows by the ids of roots, but of those that have another version by now."""
+        """Return the children's rows by the ids of their roots, without roots whose version has changed since."""
         found: dict[object, list[RowMapping]] = {}
         for row in connection.execute(self._all, {_ROOTS: list(versions)}).mappings():
             key = row[self._root_id]
@@ -105,16 +105,16 @@ class _ChildSql(Generic[AggT]):
 
 
 Rows: TypeAlias = Sequence[Sequence[Mapping[str, object]]]
-"""Of each child table, the rows of one aggregate."""
+"""The rows of one aggregate in each child table."""
 
 
 class ChildRows(Generic[AggT]):
-    """The children of the aggregates of one repository: in the child tables of its mapper, or nowhere.
+    """The children of a repository's aggregates, in the child tables of its mapper, if it has any.
 
     Args:
-        mapper: a TablesMapper, or another one, which has none.
+        mapper: a TablesMapper, or a mapper without child tables.
         root: the table of the roots.
-        ids: the class of their ids.
+        ids: the class of the roots' ids.
 
     Raises:
         ValueError: a child table doesn't fit the root's table.
@@ -123,7 +123,7 @@ class ChildRows(Generic[AggT]):
     def __init__(self, mapper: RowMapper[AggT] | TablesMapper[AggT], root: Table, ids: type[AnyId]) -> None:
         children, make = _parts(mapper)
         self.from_row: Callable[[RowMapping, Children[AggT]], AggT] = make
-        """Make an aggregate of its row and its children."""
+        """Makes an aggregate from its row and its children."""
         _require_apart(root, [one.table for one in children])
         for child in children:
             _require_parent(root, child)
@@ -142,10 +142,10 @@ class ChildRows(Generic[AggT]):
             table.store(connection, key, given, range(len(given)))
 
     def replace(self, connection: sa.Connection, key: object, rows: Rows) -> None:
-        """Store the rows of an aggregate in place of those that are stored, where they differ.
+        """Replace the stored rows of an aggregate that differ from the given ones.
 
-        What changed is deleted and inserted: an UPDATE would break a constraint halfway, where two rows swap a value
-        that must be unique. The root's row is locked by now.
+        A changed row is deleted, and inserted again: if two rows swap a unique value, the first UPDATE would violate
+        the constraint. The caller has locked the root's row.
         """
         changes = [one.changed(connection, key, given) for one, given in zip(self._tables, rows, strict=True)]
         for table, (gone, _) in zip(self._tables, changes, strict=True):
@@ -156,7 +156,7 @@ class ChildRows(Generic[AggT]):
     def remove(self, connection: sa.Connection, key: object, *, version: int | None = None) -> None:
         """Delete the rows of an aggregate, if its root exists in this version.
 
-        The root is locked first, as by an update: those who wait for each other's rows would never end.
+        The root is locked first, as by an update: transactions that lock rows in different orders could deadlock.
         """
         if self._tables:
             stored = connection.execute(self._lock, {KEY: key}).scalar()
@@ -170,23 +170,23 @@ class ChildRows(Generic[AggT]):
         """Yield the rows of roots with their children.
 
         Args:
-            connection: where the rows were read.
-            rows: those of the roots.
-            where: the condition that they meet: those that are read again have to meet it too.
+            connection: the connection on which the rows were read.
+            rows: the rows of the roots.
+            where: the condition that the roots meet; a root that is read again has to meet it too.
         """
         left = iter(rows)
         if not self._tables:
             nothing = Children[AggT]({})
             yield from ((row, nothing) for row in left)
-        while part := list(islice(left, _AT_ONCE)):
-            yield from self._whole(connection, part, where)
+        while part := list(islice(left, _ROOTS_PER_STATEMENT)):
+            yield from self._with_children(connection, part, where)
 
-    def _whole(
+    def _with_children(
         self, connection: sa.Connection, rows: Sequence[RowMapping], where: sa.ColumnElement[bool] | None
     ) -> list[tuple[RowMapping, Children[AggT]]]:
-        """Return roots with the children of the same version: those that were updated meanwhile are read again.
+        """Return roots with the children of the same version; a root that was updated meanwhile is read again.
 
-        Each statement of READ COMMITTED sees what was committed before it.
+        At READ COMMITTED each statement sees everything that was committed before that statement.
         """
         whole: dict[object, tuple[RowMapping, Children[AggT]]] = {}
         asked, found = [row[self._root.c.id] for row in rows], rows
@@ -200,7 +200,7 @@ class ChildRows(Generic[AggT]):
         return [whole[key] for key in asked if key in whole]
 
     def _read(self, connection: sa.Connection, roots: Mapping[object, RowMapping]) -> dict[object, Children[AggT]]:
-        """Return the children of those roots whose version is still the same in the query of each table."""
+        """Return the children of the roots whose version was still the same when each child table was read."""
         versions = {key: row[self._root.c.version] for key, row in roots.items()}
         found = [(one.child, one.read(connection, versions)) for one in self._tables]
         current = [key for key in roots if all(key in rows for _, rows in found)]
@@ -210,38 +210,38 @@ class ChildRows(Generic[AggT]):
 def _parts(
     mapper: RowMapper[AggT] | TablesMapper[AggT],
 ) -> tuple[tuple[ChildTable[AggT, Any], ...], Callable[[RowMapping, Children[AggT]], AggT]]:
-    """Return the child tables of a mapper, and what makes an aggregate of its row and its children."""
+    """Return the child tables of a mapper, and the function that makes an aggregate from its row and its children."""
     if isinstance(mapper, TablesMapper):
         return mapper.child_tables, mapper.from_row
     return (), lambda row, _: mapper.from_row(row)
 
 
 def _require_apart(root: Table, tables: Sequence[Table]) -> None:
-    """Refuse child tables that are one table, or another database's, or that refer to one another."""
+    """Refuse a table that is used twice, has another MetaData than the root, or refers to a child table."""
     seen = {root}
     names = {one.fullname for one in tables}
     for table in tables:
         if table in seen:
             raise ValueError(
-                f"child table {table.name!r}: expected a table of its own, got one that is in use already; "
-                "pass each once"
+                f"child table {table.name!r}: expected each table once, got one that is in use already; "
+                "use another table"
             )
         if table.metadata is not root.metadata:
             raise ValueError(
-                f"child table {table.name!r}: expected one of the MetaData of {root.name!r}, got one of another; "
-                "make it in the same"
+                f"child table {table.name!r}: expected a table in the MetaData of {root.name!r}, got one in another; "
+                "create both in the same MetaData"
             )
         refers = {one.target_fullname.rpartition(".")[0] for one in table.foreign_keys}
         if refers & names:
             raise ValueError(
-                f"child table {table.name!r}: expected no foreign key to a child table, whose rows are replaced when "
-                f"they change, got one to {', '.join(sorted(refers & names))}; refer to {root.name!r} alone"
+                f"child table {table.name!r}: expected no foreign key to a child table, since changed rows are "
+                f"replaced, got one to {', '.join(sorted(refers & names))}; refer to {root.name!r} only"
             )
         seen.add(table)
 
 
 def _require_parent(root: Table, child: ChildTable[AggT, Any]) -> None:
-    """Refuse a column for the parent's id that has a foreign key to something else."""
+    """Refuse a column for the parent's id whose foreign key refers to another column than the root's id."""
     refers = sorted({one.target_fullname for one in child.parent.foreign_keys})
     wanted = f"{root.fullname}.{root.c.id.name}"
     if refers and wanted not in refers:

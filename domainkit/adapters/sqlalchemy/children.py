@@ -13,10 +13,10 @@ ChildT = TypeVar("ChildT")
 
 
 class ChildTable(ABC, Generic[AggT, ChildT]):
-    """A table with the children of aggregates, one row for each: derive a class from it that maps one child.
+    """A table for the children of aggregates, with one row for each child. Derive a class that maps a child to its row.
 
-    The repository fills the columns of the parent's id and of the position, which counts the children of one parent
-    from 0. It replaces the rows of children that changed, so a foreign key from elsewhere should refer to the root.
+    The repository itself fills the columns for the parent's id and for the position, which counts the children of one
+    parent from 0. It replaces the rows of changed children, so a foreign key in another table should refer to the root.
 
     >>> from attrs import frozen
     >>> from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, Text, Uuid
@@ -44,10 +44,10 @@ class ChildTable(ABC, Generic[AggT, ChildT]):
     'position'
 
     Args:
-        table: in the MetaData of the root's table.
-        parent: the column for the id of the root, of the type that its `id` has; with a foreign key or without.
-        position: the column for the position, an integer; the column `position` unless given. Together with `parent`
-            it is the primary key, or unique.
+        table: a table in the MetaData of the root's table.
+        parent: the column for the id of the root, with the same type as the root's `id`; a foreign key is optional.
+        position: the integer column for the position; by default the column `position`. Together with `parent` it
+            must be the primary key, or unique.
 
     Raises:
         ValueError: one of them is not a column of the table.
@@ -63,16 +63,16 @@ class ChildTable(ABC, Generic[AggT, ChildT]):
         counts = isinstance(place.type, sa.Integer)
         if not counts:
             raise ValueError(
-                f"child table {table.name!r}: expected integers in the column {place.key}, got {place.type!r}; "
-                "change its type"
+                f"child table {table.name!r}: expected the column {place.key} to have an integer type, got "
+                f"{place.type!r}; change its type"
             )
         _require_unique(table, parent, place)
         self.table: Table = table
         """The table of the children."""
         self.parent: sa.Column[Any] = parent
-        """Its column for the id of the root."""
+        """The column for the id of the root."""
         self.position: sa.Column[Any] = place
-        """Its column for the position of a child."""
+        """The column for the position of a child."""
 
     @abstractmethod
     def children(self, aggregate: AggT, /) -> Iterable[ChildT]:
@@ -82,19 +82,19 @@ class ChildTable(ABC, Generic[AggT, ChildT]):
     def to_row(self, child: ChildT, /) -> Mapping[str, object]:
         """Return the values of the columns, by their keys: the same columns for each child.
 
-        The columns of the parent's id and of the position are the repository's own affair.
+        They don't include the parent's id and the position, which the repository fills.
         """
 
     @abstractmethod
     def from_row(self, row: RowMapping, /) -> ChildT:
         """Return the child, made from all columns of its row.
 
-        What it raises reaches the caller, with a note that names the table and the position.
+        An exception of this method reaches the repository's caller, with a note that names the table and the position.
         """
 
 
 class Children(Generic[AggT]):
-    """The stored children of one aggregate: `children[table]` are those of a child table, in their order."""
+    """The stored children of one aggregate: `children[table]` returns those in a child table, in order."""
 
     __slots__ = ("_rows",)
 
@@ -102,7 +102,7 @@ class Children(Generic[AggT]):
         self._rows = rows
 
     def __getitem__(self, table: ChildTable[AggT, ChildT]) -> tuple[ChildT, ...]:
-        """Return the children that stand in a table.
+        """Return the children in a child table.
 
         Raises:
             ValueError: the mapper was made without this child table.
@@ -110,14 +110,14 @@ class Children(Generic[AggT]):
         if table not in self._rows:
             known = ", ".join(one.table.name for one in self._rows)
             raise ValueError(
-                f"children: expected a child table that the mapper was made with ({known}), got {table.table.name!r}; "
+                f"Children: expected a child table of the mapper ({known}), got {table.table.name!r}; "
                 "pass it to the mapper"
             )
         return tuple([_child(table, row) for row in self._rows[table]])
 
 
 class TablesMapper(ABC, Generic[AggT]):
-    """Puts aggregates into a table of your own and child tables, and makes them from their rows.
+    """Maps aggregates to rows of your own table and of child tables, and back.
 
     See Fowler, Patterns of Enterprise Application Architecture (2002), Dependent Mapping.
 
@@ -132,13 +132,13 @@ class TablesMapper(ABC, Generic[AggT]):
 
     @abstractmethod
     def to_row(self, aggregate: AggT, /) -> Mapping[str, object]:
-        """Return the values of the root's columns, as for RowMapper; the child tables take the children themselves."""
+        """Return the values of the root's columns, as for RowMapper; each ChildTable maps the children."""
 
     @abstractmethod
     def from_row(self, row: RowMapping, children: Children[AggT], /) -> AggT:
         """Return the aggregate, made from the root's row, as for RowMapper, and the children.
 
-        What it raises reaches the caller, with a note that names the table and the id.
+        An exception of this method reaches the repository's caller, with a note that names the table and the id.
         """
 
 
@@ -155,6 +155,6 @@ def _require_unique(table: Table, parent: sa.Column[Any], position: sa.Column[An
     unique = [*keys, *(index for index in table.indexes if index.unique)]
     if all(set(one.columns) != {parent, position} for one in unique):
         raise ValueError(
-            f"child table {table.name!r}: the columns {parent.key} and {position.key} must be unique, together: make "
-            "them so, or the primary key"
+            f"child table {table.name!r}: expected a primary key or unique constraint of {parent.key} and "
+            f"{position.key} together, got a table without one; add it"
         )

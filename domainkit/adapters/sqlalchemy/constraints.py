@@ -1,4 +1,4 @@
-"""Constraints of the database as errors of the domain."""
+"""Violations of database constraints, as errors of the domain."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
@@ -28,11 +28,12 @@ def refusing(
     table: sa.Table,
     unit_of_work: UnitOfWork,
 ) -> Callable[P, Result[T, E | E2 | ConflictError]]:
-    """Return a step of a pipeline that does `step`, and fails with an error of yours where a constraint refuses it.
+    """Return a step of a pipeline that runs `step`, and fails with your own error if it violates a constraint.
 
-    The step is a unit of work of its own, or a nested one: where the constraint refuses it, what was done in it is
-    taken back, and the unit of work around it goes on. Any other violation raises SQLAlchemy's IntegrityError. A race
-    that is lost takes it back too: a Failure with ConflictError, which is to end the unit of work around it.
+    The step runs in its own unit of work, which is nested if one is open: a violation of the constraint rolls back
+    this step only, and the outer unit of work can continue. A violation of another constraint raises SQLAlchemy's
+    IntegrityError. After a lost race the step is rolled back too, and returns a Failure with ConflictError: let it end
+    the outer unit of work.
 
     >>> from sqlalchemy import Column, MetaData, String, Table, insert
     >>> from domainkit import DomainError
@@ -52,16 +53,16 @@ def refusing(
     >>> engine.dispose()
 
     Args:
-        step: a function that returns a Result, such as the `save` of a repository; it lets the database's exceptions
-            through.
-        error: a class of errors, or another function that makes one.
+        step: a function that returns a Result, such as the `save` of a repository. It must not catch exceptions of the
+            database.
+        error: a class of errors, or another function that returns an error.
         constraint: the name of a constraint, or of a unique index, of the table.
-        table: the one that it is a constraint of.
-        unit_of_work: the one that the step stores in.
+        table: the table with the constraint.
+        unit_of_work: the one in which the step stores its work.
 
     Raises:
-        ValueError: the table has no constraint of this name, or SQLite would not say that it was this one: a foreign
-            key, or one of two that are about the same columns.
+        ValueError: the table has no constraint with this name, or an error of SQLite would not identify it: a foreign
+            key, or one of two constraints on the same columns.
     """
     refused = _refusal(table, constraint, unit_of_work.dialect)
 
@@ -87,17 +88,17 @@ def refusing_async(
     table: sa.Table,
     unit_of_work: AsyncUnitOfWork,
 ) -> Callable[P, Coro[Result[T, E | E2 | ConflictError]]]:
-    """Return what `refusing` does, for a step to await.
+    """Return an async step of a pipeline; see `refusing`.
 
     Args:
         step: a coroutine function that returns a Result, such as the `save` of an async repository.
         error: as for `refusing`.
         constraint: as for `refusing`.
         table: as for `refusing`.
-        unit_of_work: the one that the step stores in.
+        unit_of_work: the one in which the step stores its work.
 
     Raises:
-        ValueError: as `refusing` does.
+        ValueError: as for `refusing`.
     """
     refused = _refusal(table, constraint, unit_of_work.inner.dialect)
 
@@ -116,16 +117,17 @@ def refusing_async(
 
 
 def _refusal(table: sa.Table, name: str, dialect: str) -> Callable[[IntegrityError], bool]:
-    """Return what tells violations of a constraint from others."""
+    """Return a function that checks if an error is a violation of this constraint."""
     constraints: list[_Named] = [*table.constraints, *(one for one in table.indexes if one.unique)]
     named: dict[object, _Named] = {one.name: one for one in constraints}
     if name not in named:
         known = ", ".join(sorted(str(one) for one in named if one is not None)) or "none with a name"
         raise ValueError(
-            f"table {table.name!r}: expected the name of a constraint or unique index ({known}), got {name!r}"
+            f"table {table.name!r}: expected the name of a constraint or unique index ({known}), got {name!r}; "
+            "pass one of these names"
         )
     if dialect == "sqlite":
-        text = _text_of_sqlite(named[name], constraints)
+        text = _sqlite_error_text(named[name], constraints)
         return lambda error: str(error.orig) == text
 
     def refused(error: IntegrityError) -> bool:
@@ -135,22 +137,23 @@ def _refusal(table: sa.Table, name: str, dialect: str) -> Callable[[IntegrityErr
     return refused
 
 
-def _text_of_sqlite(constraint: _Named, among: Iterable[_Named]) -> str:
-    """Return the text of SQLite's error: it names a check, but the columns of what is unique, and no foreign key.
+def _sqlite_error_text(constraint: _Named, among: Iterable[_Named]) -> str:
+    """Return the text of SQLite's error for a violation: it has the name of a check, or the columns of a unique index.
 
-    See `sqlite3UniqueConstraint` in https://github.com/sqlite/sqlite/blob/master/src/insert.c.
+    It doesn't identify a foreign key. See `sqlite3UniqueConstraint` in
+    https://github.com/sqlite/sqlite/blob/master/src/insert.c.
     """
-    text = _own_text(constraint)
-    others = [_own_text(one) for one in among if one is not constraint]
+    text = _text_for(constraint)
+    others = [_text_for(one) for one in among if one is not constraint]
     if text is None or text in others:
         raise ValueError(
-            f"constraint {constraint.name!r}: expected a check, or the one constraint or unique index of its columns, "
-            "got one that SQLite doesn't tell from others when it refuses something; look before you store instead"
+            f"constraint {constraint.name!r}: expected a check, or the only unique constraint or index on its columns, "
+            "got one that SQLite doesn't identify in its errors; query the rows before you store instead"
         )
     return text
 
 
-def _own_text(constraint: _Named) -> str | None:
+def _text_for(constraint: _Named) -> str | None:
     if isinstance(constraint, sa.CheckConstraint):
         return f"CHECK constraint failed: {constraint.name}"
     if isinstance(constraint, sa.Index) and not all(isinstance(one, sa.Column) for one in constraint.expressions):

@@ -19,7 +19,7 @@ READ_ONLY = "domainkit_read_only"
 """The execution option for a read-only transaction: on SQLite it doesn't wait for writers."""
 
 AT_ONCE = "domainkit_at_once"
-"""The execution option of a connection to SQLite on which each statement is a transaction by itself, without BEGIN."""
+"""The execution option of a connection to SQLite on which each statement is its own transaction, without BEGIN."""
 
 
 def snapshot_options(dialect: str) -> Mapping[str, Any]:  # Any: the options are those of SQLAlchemy
@@ -40,14 +40,14 @@ _DRIVERS = MappingProxyType({"postgres": _PSYCOPG, "postgresql": _PSYCOPG})
 _ASYNC_DRIVERS = MappingProxyType(
     {**_DRIVERS, "postgresql+psycopg2": _PSYCOPG, "sqlite": _AIOSQLITE, "sqlite+pysqlite": _AIOSQLITE}
 )
-"""The drivers for usual URLs in settings."""
+"""Drivers for the URLs that settings usually contain."""
 
 _IDLE_LIMIT = timedelta(seconds=1)
 _IDLE_SINCE = "domainkit.idle_since"
 
 
 def at_once(dialect: str) -> dict[str, object]:
-    """Return the execution options of a connection on which each statement is a transaction by itself."""
+    """Return the execution options of a connection on which each statement is its own transaction."""
     return {AT_ONCE: True} if dialect == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
 
 
@@ -98,7 +98,7 @@ def _options(url: URL, given: dict[str, Any], pool: type[Pool]) -> dict[str, Any
     options = {"hide_parameters": True, **given}  # parameters may be secrets, and errors are logged
     if url.get_backend_name() != "sqlite" or url.database not in (None, "", ":memory:"):
         return options
-    # each connection would have its own database: one connection is shared, in turn
+    # each connection would have its own database: all users share one connection, one after the other
     alone = {} if "poolclass" in given else {"poolclass": pool, "pool_size": 1, "max_overflow": 0}
     return {**alone, **options, "connect_args": {"check_same_thread": False, **options.get("connect_args", {})}}
 
@@ -142,7 +142,7 @@ def require_configured(engine: Engine) -> None:
 
 
 def _is_configured(engine: Engine) -> bool:
-    """Look for a listener of the dialect, which `engine.execution_options(...)` shares with its copy."""
+    """Check for a listener on the dialect: copies made by `engine.execution_options(...)` share it."""
     return event.contains(engine.dialect, "handle_error", _keep)
 
 
@@ -157,7 +157,7 @@ def _set_up(busy_timeout: timedelta, connection: Any, _: object) -> None:  # Any
 
 
 def _begin(connection: Connection) -> None:
-    """Execute BEGIN, in a third of the time that SQLAlchemy takes for a statement."""
+    """Execute BEGIN on the driver's cursor, which takes a third of the time of a statement by SQLAlchemy."""
     options = connection.get_execution_options()
     if AT_ONCE in options:
         return

@@ -1,4 +1,4 @@
-"""The inbox: idempotent handlers, by a mark for each handled message in the transaction of the handler's work.
+"""The inbox: it makes handlers idempotent, by storing a mark for each handled message in the transaction of its work.
 
 See Richardson, Microservices Patterns (2018), Handling duplicate messages; Hohpe and Woolf, Enterprise Integration
 Patterns (2003), Idempotent Receiver.
@@ -92,7 +92,7 @@ class Inbox:
         For a message that was handled before, it returns Success(None) without calling `handler`. A Failure or an
         exception of `handler` rolls back its work and the mark, so the message may be redelivered. A Failure with
         OutcomeUnknownError says that the connection was lost while committing: a redelivery settles it. A Failure with
-        ConflictError says that a race was lost, for example with another delivery: by a deadlock, or at PostgreSQL's
+        ConflictError says that a race was lost, for example with another delivery: in a deadlock, or at PostgreSQL's
         isolation levels REPEATABLE READ and SERIALIZABLE.
 
         Args:
@@ -109,11 +109,14 @@ class Inbox:
                 handler of this inbox has the name.
         """
         if is_async(handler):
-            raise TypeError(f"Inbox.once: {name_of(handler)} is a coroutine function; use an AsyncInbox")
-        known_by = self._name_of(handler, name)
+            raise TypeError(
+                f"Inbox.once: expected a plain function, got the coroutine function {name_of(handler)}; "
+                "use an AsyncInbox"
+            )
+        handler_name = self._name_of(handler, name)
 
         def step(message: M) -> Result[object, object]:
-            if not self._mark(message, known_by):
+            if not self._mark(message, handler_name):
                 return Success(None)
             return _result(handler, message, handler(message))
 
@@ -132,8 +135,8 @@ class Inbox:
         Raises:
             ValueError: `older_than` or `batch` isn't above 0.
         """
-        before, total = _moment(older_than, batch), 0
-        while (deleted := self._forget(before, batch)) == batch:
+        before, total = _cutoff(older_than, batch), 0
+        while (deleted := self._delete_marks(before, batch)) == batch:
             total += deleted
         return total + deleted
 
@@ -145,7 +148,7 @@ class Inbox:
                 f"once: expected a handler with a unique name, got {found}, a lambda or local function; pass `name=`"
             )
         if not found or self._named.setdefault(found, handler) != handler:
-            raise ValueError(f"once: expected a name that no other handler here has, got {found!r}; pass `name=`")
+            raise ValueError(f"once: expected a name that no other handler has here, got {found!r}; pass `name=`")
         return found
 
     def _mark(self, message: Message, name: str) -> bool:
@@ -173,7 +176,7 @@ class Inbox:
             self._has_digests = "digest" in found.keys()  # noqa: SIM118  (a result is no mapping)
         return self._has_digests
 
-    def _forget(self, before: datetime, batch: int) -> int:
+    def _delete_marks(self, before: datetime, batch: int) -> int:
         """Delete the oldest marks, and return their number."""
         handled_at = self.table.c.handled_at
         oldest = select(*self._key).where(handled_at < before).order_by(handled_at).limit(batch)
@@ -220,10 +223,10 @@ class AsyncInbox:
             MessageIdReusedError: when it runs: a different message with the same id was handled.
             ValueError: as for Inbox.once.
         """
-        known_by = self._inner._name_of(handler, name)
+        handler_name = self._inner._name_of(handler, name)
 
         async def step(message: M) -> Result[object, object]:
-            if not await self._unit_of_work.run(lambda: self._inner._mark(message, known_by)):
+            if not await self._unit_of_work.run(lambda: self._inner._mark(message, handler_name)):
                 return Success(None)
             return _result(handler, message, await handler(message))
 
@@ -239,8 +242,8 @@ class AsyncInbox:
         Raises:
             ValueError: `older_than` or `batch` isn't above 0.
         """
-        before, total = _moment(older_than, batch), 0
-        while (deleted := await self._unit_of_work.run(lambda: self._inner._forget(before, batch))) == batch:
+        before, total = _cutoff(older_than, batch), 0
+        while (deleted := await self._unit_of_work.run(lambda: self._inner._delete_marks(before, batch))) == batch:
             total += deleted
         return total + deleted
 
@@ -248,8 +251,8 @@ class AsyncInbox:
 def _digest(message: Message) -> str | None:
     """Return the class version and a digest of a message, to detect another message with the same id.
 
-    Meta is left out, since it may change when a message is resent. None for a class that only a codec with a user's
-    hooks can write.
+    Meta is left out, since it may change when a message is resent. Return None for a class that can be encoded only by
+    a codec with the user's own hooks.
     """
     bare = copy_with(message, header=MessageHeader(message.header.id, message.header.occurred_on))
     try:
@@ -282,7 +285,8 @@ def _result(handler: object, message: Message, outcome: object) -> Result[object
     )
 
 
-def _moment(older_than: timedelta, batch: int) -> datetime:
+def _cutoff(older_than: timedelta, batch: int) -> datetime:
+    """Return the time before which marks are old; ValueError if an argument isn't above 0."""
     if older_than <= timedelta(0) or batch < 1:
         raise ValueError(
             f"clean: expected `older_than` and `batch` above 0, got {older_than!r} and {batch}; pass larger ones: the "

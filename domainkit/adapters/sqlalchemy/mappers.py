@@ -1,4 +1,4 @@
-"""Columns for the state of an aggregate: one of JSON text, or columns of the user's own."""
+"""Mappers between aggregates and columns: one column of JSON text, or the user's own columns."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from domainkit.states import StateUpcaster, state_form
 
 
 class RowMapper(ABC, Generic[AggT]):
-    """Puts aggregates into columns of a table of your own, and makes them from its rows.
+    """Maps aggregates to the columns of your own table, and its rows back to aggregates.
 
     See Fowler, Patterns of Enterprise Application Architecture (2002), Data Mapper.
     """
@@ -23,43 +23,43 @@ class RowMapper(ABC, Generic[AggT]):
 
     @abstractmethod
     def to_row(self, aggregate: AggT, /) -> Mapping[str, object]:
-        """Return the values of the columns, by their keys; `id` and `version` are the repository's own affair.
+        """Return the values of the columns, by their keys, without `id` and `version`, which the repository fills.
 
-        A text with a NUL character or a lone surrogate is refused before anything is sent, by a ValueError that names
-        the column: PostgreSQL would refuse it in the middle of a transaction.
+        The repository refuses a text with a NUL character or a lone surrogate, with a ValueError that names the column,
+        before it sends anything: PostgreSQL would refuse it in the middle of a transaction.
         """
 
     @abstractmethod
     def from_row(self, row: RowMapping, /) -> AggT:
-        """Return the aggregate, made from all columns of its row: `version` is an int, `id` what the column holds.
+        """Return the aggregate, made from all columns of its row.
 
-        That is a UUID, an int or a text; of an id of several parts it is the JSON of them.
+        In the row, `version` is an int, and `id` is a UUID, an int or a str; an id of several parts is JSON text.
 
-        What it raises reaches the caller, with a note that names the table and the id.
+        An exception of this method reaches the repository's caller, with a note that names the table and the id.
         """
 
 
 def require_storable(row: Mapping[str, object], owner: type) -> None:
-    """Refuse a row with a text that a database doesn't keep as it is.
+    """Refuse a row with a text that a database can't store unchanged.
 
     Args:
         row: the values of columns, by their keys.
-        owner: the class of aggregates that it is of, for the message.
+        owner: the class of the aggregate, for the error.
 
     Raises:
-        ValueError: it has one; the text names the class and the column, and shows no value.
+        ValueError: a text can't be stored; the error names the class and the column, and shows no value.
     """
     for column, value in row.items():
         refusal = content_refusal(value) if isinstance(value, str) else None
         if refusal is not None:
             raise ValueError(
                 f"{owner.__qualname__}: column {column!r}: expected {refusal}, got one with them; "
-                "refuse it where it comes in, by a validator"
+                "refuse it in a validator of the field"
             )
 
 
 class StateMapper(RowMapper[AggT]):
-    """Puts the state into one column, `state`, as JSON text; id and version stand in columns of their own alone."""
+    """Stores the state in one column, `state`, as JSON text without id and version, which have their own columns."""
 
     __slots__ = ("_form", "_ids")
 

@@ -40,11 +40,11 @@ class Outbox(Flowing):
     ) -> None:
         require_columns(table, outbox_table)
         self.table: Table = table
-        self._insert = Prepared(insert(table).inline(), _COLUMNS)  # nobody asks for the position
+        self._insert = Prepared(insert(table).inline(), _COLUMNS)  # inline: the position isn't needed
         columns = [table.c[name] for name in _COLUMNS]
         values = select(*(bindparam(column.key, type_=column.type) for column in columns))
-        there = exists().where(*(table.c[name] == bindparam(name) for name in ("message_id", "name", "version")))
-        once = insert(table).from_select(columns, values.where(~there), include_defaults=False).inline()
+        is_stored = exists().where(*(table.c[name] == bindparam(name) for name in ("message_id", "name", "version")))
+        once = insert(table).from_select(columns, values.where(~is_stored), include_defaults=False).inline()
         self._insert_once = Prepared(once, _COLUMNS)
         self._codec = codec
         self._meta = meta
@@ -52,8 +52,8 @@ class Outbox(Flowing):
     def add(self, connection: Connection, messages: Iterable[Message], *, key: str | None = None) -> None:
         """Store messages in the open transaction of a connection, in order.
 
-        A message created while another one was handled records that one as its cause; `flowing` names the meta that it
-        copies from it.
+        A message that is created while another one is handled records that one as its cause, and copies the meta
+        named by `flowing` from it.
 
         Args:
             connection: the one with the open transaction.
@@ -62,9 +62,9 @@ class Outbox(Flowing):
                 default the message's own id.
 
         Raises:
-            InvalidMessage: the codec doesn't know the class of a message, or a message could not be decoded again;
-                nothing is stored.
-            ValueError: the key is a text that can't be stored; nothing is stored.
+            InvalidMessage: the codec doesn't know the class of a message, or a message could not be decoded again.
+                No message is stored.
+            ValueError: the key can't be stored as a text. No message is stored.
         """
         self.store(connection, self.rows(messages, key=key))
 
@@ -81,7 +81,7 @@ class Outbox(Flowing):
         """
         refusal = None if key is None else text_refusal(key)
         if refusal is not None:
-            raise ValueError(f"ordering key: expected {refusal}, got another; pass another `key`")
+            raise ValueError(f"ordering key: expected {refusal}, got another text; pass another `key`")
         now, rows = datetime.now(UTC), list[OutboxRow]()
         for given in messages:
             message = caused(given if self._meta is None else given.add_meta(self._meta()), self._flowing)

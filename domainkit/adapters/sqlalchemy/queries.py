@@ -1,6 +1,6 @@
-"""Rows in a total order, page by page: by the values of the last row, and never by counting (keyset paging).
+"""Rows in a total order, page by page: each page starts after the values of the last row, without an offset.
 
-See Winand, SQL Performance Explained (2012), Paging through results: https://use-the-index-luke.com/no-offset.
+This is called keyset paging. See Winand, SQL Performance Explained (2012), Paging through results: https://use-the-index-luke.com/no-offset.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ OrderBy: TypeAlias = sa.ColumnElement[Any] | Sequence[sa.ColumnElement[Any]]  # 
 
 
 class Keyset:
-    """The order of the rows of a table, made total by `id`, and the pages in that order.
+    """The order of the rows of a table, and its pages; rows with equal values are ordered by `id`.
 
     Args:
-        table: has `id`, which is unique.
-        order_by: columns of the table that are never NULL: databases differ in where they put those.
+        table: a table with a unique column `id`.
+        order_by: non-nullable columns of the table: databases differ in where they sort NULL.
 
     Raises:
-        ValueError: one is not a column of the table.
+        ValueError: one of them is not a column of the table, or is nullable.
     """
 
     def __init__(self, table: sa.Table, order_by: OrderBy) -> None:
@@ -31,11 +31,11 @@ class Keyset:
         self._columns = [(_column(table, one), _descends(one)) for one in self._order]
 
     def key_of(self, condition: sa.ColumnElement[bool]) -> sa.Select[Any]:  # Any: values of columns of any type
-        """Return the statement for the values of a row that `page` begins after."""
+        """Return the statement that reads the key of a row: the values after which `page` starts."""
         return sa.select(*(column for column, _ in self._columns)).where(condition)
 
     def key(self, row: sa.RowMapping) -> Sequence[object]:
-        """Return the values of a row that `page` begins after."""
+        """Return the key of a row: the values after which `page` starts."""
         return [row[column] for column, _ in self._columns]
 
     def page(
@@ -48,7 +48,7 @@ class Keyset:
         return sa.select(self._table).where(*conditions).order_by(*self._order).limit(limit)
 
     def _beyond(self, key: Sequence[object]) -> sa.ColumnElement[bool]:
-        """Return `a >= A AND (a > A OR a = A AND b > B)`: the first part alone is a range of an index."""
+        """Return `a >= A AND (a > A OR a = A AND b > B)`; databases can use an index for the first condition."""
         *before, (column, descends) = self._columns
         beyond: sa.ColumnElement[bool] = column < key[-1] if descends else column > key[-1]
         for (column, descends), value in reversed(list(zip(before, key, strict=False))):
@@ -62,17 +62,17 @@ def _descends(order: sa.ColumnElement[Any]) -> bool:
 
 
 def _column(table: sa.Table, order: sa.ColumnElement[Any]) -> sa.Column[Any]:
-    """Return the column of the table that an order is by."""
+    """Return the column of an element of ORDER BY."""
     column = order.element if isinstance(order, sa.UnaryExpression) else order
     if isinstance(column, sa.Column) and column.table is table and not column.nullable:
         return column
     raise ValueError(
-        f"order_by: expected columns of the table {table.name!r} that are not nullable, such as table.c.id or "
-        f"table.c.id.desc(), got {order}; give others"
+        f"order_by: expected non-nullable columns of the table {table.name!r}, such as table.c.id or "
+        f"table.c.id.desc(), got {order}; pass other columns"
     )
 
 
 def _is_total(table: sa.Table, order: Sequence[sa.ColumnElement[Any]]) -> bool:
-    """Return whether the columns have the primary key of the table among them, or its `id`."""
+    """Check if the columns include `id`, or the whole primary key of the table."""
     columns = {_column(table, one) for one in order}
     return table.c.id in columns or (bool(table.primary_key) and columns.issuperset(table.primary_key.columns))

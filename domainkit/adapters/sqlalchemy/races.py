@@ -18,9 +18,9 @@ See https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.
 def conflict_of(error: DBAPIError) -> ConflictError | None:
     """Return the ConflictError for an error of a database; None if it has another meaning.
 
-    A conflict is a serialization failure or a deadlock of PostgreSQL; and SQLITE_BUSY in a transaction that has begun,
-    such as one that read, and then wrote after another had written. A timeout, of BEGIN on SQLite or of a lock on
-    PostgreSQL, is not a conflict: the holder of the lock may hang. See
+    A conflict is a serialization failure or a deadlock of PostgreSQL, or SQLITE_BUSY in an open transaction, such as
+    one that read first, and wrote after another transaction had written. A timeout is not a conflict, whether of BEGIN
+    on SQLite or of a lock on PostgreSQL: the holder of the lock may hang. See
     https://sqlite.org/rescode.html#busy_snapshot.
     """
     state = state_of(error)

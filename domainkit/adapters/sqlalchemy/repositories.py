@@ -9,6 +9,7 @@ from returns.result import Failure, Result, Success
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table
 
 from domainkit._model.immutability import copy_with, require_decorated
+from domainkit._model.type_checks import describe
 from domainkit.adapters.sqlalchemy.child_rows import ChildRows
 from domainkit.adapters.sqlalchemy.children import Children, TablesMapper
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper, require_storable
@@ -52,7 +53,8 @@ def _class_of(aggregate_type: IdentifiedBy[AggT, IdT]) -> type[AggT]:
     """Return the class of aggregates, without type arguments; TypeError for another class."""
     cls: Any = get_origin(aggregate_type) or aggregate_type  # Any: it may be any object
     if not (isinstance(cls, type) and issubclass(cls, AggregateRoot)):
-        raise TypeError(f"expected a class of aggregates, not {aggregate_type!r}: derive it from AggregateRoot")
+        found = describe(cls) if isinstance(cls, type) else f"an object of the class {describe(type(cls))}"
+        raise TypeError(f"SqlCrudRepository: expected a class of aggregates, got {found}; derive it from AggregateRoot")
     require_decorated(cls)
     return cls  # type: ignore[return-value]  # the class of AggT, as checked above
 
@@ -190,7 +192,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         children = self._children.rows(updated)
         with self._unit_of_work.writing() as connection:
             if self._sql.update.run(connection, (row | guard,)).rowcount == 0:
-                return Failure(self._why_none(connection, aggregate))
+                return Failure(self._reason_for_no_row(connection, aggregate))
             self._children.replace(connection, row["id"], children)
             return Success(self._stored(connection, updated, events))
 
@@ -230,7 +232,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         with self._unit_of_work.writing() as connection:
             self._children.remove(connection, guard[KEY], version=aggregate.aggregate_version)
             if connection.execute(self._sql.delete_version, guard).rowcount == 0:
-                return Failure(self._why_none(connection, aggregate))
+                return Failure(self._reason_for_no_row(connection, aggregate))
             return Success(self._stored(connection, aggregate, events, once=False))
 
     @_repeated
@@ -338,7 +340,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     def _row(self, aggregate: AggT) -> dict[str, object]:
         if type(aggregate) is not self._type:
             found, wanted = type(aggregate).__qualname__, self._type.__qualname__
-            raise TypeError(f"{self._name}: expected a {wanted}, not a {found}: its own class is not stored")
+            raise TypeError(
+                f"{self._name}: expected an aggregate of the class {wanted}, got a {found}; "
+                "use a repository of that class"
+            )
         row = dict(self._mapper.to_row(aggregate))
         require_storable(row, self._type)
         row["id"], row["version"] = self._ids.key(aggregate.aggregate_id), aggregate.aggregate_version
@@ -346,8 +351,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
     def _key(self, aggregate_id: AnyId) -> object:
         if not isinstance(aggregate_id, self._id_type):
-            found = type(aggregate_id).__qualname__
-            raise TypeError(f"{self._name}: expected a {self._id_type.__qualname__}, not a {found}")
+            found, wanted = type(aggregate_id).__qualname__, self._id_type.__qualname__
+            raise TypeError(
+                f"{self._name}: expected an id of the class {wanted}, got a {found}; pass the id of an aggregate"
+            )
         return self._ids.key(aggregate_id)
 
     def _events(self, aggregate: AggT, key: object) -> list[OutboxRow]:
@@ -366,9 +373,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._outbox.store(connection, events, once=once)
         return aggregate.clear_domain_events()
 
-    def _why_none(
+    def _reason_for_no_row(
         self, connection: Connection, aggregate: AggT
     ) -> AggregateNotFoundError | AggregateVersionConflictError:
+        """Return the error for an update or removal that matched no row: the id is missing, or the version differs."""
         found = aggregate.aggregate_id
         stored: int | None = connection.execute(self._sql.version, {KEY: self._ids.key(found)}).scalar()
         if stored is None:
@@ -387,14 +395,14 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
     def _read(self, row: RowMapping, children: Children[AggT]) -> AggT:
         stored_id = row[self._table.c.id]  # a user's table may have another column named id
-        where = f"table {self._table.name!r}, id {stored_id}"
+        place = f"table {self._table.name!r}, id {stored_id}"
         try:
             return self._children.from_row(row, children)
         except StoredStateError as error:
-            info = {"message": f"{where}: the row can't be read as a {self._type.__qualname__}"}
+            info = {"message": f"{place}: the row can't be read as a {self._type.__qualname__}"}
             raise StoredStateError(uuid_value=str(stored_id), additional_info=info, problems=error.problems) from None
         except Exception as error:
-            error.add_note(where)
+            error.add_note(place)
             raise
 
 

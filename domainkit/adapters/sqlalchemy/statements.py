@@ -1,6 +1,6 @@
-"""Statements made once for a table, and compiled once for a driver.
+"""Statements that are made once for a table, and compiled once for a driver.
 
-SQLAlchemy looks each statement up in its cache, and each parameter's type, at every execution.
+That saves time: at every execution, SQLAlchemy looks up the statement in its cache, and the type of each parameter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +11,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 
 _Compiled: TypeAlias = tuple[str, Callable[[Mapping[str, object]], Any]]
-"""A statement as a driver takes it, and what makes its parameters of a row: a tuple or a dict, as the driver wants."""
+"""The text of a statement, and a function that converts a row to the parameters of the driver, a tuple or a dict."""
 
 
 class Prepared:
     """A statement that writes rows.
 
     Args:
-        statement: an INSERT, or an UPDATE that has its conditions.
-        parameters: the keys of all values that each row has; without them SQLAlchemy finds them in each row.
+        statement: an INSERT, or an UPDATE with a WHERE clause.
+        parameters: the keys that every row has; if empty, SQLAlchemy finds them in each row.
     """
 
     def __init__(self, statement: sa.Insert | sa.Update, parameters: Sequence[str]) -> None:
@@ -28,7 +28,7 @@ class Prepared:
         self._compiled: dict[tuple[str, str, str], _Compiled | None] = {}
 
     def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> CursorResult[Any]:
-        """Execute it with the values of one row, or of several in their order."""
+        """Execute the statement with the values of one row, or of several rows in order."""
         dialect = connection.dialect
         key = dialect.name, dialect.driver, dialect.paramstyle
         if key not in self._compiled:
@@ -36,12 +36,12 @@ class Prepared:
         compiled = self._compiled[key]
         if compiled is None or connection.get_execution_options().get("schema_translate_map"):
             return connection.execute(self._statement, rows if len(rows) > 1 else rows[0])
-        text, taken_by = compiled
-        taken = [taken_by(row) for row in rows]
-        return connection.exec_driver_sql(text, taken if len(taken) > 1 else taken[0])
+        text, parameters_of = compiled
+        parameters = [parameters_of(row) for row in rows]
+        return connection.exec_driver_sql(text, parameters if len(parameters) > 1 else parameters[0])
 
     def _compile(self, dialect: sa.Dialect) -> _Compiled | None:
-        """Return the statement as the driver takes it; None where a column has a default that Python computes."""
+        """Return the statement compiled for the driver; None if a column has a default that Python computes."""
         columns = [key for key in self._parameters if key in self._statement.table.columns]
         compiled = self._statement.compile(dialect=dialect, column_keys=columns)
         types = {name: parameter.type.dialect_impl(dialect) for parameter, name in compiled.bind_names.items()}
@@ -51,37 +51,39 @@ class Prepared:
         processors = [(name, process) for name, process in found if process is not None]
         positions = compiled.positiontup if compiled.positional else None
 
-        def taken(row: Mapping[str, object]) -> object:
+        def parameters_of(row: Mapping[str, object]) -> object:
             values = dict(row)
             for name, process in processors:
                 values[name] = process(values[name])
             return values if positions is None else tuple([values[name] for name in positions])
 
-        return str(compiled), taken
+        return str(compiled), parameters_of
 
 
 KEY, EXPECTED = "key_", "expected_"
-"""The parameters of a WHERE: the names of columns are taken by the values that are stored."""
+"""Parameters of a WHERE clause; they differ from the names of columns, which are the parameters for stored values."""
 
 
 class Statements:
-    """The statements that are sent to the database for one table.
+    """The statements of a repository for one table.
 
     Args:
-        table: has `id`, which is unique, and `version`.
-        dialect: the name of the database.
-        order_by: what `retrieve_all` orders by; the column `position` unless given.
-        columns: which it must have besides, and which are set; none where a mapper alone knows them.
+        table: a table with a unique column `id`, and a column `version`.
+        dialect: SQLAlchemy's name of the database.
+        order_by: the order of `retrieve_all`; by default the column `position`.
+        columns: further columns that the table must have, and that every row sets; empty if only a mapper knows them.
 
     Raises:
-        ValueError: it hasn't, or the database is another than SQLite and PostgreSQL.
+        ValueError: the table lacks a column, its `id` is not unique, or the database is neither SQLite nor PostgreSQL.
     """
 
     def __init__(
         self, table: sa.Table, dialect: str, *, order_by: sa.ColumnElement[Any] | None, columns: frozenset[str]
     ) -> None:
         if dialect not in {"sqlite", "postgresql"}:
-            raise ValueError(f"SqlCrudRepository: it knows SQLite and PostgreSQL, not {dialect}")
+            raise ValueError(
+                f"SqlCrudRepository: expected a table in SQLite or PostgreSQL, got one in {dialect}; use one of them"
+            )
         _check(table, {"id", "version", *columns, *(() if order_by is not None else ("position",))})
         self_id = table.c.id == sa.bindparam(KEY, type_=table.c.id.type)
         as_expected = table.c.version == sa.bindparam(EXPECTED, type_=table.c.version.type)
@@ -98,23 +100,27 @@ class Statements:
 
 
 def insert_new(table: sa.Table, dialect: str, *key: sa.Column[Any]) -> sa.Insert:  # Any: columns of any type
-    """Return an INSERT that stores nothing if the key exists: an error would end a transaction of PostgreSQL.
+    """Return an INSERT that stores nothing if the key exists: an error would abort a transaction of PostgreSQL.
 
     Another column that must be unique still raises an IntegrityError.
     """
     insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     made: sa.Insert = insert.on_conflict_do_nothing(index_elements=key)
-    return made.inline().execution_options(preserve_rowcount=True)  # how many, and not which position it got
+    return made.inline().execution_options(preserve_rowcount=True)  # the caller needs it, but no positions
 
 
 def _check(table: sa.Table, wanted: set[str]) -> None:
     missing = sorted(wanted - set(table.columns.keys()))
     if missing:
         raise ValueError(
-            f"table {table.name!r}: the columns {', '.join(missing)} are missing; make it with aggregate_table, or "
-            "give a mapper for a table of your own, which has id and version, and position unless order_by is given"
+            f"table {table.name!r}: expected the columns {', '.join(sorted(wanted))}, got a table without "
+            f"{', '.join(missing)}; make it with aggregate_table, or pass a mapper for your own table, which needs id, "
+            "version, and either position or `order_by=`"
         )
     keys = [one for one in table.constraints if isinstance(one, sa.PrimaryKeyConstraint | sa.UniqueConstraint)]
     unique = [*keys, *(index for index in table.indexes if index.unique)]
     if all(one.columns.keys() != ["id"] for one in unique):
-        raise ValueError(f"table {table.name!r}: the column id must be unique, alone: make it so, or the primary key")
+        raise ValueError(
+            f"table {table.name!r}: expected a primary key or unique constraint of the column id alone, got a table "
+            "without one; add it"
+        )

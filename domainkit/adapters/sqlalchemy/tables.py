@@ -58,7 +58,7 @@ def utc_date_time() -> UtcDateTime:
 def require_columns(
     table: sa.Table, maker: Callable[[sa.MetaData], sa.Table], *, besides: frozenset[str] = frozenset()
 ) -> None:
-    """Refuse a table that lacks a column of the tables of `maker`: it is another table, or an old one.
+    """Refuse a table without a column that `maker` creates: it is another table, or one of an earlier version.
 
     The columns in `besides` are optional.
 
@@ -67,7 +67,10 @@ def require_columns(
     """
     missing = sorted(set(maker(sa.MetaData()).columns.keys()) - besides - set(table.columns.keys()))
     if missing:
-        raise ValueError(f"the table {table.name!r} lacks {', '.join(missing)}; make it with {maker.__name__}")
+        raise ValueError(
+            f"table {table.name!r}: expected the columns of {maker.__name__}, got a table without "
+            f"{', '.join(missing)}; make it with {maker.__name__}"
+        )
 
 
 _ID_TYPES: Mapping[type, TypeEngine[Any]] = MappingProxyType({UUID: sa.Uuid(), int: sa.BigInteger(), str: sa.Text()})
@@ -77,7 +80,7 @@ _TEXTS = frozenset({sa.Text, sa.TEXT, sa.String, sa.VARCHAR, sa.Unicode, sa.Unic
 """Without CHAR, which pads with spaces, and without CITEXT and Enum, which are texts for SQLAlchemy too."""
 
 _EXACT = frozenset({None, "C", "POSIX", "BINARY"})
-"""Collations under which only equal bytes are equal, as under a database's default; not so SQLite's NOCASE."""
+"""Collations that compare texts by their bytes, as the default of each database does, unlike SQLite's NOCASE."""
 
 _BITS: Mapping[type, int] = MappingProxyType(
     {sa.BigInteger: 64, sa.BIGINT: 64, sa.Integer: 32, sa.INTEGER: 32, sa.SmallInteger: 16, sa.SMALLINT: 16}
@@ -86,7 +89,7 @@ _BITS: Mapping[type, int] = MappingProxyType(
 
 
 def id_form(table: sa.Table, cls: type[IdT], *, column: sa.Column[Any] | None = None) -> IdForm[IdT]:
-    """Return the form of ids in a column of a table: by default in the column `id`.
+    """Return the form of ids in a column of a table, by default in the column `id`.
 
     Raises:
         UnsupportedTypeError: the class wraps a type without a wire form.
@@ -105,8 +108,8 @@ def id_form(table: sa.Table, cls: type[IdT], *, column: sa.Column[Any] | None = 
         if column is None:
             remedy = f"make it with aggregate_table(..., ids={cls.__name__}), or {remedy}"
         raise ValueError(
-            f"table {table.name!r}: the column {place.key} must have the type sqlalchemy.{_ID_TYPES[form.key_type]!r}, "
-            f"not {kind!r}, for ids of the class {cls.__qualname__}; {remedy}"
+            f"table {table.name!r}: expected the column {place.key} to have the type "
+            f"sqlalchemy.{_ID_TYPES[form.key_type]!r} for ids of the class {cls.__qualname__}, got {kind!r}; {remedy}"
         )
     return form
 
@@ -220,17 +223,17 @@ def inbox_table(metadata: sa.MetaData, name: str = "inbox", *, schema: str | Non
 def events_table(metadata: sa.MetaData, name: str = "events", *, schema: str | None = None) -> sa.Table:
     """Return a table for the events of an event store, in streams.
 
-    A row without a body is not an event: the last one of a stream closes it, and those before were deleted. They keep
-    their revisions, so that a writer who read the stream before can't take one again.
+    A row without a body is not an event. As the last row of a stream, it marks the stream as closed; before that, it is
+    a deleted event. It keeps its revision, so that a writer that read the stream earlier can't use the revision again.
 
     >>> from sqlalchemy import MetaData
     >>> [column.name for column in events_table(MetaData()).columns]
     ['position', 'stream', 'revision', 'message_id', 'name', 'version', 'body']
 
     Args:
-        metadata: where the table is added.
+        metadata: the MetaData to add the table to.
         name: the table's name.
-        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+        schema: the schema on PostgreSQL; by default that of the connection.
     """
     return sa.Table(
         name,
@@ -244,5 +247,5 @@ def events_table(metadata: sa.MetaData, name: str = "events", *, schema: str | N
         sa.Column("body", sa.LargeBinary()),
         sa.UniqueConstraint("stream", "revision"),
         schema=schema,
-        sqlite_autoincrement=True,  # a position is never used twice
+        sqlite_autoincrement=True,  # positions are never reused
     )

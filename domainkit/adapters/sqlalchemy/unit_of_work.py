@@ -32,23 +32,24 @@ E = TypeVar("E")
 Coro: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its loop, and gets from it
 
 _DEFINITE = frozenset({SQLITE_ERROR, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_READONLY, SQLITE_CONSTRAINT})
-"""With these codes SQLite reports that it did not commit; after others, such as an I/O error, it may have."""
+"""Error codes after which SQLite has not committed; after others, such as an I/O error, it may have."""
 
 _IN_DOUBT = ("08", "57", "58", "40003")
-"""With these states PostgreSQL reports a lost connection, a shutdown, a crash, or an unknown outcome. See
+"""The beginnings of SQLSTATEs for a lost connection, a shutdown, a crash, or an unknown outcome. See
 https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+
+_CANCELED = "57014"
+"""The SQLSTATE for a canceled statement, such as after a timeout: despite its beginning, nothing was stored."""
 
 _TRIES: Final = 3
 """The attempts for a call that keeps losing races: other transactions finish meanwhile, so more are rarely needed."""
-
-_CANCELED = "57014"
-"""With this one of them it says that it canceled a statement, as after a timeout: nothing was stored."""
 
 _ABORTED = 3
 """PQTRANS_INERROR of libpq, as psycopg reports it. See https://www.postgresql.org/docs/current/libpq-status.html."""
 
 
 def _here() -> tuple[int, object]:
+    """Return the current thread and task."""
     try:
         return get_ident(), asyncio.current_task()
     except RuntimeError:
@@ -66,8 +67,8 @@ class _Turns:
         with self._lock:
             if self._places and self._places[-1] != here:
                 raise RuntimeError(
-                    "this unit of work: expected one task or thread at a time, got another that works in it right now; "
-                    "wait until it has finished"
+                    "this unit of work: expected one task or thread at a time, got a second one while another uses it; "
+                    "wait until the other has finished"
                 )
             self._places.append(here)
 
@@ -110,8 +111,8 @@ class Unit:
         """Yield the connection for a write; if the write fails, the unit can't be committed."""
         if self.only_reads:
             raise RuntimeError(
-                "this unit of work: expected reads only, since `reading` began it, got a write; store in one that "
-                "`begin` or `atomic` begins"
+                "this unit of work: expected reads only, since `reading` began it, got a write; write in a unit of "
+                "work that `begin` or `atomic` began"
             )
         with self.working() as connection:
             try:
@@ -122,7 +123,7 @@ class Unit:
 
     @contextmanager
     def working(self) -> Iterator[Connection]:
-        """Yield the connection, for one thread or task at a time; ConflictError if a race is lost, or was before."""
+        """Yield the connection, for one thread or task at a time; ConflictError if a race is or was lost in it."""
         self.require_no_loss()
         with self.turn:
             try:
@@ -282,17 +283,17 @@ def take_back(connection: Connection, error: BaseException) -> None:
 
 
 def refuse_doubt(error: BaseException) -> None:
-    """Raise OutcomeUnknownError if what failed with `error`, and would have committed, may have been stored."""
+    """Raise OutcomeUnknownError if a commit that failed with `error` may have stored its changes."""
     if not _is_definite(error):
-        info = {"message": "no answer to COMMIT: it may have been stored, or not", "exception": type(error).__name__}
+        info = {"message": "no answer to COMMIT: the changes may be stored", "exception": type(error).__name__}
         raise OutcomeUnknownError(additional_info=info) from error
 
 
 @contextmanager
-def _statement_told(dialect: str) -> Iterator[None]:
-    """Raise ConflictError or OutcomeUnknownError for a statement that commits by itself, and fails.
+def _autocommit_errors(dialect: str) -> Iterator[None]:
+    """Raise ConflictError or OutcomeUnknownError if a statement that is its own transaction fails.
 
-    On SQLite one that waits too long for its lock has lost no race: whoever holds it may hang.
+    On SQLite it is no lost race if the statement waits too long for its lock: the holder of the lock may hang.
     """
     with races_as_conflicts() if dialect == "postgresql" else nullcontext():
         try:
@@ -303,10 +304,11 @@ def _statement_told(dialect: str) -> Iterator[None]:
 
 
 def _is_definite(error: BaseException) -> bool:
+    """Return True if it is certain that a commit that failed with `error` stored no changes."""
     if not isinstance(error, DBAPIError):  # not from the database: an interrupt, for example, or no connection
         return not isinstance(error, OSError)
     state = getattr(error.orig, "sqlstate", None)
-    if state is not None:  # the server reported it, though it may have closed the connection afterwards
+    if state is not None:  # the server reported the error, though it may have closed the connection afterwards
         return state == _CANCELED or not state.startswith(_IN_DOUBT)
     if error.connection_invalidated:
         return False
@@ -507,22 +509,22 @@ class UnitOfWork:
 
     @contextmanager
     def _committing(self) -> Iterator[Connection]:
-        """Yield a connection on which each statement is a transaction of its own; no unit of work is open here.
+        """Yield a connection on which each statement is its own transaction; no unit of work is open here.
 
         Raises:
             ConflictError: a statement lost a race.
-            OutcomeUnknownError: the connection was lost in a statement.
+            OutcomeUnknownError: the connection was lost during a statement.
         """
         with self._engine.connect() as connection:
             connection.execution_options(**at_once(self.dialect))
-            with _statement_told(self.dialect):
+            with _autocommit_errors(self.dialect):
                 yield connection
 
     def _repeated(self, work: Callable[[], T]) -> T:
         """Return the result of `work`; outside of a unit of work, retry it if it loses a race, up to three attempts.
 
-        For calls that are a transaction of their own without other effects: a lost race stores nothing. In an open unit
-        of work a retry is useless, since the whole transaction is lost.
+        It is for calls that are their own transaction, and have no other effects: after a lost race nothing is stored.
+        In an open unit of work a retry is useless, since the whole transaction is lost.
         """
         for _ in range(_TRIES - 1 if current(self) is None else 0):
             with suppress(ConflictError):
@@ -678,10 +680,10 @@ class AsyncUnitOfWork:
         return await self.run(work, read_only=read_only)
 
     async def _run_committing(self, work: Callable[[Connection], T]) -> T:
-        """Do sync work on a connection on which each statement is a transaction of its own; see `_committing`."""
+        """Do sync work on a connection on which each statement is its own transaction; see `_committing`."""
         async with self._engine.connect() as connection:
             await connection.execution_options(**at_once(self.inner.dialect))
-            with _statement_told(self.inner.dialect):
+            with _autocommit_errors(self.inner.dialect):
                 return await connection.run_sync(work)
 
     def atomic(

@@ -25,7 +25,10 @@ def imported(module: cst.Module, gone: set[str], modules: set[str], needs: set[t
     imports = _Imports(gone, modules, needs)
     module = module.visit(imports)
     items = [ImportItem(home, name) for home, name in sorted(imports.needs)]
-    module = AddImportsVisitor(CodemodContext(), items).transform_module(module)
+    if items:
+        module = AddImportsVisitor(CodemodContext(), items).transform_module(module)
+    if not imports.has_pydantic:  # the visitor below takes as long as all others together
+        return module
     context = CodemodContext()
     for name in _OF_PYDANTIC:
         RemoveImportsVisitor.remove_unused_import(context, "pydantic", name)
@@ -37,6 +40,7 @@ class _Imports(cst.CSTTransformer):
         super().__init__()
         self._gone, self._modules, self.needs = gone, modules, {*needs}
         self._depth = 0
+        self.has_pydantic = False
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         self._depth += isinstance(node, cst.IndentedBlock)
@@ -53,6 +57,7 @@ class _Imports(cst.CSTTransformer):
 
     def _from(self, statement: cst.ImportFrom) -> Any:  # Any: as above
         home = (get_full_name_for_node(statement.module) if statement.module else None) or ""
+        self.has_pydantic |= home == "pydantic"
         if statement.relative or home.split(".")[0] not in ROOTS or isinstance(statement.names, cst.ImportStar):
             return statement
         by_home: dict[str, dict[str, cst.ImportAlias]] = {}

@@ -211,7 +211,7 @@ def test_all_are_read_with_one_statement_for_a_table(engine: Engine, orders: Ord
 
 def test_more_than_a_statement_takes_are_read(orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement has a limit of values: the children of very many aggregates are read with some of them."""
-    monkeypatch.setattr(child_rows, "_AT_ONCE", 2)
+    monkeypatch.setattr(child_rows, "_ROOTS_PER_STATEMENT", 2)
     saved = [orders.save(new_order("a", customer=str(number))).unwrap() for number in range(5)]
 
     assert sorted(saved, key=lambda one: one.aggregate_id.value) == list(orders.retrieve_all().unwrap())
@@ -439,7 +439,7 @@ def test_rows_with_other_columns_are_refused(engine: Engine, rows: list[dict[str
     notes.given = tuple(rows)
     orders = Orders(Order, ORDERS, UnitOfWork(engine), mapper=OrderMapper(notes), order_by=ORDERS.c.id)
     text = (
-        f"child table 'notes': expected rows that all have the same of its columns, without order_id and position, "
+        f"child table 'notes': expected each row to have the same columns of the table, without order_id and position, "
         f"got one that differs in {found}; correct to_row"
     )
 

@@ -67,7 +67,8 @@ def test_the_columns_are_of_the_table() -> None:
 def test_a_position_is_an_integer() -> None:
     """Texts have another order: 10 comes before 9."""
     table = notes(position=Column("position", Text, primary_key=True))
-    with pytest.raises(ValueError, match=r"^child table 'notes': expected integers in the column position, got Text"):
+    text = r"^child table 'notes': expected the column position to have an integer type, got Text"
+    with pytest.raises(ValueError, match=text):
         NoteTable(table, parent=table.c.order_id)
 
 
@@ -79,7 +80,7 @@ def test_a_position_is_taken_once() -> None:
     more = notes(text=Column("text", Text, primary_key=True))
     for table in (plain, more):
         with pytest.raises(
-            ValueError, match=r"^child table 'notes': the columns order_id and position must be unique, together"
+            ValueError, match=r"^child table 'notes': expected a primary key or unique constraint of order_id and posi"
         ):
             NoteTable(table, parent=table.c.order_id)
 
@@ -99,14 +100,17 @@ def refused(unit_of_work: UnitOfWork, *tables: Table, root: Table = ORDERS) -> s
 
 def test_a_child_table_is_in_the_metadata_of_its_root(unit_of_work: UnitOfWork) -> None:
     """Whoever creates the root's table, and a migration, knows the child table too."""
-    text = "child table 'notes': expected one of the MetaData of 'orders', got one of another; make it in the same"
+    text = (
+        "child table 'notes': expected a table in the MetaData of 'orders', got one in another; "
+        "create both in the same MetaData"
+    )
     assert text == refused(unit_of_work, notes())
 
 
 def test_a_child_table_is_no_other_one_too(unit_of_work: UnitOfWork) -> None:
     """Neither the root's, nor that of other children: each would remove the rows of the other."""
     root = notes(id=Column("id", Uuid(), unique=True), version=Column("version", Integer))
-    text = "child table 'notes': expected a table of its own, got one that is in use already; pass each once"
+    text = "child table 'notes': expected each table once, got one that is in use already; use another table"
     assert text == refused(unit_of_work, root, root=root)
     assert text == refused(unit_of_work, NOTES, NOTES)
 
@@ -116,8 +120,8 @@ def test_the_column_for_the_parent_takes_its_ids(unit_of_work: UnitOfWork) -> No
     root = ORDERS.to_metadata(MetaData())
     table = notes(root.metadata, order_id=Column("order_id", Text, primary_key=True))
     text = (
-        "table 'notes': the column order_id must have the type sqlalchemy.Uuid(), not Text(), for ids of the class "
-        "OrderId; give the column that type"
+        "table 'notes': expected the column order_id to have the type sqlalchemy.Uuid() for ids of the class "
+        "OrderId, got Text(); give the column that type"
     )
     assert text == refused(unit_of_work, table, root=root)
 
@@ -142,8 +146,8 @@ def test_child_tables_do_not_refer_to_each_other(unit_of_work: UnitOfWork) -> No
     outside = notes(root.metadata, "outside", text=Column("text", Text, ForeignKey("first.text")))
     for tables, name, other in (((first, second), "second", "first"), ((itself,), "itself", "itself")):
         text = (
-            f"child table '{name}': expected no foreign key to a child table, whose rows are replaced when they "
-            f"change, got one to {other}; refer to 'orders' alone"
+            f"child table '{name}': expected no foreign key to a child table, since changed rows are "
+            f"replaced, got one to {other}; refer to 'orders' only"
         )
         assert text == refused(unit_of_work, *tables, root=root)
     Orders(
@@ -166,7 +170,7 @@ async def test_the_async_twin_refuses_the_same() -> None:
     engine = make_async_engine("sqlite+aiosqlite:///never")
     table = notes()
     mapper = OrderMapper(NoteTable(table, parent=table.c.order_id))
-    with pytest.raises(ValueError, match=r"^child table 'notes': expected one of the MetaData of 'orders'"):
+    with pytest.raises(ValueError, match=r"^child table 'notes': expected a table in the MetaData of 'orders'"):
         AsyncSqlCrudRepository[Order, OrderId](
             Order, ORDERS, AsyncUnitOfWork(engine), mapper=mapper, order_by=ORDERS.c.id
         )
@@ -181,7 +185,7 @@ def test_a_mapper_reads_the_child_tables_that_it_was_made_with() -> None:
     orders = Orders(Order, ORDERS, UnitOfWork(engine), mapper=forgetful, order_by=ORDERS.c.id)
     order = orders.save(new_order("a")).unwrap()
 
-    with pytest.raises(ValueError, match=r"^children: expected a child table that the mapper was made with \(lines\)"):
+    with pytest.raises(ValueError, match=r"^Children: expected a child table of the mapper \(lines\)"):
         orders.retrieve(order.aggregate_id)
     engine.dispose()
     assert (ORDER_LINES, ORDER_NOTES) == MAPPER.child_tables

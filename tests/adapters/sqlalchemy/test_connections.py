@@ -102,7 +102,7 @@ def test_an_atomic_step_returns_what_nobody_knows(postgresql: Database, proxy: C
     proxy.cuts = 0
     failure = OutboxDomainEventBus(unit_of_work).publish(DomainEvent()).failure()
     assert isinstance(failure, BusCannotPublish)
-    assert "may have taken it" in failure.detail()
+    assert "may have stored it" in failure.detail()
     assert 1 == len(stored_versions(looking))
     engine.dispose()
 
@@ -179,7 +179,7 @@ def test_a_bus_that_cannot_store_is_a_failure(database: Database) -> None:
         unit_of_work = UnitOfWork(engine, outbox=OUTBOX)
         bus = OutboxDomainEventBus(unit_of_work)
         failure = bus.publish(DomainEvent()).failure()
-        assert "did not take it" in failure.detail()
+        assert "did not store it" in failure.detail()
         with pytest.raises(DBAPIError), unit_of_work.begin():
             bus.publish(DomainEvent())
 
@@ -190,7 +190,7 @@ async def test_async_a_bus_that_cannot_store_is_a_failure(database: Database) ->
         unit_of_work = AsyncUnitOfWork(engine, outbox=OUTBOX)
         bus = AsyncOutboxDomainEventBus(unit_of_work)
         failure = (await bus.publish(DomainEvent())).failure()
-        assert "did not take it" in failure.detail()
+        assert "did not store it" in failure.detail()
         with pytest.raises(DBAPIError):
             async with unit_of_work.begin():
                 await bus.publish(DomainEvent())

@@ -141,7 +141,7 @@ def test_a_foreign_key_is_told_on_postgresql_alone(
 ) -> None:
     """SQLite doesn't say which foreign key it was: that is refused when the step is made, and not guessed."""
     if database.kind == "sqlite":
-        with pytest.raises(ValueError, match=r"'fk_members_club': .* SQLite doesn't tell from others"):
+        with pytest.raises(ValueError, match=r"'fk_members_club': .* SQLite doesn't identify"):
             refusing(members.save, NoSuchClub, constraint="fk_members_club", table=MEMBERS, unit_of_work=unit)
         return
     save = refusing(members.save, NoSuchClub, constraint="fk_members_club", table=MEMBERS, unit_of_work=unit)
@@ -253,6 +253,6 @@ def test_constraints_of_the_same_columns_are_not_told_apart_on_sqlite() -> None:
     table = Table("t", MetaData(), Column("a", Integer), Column("b", Integer), Index("ix_a", "a"))
     for name, where in (("one", table.c.b > 1), ("two", table.c.b < 1)):
         Index(name, table.c.a, unique=True, sqlite_where=where)
-    with pytest.raises(ValueError, match="the one constraint or unique index of its columns"):
+    with pytest.raises(ValueError, match="the only unique constraint or index on its columns"):
         refusing(Success[int], EmailTaken, constraint="one", table=table, unit_of_work=UnitOfWork(engine))
     engine.dispose()

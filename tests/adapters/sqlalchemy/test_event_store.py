@@ -142,7 +142,7 @@ def test_a_row_says_what_its_event_is(engine: Engine, store: Store) -> None:
 
 def test_a_table_that_was_not_made_for_it_is_refused(unit: UnitOfWork) -> None:
     """The text says which columns are missing."""
-    with pytest.raises(ValueError, match="lacks body, message_id, name, revision, stream; make it with events_table"):
+    with pytest.raises(ValueError, match="without body, message_id, name, revision, stream; make it with events_table"):
         SqlEventStore(unit, TASKS, SAMPLES)
 
 

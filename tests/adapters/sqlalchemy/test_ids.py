@@ -268,8 +268,8 @@ def test_a_column_that_does_not_fit_is_refused(unit_of_work: UnitOfWork, cls: An
     wanted = "BigInteger" if cls is Task else "Text"
     with pytest.raises(
         ValueError,
-        match=rf"^table 'notes': the column id must have the type sqlalchemy\.{wanted}\(\), not .*, for ids of the "
-        rf"class {ids}; make it with aggregate_table\(\.\.\., ids={ids}\), or give the column that type$",
+        match=rf"^table 'notes': expected the column id to have the type sqlalchemy\.{wanted}\(\) for ids of the class "
+        rf"{ids}, got .*; make it with aggregate_table\(\.\.\., ids={ids}\), or give the column that type$",
     ):
         SqlCrudRepository(cls, table, unit_of_work, mapper=NoteMapper(cls), order_by=table.c.number)
 
@@ -485,7 +485,7 @@ def test_an_id_of_another_class_is_refused(engine: Engine) -> None:
     other: Any = PetiscoId("A7F8FB8E-6A0B-4F3E-9A55-1D6F0C2B4E11")
     repository = SqlCrudRepository(Book, TABLES[Book], UnitOfWork(engine))
     for call in (repository.retrieve, repository.remove):
-        with pytest.raises(TypeError, match=r"^SqlCrudRepository: expected a Isbn, not a PetiscoId$"):
+        with pytest.raises(TypeError, match=r"^SqlCrudRepository: expected an id of the class Isbn, got a PetiscoId; "):
             call(other)
 
 

@@ -532,7 +532,7 @@ def test_two_handlers_of_one_name_are_refused(names: Inbox) -> None:
         names.once(first)
         names.once(greet)
     for another in (second.greet, second, partial(greet, text="bye")):
-        with pytest.raises(ValueError, match=r"expected a name that no other handler here has"):
+        with pytest.raises(ValueError, match=r"expected a name that no other handler has here"):
             names.once(another)
         names.once(another, name=repr(another))
     with pytest.raises(ValueError, match=r"'greeter'|no other handler"):
@@ -544,7 +544,7 @@ def test_a_coroutine_function_is_refused(names: Inbox) -> None:
 
     async def later(event: TaskCreated) -> None: ...
 
-    with pytest.raises(TypeError, match="later is a coroutine function; use an AsyncInbox"):
+    with pytest.raises(TypeError, match=r"^Inbox.once: expected a plain function, got the .*later; use an "):
         names.once(later, name="later")  # type: ignore[arg-type]  # wrong on purpose
 
 

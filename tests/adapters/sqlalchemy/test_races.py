@@ -582,7 +582,7 @@ async def test_a_bus_over_the_outbox(database: Database) -> None:
             lose(engine, EVENTS, 8)
             assert isinstance(bus.publish(DomainEvent()).failure(), BusCannotPublish)
             failed = (await async_bus.publish(DomainEvent())).failure()
-            assert "the outbox did not take it (ConflictError)" in str(failed)
+            assert "the outbox did not store it (ConflictError)" in str(failed)
             assert Success(None) == bus.publish(event := DomainEvent())
             assert [event] == stored_messages(engine)
 

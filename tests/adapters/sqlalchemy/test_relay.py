@@ -29,9 +29,9 @@ from sqlalchemy import MetaData, delete, insert
 
 from domainkit import AsyncMessagePublisher, MessageInfo, OutgoingMessage, Uuid
 from domainkit.adapters.sqlalchemy import (
-    Backoff,
     OutboxStatus,
     Relay,
+    RelayBackoff,
     RelayRound,
     outbox_status,
     outbox_table,
@@ -40,8 +40,8 @@ from domainkit.adapters.sqlalchemy import (
 from domainkit.adapters.sqlalchemy.relay.claims import Dialect
 from domainkit.delivery import DUPLICATE, UNROUTED, remark
 
-QUICK = Backoff(seconds(0.001), longest=seconds(0.001))
-SLOW = Backoff(seconds(60))
+QUICK = RelayBackoff(seconds(0.001), longest=seconds(0.001))
+SLOW = RelayBackoff(seconds(60))
 
 
 class TestSending:
@@ -123,7 +123,7 @@ class TestRefused:
         async with database.async_engine(METADATA) as engine:
             await store(engine, "a1", "a2", "b1", "b2")
             publisher = Recorder(answering(a1=REFUSED))
-            relay = Relay(engine, TABLE, publisher, backoff=Backoff(seconds(2)))
+            relay = Relay(engine, TABLE, publisher, backoff=RelayBackoff(seconds(2)))
             assert RelayRound(claimed=4, sent=2, failed=1, left=1) == await relay.run_once()
             assert RelayRound() == await relay.run_once()
             assert {"a1": 1, "a2": 0, "b1": 0, "b2": 0} == await column(engine, "attempts")
@@ -438,21 +438,21 @@ class TestOptions:
     @pytest.mark.parametrize(
         "backoff",
         [
-            lambda: Backoff(timedelta(0)),
-            lambda: Backoff(factor=0.5),
-            lambda: Backoff(seconds(2), longest=seconds(1)),
+            lambda: RelayBackoff(timedelta(0)),
+            lambda: RelayBackoff(factor=0.5),
+            lambda: RelayBackoff(seconds(2), longest=seconds(1)),
         ],
     )
-    def test_a_backoff_must_grow(self, backoff: "type[Backoff]") -> None:
+    def test_a_backoff_must_grow(self, backoff: "type[RelayBackoff]") -> None:
         """A backoff that shrinks or doesn't wait is refused."""
-        with pytest.raises(ValueError, match="Backoff: expected 0 < `first` <= `longest` and `factor` >= 1"):
+        with pytest.raises(ValueError, match="RelayBackoff: expected 0 < `first` <= `longest` and `factor` >= 1"):
             backoff()
 
     def test_a_backoff_never_overflows(self) -> None:
         """After any number of failures the wait is no longer than `longest`, and at least half of it."""
-        assert seconds(300) == Backoff().most(10**9)
-        assert seconds(1) == Backoff(factor=1).most(10**9)
-        waits = {Backoff().delay(20) for _ in range(50)}
+        assert seconds(300) == RelayBackoff().most(10**9)
+        assert seconds(1) == RelayBackoff(factor=1).most(10**9)
+        waits = {RelayBackoff().delay(20) for _ in range(50)}
         assert seconds(150) <= min(waits) < max(waits) <= seconds(300)
 
     def test_other_databases_are_refused(self) -> None:

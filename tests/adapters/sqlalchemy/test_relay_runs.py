@@ -39,9 +39,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit.adapters.sqlalchemy import Backoff, Relay, RelayRound
+from domainkit.adapters.sqlalchemy import Relay, RelayBackoff, RelayRound
 
-QUICK = Backoff(seconds(0.001), longest=seconds(0.01))
+QUICK = RelayBackoff(seconds(0.001), longest=seconds(0.01))
 
 
 @asynccontextmanager
@@ -280,7 +280,7 @@ class TestOutages:
         """If it is unknown whether an outcome was stored, it is stored again: an attempt counts once."""
         async with database.async_engine(METADATA) as engine:
             await store(engine, "a1", "b1")
-            relay = Relay(engine, TABLE, Recorder(answering(a1=REFUSED)), backoff=Backoff(seconds(60)))
+            relay = Relay(engine, TABLE, Recorder(answering(a1=REFUSED)), backoff=RelayBackoff(seconds(60)))
             write, calls = relay._store.write, []
 
             async def twice(token: str, outcomes: object) -> None:

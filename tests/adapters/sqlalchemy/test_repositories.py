@@ -287,15 +287,17 @@ def test_an_aggregate_of_a_subclass_is_refused(tasks: Tasks) -> None:
     @frozen
     class Chore(SampleTask): ...
 
-    with pytest.raises(TypeError, match=r"^SqlCrudRepository: expected a SampleTask, not a .*Chore"):
+    text = r"^SqlCrudRepository: expected an aggregate of the class SampleTask, got a .*Chore; use a repository of that"
+    with pytest.raises(TypeError, match=text):
         tasks.save(Chore(SampleTitle("Sweep")))
 
 
 def test_an_id_of_another_class_is_refused(tasks: Tasks) -> None:
     """An id of the wrong class is a bug, and finds nothing by chance."""
     other: Any = values.Uuid.v4()
+    text = "^SqlCrudRepository: expected an id of the class SampleTaskId, got a Uuid; pass the id of an aggregate$"
     for call in (tasks.retrieve, tasks.remove):
-        with pytest.raises(TypeError, match=r"^SqlCrudRepository: expected a SampleTaskId, not a Uuid$"):
+        with pytest.raises(TypeError, match=text):
             call(other)
 
 
@@ -346,14 +348,14 @@ def columns(**changes: Column[Any] | None) -> Table:
 @pytest.mark.parametrize("name", ["position", "id", "version", "state"])
 def test_a_table_without_a_column_is_refused(unit_of_work: UnitOfWork, name: str) -> None:
     """The error names the table and the column."""
-    with pytest.raises(ValueError, match=rf"^table 'tasks': the columns {name} are missing"):
+    with pytest.raises(ValueError, match=rf"^table 'tasks': expected the columns .*, got a table without {name}; "):
         Tasks(SampleTask, columns(**{name: None}), unit_of_work)
 
 
 def test_a_table_with_an_id_of_another_type_is_refused(unit_of_work: UnitOfWork) -> None:
     """Ids are UUIDs for the database too."""
     for kind in (String(36), Uuid(as_uuid=False)):
-        with pytest.raises(ValueError, match=r"^table 'tasks': the column id must have the type sqlalchemy\.Uuid\(\)"):
+        with pytest.raises(ValueError, match=r"^table 'tasks': expected the column id to have the type sqlalchemy\.Uu"):
             Tasks(SampleTask, columns(id=Column("id", kind, unique=True)), unit_of_work)
 
 
@@ -364,7 +366,7 @@ def test_a_table_whose_id_is_not_unique_is_refused(unit_of_work: UnitOfWork) -> 
     together = columns(id=Column("id", Uuid()))
     together.append_constraint(UniqueConstraint("id", "version"))
     for table in (plain, together):
-        with pytest.raises(ValueError, match=r"^table 'tasks': the column id must be unique, alone"):
+        with pytest.raises(ValueError, match=r"^table 'tasks': expected a primary key or unique constraint of the"):
             Tasks(SampleTask, table, unit_of_work)
 
 
@@ -388,9 +390,9 @@ def test_a_class_that_cannot_be_stored_is_refused(unit_of_work: UnitOfWork) -> N
     class Undecorated(AggregateRoot):
         value: int
 
-    with pytest.raises(TypeError, match="expected a class of aggregates"):
+    with pytest.raises(TypeError, match=r"^SqlCrudRepository: expected a class of aggregates, got DomainEvent; der"):
         Tasks(wrong, columns(), unit_of_work)
-    with pytest.raises(TypeError, match="expected a class of aggregates"):
+    with pytest.raises(TypeError, match=r"^SqlCrudRepository: expected a class of aggregates, got an object of the cl"):
         Tasks(wrong(), columns(), unit_of_work)
     with pytest.raises(UnsupportedTypeError, match=r"Odd\.value"):
         SqlCrudRepository[Odd](Odd, columns(), unit_of_work)
@@ -453,7 +455,7 @@ def test_another_database_is_refused() -> None:
     """Only SQLite and PostgreSQL have been tried."""
     engine = make_engine("sqlite:///never")
     engine.dialect.name = "mysql"
-    with pytest.raises(ValueError, match="it knows SQLite and PostgreSQL, not mysql"):
+    with pytest.raises(ValueError, match="expected a table in SQLite or PostgreSQL, got one in mysql"):
         Tasks(SampleTask, columns(), UnitOfWork(engine))
     engine.dispose()
 
@@ -475,7 +477,7 @@ async def test_a_text_that_no_database_keeps_is_refused(database: Database, titl
         unit = UnitOfWork(engine)
         tasks, task = Tasks(SampleTask, TASKS, unit, mapper=Mapper()), new_task()
         event.listen(engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
-        refused = rf"^SampleTask: column 'state': expected a text .*{expected}, got one with them; refuse it"
+        refused = rf"^SampleTask: column 'state': expected a text .*{expected}, got one with them; refuse it in"
         with unit.begin():
             for call in (tasks.save, tasks.update):
                 with pytest.raises(ValueError, match=refused) as raised:

@@ -89,7 +89,7 @@ async def test_those_who_work_at_the_same_time_are_refused(unit_of_work: UnitOfW
     async with unit_of_work.begin_shared():
         holding = asyncio.create_task(asyncio.to_thread(hold))
         await asyncio.to_thread(inside.wait)
-        with pytest.raises(RuntimeError, match="one task or thread at a time, got another that works in it right now"):
+        with pytest.raises(RuntimeError, match="one task or thread at a time, got a second one"):
             save(tasks)
         over.set()
         await holding

@@ -402,7 +402,7 @@ def test_a_unit_of_another_database_is_its_own(unit_of_work: UnitOfWork, engine:
 
 def test_a_bus_without_an_outbox_is_refused(engine: Engine) -> None:
     """There is nowhere to store what it is given."""
-    with pytest.raises(ValueError, match="OutboxDomainEventBus: give the unit of work an outbox"):
+    with pytest.raises(ValueError, match="OutboxDomainEventBus: expected a unit of work with an outbox, got one"):
         OutboxDomainEventBus(UnitOfWork(engine))
 
 

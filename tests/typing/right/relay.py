@@ -8,10 +8,10 @@ from sqlalchemy import MetaData
 
 from domainkit import AsyncInmemoryMessagePublisher, MessageCodec, Uuid
 from domainkit.adapters.sqlalchemy import (
-    Backoff,
     OutboxStatus,
     ParkedMessage,
     Relay,
+    RelayBackoff,
     RelayRound,
     discard_parked,
     make_async_engine,
@@ -32,7 +32,7 @@ relay = Relay(
     publisher,
     batch=100,
     lease=timedelta(seconds=30),
-    backoff=Backoff(timedelta(seconds=1), factor=3, longest=timedelta(minutes=1)),
+    backoff=RelayBackoff(timedelta(seconds=1), factor=3, longest=timedelta(minutes=1)),
     retention=None,
 )
 

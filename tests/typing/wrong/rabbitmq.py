@@ -27,7 +27,7 @@ from domainkit.adapters.rabbitmq import (
     queue_status,
     redeliver,
 )
-from domainkit.adapters.sqlalchemy import Backoff as RelayBackoff
+from domainkit.adapters.sqlalchemy import RelayBackoff
 
 codec = MessageCodec(TaskCreated, CreateTask)
 url = "amqp://broker/"

@@ -16,9 +16,9 @@ from domainkit import (
     OutgoingMessage,
     Uuid,
 )
-from domainkit.adapters.rabbitmq import Backoff as RabbitMqBackoff
+from domainkit.adapters.rabbitmq import Backoff
 from domainkit.adapters.sqlalchemy import (
-    Backoff,
+    RelayBackoff,
     Outbox,
     OutboxStatus,
     ParkedMessage,
@@ -56,16 +56,16 @@ Relay(engine, table, publisher, lease=60)  # wrong: a timedelta
 Relay(engine, table, publisher, poll=0.5)  # wrong: a timedelta
 Relay(engine, table, publisher, lease=None)  # wrong: a claim ends some time
 Relay(engine, table, publisher, retention=7)  # wrong: a timedelta
-Relay(engine, table, publisher, backoff=second)  # wrong: a Backoff
-Relay(engine, table, publisher, backoff=RabbitMqBackoff())  # wrong: that of the consumer
+Relay(engine, table, publisher, backoff=second)  # wrong: a RelayBackoff
+Relay(engine, table, publisher, backoff=Backoff())  # wrong: that of the consumer
 Relay(engine, table, publisher, max_attempts=None)  # wrong: an int
 Relay(engine, table, publisher, attempts=3)  # wrong: unknown option
-Backoff(1)  # wrong: a timedelta
-Backoff(second, 2.0)  # wrong: options are keyword-only
-Backoff(longest=60)  # wrong: a timedelta
-Backoff(factor=second)  # wrong: a number
-Backoff().first = second  # wrong: frozen
-Backoff().delay(second)  # wrong: how many failures
+RelayBackoff(1)  # wrong: a timedelta
+RelayBackoff(second, 2.0)  # wrong: options are keyword-only
+RelayBackoff(longest=60)  # wrong: a timedelta
+RelayBackoff(factor=second)  # wrong: a number
+RelayBackoff().first = second  # wrong: frozen
+RelayBackoff().delay(second)  # wrong: how many failures
 RelayRound(sent="1")  # wrong: an int
 RelayRound().sent = 1  # wrong: frozen
 RelayRound().lost  # wrong: unknown count

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domainkit.adapters.sqlalchemy.engines import require_configured
 from domainkit.adapters.sqlalchemy.relay.rounds import OUTAGES, Means, RelayRound, Round
 from domainkit.adapters.sqlalchemy.relay.store import RelayStore
-from domainkit.adapters.sqlalchemy.relay.waits import OUTAGE, Backoff, Outage
+from domainkit.adapters.sqlalchemy.relay.waits import OUTAGE, Outage, RelayBackoff
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.delivery import AsyncMessagePublisher
 
@@ -81,7 +81,7 @@ class Relay:
         concurrency: int = 100,
         lease: timedelta = timedelta(seconds=60),
         poll: timedelta = timedelta(seconds=0.5),
-        backoff: Backoff = Backoff(),  # noqa: B008  (it is frozen)
+        backoff: RelayBackoff = RelayBackoff(),  # noqa: B008  (it is frozen)
         max_attempts: int = 10,
         retention: timedelta | None = timedelta(days=7),
         grace: timedelta = timedelta(seconds=10),

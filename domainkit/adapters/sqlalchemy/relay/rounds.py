@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from domainkit._model.texts import shown
 from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claimed
 from domainkit.adapters.sqlalchemy.relay.store import Outcome, RelayStore
-from domainkit.adapters.sqlalchemy.relay.waits import Backoff
+from domainkit.adapters.sqlalchemy.relay.waits import RelayBackoff
 from domainkit.delivery import DUPLICATE, UNROUTED, AsyncMessagePublisher, remarks
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.use_cases import places_of
@@ -69,7 +69,7 @@ class Means:
 
     store: RelayStore
     publisher: AsyncMessagePublisher
-    backoff: Backoff
+    backoff: RelayBackoff
     max_attempts: int
     slots: asyncio.Semaphore
     refill_below: int

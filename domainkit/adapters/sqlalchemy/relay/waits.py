@@ -10,12 +10,12 @@ _logger = logging.getLogger("domainkit.relay")
 
 
 @frozen
-class Backoff:
-    """Wait between retries: `first`, multiplied by `factor` each time, up to `longest`.
+class RelayBackoff:
+    """Wait of a relay between retries: `first`, multiplied by `factor` each time, up to `longest`.
 
     It is shortened by a random part, up to half, so that messages that failed together aren't retried together.
 
-    >>> backoff = Backoff(timedelta(seconds=1), longest=timedelta(seconds=5))
+    >>> backoff = RelayBackoff(timedelta(seconds=1), longest=timedelta(seconds=5))
     >>> [backoff.most(failures).total_seconds() for failures in (1, 2, 3, 4)]
     [1.0, 2.0, 4.0, 5.0]
 
@@ -34,7 +34,7 @@ class Backoff:
 
     def __attrs_post_init__(self) -> None:
         if not (timedelta(0) < self.first <= self.longest and self.factor >= 1):
-            raise ValueError("Backoff: expected 0 < `first` <= `longest` and `factor` >= 1; change them")
+            raise ValueError("RelayBackoff: expected 0 < `first` <= `longest` and `factor` >= 1; change them")
 
     def most(self, failures: int) -> timedelta:
         """Return the longest wait after this number of failures in a row, counted from 1."""
@@ -50,7 +50,7 @@ class Backoff:
         return self.most(failures) * random.uniform(0.5, 1)  # noqa: S311  (not a secret)
 
 
-OUTAGE = Backoff(timedelta(milliseconds=200), longest=timedelta(seconds=15))
+OUTAGE = RelayBackoff(timedelta(milliseconds=200), longest=timedelta(seconds=15))
 
 
 @define
