@@ -120,6 +120,17 @@ def freeze_json(value: object, path: str = "$") -> object:
         raise TypeError(f"{path}{''.join(reversed(refused.steps))}: {refused.objection}") from None
 
 
+def freeze_parsed(values: dict[str, Any]) -> object:  # Any: JSON values
+    """Return what `freeze_json` does, of an object that a parser of JSON made; if it has texts alone, in less time.
+
+    A parser makes no text that JSON can't carry.
+    """
+    for value in values.values():
+        if type(value) is not str:
+            return freeze_json(values)
+    return _filled(values)
+
+
 class _NotJsonError(Exception):
     """The objection to a part of a value.
 
@@ -172,6 +183,10 @@ def _frozen_object(value: Mapping[Any, object]) -> object:  # Any: keys of text,
     except _NotJsonError as refused:
         refused.steps.append(f".{key}")
         raise
+    return _filled(items)
+
+
+def _filled(items: dict[Any, object]) -> object:  # Any: keys of text
     made: FrozenMapping[str, object] = FrozenMapping.__new__(FrozenMapping)
     dict.update(made, items)  # what its `__init__` does, less the look if it was filled: there may be 250,000 of these
     _FILLED.__set__(made, _OF_JSON)

@@ -1,7 +1,7 @@
 """The envelope: what stands around the attributes of every message, and one message class's way to and from bytes."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, Union
@@ -11,7 +11,7 @@ import msgspec
 from attrs import evolve, frozen
 from returns.result import Failure, Result, Success
 
-from domainkit._model.info import EMPTY, frozen_meta
+from domainkit._model.info import EMPTY, flat_meta, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
 from domainkit.conversion.classes import AttrsNode
 from domainkit.conversion.code import Code
@@ -23,7 +23,10 @@ from domainkit.errors import InvalidMessage, Problem
 
 M = TypeVar("M")
 H = TypeVar("H")
-MakeHeader = Callable[[UUID, datetime, Mapping[str, object]], H]
+R = TypeVar("R")
+MakeId = Callable[[UUID], Any]  # Any: a class of ids, which is made later
+MakeHeader = Callable[[Any, datetime, Mapping[str, object]], H]  # Any: what MakeId returns
+Otherwise = Callable[[bytes, Exception], R]
 
 _OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618"
 
@@ -77,21 +80,28 @@ class MessageWire(Generic[M, H]):
         cls: the message class; it has a `header` and the fields of its payload.
         hint: the class, with its arguments if it is generic.
         info: what selects it.
-        header: makes a header of an id, a UTC time and a read-only meta.
+        makers: the first makes the id of a UUID, the second a header of an id, a UTC time and a read-only meta.
         derivation: derives the wire types.
     """
 
     def __init__(
-        self, cls: type[M], hint: object, info: MessageInfo, header: MakeHeader[H], derivation: Derivation
+        self,
+        cls: type[M],
+        hint: object,
+        info: MessageInfo,
+        makers: tuple[MakeId, MakeHeader[H]],
+        derivation: Derivation,
     ) -> None:
         self.cls: type[M] = cls
         self.info: MessageInfo = info
-        self.header: MakeHeader[H] = header
+        self._make_id, self._make_header = makers
         self.forbid_unknown: bool = derivation.options.forbid_unknown
         self.node: AttrsNode = self._attributes_node(hint, derivation)
         self._derivation = derivation
         self.hint = hint
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_envelope_struct(info, self.node)).decode
+        self._needs_attributes = any(part.required for part in self.node.parts)
+        struct = _envelope_struct(info, self.node, needs_attributes=self._needs_attributes)
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct).decode
         self.levels: float = 2 + self.node.levels
         """The most objects and arrays that `decode` reads inside one another, at most."""
 
@@ -178,10 +188,53 @@ class MessageWire(Generic[M, H]):
         try:
             wire = self._decode(data).data
             meta, attributes = wire.meta, wire.attributes
-            header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(meta) if meta else EMPTY)
+            moment = utc_moment(wire.occurred_on)
+            header = self._make_header(self._make_id(wire.id), moment, flat_meta(meta) if meta else EMPTY)
             return self.node.load(self.node.struct() if attributes is None else attributes, header)  # type: ignore[no-any-return]  # of this class
         except Exception as error:  # msgspec's, or whatever a validator raises
             return error
+
+    @cached_property
+    def decode_many(self) -> Callable[[Iterable[bytes], Otherwise[R]], list[M | R]]:
+        """A function that does what `decode` does for many messages, without a call for each.
+
+        In place of an exception it returns what `otherwise` makes of the bytes and the exception. For a class of one
+        text it looks like this (names shortened):
+
+            def decode_many(raws, otherwise):
+                made = []
+                add = made.append
+                for raw in raws:
+                    try:
+                        wire = decode(raw).data
+                        meta = wire.meta
+                        moment = utc_moment(wire.occurred_on)
+                        header = make_header(make_id(wire.id), moment, flat_meta(meta) if meta else EMPTY)
+                        attributes = wire.attributes
+                        v = attributes.text
+                        message = make(header, v)
+                    except Exception as error:
+                        message = otherwise(raw, error)
+                    add(message)
+                return made
+        """
+        code = Code()
+        code.names |= {"decode": self._decode, "utc_moment": utc_moment, "flat_meta": flat_meta, "EMPTY": EMPTY}
+        code.names |= {"make_header": self._make_header, "make_id": self._make_id, "struct": self.node.struct}
+        code.add("made = []", "add = made.append")
+        with code.block("for raw in raws:"):
+            with code.block("try:"):
+                code.add("wire = decode(raw).data", "meta = wire.meta", "moment = utc_moment(wire.occurred_on)")
+                code.add("header = make_header(make_id(wire.id), moment, flat_meta(meta) if meta else EMPTY)")
+                code.add("attributes = wire.attributes")
+                if not self._needs_attributes:
+                    code.add("if attributes is None:", "    attributes = struct()")
+                code.add(f"message = {self.node.object_of(code, 'attributes')}")
+            with code.block("except Exception as error:"):
+                code.add("message = otherwise(raw, error)")
+            code.add("add(message)")
+        code.add("return made")
+        return code.function("decode_many", "raws, otherwise", about=str(self.info))
 
     def from_json(self, raw: str | bytes) -> M:
         """Return the message of JSON within the default limits, or raise InvalidMessage."""
@@ -220,7 +273,7 @@ class MessageWire(Generic[M, H]):
         unless that is an unknown key.
         """
         whole = found.info is not None and found.id is not None and found.occurred_on is not None
-        header = self.header(found.id, found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # as just seen
+        header = self._make_header(self._make_id(found.id), found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # as just seen
         text = str(failed) if isinstance(failed, msgspec.ValidationError) else ""
         again = failed is None or (text != "" and ("`$.data.attributes" not in text or "unknown field" in text))
         if header is not None and again and isinstance(found.attributes, msgspec.Raw):
@@ -269,12 +322,18 @@ def attempt(read: Callable[[Problems], M | None], limits: Limits) -> M:
     return message
 
 
+def message_or_refusal(read: Callable[[Problems], M | None], limits: Limits) -> M | InvalidMessage:
+    """Return what `attempt` does, or the error that it raises."""
+    try:
+        return attempt(read, limits)
+    except InvalidMessage as error:
+        return error.with_traceback(None)
+
+
 def answer(read: Callable[[Problems], M | None], limits: Limits) -> Result[M, InvalidMessage]:
     """Return what `attempt` does as a Success, and what it raises as a Failure."""
-    try:
-        return Success(attempt(read, limits))
-    except InvalidMessage as error:
-        return Failure(error.with_traceback(None))
+    found = message_or_refusal(read, limits)
+    return Failure(found) if isinstance(found, InvalidMessage) else Success(found)
 
 
 def refuse_over(data: bytes, limits: Limits) -> None:
@@ -307,12 +366,12 @@ def _pieces(info: MessageInfo) -> tuple[bytes, bytes, bytes, bytes, bytes]:
 _FlatMeta = Union[dict[str, Union[str, int, float, bool, None]], None]  # noqa: UP007  # msgspec takes it as it is
 
 
-def _envelope_struct(info: MessageInfo, node: AttrsNode) -> type[msgspec.Struct]:
-    attributes, required = node.struct, any(part.required for part in node.parts)
+def _envelope_struct(info: MessageInfo, node: AttrsNode, *, needs_attributes: bool) -> type[msgspec.Struct]:
+    attributes = node.struct
     fields: list[Any] = [
         ("id", UUID), ("type", Literal[info.name]), ("type_message", Literal[info.kind]),
         ("version", Literal[info.version]), ("occurred_on", str),
-        ("attributes", attributes) if required else ("attributes", Union[attributes, None], None),  # noqa: UP007  # known at run time only
+        ("attributes", attributes) if needs_attributes else ("attributes", Union[attributes, None], None),  # noqa: UP007  # known at run time only
         ("meta", _FlatMeta, None),
     ]  # fmt: skip  # the keys in their order on the wire
     data = msgspec.defstruct("Data", fields, gc=False, forbid_unknown_fields=True)
