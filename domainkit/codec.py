@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Generic, TypedDict, get_origin
 
@@ -120,7 +121,7 @@ class MessageCodec(Generic[MessageT_co]):
         self._fast = {start: _within(limits.max_depth, wire) for start, wire in current.items()}
         flat = {start + _END: wire for start, wire in current.items() if wire.levels <= limits.max_depth}
         length = min(map(len, flat), default=0)
-        self._prefix_end = _START + length
+        self._prefix_of: Callable[[Any], bytes] = itemgetter(slice(_START, _START + length))  # Any: bytes
         self._bulk = dict(_by_prefix(flat, length))
 
     @classmethod
@@ -286,20 +287,21 @@ class MessageCodec(Generic[MessageT_co]):
         Args:
             raws: the messages, each within the limits by itself. Bytes are faster than text.
         """
-        short, until = self._short, self._prefix_end
-        given = [(in_utf8(raw, short) or raw) if type(raw) is str else raw for raw in raws]
-        prefixes = [raw[_START:until] if type(raw) is bytes and len(raw) <= short else None for raw in given]
-        if len(set(prefixes)) == 1:
+        given = [(in_utf8(raw, self._short) or raw) if type(raw) is str else raw for raw in raws]
+        if not given or {*map(type, given)} != {bytes} or max(map(len, given)) > self._short:
+            return tuple(map(self._decode_one, given))
+        prefixes = [*map(self._prefix_of, given)]
+        if prefixes.count(prefixes[0]) == len(prefixes):
             return tuple(self._decode_alike(prefixes[0], given))
-        alike: dict[bytes | None, list[Any]] = {}  # Any: bytes or texts, which a codec reads alike
+        alike: dict[bytes, list[Any]] = {}  # Any: bytes, as just seen
         for prefix, raw in zip(prefixes, given, strict=True):
             alike.setdefault(prefix, []).append(raw)
         found = {prefix: iter(self._decode_alike(prefix, group)) for prefix, group in alike.items()}
         return tuple([next(found[prefix]) for prefix in prefixes])
 
-    def _decode_alike(self, prefix: bytes | None, raws: Sequence[Any]) -> Sequence[MessageT_co | InvalidMessage]:
-        """Return what `decode_many` does for messages that begin with the same bytes."""
-        wire = None if prefix is None else self._bulk.get(prefix)
+    def _decode_alike(self, prefix: bytes, raws: Sequence[Any]) -> Sequence[MessageT_co | InvalidMessage]:
+        """Return what `decode_many` does for short messages that have this prefix."""
+        wire = self._bulk.get(prefix)
         return [*map(self._decode_one, raws)] if wire is None else wire.decode_many(raws, self._explained_one)
 
     def _decode_one(self, raw: bytes | str) -> MessageT_co | InvalidMessage:

@@ -196,7 +196,7 @@ class MessageWire(Generic[M, H]):
 
     @cached_property
     def decode_many(self) -> Callable[[Iterable[bytes], Otherwise[R]], list[M | R]]:
-        """A function that does what `decode` does for many messages, without a call for each.
+        r"""A function that does what `decode` does for many messages, without a call for each.
 
         In place of an exception it returns what `otherwise` makes of the bytes and the exception. For a class of one
         text it looks like this (names shortened):
@@ -208,7 +208,11 @@ class MessageWire(Generic[M, H]):
                     try:
                         wire = decode(raw).data
                         meta = wire.meta
-                        moment = utc_moment(wire.occurred_on)
+                        text = wire.occurred_on
+                        if len(text) == 26 and "\\" not in text:  # as in `utc_moment`, without a call
+                            moment = decode_moment(f'"{text}Z"')
+                        else:
+                            moment = utc_moment(text)
                         header = make_header(make_id(wire.id), moment, flat_meta(meta) if meta else EMPTY)
                         attributes = wire.attributes
                         v = attributes.text
@@ -220,11 +224,20 @@ class MessageWire(Generic[M, H]):
         """
         code = Code()
         code.names |= {"decode": self._decode, "utc_moment": utc_moment, "flat_meta": flat_meta, "EMPTY": EMPTY}
-        code.names |= {"make_header": self._make_header, "make_id": self._make_id, "struct": self.node.struct}
+        code.names |= {
+            "decode_moment": decode_moment,
+            "make_header": self._make_header,
+            "make_id": self._make_id,
+            "struct": self.node.struct,
+        }
         code.add("made = []", "add = made.append")
         with code.block("for raw in raws:"):
             with code.block("try:"):
-                code.add("wire = decode(raw).data", "meta = wire.meta", "moment = utc_moment(wire.occurred_on)")
+                code.add("wire = decode(raw).data", "meta = wire.meta", "text = wire.occurred_on")
+                code.add(
+                    f"if len(text) == {_LENGTH} and '\\\\' not in text:", "    moment = decode_moment(f'\"{text}Z\"')"
+                )
+                code.add("else:", "    moment = utc_moment(text)")
                 code.add("header = make_header(make_id(wire.id), moment, flat_meta(meta) if meta else EMPTY)")
                 code.add("attributes = wire.attributes")
                 if not self._needs_attributes:
