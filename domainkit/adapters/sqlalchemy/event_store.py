@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from types import MappingProxyType
 from typing import Generic
 from uuid import UUID
@@ -35,9 +36,9 @@ from domainkit.event_store import (
     StreamClosed,
     StreamId,
     UnreadableEvent,
+    all_recorded,
     checked_events,
     conflict,
-    recorded,
     start_of,
     stream_name,
 )
@@ -136,8 +137,8 @@ class SqlEventStore(EventStore[E], Generic[E]):
         name = stream_name(stream)
         with self._unit_of_work._reading_once() as connection:
             rows = self._sql.read(connection, name, after=after, limit=limit, backwards=backwards)
-        decode = self._codec.decode
-        return tuple([recorded(decode(body), name, revision, position) for revision, position, body in rows])
+        found = self._codec.decode_many([row[2] for row in rows])
+        return all_recorded(found, repeat(name), [row[0] for row in rows], [row[1] for row in rows])
 
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         """Return events of all streams by position, the oldest first; see EventStore.
@@ -271,8 +272,10 @@ class SqlEventStore(EventStore[E], Generic[E]):
     def _read_all(self, after: int, upto: int, limit: int | None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         with self._unit_of_work._reading_once() as connection:
             rows = self._sql.read_all(connection, after=after, upto=upto, limit=limit)
-        decode = self._codec.decode
-        return tuple([recorded(decode(body), stream, revision, position) for position, stream, revision, body in rows])
+        found = self._codec.decode_many([row[3] for row in rows])
+        return all_recorded(
+            found, [row[1] for row in rows], [row[2] for row in rows], positions=[row[0] for row in rows]
+        )
 
 
 def _lost_closing(name: str) -> RevisionConflict:
