@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from itertools import chain
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -210,25 +212,31 @@ class SqliteEvents(EventStatements):
         return Settled(_LARGEST)
 
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
-        values: dict[str, object] = {"stream": stream, "start": start}
-        for number, (message_id, name, version, body) in enumerate(rows):
-            values[f"i{number}"], values[f"n{number}"] = message_id.hex, name
-            values[f"v{number}"], values[f"b{number}"] = version, body
-        made = self._run(connection, _sqlite_append(len(rows)), values)
+        sql, names = _sqlite_append(len(rows))
+        given: list[object] = [stream, start]
+        for message_id, name, version, body in rows:
+            given += (message_id.hex, name, version, body)
+        made = self._run(connection, sql, dict(zip(names, given, strict=True)))
         return made.lastrowid if made.rowcount else None
 
 
-def _sqlite_append(count: int) -> str:
-    """Return the statement for so many events.
+@cache
+def _sqlite_append(count: int) -> tuple[str, tuple[str, ...]]:
+    """Return the statement for so many events, and the names of its values; made once for each number.
 
-    >>> _sqlite_append(2).partition("FROM")[2].partition(" WHERE")[0]
+    >>> sql, names = _sqlite_append(2)
+    >>> sql.partition("FROM")[2].partition(" WHERE")[0]
     ' (VALUES (1, :i0, :n0, :v0, :b0), (2, :i1, :n1, :v1, :b1))'
+    >>> names
+    ('stream', 'start', 'i0', 'n0', 'v0', 'b0', 'i1', 'n1', 'v1', 'b1')
     """
-    rows = ", ".join(f"({number + 1}, :i{number}, :n{number}, :v{number}, :b{number})" for number in range(count))
-    return (
+    of_rows = [(f"i{number}", f"n{number}", f"v{number}", f"b{number}") for number in range(count)]
+    rows = ", ".join(f"({number}, {', '.join(map(':{}'.format, names))})" for number, names in enumerate(of_rows, 1))
+    sql = (
         "INSERT INTO {events} (stream, revision, message_id, name, version, body)"  # noqa: S608  (made of numbers)
         f" SELECT :stream, :start + column1, column2, column3, column4, column5 FROM (VALUES {rows}) WHERE {_HEAD}"
     )
+    return sql, ("stream", "start", *chain.from_iterable(of_rows))
 
 
 _IT = "it AS MATERIALIZED (SELECT CAST(CAST(:table AS regclass) AS oid) AS id)"
