@@ -1,5 +1,6 @@
 """The statements of an event store: SQL with a place for the name of the table, sent as the driver takes it."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Dialect, Table, text
 from sqlalchemy.engine import CursorResult
 
 from domainkit.adapters.sqlalchemy.statements import insert_new
@@ -184,10 +185,14 @@ class EventStatements(ABC):
         if key not in self._compiled:
             compiled = text(sql.format(events=name.replace(":", "\\:"))).compile(dialect=dialect)
             order = compiled.positiontup if compiled.positional else None
-            self._compiled[key] = str(compiled), None if order is None else tuple(order)
+            self._compiled[key] = self._sent(str(compiled), dialect), None if order is None else tuple(order)
         statement, order_of = self._compiled[key]
         given = dict(values) if order_of is None else tuple([values[one] for one in order_of])
         return connection.exec_driver_sql(statement, given)
+
+    def _sent(self, statement: str, dialect: Dialect) -> str:  # noqa: ARG002  (a driver may need more)
+        """Return a compiled statement as it is given to the driver."""
+        return statement
 
     def name(self, connection: Connection) -> str:
         """Return the table's name as it stands in SQL, in the schema that the connection has for it."""
@@ -315,6 +320,10 @@ class PostgresqlEvents(EventStatements):
         position, level = self._run(connection, _POSTGRESQL_SETTLED, {"table": self.name(connection)}).one()
         return Settled(position, has_old_snapshot=level in {"repeatable read", "serializable"})
 
+    def _sent(self, statement: str, dialect: Dialect) -> str:
+        """Let psycopg send arrays in binary: as text, each item is searched for what must be escaped."""
+        return _ARRAY.sub(r"%(\1)b", statement) if dialect.driver in _PSYCOPG else statement
+
     def _read(self, connection: Connection, sql: str, values: Values, limit: int | None) -> Sequence[Any]:
         with _binary_results(connection):
             return super()._read(connection, sql, values, limit)
@@ -352,6 +361,9 @@ def _binary_results(connection: Connection) -> Iterator[None]:
         driver.cursor_factory = factory
 
 
+_PSYCOPG = frozenset({"psycopg", "psycopg_async"})
+_ARRAY = re.compile(r"%\((ids|names|versions|bodies)\)s")
+"""A parameter that is an array. See https://www.psycopg.org/psycopg3/docs/basic/params.html#binary-parameters-and-results."""
 _BINARY_ALSO = frozenset({"psycopg.Cursor", "psycopg.AsyncCursor"})
 _BINARY = 1
 """Format.BINARY of psycopg, which is not imported for other drivers."""
