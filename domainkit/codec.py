@@ -272,10 +272,10 @@ class MessageCodec(Generic[MessageT_co]):
     def decode_many(self, raws: Iterable[bytes | str], /) -> Sequence[MessageT_co | InvalidMessage]:
         """Return, for each of many messages in their order, the message, or the error that lists its problems.
 
-        The same messages and errors as from `decode`, in half of the time or less, for those who read many at once: a
-        stream of events, a projection, a batch of a consumer. They aren't in a Result each, since making and opening
-        one takes longer than making the message: `isinstance(one, InvalidMessage)` tells them apart, for a type checker
-        too. It never raises, except what iterating over `raws` raises.
+        Use it to read many at once: a stream of events, the events of a projection, a batch of a consumer. It returns
+        the same messages and errors as `decode`, in about half of the time. There is no Result around each, since to
+        make and open one takes as long as to make the message; `isinstance(one, InvalidMessage)` tells them apart, for
+        a type checker too. It raises nothing but what iterating over `raws` raises.
 
         >>> from domainkit import DomainEvent
         >>> codec, events = MessageCodec(DomainEvent), [DomainEvent(), DomainEvent()]
@@ -285,7 +285,11 @@ class MessageCodec(Generic[MessageT_co]):
         (InvalidMessage [$.data: expected an object (missing)],)
 
         Args:
-            raws: the messages, each within the limits by itself. Bytes are faster than text.
+            raws: the messages, as bytes or text. The limits apply to each of them, and not to all together.
+
+        Returns:
+            For each of `raws`, in their order, the message or an InvalidMessage (UnknownMessage if the codec doesn't know
+            the kind, name and version).
         """
         given = [(in_utf8(raw, self._short) or raw) if type(raw) is str else raw for raw in raws]
         if not given or {*map(type, given)} != {bytes} or max(map(len, given)) > self._short:
