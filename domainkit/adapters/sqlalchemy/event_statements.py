@@ -1,4 +1,4 @@
-"""The statements of an event store: SQL with a place for the name of the table, sent as the driver takes it."""
+"""The SQL of an event store, with a placeholder for the name of the table."""
 
 import re
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from sqlalchemy.engine import CursorResult
 from domainkit.adapters.sqlalchemy.statements import insert_new
 
 EventRow: TypeAlias = tuple[UUID, str, int, bytes]
-"""An event as it is stored: its id, name, version and body."""
+"""A row of the table: id, name, version and body of an event."""
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -26,10 +26,10 @@ class End:
     """The end of a stream.
 
     Args:
-        revision: of its last event, deleted or not; 0 if the stream does not exist.
-        position: of that event.
-        is_closed: nothing can be appended.
-        is_deleted: its events are gone.
+        revision: the revision of its last event, even if that was deleted; 0 if the stream does not exist.
+        position: the position of that event.
+        is_closed: True if nothing can be appended any more.
+        is_deleted: True if its events were deleted.
     """
 
     revision: int = 0
@@ -40,11 +40,11 @@ class End:
 
 @frozen
 class Settled:
-    """The position up to which no event can appear any more.
+    """The position up to which no further event can appear.
 
     Args:
         position: the largest such position.
-        has_old_snapshot: this transaction doesn't see all events up to there, nor will it.
+        has_old_snapshot: True if this transaction doesn't see all events up to there: its snapshot is older.
     """
 
     position: int
@@ -55,7 +55,7 @@ _HEAD = (
     "coalesce((SELECT CASE WHEN body IS NULL THEN -1 ELSE revision END FROM {events}"
     " WHERE stream = :stream ORDER BY revision DESC LIMIT 1), 0) = :start"
 )
-"""True if the stream is open, and has the revision :start."""
+"""A condition: the stream is open, and has the revision :start."""
 
 _END = "SELECT revision, position, body IS NULL FROM {events} WHERE stream = :stream ORDER BY revision DESC LIMIT 2"
 
@@ -118,7 +118,7 @@ class EventStatements(ABC):
         for done in range(0, len(rows), self.most):
             position = self._append(connection, stream, start + done, rows[done : done + self.most])
             if position is None:
-                break  # of the first part: who has stored that, alone stores the next
+                break  # only the first part can be refused: nobody else can store behind it
         return position
 
     def places(
@@ -129,8 +129,8 @@ class EventStatements(ABC):
         Args:
             connection: where a transaction is open.
             stream: its name.
-            start: the revision before them; if it is None they are looked for.
-            ids: in their order.
+            start: the revision before them; None to search the stream for the first of them.
+            ids: the ids, in the order of the events.
         """
         keys = list(map(self.key, ids))
         if start is None:
@@ -143,11 +143,11 @@ class EventStatements(ABC):
         return [(revision, row[1]) for revision, row in enumerate(found, start + 1)]
 
     def close(self, connection: Connection, stream: str, revision: int) -> bool:
-        """Store the row that closes a stream; False if another one has that revision."""
+        """Store the row that closes a stream; return False if that revision is taken."""
         return connection.execute(self._close, {"stream": stream, "revision": revision}).rowcount == 1
 
     def delete(self, connection: Connection, stream: str) -> None:
-        """Remove what the events of a stream say; their revisions stay."""
+        """Clear the content of a stream's events; the rows keep their revisions and positions."""
         self._run(connection, _DELETE, {"stream": stream})
 
     def read(
@@ -163,15 +163,15 @@ class EventStatements(ABC):
 
     @abstractmethod
     def settled(self, connection: Connection) -> Settled:
-        """Return the position up to which no event can appear any more."""
+        """Return the position up to which no further event can appear."""
 
     @abstractmethod
     def key(self, message_id: UUID) -> object:
-        """Return an id as the driver gives it."""
+        """Return an id in the form in which the driver returns it."""
 
     @abstractmethod
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
-        """Store so many events as one statement takes; see `append`."""
+        """Store events by one statement, at most `most` of them; see `append`."""
 
     def _read(self, connection: Connection, sql: str, values: Values, limit: int | None) -> Sequence[Any]:
         if limit is None:
@@ -179,7 +179,7 @@ class EventStatements(ABC):
         return self._run(connection, sql + " LIMIT :limit", {**values, "limit": limit}).all()
 
     def _run(self, connection: Connection, sql: str, values: Values) -> CursorResult[*tuple[Any, ...]]:
-        """Execute SQL, compiled once for a driver and a schema: SQLAlchemy would look it up each time."""
+        """Execute SQL, compiled once for each driver and schema: SQLAlchemy would look it up on each call."""
         name, dialect = self.name(connection), connection.dialect
         key = sql, name, dialect.driver, dialect.paramstyle
         if key not in self._compiled:
@@ -195,7 +195,7 @@ class EventStatements(ABC):
         return statement
 
     def name(self, connection: Connection) -> str:
-        """Return the table's name as it stands in SQL, in the schema that the connection has for it."""
+        """Return the table's name, quoted for SQL, with the schema to which the connection translates its own."""
         quote, schema = connection.dialect.identifier_preparer.quote, self._table.schema
         translated = connection.get_execution_options().get("schema_translate_map")
         if translated:
@@ -204,7 +204,7 @@ class EventStatements(ABC):
 
 
 class SqliteEvents(EventStatements):
-    """The statements for SQLite, where one transaction writes at a time: positions are in the order of commits."""
+    """The statements for SQLite. Only one transaction writes at a time, so positions are in the order of commits."""
 
     most = 100
 
@@ -213,7 +213,7 @@ class SqliteEvents(EventStatements):
         return message_id.hex
 
     def settled(self, connection: Connection) -> Settled:  # noqa: ARG002  (PostgreSQL needs it)
-        """Return the largest position that there can be."""
+        """Return the largest possible position: no transaction can commit an earlier one later."""
         return Settled(_LARGEST)
 
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
@@ -253,10 +253,11 @@ _ANNOUNCED = f"""announced AS MATERIALIZED (
         set_config({_FLAG}, 'yes', true) || CAST(pg_advisory_xact_lock_shared(CAST(it.id AS int), CAST(CAST(coalesce(
             (SELECT max(position) FROM {{events}}), 0) AS bit(32)) AS int)) AS text)
     END FROM it)"""  # noqa: S608  (put together of what stands here)
-"""Says to readers, before the first position is drawn, that this transaction will draw larger ones than there are.
+"""Announces to readers that this transaction is about to use positions larger than the largest stored one.
 
-By a lock that nobody waits for, of the table and the largest position (its last 32 bits), which goes with the
-transaction; once in each, and again after a savepoint was rolled back, since that takes back lock and setting.
+The announcement is a lock that nobody waits for: its key is the table and the last 32 bits of that position, and it
+ends with the transaction. A transaction takes it once, before its first position; after the rollback of a savepoint it
+takes it again, since the rollback released the lock and reset the setting.
 """
 
 _POSTGRESQL_APPEND = f"""WITH {_IT}, {_ANNOUNCED}, given AS MATERIALIZED (
@@ -272,9 +273,9 @@ _POSTGRESQL_APPEND = f"""WITH {_IT}, {_ANNOUNCED}, given AS MATERIALIZED (
     SELECT CAST(:stream AS text), CAST(:start AS int) + number, id, name, version, body FROM first, given
     WHERE number > 1 ORDER BY number RETURNING position
 ) SELECT max(position) FROM (SELECT position FROM first UNION ALL SELECT position FROM rest) AS stored"""  # noqa: S608  (put together of what stands here)
-"""Stores all or nothing: nobody else can have a later revision than that of the first event.
+"""Stores all events or none: if the first one is stored, no other transaction can have used a later revision.
 
-If another transaction is storing that one, it waits for the end of that.
+If another transaction is storing the first revision, the statement waits until that transaction ends.
 """
 
 _POSTGRESQL_SETTLED = """SELECT least(seen.top, min(
@@ -285,28 +286,28 @@ _POSTGRESQL_SETTLED = """SELECT least(seen.top, min(
     AND held.classid = CAST(CAST(:table AS regclass) AS oid)
     AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 GROUP BY seen.top"""
-"""The smallest position that a running transaction announced, or the largest that there is: see PostgresqlEvents.
+"""The smallest position that a running transaction has announced, or else the largest stored one; see PostgresqlEvents.
 
-It fails on a server that only repeats another one's writes, where nothing is known of locks.
+On a standby server it fails, since the locks of the primary server aren't known there.
 """
 
 
 class PostgresqlEvents(EventStatements):
-    """The statements for PostgreSQL, where transactions write side by side, and commit in another order.
+    """The statements for PostgreSQL, where transactions write concurrently, and commit in any order.
 
-    A position is drawn when an event is stored, and seen when its transaction has committed: positions appear out of
-    order. A reader that remembers the last one it saw would skip those that appear below it later. So a transaction
-    announces, before it draws its first position, the largest that it sees; all of its own will be larger. A reader
-    asks first for the largest position that is stored (T) and for what is announced, and then, in a statement with a
-    snapshot of its own, for the events up to the smallest of these (S). Whoever has drawn a position below S
+    A position is assigned when an event is stored, and visible when its transaction has committed, so positions become
+    visible out of order. A reader that remembers the last position it saw would skip those that appear below it later.
+    Therefore a transaction announces, before its first position is assigned, the largest position that it sees; its own
+    will be larger. A reader first asks for the largest stored position (T) and for the announced ones, and then, in a
+    second statement with its own snapshot, for the events up to the smallest of all these (S). After that no further
+    event can appear at or below S. When the reader asked for T, any other transaction
 
-    - had not announced it yet when the reader asked: then it was drawn after T was stored, and is larger than T; or
-    - was running: then it is larger than what was announced, and so than S; or
-    - had ended, since locks are given back after a commit is seen: then the second statement sees its events.
+    - had not announced itself: then its positions are assigned after T was stored, and are larger than T; or
+    - was running: then its positions are larger than its announcement, and so larger than S; or
+    - had ended: locks are released after a commit is visible, so the second statement sees its events.
 
-    So no event appears at or below S any more. Only transactions that append to this table hold a reader back, no
-    others: that is why it isn't done by `pg_snapshot_xmin`, and the order of a stream is that of its positions, which
-    that of transaction ids is not.
+    Only transactions that append to this table delay a reader; with `pg_snapshot_xmin` all transactions would. The
+    events of a stream are in the order of their positions, but not in the order of their transaction ids.
     """
 
     most = 2**31
@@ -316,7 +317,7 @@ class PostgresqlEvents(EventStatements):
         return message_id
 
     def settled(self, connection: Connection) -> Settled:
-        """Return the position, and if a later statement of the transaction sees what is committed meanwhile."""
+        """Return the position, and if later statements of this transaction miss what is committed meanwhile."""
         position, level = self._run(connection, _POSTGRESQL_SETTLED, {"table": self.name(connection)}).one()
         return Settled(position, has_old_snapshot=level in {"repeatable read", "serializable"})
 
@@ -338,10 +339,11 @@ class PostgresqlEvents(EventStatements):
 
 @contextmanager
 def _binary_results(connection: Connection) -> Iterator[None]:
-    """Let psycopg ask for results in binary: a body as text has two digits a byte, and takes twice the time to read.
+    """Let psycopg ask for binary results in the `with` block: a body as text has two digits for each byte.
 
-    SQLAlchemy has no option for that, so the connection makes such cursors meanwhile. Those of another driver, or of a
-    class that the application chose, stay as they are: see https://www.psycopg.org/psycopg3/docs/advanced/cursors.html.
+    SQLAlchemy has no option for this, so the connection's factory of cursors is replaced meanwhile. Other drivers, and
+    cursor classes that the application chose, are left alone; some of these don't support binary results. See
+    https://www.psycopg.org/psycopg3/docs/advanced/cursors.html.
     """
     driver: Any = connection.connection.driver_connection  # Any: of whatever driver
     factory: Any = getattr(driver, "cursor_factory", None)
