@@ -288,8 +288,8 @@ class MessageCodec(Generic[MessageT_co]):
             raws: the messages, as bytes or text. The limits apply to each of them, and not to all together.
 
         Returns:
-            For each of `raws`, in their order, the message; or an InvalidMessage, which is an UnknownMessage if the codec
-            doesn't know the kind, name and version.
+            For each of `raws`, in their order, the message; or an InvalidMessage, which is an UnknownMessage if the
+            codec doesn't know the kind, name and version.
         """
         given = [(in_utf8(raw, self._short) or raw) if type(raw) is str else raw for raw in raws]
         if not given or {*map(type, given)} != {bytes} or max(map(len, given)) > self._short:

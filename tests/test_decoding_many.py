@@ -254,7 +254,7 @@ def test_each_limit_holds_for_each_message() -> None:
 
 
 def test_a_time_finer_than_a_microsecond_is_refused() -> None:
-    """What `decode` does not read exactly is not read in bulk either."""
+    """A time that `decode` could not read exactly is refused in bulk too."""
     raw = TaskNoted().json().encode()
     finer = raw.replace(b'","attributes"', b'1","attributes"')
     assert [TaskNoted, InvalidMessage] == [type(one) for one in CODECS[5].decode_many([raw, finer])]
