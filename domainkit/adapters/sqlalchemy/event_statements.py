@@ -4,7 +4,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from itertools import chain
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -208,6 +207,10 @@ class SqliteEvents(EventStatements):
 
     most = 100
 
+    def __init__(self, table: Table, dialect: str) -> None:
+        super().__init__(table, dialect)
+        self._appends: dict[int, tuple[str, tuple[str, ...]]] = {}
+
     def key(self, message_id: UUID) -> object:
         """Return the hexadecimal text."""
         return message_id.hex
@@ -217,7 +220,9 @@ class SqliteEvents(EventStatements):
         return Settled(_LARGEST)
 
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
-        sql, names = _sqlite_append(len(rows))
+        if len(rows) not in self._appends:
+            self._appends[len(rows)] = _sqlite_append(len(rows))
+        sql, names = self._appends[len(rows)]
         given: list[object] = [stream, start]
         for message_id, name, version, body in rows:
             given += (message_id.hex, name, version, body)
@@ -225,9 +230,8 @@ class SqliteEvents(EventStatements):
         return made.lastrowid if made.rowcount else None
 
 
-@cache
 def _sqlite_append(count: int) -> tuple[str, tuple[str, ...]]:
-    """Return the statement for so many events, and the names of its values; made once for each number.
+    """Return the statement for so many events, and the names of its values.
 
     >>> sql, names = _sqlite_append(2)
     >>> sql.partition("FROM")[2].partition(" WHERE")[0]
