@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
-from domainkit._model.mapping import FrozenMapping, freeze_json, freeze_parsed
+from domainkit._model.mapping import FrozenMapping, freeze_json
 
 EMPTY: FrozenMapping[str, Any] = FrozenMapping()  # Any: it has no values
 
@@ -34,8 +34,3 @@ class MessageInfo:
 def frozen_meta(meta: Mapping[str, object] | None) -> Mapping[str, object]:
     """Return the meta of an envelope, read-only at every depth."""
     return freeze_json(meta, "$.data.meta") if meta else EMPTY  # type: ignore[return-value]  # a mapping stays one
-
-
-def flat_meta(meta: dict[str, Any] | None) -> Mapping[str, object]:  # Any: single JSON values
-    """Return what `frozen_meta` does, of a meta of single values that was parsed from JSON."""
-    return freeze_parsed(meta) if meta else EMPTY  # type: ignore[return-value]  # a mapping stays one

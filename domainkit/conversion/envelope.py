@@ -11,8 +11,9 @@ import msgspec
 from attrs import evolve, frozen
 from returns.result import Failure, Result, Success
 
-from domainkit._model.info import EMPTY, flat_meta, frozen_meta
+from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
+from domainkit._model.mapping import freeze_parsed
 from domainkit.conversion.classes import AttrsNode
 from domainkit.conversion.code import Code
 from domainkit.conversion.derive import Derivation
@@ -189,7 +190,7 @@ class MessageWire(Generic[M, H]):
             wire = self._decode(data).data
             meta, attributes = wire.meta, wire.attributes
             moment = utc_moment(wire.occurred_on)
-            header = self._make_header(self._make_id(wire.id), moment, flat_meta(meta) if meta else EMPTY)
+            header = self._make_header(self._make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)
             return self.node.load(self.node.struct() if attributes is None else attributes, header)  # type: ignore[no-any-return]  # of this class
         except Exception as error:  # msgspec's, or whatever a validator raises
             return error
@@ -213,7 +214,7 @@ class MessageWire(Generic[M, H]):
                             moment = decode_moment(f'"{text}Z"')
                         else:
                             moment = utc_moment(text)
-                        header = make_header(make_id(wire.id), moment, flat_meta(meta) if meta else EMPTY)
+                        header = make_header(make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)
                         attributes = wire.attributes
                         v = attributes.text
                         message = make(header, v)
@@ -223,7 +224,7 @@ class MessageWire(Generic[M, H]):
                 return made
         """
         code = Code()
-        code.names |= {"decode": self._decode, "utc_moment": utc_moment, "flat_meta": flat_meta, "EMPTY": EMPTY}
+        code.names |= {"decode": self._decode, "utc_moment": utc_moment, "freeze_parsed": freeze_parsed, "EMPTY": EMPTY}
         code.names |= {
             "decode_moment": decode_moment,
             "make_header": self._make_header,
@@ -238,7 +239,7 @@ class MessageWire(Generic[M, H]):
                     f"if len(text) == {_LENGTH} and '\\\\' not in text:", "    moment = decode_moment(f'\"{text}Z\"')"
                 )
                 code.add("else:", "    moment = utc_moment(text)")
-                code.add("header = make_header(make_id(wire.id), moment, flat_meta(meta) if meta else EMPTY)")
+                code.add("header = make_header(make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)")
                 code.add("attributes = wire.attributes")
                 if not self._needs_attributes:
                     code.add("if attributes is None:", "    attributes = struct()")

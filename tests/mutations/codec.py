@@ -17,7 +17,7 @@ BUGS = (
     Bug(
         "many are read as one by one",
         ENVELOPE,
-        'code.add("header = make_header(make_id(wire.id), moment, flat_meta(meta) if meta else EMPTY)")',
+        'code.add("header = make_header(make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)")',
         'code.add("header = make_header(make_id(wire.id), moment, EMPTY)")',
         f"{TESTS}::test_many_are_read_as_one_by_one",
     ),
