@@ -66,6 +66,7 @@ bench: $(INSTALLED)bench ## measure, side by side with petisco and pydantic
 bench-durable: $(INSTALLED)test ## measure saving, events, relaying and consuming, beside the drivers and petisco (PostgreSQL and RabbitMQ where they are)
 	@$(BIN)/python -m benchmarks.saving
 	@$(BIN)/python -m benchmarks.event_store
+	@$(BIN)/python -m benchmarks.event_store --large
 	@$(BIN)/python -m benchmarks.relaying
 	@$(BIN)/python -m benchmarks.consuming
 

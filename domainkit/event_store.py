@@ -4,13 +4,13 @@ See Young, CQRS Documents (2010), and the terms of EventStoreDB (stream, revisio
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any, Final, Generic, Protocol, TypeAlias
 from uuid import UUID
 
 from attrs import frozen
-from returns.result import Failure, Result, Success
+from returns.result import Failure, Result
 from typing_extensions import TypeVar
 
 from domainkit._model.services import Service
@@ -327,11 +327,26 @@ def checked_events(events: Sequence[E]) -> tuple[E, ...]:
     return tuple(map(caused, events))
 
 
-def recorded(
-    read: Result[E, InvalidMessage], stream: str, revision: int, position: int
-) -> RecordedEvent[E] | UnreadableEvent:
-    """Return a stored event as a codec has read it, or what is wrong with it."""
-    if isinstance(read, Success):
-        return _make_recorded(read.unwrap(), stream, revision, position)
-    problems = read.failure().problems
-    return UnreadableEvent(stream=stream, revision=revision, position=position, problems=problems)
+def all_recorded(
+    found: Iterable[E | InvalidMessage], streams: Iterable[str], revisions: Iterable[int], positions: Iterable[int]
+) -> tuple[RecordedEvent[E] | UnreadableEvent, ...]:
+    """Return stored events as `MessageCodec.decode_many` has read them, or what is wrong with them.
+
+    Args:
+        found: each event, or what the codec has against it.
+        streams: the name of its stream.
+        revisions: its number there.
+        positions: its place in the store.
+    """
+    return tuple(
+        [
+            _unreadable(one, stream, revision, position)
+            if isinstance(one, InvalidMessage)
+            else _make_recorded(one, stream, revision, position)
+            for one, stream, revision, position in zip(found, streams, revisions, positions, strict=False)
+        ]
+    )
+
+
+def _unreadable(error: InvalidMessage, stream: str, revision: int, position: int) -> UnreadableEvent:
+    return UnreadableEvent(stream=stream, revision=revision, position=position, problems=error.problems)

@@ -20,9 +20,9 @@ from domainkit.event_store import (
     StreamClosed,
     StreamId,
     UnreadableEvent,
+    all_recorded,
     checked_events,
     conflict,
-    recorded,
     start_of,
     stream_name,
 )
@@ -141,8 +141,10 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
         return self._recorded(stored, limit)
 
     def _recorded(self, stored: list[_Stored], limit: int | None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
-        return tuple(
-            recorded(self._codec.decode(one.raw), one.stream, one.revision, one.position) for one in stored[:limit]
+        given = stored[:limit]
+        found = self._codec.decode_many([one.raw for one in given])
+        return all_recorded(
+            found, [one.stream for one in given], [one.revision for one in given], [one.position for one in given]
         )
 
     def archive(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:

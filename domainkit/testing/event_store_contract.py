@@ -1,7 +1,7 @@
 """Contract tests of every EventStore: subclass the class, and run it with pytest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeAlias
@@ -204,6 +204,9 @@ class _ReadsNothing(MessageCodec[SampleTaskCreated]):
 
     def decode(self, raw: bytes | str) -> Result[SampleTaskCreated, InvalidMessage]:
         return MessageCodec[SampleTaskCreated]().decode(raw)
+
+    def decode_many(self, raws: Iterable[bytes | str], /) -> Sequence[SampleTaskCreated | InvalidMessage]:
+        return MessageCodec[SampleTaskCreated]().decode_many(raws)
 
 
 def _events(count: int) -> list[SampleTaskCreated]:

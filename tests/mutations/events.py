@@ -135,8 +135,8 @@ BUGS = (
     Bug(
         "an event that cannot be read is reported in its place",
         MEMORY,
-        "for one in stored[:limit]",
-        "for one in stored[:limit] if isinstance(self._codec.decode(one.raw), Success)",
+        "given = stored[:limit]",
+        "given = [one for one in stored[:limit] if isinstance(self._codec.decode(one.raw), Success)]",
         f"{IN_MEMORY}::test_an_event_of_a_class_that_the_codec_lacks_is_reported_in_its_place",
     ),
 )

@@ -15,6 +15,7 @@ from py_compile import PycInvalidationMode
 import pytest
 from mutations import (
     child_rows,
+    codec,
     consuming,
     events,
     inbox,
@@ -39,6 +40,7 @@ MODULES = (
     units_of_work,
     relay,
     inbox,
+    codec,
     events,
     publishing,
     consuming,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from types import MappingProxyType
 from typing import Generic
 from uuid import UUID
@@ -35,9 +36,9 @@ from domainkit.event_store import (
     StreamClosed,
     StreamId,
     UnreadableEvent,
+    all_recorded,
     checked_events,
     conflict,
-    recorded,
     start_of,
     stream_name,
 )
@@ -49,14 +50,14 @@ _STATEMENTS: Mapping[str, type[EventStatements]] = MappingProxyType(
 
 @frozen
 class _Append:
-    """An append, encoded.
+    """An append with encoded events.
 
     Args:
         stream: the name of the stream.
-        expected: what the caller expects of it.
-        start: the revision after which the events go, if the expectation names it.
+        expected: the expectation of the caller.
+        start: the revision after which the events are stored; None if the expectation doesn't name one.
         rows: the events.
-        outgoing: the same for the outbox.
+        outgoing: the same events for the outbox.
     """
 
     stream: str
@@ -70,16 +71,16 @@ class _Append:
         return [row[0] for row in self.rows]
 
     def lost(self) -> RevisionConflict:
-        """Return the conflict with a faster transaction, which has stored one event at least."""
+        """Return the conflict with a faster transaction, which has stored at least one event."""
         return RevisionConflict(stream=self.stream, expected=self.expected, actual=(self.start or 0) + 1)
 
 
 class SqlEventStore(EventStore[E], Generic[E]):
-    """Streams of events in a table, which go into the outbox of the unit of work too if that has one.
+    """Streams of events in a table. Appended events also go into the outbox of the unit of work, if it has one.
 
-    Inside of a unit of work its calls belong to that; outside each is a transaction of its own. A conflict leaves an
-    open unit of work as it was, unless that is REPEATABLE READ or SERIALIZABLE and PostgreSQL ends it because another
-    one was faster: then it can't be committed any more, and `actual` is the least revision that the stream has.
+    Inside a unit of work its calls are part of that; outside, each call is its own transaction. A conflict leaves an
+    open unit of work usable. The exception is a unit at REPEATABLE READ or SERIALIZABLE that PostgreSQL aborts because
+    another transaction was faster: it can't be committed any more, and `actual` is only the least possible revision.
 
     >>> from attrs import frozen
     >>> from sqlalchemy import MetaData
@@ -98,12 +99,12 @@ class SqlEventStore(EventStore[E], Generic[E]):
     >>> engine.dispose()
 
     Args:
-        unit_of_work: for the database of the table.
-        table: made by `events_table`.
+        unit_of_work: a unit of work of the database with the table.
+        table: a table made by `events_table`.
         codec: the closed set of the events.
 
     Raises:
-        ValueError: `table` is another one, or the database is another than SQLite or PostgreSQL.
+        ValueError: `table` wasn't made by `events_table`, or the database is neither SQLite nor PostgreSQL.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, table: Table, codec: MessageCodec[E]) -> None:
@@ -136,23 +137,23 @@ class SqlEventStore(EventStore[E], Generic[E]):
         name = stream_name(stream)
         with self._unit_of_work._reading_once() as connection:
             rows = self._sql.read(connection, name, after=after, limit=limit, backwards=backwards)
-        decode = self._codec.decode
-        return tuple([recorded(decode(body), name, revision, position) for revision, position, body in rows])
+        found = self._codec.decode_many([row[2] for row in rows])
+        return all_recorded(found, repeat(name), [row[0] for row in rows], [row[1] for row in rows])
 
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         """Return events of all streams by position, the oldest first; see EventStore.
 
-        On PostgreSQL an event is given when it is committed, and no transaction that began to append before it is
-        running any more: not those of the open unit of work.
+        On PostgreSQL an event is returned once it is committed, and all transactions that began to append before it
+        have ended. So the events of the open unit of work are not among them.
 
         Raises:
-            RuntimeError: the open unit of work is REPEATABLE READ or SERIALIZABLE, and would not see some of them.
+            RuntimeError: the open unit of work is REPEATABLE READ or SERIALIZABLE, and would not see some events.
         """
         upto = self._upto(self._settled(), is_inside=self._is_inside())
         return self._read_all(after, upto, limit) if upto > after else ()
 
     def archive(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
-        """Close a stream: it can be read, and nothing can be appended to it any more; see EventStore.
+        """Close a stream: it can still be read, but nothing can be appended to it; see EventStore.
 
         Raises:
             OutcomeUnknownError: as for `append`.
@@ -161,9 +162,9 @@ class SqlEventStore(EventStore[E], Generic[E]):
         return self._retried(lambda: self._closed(name, is_deleted=False), lambda: _lost_closing(name))
 
     def delete(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
-        """Remove the events of a stream, for ever, and keep its name; see EventStore.
+        """Remove the events of a stream permanently, and keep its name; see EventStore.
 
-        What they said is removed from the table. Their rows stay, with stream, revision and position.
+        Their content is removed from the table. The rows stay, with stream, revision and position.
 
         Raises:
             OutcomeUnknownError: as for `append`.
@@ -187,14 +188,14 @@ class SqlEventStore(EventStore[E], Generic[E]):
         return current(self._unit_of_work) is not None
 
     def _commits_by_itself(self, given: _Append) -> bool:
-        """Check if one statement does it all, outside of a unit of work: that takes one trip to the server."""
+        """Check if a single statement can store it outside of a unit of work: that takes one trip to the server."""
         is_one = given.start is not None and not given.outgoing and 0 < len(given.rows) <= self._sql.most
         return is_one and not self._is_inside()
 
     def _retried(
         self, work: Callable[[], Result[Appended, RevisionConflict]], lost: Callable[[], RevisionConflict]
     ) -> Result[Appended, RevisionConflict]:
-        """Do it again if PostgreSQL ended the transaction because another one was faster; inside of a unit, say so."""
+        """Retry if PostgreSQL aborted the transaction because another one was faster; inside a unit, return `lost`."""
         is_inside = self._is_inside()
         while True:
             try:
@@ -214,7 +215,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             return self._stored_on(connection, given)
 
     def _stored_on(self, connection: Connection, given: _Append) -> Result[Appended, RevisionConflict]:
-        """Append, or say why not; again if another one appended, and what is expected holds all the same."""
+        """Append, or return the reason why not; retry if another writer appended, and the expectation still holds."""
         start = given.start
         while True:
             if start is not None and given.rows:
@@ -229,7 +230,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             start = answer
 
     def _answer(self, connection: Connection, given: _Append) -> Result[Appended, RevisionConflict] | int:
-        """Return why nothing is to be stored, or the revision after which it is."""
+        """Return the answer if nothing is to be stored, or the revision after which to store the events."""
         end = self._sql.end(connection, given.stream)
         if end.is_closed:
             return Failure(StreamClosed(stream=given.stream, expected=given.expected, actual=end.revision))
@@ -246,7 +247,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         with self._unit_of_work.writing() as connection:
             end = self._sql.end(connection, name)
             while end.revision and not end.is_closed and not self._sql.close(connection, name, end.revision + 1):
-                end = self._sql.end(connection, name)  # another one appended, or closed it
+                end = self._sql.end(connection, name)  # another writer appended to it, or closed it
             refused = conflict(name, STREAM_EXISTS, end.revision)
             if refused is not None:
                 return refused
@@ -271,8 +272,10 @@ class SqlEventStore(EventStore[E], Generic[E]):
     def _read_all(self, after: int, upto: int, limit: int | None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         with self._unit_of_work._reading_once() as connection:
             rows = self._sql.read_all(connection, after=after, upto=upto, limit=limit)
-        decode = self._codec.decode
-        return tuple([recorded(decode(body), stream, revision, position) for position, stream, revision, body in rows])
+        found = self._codec.decode_many([row[3] for row in rows])
+        return all_recorded(
+            found, [row[1] for row in rows], [row[2] for row in rows], positions=[row[0] for row in rows]
+        )
 
 
 def _lost_closing(name: str) -> RevisionConflict:
@@ -280,11 +283,11 @@ def _lost_closing(name: str) -> RevisionConflict:
 
 
 class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
-    """The async twin of SqlEventStore, around one of those, whose work it does in the `run` of an AsyncUnitOfWork.
+    """The async twin of SqlEventStore: it runs the work of one in the `run` of an AsyncUnitOfWork.
 
     Args:
-        unit_of_work: for the database of the table.
-        table: made by `events_table`.
+        unit_of_work: a unit of work of the database with the table.
+        table: a table made by `events_table`.
         codec: the closed set of the events.
 
     Raises:
@@ -342,7 +345,7 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
     async def _retried(
         self, work: Callable[[], Coro[Result[Appended, RevisionConflict]]], lost: Callable[[], RevisionConflict]
     ) -> Result[Appended, RevisionConflict]:
-        """Do it again if PostgreSQL ended the transaction because another one was faster; see SqlEventStore."""
+        """Retry if PostgreSQL aborted the transaction because another one was faster; see SqlEventStore."""
         is_inside = self._inner._is_inside()
         while True:
             try:
