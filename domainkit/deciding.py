@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import reduce
 from typing import TypeVar
 
 from attrs import field, frozen
@@ -83,3 +84,8 @@ def decided_events(decider: Decider[C, S, E, X], command: C, state: S) -> Result
         )
         raise TypeError(f"{name_of(decider.decide)}: expected a Result with a list or tuple of events, got {found}")
     return Success(tuple(events))
+
+
+def after(decider: Decider[C, S, E, X], events: tuple[E, ...], state: S) -> S:
+    """Return the state after events; unlike `fold` of a decider, it takes None as a state like any other."""
+    return reduce(decider.evolve, events, state)

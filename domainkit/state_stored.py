@@ -9,7 +9,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit.aggregates import AggregateRoot, AnyId
 from domainkit.deciders import Decider
-from domainkit.deciding import RetryOnConflict, as_cause, decided_events
+from domainkit.deciding import RetryOnConflict, after, as_cause, decided_events
 from domainkit.errors import AggregateAlreadyExistError, DomainError
 from domainkit.event_store import NO_STREAM, ExpectedRevision, RevisionConflict, stream_name
 from domainkit.messages import DomainEvent
@@ -134,7 +134,7 @@ class StateStored(UseCase[[C], S, X | RevisionConflict], Generic[C, S, E, X, Agg
             events = decided.unwrap()
             if not events:
                 return Success(before), False
-            state = self.decider.fold(events, before)
+            state = after(self.decider, events, before)
             stored = _with(self.aggregate_type, found, state, aggregate_id, events)
             is_new = isinstance(found, Failure)
             outcome = self.repository.save(stored) if is_new else self.repository.update(stored)
@@ -185,7 +185,7 @@ class AsyncStateStored(AsyncUseCase[[C], S, X | RevisionConflict], Generic[C, S,
             events = decided.unwrap()
             if not events:
                 return Success(before), False
-            state = self.decider.fold(events, before)
+            state = after(self.decider, events, before)
             stored = _with(self.aggregate_type, found, state, aggregate_id, events)
             is_new = isinstance(found, Failure)
             outcome = await (self.repository.save(stored) if is_new else self.repository.update(stored))
