@@ -111,7 +111,7 @@ class _Snapshots(Generic[S]):
 
 
 class Snapshots(_Snapshots[S], Generic[S]):
-    """How the states of an EventSourced are kept as snapshots: which type, which version of the fold, how often.
+    """The snapshots of the states of an EventSourced: their type, the version of the fold, and the number of events.
 
     A snapshot saves time, and changes no answer. It is ignored, and replaced at a later append, if it is of another
     version, can't be read, or has events that the stream doesn't have: since that was deleted, or the database was

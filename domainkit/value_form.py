@@ -1,6 +1,6 @@
 """The values of any type that has a wire form, as JSON text and back: of plain classes, and of builtin types."""
 
-from typing import Any, Generic
+from typing import Generic
 
 import msgspec
 from typing_extensions import TypeForm, TypeVar
@@ -8,7 +8,7 @@ from typing_extensions import TypeForm, TypeVar
 from domainkit._model.type_checks import describe
 from domainkit.conversion.definitions import Definitions
 from domainkit.conversion.derive import Derivation
-from domainkit.conversion.nodes import MISSING, Problems
+from domainkit.conversion.nodes import Problems
 from domainkit.errors import Problem
 from domainkit.states import StoredStateError, explained, unreadable
 
@@ -44,6 +44,7 @@ class ValueForm(Generic[T]):
 
         Raises:
             ValueError: it can't be read back as an equal one; the text has the type and the paths, and no value.
+            StoredStateError: a validator refuses now what it took before.
         """
         try:
             text = _encode(self._node.dump(value)).decode()
@@ -63,20 +64,18 @@ class ValueForm(Generic[T]):
             StoredStateError: it can't be read.
         """
         try:
-            value: Any = self._node.load(self._decode(text))
-        except Exception:  # from msgspec or a validator: the explaining path decides
-            value = self._explain(text)
-        return value  # type: ignore[no-any-return]  # T: what the node of the type makes
+            value: T = self._node.load(self._decode(text))
+        except Exception:  # from msgspec or a validator: its text may have values
+            raise StoredStateError(problems=self._problems(text)) from None
+        return value
 
-    def _explain(self, text: str) -> object:
+    def _problems(self, text: str) -> tuple[Problem, ...]:
         problems = Problems()
         try:
-            value = self._node.read(_decode(text), "$", problems)
+            self._node.read(_decode(text), "$", problems)
         except (msgspec.DecodeError, RecursionError):
-            value = problems.add("$", "JSON", "json")
-        if value is MISSING:
-            raise StoredStateError(problems=tuple(problems)) from None
-        return value
+            problems.add("$", "JSON", "json")
+        return tuple(problems)
 
 
 def _without_docstrings(schema: object) -> object:

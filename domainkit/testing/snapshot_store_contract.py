@@ -34,7 +34,7 @@ class SnapshotStoreContract(ABC):
             assert saved == store.load("task-1", "Task"), "a snapshot comes back equal"
 
     def test_there_is_none_before_the_first(self) -> None:
-        """None is returned for a stream, or a name, that has no snapshot."""
+        """A stream, or a name, without a snapshot: `load` returns None."""
         store = self.make_store()
         store.save(_snapshot())
         assert store.load("task-2", "Task") is None, "another stream has no snapshot"
