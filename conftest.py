@@ -39,6 +39,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/operations.md": "sqlalchemy",
     "docs/how-to/relay.md": "sqlalchemy",
     "docs/how-to/retries.md": "tenacity",
+    "docs/how-to/snapshots.md": "sqlalchemy",
     "docs/how-to/sql.md": "sqlalchemy",
     "docs/how-to/testing.md": "hypothesis",
     "docs/how-to/wiring.md": "tenacity",

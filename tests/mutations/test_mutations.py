@@ -22,6 +22,7 @@ from mutations import (
     publishing,
     relay,
     repositories,
+    snapshots,
     tracing,
     units_of_work,
 )
@@ -40,6 +41,7 @@ MODULES = (
     relay,
     inbox,
     events,
+    snapshots,
     publishing,
     consuming,
     tracing,
