@@ -581,7 +581,7 @@ def damage(kept: SnapshotStore, step: Damage) -> None:
 def test_the_answers_are_those_of_the_events_alone(steps: list[object], first: tuple[int, int]) -> None:
     """Any history, any versions of the fold, any policy, any damage: the same answers with snapshots and without."""
     both = Both(InmemorySnapshotStore(), *first)
-    for step in steps:
+    for step in [Open(ID), Deposit(ID, 5), *steps]:
         both.take(step)
 
 
