@@ -25,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1 /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "  make %-15s%s\n", name, $$0 }'
 
-demo: $(INSTALLED)demo ## run the Task Manager on a file with good and bad lines
+demo: $(INSTALLED)demo ## run the Task Manager on a file with good and bad lines; ARGS=--event-sourced stores events
 	@$(BIN)/python -m docs.examples.task_manager $(ARGS)
 
 test: $(INSTALLED)test ## run all tests, or those that ARGS names, on all cores
