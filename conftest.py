@@ -44,6 +44,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/testing.md": "hypothesis",
     "docs/how-to/wiring.md": "tenacity",
     "docs/how-to/tracing.md": "opentelemetry",
+    "docs/tutorial-event-sourcing.md": "sqlalchemy",
     "docs/tutorial.md": "sqlalchemy",
     "domainkit/adapters/faststream.py": "faststream",
     "domainkit/adapters/opentelemetry.py": "opentelemetry",
