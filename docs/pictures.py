@@ -131,7 +131,7 @@ def decider() -> str:
 def event_sourcing() -> str:
     """Draw the way from a command to a stream of events, and from all events to a list."""
     return picture(
-        "Event sourcing: a command is decided on the state of its stream, its events are appended; a projection makes a list",
+        "Event sourcing: decide on the state of a stream, append the events; a projection of all events makes a list",
         470,
         box(135, 10, 140, "command", "Withdraw"),
         arrow("M205,62 V100"),

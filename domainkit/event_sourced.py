@@ -7,7 +7,7 @@ from attrs import field, frozen
 from returns.result import Failure, Result, Success
 
 from domainkit.deciders import Decider
-from domainkit.deciding import RetryOnConflict, after, as_cause, decided_events
+from domainkit.deciding import RetryOnConflict, as_cause, decided_on
 from domainkit.event_store import (
     NO_STREAM,
     AppendsEvents,
@@ -136,19 +136,16 @@ class EventSourced(UseCase[[C], S, X | RevisionConflict | UnreadableEvent], Gene
             return loaded, False
         before = loaded.unwrap()
         with as_cause(command):
-            decided = decided_events(self.decider, command, before.state)
-            if isinstance(decided, Failure):
-                return decided, False
-            events = decided.unwrap()
-            if not events:
-                return Success(before.state), False
-            appended = self.store.append(stream, events, expected=before.expected)
+            decided = decided_on(self.decider, command, before.state)
+            if not decided.events:
+                return decided.answer, False
+            appended = self.store.append(stream, decided.events, expected=before.expected)
         if isinstance(appended, Failure):
             return appended, not isinstance(appended.failure(), StreamClosed)
-        state, revision = after(self.decider, events, before.state), appended.unwrap().revision
+        revision = appended.unwrap().revision
         if self.snapshots is not None and self.snapshots.is_due(revision, before.restored_at):
-            self.snapshots.save(stream, state, revision, events[-1])
-        return Success(state), False
+            self.snapshots.save(stream, decided.answer.unwrap(), revision, decided.events[-1])
+        return decided.answer, False
 
 
 @frozen
@@ -200,16 +197,13 @@ class AsyncEventSourced(AsyncUseCase[[C], S, X | RevisionConflict | UnreadableEv
             return loaded, False
         before = loaded.unwrap()
         with as_cause(command):
-            decided = decided_events(self.decider, command, before.state)
-            if isinstance(decided, Failure):
-                return decided, False
-            events = decided.unwrap()
-            if not events:
-                return Success(before.state), False
-            appended = await self.store.append(stream, events, expected=before.expected)
+            decided = decided_on(self.decider, command, before.state)
+            if not decided.events:
+                return decided.answer, False
+            appended = await self.store.append(stream, decided.events, expected=before.expected)
         if isinstance(appended, Failure):
             return appended, not isinstance(appended.failure(), StreamClosed)
-        state, revision = after(self.decider, events, before.state), appended.unwrap().revision
+        revision = appended.unwrap().revision
         if self.snapshots is not None and self.snapshots.is_due(revision, before.restored_at):
-            await self.snapshots.save(stream, state, revision, events[-1])
-        return Success(state), False
+            await self.snapshots.save(stream, decided.answer.unwrap(), revision, decided.events[-1])
+        return decided.answer, False

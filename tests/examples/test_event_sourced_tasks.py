@@ -38,7 +38,7 @@ def test_a_task_is_created_once() -> None:
 
 
 def test_a_day_that_is_over_is_refused() -> None:
-    """Whether there is such a task or not."""
+    """Also if there is such a task: the day is checked first."""
     late = CreateTask(TASK_ID, Title("Buy milk"), date(2000, 1, 1))
     given(TASK).when(late).then_failure(DueInThePast)
     given(TASK, CREATED).when(late).then_failure(DueInThePast)
