@@ -105,5 +105,5 @@ def decided_on(decider: Decider[C, S, E, X], command: C, state: S) -> Decided[S,
     if isinstance(decided, Failure):
         return Decided((), decided)
     events = decided.unwrap()
-    # not by `fold` of the decider, for which None is the initial state
+    # not by `fold` of the decider, which takes None for the initial state
     return Decided(events, Success(reduce(decider.evolve, events, state)))

@@ -54,8 +54,7 @@ TASK: Decider[CreateTask, Task | None, TaskCreated, NotCreated] = Decider(
     create_task, lambda _, event: created(event), None
 )
 
-NO_TASKS: tuple[Task, ...] = ()
-ALL_TASKS = projection(NO_TASKS).on(TaskCreated, lambda tasks, event: (*tasks, created(event)))
+ALL_TASKS = projection(tuple[Task, ...]()).on(TaskCreated, lambda tasks, event: (*tasks, created(event)))
 
 
 @frozen
@@ -66,7 +65,7 @@ class TaskList:
 
     async def retrieve_all(self) -> Result[tuple[Task, ...], UnreadableEvent]:
         """Return all tasks, in the order in which they were created; a Failure if an event can't be read."""
-        tasks = NO_TASKS
+        tasks = ALL_TASKS.initial
         for one in await self.store.read_all():
             if isinstance(one, UnreadableEvent):
                 return Failure(one)
