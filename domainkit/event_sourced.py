@@ -62,6 +62,7 @@ class EventSourced(UseCase[[C], S, X | RevisionConflict | UnreadableEvent], Gene
     Call it to run `handle` under the guard of a use case, or bind `handle` to commands for a Mediator. A command that
     meets a conflict is decided again, on the newer state.
 
+    >>> from collections.abc import Sequence
     >>> from domainkit import Command, DomainError, DomainEvent, InmemoryEventStore, MessageCodec
     >>> class Overdrawn(DomainError): ...
     >>> @frozen
