@@ -25,9 +25,9 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.mediator": "AsyncMediator AsyncMiddleware CommandNotHandled Mediator Middleware",
         "domainkit.memory": (
             "AsyncInmemoryCommandBus AsyncInmemoryCrudRepository AsyncInmemoryDomainEventBus "
-            "AsyncInmemoryEventStore AsyncInmemoryMessagePublisher AsyncInmemoryNotifier AsyncLoggingNotifier "
-            "InmemoryCommandBus InmemoryCrudRepository InmemoryDomainEventBus InmemoryEventStore InmemoryNotifier "
-            "InmemoryOutbox LoggingNotifier"
+            "AsyncInmemoryEventStore AsyncInmemoryMessagePublisher AsyncInmemoryNotifier AsyncInmemorySnapshotStore "
+            "AsyncLoggingNotifier InmemoryCommandBus InmemoryCrudRepository InmemoryDomainEventBus InmemoryEventStore "
+            "InmemoryNotifier InmemoryOutbox InmemorySnapshotStore LoggingNotifier"
         ),
         "domainkit.ports": (
             "AppService AsyncAppService AsyncCommandBus AsyncCrudRepository AsyncDomainEventBus AsyncNotifier "
@@ -48,6 +48,8 @@ NAMES: Mapping[str, str] = MappingProxyType(
         ),
         "domainkit.event_sourced": "AsyncEventSourced EventSourced",
         "domainkit.deciding": "RetryOnConflict",
+        "domainkit.snapshot_store": "AsyncSnapshotStore Snapshot SnapshotStore",
+        "domainkit.snapshots": "AsyncSnapshots Snapshots",
         "domainkit.state_stored": "AsyncStateStored DecidedState StateStored",
     }
 )

@@ -7,6 +7,7 @@ from domainkit.testing.async_contracts import (
     AsyncDomainEventBusContract,
     AsyncEventStoreContract,
     AsyncNotifierContract,
+    AsyncSnapshotStoreContract,
 )
 from domainkit.testing.contracts import AggregateRepositoryContract, CrudRepositoryContract
 from domainkit.testing.decider_laws import check_decider
@@ -16,6 +17,7 @@ from domainkit.testing.messaging_contracts import CommandBusContract, DomainEven
 from domainkit.testing.publisher_contract import AsyncMessagePublisherContract
 from domainkit.testing.samples import SampleCreateTask, SampleTask, SampleTaskCreated, SampleTaskId, SampleTitle
 from domainkit.testing.scenarios import Given, GivenHistory, Then, given
+from domainkit.testing.snapshot_store_contract import SnapshotStoreContract
 
 __all__ = [
     "AggregateRepositoryContract",
@@ -26,6 +28,7 @@ __all__ = [
     "AsyncEventStoreContract",
     "AsyncMessagePublisherContract",
     "AsyncNotifierContract",
+    "AsyncSnapshotStoreContract",
     "Clock",
     "CommandBusContract",
     "CrudRepositoryContract",
@@ -39,6 +42,7 @@ __all__ = [
     "SampleTaskCreated",
     "SampleTaskId",
     "SampleTitle",
+    "SnapshotStoreContract",
     "Then",
     "check_decider",
     "fixed",

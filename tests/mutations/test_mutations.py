@@ -23,6 +23,7 @@ from mutations import (
     publishing,
     relay,
     repositories,
+    snapshots,
     tracing,
     units_of_work,
 )
@@ -42,6 +43,7 @@ MODULES = (
     inbox,
     codec,
     events,
+    snapshots,
     publishing,
     consuming,
     tracing,

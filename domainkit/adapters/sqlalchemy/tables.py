@@ -249,3 +249,30 @@ def events_table(metadata: sa.MetaData, name: str = "events", *, schema: str | N
         schema=schema,
         sqlite_autoincrement=True,  # positions are never reused
     )
+
+
+def snapshots_table(metadata: sa.MetaData, name: str = "snapshots", *, schema: str | None = None) -> sa.Table:
+    """Return a table for the snapshots of streams: the latest one for each stream and name of a state.
+
+    The state is JSON text, as in an `aggregate_table`.
+
+    >>> from sqlalchemy import MetaData
+    >>> [column.name for column in snapshots_table(MetaData()).primary_key]
+    ['stream', 'name']
+
+    Args:
+        metadata: the MetaData to add the table to.
+        name: the table's name.
+        schema: the schema on PostgreSQL; by default that of the connection.
+    """
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("stream", sa.Text(), primary_key=True),
+        sa.Column("name", sa.Text(), primary_key=True),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        schema=schema,
+    )

@@ -185,6 +185,28 @@ def test_an_append_is_one_statement(engine: Engine, unit: UnitOfWork, store: Sto
     assert [("task-1", number) for number in range(1, 15)] == revisions(store.read("task-1"))
 
 
+def test_an_append_is_stored_after_another_isolation_level(engine: Engine, store: Store) -> None:
+    """A connection that has had another isolation level since it was opened, as SQLAlchemy sets it, commits too."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(select(EVENTS))
+    store.append("task-1", new_events(2), expected=NO_STREAM).unwrap()
+    assert [("task-1", 1), ("task-1", 2)] == revisions(store.read("task-1"))
+    leveled = engine.execution_options(isolation_level="SERIALIZABLE")
+    SqlEventStore(UnitOfWork(leveled), EVENTS, SAMPLES).append("task-1", new_events(), expected=2).unwrap()
+    assert 3 == len(store.read("task-1"))
+
+
+async def test_an_async_append_is_stored_after_another_isolation_level(database: Database) -> None:
+    """As with sync connections."""
+    async with database.async_engine(EVENTS_METADATA) as engine:
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(select(EVENTS))
+        store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES)
+        (await store.append("task-1", new_events(2), expected=NO_STREAM)).unwrap()
+        assert [("task-1", 1), ("task-1", 2)] == revisions(await store.read("task-1"))
+
+
 def test_a_part_of_more_than_one_statement_takes_is_never_stored(engine: Engine, store: Store) -> None:
     """Many events are all or nothing too, and the same append when they come again."""
     many = new_events(250)
