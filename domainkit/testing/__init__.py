@@ -7,6 +7,7 @@ from domainkit.testing.async_contracts import (
     AsyncDomainEventBusContract,
     AsyncEventStoreContract,
     AsyncNotifierContract,
+    AsyncTaggedEventStoreContract,
 )
 from domainkit.testing.contracts import AggregateRepositoryContract, CrudRepositoryContract
 from domainkit.testing.decider_laws import check_decider
@@ -14,8 +15,19 @@ from domainkit.testing.event_store_contract import EventStoreContract
 from domainkit.testing.fixed import Clock, fixed
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
 from domainkit.testing.publisher_contract import AsyncMessagePublisherContract
-from domainkit.testing.samples import SampleCreateTask, SampleTask, SampleTaskCreated, SampleTaskId, SampleTitle
+from domainkit.testing.samples import (
+    SampleCourseId,
+    SampleCreateTask,
+    SampleStudentId,
+    SampleSubscribed,
+    SampleTask,
+    SampleTaskCreated,
+    SampleTaskId,
+    SampleTitle,
+    SampleUnsubscribed,
+)
 from domainkit.testing.scenarios import Given, GivenHistory, Then, given
+from domainkit.testing.tagged_event_store_contract import TaggedEventStoreContract
 
 __all__ = [
     "AggregateRepositoryContract",
@@ -26,6 +38,7 @@ __all__ = [
     "AsyncEventStoreContract",
     "AsyncMessagePublisherContract",
     "AsyncNotifierContract",
+    "AsyncTaggedEventStoreContract",
     "Clock",
     "CommandBusContract",
     "CrudRepositoryContract",
@@ -34,11 +47,16 @@ __all__ = [
     "Given",
     "GivenHistory",
     "NotifierContract",
+    "SampleCourseId",
     "SampleCreateTask",
+    "SampleStudentId",
+    "SampleSubscribed",
     "SampleTask",
     "SampleTaskCreated",
     "SampleTaskId",
     "SampleTitle",
+    "SampleUnsubscribed",
+    "TaggedEventStoreContract",
     "Then",
     "check_decider",
     "fixed",

@@ -32,7 +32,13 @@ from domainkit.adapters.sqlalchemy.relay.relay import Relay
 from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
 from domainkit.adapters.sqlalchemy.relay.waits import Backoff
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
-from domainkit.adapters.sqlalchemy.tables import aggregate_table, events_table, inbox_table, outbox_table
+from domainkit.adapters.sqlalchemy.tables import (
+    aggregate_table,
+    event_tags_table,
+    events_table,
+    inbox_table,
+    outbox_table,
+)
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.states import StoredStateError
 
@@ -64,6 +70,7 @@ __all__ = [
     "aggregate_table",
     "configure_engine",
     "discard_parked",
+    "event_tags_table",
     "events_table",
     "inbox_table",
     "make_async_engine",

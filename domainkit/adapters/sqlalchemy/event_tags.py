@@ -1,0 +1,379 @@
+"""The statements of an event store with tags: a table beside that of the events, and locks around what is checked."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+from zlib import crc32
+
+from attrs import frozen
+from sqlalchemy import Connection, Table
+from sqlalchemy.engine import CursorResult
+
+from domainkit.adapters.sqlalchemy.event_statements import (
+    ANNOUNCED,
+    MOST_REVISIONS,
+    EventRow,
+    EventStatements,
+    PostgresqlEvents,
+    SqliteEvents,
+    Values,
+    name_in_sql,
+)
+from domainkit.tags import Selection
+
+Tags = tuple[UUID, ...]
+"""The tags of one event."""
+
+_MOST_LOCKS = 64
+"""The most tags that a transaction locks one by one: a server has room for some thousand locks, of all together."""
+
+_EVERY = 0
+"""The key of the lock of every append: shared by those that lock their tags, and held alone by those that can't."""
+
+
+@frozen
+class Guard:
+    """The condition of an append, as statements take it.
+
+    Args:
+        selections: the items of the query.
+        positions: for each the position after which nothing may be found.
+    """
+
+    selections: tuple[Selection, ...]
+    positions: tuple[int, ...]
+
+    @property
+    def after(self) -> int:
+        """The largest position: the same events under the same condition were stored behind it, if at all."""
+        return max(self.positions)
+
+
+@frozen
+class Checked:
+    """The answer to an append under a condition.
+
+    Args:
+        revision: of the last event of the stream before.
+        is_closed: nothing can be appended to the stream.
+        further: the position of the first event that the condition excludes.
+        repeated: the position of an event with the id of the first one that is to be appended, in the same stream.
+        position: of the last event that was stored; None if none was.
+    """
+
+    revision: int
+    is_closed: bool
+    further: int | None
+    repeated: int | None
+    position: int | None = None
+
+
+@frozen
+class Locks:
+    """The locks of an append, in the order in which all take them.
+
+    Args:
+        keys: those of the tags, in ascending order.
+        shared: for each if others may hold it too, who only guard the tag.
+        alone: nobody else may append at all.
+    """
+
+    keys: list[int]
+    shared: list[bool]
+    alone: bool
+
+    @classmethod
+    def of(cls, written: Iterable[UUID], guarded: Iterable[Selection] = ()) -> "Locks":
+        """Return the locks for tags that are written, and for selections that are guarded.
+
+        A selection without tags may find an event of any writer, and many tags are more than a server can lock.
+        """
+        keys = {lock_key(tag): True for one in guarded for tag in one.tags}
+        keys.update((lock_key(tag), False) for tag in written)
+        if len(keys) > _MOST_LOCKS or not all(one.tags for one in guarded):
+            return cls([], [], alone=True)
+        order = sorted(keys)
+        return cls(order, [keys[key] for key in order], alone=False)
+
+
+def lock_key(tag: UUID) -> int:
+    """Return the key of a tag's lock: 32 bits, never `_EVERY`. Processes of all versions must agree on it.
+
+    >>> lock_key(UUID(int=5))
+    -1663975462
+    """
+    key = crc32(tag.bytes) or 1
+    return key - 2**32 if key >= 2**31 else key
+
+
+class TaggedEvents(EventStatements):
+    """The statements for a table of events, and one of their tags.
+
+    Args:
+        table: made by `events_table`.
+        tags: made by `event_tags_table`.
+        dialect: the name of the database.
+    """
+
+    appends_at_once: bool
+    """One statement stores events and tags."""
+
+    def __init__(self, table: Table, tags: Table, dialect: str) -> None:
+        super().__init__(table, dialect)
+        self._tags = tags
+
+    @abstractmethod
+    def append_tagged(
+        self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> int | None:
+        """Store events and their tags; see `append`."""
+
+    @abstractmethod
+    def append_if(
+        self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> Checked:
+        """Store events and their tags at the end of a stream if nothing is against it; `lock` comes before."""
+
+    @abstractmethod
+    def lock(self, connection: Connection, locks: Locks) -> bool:
+        """Wait for all who write these tags; True if later statements see what they have committed."""
+
+    def find(self, connection: Connection, selections: Sequence[Selection], upto: int) -> Sequence[Any]:  # Any: rows
+        """Return position, stream, revision, body and selection of the events of a query, by position.
+
+        For each selection there is one row more, without a stream: its position is that of the last event that has the
+        first of the tags, or of all events. All of it is from one snapshot.
+        """
+        values: dict[str, object] = {"upto": upto}
+        parts = [self._found(number, one, values) for number, one in enumerate(selections)]
+        return self._run(connection, f"{' UNION ALL '.join(parts)} ORDER BY 1", values).all()
+
+    def delete(self, connection: Connection, stream: str) -> None:
+        """Remove what the events of a stream say, and their tags; their revisions stay."""
+        self._run(connection, _DELETE_TAGS, {"stream": stream})
+        super().delete(connection, stream)
+
+    def _found(self, number: int, selection: Selection, values: dict[str, object]) -> str:
+        """Return the SELECT of one selection, and add its values."""
+        source, where = self._source(f"s{number}", selection, values)
+        last = f"{{tags}} WHERE tag = :s{number}_t0" if selection.tags else "{events}"
+        limit = "" if selection.tags else " AND e.position <= :upto"
+        return (
+            f"SELECT e.position, e.stream, e.revision, e.body, {number} FROM {source}"  # noqa: S608  (made of names here)
+            f" WHERE e.body IS NOT NULL{limit}{where}"
+            f" UNION ALL SELECT max(position), NULL, NULL, NULL, {number} FROM {last}"
+        )
+
+    def _source(self, prefix: str, selection: Selection, values: dict[str, object]) -> tuple[str, str]:
+        """Return the tables of one selection and its conditions, and add its values."""
+        source, where = "{events} AS e", ""
+        for number, tag in enumerate(selection.tags):
+            values[f"{prefix}_t{number}"] = self.key(tag)
+            source += f" JOIN {{tags}} AS g{number} ON g{number}.position = e.position"
+            where += f" AND g{number}.tag = :{prefix}_t{number}"
+        if selection.names is not None:
+            for number, name in enumerate(selection.names):
+                values[f"{prefix}_n{number}"] = name
+            where += f" AND e.name IN ({', '.join(f':{prefix}_n{number}' for number in range(len(selection.names)))})"
+        return source, where
+
+    def _against(self, guard: Guard, stream: str, row: EventRow, tags: Tags, values: dict[str, object]) -> str:
+        """Return the SELECT of what is against an append: `further` and `repeated`, and add its values."""
+        parts = []
+        for number, (selection, after) in enumerate(zip(guard.selections, guard.positions, strict=True)):
+            values[f"c{number}_a"] = after
+            source, where = self._source(f"c{number}", selection, values)
+            place = "g0" if selection.tags else "e"
+            parts.append(
+                f"SELECT min(e.position) AS position FROM {source}"  # noqa: S608  (as above)
+                f" WHERE {place}.position > :c{number}_a AND e.body IS NOT NULL{where}"
+            )
+        values |= {"stream": stream, "first": self.key(row[0]), "after": guard.after}
+        again = "SELECT min(e.position) FROM {events} AS e"
+        if tags:
+            values["tag"] = self.key(tags[0])
+            again += " JOIN {tags} AS g ON g.position = e.position AND g.tag = :tag AND g.position > :after"
+        again += " WHERE e.stream = :stream AND e.message_id = :first AND e.position > :after"
+        return (
+            f"SELECT (SELECT min(position) FROM ({' UNION ALL '.join(parts)}) AS found) AS further,"  # noqa: S608  (as above)
+            f" ({again}) AS repeated"
+        )
+
+    def _run(self, connection: Connection, sql: str, values: Values) -> CursorResult[*tuple[Any, ...]]:
+        """Execute SQL that has a place for the name of the table of tags too."""
+        if "{tags}" in sql:
+            name = name_in_sql(connection, self._tags).replace(":", "\\:").replace("{", "{{").replace("}", "}}")
+            sql = sql.replace("{tags}", name)
+        return super()._run(connection, sql, values)
+
+
+_DELETE_TAGS = "DELETE FROM {tags} WHERE position IN (SELECT position FROM {events} WHERE stream = :stream)"
+"""Reads the whole table, which has no index by position: to delete is rare, and to append is not."""
+
+_HEAD = (
+    "SELECT coalesce((SELECT revision FROM {events} WHERE stream = :stream ORDER BY revision DESC LIMIT 1), 0)"
+    " AS revision, coalesce((SELECT body IS NULL FROM {events} WHERE stream = :stream"
+    " ORDER BY revision DESC LIMIT 1), {no}) AS is_closed"
+)
+"""The end of a stream."""
+
+
+class SqliteTaggedEvents(TaggedEvents, SqliteEvents):
+    """The statements for SQLite, where a transaction that writes is alone."""
+
+    appends_at_once = False
+
+    def lock(self, connection: Connection, locks: Locks) -> bool:  # noqa: ARG002  (PostgreSQL needs them)
+        """Return True: the transaction holds the lock of the database."""
+        return True
+
+    def append_tagged(
+        self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> int | None:
+        """Store events, and then their tags: those of one transaction have positions that follow one another."""
+        position = self.append(connection, stream, start, rows)
+        if position is not None:
+            first = position - len(rows) + 1
+            pairs = [(tag, first + number) for number, given in enumerate(tags) for tag in given]
+            for done in range(0, len(pairs), _MOST_PAIRS):
+                self._mark(connection, pairs[done : done + _MOST_PAIRS])
+        return position
+
+    def append_if(
+        self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> Checked:
+        """Look first, and store then."""
+        values: dict[str, object] = {}
+        against = self._against(guard, stream, rows[0], tags[0], values)
+        sql = f"SELECT * FROM ({_HEAD.replace('{no}', '0')}) AS head, ({against}) AS against"  # noqa: S608  (made of constants)
+        revision, is_closed, further, repeated = self._run(connection, sql, values).one()
+        checked = Checked(revision, bool(is_closed), further, repeated)
+        if is_closed or further is not None or repeated is not None:
+            return checked
+        position = self.append_tagged(connection, stream, revision, rows, tags)
+        return Checked(revision, bool(is_closed), further, repeated, position)
+
+    def _mark(self, connection: Connection, pairs: Sequence[tuple[UUID, int]]) -> None:
+        values: dict[str, object] = {}
+        for number, (tag, position) in enumerate(pairs):
+            values[f"t{number}"], values[f"p{number}"] = tag.hex, position
+        rows = ", ".join(f"(:t{number}, :p{number})" for number in range(len(pairs)))
+        self._run(connection, f"INSERT INTO {{tags}} (tag, position) VALUES {rows}", values)  # noqa: S608  (as above)
+
+
+_MOST_PAIRS = 400
+"""The most tags that one statement for SQLite stores: some builds take 999 values."""
+
+_HELD = """its AS MATERIALIZED (SELECT CAST(CAST(CAST(:tags_table AS regclass) AS oid) AS int) AS id
+), every AS MATERIALIZED (
+    SELECT CASE WHEN CAST(:alone AS boolean) THEN CAST(pg_advisory_xact_lock(its.id, 0) AS text)
+        ELSE CAST(pg_advisory_xact_lock_shared(its.id, 0) AS text) END FROM its
+), held AS MATERIALIZED (
+    SELECT CASE WHEN one.shared THEN CAST(pg_advisory_xact_lock_shared(its.id, one.key) AS text)
+        ELSE CAST(pg_advisory_xact_lock(its.id, one.key) AS text) END
+    FROM every, its, unnest(CAST(:keys AS int[]), CAST(:shared AS boolean[]))
+        WITH ORDINALITY AS one(key, shared, number) ORDER BY number
+), waited AS MATERIALIZED (SELECT (SELECT count(*) FROM every) + (SELECT count(*) FROM held) AS locks)"""
+"""Takes the locks one after the other: first that of every append, then those of the tags."""
+
+_LOCK = f"WITH {_HELD} SELECT current_setting('transaction_isolation') FROM waited"  # noqa: S608  (as below)
+
+_GIVEN = """given AS MATERIALIZED (
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:versions AS int[]),
+        CAST(:bodies AS bytea[])) WITH ORDINALITY AS one(id, name, version, body, number)
+)"""
+
+_STORED = """first AS (
+    INSERT INTO {{events}} (stream, revision, message_id, name, version, body)
+    SELECT CAST(:stream AS text), head.revision + 1, id, name, version, body FROM announced, head, given
+    WHERE number = 1 AND NOT head.is_closed AND {condition}
+    ON CONFLICT (stream, revision) DO NOTHING RETURNING position, revision
+), rest AS (
+    INSERT INTO {{events}} (stream, revision, message_id, name, version, body)
+    SELECT CAST(:stream AS text), head.revision + number, id, name, version, body FROM first, head, given
+    WHERE number > 1 ORDER BY number RETURNING position, revision
+), stored AS (SELECT position, revision FROM first UNION ALL SELECT position, revision FROM rest
+), marked AS (
+    INSERT INTO {{tags}} (tag, position) SELECT one.tag, stored.position
+    FROM head, unnest(CAST(:tags AS uuid[]), CAST(:numbers AS int[])) AS one(tag, number)
+    JOIN stored ON true WHERE stored.revision = head.revision + one.number
+)"""
+"""Stores all or nothing, as the statement without tags does."""
+
+_IT = "it AS MATERIALIZED (SELECT CAST(CAST(:table AS regclass) AS oid) AS id FROM {source})"
+
+_APPEND = (
+    f"WITH {_HELD}, {_IT.replace('{source}', 'waited')}, {ANNOUNCED},"  # noqa: S608  (put together of what stands here)
+    f" head AS MATERIALIZED ({_HEAD.replace('{no}', 'false')}), {_GIVEN},"
+    f" {_STORED.format(condition='head.revision = CAST(:start AS int)')} SELECT max(position) FROM stored"
+)
+"""Draws the first position when the locks are held: events of one tag are committed in the order of their positions."""
+
+_APPEND_IF = (
+    f"WITH against AS MATERIALIZED ({{against}}), {_IT.replace('{source}', 'against')}, {ANNOUNCED},"  # noqa: S608  (as above)
+    f" head AS MATERIALIZED ({_HEAD.replace('{no}', 'false')}), {_GIVEN},"
+    f" {_STORED.format(condition='(SELECT further IS NULL AND repeated IS NULL FROM against)')}"
+    " SELECT head.revision, head.is_closed, against.further, against.repeated, (SELECT max(position) FROM stored)"
+    " FROM head, against"
+)
+
+
+class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
+    """The statements for PostgreSQL, where transactions write side by side.
+
+    Each append locks the tags that it writes, until its transaction ends, before it draws a position. So the events of
+    a tag are committed, and seen by others, in the order of their positions: whoever has read them up to one has
+    missed none below it. An append under a condition also locks the tags of its query, and looks in a statement of its
+    own, whose snapshot is taken when nobody else can write an event that matches. Appends with different tags don't
+    wait for one another, and neither do conditions about a tag that nobody writes.
+
+    A query without tags may match an event of anybody: such a condition waits for all who are appending, and they for
+    it. All take the locks in one order, so that no two appends wait for each other.
+    """
+
+    appends_at_once = True
+
+    def lock(self, connection: Connection, locks: Locks) -> bool:
+        """Wait for all who write these tags; False if the transaction keeps an older snapshot."""
+        level = self._run(connection, _LOCK, self._lock_values(connection, locks)).scalar()
+        return level not in {"repeatable read", "serializable"}
+
+    def append_tagged(
+        self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> int | None:
+        """Store events and their tags in one statement, which waits for the locks first."""
+        if start + len(rows) > MOST_REVISIONS:
+            return None
+        locks = Locks.of(tag for given in tags for tag in given)
+        values = self._lock_values(connection, locks) | self._row_values(connection, stream, rows, tags)
+        position: int | None = self._run(connection, _APPEND, {**values, "start": start}).scalar()
+        return position
+
+    def append_if(
+        self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> Checked:
+        """Look and store in one statement."""
+        values = self._row_values(connection, stream, rows, tags)
+        against = self._against(guard, stream, rows[0], tags[0], values)
+        return Checked(*self._run(connection, _APPEND_IF.replace("{against}", against), values).one())
+
+    def _lock_values(self, connection: Connection, locks: Locks) -> dict[str, object]:
+        table = name_in_sql(connection, self._tags)
+        return {"tags_table": table, "keys": locks.keys, "shared": locks.shared, "alone": locks.alone}
+
+    def _row_values(
+        self, connection: Connection, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> dict[str, object]:
+        ids, names, versions, bodies = map(list, zip(*rows, strict=True))
+        pairs = [(tag, number) for number, given in enumerate(tags, 1) for tag in given]
+        arrays = {"ids": ids, "names": names, "versions": versions, "bodies": bodies}
+        marks = {"tags": [tag for tag, _ in pairs], "numbers": [number for _, number in pairs]}
+        return {"table": self.name(connection), "stream": stream, **arrays, **marks}
+
+
+TAGGED: Mapping[str, type[SqliteTaggedEvents | PostgresqlTaggedEvents]] = MappingProxyType(
+    {"sqlite": SqliteTaggedEvents, "postgresql": PostgresqlTaggedEvents}
+)
+"""The statements of a store with tags, by the name of the database."""
