@@ -4,7 +4,8 @@ A decision that needs facts about several things (a student and a course) reads 
 stored only if no further event matches that query. See Pellegrini, Killing the Aggregate (2023), and https://dcb.events.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any, Generic, TypeAlias, get_origin
 from uuid import UUID
 
@@ -23,6 +24,7 @@ Q_co = TypeVar("Q_co", bound=DomainEvent, default=DomainEvent, covariant=True)
 EventT = TypeVar("EventT", bound=DomainEvent)
 OtherT = TypeVar("OtherT", bound=DomainEvent)
 
+TagsReader: TypeAlias = Callable[[DomainEvent], tuple[UUID, ...]]
 EventClasses: TypeAlias = tuple[type[DomainEvent], ...]
 
 
@@ -46,20 +48,32 @@ def tags_of(event: DomainEvent, /) -> tuple[UUID, ...]:
     >>> tags_of(event) == (event.student_id.value, event.course_id.value)
     True
     """
-    found: dict[UUID, None] = {}
-    for attribute in attrs.fields(type(event)):
-        value = None if attribute.name == "header" else getattr(event, attribute.name)
-        if isinstance(value, Uuid):
-            found[value.value] = None
-        elif isinstance(value, tuple):
-            found.update(_ids_in(value))
-        elif isinstance(value, frozenset):
-            found.update(sorted(_ids_in(value)))
-    return tuple(found)
+    return tags_reader(type(event))(event)
 
 
-def _ids_in(values: Iterable[object]) -> list[tuple[UUID, None]]:
-    return [(one.value, None) for one in values if isinstance(one, Uuid)]
+def tags_reader(cls: type[DomainEvent]) -> TagsReader:
+    """Return a function that does what `tags_of` does, for events of one class."""
+    names = [attribute.name for attribute in attrs.fields(cls) if attribute.name != "header"]
+    values = attrgetter(*names) if names else None
+
+    def read(event: DomainEvent) -> tuple[UUID, ...]:
+        if values is None:
+            return ()
+        found: dict[int, UUID] = {}  # by number, since UUID has its hash in Python
+        for value in values(event) if len(names) > 1 else (values(event),):
+            if isinstance(value, Uuid):
+                found[value.value.int] = value.value
+            elif isinstance(value, tuple):
+                found.update(_ids_in(value))
+            elif isinstance(value, frozenset):
+                found.update(sorted(_ids_in(value)))
+        return tuple(found.values())
+
+    return read
+
+
+def _ids_in(values: Iterable[object]) -> list[tuple[int, UUID]]:
+    return [(one.value.int, one.value) for one in values if isinstance(one, Uuid)]
 
 
 @frozen

@@ -17,7 +17,7 @@ from domainkit.adapters.sqlalchemy.event_statements import (
     Settled,
     SqliteEvents,
 )
-from domainkit.adapters.sqlalchemy.event_tags import TAGGED, Checked, Guard, Locks, TaggedEvents, Tags
+from domainkit.adapters.sqlalchemy.event_tags import TAGGED, Checked, Guard, TaggedEvents, Tags
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
 from domainkit.adapters.sqlalchemy.races import DEADLOCK, SERIALIZATION_FAILURE, state_of
 from domainkit.adapters.sqlalchemy.tables import event_tags_table, events_table, require_columns
@@ -50,8 +50,9 @@ from domainkit.event_store import (
     stream_for,
     stream_name,
 )
+from domainkit.messages import DomainEvent
 from domainkit.projections import Projection
-from domainkit.tags import AppendCondition, ConditionConflict, Decision, EventQuery, Selection, selections, tags_of
+from domainkit.tags import AppendCondition, ConditionConflict, Decision, EventQuery, Selection, selections, tags_reader
 
 X = TypeVar("X")
 
@@ -107,10 +108,6 @@ class _Conditional:
     tags: Sequence[Tags]
     outgoing: Sequence[OutboxRow]
 
-    @property
-    def locks(self) -> Locks:
-        return Locks.of((tag for given in self.tags for tag in given), self.guard.selections)
-
 
 Conditioned = Result[Appended, ConditionConflict | StreamClosed]
 
@@ -163,6 +160,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._codec = codec
         self._wires = codec.wires
+        self._readers = {cls: tags_reader(cls) for cls in codec.wires if issubclass(cls, DomainEvent)}
 
     @overload
     def append(
@@ -276,7 +274,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         name, start, given = stream_name(stream), start_of(expected), checked_events(events)
         rows = [self._row(event) for event in given]
         outgoing = () if self._outbox is None else self._outbox.rows(given, key=name)
-        tags = () if self._with_tags is None else list(map(tags_of, given))
+        tags = () if self._with_tags is None else self._tags_of(given)
         return _Append(name, expected, start, rows, outgoing, tags)
 
     def _conditional(
@@ -291,7 +289,10 @@ class SqlEventStore(EventStore[E], Generic[E]):
         name = stream_for(given, stream)
         rows = [self._row(event) for event in given]
         outgoing = () if self._outbox is None else self._outbox.rows(given, key=name)
-        return _Conditional(name, guard, rows, list(map(tags_of, given)), outgoing)
+        return _Conditional(name, guard, rows, self._tags_of(given), outgoing)
+
+    def _tags_of(self, events: Sequence[E]) -> Sequence[Tags]:
+        return [self._readers[type(event)](event) for event in events]
 
     def _tagged(self) -> TaggedEvents:
         if self._with_tags is None:
@@ -358,7 +359,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
 
     def _stored_if(self, given: _Conditional) -> Conditioned:
         with self._unit_of_work.writing() as connection:
-            if not self._tagged().lock(connection, given.locks):
+            if not self._tagged().lock(connection, given.guard, given.tags):
                 raise RuntimeError(
                     "append: expected READ COMMITTED for a condition, got a higher isolation level, where events that "
                     "were committed meanwhile are not seen; append outside of that unit of work, or on an engine of "

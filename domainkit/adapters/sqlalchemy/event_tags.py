@@ -1,7 +1,7 @@
 """The statements of an event store with tags: a table beside that of the events, and locks around what is checked."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -85,13 +85,13 @@ class Locks:
     alone: bool
 
     @classmethod
-    def of(cls, written: Iterable[UUID], guarded: Iterable[Selection] = ()) -> "Locks":
+    def of(cls, written: Iterable[Tags], guarded: Sequence[Selection] = ()) -> "Locks":
         """Return the locks for tags that are written, and for selections that are guarded.
 
         A selection without tags may find an event of any writer, and many tags are more than a server can lock.
         """
         keys = {lock_key(tag): True for one in guarded for tag in one.tags}
-        keys.update((lock_key(tag), False) for tag in written)
+        keys.update(dict.fromkeys(map(lock_key, {tag.int: tag for given in written for tag in given}.values()), False))
         if len(keys) > _MOST_LOCKS or not all(one.tags for one in guarded):
             return cls([], [], alone=True)
         order = sorted(keys)
@@ -123,6 +123,7 @@ class TaggedEvents(EventStatements):
     def __init__(self, table: Table, tags: Table, dialect: str) -> None:
         super().__init__(table, dialect)
         self._tags = tags
+        self._texts: dict[tuple[object, ...], str] = {}
 
     @abstractmethod
     def append_tagged(
@@ -137,8 +138,8 @@ class TaggedEvents(EventStatements):
         """Store events and their tags at the end of a stream if nothing is against it; `lock` comes before."""
 
     @abstractmethod
-    def lock(self, connection: Connection, locks: Locks) -> bool:
-        """Wait for all who write these tags; True if later statements see what they have committed."""
+    def lock(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> bool:
+        """Wait for all who write these tags, or those of the guard; True if later statements see what they stored."""
 
     def find(self, connection: Connection, selections: Sequence[Selection], upto: int) -> Sequence[Any]:  # Any: rows
         """Return position, stream, revision, body and selection of the events of a query, by position.
@@ -146,67 +147,104 @@ class TaggedEvents(EventStatements):
         For each selection there is one row more, without a stream: its position is that of the last event that has the
         first of the tags, or of all events. All of it is from one snapshot.
         """
-        values: dict[str, object] = {"upto": upto}
-        parts = [self._found(number, one, values) for number, one in enumerate(selections)]
-        return self._run(connection, f"{' UNION ALL '.join(parts)} ORDER BY 1", values).all()
+        shapes = tuple(map(_shape, selections))
+        sql = self._text(("find", shapes), lambda: _find(shapes))
+        return self._run(connection, sql, {"upto": upto, **self._values(selections)}).all()
 
     def delete(self, connection: Connection, stream: str) -> None:
         """Remove what the events of a stream say, and their tags; their revisions stay."""
         self._run(connection, _DELETE_TAGS, {"stream": stream})
         super().delete(connection, stream)
 
-    def _found(self, number: int, selection: Selection, values: dict[str, object]) -> str:
-        """Return the SELECT of one selection, and add its values."""
-        source, where = self._source(f"s{number}", selection, values)
-        last = f"{{tags}} WHERE tag = :s{number}_t0" if selection.tags else "{events}"
-        limit = "" if selection.tags else " AND e.position <= :upto"
-        return (
-            f"SELECT e.position, e.stream, e.revision, e.body, {number} FROM {source}"  # noqa: S608  (made of names here)
-            f" WHERE e.body IS NOT NULL{limit}{where}"
-            f" UNION ALL SELECT max(position), NULL, NULL, NULL, {number} FROM {last}"
+    def _checking(self, guard: Guard, row: EventRow, tags: Tags, around: str) -> tuple[str, dict[str, object]]:
+        """Return a statement that has a place for what is against an append, `further` and `repeated`, and values."""
+        shapes = tuple(map(_shape, guard.selections))
+        sql = self._text(
+            (around, shapes, bool(tags)), lambda: around.replace("{against}", _against(shapes, bool(tags)))
         )
-
-    def _source(self, prefix: str, selection: Selection, values: dict[str, object]) -> tuple[str, str]:
-        """Return the tables of one selection and its conditions, and add its values."""
-        source, where = "{events} AS e", ""
-        for number, tag in enumerate(selection.tags):
-            values[f"{prefix}_t{number}"] = self.key(tag)
-            source += f" JOIN {{tags}} AS g{number} ON g{number}.position = e.position"
-            where += f" AND g{number}.tag = :{prefix}_t{number}"
-        if selection.names is not None:
-            for number, name in enumerate(selection.names):
-                values[f"{prefix}_n{number}"] = name
-            where += f" AND e.name IN ({', '.join(f':{prefix}_n{number}' for number in range(len(selection.names)))})"
-        return source, where
-
-    def _against(self, guard: Guard, stream: str, row: EventRow, tags: Tags, values: dict[str, object]) -> str:
-        """Return the SELECT of what is against an append: `further` and `repeated`, and add its values."""
-        parts = []
-        for number, (selection, after) in enumerate(zip(guard.selections, guard.positions, strict=True)):
-            values[f"c{number}_a"] = after
-            source, where = self._source(f"c{number}", selection, values)
-            place = "g0" if selection.tags else "e"
-            parts.append(
-                f"SELECT min(e.position) AS position FROM {source}"  # noqa: S608  (as above)
-                f" WHERE {place}.position > :c{number}_a AND e.body IS NOT NULL{where}"
-            )
-        values |= {"stream": stream, "first": self.key(row[0]), "after": guard.after}
-        again = "SELECT min(e.position) FROM {events} AS e"
+        values = self._values(guard.selections)
+        values.update({f"a{number}": after for number, after in enumerate(guard.positions)})
+        values |= {"first": self.key(row[0]), "after": guard.after}
         if tags:
             values["tag"] = self.key(tags[0])
-            again += " JOIN {tags} AS g ON g.position = e.position AND g.tag = :tag AND g.position > :after"
-        again += " WHERE e.stream = :stream AND e.message_id = :first AND e.position > :after"
-        return (
-            f"SELECT (SELECT min(position) FROM ({' UNION ALL '.join(parts)}) AS found) AS further,"  # noqa: S608  (as above)
-            f" ({again}) AS repeated"
-        )
+        return sql, values
+
+    def _values(self, selections: Sequence[Selection]) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for number, one in enumerate(selections):
+            values.update({f"t{number}_{place}": self.key(tag) for place, tag in enumerate(one.tags)})
+            values.update({f"n{number}_{place}": name for place, name in enumerate(one.names or ())})
+        return values
+
+    def _text(self, key: tuple[object, ...], make: Callable[[], str]) -> str:
+        """Return SQL made once: what selections have in common is how many tags and names they have."""
+        found = self._texts.get(key)
+        if found is None:
+            found = self._texts[key] = make()
+        return found
 
     def _run(self, connection: Connection, sql: str, values: Values) -> CursorResult[*tuple[Any, ...]]:
         """Execute SQL that has a place for the name of the table of tags too."""
-        if "{tags}" in sql:
-            name = name_in_sql(connection, self._tags).replace(":", "\\:").replace("{", "{{").replace("}", "}}")
-            sql = sql.replace("{tags}", name)
-        return super()._run(connection, sql, values)
+        return super()._run(connection, self._named(connection, sql), values)
+
+    def _named(self, connection: Connection, sql: str) -> str:
+        name = name_in_sql(connection, self._tags)
+        in_sql = name.replace(":", "\\:").replace("{", "{{").replace("}", "}}")
+        return self._text((sql, name), lambda: sql.replace("{tags}", in_sql))
+
+
+Shape = tuple[int, int | None]
+"""A selection without its values: how many tags it has, and how many names."""
+
+
+def _shape(selection: Selection) -> Shape:
+    return len(selection.tags), None if selection.names is None else len(selection.names)
+
+
+def _find(shapes: Sequence[Shape]) -> str:
+    """Return the statement that finds the events of selections, and the last position of each."""
+    return f"{' UNION ALL '.join(_found(number, shape) for number, shape in enumerate(shapes))} ORDER BY 1"
+
+
+def _found(number: int, shape: Shape) -> str:
+    source, where = _source(number, shape)
+    last = f"{{tags}} WHERE tag = :t{number}_0" if shape[0] else "{events}"
+    limit = "" if shape[0] else " AND e.position <= :upto"
+    return (
+        f"SELECT e.position, e.stream, e.revision, e.body, {number} FROM {source}"  # noqa: S608  (made of names here)
+        f" WHERE e.body IS NOT NULL{limit}{where}"
+        f" UNION ALL SELECT max(position), NULL, NULL, NULL, {number} FROM {last}"
+    )
+
+
+def _source(number: int, shape: Shape) -> tuple[str, str]:
+    """Return the tables of a selection, and its conditions."""
+    tags, names = shape
+    source, where = "{events} AS e", ""
+    for place in range(tags):
+        source += f" JOIN {{tags}} AS g{place} ON g{place}.position = e.position"
+        where += f" AND g{place}.tag = :t{number}_{place}"
+    if names is not None:
+        where += f" AND e.name IN ({', '.join(f':n{number}_{place}' for place in range(names))})"
+    return source, where
+
+
+def _against(shapes: Sequence[Shape], has_tag: bool) -> str:  # noqa: FBT001  (private)
+    """Return the SELECT of what is against an append: a further event, and one that is appended again."""
+    further = []
+    for number, shape in enumerate(shapes):
+        source, where = _source(number, shape)
+        place = "g0" if shape[0] else "e"
+        further.append(
+            f"SELECT min(e.position) AS position FROM {source}"  # noqa: S608  (as above)
+            f" WHERE {place}.position > :a{number} AND e.body IS NOT NULL{where}"
+        )
+    near = " JOIN {tags} AS g ON g.position = e.position AND g.tag = :tag AND g.position > :after" if has_tag else ""
+    return (
+        f"SELECT (SELECT min(position) FROM ({' UNION ALL '.join(further)}) AS found) AS further,"  # noqa: S608  (as above)
+        f" (SELECT min(e.position) FROM {{events}} AS e{near}"
+        " WHERE e.stream = :stream AND e.message_id = :first AND e.position > :after) AS repeated"
+    )
 
 
 _DELETE_TAGS = "DELETE FROM {tags} WHERE position IN (SELECT position FROM {events} WHERE stream = :stream)"
@@ -225,7 +263,7 @@ class SqliteTaggedEvents(TaggedEvents, SqliteEvents):
 
     appends_at_once = False
 
-    def lock(self, connection: Connection, locks: Locks) -> bool:  # noqa: ARG002  (PostgreSQL needs them)
+    def lock(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> bool:  # noqa: ARG002  (PostgreSQL needs them)
         """Return True: the transaction holds the lock of the database."""
         return True
 
@@ -235,36 +273,32 @@ class SqliteTaggedEvents(TaggedEvents, SqliteEvents):
         """Store events, and then their tags: those of one transaction have positions that follow one another."""
         position = self.append(connection, stream, start, rows)
         if position is not None:
-            first = position - len(rows) + 1
-            pairs = [(tag, first + number) for number, given in enumerate(tags) for tag in given]
-            for done in range(0, len(pairs), _MOST_PAIRS):
-                self._mark(connection, pairs[done : done + _MOST_PAIRS])
+            self._mark(connection, position - len(rows) + 1, tags)
         return position
 
     def append_if(
         self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
     ) -> Checked:
         """Look first, and store then."""
-        values: dict[str, object] = {}
-        against = self._against(guard, stream, rows[0], tags[0], values)
-        sql = f"SELECT * FROM ({_HEAD.replace('{no}', '0')}) AS head, ({against}) AS against"  # noqa: S608  (made of constants)
-        revision, is_closed, further, repeated = self._run(connection, sql, values).one()
-        checked = Checked(revision, bool(is_closed), further, repeated)
+        sql, values = self._checking(guard, rows[0], tags[0], _SQLITE_CHECK)
+        revision, is_closed, further, repeated = self._run(connection, sql, {**values, "stream": stream}).one()
         if is_closed or further is not None or repeated is not None:
-            return checked
+            return Checked(revision, bool(is_closed), further, repeated)
         position = self.append_tagged(connection, stream, revision, rows, tags)
-        return Checked(revision, bool(is_closed), further, repeated, position)
+        return Checked(revision, False, None, None, position)
 
-    def _mark(self, connection: Connection, pairs: Sequence[tuple[UUID, int]]) -> None:
-        values: dict[str, object] = {}
-        for number, (tag, position) in enumerate(pairs):
-            values[f"t{number}"], values[f"p{number}"] = tag.hex, position
-        rows = ", ".join(f"(:t{number}, :p{number})" for number in range(len(pairs)))
-        self._run(connection, f"INSERT INTO {{tags}} (tag, position) VALUES {rows}", values)  # noqa: S608  (as above)
+    def _mark(self, connection: Connection, first: int, tags: Sequence[Tags]) -> None:
+        """Store the tags of events that begin at a position: by executemany, which SQLite does without a new parse."""
+        pairs = [(tag.hex, position) for position, given in enumerate(tags, first) for tag in given]
+        if pairs:
+            statement = self._text(("mark", self._named(connection, "{tags}")), lambda: self._marking(connection))
+            connection.exec_driver_sql(statement, pairs)
+
+    def _marking(self, connection: Connection) -> str:
+        return f"INSERT INTO {name_in_sql(connection, self._tags)} (tag, position) VALUES (?, ?)"  # noqa: S608  (as above)
 
 
-_MOST_PAIRS = 400
-"""The most tags that one statement for SQLite stores: some builds take 999 values."""
+_SQLITE_CHECK = f"SELECT * FROM ({_HEAD.replace('{no}', '0')}) AS head, ({{against}}) AS against"  # noqa: S608  (as above)
 
 _HELD = """its AS MATERIALIZED (SELECT CAST(CAST(CAST(:tags_table AS regclass) AS oid) AS int) AS id
 ), every AS MATERIALIZED (
@@ -335,8 +369,9 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
 
     appends_at_once = True
 
-    def lock(self, connection: Connection, locks: Locks) -> bool:
-        """Wait for all who write these tags; False if the transaction keeps an older snapshot."""
+    def lock(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> bool:
+        """Wait for all who write these tags, or those of the guard; False if the transaction keeps its old snapshot."""
+        locks = Locks.of(tags, guard.selections)
         level = self._run(connection, _LOCK, self._lock_values(connection, locks)).scalar()
         return level not in {"repeatable read", "serializable"}
 
@@ -346,7 +381,7 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         """Store events and their tags in one statement, which waits for the locks first."""
         if start + len(rows) > MOST_REVISIONS:
             return None
-        locks = Locks.of(tag for given in tags for tag in given)
+        locks = Locks.of(tags)
         values = self._lock_values(connection, locks) | self._row_values(connection, stream, rows, tags)
         position: int | None = self._run(connection, _APPEND, {**values, "start": start}).scalar()
         return position
@@ -355,9 +390,8 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
     ) -> Checked:
         """Look and store in one statement."""
-        values = self._row_values(connection, stream, rows, tags)
-        against = self._against(guard, stream, rows[0], tags[0], values)
-        return Checked(*self._run(connection, _APPEND_IF.replace("{against}", against), values).one())
+        sql, values = self._checking(guard, rows[0], tags[0], _APPEND_IF)
+        return Checked(*self._run(connection, sql, values | self._row_values(connection, stream, rows, tags)).one())
 
     def _lock_values(self, connection: Connection, locks: Locks) -> dict[str, object]:
         table = name_in_sql(connection, self._tags)
