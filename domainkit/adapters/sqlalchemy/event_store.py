@@ -189,12 +189,15 @@ class SqlEventStore(EventStore[E], Generic[E]):
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work. Append the same
                 events again, under the same condition: they are stored once.
             ConflictError: two units of work waited for each other's tags, and PostgreSQL ended this one.
-            RuntimeError: there is a condition, and the store has no tags; or the transaction is REPEATABLE READ or
+            RuntimeError: there is a condition, and the store has no tags; or the open unit of work is REPEATABLE READ or
                 SERIALIZABLE, and would not see what was appended meanwhile.
         """
         if isinstance(second, AppendCondition):
             work = self._conditional(events_of(first), second, stream)
-            return work if isinstance(work, Success) else self._retried(lambda: self._stored_if(work), _lost_condition)
+            if isinstance(work, Success):
+                return work
+            stored = self._stored_if_alone if self._begins_by_itself() else self._stored_if
+            return self._retried(lambda: stored(work), _lost_condition)
         return self._append_expected(*stream_and_expected(first, expected, stream), second)
 
     @overload
@@ -317,6 +320,10 @@ class SqlEventStore(EventStore[E], Generic[E]):
             return False
         return is_one and not self._is_inside()
 
+    def _begins_by_itself(self) -> bool:
+        """Check if a conditional append sends its own BEGIN, outside of a unit of work: that saves a trip."""
+        return not self._is_inside() and self._tagged().appends_at_once
+
     def _retried(self, work: Callable[[], Result[Appended, X]], lost: Callable[[], X]) -> Result[Appended, X]:
         """Do it again if PostgreSQL ended the transaction because another one was faster; inside of a unit, say so."""
         is_inside = self._is_inside()
@@ -357,13 +364,23 @@ class SqlEventStore(EventStore[E], Generic[E]):
             return self._sql.append(connection, given.stream, start, given.rows)
         return self._with_tags.append_tagged(connection, given.stream, start, given.rows, given.tags)
 
+    def _stored_if_alone(self, given: _Conditional) -> Conditioned:
+        with self._unit_of_work._committing() as connection:
+            return self._stored_in_own(connection, given)
+
+    def _stored_in_own(self, connection: Connection, given: _Conditional) -> Conditioned:
+        """Append in a transaction of its own, in three trips to the server: begin and lock, check and store, commit."""
+        self._tagged().begin_locked(connection, given.guard, given.tags)
+        outcome = self._stored_under(connection, given)
+        self._tagged().commit(connection)
+        return outcome
+
     def _stored_if(self, given: _Conditional) -> Conditioned:
         with self._unit_of_work.writing() as connection:
             if not self._tagged().lock(connection, given.guard, given.tags):
                 raise RuntimeError(
                     "append: expected READ COMMITTED for a condition, got a higher isolation level, where events that "
-                    "were committed meanwhile are not seen; append outside of that unit of work, or on an engine of "
-                    "that level"
+                    "were committed meanwhile are not seen; append outside of that unit of work"
                 )
             return self._stored_under(connection, given)
 
@@ -512,9 +529,13 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
             work = self._inner._conditional(events_of(first), second, stream)
             if isinstance(work, Success):
                 return work
-            return await self._retried(
-                lambda: self._unit_of_work.run(lambda: self._inner._stored_if(work)), _lost_condition
-            )
+            inner, unit_of_work = self._inner, self._unit_of_work
+            if inner._begins_by_itself():
+                return await self._retried(
+                    lambda: unit_of_work._run_committing(lambda connection: inner._stored_in_own(connection, work)),
+                    _lost_condition,
+                )
+            return await self._retried(lambda: unit_of_work.run(lambda: inner._stored_if(work)), _lost_condition)
         return await self._append_expected(*stream_and_expected(first, expected, stream), second)
 
     @overload

@@ -118,7 +118,7 @@ class TaggedEvents(EventStatements):
     """
 
     appends_at_once: bool
-    """One statement stores events and tags."""
+    """One statement stores events and tags, and `begin_locked` begins a transaction."""
 
     def __init__(self, table: Table, tags: Table, dialect: str) -> None:
         super().__init__(table, dialect)
@@ -136,6 +136,14 @@ class TaggedEvents(EventStatements):
         self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
     ) -> Checked:
         """Store events and their tags at the end of a stream if nothing is against it; `lock` comes before."""
+
+    def begin_locked(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> None:
+        """Begin a transaction on a connection that commits by itself, with the locks of an append under a condition."""
+        raise NotImplementedError
+
+    def commit(self, connection: Connection) -> None:
+        """Commit what `begin_locked` began."""
+        connection.exec_driver_sql("COMMIT")
 
     @abstractmethod
     def lock(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> bool:
@@ -354,6 +362,10 @@ _APPEND_IF = (
 )
 
 
+_LOCK_FORMS = {True: "pg_advisory_xact_lock_shared", False: "pg_advisory_xact_lock"}
+"""The functions that take a lock, by whether others may hold it too."""
+
+
 class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
     """The statements for PostgreSQL, where transactions write side by side.
 
@@ -375,6 +387,17 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         level = self._run(connection, _LOCK, self._lock_values(connection, locks)).scalar()
         return level not in {"repeatable read", "serializable"}
 
+    def begin_locked(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> None:
+        """Begin a transaction and take its locks, in one trip: the server takes several statements without values.
+
+        The locks are numbers, and so no secrets in a log. `commit` ends the transaction.
+        """
+        locks = Locks.of(tags, guard.selections)
+        table = "'" + name_in_sql(connection, self._tags).replace("'", "''") + "'::regclass::oid::int"
+        pairs = [(_EVERY, not locks.alone), *zip(locks.keys, locks.shared, strict=True)]
+        taken = "; ".join(f"SELECT {_LOCK_FORMS[shared]}({table}, {key})" for key, shared in pairs)
+        connection.exec_driver_sql(f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}".replace("%", "%%")).close()
+
     def append_tagged(
         self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow], tags: Sequence[Tags]
     ) -> int | None:
@@ -395,16 +418,32 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
 
     def _lock_values(self, connection: Connection, locks: Locks) -> dict[str, object]:
         table = name_in_sql(connection, self._tags)
-        return {"tags_table": table, "keys": locks.keys, "shared": locks.shared, "alone": locks.alone}
+        return {"tags_table": table, "keys": _array(locks.keys), "shared": _array(locks.shared), "alone": locks.alone}
 
     def _row_values(
         self, connection: Connection, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
     ) -> dict[str, object]:
-        ids, names, versions, bodies = map(list, zip(*rows, strict=True))
+        ids, names, versions, bodies = zip(*rows, strict=True)
         pairs = [(tag, number) for number, given in enumerate(tags, 1) for tag in given]
-        arrays = {"ids": ids, "names": names, "versions": versions, "bodies": bodies}
-        marks = {"tags": [tag for tag, _ in pairs], "numbers": [number for _, number in pairs]}
-        return {"table": self.name(connection), "stream": stream, **arrays, **marks}
+        return {
+            "table": self.name(connection),
+            "stream": stream,
+            "ids": _array(ids),
+            "names": list(names),
+            "versions": _array(versions),
+            "bodies": list(bodies),
+            "tags": _array(tag for tag, _ in pairs),
+            "numbers": _array(number for _, number in pairs),
+        }
+
+
+def _array(values: Iterable[object]) -> str:
+    """Return an array of UUIDs or numbers as text, which takes the driver a tenth of the time of a list.
+
+    >>> _array([1, 2])
+    '{1,2}'
+    """
+    return f"{{{','.join(map(str, values))}}}"
 
 
 TAGGED: Mapping[str, type[SqliteTaggedEvents | PostgresqlTaggedEvents]] = MappingProxyType(

@@ -400,16 +400,19 @@ def test_conditions_race_for_a_stream_with_plain_appends(engine: Engine) -> None
 @on_postgresql
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_a_condition_needs_to_see_what_is_committed(engine: Engine, level: str) -> None:
-    """At a higher isolation level it would not: refused, in a unit of work and without."""
-    store = make_store(engine.execution_options(isolation_level=level))
-    with pytest.raises(RuntimeError, match="append: expected READ COMMITTED for a condition"):
+    """In a unit of work at a higher isolation level it would not: refused; outside it begins at READ COMMITTED."""
+    unit, ada = UnitOfWork(engine.execution_options(isolation_level=level)), student()
+    store = make_store(unit)
+    condition = nothing_about(query().about(ada))
+    store.append([subscribed(ada)], condition).unwrap()
+    assert isinstance(store.append([subscribed(ada)], condition).failure(), ConditionConflict)
+    with pytest.raises(RuntimeError, match="append: expected READ COMMITTED for a condition"), unit.begin():
         store.append([subscribed()], nothing_about(query().about(student())))
-    store.append("plain", [subscribed()], expected=NO_STREAM).unwrap()
-    unit = UnitOfWork(engine.execution_options(isolation_level=level))
     with unit.begin():
-        assert 0 == make_store(unit).decide(query().about(student()), COUNT).unwrap().state
+        store.append("plain", [subscribed()], expected=NO_STREAM).unwrap()
+        assert 1 == store.decide(query().about(ada), COUNT).unwrap().state
         with pytest.raises(RuntimeError, match="decide: expected a unit of work at READ COMMITTED"):
-            make_store(unit).decide(query(), COUNT)
+            store.decide(query(), COUNT)
 
 
 @on_postgresql
