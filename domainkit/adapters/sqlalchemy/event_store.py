@@ -189,8 +189,8 @@ class SqlEventStore(EventStore[E], Generic[E]):
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work. Append the same
                 events again, under the same condition: they are stored once.
             ConflictError: two units of work waited for each other's tags, and PostgreSQL ended this one.
-            RuntimeError: there is a condition, and the store has no tags; or the open unit of work is REPEATABLE READ or
-                SERIALIZABLE, and would not see what was appended meanwhile.
+            RuntimeError: there is a condition, and the store has no tags; or the open unit of work is REPEATABLE READ
+                or SERIALIZABLE, and would not see what was appended meanwhile.
         """
         if isinstance(second, AppendCondition):
             work = self._conditional(events_of(first), second, stream)

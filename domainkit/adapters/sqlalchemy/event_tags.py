@@ -396,7 +396,7 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         table = "'" + name_in_sql(connection, self._tags).replace("'", "''") + "'::regclass::oid::int"
         pairs = [(_EVERY, not locks.alone), *zip(locks.keys, locks.shared, strict=True)]
         taken = "; ".join(f"SELECT {_LOCK_FORMS[shared]}({table}, {key})" for key, shared in pairs)
-        connection.exec_driver_sql(f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}".replace("%", "%%")).close()
+        connection.exec_driver_sql(f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}").close()
 
     def append_tagged(
         self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow], tags: Sequence[Tags]

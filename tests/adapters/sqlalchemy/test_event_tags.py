@@ -154,8 +154,8 @@ def test_each_tag_of_an_event_has_a_row(engine: Engine, store: Store) -> None:
     found = {(one.position, one.event) for one in store.read_all() if isinstance(one, RecordedEvent)}
     assert 251 == len(found)
     assert {(tag, position) for position, event in found for tag in tags_of(event)} == tag_rows(engine)
-    for event in events[::50]:
-        assert 1 == store.decide(query().about(event.course_id), COUNT).unwrap().state
+    for given in events[::50]:
+        assert 1 == store.decide(query().about(given.course_id), COUNT).unwrap().state
 
 
 def test_a_deleted_stream_has_no_tags_any_more(engine: Engine, store: Store) -> None:
@@ -187,8 +187,8 @@ def test_a_store_without_tags_refuses_queries(unit: UnitOfWork) -> None:
 def test_the_tables_may_have_any_name_and_schema(database: Database) -> None:
     """Names that need quotes, and a schema that SQLAlchemy translates for the connection."""
     metadata, ada = MetaData(), student()
-    events = events_table(metadata, 'the "Events" :at {once} 100%', schema="elsewhere")
-    tags = event_tags_table(metadata, "the \"Tags\" :at {once} 100% 'quoted'", schema="elsewhere")
+    events = events_table(metadata, 'the "Events" :at {once}', schema="elsewhere")
+    tags = event_tags_table(metadata, "the \"Tags\" :at {once} 'quoted'", schema="elsewhere")
     with database.engine() as plain:
         engine = plain.execution_options(schema_translate_map={"elsewhere": None})
         metadata.create_all(engine)
@@ -204,7 +204,7 @@ def test_the_tables_may_have_any_name_and_schema(database: Database) -> None:
 
 
 def test_few_statements_are_sent(engine: Engine, unit: UnitOfWork, store: Store) -> None:
-    """SQLAlchemy's events see each of them: one, on PostgreSQL, for an append with a revision, and three for another."""
+    """SQLAlchemy's events see each: on PostgreSQL one for a plain append, and three for a conditional one."""
     sent: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda _, __, statement, *___: sent.append(statement))
     counts = {}
