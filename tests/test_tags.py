@@ -209,11 +209,11 @@ class TestStore:
         """A stream before a condition, or a keyword of the other form, is a TypeError that names both forms."""
         store, condition = InmemoryEventStore(SAMPLES), AppendCondition(query(), after=0)
         with pytest.raises(TypeError, match="append: expected events before a condition, got a stream"):
-            store.append("stream", condition)  # type: ignore[call-overload]  # wrong on purpose, here and below
+            store.append("stream", condition)  # type: ignore[arg-type]  # wrong on purpose
         with pytest.raises(TypeError, match=r"append: expected a stream, its events and expected=\.\.\."):
-            store.append("stream", [_event()], expected=0, stream="other")  # type: ignore[call-overload]
+            store.append("stream", [_event()], expected=0, stream="other")  # type: ignore[call-overload]  # as above
         with pytest.raises(TypeError, match=r"append: expected a stream, its events and expected=\.\.\."):
-            store.append([_event()], [_event()], expected=0)  # type: ignore[call-overload]
+            store.append([_event()], [_event()], expected=0)  # type: ignore[call-overload]  # as above
 
     def test_conditional_appends_are_in_the_outbox(self) -> None:
         """Once, and not those that were refused."""

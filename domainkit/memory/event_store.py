@@ -172,10 +172,9 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
     ) -> Result[Appended, ConditionConflict] | None:
         """Return why nothing is to be stored under a condition; None if it holds."""
         again = [one for one in found.events if one.id == ids[0] and one.position > max(condition.positions)]
-        if again:
-            repeated = self._repeated(found, ids, again[0].revision - 1)
-            if repeated is not None:
-                return Success(repeated)
+        repeated = self._repeated(found, ids, again[0].revision - 1) if again else None
+        if repeated is not None:
+            return Success(repeated)
         pairs = list(zip(wanted, condition.positions, strict=True))
         further = (one for one in self._all if any(one.position > after and one.fits(item) for item, after in pairs))
         first = next(chain(again, further), None)

@@ -206,7 +206,11 @@ def test_the_tables_may_have_any_name_and_schema(database: Database) -> None:
 def test_few_statements_are_sent(engine: Engine, unit: UnitOfWork, store: Store) -> None:
     """SQLAlchemy's events see each: on PostgreSQL one for a plain append, and three for a conditional one."""
     sent: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda _, __, statement, *___: sent.append(statement))
+
+    def tell(_: object, __: object, statement: str, *___: object) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", tell)
     counts = {}
     for what, append in {
         "plain": lambda: store.append("plain", [subscribed()], expected=NO_STREAM).unwrap(),
@@ -300,13 +304,11 @@ class History:
         return one | other if chosen.random() < 0.4 else one
 
     def _events(self) -> list[SampleEvent]:
-        chosen = self._random
-        return [
-            chosen.choice([SampleSubscribed, SampleUnsubscribed])(
-                chosen.choice(self._students), chosen.choice(self._courses)
-            )
-            for _ in range(chosen.randint(1, 3))
-        ]
+        return [self._event() for _ in range(self._random.randint(1, 3))]
+
+    def _event(self) -> SampleEvent:
+        who, what = self._random.choice(self._students), self._random.choice(self._courses)
+        return SampleSubscribed(who, what) if self._random.random() < 0.6 else SampleUnsubscribed(who, what)
 
     def _step(self) -> Callable[[EventStore[SampleEvent], list[AppendCondition], list[list[SampleEvent]]], object]:
         """Return a step, given the conditions and events of those before: what it found, without positions."""
@@ -333,9 +335,11 @@ class History:
         return step
 
 
-ALL = projection(tuple[object, ...]())
-ALL = ALL.on(SampleSubscribed, lambda found, event: (*found, event))
-ALL = ALL.on(SampleUnsubscribed, lambda found, event: (*found, event))
+ALL = (
+    projection(tuple[SampleEvent, ...]())
+    .on(SampleSubscribed, lambda found, event: (*found, event))
+    .on(SampleUnsubscribed, lambda found, event: (*found, event))
+)
 
 
 def _told(outcome: Result[Appended, DomainError]) -> object:

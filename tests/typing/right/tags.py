@@ -1,11 +1,11 @@
 """Queries by tags, and conditions of appends: the states and errors are those of the parts."""
 
 from collections.abc import Sequence
+from typing import assert_type
 from uuid import UUID
 
 from attrs import frozen
 from returns.result import Result, Success
-from typing_extensions import assert_type
 
 from domainkit import (
     AppendCondition,
