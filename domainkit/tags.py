@@ -222,7 +222,7 @@ class AppendCondition:
 
 @frozen
 class Decision(Generic[S_co]):
-    """What a decision is made on: a state, and the condition under which it is still the newest.
+    """The state that a decision is made on, and the condition under which it is still the newest.
 
     Args:
         state: the value of a projection after the events of a query.

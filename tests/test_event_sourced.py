@@ -132,7 +132,7 @@ class TestStore:
         assert "RevisionConflict: expected revision 3, the stream has another one" == (
             RevisionConflict(stream="stream-1", expected=3).detail()
         )
-        (unreadable,) = InmemoryEventStore.read(_with_codec(store, MessageCodec.of(Deposited)), "stream-1")
+        (unreadable,) = _with_codec(store, MessageCodec.of(Deposited)).read("stream-1")
         assert isinstance(unreadable, UnreadableEvent)
         assert "UnreadableEvent: event 1 at position 1: $.data: " in unreadable.detail()
 

@@ -90,7 +90,7 @@ def planned(
 
 
 class TestTags:
-    """Which fields are tags."""
+    """Fields that are tags, and others."""
 
     def test_fields_with_ids_are_tags(self) -> None:
         """Ids alone, in a tuple, in a set: in the order of the fields, each UUID once; other UUIDs are none."""

@@ -197,7 +197,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             if isinstance(work, Success):
                 return work
             stored = self._stored_if_alone if self._begins_by_itself() else self._stored_if
-            return self._retried(lambda: stored(work), _lost_condition)
+            return self._retried(lambda: stored(work), ConditionConflict)
         return self._append_expected(*stream_and_expected(first, expected, stream), second)
 
     @overload
@@ -480,10 +480,6 @@ def _is_to_raise(error: ConflictError, *, is_inside: bool) -> bool:
     return state != SERIALIZATION_FAILURE and (is_inside or state != DEADLOCK)
 
 
-def _lost_condition() -> ConditionConflict:
-    return ConditionConflict()
-
-
 def _lost_closing(name: str) -> RevisionConflict:
     return RevisionConflict(stream=name, expected=STREAM_EXISTS, actual=1)
 
@@ -533,9 +529,9 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
             if inner._begins_by_itself():
                 return await self._retried(
                     lambda: unit_of_work._run_committing(lambda connection: inner._stored_in_own(connection, work)),
-                    _lost_condition,
+                    ConditionConflict,
                 )
-            return await self._retried(lambda: unit_of_work.run(lambda: inner._stored_if(work)), _lost_condition)
+            return await self._retried(lambda: unit_of_work.run(lambda: inner._stored_if(work)), ConditionConflict)
         return await self._append_expected(*stream_and_expected(first, expected, stream), second)
 
     @overload

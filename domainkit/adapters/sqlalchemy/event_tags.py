@@ -362,10 +362,6 @@ _APPEND_IF = (
 )
 
 
-_LOCK_FORMS = {True: "pg_advisory_xact_lock_shared", False: "pg_advisory_xact_lock"}
-"""The functions that take a lock, by whether others may hold it too."""
-
-
 class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
     """The statements for PostgreSQL, where transactions write side by side.
 
@@ -395,7 +391,9 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         locks = Locks.of(tags, guard.selections)
         table = "'" + name_in_sql(connection, self._tags).replace("'", "''") + "'::regclass::oid::int"
         pairs = [(_EVERY, not locks.alone), *zip(locks.keys, locks.shared, strict=True)]
-        taken = "; ".join(f"SELECT {_LOCK_FORMS[shared]}({table}, {key})" for key, shared in pairs)
+        taken = "; ".join(
+            f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}({table}, {key})" for key, shared in pairs
+        )
         connection.exec_driver_sql(f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}").close()
 
     def append_tagged(
