@@ -154,7 +154,7 @@ BUGS = (
         TAGS,
         "        locks = Locks.of(tags)\n",
         "        locks = Locks.of(())\n",
-        f"{TAG_RACES}::test_an_event_that_appears_late_is_against_a_decision",
+        f"{TAG_RACES}::test_decisions_about_different_things_do_not_wait",
     ),
     Bug(
         "each item of a query has a position of its own",
