@@ -25,6 +25,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/alembic.md": "sqlalchemy",
     "docs/how-to/buses.md": "sqlalchemy",
     "docs/how-to/child-tables.md": "sqlalchemy",
+    "docs/how-to/consistency-boundaries.md": "sqlalchemy",
     "docs/how-to/constraints.md": "sqlalchemy",
     "docs/how-to/event-store.md": "sqlalchemy",
     "docs/how-to/fastapi.md": "fastapi",

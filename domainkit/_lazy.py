@@ -42,6 +42,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.use_cases": "AsyncUseCase UseCase use_case",
         "domainkit.deciders": "Decider Decisions combined decisions",
         "domainkit.projections": "Projection projection",
+        "domainkit.tags": "AppendCondition ConditionConflict Decision EventQuery QueryItem query tags_of",
         "domainkit.event_store": (
             "ANY_REVISION Appended AsyncEventStore EventStore Expected NO_STREAM RecordedEvent RevisionConflict "
             "STREAM_EXISTS StreamClosed UnreadableEvent"

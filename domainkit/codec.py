@@ -159,6 +159,20 @@ class MessageCodec(Generic[MessageT_co]):
         """The limits of a message's size."""
         return self._limits
 
+    def names_of(self, *message_types: type[Message]) -> frozenset[str]:
+        """Return the names of messages that are read as these classes, or as subclasses of them.
+
+        >>> from domainkit import DomainEvent
+        >>> class TaskCreated(DomainEvent): ...
+        >>> sorted(MessageCodec(TaskCreated).names_of(DomainEvent))
+        ['task.created']
+
+        Args:
+            message_types: the classes; those that the codec wasn't given have no name. The names of older versions
+                that upcasters read are among the names.
+        """
+        return frozenset(info.name for info, route in self._routes.items() if issubclass(route.wire.cls, message_types))
+
     def encode(self, message: Message) -> bytes:
         """Return the JSON of a message, in UTF-8.
 

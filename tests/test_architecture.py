@@ -25,6 +25,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("results",),  # pipeline, fold, collect
     ("do_notation",),  # early_return
     ("projections",),  # folds of events
+    ("tags",),  # queries of events by tags, and conditions of appends
     ("deciders",),  # decisions as pure functions
     ("ports",),  # what the domain asks of the outside
     ("states",),  # the state of an aggregate as JSON text, and back

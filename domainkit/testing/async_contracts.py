@@ -29,6 +29,7 @@ from domainkit.testing.event_store_contract import EventStoreContract
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
 from domainkit.testing.samples import SampleTask, SampleTaskCreated, SampleTaskId
 from domainkit.testing.snapshot_store_contract import SnapshotStoreContract
+from domainkit.testing.tagged_event_store_contract import SampleEvent, TaggedEventStoreContract
 
 T = TypeVar("T")
 PortT = TypeVar("PortT")
@@ -238,4 +239,24 @@ class AsyncSnapshotStoreContract(SnapshotStoreContract):
     def make_store(self) -> SnapshotStore:
         """Return the async store behind a facade that waits."""
         made: SnapshotStore = _SyncFacade.made(self.make_async_store())
+        return made
+
+
+class AsyncTaggedEventStoreContract(TaggedEventStoreContract):
+    """The promises of an AsyncEventStore with tags: all those of TaggedEventStoreContract.
+
+    >>> from domainkit import AsyncInmemoryEventStore
+    >>> class TestAsyncInmemory(AsyncTaggedEventStoreContract):
+    ...     async def make_async_store(self, codec: MessageCodec[SampleEvent]) -> AsyncEventStore[SampleEvent]:
+    ...         return AsyncInmemoryEventStore(codec)
+    >>> TestAsyncInmemory().test_a_decision_is_stored_if_nothing_happened_meanwhile()
+    """
+
+    @abstractmethod
+    async def make_async_store(self, codec: MessageCodec[SampleEvent], /) -> AsyncEventStore[SampleEvent]:
+        """Return a new, empty store; awaited in the event loop in which it is used."""
+
+    def make_store(self, codec: MessageCodec[SampleEvent], /) -> EventStore[SampleEvent]:
+        """Return the async store behind a facade that waits."""
+        made: EventStore[SampleEvent] = _SyncFacade.made(self.make_async_store(codec))
         return made

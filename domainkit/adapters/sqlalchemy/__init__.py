@@ -35,6 +35,7 @@ from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, S
 from domainkit.adapters.sqlalchemy.snapshots import AsyncSqlSnapshotStore, SqlSnapshotStore
 from domainkit.adapters.sqlalchemy.tables import (
     aggregate_table,
+    event_tags_table,
     events_table,
     inbox_table,
     outbox_table,
@@ -73,6 +74,7 @@ __all__ = [
     "aggregate_table",
     "configure_engine",
     "discard_parked",
+    "event_tags_table",
     "events_table",
     "inbox_table",
     "make_async_engine",

@@ -79,7 +79,7 @@ _READ_ALL = (
     " WHERE position > :after AND position <= :upto AND body IS NOT NULL ORDER BY position"
 )
 
-_LARGEST, _MOST_REVISIONS = 2**63 - 1, 2**31 - 1
+_LARGEST, MOST_REVISIONS = 2**63 - 1, 2**31 - 1
 
 
 class EventStatements(ABC):
@@ -112,7 +112,7 @@ class EventStatements(ABC):
         None if the stream has another revision, or is closed: nothing is stored then.
         """
         position: int | None = None
-        if start + len(rows) > _MOST_REVISIONS:
+        if start + len(rows) > MOST_REVISIONS:
             return None
         for done in range(0, len(rows), self.most):
             position = self._append(connection, stream, start + done, rows[done : done + self.most])
@@ -194,12 +194,17 @@ class EventStatements(ABC):
         return statement
 
     def name(self, connection: Connection) -> str:
-        """Return the table's name, quoted for SQL, with the schema to which the connection translates its own."""
-        quote, schema = connection.dialect.identifier_preparer.quote, self._table.schema
-        translated = connection.get_execution_options().get("schema_translate_map")
-        if translated:
-            schema = translated.get(schema, schema)
-        return quote(self._table.name) if schema is None else f"{quote(schema)}.{quote(self._table.name)}"
+        """Return the table's name; see `name_in_sql`."""
+        return name_in_sql(connection, self._table)
+
+
+def name_in_sql(connection: Connection, table: Table) -> str:
+    """Return a table's name, quoted for SQL, with the schema to which the connection translates its own."""
+    quote, schema = connection.dialect.identifier_preparer.quote, table.schema
+    translated = connection.get_execution_options().get("schema_translate_map")
+    if translated:
+        schema = translated.get(schema, schema)
+    return quote(table.name) if schema is None else f"{quote(schema)}.{quote(table.name)}"
 
 
 class SqliteEvents(EventStatements):
@@ -252,7 +257,7 @@ _IT = "it AS MATERIALIZED (SELECT CAST(CAST(:table AS regclass) AS oid) AS id)"
 
 _FLAG = "'domainkit.appends_to_' || it.id"
 
-_ANNOUNCED = f"""announced AS MATERIALIZED (
+ANNOUNCED = f"""announced AS MATERIALIZED (
     SELECT CASE WHEN coalesce(current_setting({_FLAG}, true), '') = '' THEN
         set_config({_FLAG}, 'yes', true) || CAST(pg_advisory_xact_lock_shared(CAST(it.id AS int), CAST(CAST(coalesce(
             (SELECT max(position) FROM {{events}}), 0) AS bit(32)) AS int)) AS text)
@@ -264,7 +269,7 @@ ends with the transaction. A transaction takes it once, before its first positio
 takes it again, since the rollback released the lock and reset the setting.
 """
 
-_POSTGRESQL_APPEND = f"""WITH {_IT}, {_ANNOUNCED}, given AS MATERIALIZED (
+_POSTGRESQL_APPEND = f"""WITH {_IT}, {ANNOUNCED}, given AS MATERIALIZED (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:versions AS int[]),
         CAST(:bodies AS bytea[])) WITH ORDINALITY AS one(id, name, version, body, number)
 ), first AS (

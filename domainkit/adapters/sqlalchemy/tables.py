@@ -276,3 +276,25 @@ def snapshots_table(metadata: sa.MetaData, name: str = "snapshots", *, schema: s
         sa.Column("state", sa.Text(), nullable=False),
         schema=schema,
     )
+
+
+def event_tags_table(metadata: sa.MetaData, name: str = "event_tags", *, schema: str | None = None) -> sa.Table:
+    """Return a table for the tags of the events of an event store: a row for each tag of an event.
+
+    >>> from sqlalchemy import MetaData
+    >>> [column.name for column in event_tags_table(MetaData()).primary_key]
+    ['tag', 'position']
+
+    Args:
+        metadata: where the table is added.
+        name: the table's name.
+        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+    """
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("tag", sa.Uuid(), primary_key=True),
+        sa.Column("position", _POSITION, primary_key=True, autoincrement=False),
+        schema=schema,
+        sqlite_with_rowid=False,  # the key is all that there is
+    )
