@@ -9,7 +9,7 @@ from asyncio import Runner, SelectorEventLoop
 from contextlib import suppress
 from os import getpid
 from threading import Event, RLock, Thread
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Engine, Pool, PoolProxiedConnection, Table, event
 from sqlalchemy.util import greenlet_spawn
@@ -31,7 +31,7 @@ CHANNEL: Final = "domainkit_"
 
 
 def name_in_sql(table: Table, connection: Connection) -> str:
-    """Return the name of a table for `to_regclass`, which returns its id, or NULL if a connection sees no such table.
+    """Return the name of a table for `to_regclass`, which returns its id, or NULL if the connection has none with it.
 
     >>> from sqlalchemy import MetaData, create_engine
     >>> from domainkit.adapters.sqlalchemy import outbox_table
@@ -105,7 +105,7 @@ class Announcer:
             try:
                 connection = connection or _connected(pool, dialect)
                 _notify(connection, tables)
-            except Exception as error:  # noqa: BLE001  (the user's own code may be what connects)
+            except Exception as error:  # the user's own code may connect, with errors of its own
                 if connection is not None:
                     connection.invalidate()
                 connection = None
@@ -132,13 +132,14 @@ class Announcer:
 
 def _connected(pool: Pool, dialect: Dialect) -> PoolProxiedConnection:
     connection = pool.connect()
-    dialect.set_isolation_level(connection.dbapi_connection, "AUTOCOMMIT")
+    of_driver: Any = connection.dbapi_connection  # Any: SQLAlchemy declares None too, for one that is invalidated
+    dialect.set_isolation_level(of_driver, "AUTOCOMMIT")
     return connection
 
 
 def _notify(connection: PoolProxiedConnection, tables: set[str]) -> None:
     cursor = connection.cursor()
     for table in tables:
-        name = table.replace("'", "''")
-        cursor.execute(f"SELECT pg_notify('{CHANNEL}' || id::oid, '') FROM to_regclass('{name}') id WHERE id IS NOT NULL")
+        found = "to_regclass('{}') AS id WHERE id IS NOT NULL".format(table.replace("'", "''"))
+        cursor.execute(f"SELECT pg_notify('{CHANNEL}' || id::oid, '') FROM {found}")  # noqa: S608  (quoted above)
     cursor.close()
