@@ -1,4 +1,4 @@
-"""What wakes the relays after a commit on PostgreSQL: who announces, when not, and that nothing is left behind."""
+"""Announcements of commits on PostgreSQL: all that is announced, what isn't, and that nothing is left behind."""
 
 import asyncio
 import logging
@@ -198,7 +198,7 @@ class TestAnnounced:
             assert await asyncio.to_thread(ear.hears)
 
     def test_a_transaction_of_ones_own(self, database: Database) -> None:
-        """Who adds messages in a transaction of their own announces them by `announce`."""
+        """Messages that were added in another transaction are announced by `announce`."""
         with database.engine(METADATA) as engine, listening(database) as ear:
             with engine.begin() as connection:
                 OUTBOX.add(connection, [created()])
@@ -329,7 +329,7 @@ class TestTheConnection:
                 until(lambda: not serving(engine))
 
     def test_one_for_all_units_of_an_engine(self, database: Database) -> None:
-        """Who makes a unit of work for each request doesn't get a thread for each."""
+        """Units of work that are made for each request share one thread."""
         with database.engine(METADATA) as engine, listening(database) as ear:
             found = set[threading.Thread]()
             for _ in range(3):
@@ -417,7 +417,7 @@ class TestTheConnection:
             assert (0, "") == (process.returncode, told)
 
     def test_a_child_begins_anew(self, database: Database) -> None:
-        """What it has of the parent's thread and lock means nothing to a child."""
+        """A child uses neither the thread nor the lock of its parent."""
         with database.engine(METADATA) as engine, listening(database) as ear:
             alone(UnitOfWork(engine, outbox=OUTBOX))
             assert ear.hears()

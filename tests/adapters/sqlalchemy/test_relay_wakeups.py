@@ -88,7 +88,7 @@ async def save(engine: AsyncEngine) -> None:
 
 class TestWoken:
     async def test_a_commit_wakes_it(self, database: Database) -> None:
-        """What is committed is sent long before the next poll, time after time."""
+        """A committed message is sent long before the next poll, time after time."""
         async with database.async_engine(ALL) as engine, database.async_engine() as other:
             publisher = Recorder()
             async with running(Relay(engine, OUTBOX.table, publisher, poll=NEVER)):
@@ -162,7 +162,7 @@ class TestWithoutNews:
     async def test_a_listener_that_was_killed_listens_again(
         self, database: Database, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """What was stored meanwhile is sent when it listens again; it says once that it was away, and once that not."""
+        """Messages stored meanwhile are sent when it listens again; it logs the loss and the return once each."""
         async with database.async_engine(METADATA) as engine:
             publisher = Recorder()
             with caplog.at_level(logging.INFO, "domainkit.relay"):
