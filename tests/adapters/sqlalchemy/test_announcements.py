@@ -15,11 +15,12 @@ from typing import Any
 import psycopg
 import pytest
 from databases import CODEC, METADATA, OUTBOX, TASKS, Database
+from psycopg import sql
 from returns.result import Failure, Result, Success
 from sqlalchemy import Engine, MetaData, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from domainkit import NO_STREAM, DomainError
+from domainkit import NO_STREAM, DomainError, MessageCodec
 from domainkit.adapters.sqlalchemy import (
     AsyncInbox,
     AsyncOutboxDomainEventBus,
@@ -66,7 +67,7 @@ def listening(database: Database, table: str = "outbox") -> Iterator[Ear]:
     with psycopg.connect(_conninfo(database), autocommit=True) as connection:
         found = connection.execute("SELECT to_regclass(%s)::oid", [table]).fetchone()
         assert found is not None
-        connection.execute(f"LISTEN domainkit_{found[0]}")
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(f"domainkit_{found[0]}")))
         yield Ear(connection)
 
 
@@ -102,7 +103,9 @@ def by_a_bus(unit_of_work: UnitOfWork) -> None:
 
 def by_a_store(unit_of_work: UnitOfWork) -> None:
     """Append to an event store."""
-    SqlEventStore(unit_of_work, EVENTS, CODEC).append("stream", [created()], expected=NO_STREAM).unwrap()
+    SqlEventStore(unit_of_work, EVENTS, MessageCodec.of(SampleTaskCreated)).append(
+        "stream", [created()], expected=NO_STREAM
+    ).unwrap()
 
 
 def by_a_handler(unit_of_work: UnitOfWork) -> None:
@@ -146,7 +149,7 @@ async def async_by_a_bus(unit_of_work: AsyncUnitOfWork) -> None:
 
 async def async_by_a_store(unit_of_work: AsyncUnitOfWork) -> None:
     """Append to an event store."""
-    store = AsyncSqlEventStore(unit_of_work, EVENTS, CODEC)
+    store = AsyncSqlEventStore(unit_of_work, EVENTS, MessageCodec.of(SampleTaskCreated))
     (await store.append("stream", [created()], expected=NO_STREAM)).unwrap()
 
 

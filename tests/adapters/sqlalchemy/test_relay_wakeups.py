@@ -224,6 +224,13 @@ class TestWithoutNews:
                     await until(holds(lambda: bool(caplog.records)))
             assert 1 == len([record for record in caplog.records if "unreachable" in record.getMessage()])
 
+    async def test_another_driver_is_polled(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Only connections of psycopg and SQLite's own driver are known well enough."""
+        async with database.async_engine(METADATA) as engine:
+            monkeypatch.setattr(engine.sync_engine.dialect, "driver", "asyncpg")
+            async with asyncio.timeout(60):
+                await wakeups.Wakeups(engine, TABLE, lambda: None).run()
+
 
 class TestPace:
     async def test_a_broker_that_is_away_is_not_asked_more_often(self, database: Database) -> None:

@@ -9,7 +9,7 @@ https://sqlite.org/pragma.html#pragma_data_version.
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
@@ -41,7 +41,7 @@ class Wakeups:
 
     def __init__(self, engine: AsyncEngine, table: Table, wake: Callable[[], None]) -> None:
         self._engine, self._table, self._wake = engine, table, wake
-        self._failures = (*OUTAGES, engine.dialect.loaded_dbapi.Error, sqlite3.Error)
+        self._failures: tuple[type[Exception], ...] = (*OUTAGES, engine.dialect.loaded_dbapi.Error, sqlite3.Error)
         self._outage = Outage("the connection that reports new messages")
         self._due: asyncio.TimerHandle | None = None
         self._last = 0.0
@@ -52,8 +52,7 @@ class Wakeups:
         try:
             while watch is not None:
                 try:
-                    if not await watch():
-                        return
+                    return await watch()
                 except self._failures as error:
                     await asyncio.sleep(self._outage.failed(type(error).__qualname__))
         finally:
@@ -74,8 +73,8 @@ class Wakeups:
         self._due, self._last = None, asyncio.get_running_loop().time()
         self._wake()
 
-    async def _listen(self) -> bool:
-        """Listen on PostgreSQL until the connection is lost."""
+    async def _listen(self) -> None:
+        """Listen on PostgreSQL until the connection is lost, and raise its error."""
         driver: Any = None  # Any: of psycopg, which may not be installed
         try:
             async with self._engine.connect() as connection:
@@ -91,7 +90,6 @@ class Wakeups:
         finally:
             if driver is not None:
                 await driver.close()  # SQLAlchemy 2.1 doesn't close one that is detached, if it is async
-        return True
 
     async def _subscribe(self, connection: AsyncConnection) -> None:
         """Start to listen for the outbox, as soon as it exists."""
@@ -113,7 +111,7 @@ class Wakeups:
                     self._report()
             except self._failures as error:
                 loop.remove_reader(file)
-                lost.set_exception(error)
+                _fail(lost, error)
 
         loop.add_reader(file, heard)
         try:
@@ -122,28 +120,29 @@ class Wakeups:
         finally:
             loop.remove_reader(file)
 
-    async def _look(self) -> bool:
-        """Look at a SQLite file until that fails; return False if the database is in memory."""
+    async def _look(self) -> None:
+        """Look at a SQLite file until that fails, and raise the error; return if the database is in memory."""
         async with self._engine.connect() as connection:
             await connection.execution_options(**{READ_ONLY: True})
             databases = (await connection.exec_driver_sql("PRAGMA database_list")).all()
-        (path,) = (path for _, name, path in databases if name == "main")
-        if not path:
-            return False
+        path = next(row.file for row in databases if row.name == "main")
+        if path:
+            await self._watched(f"{Path(path).as_uri()}?mode=rw")
+
+    async def _watched(self, uri: str) -> None:
         loop, ending = asyncio.get_running_loop(), Event()
         lost: asyncio.Future[None] = loop.create_future()
 
-        def tell(function: Callable[..., object], *arguments: object) -> None:
-            if not ending.is_set():
-                loop.call_soon_threadsafe(function, *arguments)
+        def tell(function: Callable[..., None], *arguments: object) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(lambda: None if ending.is_set() else function(*arguments))
 
-        given = (f"{Path(path).as_uri()}?mode=rw", ending, tell, lost)
+        given = (uri, ending, tell, lost)
         Thread(target=self._watch, args=given, name="domainkit wakeups", daemon=True).start()
         try:
             await lost
         finally:
             ending.set()
-        return True
 
     def _watch(self, uri: str, ending: Event, tell: Callable[..., None], lost: "asyncio.Future[None]") -> None:
         """Report each commit of another connection, in a thread."""
@@ -156,7 +155,12 @@ class Wakeups:
                         before = now
                         tell(self._report)
         except sqlite3.Error as error:
-            tell(lost.set_exception, error)
+            tell(_fail, lost, error)
+
+
+def _fail(lost: "asyncio.Future[None]", error: Exception) -> None:
+    if not lost.done():  # it is if the relay ends
+        lost.set_exception(error)
 
 
 def _data_version(connection: sqlite3.Connection) -> int:
