@@ -380,6 +380,7 @@ class TestTheConnection:
 
     def test_a_process_that_ends(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """The end of a process waits for an announcement, though not for long, and then nothing begins any more."""
+        Announcer().end()  # it has never announced anything
         monkeypatch.setattr(announcements, "_END", 0.05)
         going_on = threading.Event()
         hanging = create_engine(database.url, creator=lambda: going_on.wait(60), poolclass=NullPool)

@@ -224,6 +224,25 @@ class TestWithoutNews:
                     await until(holds(lambda: bool(caplog.records)))
             assert 1 == len([record for record in caplog.records if "unreachable" in record.getMessage()])
 
+    async def test_a_server_that_can_not_be_reached(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It tries to connect with growing waits, and a log says so once."""
+        engine = make_async_engine("postgresql://postgres@127.0.0.1:1/none")
+        with caplog.at_level(logging.INFO, "domainkit.relay"):
+            reports = wakeups.Wakeups(engine, TABLE, lambda: None)
+            task = asyncio.create_task(reports.run())
+            await until(holds(lambda: reports._outage.failures > 1))
+            task.cancel()
+            await asyncio.wait([task])
+        assert 1 == len(caplog.records)
+        await engine.dispose()
+
+    async def test_a_loss_at_the_end(self) -> None:
+        """A connection that is lost while the relay ends is no error any more."""
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        lost.cancel()
+        wakeups._fail(lost, OSError())
+        assert lost.cancelled()
+
     async def test_another_driver_is_polled(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """Only connections of psycopg and SQLite's own driver are known well enough."""
         async with database.async_engine(METADATA) as engine:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event, Thread
+from time import sleep
 from typing import Any, Final
 
 from sqlalchemy import Table, cast, func, select
@@ -23,8 +24,8 @@ from domainkit.adapters.sqlalchemy.engines import READ_ONLY
 from domainkit.adapters.sqlalchemy.relay.rounds import OUTAGES
 from domainkit.adapters.sqlalchemy.relay.waits import Outage
 
-_INTERVAL: Final = 0.005
-"""Seconds between two looks at a SQLite file: one takes 2 microseconds, besides waking up."""
+_INTERVAL: Final = 0.01
+"""Seconds between two looks at a SQLite file: these cost less than 1 % of a core, nearly all of it for waking up."""
 
 _MISSING: Final = 1.0
 """Seconds before it looks again for an outbox that doesn't exist, which the claims of the relay report."""
@@ -150,7 +151,8 @@ class Wakeups:
             with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
                 before = _data_version(connection)
                 tell(self._begun)
-                while not ending.wait(_INTERVAL):
+                while not ending.is_set():
+                    sleep(_INTERVAL)  # half of the cost of waiting for the event
                     if (now := _data_version(connection)) != before:
                         before = now
                         tell(self._report)
