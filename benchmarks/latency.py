@@ -104,7 +104,7 @@ def process(what: str, url: str, *, wakes: bool) -> Iterator["subprocess.Popen[s
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as made:  # noqa: S603  (our own text)
         try:
-            assert line(made) == "ready"
+            line_with(made, "ready")
             yield made
         finally:
             made.kill()
@@ -114,6 +114,13 @@ def line(made: "subprocess.Popen[str]") -> str:
     """Return what a process prints next."""
     assert made.stdout is not None
     return made.stdout.readline().strip()
+
+
+def line_with(made: "subprocess.Popen[str]", word: str) -> str:
+    """Return the next line that begins with a word, after the messages that an earlier relay could not mark."""
+    while not (found := line(made)).startswith(word):
+        assert found, "the process has ended"
+    return found
 
 
 def latencies(url: str, *, wakes: bool) -> list[float]:
@@ -138,7 +145,7 @@ def idle(url: str, *, wakes: bool) -> float:
         time.sleep(15)
         assert made.stdin is not None
         made.stdin.close()
-        return float(line(made).split()[1])
+        return float(line_with(made, "took").split()[1])
 
 
 def share(url: str) -> float:
