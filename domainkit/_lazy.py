@@ -46,6 +46,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
             "ANY_REVISION Appended AsyncEventStore EventStore Expected NO_STREAM RecordedEvent RevisionConflict "
             "STREAM_EXISTS StreamClosed UnreadableEvent"
         ),
+        "domainkit.read_models": "AsyncReadsAllEvents NotReached ReadModel ReadsAllEvents",
         "domainkit.event_sourced": "AsyncEventSourced EventSourced",
         "domainkit.deciding": "RetryOnConflict",
         "domainkit.state_stored": "AsyncStateStored DecidedState StateStored",

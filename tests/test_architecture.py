@@ -30,6 +30,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("states",),  # the state of an aggregate as JSON text, and back
     ("ids",),  # the id of an aggregate as the key of a row, and back
     ("event_store",),  # the port of streams of events
+    ("read_models",),  # rows that are folds of events
     ("delivery",),  # what leaves the process, as bytes
     ("use_cases",),  # UseCase and its guard
     ("deciding",),  # what every way to run a decider has

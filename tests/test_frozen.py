@@ -35,7 +35,7 @@ NOT_TO_DERIVE_FROM = {
     "Handler", "AsyncHandler", "Subscriber", "AsyncSubscriber",  # made by handled_by
     "Limits", "RetryOnConflict", "Tagged", "Upcaster", "Downcaster",  # options: their fields are those that are read
     "Appended", "RecordedEvent",  # made by event stores, to be read
-    "Decider", "Decisions", "Projection",  # made of functions, and complete as they are
+    "Decider", "Decisions", "Projection", "ReadModel",  # made of functions, and complete as they are
     "EventSourced", "AsyncEventSourced", "StateStored", "AsyncStateStored",  # made of a decider and a store, as above
 }  # fmt: skip  # by reason
 
