@@ -20,8 +20,8 @@ EventT = TypeVar("EventT", bound=DomainEvent)
 Recorded = RecordedEvent[DomainEvent]
 Function = Callable[[Connection, Table, Any], object]  # Any: of whatever event, which `on` has checked
 
-_KEYS, _MOST_PARAMETERS = "keys", 30_000
-"""The parameter of a SELECT by keys, and the parameters that one statement of SQLite takes at most, with a margin."""
+_KEYS, _MOST_PARAMETERS = "keys", 10_000
+"""The parameter of a SELECT by keys, and the most parameters of it: SQLite takes 32,766, PostgreSQL 65,535."""
 
 
 class SqlReadModel(ABC):

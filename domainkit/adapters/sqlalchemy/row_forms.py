@@ -1,6 +1,6 @@
 """The rows of a read model as values of columns, and back: the fields of an attrs class are the columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import UnionType
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin
@@ -39,7 +39,9 @@ class RowForm(Generic[S]):
     """
 
     def __init__(self, cls: type[S], table: sa.Table) -> None:
-        fields = [one for one in _attributes(cls) if one.init]
+        origin: type = get_origin(cls) or cls
+        arguments = dict(zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False))
+        fields = [one for one in _attributes(origin) if one.init]
         self.columns: tuple[str, ...] = tuple(one.name for one in fields)
         if set(self.columns) != set(table.columns.keys()):
             raise ValueError(
@@ -48,13 +50,16 @@ class RowForm(Generic[S]):
             )
         self._cls, self._make = cls, _maker(cls)
         self._keys = tuple(column.key for column in table.primary_key)
-        self._fields = [_Field(one.name, one.alias or one.name, _loader(type_of(cls, one.name))) for one in fields]
+        self._fields = [
+            _Field(one.name, one.alias or one.name, _loader(type_of(origin, one.name, arguments))) for one in fields
+        ]
 
     def key(self, given: object) -> Key:
         """Return the key that a function gave for an event, as the columns hold it.
 
         Raises:
-            ValueError: it has another number of parts than the primary key has columns.
+            ValueError: it has another number of parts than the primary key has columns, or a text that a database
+                doesn't keep as it is.
         """
         parts = given if isinstance(given, tuple) else (given,)
         if len(parts) != len(self._keys):
@@ -62,7 +67,9 @@ class RowForm(Generic[S]):
                 f"rows of {self._cls.__qualname__}: expected a key of {len(self._keys)} parts "
                 f"({', '.join(self._keys)}), got {len(parts)}; return a tuple in this order"
             )
-        return tuple([_stored(one) for one in parts])
+        found = tuple([_stored(one) for one in parts])
+        self._require_kept(zip(self._keys, found, strict=True))
+        return found
 
     def key_of(self, row: S) -> Key:
         """Return the key of a row, as the columns hold it."""
@@ -91,11 +98,15 @@ class RowForm(Generic[S]):
                 f"rows of {self._cls.__qualname__}: expected a row with the key of its event, got another one in "
                 f"{', '.join(self._keys)}; return the row of that key from the step"
             )
-        for name, value in values.items():
+        self._require_kept(values.items())
+        return values
+
+    def _require_kept(self, values: Iterable[tuple[str, object]]) -> None:
+        """Refuse a text with a NUL character or a lone surrogate."""
+        for name, value in values:
             refusal = content_refusal(value) if isinstance(value, str) else None
             if refusal is not None:
                 raise ValueError(f"{self._cls.__qualname__}.{name}: expected {refusal}; refuse it where it comes in")
-        return values
 
 
 def _attributes(cls: type) -> tuple["attrs.Attribute[Any]", ...]:

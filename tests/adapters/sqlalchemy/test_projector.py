@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from accounts import AccountEvent, AccountId, Closed, Deposited, Opened, codec
+from accounts import AccountEvent, Closed, Deposited, Opened, codec
 from databases import Database, new_database
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,7 +133,8 @@ def test_a_read_model_is_the_fold_of_all_events(
         store, projector = make_store(engine), make_projector(engine, stored_balances(), entries(), batch=batch)
         for number, kind, amount in steps:
             one = accounts[number]
-            append(store, {"o": Opened(one), "d": Deposited(one, amount), "c": Closed(one)}[kind])
+            events: dict[str, AccountEvent] = {"o": Opened(one), "d": Deposited(one, amount), "c": Closed(one)}
+            append(store, events[kind])
             projector.run_once()
         settle(projector)
         assert balances().rows(history_of(store)) == rows_of(engine)
@@ -486,11 +486,11 @@ def test_an_outage_within_a_batch_is_no_failure_of_the_read_model(engine: Engine
     append(store, Deposited(ada, 5))
 
     def lost(*_: object) -> None:
-        raise OSError
+        raise OSError("connection lost")
 
     model = ReadModel("lost", balances().row).on(Deposited, account_of, lost)
     projector = make_projector(engine, TableReadModel(model, BALANCES))
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="connection lost"):
         projector.run(threading.Event(), until_idle=True)
     assert None is projector.status()[0].stopped_at
 
