@@ -54,6 +54,7 @@ NEEDS: Mapping[str, str] = {
     "domainkit/cli/_databases.py": "sqlalchemy",
     "domainkit/cli/_operating.py": "sqlalchemy",
     "domainkit/cli/_petisco": "libcst",
+    "domainkit/cli/_projecting.py": "sqlalchemy",
     "domainkit/cli/_relaying.py": "sqlalchemy",
 }
 """What can't be imported without an extra, and the library that the extra is for: no examples to run there."""

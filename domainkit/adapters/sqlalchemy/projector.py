@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from attrs import evolve
-from sqlalchemy import Table
+from sqlalchemy import URL, Table
 
 from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint, CheckpointRows
 from domainkit.adapters.sqlalchemy.event_counts import events_after
@@ -105,6 +105,8 @@ class Projector:
         self._following = Following(unit_of_work, CheckpointRows(checkpoints, unit_of_work.dialect))
         self._batch, self._poll, self._policy = batch, poll, on_unreadable
         self._outdated: set[str] = set()
+        self.url: URL = unit_of_work._engine.url
+        """The URL of its database."""
         self.total: Projected = Projected()
         """The counts of all rounds."""
 
