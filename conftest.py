@@ -33,6 +33,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/moving-from-petisco.md": "sqlalchemy_utils",
     "docs/how-to/other-brokers.md": "aiokafka",
     "docs/how-to/pydantic.md": "pydantic",
+    "docs/how-to/read-models.md": "sqlalchemy",
     "docs/how-to/repositories.md": "sqlalchemy",
     "docs/how-to/queries.md": "sqlalchemy",
     "docs/how-to/rabbitmq.md": "aio_pika",

@@ -88,8 +88,10 @@ async def async_projector() -> AsyncIterator[AsyncProjector]:
     engine = make_async_engine(os.environ[ledger.DATABASE])
     unit_of_work = AsyncUnitOfWork(engine)
     store: AsyncSqlEventStore[AccountEvent] = AsyncSqlEventStore(unit_of_work, EVENTS, codec)
-    yield AsyncProjector(unit_of_work, store, [stored_balances()], CHECKPOINTS)
-    await engine.dispose()
+    try:
+        yield AsyncProjector(unit_of_work, store, [stored_balances()], CHECKPOINTS)
+    finally:
+        await engine.dispose()
 
 
 def slow_projector() -> Projector:
@@ -294,4 +296,7 @@ def test_a_rebuild_that_is_interrupted(
     monkeypatch.setattr(_projecting.Progress, "show", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     status = main(["project", here("slow_projector"), "--rebuild", "balances"])
     assert 1 == status
-    assert re.search(r"balances: interrupted at position \d+; run it again to go on", capsys.readouterr().err)
+    printed = re.search(r"balances: interrupted at position (\d+); run it again to go on", capsys.readouterr().err)
+    assert printed is not None
+    assert 0 == main(["project", LEDGER, "--status"])
+    assert f"  a rebuild is at position {printed[1]}" in capsys.readouterr().out.splitlines()

@@ -34,10 +34,11 @@ def projector() -> Iterator[Projector]:
     """Yield a projector of two read models, with small batches: more chances to be killed in one."""
     engine = own_engine()
     models = [stored_balances(), entries()]
-    yield Projector(
-        UnitOfWork(engine), make_store(engine), models, CHECKPOINTS, batch=50, poll=timedelta(milliseconds=20)
-    )
-    engine.dispose()
+    poll = timedelta(milliseconds=20)
+    try:
+        yield Projector(UnitOfWork(engine), make_store(engine), models, CHECKPOINTS, batch=50, poll=poll)
+    finally:
+        engine.dispose()
 
 
 def some_events(chance: random.Random) -> list[AccountEvent]:

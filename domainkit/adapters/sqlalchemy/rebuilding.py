@@ -12,6 +12,7 @@ from domainkit.adapters.sqlalchemy.event_counts import last_position
 from domainkit.adapters.sqlalchemy.following import UNREADABLE, Batch, Following, OnUnreadable, after, log_unreadable
 from domainkit.adapters.sqlalchemy.read_models import SqlReadModel
 from domainkit.errors import ConflictError, OutcomeUnknownError
+from domainkit.event_store import UnreadableEvent
 from domainkit.read_models import SHADOW, ReadsAllEvents
 
 
@@ -79,7 +80,7 @@ class Rebuilding:
         found = self._store.read_all(after=seen.position, limit=self._batch)
         batch = Batch.of(found, seen.position, self._policy)
         if batch.stop is not None and not batch.passed:
-            return self._stopped(seen, batch)
+            return self._stopped(seen, batch.stop)
         try:
             with self._unit_of_work.begin() as connection:
                 return self._stored(connection, seen, batch, is_last=len(found) < self._batch and batch.stop is None)
@@ -113,16 +114,12 @@ class Rebuilding:
         self._rows.move(connection, self._model.name, to)
         self._rows.remove(connection, self._shadow)
 
-    def _stopped(self, seen: Checkpoint, batch: Batch) -> Rebuilt:
-        stop = batch.stop
-        position = seen.position if stop is None else stop.position
+    def _stopped(self, seen: Checkpoint, at: UnreadableEvent) -> Rebuilt:
         with self._unit_of_work.begin() as connection:
-            locked = self._rows.lock(connection, self._shadow, skip=False)
-            if locked is not None:
-                self._rows.move(connection, self._shadow, evolve(locked, stopped_at=position, reason=UNREADABLE))
-        if stop is not None:
-            log_unreadable(self._shadow, stop, "stopped at")
-        return evolve(self._rebuilt(seen), stopped_at=position)
+            locked = self._rows.lock(connection, self._shadow, skip=False) or seen
+            self._rows.move(connection, self._shadow, evolve(locked, stopped_at=at.position, reason=UNREADABLE))
+        log_unreadable(self._shadow, at, "stopped at")
+        return evolve(self._rebuilt(seen), stopped_at=at.position)
 
     def _rebuilt(self, at: Checkpoint, *, is_swapped: bool = False) -> Rebuilt:
         last = last_position(self._store, at.position)

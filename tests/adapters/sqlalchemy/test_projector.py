@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
@@ -34,14 +34,17 @@ from projecting import (
 )
 from returns.result import Failure, Success
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InternalError, OperationalError, SQLAlchemyError
 
 from domainkit import (
     AsyncInmemoryEventStore,
+    DomainEvent,
     InmemoryEventStore,
     NotReached,
     ReadModel,
     ReadsAllEvents,
+    RecordedEvent,
+    UnreadableEvent,
 )
 from domainkit.adapters.sqlalchemy import (
     AsyncCheckpoints,
@@ -49,6 +52,7 @@ from domainkit.adapters.sqlalchemy import (
     AsyncSqlEventStore,
     AsyncUnitOfWork,
     Checkpoints,
+    FunctionReadModel,
     OnUnreadable,
     Projected,
     Projector,
@@ -57,9 +61,8 @@ from domainkit.adapters.sqlalchemy import (
     UnitOfWork,
 )
 
-SECOND = timedelta(seconds=1)
+Found = Sequence[RecordedEvent[DomainEvent] | UnreadableEvent]
 LONG = timedelta(seconds=60)
-on_both = pytest.mark.parametrize("policy", list(OnUnreadable))
 
 
 @pytest.fixture
@@ -217,13 +220,12 @@ def test_a_checkpoint_that_moved_meanwhile_is_left_alone(engine: Engine) -> None
     other = make_projector(engine)
 
     class Interrupted:
-        def read_all(self, *, after: int = 0, limit: int | None = None) -> object:
+        def read_all(self, *, after: int = 0, limit: int | None = None) -> Found:
             found = store.read_all(after=after, limit=limit)
             other.run_once()
             return found
 
-    reading: ReadsAllEvents = Interrupted()  # type: ignore[assignment]  # it returns what the store does
-    assert Projected(busy=1) == make_projector(engine, store=reading).run_once()
+    assert Projected(busy=1) == make_projector(engine, store=Interrupted()).run_once()
     assert 5 == rows_of(engine)[ada].total
 
 
@@ -245,12 +247,11 @@ def test_read_models_that_are_equally_far_share_what_is_read(engine: Engine) -> 
     reads: list[int] = []
 
     class Counting:
-        def read_all(self, *, after: int = 0, limit: int | None = None) -> object:
+        def read_all(self, *, after: int = 0, limit: int | None = None) -> Found:
             reads.append(after)
             return store.read_all(after=after, limit=limit)
 
-    counting: ReadsAllEvents = Counting()  # type: ignore[assignment]  # it returns what the store does
-    make_projector(engine, stored_balances(), entries(), store=counting).run_once()
+    make_projector(engine, stored_balances(), entries(), store=Counting()).run_once()
     assert [0] == reads
 
 
@@ -332,8 +333,8 @@ def test_a_step_that_raises_stops_its_read_model_alone(engine: Engine, caplog: p
     failing = TableReadModel(ReadModel("fragile", balances().row).on(Deposited, account_of, fragile), BALANCES)
     append(store, *[Deposited(ada, amount) for amount in range(20)])
     projector = make_projector(engine, failing, entries())
-    projector.run(stop := threading.Event(), until_idle=True)
-    assert not stop.is_set()
+    settle(projector)
+    assert ("fragile",) == projector.run_once().stopped
     found = projector.status()
     assert [("stopped", 13, 14, "LookupError"), ("current", 20, None, None)] == [
         (one.state, one.position, one.stopped_at, one.reason) for one in found
@@ -480,19 +481,54 @@ def test_a_database_that_comes_back(engine: Engine, caplog: pytest.LogCaptureFix
     ]
 
 
-def test_an_outage_within_a_batch_is_no_failure_of_the_read_model(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    "outage",
+    [OSError("lost"), InternalError("lost", None, Exception("lost"), connection_invalidated=True)],
+    ids=["OSError", "InternalError"],
+)
+def test_an_outage_within_a_batch_is_no_failure_of_the_read_model(engine: Engine, outage: Exception) -> None:
     """A connection that is lost while a batch is stored stops no read model: the outage is raised."""
     store, (ada,) = make_store(engine), new_accounts(1)
     append(store, Deposited(ada, 5))
 
     def lost(*_: object) -> None:
-        raise OSError("connection lost")
+        raise outage
 
     model = ReadModel("lost", balances().row).on(Deposited, account_of, lost)
     projector = make_projector(engine, TableReadModel(model, BALANCES))
-    with pytest.raises(OSError, match="connection lost"):
+    with pytest.raises(type(outage), match="lost"):
         projector.run(threading.Event(), until_idle=True)
     assert None is projector.status()[0].stopped_at
+
+
+def test_a_function_with_wrong_sql_stops_its_read_model(engine: Engine) -> None:
+    """SQL that a database refuses is a failure of the read model, and no outage."""
+    store, (ada,) = make_store(engine), new_accounts(1)
+    append(store, Deposited(ada, 5))
+    wrong = FunctionReadModel("wrong", BALANCES).on(
+        Deposited, lambda connection, _, __: connection.execute(sa.text("SELECT * FROM unknown"))
+    )
+    projector = make_projector(engine, wrong)
+    assert Projected(stopped=("wrong",)) == projector.run_once()
+    assert projector.status()[0].reason in {"OperationalError", "ProgrammingError"}
+
+
+def test_a_stop_of_an_older_moment(engine: Engine) -> None:
+    """A projector that comes late stops no read model that another one has moved since."""
+    store, (ada,) = make_store(engine), new_accounts(1)
+    append(store, Deposited(ada, 5))
+    other = make_projector(engine)
+
+    class Interrupted:
+        def read_all(self, *, after: int = 0, limit: int | None = None) -> Found:
+            spoil(engine, 1)
+            unreadable = store.read_all(after=after, limit=limit)
+            mend(engine, 1, Deposited(ada, 5))
+            other.run_once()
+            return unreadable
+
+    assert ("balances",) == make_projector(engine, store=Interrupted()).run_once().stopped
+    assert ("current", 1) == (other.status()[0].state, other.status()[0].position)
 
 
 def test_a_table_that_does_not_exist(database: Database) -> None:
@@ -540,8 +576,8 @@ async def test_async_a_projector_follows(database: Database) -> None:
         rebuilt = await projector.rebuild("balances", progress=lambda one: seen.append(one.position))
         assert (True, [2, 3]) == (rebuilt.is_swapped, seen)
         stop.set()
-        interrupted = await projector.rebuild("balances", stop=stop)
-        assert not interrupted.is_over
+        assert not (await projector.rebuild("balances", stop=stop)).is_over
+        assert (await projector.rebuild("balances")).is_swapped
         async with unit_of_work.reading() as connection:
             assert 21 == await connection.scalar(sa.select(BALANCES.c.total))
     assert "AsyncProjector(balances, entries)" == repr(projector)

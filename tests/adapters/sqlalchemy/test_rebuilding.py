@@ -1,7 +1,7 @@
 """The rebuild of a read model: beside the old rows, which are read until the new ones are swapped in."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ from projecting import (
 )
 from sqlalchemy import Engine
 
-from domainkit import ReadModel, ReadsAllEvents
+from domainkit import DomainEvent, ReadModel, ReadsAllEvents, RecordedEvent, UnreadableEvent
 from domainkit.adapters.sqlalchemy import (
     OnUnreadable,
     Projector,
@@ -130,6 +130,21 @@ def test_the_old_rows_are_kept_current_until_the_swap(engine: Engine) -> None:
     assert ("balances",) == old.run_once().stopped
 
 
+def is_whole(found: Mapping[object, Balance], count: int) -> bool:
+    """Check that rows are all there, and all of old steps or all of new ones."""
+    return len(found) == count and {row.total // row.deposits for row in found.values()} in ({1}, {2})
+
+
+def until_one_fails(works: Sequence[Callable[[], object]], stop: threading.Event) -> None:
+    """Do works at once, each in a thread; if one fails, stop the others and raise its exception."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        running = [pool.submit(one) for one in works]
+        for future in running:
+            future.add_done_callback(lambda done: stop.set() if done.exception() else None)
+        for future in running:
+            future.result()
+
+
 def test_a_rebuild_while_writers_write_and_readers_read(engine: Engine) -> None:
     """Readers see all old rows or all new ones at every moment, and the rows are the fold of all events in the end."""
     store, accounts = make_store(engine), new_accounts(10)
@@ -137,7 +152,7 @@ def test_a_rebuild_while_writers_write_and_readers_read(engine: Engine) -> None:
         append(store, Opened(one), Deposited(one, 1))
     old = make_projector(engine, stored_balances(), batch=5)
     old.run(threading.Event(), until_idle=True)
-    stop, wrong = threading.Event(), list[object]()
+    stop = threading.Event()
 
     def write() -> None:
         while not stop.wait(0.01):
@@ -145,10 +160,7 @@ def test_a_rebuild_while_writers_write_and_readers_read(engine: Engine) -> None:
 
     def read() -> None:
         while not stop.wait(0.002):
-            found = rows_of(engine)
-            factors = {row.total // row.deposits for row in found.values()}
-            if len(found) != len(accounts) or factors not in ({1}, {2}):
-                wrong.append(found)
+            assert is_whole(rows_of(engine), len(accounts))
 
     def rebuild() -> None:
         for _ in range(3):
@@ -156,14 +168,7 @@ def test_a_rebuild_while_writers_write_and_readers_read(engine: Engine) -> None:
             make_projector(engine, stored_balances(), batch=20).rebuild("balances")
         stop.set()
 
-    workers: list[Callable[[], object]] = [write, read, read, lambda: old.run(stop), rebuild]
-    with ThreadPoolExecutor(len(workers)) as pool:
-        running = [pool.submit(one) for one in workers]
-        for future in running:
-            future.add_done_callback(lambda done: stop.set() if done.exception() else None)
-        for future in running:
-            future.result()
-    assert [] == wrong
+    until_one_fails([write, read, read, lambda: old.run(stop), rebuild], stop)
     make_projector(engine, stored_balances()).run(threading.Event(), until_idle=True)
     assert balances().rows(history_of(store)) == rows_of(engine)
     assert [] == shadows(engine)
@@ -212,6 +217,54 @@ def test_several_share_a_rebuild(engine: Engine) -> None:
     assert [True] * 4 == [one.is_swapped for one in ends]
     assert {ada: (1560, 40), bob: (80, 40)} == {key: (row.total, row.deposits) for key, row in rows_of(engine).items()}
     assert [] == shadows(engine)
+
+
+class Interrupted:
+    """A store that does something else once, after the events were read."""
+
+    def __init__(self, engine: Engine, work: Callable[[], object]) -> None:
+        self._store, self._works = make_store(engine), [work]
+
+    def read_all(
+        self, *, after: int = 0, limit: int | None = None
+    ) -> Sequence[RecordedEvent[DomainEvent] | UnreadableEvent]:
+        """Return events, and do the work."""
+        found = self._store.read_all(after=after, limit=limit)
+        if self._works:
+            self._works.pop()()
+        return found
+
+
+@pytest.mark.parametrize("batch", [2, 500])
+def test_a_rebuild_that_another_process_ends(engine: Engine, batch: int) -> None:
+    """One that another process ended, or moved on, while this one read its events counts no event twice."""
+    store, (ada,) = make_store(engine), new_accounts(1)
+    append(store, *[Deposited(ada, 1) for _ in range(5)])
+    other = make_projector(engine, newer(), batch=2)
+    ending = Interrupted(engine, lambda: other.rebuild("balances"))
+    assert Rebuilt("balances", 5, None, is_swapped=True) == make_projector(
+        engine, newer(), batch=batch, store=ending
+    ).rebuild("balances")
+    stop = threading.Event()
+    moving = Interrupted(engine, lambda: other.rebuild("balances", progress=lambda _: stop.set(), stop=stop))
+    seen: list[int] = []
+    projector = make_projector(engine, newer(), batch=batch, store=moving)
+    assert projector.rebuild("balances", progress=lambda one: seen.append(one.position)).is_swapped
+    assert 2 == seen[0]
+    assert {ada: Balance(ada, 10, 5)} == rows_of(engine)
+
+
+def test_a_rebuild_that_ended_between_two_steps(engine: Engine) -> None:
+    """A process that comes late reports the end too."""
+    store, (ada,) = make_store(engine), new_accounts(1)
+    append(store, *[Deposited(ada, 1) for _ in range(5)])
+    other = make_projector(engine, newer())
+    works: list[Callable[[], object]] = [lambda: other.rebuild("balances")]
+    rebuilt = make_projector(engine, newer(), batch=2).rebuild(
+        "balances", progress=lambda _: works.pop()() if works else None
+    )
+    assert Rebuilt("balances", 5, 5, is_swapped=True) == rebuilt
+    assert {ada: Balance(ada, 10, 5)} == rows_of(engine)
 
 
 def test_a_rebuild_of_a_function(engine: Engine) -> None:
