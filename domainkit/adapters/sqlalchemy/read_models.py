@@ -1,10 +1,12 @@
 """Read models in tables: rows that are folds of events, and functions that write with SQL of their own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
+from attrs import define
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -13,7 +15,7 @@ from domainkit.adapters.sqlalchemy.statements import Prepared
 from domainkit.event_store import RecordedEvent
 from domainkit.messages import DomainEvent
 from domainkit.projections import with_function
-from domainkit.read_models import SHADOW, Fold, ReadModel, check_identity, function_or_none
+from domainkit.read_models import SHADOW, Fold, ReadModel, Step, check_identity, function_or_none
 
 S = TypeVar("S")
 EventT = TypeVar("EventT", bound=DomainEvent)
@@ -94,31 +96,36 @@ class TableReadModel(SqlReadModel, Generic[S]):
         Raises:
             ValueError: a step returned a row with another key than that of its event.
         """
-        found = [(key, one, fold) for one in events for fold, key in [self._folded(one)] if fold and key is not None]
+        found = self._found(events)
         if not found:
             return
         statements = self._for(to if to is not None else self.table, connection.dialect.name)
-        rows: dict[Key, S | None] = dict.fromkeys(key for key, _, _ in found)
-        stored = statements.read(connection, list(rows))
-        known = {self._form.key_of(row): row for row in [self._form.load(one) for one in stored]}
+        rows: dict[Key, S | None] = dict.fromkeys([key for key, _, _ in found])
+        known = {self._form.key_of(row): row for row in map(self._form.load, statements.read(connection, list(rows)))}
         rows.update(known)
-        for key, one, fold in found:
-            with _noted(self.name, one):
-                rows[key] = fold.step(rows[key], one.event)
+        with _noting(self.name) as place:
+            for key, step, one in found:
+                place.position = one.position
+                rows[key] = step(rows[key], one.event)
         kept = [self._form.dump(key, row) for key, row in rows.items() if row is not None]
         statements.write(connection, kept, [key for key, row in rows.items() if row is None and key in known])
 
-    def _folded(self, one: Recorded) -> tuple[Fold | None, Key | None]:
-        """Return the step of an event and the key of its row, if it has both."""
-        cls = type(one.event)
+    def _found(self, events: Sequence[Recorded]) -> list[tuple[Key, Step, Recorded]]:
+        """Return the events that concern a row, each with the key of that and its step."""
+        found: list[tuple[Key, Step, Recorded]] = []
+        with _noting(self.name) as place:
+            for one in events:
+                place.position = one.position
+                fold = self._fold_of(type(one.event))
+                key = None if fold is None else fold.key(one.event)
+                if fold is not None and key is not None:
+                    found.append((self._form.key(key), fold.step, one))
+        return found
+
+    def _fold_of(self, cls: type) -> Fold | None:
         if cls not in self._by_class:
             self._by_class[cls] = function_or_none(self._folds, cls)
-        fold = self._by_class[cls]
-        if fold is None:
-            return None, None
-        with _noted(self.name, one):
-            key = fold.key(one.event)
-            return fold, None if key is None else self._form.key(key)
+        return self._by_class[cls]
 
     def _for(self, table: Table, dialect: str) -> "_TableStatements":
         if (table, dialect) not in self._statements:
@@ -177,10 +184,11 @@ class FunctionReadModel(SqlReadModel):
     def apply(self, connection: Connection, events: Sequence[Recorded], /, *, to: Table | None = None) -> None:
         """Call the functions with events, one after the other; see SqlReadModel."""
         table = to if to is not None else self.table
-        for one in events:
-            function = function_or_none(self._functions, type(one.event))
-            if function is not None:
-                with _noted(self.name, one):
+        with _noting(self.name) as place:
+            for one in events:
+                place.position = one.position
+                function = function_or_none(self._functions, type(one.event))
+                if function is not None:
                     function(connection, table, one.event)
 
 
@@ -203,13 +211,13 @@ class _TableStatements:
         pairs = zip(keys, self._names, strict=True)
         self._delete = sa.delete(table).where(*(column == sa.bindparam(name) for column, name in pairs))
 
-    def read(self, connection: Connection, keys: Sequence[Key]) -> list[sa.RowMapping]:
-        """Return the rows with these keys that exist."""
-        found: list[sa.RowMapping] = []
+    def read(self, connection: Connection, keys: Sequence[Key]) -> list[Sequence[Any]]:  # Any: rows of SQLAlchemy
+        """Return the rows with these keys that exist, with the columns in the order of the fields."""
+        found: list[Sequence[Any]] = []
         for start in range(0, len(keys), self._at_once):
             some = keys[start : start + self._at_once]
             given = [key[0] for key in some] if self._width == 1 else list(some)
-            found += connection.execute(self._read, {_KEYS: given}).mappings()
+            found += connection.execute(self._read, {_KEYS: given}).all()
         return found
 
     def write(self, connection: Connection, kept: Sequence[Mapping[str, object]], gone: Sequence[Key]) -> None:
@@ -220,20 +228,22 @@ class _TableStatements:
             self._upsert.run(connection, kept)
 
 
-class _noted:  # noqa: N801  (used as a function: a context manager in less time)
-    """Adds the name of the read model and the position of the event to an exception."""
+@define
+class _Place:
+    """The event in hand."""
 
-    __slots__ = ("_name", "_one")
+    position: int = 0
 
-    def __init__(self, name: str, one: Recorded) -> None:
-        self._name, self._one = name, one
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if error is not None:
-            error.add_note(f"read model {self._name!r}, position {self._one.position}")
+@contextmanager
+def _noting(name: str) -> Iterator[_Place]:
+    """Add the name of the read model and the position of the event in hand to an exception."""
+    place = _Place()
+    try:
+        yield place
+    except Exception as error:
+        error.add_note(f"read model {name!r}, position {place.position}")
+        raise
 
 
 def _shadow_of(table: Table) -> Table:

@@ -1,13 +1,14 @@
 """The rows of a read model as values of columns, and back: the fields of an attrs class are the columns."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import UnionType
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin
+from uuid import UUID
 
 import attrs
 import sqlalchemy as sa
-from attrs import frozen
 
 from domainkit._model.annotations import type_of
 from domainkit.ids import content_refusal
@@ -17,14 +18,8 @@ S = TypeVar("S")
 Key: TypeAlias = tuple[object, ...]
 """The values of the primary key of a row, in the order of its columns."""
 
-
-@frozen
-class _Field:
-    """A field and its column: the argument of the constructor, and how a value is made of what is stored."""
-
-    name: str
-    argument: str
-    load: Callable[[Any], object]  # Any: what the column holds
+_PLAIN: frozenset[object] = frozenset({int, bool, float, bytes, Decimal, UUID})
+"""The types whose values go into a column as they are."""
 
 
 class RowForm(Generic[S]):
@@ -50,9 +45,12 @@ class RowForm(Generic[S]):
             )
         self._cls, self._make = cls, _maker(cls)
         self._keys = tuple(column.key for column in table.primary_key)
-        self._fields = [
-            _Field(one.name, one.alias or one.name, _loader(type_of(origin, one.name, arguments))) for one in fields
-        ]
+        self._arguments = tuple(one.alias or one.name for one in fields)
+        hints = {one.name: type_of(origin, one.name, arguments) for one in fields}
+        loaders = zip(self._arguments, map(_loader, hints.values()), strict=True)
+        self._loaders = [(name, load) for name, load in loaders if load is not None]
+        self._plain = tuple(name for name, hint in hints.items() if hint in _PLAIN)
+        self._others = tuple(name for name in self.columns if name not in self._plain)
 
     def key(self, given: object) -> Key:
         """Return the key that a function gave for an event, as the columns hold it.
@@ -67,21 +65,23 @@ class RowForm(Generic[S]):
                 f"rows of {self._cls.__qualname__}: expected a key of {len(self._keys)} parts "
                 f"({', '.join(self._keys)}), got {len(parts)}; return a tuple in this order"
             )
-        found = tuple([_stored(one) for one in parts])
-        self._require_kept(zip(self._keys, found, strict=True))
-        return found
+        return tuple([self._kept(name, one) for name, one in zip(self._keys, parts, strict=True)])
 
     def key_of(self, row: S) -> Key:
         """Return the key of a row, as the columns hold it."""
         return tuple([_stored(getattr(row, one)) for one in self._keys])
 
-    def load(self, row: sa.RowMapping) -> S:
-        """Return a stored row as an object.
+    def load(self, row: Sequence[Any]) -> S:
+        """Return a stored row, with the columns in the order of the fields, as an object.
 
         What its constructor raises gets a note that names the class.
         """
+        values = dict(zip(self._arguments, row, strict=True))
         try:
-            return self._make(**{one.argument: one.load(row[one.name]) for one in self._fields})
+            for name, load in self._loaders:
+                if values[name] is not None:
+                    values[name] = load(values[name])
+            return self._make(**values)
         except Exception as error:
             error.add_note(f"a stored row of {self._cls.__qualname__}")
             raise
@@ -92,21 +92,23 @@ class RowForm(Generic[S]):
         Raises:
             ValueError: the row has another key, or a text that a database doesn't keep as it is.
         """
-        values = {one: _stored(getattr(row, one)) for one in self.columns}
-        if self.key_of(row) != key:
+        values: dict[str, object] = {name: getattr(row, name) for name in self._plain}
+        for name in self._others:
+            values[name] = self._kept(name, getattr(row, name))
+        if tuple([values[one] for one in self._keys]) != key:
             raise ValueError(
                 f"rows of {self._cls.__qualname__}: expected a row with the key of its event, got another one in "
                 f"{', '.join(self._keys)}; return the row of that key from the step"
             )
-        self._require_kept(values.items())
         return values
 
-    def _require_kept(self, values: Iterable[tuple[str, object]]) -> None:
-        """Refuse a text with a NUL character or a lone surrogate."""
-        for name, value in values:
-            refusal = content_refusal(value) if isinstance(value, str) else None
-            if refusal is not None:
-                raise ValueError(f"{self._cls.__qualname__}.{name}: expected {refusal}; refuse it where it comes in")
+    def _kept(self, name: str, value: object) -> object:
+        """Return a value as its column holds it, unless a database changes such a text."""
+        stored = _stored(value)
+        refusal = content_refusal(stored) if isinstance(stored, str) else None
+        if refusal is not None:
+            raise ValueError(f"{self._cls.__qualname__}.{name}: expected {refusal}; refuse it where it comes in")
+        return stored
 
 
 def _attributes(cls: type) -> tuple["attrs.Attribute[Any]", ...]:
@@ -125,27 +127,17 @@ def _stored(value: object) -> object:
     return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else value
 
 
-def _as_stored(stored: object) -> object:
-    return stored
-
-
-def _in_utc(stored: datetime | None) -> datetime | None:
-    if stored is None:
-        return None
+def _in_utc(stored: datetime) -> datetime:
     return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
 
 
-def _wrapping(cls: type[ValueObject[Any]]) -> Callable[[Any], object]:  # Any: of any value
-    return lambda stored: None if stored is None else cls.from_value(stored)
-
-
-def _loader(hint: object) -> Callable[[Any], object]:
-    """Return how a field of this type is made of what a column holds."""
+def _loader(hint: object) -> Callable[[Any], object] | None:  # Any: what the column holds
+    """Return how a field of this type is made of what a column holds; None if it is that value."""
     inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if get_origin(inner) in {Union, UnionType}:
-        loaders = [found for found in map(_loader, get_args(inner)) if found is not _as_stored]
-        return loaders[0] if len(loaders) == 1 else _as_stored
+        loaders = [found for found in map(_loader, get_args(inner)) if found is not None]
+        return loaders[0] if len(loaders) == 1 else None
     cls = get_origin(inner) or inner
     if isinstance(cls, type) and issubclass(cls, ValueObject):
-        return _wrapping(cls)
-    return _in_utc if cls is datetime else _as_stored
+        return cls.from_value
+    return _in_utc if cls is datetime else None
