@@ -313,7 +313,7 @@ def test_an_unreadable_event_that_is_skipped(engine: Engine, caplog: pytest.LogC
 
 
 def test_a_read_model_that_stopped_may_skip_later(engine: Engine) -> None:
-    """Who decides to skip goes on where the read model stopped."""
+    """A projector that skips goes on where another one stopped."""
     store, (ada,) = make_store(engine), new_accounts(1)
     append(store, Deposited(ada, 5), Deposited(ada, 7), Deposited(ada, 9))
     spoil(engine, 2)
@@ -537,6 +537,14 @@ def test_a_table_that_does_not_exist(database: Database) -> None:
         METADATA.create_all(engine, tables=[EVENTS])
         with pytest.raises(SQLAlchemyError, match="checkpoints"):
             make_projector(engine).run_once()
+
+
+def test_another_database(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database without the statements for it is refused by name."""
+    unit_of_work = UnitOfWork(engine)
+    monkeypatch.setattr(unit_of_work, "dialect", "mysql")
+    with pytest.raises(ValueError, match=r"^read models: expected SQLite or PostgreSQL, got mysql$"):
+        Checkpoints(unit_of_work, CHECKPOINTS)
 
 
 def test_wrong_options(engine: Engine) -> None:

@@ -129,7 +129,7 @@ def test_a_key_is_its_only_column(engine: Engine) -> None:
 
 
 def test_an_event_that_concerns_no_row(engine: Engine) -> None:
-    """An event with the key None is passed over."""
+    """An event is passed over if its key is None."""
     model = TableReadModel(ReadModel("marks", Mark).on(Seen, lambda _: None, lambda row, _: row), MARKS)
     with engine.begin() as connection:
         model.apply(connection, recorded(Seen("here", 1, datetime(2026, 3, 1, tzinfo=UTC))))
