@@ -170,7 +170,7 @@ class Projector:
             stop: set it to interrupt the rebuild, after the batch in hand.
 
         Returns:
-            How far it is: `is_swapped` unless it was interrupted, or stopped at an event that can't be read.
+            The progress at the end, `is_swapped` unless it was interrupted, or stopped at an event that can't be read.
 
         Raises:
             KeyError: no read model has this name.

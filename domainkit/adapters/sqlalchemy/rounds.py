@@ -67,7 +67,7 @@ class ReadModelStatus:
 
     @property
     def state(self) -> str:
-        """One word: `stopped`, `outdated` (it needs a rebuild), `behind` or `current`."""
+        """The state in one word, `stopped`, `outdated` (it needs a rebuild), `behind` or `current`."""
         if self.stopped_at is not None:
             return "stopped"
         if self.stored_version != self.version:
