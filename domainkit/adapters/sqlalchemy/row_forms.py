@@ -35,7 +35,8 @@ class RowForm(Generic[S]):
 
     def __init__(self, cls: type[S], table: sa.Table) -> None:
         origin: type = get_origin(cls) or cls
-        arguments = dict(zip(getattr(origin, "__parameters__", ()), get_args(cls), strict=False))
+        parameters: tuple[TypeVar, ...] = getattr(origin, "__parameters__", ())
+        arguments: dict[TypeVar, object] = dict(zip(parameters, get_args(cls), strict=False))
         fields = [one for one in _attributes(origin) if one.init]
         self.columns: tuple[str, ...] = tuple(one.name for one in fields)
         if set(self.columns) != set(table.columns.keys()):
