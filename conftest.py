@@ -34,6 +34,7 @@ NEEDS: Mapping[str, str] = {
     "docs/how-to/moving-from-petisco.md": "sqlalchemy_utils",
     "docs/how-to/other-brokers.md": "aiokafka",
     "docs/how-to/pydantic.md": "pydantic",
+    "docs/how-to/read-models.md": "sqlalchemy",
     "docs/how-to/repositories.md": "sqlalchemy",
     "docs/how-to/queries.md": "sqlalchemy",
     "docs/how-to/rabbitmq.md": "aio_pika",
@@ -57,6 +58,7 @@ NEEDS: Mapping[str, str] = {
     "domainkit/cli/_databases.py": "sqlalchemy",
     "domainkit/cli/_operating.py": "sqlalchemy",
     "domainkit/cli/_petisco": "libcst",
+    "domainkit/cli/_projecting.py": "sqlalchemy",
     "domainkit/cli/_relaying.py": "sqlalchemy",
 }
 """What can't be imported without an extra, and the library that the extra is for: no examples to run there."""

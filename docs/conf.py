@@ -55,7 +55,7 @@ nitpick_ignore_regex = [
     # The build uses no network, so that the inventories of other projects are not there to link to.
     (r"py:.*", r"(returns|cattrs|attrs?|msgspec|pydantic|starlette|fastapi|sqlalchemy|tenacity|hypothesis)\..*"),
     (r"py:.*", r"(faststream|opentelemetry)\..*"),  # as above
-    (r"py:.*", r"(asyncio|contextlib|uuid|datetime|decimal|collections|enum|logging|abc|typing|types)\..*"),
+    (r"py:.*", r"(asyncio|contextlib|threading|uuid|datetime|decimal|collections|enum|logging|abc|typing|types)\..*"),
     (r"py:.*", r"typing_extensions\..*"),
     (r"py:.*", r"(Result|Converter|UUID|BaseException|Logger|ABC)"),
     # protocols that any id and any class of aggregates fit: nothing to derive from
@@ -64,6 +64,7 @@ nitpick_ignore_regex = [
         r"domainkit\.(errors\.Identified|aggregates\.IdentifiedBy|adapters\.starlette\._openapi\._Documents|formats\.event_map\.Consumer)",
     ),
     (r"py:class", r"domainkit\.(event_store\.(Async)?AppendsEvents|state_stored\.MakesState)"),  # as above
+    (r"py:class", r"domainkit\.read_models\.Fold"),  # made by `on`
     # Type variables have no page: they stand for a type that the user gives.
     (r"py:.*", r"(.*\.)?([A-Z]|[A-Z]_(co|contra)|F[PTE]|[A-Z][0-9]{1,2}|([A-Z][a-z]*)+T(_co)?)(\.args|\.kwargs)?"),
 ]

@@ -47,6 +47,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
             "ANY_REVISION Appended AsyncEventStore EventStore Expected NO_STREAM RecordedEvent RevisionConflict "
             "STREAM_EXISTS StreamClosed UnreadableEvent"
         ),
+        "domainkit.read_models": "AsyncReadsAllEvents NotReached ReadModel ReadsAllEvents",
         "domainkit.event_sourced": "AsyncEventSourced EventSourced",
         "domainkit.deciding": "RetryOnConflict",
         "domainkit.snapshot_store": "AsyncSnapshotStore Snapshot SnapshotStore",

@@ -33,6 +33,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("ids",),  # the id of an aggregate as the key of a row, and back
     ("event_store",),  # the port of streams of events
     ("snapshot_store",),  # the port of states after some of the events of a stream
+    ("read_models",),  # rows that are folds of events
     ("delivery",),  # what leaves the process, as bytes
     ("use_cases",),  # UseCase and its guard
     ("deciding",),  # what every way to run a decider has

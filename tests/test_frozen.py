@@ -36,7 +36,7 @@ NOT_TO_DERIVE_FROM = {
     "Limits", "RetryOnConflict", "Tagged", "Upcaster", "Downcaster",  # options: their fields are those that are read
     "Appended", "RecordedEvent", "Snapshot",  # made by event stores and by snapshots, to be read
     "AppendCondition", "Decision", "EventQuery", "QueryItem",  # made by `query` and `decide`, and complete as they are
-    "Decider", "Decisions", "Projection",  # made of functions, and complete as they are
+    "Decider", "Decisions", "Projection", "ReadModel",  # made of functions, and complete as they are
     "EventSourced", "AsyncEventSourced", "StateStored", "AsyncStateStored",  # made of a decider and a store, as above
 }  # fmt: skip  # by reason
 

@@ -8,12 +8,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from domainkit.cli import consume, dead_letters, event_map, from_petisco, inbox, new, relay
+from domainkit.cli import consume, dead_letters, event_map, from_petisco, inbox, new, project, relay
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError
 
 __all__ = ["main"]
 
-_COMMANDS = (new, event_map, consume, relay, dead_letters, inbox, from_petisco)
+_COMMANDS = (new, event_map, consume, relay, project, dead_letters, inbox, from_petisco)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from mutations import (
     events,
     inbox,
     over_faststream,
+    projecting,
     publishing,
     relay,
     repositories,
@@ -44,6 +45,7 @@ MODULES = (
     codec,
     events,
     snapshots,
+    projecting,
     publishing,
     consuming,
     tracing,
@@ -60,6 +62,7 @@ DURABLE = re.compile(r"`(?:tests/(?:adapters|durability)/|domainkit/testing/)[\w
 
 WITHOUT = {
     "test_aggregates_are_values": "a database keeps text: there is nothing that could be shared",
+    "test_a_read_model_is_the_fold_of_all_events_while_all_are_killed": "it runs for minutes; each step has its bugs",
     "test_nothing_is_lost_or_done_twice_while_all_are_killed": "it runs for minutes; each step of the way has its bugs",
 }
 """The tests for which no bug is planted, and why."""

@@ -7,19 +7,25 @@ except ImportError as _error:
 
     raise missing_extra(__name__, "sql") from _error
 
+from domainkit.adapters.sqlalchemy.async_projector import AsyncProjector
 from domainkit.adapters.sqlalchemy.buses import (
     AsyncOutboxCommandBus,
     AsyncOutboxDomainEventBus,
     OutboxCommandBus,
     OutboxDomainEventBus,
 )
+from domainkit.adapters.sqlalchemy.checkpoints import AsyncCheckpoints, Checkpoints, checkpoints_table
 from domainkit.adapters.sqlalchemy.children import Children, ChildTable, TablesMapper
 from domainkit.adapters.sqlalchemy.constraints import refusing, refusing_async
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
 from domainkit.adapters.sqlalchemy.event_store import AsyncSqlEventStore, SqlEventStore
+from domainkit.adapters.sqlalchemy.following import OnUnreadable
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox, MessageIdReusedError
 from domainkit.adapters.sqlalchemy.mappers import RowMapper
 from domainkit.adapters.sqlalchemy.outbox import Outbox
+from domainkit.adapters.sqlalchemy.projector import Projector
+from domainkit.adapters.sqlalchemy.read_models import FunctionReadModel, SqlReadModel, TableReadModel
+from domainkit.adapters.sqlalchemy.rebuilding import Rebuilt
 from domainkit.adapters.sqlalchemy.relay.operations import (
     OutboxStatus,
     ParkedMessage,
@@ -32,6 +38,7 @@ from domainkit.adapters.sqlalchemy.relay.relay import Relay
 from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
 from domainkit.adapters.sqlalchemy.relay.waits import RelayBackoff
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
+from domainkit.adapters.sqlalchemy.rounds import Projected, ReadModelStatus
 from domainkit.adapters.sqlalchemy.snapshots import AsyncSqlSnapshotStore, SqlSnapshotStore
 from domainkit.adapters.sqlalchemy.tables import (
     aggregate_table,
@@ -45,33 +52,45 @@ from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWo
 from domainkit.states import StoredStateError
 
 __all__ = [
+    "AsyncCheckpoints",
     "AsyncInbox",
     "AsyncOutboxCommandBus",
     "AsyncOutboxDomainEventBus",
+    "AsyncProjector",
     "AsyncSqlCrudRepository",
     "AsyncSqlEventStore",
     "AsyncSqlSnapshotStore",
     "AsyncUnitOfWork",
+    "Checkpoints",
     "ChildTable",
     "Children",
+    "FunctionReadModel",
     "Inbox",
     "MessageIdReusedError",
+    "OnUnreadable",
     "Outbox",
     "OutboxCommandBus",
     "OutboxDomainEventBus",
     "OutboxStatus",
     "ParkedMessage",
+    "Projected",
+    "Projector",
+    "ReadModelStatus",
+    "Rebuilt",
     "Relay",
     "RelayBackoff",
     "RelayRound",
     "RowMapper",
     "SqlCrudRepository",
     "SqlEventStore",
+    "SqlReadModel",
     "SqlSnapshotStore",
     "StoredStateError",
+    "TableReadModel",
     "TablesMapper",
     "UnitOfWork",
     "aggregate_table",
+    "checkpoints_table",
     "configure_engine",
     "discard_parked",
     "event_tags_table",

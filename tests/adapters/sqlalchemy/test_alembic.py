@@ -18,6 +18,8 @@ from domainkit import NO_STREAM, DomainEvent, MessageCodec
 from domainkit.adapters.sqlalchemy import (
     Inbox,
     Outbox,
+    Projected,
+    Projector,
     SqlCrudRepository,
     SqlEventStore,
     UnitOfWork,
@@ -71,7 +73,10 @@ def test_the_migration_of_the_page_runs_as_it_was_written(database: Database, co
         assert 0 == Inbox(tables.inbox, unit).clean(timedelta(days=1))
         store = SqlEventStore(UnitOfWork(engine), tables.events, MessageCodec.of(DomainEvent))
         assert 1 == store.append("emma", [DomainEvent()], expected=NO_STREAM).unwrap().revision
-    assert {"alembic_version", "books", "events", "inbox", "loans", "members", "outbox"} == set(metadata.tables)
+        assert Projected() == Projector(UnitOfWork(engine), store, [], tables.checkpoints).run_once()
+    assert {"alembic_version", "books", "checkpoints", "events", "inbox", "loans", "members", "outbox"} == set(
+        metadata.tables
+    )
 
 
 def test_a_migration_is_for_both_databases(database: Database, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,213 @@
+"""The speed of a projector: events a second into a table of counters, next to a loop with the driver alone.
+
+`python -m benchmarks.projecting` measures on a SQLite file, and on PostgreSQL where there is one. The loop reads the
+same events in batches of the same size, decodes them with the same codec, counts in a dict, reads and writes each row
+once a batch, and stores its position in the same transaction: written by hand, for this one table.
+"""
+
+import os
+import random
+import sqlite3
+import statistics
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from attrs import evolve, frozen
+from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Table, Text, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from domainkit import ANY_REVISION, DomainEvent, MessageCodec, ReadModel
+from domainkit.adapters.sqlalchemy import (
+    Projector,
+    SqlEventStore,
+    TableReadModel,
+    UnitOfWork,
+    checkpoints_table,
+    events_table,
+    make_engine,
+)
+
+POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
+EVENTS, STREAMS, BATCH, ROUNDS = 20_000, 1_000, 500, 3
+FASTEST, PART = 5_000, 0.5
+"""Bars: so many events a second, or so much of the speed of the loop."""
+
+Connection = Any  # of a driver: they have no common type
+Work = Callable[[], object]
+
+
+@frozen
+class Seen(DomainEvent):
+    """An event with a place and a number."""
+
+    place: str
+    number: int
+
+
+@frozen
+class Counter:
+    """A row."""
+
+    place: str
+    events: int
+    total: int
+
+
+def counted(row: Counter | None, event: Seen) -> Counter:
+    """Count an event."""
+    found = row or Counter(event.place, 0, 0)
+    return evolve(found, events=found.events + 1, total=found.total + event.number)
+
+
+CODEC = MessageCodec.of(Seen)
+COUNTERS = ReadModel("bench_counters", Counter).on(Seen, lambda event: event.place, counted)
+_METADATA = MetaData()
+_EVENTS = events_table(_METADATA, "bench_events")
+_CHECKPOINTS = checkpoints_table(_METADATA, "bench_checkpoints")
+
+
+def _counters(name: str) -> Table:
+    columns = (Column("place", Text, primary_key=True), Column("events", Integer), Column("total", BigInteger))
+    return Table(name, _METADATA, *columns)
+
+
+_OURS, _THEIRS = _counters("bench_counters"), _counters("bench_by_hand")
+
+
+def fill(engine: Engine) -> None:
+    """Append all events."""
+    store: SqlEventStore[Seen] = SqlEventStore(UnitOfWork(engine), _EVENTS, CODEC)
+    chance = random.Random(1)  # noqa: S311  (not a secret)
+    for number in range(0, EVENTS, 100):
+        made = [Seen(f"place-{chance.randrange(STREAMS)}", number) for _ in range(100)]
+        store.append(f"stream-{number % STREAMS}", made, expected=ANY_REVISION).unwrap()
+
+
+def by_domainkit(engine: Engine) -> Work:
+    """Return a run of the projector from the first event on."""
+    unit_of_work = UnitOfWork(engine)
+    store: SqlEventStore[Seen] = SqlEventStore(unit_of_work, _EVENTS, CODEC)
+
+    def follow() -> None:
+        with engine.begin() as connection:
+            connection.execute(_OURS.delete())
+            connection.execute(_CHECKPOINTS.delete())
+        models = [TableReadModel(COUNTERS, _OURS)]
+        Projector(unit_of_work, store, models, _CHECKPOINTS, batch=BATCH).run(threading.Event(), until_idle=True)
+
+    return follow
+
+
+def by_hand(connection: Connection, sign: str, begin: str) -> Work:
+    """Return a run of the loop: `sign` is the driver's sign for a parameter, `begin` its statement to begin."""
+    read = f"SELECT position, body FROM bench_events WHERE position > {sign} ORDER BY position LIMIT {BATCH}"  # noqa: S608  (made of constants)
+    upsert = (
+        f"INSERT INTO bench_by_hand (place, events, total) VALUES ({sign}, {sign}, {sign})"  # noqa: S608  (as above)
+        " ON CONFLICT (place) DO UPDATE SET events = excluded.events, total = excluded.total"
+    )
+    move = f"UPDATE bench_checkpoints SET position = {sign} WHERE model = 'by_hand'"  # noqa: S608  (as above)
+
+    def put(rows: "list[tuple[int, bytes]]") -> None:
+        events = [CODEC.decode(body).unwrap() for _, body in rows]
+        places = list({event.place for event in events})
+        some = ", ".join([sign] * len(places))
+        known = f"SELECT place, events, total FROM bench_by_hand WHERE place IN ({some})"  # noqa: S608  (as above)
+        cursor = connection.cursor()
+        found = {place: (count, total) for place, count, total in cursor.execute(known, places).fetchall()}
+        for event in events:
+            count, total = found.get(event.place, (0, 0))
+            found[event.place] = count + 1, total + event.number
+        cursor.executemany(upsert, [(place, *values) for place, values in found.items()])
+        cursor.execute(move, (rows[-1][0],))
+
+    def follow() -> None:
+        cursor = connection.cursor()
+        cursor.execute(begin)
+        cursor.execute("DELETE FROM bench_by_hand")
+        cursor.execute("DELETE FROM bench_checkpoints")
+        cursor.execute(
+            "INSERT INTO bench_checkpoints (model, version, position, unreadable) VALUES ('by_hand', 1, 0, 0)"
+        )
+        cursor.execute("COMMIT")
+        position = 0
+        while rows := cursor.execute(read, (position,)).fetchall():
+            cursor.execute(begin)
+            cursor.execute("SELECT position FROM bench_checkpoints WHERE model = 'by_hand'").fetchone()
+            put(rows)
+            cursor.execute("COMMIT")
+            position = rows[-1][0]
+
+    return follow
+
+
+@contextmanager
+def on_sqlite() -> Iterator[Mapping[str, Work]]:
+    """Yield both, over one new file."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
+        path = Path(folder) / "events.db"
+        engine = make_engine(f"sqlite:///{path}")
+        _METADATA.create_all(engine)
+        fill(engine)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA busy_timeout = 30000")
+            yield {"by hand": by_hand(connection, "?", "BEGIN IMMEDIATE"), "domainkit": by_domainkit(engine)}
+        engine.dispose()
+
+
+@contextmanager
+def on_postgresql() -> Iterator[Mapping[str, Work]]:
+    """Yield both, in a schema of their own, which is dropped in the end."""
+    schema = f"bench_{uuid4().hex}"
+    engine = make_engine(make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"}))
+    with engine.begin() as setting_up:
+        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
+    try:
+        _METADATA.create_all(engine)
+        fill(engine)
+        plain = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(plain, autocommit=True) as connection:
+            yield {"by hand": by_hand(connection, "%s", "BEGIN"), "domainkit": by_domainkit(engine)}
+    finally:
+        with engine.begin() as cleaning_up:
+            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        engine.dispose()
+
+
+def speeds(ways: Mapping[str, Work]) -> Mapping[str, float]:
+    """Return the events a second of each: the median of several runs, taken in turn."""
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, work in ways.items():
+            begun = perf_counter()
+            work()
+            taken[name].append(EVENTS / (perf_counter() - begun))
+    return {name: statistics.median(found) for name, found in taken.items()}
+
+
+def report(name: str, found: Mapping[str, float]) -> str:
+    """Return the speeds on a database, and if the bar is reached."""
+    part = found["domainkit"] / found["by hand"]
+    reached = "reached" if found["domainkit"] >= FASTEST or part >= PART else "missed"
+    counts = ", ".join(f"{way} {speed:,.0f}" for way, speed in found.items())
+    return f"{name}: {counts} events a second; {part:.2f} of by hand (bar: {FASTEST:,} or {PART}: {reached})"
+
+
+def main() -> None:
+    """Measure on both databases, and print."""
+    for name, opened in (("SQLite", on_sqlite), ("PostgreSQL", on_postgresql)):
+        try:
+            with opened() as ways:
+                print(report(name, speeds(ways)))
+        except OperationalError as error:
+            print(f"{name}: not there ({type(error.orig).__name__})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The rebuild of a read model: a second table is filled beside the one that is read, and swapped in one transaction.
+
+The swap replaces the rows, not the table: DELETE and INSERT ... SELECT. The table keeps its name, its indexes and
+constraints, the privileges of its readers, and the views and foreign keys that refer to it; readers wait for no lock.
+"""
+
+from attrs import evolve, frozen
+from sqlalchemy import Connection, delete, insert, select
+
+from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint
+from domainkit.adapters.sqlalchemy.event_counts import last_position
+from domainkit.adapters.sqlalchemy.following import UNREADABLE, Batch, Following, OnUnreadable, after, log_unreadable
+from domainkit.adapters.sqlalchemy.read_models import SqlReadModel
+from domainkit.errors import ConflictError, OutcomeUnknownError
+from domainkit.event_store import UnreadableEvent
+from domainkit.read_models import SHADOW, ReadsAllEvents
+
+
+@frozen
+class Rebuilt:
+    """The progress of a rebuild.
+
+    Args:
+        name: of the read model.
+        position: of the last event in the new rows.
+        last: the last position of the event store; None if it is not known.
+        is_swapped: the new rows are those that are read.
+        stopped_at: the position of an event that can't be read, where it stopped; None if it didn't.
+    """
+
+    name: str
+    position: int
+    last: int | None = None
+    is_swapped: bool = False
+    stopped_at: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """True if it is swapped or stopped."""
+        return self.is_swapped or self.stopped_at is not None
+
+
+class Rebuilding:
+    """The steps of a rebuild, each a transaction: it goes on after an interruption.
+
+    Args:
+        following: the checkpoints and their unit of work.
+        store: the events.
+        model: the read model.
+        batch: the number of events of a step.
+        policy: for an event that can't be read.
+    """
+
+    def __init__(
+        self, following: Following, store: ReadsAllEvents, model: SqlReadModel, *, batch: int, policy: OnUnreadable
+    ) -> None:
+        self._following, self._rows, self._unit_of_work = following, following.rows, following.unit_of_work
+        self._store, self._model, self._batch, self._policy = store, model, batch, policy
+        self._shadow = model.name + SHADOW
+
+    def begin(self) -> Rebuilt:
+        """Make the table that is filled, or find that of an interrupted rebuild of this version."""
+        model = self._model
+        self._following.begun(model)
+        with self._unit_of_work.begin() as connection:
+            self._rows.create(connection, self._shadow, model.version)
+            found = self._rows.lock(connection, self._shadow, skip=False) or Checkpoint(model.version)
+            if found.position == 0 or found.version != model.version:
+                found = Checkpoint(model.version)
+                model.shadow.drop(connection, checkfirst=True)
+                model.shadow.create(connection)
+                self._rows.move(connection, self._shadow, found)
+        return self._rebuilt(found)
+
+    def step(self) -> Rebuilt:
+        """Put the next events into the new rows; swap if these are not behind the old ones."""
+        seen = self._following.checkpoint(self._shadow)
+        if seen is None:
+            return self._swapped_elsewhere()
+        found = self._store.read_all(after=seen.position, limit=self._batch)
+        batch = Batch.of(found, seen.position, self._policy)
+        if batch.stop is not None and not batch.passed:
+            return self._stopped(seen, batch.stop)
+        try:
+            with self._unit_of_work.begin() as connection:
+                return self._stored(connection, seen, batch, is_last=len(found) < self._batch and batch.stop is None)
+        except (ConflictError, OutcomeUnknownError):
+            return self._rebuilt(seen)  # the next look shows how it ended
+
+    def _stored(self, connection: Connection, seen: Checkpoint, batch: Batch, *, is_last: bool) -> Rebuilt:
+        live = self._rows.lock(connection, self._model.name, skip=False) if is_last else None
+        locked = self._rows.lock(connection, self._shadow, skip=False)
+        if locked is None:
+            return self._swapped_elsewhere()
+        if locked.position != seen.position:
+            return self._rebuilt(locked)
+        self._model.apply(connection, batch.events, to=self._model.shadow)
+        for one in batch.skipped:
+            log_unreadable(self._shadow, one, "skipped")
+        following = evolve(after(locked, batch), stopped_at=None, reason=None)
+        if live is not None and following.position >= live.position:
+            self._swap(connection, following)
+            return self._rebuilt(following, is_swapped=True)
+        self._rows.move(connection, self._shadow, following)
+        return self._rebuilt(following)
+
+    def _swap(self, connection: Connection, to: Checkpoint) -> None:
+        """Replace the old rows by the new ones, and move the checkpoint with them."""
+        table, shadow = self._model.table, self._model.shadow
+        connection.execute(delete(table))
+        names = shadow.columns.keys()
+        connection.execute(insert(table).from_select(names, select(*(shadow.c[name] for name in names))))
+        shadow.drop(connection)
+        self._rows.move(connection, self._model.name, to)
+        self._rows.remove(connection, self._shadow)
+
+    def _stopped(self, seen: Checkpoint, at: UnreadableEvent) -> Rebuilt:
+        with self._unit_of_work.begin() as connection:
+            locked = self._rows.lock(connection, self._shadow, skip=False) or seen
+            self._rows.move(connection, self._shadow, evolve(locked, stopped_at=at.position, reason=UNREADABLE))
+        log_unreadable(self._shadow, at, "stopped at")
+        return evolve(self._rebuilt(seen), stopped_at=at.position)
+
+    def _rebuilt(self, at: Checkpoint, *, is_swapped: bool = False) -> Rebuilt:
+        last = last_position(self._store, at.position)
+        return Rebuilt(self._model.name, at.position, last, is_swapped=is_swapped)
+
+    def _swapped_elsewhere(self) -> Rebuilt:
+        """Return the end of a rebuild that another process has finished."""
+        live = self._following.checkpoint(self._model.name) or Checkpoint(self._model.version)
+        return self._rebuilt(live, is_swapped=True)

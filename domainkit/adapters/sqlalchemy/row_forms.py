@@ -1,0 +1,144 @@
+"""The rows of a read model as values of columns, and back: the fields of an attrs class are the columns."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import UnionType
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin
+from uuid import UUID
+
+import attrs
+import sqlalchemy as sa
+
+from domainkit._model.annotations import type_of
+from domainkit.ids import content_refusal
+from domainkit.values import ValueObject
+
+S = TypeVar("S")
+Key: TypeAlias = tuple[object, ...]
+"""The values of the primary key of a row, in the order of its columns."""
+
+_PLAIN: frozenset[object] = frozenset({int, bool, float, bytes, Decimal, UUID})
+"""The types whose values go into a column as they are."""
+
+
+class RowForm(Generic[S]):
+    """Puts the rows of one class into columns, and makes them of rows.
+
+    Args:
+        cls: an attrs class.
+        table: has a column for each field, and a primary key.
+
+    Raises:
+        ValueError: the columns are others.
+    """
+
+    def __init__(self, cls: type[S], table: sa.Table) -> None:
+        origin: type = get_origin(cls) or cls
+        parameters: tuple[TypeVar, ...] = getattr(origin, "__parameters__", ())
+        arguments: dict[TypeVar, object] = dict(zip(parameters, get_args(cls), strict=False))
+        fields = [one for one in _attributes(origin) if one.init]
+        self.columns: tuple[str, ...] = tuple(one.name for one in fields)
+        if set(self.columns) != set(table.columns.keys()):
+            raise ValueError(
+                f"table {table.name!r}: expected the columns {', '.join(sorted(self.columns))}, the fields of "
+                f"{cls.__qualname__}, got {', '.join(sorted(table.columns.keys()))}; make them the same"
+            )
+        self._cls, self._make = cls, _maker(cls)
+        self._keys = tuple(column.key for column in table.primary_key)
+        self._arguments = tuple(one.alias or one.name for one in fields)
+        hints = {one.name: type_of(origin, one.name, arguments) for one in fields}
+        loaders = zip(self._arguments, map(_loader, hints.values()), strict=True)
+        self._loaders = [(name, load) for name, load in loaders if load is not None]
+        self._plain = tuple(name for name, hint in hints.items() if hint in _PLAIN)
+        self._others = tuple(name for name in self.columns if name not in self._plain)
+
+    def key(self, given: object) -> Key:
+        """Return the key that a function gave for an event, as the columns hold it.
+
+        Raises:
+            ValueError: it has another number of parts than the primary key has columns, or a text that a database
+                doesn't keep as it is.
+        """
+        parts = given if isinstance(given, tuple) else (given,)
+        if len(parts) != len(self._keys):
+            raise ValueError(
+                f"rows of {self._cls.__qualname__}: expected a key of {len(self._keys)} parts "
+                f"({', '.join(self._keys)}), got {len(parts)}; return a tuple in this order"
+            )
+        return tuple([self._kept(name, one) for name, one in zip(self._keys, parts, strict=True)])
+
+    def key_of(self, row: S) -> Key:
+        """Return the key of a row, as the columns hold it."""
+        return tuple([_stored(getattr(row, one)) for one in self._keys])
+
+    def load(self, row: Sequence[Any]) -> S:
+        """Return a stored row, with the columns in the order of the fields, as an object.
+
+        What its constructor raises gets a note that names the class.
+        """
+        values = dict(zip(self._arguments, row, strict=True))
+        try:
+            for name, load in self._loaders:
+                if values[name] is not None:
+                    values[name] = load(values[name])
+            return self._make(**values)
+        except Exception as error:
+            error.add_note(f"a stored row of {self._cls.__qualname__}")
+            raise
+
+    def dump(self, key: Key, row: S) -> Mapping[str, object]:
+        """Return the values of the columns.
+
+        Raises:
+            ValueError: the row has another key, or a text that a database doesn't keep as it is.
+        """
+        values: dict[str, object] = {name: getattr(row, name) for name in self._plain}
+        for name in self._others:
+            values[name] = self._kept(name, getattr(row, name))
+        if tuple([values[one] for one in self._keys]) != key:
+            raise ValueError(
+                f"rows of {self._cls.__qualname__}: expected a row with the key of its event, got another one in "
+                f"{', '.join(self._keys)}; return the row of that key from the step"
+            )
+        return values
+
+    def _kept(self, name: str, value: object) -> object:
+        """Return a value as its column holds it, unless a database changes such a text."""
+        stored = _stored(value)
+        refusal = content_refusal(stored) if isinstance(stored, str) else None
+        if refusal is not None:
+            raise ValueError(f"{self._cls.__qualname__}.{name}: expected {refusal}; refuse it where it comes in")
+        return stored
+
+
+def _attributes(cls: type) -> tuple["attrs.Attribute[Any]", ...]:
+    return tuple(attrs.fields(cls))
+
+
+def _maker(cls: type[S]) -> Callable[..., S]:
+    """Return the class as a function of its fields, whose names are known when it runs."""
+    return cls
+
+
+def _stored(value: object) -> object:
+    """Return a value as a column holds it: what a value object wraps, and times in UTC."""
+    if isinstance(value, ValueObject):
+        return _stored(value.value)
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else value
+
+
+def _in_utc(stored: datetime) -> datetime:
+    return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
+
+
+def _loader(hint: object) -> Callable[[Any], object] | None:  # Any: what the column holds
+    """Return how a field of this type is made of what a column holds; None if it is that value."""
+    inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(inner) in {Union, UnionType}:
+        loaders = [found for found in map(_loader, get_args(inner)) if found is not None]
+        return loaders[0] if len(loaders) == 1 else None
+    cls = get_origin(inner) or inner
+    if isinstance(cls, type) and issubclass(cls, ValueObject):
+        return cls.from_value
+    return _in_utc if cls is datetime else None

@@ -1,0 +1,114 @@
+"""Bugs in read models and their projectors."""
+
+from mutations.bug import Bug
+
+FOLDER = "adapters/sqlalchemy"
+MODELS, FOLLOWING, PROJECTOR = f"{FOLDER}/read_models.py", f"{FOLDER}/following.py", f"{FOLDER}/projector.py"
+CHECKPOINTS, REBUILDING = f"{FOLDER}/checkpoints.py", f"{FOLDER}/rebuilding.py"
+TESTS, REBUILDS = "tests/adapters/sqlalchemy/test_projector.py", "tests/adapters/sqlalchemy/test_rebuilding.py"
+
+BUGS = (
+    Bug(
+        "a step gets the stored row",
+        MODELS,
+        "        rows.update(known)\n",
+        "",
+        f"{TESTS}::test_a_read_model_is_the_fold_of_all_events",
+        quick=True,
+    ),
+    Bug(
+        "effect and checkpoint are of one transaction",
+        FOLLOWING,
+        "                model.apply(connection, batch.events)\n",
+        "                model.apply(connection, batch.events)\n                connection.connection.commit()\n",
+        f"{TESTS}::test_effect_and_checkpoint_are_stored_together",
+        quick=True,
+    ),
+    Bug(
+        "one projector at a time has a read model",
+        FOLLOWING,
+        "if locked is None or (locked.position, locked.version) != (seen.position, seen.version):",
+        "if locked is None:",
+        f"{TESTS}::test_several_projectors_share_the_work",
+    ),
+    Bug(
+        "a checkpoint that moved is left alone",
+        FOLLOWING,
+        "if locked is None or (locked.position, locked.version) != (seen.position, seen.version):",
+        "if locked is None or locked.version != seen.version:",
+        f"{TESTS}::test_a_checkpoint_that_moved_meanwhile_is_left_alone",
+        quick=True,
+    ),
+    Bug(
+        "a projector waits for no other one",
+        CHECKPOINTS,
+        "self._read.with_for_update(skip_locked=True)",
+        'self._read.with_for_update(nowait=True).where(sa.text("model IS NOT NULL"))',
+        f"{TESTS}::test_a_read_model_that_another_projector_has_is_passed_over",
+    ),
+    Bug(
+        "an unreadable event stops a read model",
+        FOLLOWING,
+        "            elif policy is OnUnreadable.SKIP:\n",
+        "            elif policy:\n",
+        f"{TESTS}::test_an_unreadable_event_stops_a_read_model",
+        quick=True,
+    ),
+    Bug(
+        "a skipped event is counted",
+        FOLLOWING,
+        "unreadable=locked.unreadable + len(batch.skipped),",
+        "unreadable=locked.unreadable,",
+        f"{TESTS}::test_an_unreadable_event_that_is_skipped",
+    ),
+    Bug(
+        "a failing step stops before its event",
+        PROJECTOR,
+        "                if len(found) == 1:\n",
+        "                if found:\n",
+        f"{TESTS}::test_a_step_that_raises_stops_its_read_model_alone",
+        quick=True,
+    ),
+    Bug(
+        "rows of another version are left alone",
+        PROJECTOR,
+        "        if seen.version != model.version:\n",
+        "        if seen.version > model.version:\n",
+        f"{TESTS}::test_another_version_is_left_alone",
+    ),
+    Bug(
+        "rows of unknown origin are left alone",
+        FOLLOWING,
+        "0 if has_rows else model.version",
+        "model.version",
+        f"{TESTS}::test_rows_without_a_checkpoint_are_not_folded_into",
+    ),
+    Bug(
+        "old and new rows are swapped at once",
+        REBUILDING,
+        "        connection.execute(delete(table))\n",
+        "        connection.execute(delete(table))\n        connection.connection.commit()\n",
+        f"{REBUILDS}::test_a_rebuild_while_writers_write_and_readers_read",
+    ),
+    Bug(
+        "new rows are beside the old ones",
+        REBUILDING,
+        "self._model.apply(connection, batch.events, to=self._model.shadow)",
+        "self._model.apply(connection, batch.events)",
+        f"{REBUILDS}::test_the_old_rows_are_kept_current_until_the_swap",
+    ),
+    Bug(
+        "an interrupted rebuild goes on",
+        REBUILDING,
+        "if found.position == 0 or found.version != model.version:",
+        "if True:",
+        f"{REBUILDS}::test_an_interrupted_rebuild_goes_on",
+    ),
+    Bug(
+        "a rebuild that moved meanwhile is left alone",
+        REBUILDING,
+        "        if locked.position != seen.position:\n",
+        "        if False:\n",
+        f"{REBUILDS}::test_several_share_a_rebuild",
+    ),
+)

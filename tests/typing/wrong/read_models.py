@@ -1,0 +1,67 @@
+"""Code that a type checker must refuse around read models: each line marked `# wrong`, and no other."""
+
+from attrs import frozen
+from sqlalchemy import Connection, Table
+
+from domainkit import DomainEvent, ReadModel, Uuid
+from domainkit.adapters.sqlalchemy import FunctionReadModel, Projector, UnitOfWork, TableReadModel
+
+
+class AccountId(Uuid): ...
+
+
+@frozen
+class Opened(DomainEvent):
+    account_id: AccountId
+
+
+@frozen
+class Deposited(DomainEvent):
+    account_id: AccountId
+    amount: int
+
+
+@frozen
+class Balance:
+    account_id: AccountId
+    total: int
+
+
+def account_of(event: Opened | Deposited) -> AccountId:
+    return event.account_id
+
+
+def opened_account(event: Opened) -> AccountId:
+    return event.account_id
+
+
+def deposited(row: Balance | None, event: Deposited) -> Balance | None:
+    return row
+
+
+def certain(row: Balance, event: Deposited) -> Balance:
+    return row
+
+
+def number(row: Balance | None, event: Deposited) -> int:
+    return event.amount
+
+
+def note(connection: Connection, table: Table, event: Opened) -> None: ...
+
+
+balances = ReadModel("balances", Balance)
+balances.on(Deposited, account_of, deposited)
+balances.on(Opened, account_of, deposited)  # wrong
+balances.on(Deposited, opened_account, deposited)  # wrong
+balances.on(Deposited, account_of, certain)  # wrong
+balances.on(Deposited, account_of, number)  # wrong
+balances.on(Deposited, lambda event: event.amuont, deposited)  # wrong
+balances.on(Balance, account_of, deposited)  # wrong
+
+
+def follow(unit_of_work: UnitOfWork, table: Table, checkpoints: Table) -> None:
+    FunctionReadModel("entries", table).on(Opened, note)
+    FunctionReadModel("entries", table).on(Deposited, note)  # wrong
+    Projector(unit_of_work, 3, [TableReadModel(balances, table)], checkpoints)  # wrong
+    Projector(unit_of_work, None, [], checkpoints)  # wrong
