@@ -14,7 +14,7 @@ from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork
 from domainkit.errors import ConflictError, OutcomeUnknownError
 from domainkit.event_store import RecordedEvent, UnreadableEvent
 
-logger = logging.getLogger("domainkit.projector")
+logger: logging.Logger = logging.getLogger("domainkit.projector")
 
 UNREADABLE = "unreadable"
 """The reason of a read model that stopped at an event that can't be read."""

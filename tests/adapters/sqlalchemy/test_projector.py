@@ -575,19 +575,21 @@ async def test_async_a_projector_follows(database: Database) -> None:
         stop = asyncio.Event()
         running = asyncio.create_task(projector.run(stop))
         assert Success(3) == await checkpoints.reached("balances", 3, within=LONG)
-        assert Success(3) == await checkpoints.reached("entries", 3, within=LONG)
+        await store.append(ada, [Deposited(ada, 1), Deposited(ada, 1)], expected=3)
+        assert Success(5) == await checkpoints.reached("balances", 5, within=LONG)
+        assert Success(5) == await checkpoints.reached("entries", 5, within=LONG)
         stop.set()
         await running
         await projector.run(asyncio.Event(), until_idle=True)
         assert ["current", "current"] == [one.state for one in await projector.status()]
         seen: list[int] = []
         rebuilt = await projector.rebuild("balances", progress=lambda one: seen.append(one.position))
-        assert (True, [2, 3]) == (rebuilt.is_swapped, seen)
+        assert (True, [2, 4, 5]) == (rebuilt.is_swapped, seen)
         stop.set()
         assert not (await projector.rebuild("balances", stop=stop)).is_over
         assert (await projector.rebuild("balances")).is_swapped
         async with unit_of_work.reading() as connection:
-            assert 21 == await connection.scalar(sa.select(BALANCES.c.total))
+            assert 23 == await connection.scalar(sa.select(BALANCES.c.total))
     assert "AsyncProjector(balances, entries)" == repr(projector)
 
 
