@@ -152,8 +152,10 @@ class TestWithoutNews:
         """Messages that nobody has announced are found by the next poll."""
         async with database.async_engine(METADATA) as engine:
             publisher = Recorder()
-            async with running(Relay(engine, TABLE, publisher, poll=seconds(0.2))):
-                await until(listening(engine))
+            relay = Relay(engine, TABLE, publisher, poll=seconds(0.2))
+            async with running(relay):
+                await until(holds(lambda: relay._wakeups is not None and relay._wakeups._last > 0))
+                await asyncio.sleep(0.5)  # it has looked once more since it listens
                 await store(engine, "a1")
                 await until(left(engine))
             assert ["a1"] == publisher.accepted
