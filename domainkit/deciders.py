@@ -121,7 +121,7 @@ class Decisions(Generic[C, S, E, X]):
 
 
 def decisions(state: type[S], /) -> Decisions[Never, S, Never, Never]:
-    """Return decisions about a state, without a function yet; add one for each class of commands by `on`.
+    """Return decisions about a state, without a function yet; add one for each class of commands with `on`.
 
     >>> from returns.result import Success
     >>> from domainkit import Command, DomainEvent

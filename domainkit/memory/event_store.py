@@ -31,7 +31,7 @@ from domainkit.memory.outbox import InmemoryOutbox
 
 @frozen
 class _Stored:
-    """An event as a database would have it: its bytes and its place."""
+    """A stored event: its bytes and its position, as in a row of a database."""
 
     id: object
     raw: bytes
@@ -56,10 +56,10 @@ class _Stream:
 
 
 class InmemoryEventStore(EventStore[E], Generic[E]):
-    """Streams of events in a dict, gone with the process. Safe under threads.
+    """Streams of events in a dict, lost with the process. It is thread-safe.
 
-    Events are kept as bytes, so that what could not be read back from a database is refused here too, and an event of
-    an older version is lifted when it is read.
+    Events are kept as bytes, so that an event that can't be read back is refused, as by a database, and an event of an
+    older version is upcast when it is read.
 
     >>> from attrs import frozen
     >>> from domainkit import NO_STREAM, DomainEvent
@@ -76,7 +76,7 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
 
     Args:
         codec: the closed set of the events.
-        outbox: where appended events go as well.
+        outbox: gets a copy of the appended events.
     """
 
     def __init__(self, codec: MessageCodec[E], *, outbox: InmemoryOutbox | None = None) -> None:
@@ -110,7 +110,7 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
             return Success(found.end)
 
     def _repeated(self, found: _Stream, ids: list[object], start: int | None) -> Appended | None:
-        """Return the end of these events if they are in the stream already."""
+        """Return the revision and position of the last of these events if all are in the stream already, in order."""
         stored = [one.id for one in found.events]
         first = start if start is not None else stored.index(ids[0]) if ids and ids[0] in stored else None
         if not ids or first is None or stored[first : first + len(ids)] != ids:
@@ -174,7 +174,7 @@ class AsyncInmemoryEventStore(AsyncEventStore[E], Generic[E]):
 
     Args:
         codec: the closed set of the events.
-        outbox: where appended events go as well.
+        outbox: gets a copy of the appended events.
     """
 
     def __init__(self, codec: MessageCodec[E], *, outbox: InmemoryOutbox | None = None) -> None:
