@@ -75,7 +75,7 @@ class Decider(Generic[C, S, E, X]):
 
         Args:
             events: the oldest first.
-            state: the state before them; the initial one unless given.
+            state: the state before them; by default the initial one.
         """
         return reduce(self.evolve, events, self.initial if state is None else state)
 
