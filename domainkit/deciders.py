@@ -226,5 +226,5 @@ def _annotated(function: Callable[..., object], place: int, instead: str) -> tup
     classes = tuple(one for one in found if isinstance(one, type) and one is not object)
     if hint is None or len(classes) != len(found):
         what = f"expected classes as the annotation of parameter {place + 1}"
-        raise TypeError(f"{name_of(function)}: {what}, got another or none; annotate it, or use {instead}")
+        raise TypeError(f"{name_of(function)}: {what}, got another or no annotation; add one, or use {instead}")
     return classes

@@ -604,7 +604,7 @@ class TestShape:
     def test_without_slots(self) -> None:
         """If attrs can't set the value in a class without slots, the class is refused; else slots don't matter."""
         with pytest.raises(
-            TypeError, match=r"\.Lower\.value: attrs can't set it in a class without slots; remove slots=False$"
+            TypeError, match=r"\.Lower: expected a class with slots, got one without; remove slots=False$"
         ):
 
             @frozen(slots=False)
