@@ -561,7 +561,7 @@ class TestUpcasting:
             ([(1, 2)], "expected another upcaster from version 2 to 3, got none; add one"),
             ([(2, 3), (3, 4)], "got domain_event task.created version 3, read as TaskCreated; change"),
             ([(2, 3), (2, 3)], "expected a single one from each version, got two; remove one"),
-            ([(2, 4)], "expected a `to_version` of at most 3, that of the class, got 4"),
+            ([(2, 4)], "expected a `to_version` of at most 3, the version of the class, got 4"),
             ([(2, 1), (1, 2)], "expected a later version as `to_version`, got 1; correct it"),
             ([(2, 2)], "expected a later version as `to_version`, got 2; correct it"),
             ([(4, 3)], "expected a `from_version` below 3, the version of the class; correct it"),

@@ -132,7 +132,7 @@ def test_a_part_of_pydantic_is_refused(base: type, part: str) -> None:
 
 def test_a_default_of_pydantic_is_refused() -> None:
     """A `Field()` in the place of a default is refused, rather than taken for the default."""
-    with pytest.raises(TypeError, match=r"TaskCreated\.title: pydantic uses it; .*write `attrs\.field\("):
+    with pytest.raises(TypeError, match=r"TaskCreated\.title: expected .* got one for pydantic; write `attrs\.field\("):
 
         @frozen
         class TaskCreated(DomainEvent):

@@ -582,10 +582,10 @@ class TestShape:
             ),
             (
                 {"__annotations__": {"value": str}, "value": field(init=False)},
-                r"^Odd\.value: the constructor takes the value ",
+                r"^Odd\.value: expected a positional argument, ",
             ),
-            ({"__annotations__": {"value": str}, "value": field(kw_only=True)}, r"; remove init, kw_only and alias$"),
-            ({"__annotations__": {"value": str}, "value": field(alias="raw")}, r"; remove init, kw_only and alias$"),
+            ({"__annotations__": {"value": str}, "value": field(kw_only=True)}, r"got an option init, kw_only or alias; remove it$"),
+            ({"__annotations__": {"value": str}, "value": field(alias="raw")}, r"got an option init, kw_only or alias; remove it$"),
             ({"value": "text"}, r"^Odd\.value: the name is taken by an inherited field; to change its default, "),
             ({"value": property(len)}, r"^Odd\.value: the name is taken by an inherited field; "),
         ],
