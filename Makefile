@@ -25,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1 /p' Makefile | awk '{ name = $$1; $$1 = ""; printf "  make %-15s%s\n", name, $$0 }'
 
-demo: $(INSTALLED)demo ## run the Task Manager on a file with good and bad lines
+demo: $(INSTALLED)demo ## run the Task Manager on a file with good and bad lines; ARGS=--event-sourced stores events
 	@$(BIN)/python -m docs.examples.task_manager $(ARGS)
 
 test: $(INSTALLED)test ## run all tests, or those that ARGS names, on all cores
@@ -63,9 +63,11 @@ docs: $(INSTALLED)docs ## build the documentation into docs/_build
 bench: $(INSTALLED)bench ## measure, side by side with petisco and pydantic
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-durable: $(INSTALLED)test ## measure saving, events, relaying and consuming, beside the drivers and petisco (PostgreSQL and RabbitMQ where they are)
+bench-durable: $(INSTALLED)test ## measure saving, events, snapshots, relaying and consuming, beside the drivers and petisco (PostgreSQL and RabbitMQ where they are)
 	@$(BIN)/python -m benchmarks.saving
 	@$(BIN)/python -m benchmarks.event_store
+	@$(BIN)/python -m benchmarks.event_store --large
+	@$(BIN)/python -m benchmarks.snapshots
 	@$(BIN)/python -m benchmarks.relaying
 	@$(BIN)/python -m benchmarks.consuming
 

@@ -3,11 +3,15 @@
 `python -m benchmarks.event_store` measures on a SQLite file, and on PostgreSQL where there is one; eventsourcing takes
 part if it is installed. The driver writes rows that were encoded before, by executemany in one transaction, on a
 connection that it keeps open; all others encode within their time.
+
+`python -m benchmarks.event_store --large` instead compares the same append and load in a store that has 10,000 events
+with one that has 1,000,000, filled by one statement of SQL.
 """
 
 import os
 import sqlite3
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -20,7 +24,7 @@ from uuid import uuid4
 
 import psycopg
 from attrs import frozen
-from sqlalchemy import Engine, MetaData, make_url, text
+from sqlalchemy import Engine, MetaData, Table, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from domainkit import NO_STREAM, DomainEvent, MessageCodec, Projection, projection
@@ -30,6 +34,8 @@ POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127
 APPENDED, LOADED = 10, 1_000
 BARS: Mapping[str, tuple[float, float]] = {"SQLite": (0.65, 8), "PostgreSQL": (0.9, 6)}
 """Bars: the speed of an append, as a part of the driver's; and of a load, as a multiple of eventsourcing's."""
+FEW, MANY, GROWTH_BAR = 10_000, 1_000_000, 1.2
+"""The sizes of the stores that `--large` compares, and the bar: the time in the larger one, as a multiple."""
 
 
 @frozen
@@ -47,6 +53,25 @@ CODEC = MessageCodec.of(Renamed)
 TOTAL: Projection[int, Renamed] = projection(0).on(Renamed, _longer)
 _METADATA = MetaData()
 _EVENTS = events_table(_METADATA, "bench_events")
+_LARGE = MetaData()
+_SIZES: Mapping[str, tuple[Table, int]] = {
+    f"{size:,} events": (events_table(_LARGE, f"bench_{size}_events"), size) for size in (FEW, MANY)
+}
+_FILLER_LENGTH = 100
+_FILL = {
+    "sqlite": (
+        "INSERT INTO {table} (stream, revision, message_id, name, version, body)"
+        " WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < :size)"
+        " SELECT printf('%08x', n / :length * 2654435761 % 4294967296), n % :length + 1, lower(hex(randomblob(16))),"
+        " :name, 1, :body FROM numbers"
+    ),
+    "postgresql": (
+        "INSERT INTO {table} (stream, revision, message_id, name, version, body)"
+        " SELECT md5(CAST(n / :length AS text)), n % :length + 1, gen_random_uuid(), :name, 1, CAST(:body AS bytea)"
+        " FROM generate_series(0, :size - 1) AS n"
+    ),
+}
+"""The statement that fills a table with streams of 100 events, by the name of the database."""
 _INSERT = (
     "INSERT INTO bench_events (stream, revision, message_id, name, version, body) VALUES ({0}, {0}, {0}, {0}, {0}, {0})"
 )
@@ -117,9 +142,9 @@ def by_psycopg(connection: "psycopg.Connection[Any]") -> Contender:
     return Contender(ready)
 
 
-def by_domainkit(engine: Engine) -> Contender:
+def by_domainkit(engine: Engine, table: Table = _EVENTS) -> Contender:
     """Return the store of this library, and a projection that folds what it reads."""
-    store: SqlEventStore[Renamed] = SqlEventStore(UnitOfWork(engine), _EVENTS, CODEC)
+    store: SqlEventStore[Renamed] = SqlEventStore(UnitOfWork(engine), table, CODEC)
 
     def ready(count: int) -> Work:
         stream, made = str(uuid4()), events(count)
@@ -174,33 +199,52 @@ def by_eventsourcing(environment: Mapping[str, str]) -> Contender:
 
 
 @contextmanager
-def on_sqlite() -> Iterator[dict[str, Contender]]:
-    """Yield the contenders, over a new file each."""
+def sqlite_engine(metadata: MetaData) -> Iterator[tuple[Engine, Path]]:
+    """Yield an engine for a new file with tables, and the file."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
         path = Path(folder) / "events.db"
         engine = make_engine(f"sqlite:///{path}")
-        _METADATA.create_all(engine)
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA busy_timeout = 30000")
-            ways = {"driver": by_sqlite(connection), "domainkit": by_domainkit(engine)}
-            with suppress(ImportError):
-                ways["eventsourcing"] = by_eventsourcing(
-                    {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{path}.other"}
-                )
-            yield ways
+        metadata.create_all(engine)
+        yield engine, path
+        engine.dispose()
+
+
+@contextmanager
+def on_sqlite() -> Iterator[dict[str, Contender]]:
+    """Yield the contenders, over a new file each."""
+    with (
+        sqlite_engine(_METADATA) as (engine, path),
+        closing(sqlite3.connect(path, isolation_level=None)) as connection,
+    ):
+        connection.execute("PRAGMA busy_timeout = 30000")
+        ways = {"driver": by_sqlite(connection), "domainkit": by_domainkit(engine)}
+        with suppress(ImportError):
+            ways["eventsourcing"] = by_eventsourcing(
+                {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{path}.other"}
+            )
+        yield ways
+
+
+@contextmanager
+def postgresql_engine(metadata: MetaData) -> Iterator[tuple[Engine, str]]:
+    """Yield an engine for a new schema with tables, and the name of the schema, which is dropped in the end."""
+    schema = f"bench_{uuid4().hex}"
+    engine = make_engine(make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"}))
+    with engine.begin() as setting_up:
+        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
+    try:
+        metadata.create_all(engine)
+        yield engine, schema
+    finally:
+        with engine.begin() as cleaning_up:
+            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
         engine.dispose()
 
 
 @contextmanager
 def on_postgresql() -> Iterator[dict[str, Contender]]:
-    """Yield the contenders, in a schema of their own, which is dropped in the end."""
-    schema = f"bench_{uuid4().hex}"
-    url = make_url(POSTGRES_URL)
-    engine = make_engine(url.update_query_dict({"options": f"-csearch_path={schema}"}))
-    with engine.begin() as setting_up:
-        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        _METADATA.create_all(engine)
+    """Yield the contenders, in a schema of their own."""
+    with postgresql_engine(_METADATA) as (engine, schema):
         plain = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(plain) as connection:
             ways = {"driver": by_psycopg(connection), "domainkit": by_domainkit(engine)}
@@ -208,19 +252,25 @@ def on_postgresql() -> Iterator[dict[str, Contender]]:
                 ways["eventsourcing"] = by_eventsourcing(
                     {
                         "PERSISTENCE_MODULE": "eventsourcing.postgres",
-                        "POSTGRES_DBNAME": url.database or "",
-                        "POSTGRES_HOST": url.host or "127.0.0.1",
-                        "POSTGRES_PORT": str(url.port or 5432),
-                        "POSTGRES_USER": url.username or "",
-                        "POSTGRES_PASSWORD": url.password or "",
+                        "POSTGRES_DBNAME": engine.url.database or "",
+                        "POSTGRES_HOST": engine.url.host or "127.0.0.1",
+                        "POSTGRES_PORT": str(engine.url.port or 5432),
+                        "POSTGRES_USER": engine.url.username or "",
+                        "POSTGRES_PASSWORD": engine.url.password or "",
                         "POSTGRES_SCHEMA": schema,
                     }
                 )
             yield ways
-    finally:
-        with engine.begin() as cleaning_up:
-            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        engine.dispose()
+
+
+def fill(engine: Engine, table: Table, size: int) -> None:
+    """Store so many events in streams of 100, by one statement; their names are in no order, like ids."""
+    values = {"size": size, "length": _FILLER_LENGTH, "name": Renamed.info().name, "body": CODEC.encode(*events(1))}
+    with engine.begin() as connection:
+        connection.execute(text(_FILL[engine.dialect.name].format(table=table.name)), values)
+    if engine.dialect.name == "postgresql":  # which does so by itself after a minute
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))
 
 
 def measured(makers: Mapping[str, Callable[[], Work]], rounds: int, calls: int) -> dict[str, list[float]]:
@@ -243,8 +293,11 @@ def speed(times: Mapping[str, list[float]], other: str) -> float | None:
 
 
 def _loads(ways: Mapping[str, Contender]) -> dict[str, Callable[[], Work]]:
-    prepared = {name: way.load(LOADED) for name, way in ways.items() if way.load is not None}
-    return {name: (lambda work=work: work) for name, work in prepared.items()}
+    return {name: partial(_same, way.load(LOADED)) for name, way in ways.items() if way.load is not None}
+
+
+def _same(work: Work) -> Work:
+    return work
 
 
 def report(database: str, ways: Mapping[str, Contender], *, rounds: int = 60) -> dict[str, float]:
@@ -271,16 +324,44 @@ def report(database: str, ways: Mapping[str, Contender], *, rounds: int = 60) ->
     return found
 
 
-def main() -> None:
+def report_growth(database: str, engine: Engine, *, rounds: int = 60) -> dict[str, float]:
+    """Fill a store with few events and one with many; print and return the time in the larger, as a multiple."""
+    for table, size in _SIZES.values():
+        fill(engine, table, size)
+    ways = {name: by_domainkit(engine, table) for name, (table, _) in _SIZES.items()}
+    appends, loads = {name: partial(way.ready, APPENDED) for name, way in ways.items()}, _loads(ways)
+    measured(appends, 2, 10)
+    measured(loads, 2, 1)
+    found: dict[str, float] = {}
+    for what, makers, calls in ((f"append {APPENDED}", appends, 10), (f"load {LOADED}", loads, 2)):
+        times = measured(makers, rounds, calls)
+        few, many = times.values()
+        found[what] = statistics.median([more / less for less, more in zip(few, many, strict=True)])
+        for name, taken in times.items():
+            print(f"{database:<12}{what:<12}{name:<18}{statistics.median(taken):9.0f} us")
+        told = "met" if found[what] <= GROWTH_BAR else "MISSED"
+        print(f"{database:<12}{what:<12}{found[what]:.2f} times, bar {GROWTH_BAR:g}: {told}")
+    return found
+
+
+def main(*, large: bool = False) -> None:
     """Measure on each reachable database."""
-    with on_sqlite() as ways:
-        report("SQLite", ways)
+    if large:
+        with sqlite_engine(_LARGE) as (engine, _):
+            report_growth("SQLite", engine)
+    else:
+        with on_sqlite() as ways:
+            report("SQLite", ways)
     try:
-        with on_postgresql() as ways:
-            report("PostgreSQL", ways)
+        if large:
+            with postgresql_engine(_LARGE) as (engine, _):
+                report_growth("PostgreSQL", engine)
+        else:
+            with on_postgresql() as ways:
+                report("PostgreSQL", ways)
     except OperationalError as error:
         print(f"PostgreSQL: not measured, {type(error.orig).__name__}")
 
 
 if __name__ == "__main__":
-    main()
+    main(large="--large" in sys.argv[1:])

@@ -128,6 +128,29 @@ def decider() -> str:
     )
 
 
+def event_sourcing() -> str:
+    """Draw the way from a command to a stream of events, and from all events to a list."""
+    return picture(
+        "Event sourcing: decide on the state of a stream, append the events; a projection of all events makes a list",
+        470,
+        box(135, 10, 140, "command", "Withdraw"),
+        arrow("M205,62 V100"),
+        box(80, 102, 250, "decide(command, state)", "events, or a Failure", kind="ours"),
+        arrow("M205,154 V192"),
+        text(213, 178, "append"),
+        box(80, 194, 250, "event store", "a stream for each account", kind="store"),
+        arrow("M80,220 H56 V128 H78", back=True),
+        text(8, 170, "state by"),
+        text(8, 186, "evolve"),
+        arrow("M205,246 V292"),
+        text(213, 274, "read_all"),
+        box(80, 294, 250, "projection", "a step for each event", kind="ours"),
+        arrow("M205,346 V384"),
+        box(80, 386, 250, "a list of all accounts", "owner, balance", kind="store"),
+        text(170, 460, "the events are stored; all else is made of them", anchor="middle"),
+    )
+
+
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "the model and its wire form": ("errors, conversion, values, messages", "aggregates, versions, codec"),
     "the application": ("results, deciders, ports, event_store", "use_cases, mediator"),
@@ -172,6 +195,7 @@ PICTURES: Mapping[str, Callable[[], str]] = {
     "delivery.svg": delivery,
     "aggregate.svg": aggregate,
     "decider.svg": decider,
+    "event-sourcing.svg": event_sourcing,
     "modules.svg": modules,
     "task-manager-map.svg": task_manager_map,
 }

@@ -92,6 +92,7 @@ if typing.TYPE_CHECKING:
         AsyncInmemoryEventStore,
         AsyncInmemoryMessagePublisher,
         AsyncInmemoryNotifier,
+        AsyncInmemorySnapshotStore,
         AsyncLoggingNotifier,
         InmemoryCommandBus,
         InmemoryCrudRepository,
@@ -99,6 +100,7 @@ if typing.TYPE_CHECKING:
         InmemoryEventStore,
         InmemoryNotifier,
         InmemoryOutbox,
+        InmemorySnapshotStore,
         LoggingNotifier,
     )
     from domainkit.ports import (
@@ -130,7 +132,18 @@ if typing.TYPE_CHECKING:
         together_async,
     )
     from domainkit.secrets import InPlainText, Secret
+    from domainkit.snapshot_store import AsyncSnapshotStore, Snapshot, SnapshotStore
+    from domainkit.snapshots import AsyncSnapshots, Snapshots
     from domainkit.state_stored import AsyncStateStored, DecidedState, StateStored
+    from domainkit.tags import (
+        AppendCondition,
+        ConditionConflict,
+        Decision,
+        EventQuery,
+        QueryItem,
+        query,
+        tags_of,
+    )
     from domainkit.use_cases import AsyncUseCase, UseCase, use_case
     from domainkit.versions import Attributes, Downcaster, Upcaster
 else:
@@ -146,24 +159,27 @@ else:
 __all__ = [
     "ANY_REVISION", "DEFAULT_HTTP_ERROR_MAP", "NO_STREAM", "STREAM_EXISTS", "AggregateAlreadyExistError",
     "AggregateNotFoundError", "AggregateRoot", "AggregateVersionConflictError", "AggregatesNotFoundError",
-    "AlreadyExists", "AppService", "Appended", "AsyncAppService", "AsyncCommandBus", "AsyncCrudRepository",
-    "AsyncDomainEventBus", "AsyncEventSourced", "AsyncEventStore", "AsyncHandler", "AsyncInmemoryCommandBus",
-    "AsyncInmemoryCrudRepository", "AsyncInmemoryDomainEventBus", "AsyncInmemoryEventStore",
-    "AsyncInmemoryMessagePublisher", "AsyncInmemoryNotifier", "AsyncLoggingNotifier", "AsyncMediator",
-    "AsyncMessagePublisher", "AsyncMiddleware", "AsyncNotifier", "AsyncStateStored", "AsyncSubscriber", "AsyncUseCase",
-    "Attributes", "BusCannotPublish", "ClientAlreadyExists", "ClientNotFound", "CodecOptions", "Command", "CommandBus",
-    "CommandNotHandled", "ConflictError", "CriticalError", "CrudRepository", "DecidedState", "Decider", "Decisions",
-    "Do", "DomainError", "DomainEvent", "DomainEventBus", "Downcaster", "Envelope", "EnvelopeData", "EnvelopeDict",
-    "ErrorMap", "EventSourced", "EventStore", "Expected", "FieldSerializer", "Handler", "HttpError", "InPlainText",
-    "InmemoryCommandBus", "InmemoryCrudRepository", "InmemoryDomainEventBus", "InmemoryEventStore", "InmemoryNotifier",
-    "InmemoryOutbox", "InvalidMessage", "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier",
-    "Mediator", "Message", "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc",
-    "NotAllowed", "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError",
-    "OutgoingMessage", "Problem", "ProblemDetails", "ProblemOptions", "Projection", "RecordedEvent", "Repository",
-    "RetryOnConflict", "RevisionConflict", "Secret", "StateStored", "StreamClosed", "Subscriber", "Tagged",
-    "UnknownError", "UnknownMessage", "UnreadableEvent", "UnsupportedTypeError", "Upcaster", "UseCase",
-    "UserAlreadyExists", "UserNotFound", "Uuid", "ValueObject", "ValueObjectSerializer", "__version__",
-    "async_pipeline", "caused", "collect", "collect_async", "combined", "configure_converter", "decisions",
-    "early_return", "fold", "handling", "http_error_for", "http_headers_for", "make_converter", "mapped", "parse",
-    "pipeline", "problem_details", "projection", "recover", "tap", "together", "together_async", "use_case",
+    "AlreadyExists", "AppService", "AppendCondition", "Appended", "AsyncAppService", "AsyncCommandBus",
+    "AsyncCrudRepository", "AsyncDomainEventBus", "AsyncEventSourced", "AsyncEventStore", "AsyncHandler",
+    "AsyncInmemoryCommandBus", "AsyncInmemoryCrudRepository", "AsyncInmemoryDomainEventBus", "AsyncInmemoryEventStore",
+    "AsyncInmemoryMessagePublisher", "AsyncInmemoryNotifier", "AsyncInmemorySnapshotStore", "AsyncLoggingNotifier",
+    "AsyncMediator", "AsyncMessagePublisher", "AsyncMiddleware", "AsyncNotifier", "AsyncSnapshotStore",
+    "AsyncSnapshots", "AsyncStateStored", "AsyncSubscriber", "AsyncUseCase", "Attributes", "BusCannotPublish",
+    "ClientAlreadyExists", "ClientNotFound", "CodecOptions", "Command", "CommandBus", "CommandNotHandled",
+    "ConditionConflict", "ConflictError", "CriticalError", "CrudRepository", "DecidedState", "Decider", "Decision",
+    "Decisions", "Do", "DomainError", "DomainEvent", "DomainEventBus", "Downcaster", "Envelope", "EnvelopeData",
+    "EnvelopeDict", "ErrorMap", "EventQuery", "EventSourced", "EventStore", "Expected", "FieldSerializer", "Handler",
+    "HttpError", "InPlainText", "InmemoryCommandBus", "InmemoryCrudRepository", "InmemoryDomainEventBus",
+    "InmemoryEventStore", "InmemoryNotifier", "InmemoryOutbox", "InmemorySnapshotStore", "InvalidMessage",
+    "InvalidUuid", "InvalidValueObject", "JsonValue", "Limits", "LoggingNotifier", "Mediator", "Message",
+    "MessageCodec", "MessageHeader", "MessageInfo", "MessageRefused", "Middleware", "NaiveAsUtc", "NotAllowed",
+    "NotFound", "Notifier", "NotifierExceptionMessage", "NotifierMessage", "OutcomeUnknownError", "OutgoingMessage",
+    "Problem", "ProblemDetails", "ProblemOptions", "Projection", "QueryItem", "RecordedEvent", "Repository",
+    "RetryOnConflict", "RevisionConflict", "Secret", "Snapshot", "SnapshotStore", "Snapshots", "StateStored",
+    "StreamClosed", "Subscriber", "Tagged", "UnknownError", "UnknownMessage", "UnreadableEvent", "UnsupportedTypeError",
+    "Upcaster", "UseCase", "UserAlreadyExists", "UserNotFound", "Uuid", "ValueObject", "ValueObjectSerializer",
+    "__version__", "async_pipeline", "caused", "collect", "collect_async", "combined", "configure_converter",
+    "decisions", "early_return", "fold", "handling", "http_error_for", "http_headers_for", "make_converter", "mapped",
+    "parse", "pipeline", "problem_details", "projection", "query", "recover", "tags_of", "tap", "together",
+    "together_async", "use_case",
 ]  # fmt: skip  # one list, as it is read

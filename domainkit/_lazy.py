@@ -25,9 +25,9 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.mediator": "AsyncMediator AsyncMiddleware CommandNotHandled Mediator Middleware",
         "domainkit.memory": (
             "AsyncInmemoryCommandBus AsyncInmemoryCrudRepository AsyncInmemoryDomainEventBus "
-            "AsyncInmemoryEventStore AsyncInmemoryMessagePublisher AsyncInmemoryNotifier AsyncLoggingNotifier "
-            "InmemoryCommandBus InmemoryCrudRepository InmemoryDomainEventBus InmemoryEventStore InmemoryNotifier "
-            "InmemoryOutbox LoggingNotifier"
+            "AsyncInmemoryEventStore AsyncInmemoryMessagePublisher AsyncInmemoryNotifier AsyncInmemorySnapshotStore "
+            "AsyncLoggingNotifier InmemoryCommandBus InmemoryCrudRepository InmemoryDomainEventBus InmemoryEventStore "
+            "InmemoryNotifier InmemoryOutbox InmemorySnapshotStore LoggingNotifier"
         ),
         "domainkit.ports": (
             "AppService AsyncAppService AsyncCommandBus AsyncCrudRepository AsyncDomainEventBus AsyncNotifier "
@@ -42,12 +42,15 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.use_cases": "AsyncUseCase UseCase use_case",
         "domainkit.deciders": "Decider Decisions combined decisions",
         "domainkit.projections": "Projection projection",
+        "domainkit.tags": "AppendCondition ConditionConflict Decision EventQuery QueryItem query tags_of",
         "domainkit.event_store": (
             "ANY_REVISION Appended AsyncEventStore EventStore Expected NO_STREAM RecordedEvent RevisionConflict "
             "STREAM_EXISTS StreamClosed UnreadableEvent"
         ),
         "domainkit.event_sourced": "AsyncEventSourced EventSourced",
         "domainkit.deciding": "RetryOnConflict",
+        "domainkit.snapshot_store": "AsyncSnapshotStore Snapshot SnapshotStore",
+        "domainkit.snapshots": "AsyncSnapshots Snapshots",
         "domainkit.state_stored": "AsyncStateStored DecidedState StateStored",
     }
 )

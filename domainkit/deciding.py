@@ -5,7 +5,8 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from functools import reduce
+from typing import Generic, TypeVar
 
 from attrs import field, frozen
 from attrs.validators import ge
@@ -86,3 +87,26 @@ def decided_events(decider: Decider[C, S, E, X], command: C, state: S) -> Result
             "return Success([...]) or a Failure"
         )
     return Success(tuple(events))
+
+
+@frozen
+class Decided(Generic[S, E, X]):
+    """The outcome of a decision.
+
+    Args:
+        events: those that happen; none if the command is refused, or changes nothing.
+        answer: the state after them, or the error of the decision.
+    """
+
+    events: tuple[E, ...]
+    answer: Result[S, X]
+
+
+def decided_on(decider: Decider[C, S, E, X], command: C, state: S) -> Decided[S, E, X]:
+    """Return what a command makes happen to a state."""
+    decided = decided_events(decider, command, state)
+    if isinstance(decided, Failure):
+        return Decided((), decided)
+    events = decided.unwrap()
+    # not by `fold` of the decider, which takes None for the initial state
+    return Decided(events, Success(reduce(decider.evolve, events, state)))

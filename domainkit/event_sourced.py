@@ -1,27 +1,25 @@
 """Deciders over stores of events: load the state, decide, append; on a conflict load and decide again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
 from returns.result import Failure, Result, Success
 
 from domainkit.deciders import Decider
-from domainkit.deciding import RetryOnConflict, as_cause, decided_events
+from domainkit.deciding import RetryOnConflict, as_cause, decided_on
 from domainkit.event_store import (
     NO_STREAM,
-    Appended,
     AppendsEvents,
     AsyncAppendsEvents,
     ExpectedRevision,
-    RecordedEvent,
     RevisionConflict,
     StreamClosed,
     StreamId,
     UnreadableEvent,
 )
-from domainkit.messages import DomainEvent
 from domainkit.ports import Notifier
+from domainkit.snapshots import AsyncSnapshots, Restored, Snapshots, Stored
 from domainkit.use_cases import AsyncUseCase, UseCase
 
 C = TypeVar("C")
@@ -29,39 +27,32 @@ S = TypeVar("S")
 E = TypeVar("E")
 X = TypeVar("X")
 
-Stored = Sequence[RecordedEvent[DomainEvent] | UnreadableEvent]
-
 
 @frozen
 class _Loaded(Generic[S]):
-    """A state, and the revision of the stream that it was folded from."""
+    """A state, the revision of the stream that it was folded from, and that of the snapshot that it began with."""
 
     state: S
     revision: int
+    restored_at: int = 0
 
     @property
     def expected(self) -> ExpectedRevision:
         return self.revision or NO_STREAM
 
 
-def _loaded(decider: Decider[C, S, E, X], stored: Stored) -> Result[_Loaded[S], UnreadableEvent]:
-    """Return the state after the events of a stream."""
+def _loaded(
+    decider: Decider[C, S, E, X], stored: Stored, restored: Restored[S] | None = None
+) -> Result[_Loaded[S], UnreadableEvent]:
+    """Return the state after the events of a stream, or after those that follow a restored state."""
     step: Callable[[S, Any], S] = decider.evolve  # Any: the events of the stream are those of its decider
-    state, revision = decider.initial, 0
+    state, revision = (decider.initial, 0) if restored is None else (restored.state, restored.revision)
+    start = revision
     for one in stored:
         if isinstance(one, UnreadableEvent):
             return Failure(one)
         state, revision = step(state, one.event), one.revision
-    return Success(_Loaded(state, revision))
-
-
-def _answer(
-    decider: Decider[C, S, E, X], before: S, events: tuple[E, ...], appended: Result[Appended, RevisionConflict]
-) -> tuple[Result[S, X | RevisionConflict | UnreadableEvent], bool]:
-    """Return the answer of an attempt, and True if another may end otherwise."""
-    if isinstance(appended, Failure):
-        return appended, not isinstance(appended.failure(), StreamClosed)
-    return Success(decider.fold(events, before)), False
+    return Success(_Loaded(state, revision, start))
 
 
 @frozen
@@ -71,6 +62,7 @@ class EventSourced(UseCase[[C], S, X | RevisionConflict | UnreadableEvent], Gene
     Call it to run `handle` under the guard of a use case, or bind `handle` to commands for a Mediator. A command that
     meets a conflict is decided again, on the newer state.
 
+    >>> from collections.abc import Sequence
     >>> from domainkit import Command, DomainError, DomainEvent, InmemoryEventStore, MessageCodec
     >>> class Overdrawn(DomainError): ...
     >>> @frozen
@@ -94,6 +86,7 @@ class EventSourced(UseCase[[C], S, X | RevisionConflict | UnreadableEvent], Gene
         decider: what decides, and what happens to the state.
         store: holds the events of the decider, and may hold others in other streams.
         stream: from a command to the stream that it is about.
+        snapshots: where states are kept, so that a load needn't read all events of a stream; nowhere unless given.
         retry: how often to decide again after a conflict.
         notifier: told of a bug, where the use case is called; see UseCase.
     """
@@ -101,6 +94,7 @@ class EventSourced(UseCase[[C], S, X | RevisionConflict | UnreadableEvent], Gene
     decider: Decider[C, S, E, X]
     store: AppendsEvents[E]
     stream: Callable[[C], StreamId] = field(kw_only=True)
+    snapshots: Snapshots[S] | None = field(default=None, kw_only=True)
     retry: RetryOnConflict = field(default=RetryOnConflict(), kw_only=True)
     notifier: Notifier | None = field(default=None, kw_only=True)
 
@@ -124,24 +118,35 @@ class EventSourced(UseCase[[C], S, X | RevisionConflict | UnreadableEvent], Gene
 
     def state(self, stream: StreamId, /) -> Result[S, UnreadableEvent]:
         """Return the state of a stream; the initial one if it has no event."""
-        return _loaded(self.decider, self.store.read(stream)).map(lambda loaded: loaded.state)
+        return self._load(stream).map(lambda loaded: loaded.state)
+
+    def _load(self, stream: StreamId) -> Result[_Loaded[S], UnreadableEvent]:
+        """Return the state of a stream, from its snapshot and the events that follow, or from all events."""
+        if self.snapshots is not None and (restored := self.snapshots.restore(stream)) is not None:
+            stored = self.store.read(stream, after=restored.revision - 1)
+            if restored.is_of(stored):
+                return _loaded(self.decider, stored[1:], restored)
+            self.snapshots.refuse(stream)
+        return _loaded(self.decider, self.store.read(stream))
 
     def _attempt(self, command: C) -> tuple[Result[S, X | RevisionConflict | UnreadableEvent], bool]:
         """Return the answer, and True if others appended meanwhile."""
         stream = self.stream(command)
-        loaded = _loaded(self.decider, self.store.read(stream))
+        loaded = self._load(stream)
         if isinstance(loaded, Failure):
             return loaded, False
         before = loaded.unwrap()
         with as_cause(command):
-            decided = decided_events(self.decider, command, before.state)
-            if isinstance(decided, Failure):
-                return decided, False
-            events = decided.unwrap()
-            if not events:
-                return Success(before.state), False
-            appended = self.store.append(stream, events, expected=before.expected)
-        return _answer(self.decider, before.state, events, appended)
+            decided = decided_on(self.decider, command, before.state)
+            if not decided.events:
+                return decided.answer, False
+            appended = self.store.append(stream, decided.events, expected=before.expected)
+        if isinstance(appended, Failure):
+            return appended, not isinstance(appended.failure(), StreamClosed)
+        revision = appended.unwrap().revision
+        if self.snapshots is not None and self.snapshots.is_due(revision, before.restored_at):
+            self.snapshots.save(stream, decided.answer.unwrap(), revision, decided.events[-1])
+        return decided.answer, False
 
 
 @frozen
@@ -152,6 +157,7 @@ class AsyncEventSourced(AsyncUseCase[[C], S, X | RevisionConflict | UnreadableEv
         decider: what decides, and what happens to the state.
         store: holds the events of the decider, and may hold others in other streams.
         stream: from a command to the stream that it is about.
+        snapshots: where states are kept, so that a load needn't read all events of a stream; nowhere unless given.
         retry: how often to decide again after a conflict.
         notifier: told of a bug, where the use case is called; see UseCase.
     """
@@ -159,6 +165,7 @@ class AsyncEventSourced(AsyncUseCase[[C], S, X | RevisionConflict | UnreadableEv
     decider: Decider[C, S, E, X]
     store: AsyncAppendsEvents[E]
     stream: Callable[[C], StreamId] = field(kw_only=True)
+    snapshots: AsyncSnapshots[S] | None = field(default=None, kw_only=True)
     retry: RetryOnConflict = field(default=RetryOnConflict(), kw_only=True)
     notifier: Notifier | None = field(default=None, kw_only=True)
 
@@ -172,21 +179,32 @@ class AsyncEventSourced(AsyncUseCase[[C], S, X | RevisionConflict | UnreadableEv
 
     async def state(self, stream: StreamId, /) -> Result[S, UnreadableEvent]:
         """Return the state of a stream; the initial one if it has no event."""
-        return _loaded(self.decider, await self.store.read(stream)).map(lambda loaded: loaded.state)
+        return (await self._load(stream)).map(lambda loaded: loaded.state)
+
+    async def _load(self, stream: StreamId) -> Result[_Loaded[S], UnreadableEvent]:
+        """Return the state of a stream, from its snapshot and the events that follow, or from all events."""
+        if self.snapshots is not None and (restored := await self.snapshots.restore(stream)) is not None:
+            stored = await self.store.read(stream, after=restored.revision - 1)
+            if restored.is_of(stored):
+                return _loaded(self.decider, stored[1:], restored)
+            self.snapshots.refuse(stream)
+        return _loaded(self.decider, await self.store.read(stream))
 
     async def _attempt(self, command: C) -> tuple[Result[S, X | RevisionConflict | UnreadableEvent], bool]:
         """Return the answer, and True if others appended meanwhile."""
         stream = self.stream(command)
-        loaded = _loaded(self.decider, await self.store.read(stream))
+        loaded = await self._load(stream)
         if isinstance(loaded, Failure):
             return loaded, False
         before = loaded.unwrap()
         with as_cause(command):
-            decided = decided_events(self.decider, command, before.state)
-            if isinstance(decided, Failure):
-                return decided, False
-            events = decided.unwrap()
-            if not events:
-                return Success(before.state), False
-            appended = await self.store.append(stream, events, expected=before.expected)
-        return _answer(self.decider, before.state, events, appended)
+            decided = decided_on(self.decider, command, before.state)
+            if not decided.events:
+                return decided.answer, False
+            appended = await self.store.append(stream, decided.events, expected=before.expected)
+        if isinstance(appended, Failure):
+            return appended, not isinstance(appended.failure(), StreamClosed)
+        revision = appended.unwrap().revision
+        if self.snapshots is not None and self.snapshots.is_due(revision, before.restored_at):
+            await self.snapshots.save(stream, decided.answer.unwrap(), revision, decided.events[-1])
+        return decided.answer, False

@@ -4,9 +4,9 @@ See Young, CQRS Documents (2010), and the terms of EventStoreDB (stream, revisio
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from typing import Any, Final, Generic, Protocol, TypeAlias
+from typing import Any, Final, Generic, Protocol, TypeAlias, overload
 from uuid import UUID
 
 from attrs import frozen
@@ -20,11 +20,15 @@ from domainkit.causation import caused
 from domainkit.errors import ConflictError, DomainError, InvalidMessage, Problem
 from domainkit.ids import text_refusal
 from domainkit.messages import DomainEvent
+from domainkit.projections import Projection
+from domainkit.tags import AppendCondition, ConditionConflict, Decision, EventQuery, tags_of
 from domainkit.values import ValueObject
 
 E = TypeVar("E", bound=DomainEvent, default=DomainEvent)
 E_co = TypeVar("E_co", bound=DomainEvent, default=DomainEvent, covariant=True)
 E_contra = TypeVar("E_contra", contravariant=True)
+S = TypeVar("S")
+Q = TypeVar("Q", bound=DomainEvent)
 
 StreamId: TypeAlias = str | AnyId
 """The name of a stream: a text, or an id that has one."""
@@ -158,30 +162,81 @@ class EventStore(Service, Generic[E]):
 
     __slots__ = ()
 
+    @overload
     @abstractmethod
     def append(
         self, stream: StreamId, events: Sequence[E], /, *, expected: ExpectedRevision
-    ) -> Result[Appended, RevisionConflict]:
-        """Append events to a stream, all of them or none.
+    ) -> Result[Appended, RevisionConflict]: ...
+    @overload
+    @abstractmethod
+    def append(
+        self, events: Sequence[E], condition: AppendCondition, /, *, stream: StreamId | None = None
+    ) -> Result[Appended, ConditionConflict | StreamClosed]: ...
+    @abstractmethod
+    def append(  # noqa: D417  (the arguments are those of the two forms)
+        self,
+        first: StreamId | Sequence[E],
+        second: Sequence[E] | AppendCondition,
+        /,
+        *,
+        expected: ExpectedRevision | None = None,
+        stream: StreamId | None = None,
+    ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
+        """Append events, all of them or none: to a stream of an expected revision, or under a condition.
+
+        `append(stream, events, expected=...)` expects a revision of the stream. `append(events, condition)` expects
+        that no event was stored meanwhile that the condition excludes (see `decide`), whatever the revision of the
+        stream: the events go to its end.
 
         Events that are in the stream already, with these ids at these revisions, are the same append: the Success says
-        where they are, and nothing is stored twice.
+        where they are, and nothing is stored twice. With a condition, that holds for events in their stream behind the
+        positions of the same condition. No events are no append: with a condition, nothing is checked then.
 
         Args:
-            stream: the name of the stream, which need not exist yet.
+            stream: the name of the stream, which need not exist yet. With a condition it is by default the text of the
+                first tag of the first event: appends that share no tag then share no stream, and don't wait for one
+                another.
             events: the oldest first. Their causes are noted, as an outbox does.
             expected: the revision that the stream must have (2: two events are there), or NO_STREAM, STREAM_EXISTS or
                 ANY_REVISION.
+            condition: made by `decide`, or by hand.
 
         Returns:
             The place of the last event; a Failure with RevisionConflict if the stream is not as expected, with
-            StreamClosed if it was archived or deleted.
+            ConditionConflict if the condition doesn't hold, with StreamClosed if the stream was archived or deleted.
 
         Raises:
             UnknownMessage: the codec of the store wasn't given the class of an event; nothing was stored.
             InvalidMessage: an event could not be read back; nothing was stored.
-            ValueError: the name of the stream is empty, or no database takes it.
-            TypeError: `events` is not a sequence of events, or `expected` not a revision.
+            ValueError: the name of the stream is empty, or no database takes it; or the first event has no tag to name
+                it.
+            TypeError: `events` is not a sequence of events, or `expected` not a revision; or the query of the condition
+                has a class that the codec wasn't given.
+        """
+
+    @overload
+    @abstractmethod
+    def decide(self, query: EventQuery[Q], projection: Projection[S, Q], /) -> Result[Decision[S], UnreadableEvent]: ...
+    @overload
+    @abstractmethod
+    def decide(self, query: EventQuery, projection: Projection[S, E], /) -> Result[Decision[S], UnreadableEvent]: ...
+    @abstractmethod
+    def decide(
+        self, query: EventQuery, projection: Projection[S, Any], /
+    ) -> Result[Decision[S], UnreadableEvent]:  # Any: the events of the query, which the overloads check
+        """Return the state after the events of a query, and the condition for what is decided on it.
+
+        Events that were appended without tags, by a store that has none, are not found by a query about ids.
+
+        Args:
+            query: the events that the decision depends on, of all streams: `query().about(course_id).of(Opened)`.
+            projection: folds them; it has a step for each class of the query.
+
+        Returns:
+            A Success with the Decision; a Failure with the first event of the query that can't be read.
+
+        Raises:
+            TypeError: the query has a class that the codec wasn't given; or the projection has no step for an event.
         """
 
     @abstractmethod
@@ -235,11 +290,43 @@ class AsyncEventStore(Service, Generic[E]):
 
     __slots__ = ()
 
+    @overload
     @abstractmethod
     async def append(
         self, stream: StreamId, events: Sequence[E], /, *, expected: ExpectedRevision
-    ) -> Result[Appended, RevisionConflict]:
-        """Append events to a stream, all of them or none; see EventStore."""
+    ) -> Result[Appended, RevisionConflict]: ...
+    @overload
+    @abstractmethod
+    async def append(
+        self, events: Sequence[E], condition: AppendCondition, /, *, stream: StreamId | None = None
+    ) -> Result[Appended, ConditionConflict | StreamClosed]: ...
+    @abstractmethod
+    async def append(
+        self,
+        first: StreamId | Sequence[E],
+        second: Sequence[E] | AppendCondition,
+        /,
+        *,
+        expected: ExpectedRevision | None = None,
+        stream: StreamId | None = None,
+    ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
+        """Append events, all of them or none; see EventStore."""
+
+    @overload
+    @abstractmethod
+    async def decide(
+        self, query: EventQuery[Q], projection: Projection[S, Q], /
+    ) -> Result[Decision[S], UnreadableEvent]: ...
+    @overload
+    @abstractmethod
+    async def decide(
+        self, query: EventQuery, projection: Projection[S, E], /
+    ) -> Result[Decision[S], UnreadableEvent]: ...
+    @abstractmethod
+    async def decide(
+        self, query: EventQuery, projection: Projection[S, Any], /
+    ) -> Result[Decision[S], UnreadableEvent]:  # Any: the events of the query, which the overloads check
+        """Return the state after the events of a query, and the condition for what is decided on it; see EventStore."""
 
     @abstractmethod
     async def read(
@@ -327,11 +414,93 @@ def checked_events(events: Sequence[E]) -> tuple[E, ...]:
     return tuple(map(caused, events))
 
 
-def recorded(
-    read: Result[E, InvalidMessage], stream: str, revision: int, position: int
-) -> RecordedEvent[E] | UnreadableEvent:
-    """Return a stored event as a codec has read it, or what is wrong with it."""
-    if isinstance(read, Success):
-        return _make_recorded(read.unwrap(), stream, revision, position)
-    problems = read.failure().problems
-    return UnreadableEvent(stream=stream, revision=revision, position=position, problems=problems)
+def all_recorded(
+    found: Iterable[E | InvalidMessage], streams: Iterable[str], revisions: Iterable[int], positions: Iterable[int]
+) -> tuple[RecordedEvent[E] | UnreadableEvent, ...]:
+    """Return stored events as `MessageCodec.decode_many` has read them, or what is wrong with them.
+
+    Args:
+        found: each event, or what the codec has against it.
+        streams: the name of its stream.
+        revisions: its number there.
+        positions: its place in the store.
+    """
+    return tuple(
+        [
+            _unreadable(one, stream, revision, position)
+            if isinstance(one, InvalidMessage)
+            else _make_recorded(one, stream, revision, position)
+            for one, stream, revision, position in zip(found, streams, revisions, positions, strict=False)
+        ]
+    )
+
+
+def _unreadable(error: InvalidMessage, stream: str, revision: int, position: int) -> UnreadableEvent:
+    return UnreadableEvent(stream=stream, revision=revision, position=position, problems=error.problems)
+
+
+def stream_and_expected(
+    first: StreamId | Sequence[E], expected: ExpectedRevision | None, stream: StreamId | None
+) -> tuple[StreamId, ExpectedRevision]:
+    """Return the stream of an append without a condition, and what is expected of it.
+
+    Raises:
+        TypeError: the arguments are neither those of an append with an expected revision nor of one with a condition.
+    """
+    if stream is not None or not isinstance(first, str | ValueObject):
+        raise TypeError(
+            "append: expected a stream, its events and expected=..., or events and a condition, got other arguments; "
+            "name the stream by a text or an id"
+        )
+    if expected is None:
+        raise TypeError("expected: expected a revision from 0, or NO_STREAM and the like, got None")
+    return first, expected
+
+
+def events_of(first: StreamId | Sequence[E]) -> Sequence[E]:
+    """Return the events of an append with a condition.
+
+    Raises:
+        TypeError: it is a stream.
+    """
+    if isinstance(first, str | ValueObject):
+        raise TypeError("append: expected events before a condition, got a stream; name it by `stream=`")
+    return first
+
+
+def stream_for(events: Sequence[DomainEvent], stream: StreamId | None) -> str:
+    """Return the name of the stream for events under a condition: by default the first tag of the first event.
+
+    Raises:
+        ValueError: it has no tag; or as for `stream_name`.
+    """
+    if stream is not None:
+        return stream_name(stream)
+    tags = tags_of(events[0])
+    if not tags:
+        raise ValueError(
+            f"append: expected a first event with a tag, got a {type(events[0]).__qualname__}, which has none; name "
+            "the stream by `stream=`"
+        )
+    return str(tags[0])
+
+
+def appended_nothing(condition: AppendCondition) -> Success[Appended]:
+    """Return the Success of an append of no event under a condition."""
+    return Success(Appended(0, max(condition.positions)))
+
+
+def decided(
+    query: EventQuery,
+    projection: Projection[S, Any],  # Any: the events of the query
+    stored: Sequence[RecordedEvent[DomainEvent] | UnreadableEvent],
+    after: int | tuple[int, ...],
+) -> Result[Decision[S], UnreadableEvent]:
+    """Return the state after stored events, and the condition that none was stored after these positions."""
+    state, classes = projection.initial, tuple({cls for item in query.items for cls in item.classes or (DomainEvent,)})
+    for one in stored:
+        if isinstance(one, UnreadableEvent):
+            return Failure(one)
+        if isinstance(one.event, classes):  # not another class that had the same name in another version
+            state = projection.evolve(state, one.event)
+    return Success(Decision(state, AppendCondition(query, after)))

@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypedDict, get_origin, overload
-from uuid import UUID
 
 import attrs
 from attrs import field, frozen
@@ -87,11 +86,6 @@ _make_uuid = maker(Uuid, "value")
 def _fresh_header() -> MessageHeader:
     """Return MessageHeader(), without the checks, which its defaults can't fail."""
     return _make_header(Uuid.v4(), now(), EMPTY)
-
-
-def _decoded_header(id: UUID, occurred_on: datetime, meta: Mapping[str, object]) -> MessageHeader:
-    """Return a header of checked parts."""
-    return _make_header(_make_uuid(id), occurred_on, meta)
 
 
 _LONGEST_CORRELATION = 255
@@ -308,7 +302,7 @@ def new_wire(message_type: type[M], derivation: "Derivation | None" = None) -> "
             f"{cls.__qualname__}: expected a converter without hooks for classes of messages, got one with a hook; "
             "register hooks for the classes of its fields instead"
         )
-    return MessageWire(cls, message_type, cls.info(), _decoded_header, derivation)
+    return MessageWire(cls, message_type, cls.info(), (_make_uuid, _make_header), derivation)
 
 
 @frozen

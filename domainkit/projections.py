@@ -86,7 +86,8 @@ class Projection(Generic[S, E_contra]):
         Raises:
             TypeError: the event is of a class without a step.
         """
-        following: S = function_for(self.steps, event, "projection")(state, event)
+        step = self.steps.get(type(event))
+        following: S = (function_for(self.steps, event, "projection") if step is None else step)(state, event)
         return following
 
     def __call__(self, events: Iterable[E_contra], /) -> S:

@@ -9,7 +9,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit.aggregates import AggregateRoot, AnyId
 from domainkit.deciders import Decider
-from domainkit.deciding import RetryOnConflict, as_cause, decided_events
+from domainkit.deciding import RetryOnConflict, as_cause, decided_on
 from domainkit.errors import AggregateAlreadyExistError, DomainError
 from domainkit.event_store import NO_STREAM, ExpectedRevision, RevisionConflict, stream_name
 from domainkit.messages import DomainEvent
@@ -128,14 +128,11 @@ class StateStored(UseCase[[C], S, X | RevisionConflict], Generic[C, S, E, X, Agg
         found = self.repository.retrieve(aggregate_id)
         before = _state_of(self.decider, found)
         with as_cause(command):
-            decided = decided_events(self.decider, command, before)
-            if isinstance(decided, Failure):
-                return decided, False
-            events = decided.unwrap()
-            if not events:
-                return Success(before), False
-            state = self.decider.fold(events, before)
-            stored = _to_store(self.aggregate_type, found, state, aggregate_id, events)
+            decided = decided_on(self.decider, command, before)
+            if not decided.events:
+                return decided.answer, False
+            state = decided.answer.unwrap()
+            stored = _to_store(self.aggregate_type, found, state, aggregate_id, decided.events)
             is_new = isinstance(found, Failure)
             outcome = self.repository.save(stored) if is_new else self.repository.update(stored)
         return _answer(outcome, state, stored)
@@ -179,14 +176,11 @@ class AsyncStateStored(AsyncUseCase[[C], S, X | RevisionConflict], Generic[C, S,
         found = await self.repository.retrieve(aggregate_id)
         before = _state_of(self.decider, found)
         with as_cause(command):
-            decided = decided_events(self.decider, command, before)
-            if isinstance(decided, Failure):
-                return decided, False
-            events = decided.unwrap()
-            if not events:
-                return Success(before), False
-            state = self.decider.fold(events, before)
-            stored = _to_store(self.aggregate_type, found, state, aggregate_id, events)
+            decided = decided_on(self.decider, command, before)
+            if not decided.events:
+                return decided.answer, False
+            state = decided.answer.unwrap()
+            stored = _to_store(self.aggregate_type, found, state, aggregate_id, decided.events)
             is_new = isinstance(found, Failure)
             outcome = await (self.repository.save(stored) if is_new else self.repository.update(stored))
         return _answer(outcome, state, stored)

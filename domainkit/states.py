@@ -114,9 +114,9 @@ class _WireForm(StateForm[AggT]):
         try:
             return _encode(self._node.dump(aggregate)).decode()
         except Exception:  # Refused, or from the encoder: the explaining path decides
-            state, problems = _explained(self._node, aggregate)
+            state, problems = explained(self._node, aggregate)
         if problems:
-            raise _unreadable(self._cls, problems)
+            raise unreadable(self._cls.__qualname__, problems)
         return _encode(state).decode()
 
     def read(self, state: str, aggregate_id: AnyId, version: int) -> AggT:
@@ -159,9 +159,9 @@ class _ConverterForm(StateForm[AggT]):
             text = _encode(state).decode()
             found = self.read(text, aggregate.aggregate_id, aggregate.aggregate_version)
         except Exception as error:  # a user's hook, the encoder, or the state can't be read
-            raise _unreadable(self._cls, self._problems(aggregate, error)) from None
+            raise unreadable(self._cls.__qualname__, self._problems(aggregate, error)) from None
         if found != aggregate or found.domain_events:
-            raise _unreadable(self._cls, self._differences(aggregate, found))
+            raise unreadable(self._cls.__qualname__, self._differences(aggregate, found))
         return text
 
     def read(self, state: str, aggregate_id: AnyId, version: int) -> AggT:
@@ -178,7 +178,7 @@ class _ConverterForm(StateForm[AggT]):
     def _problems(self, aggregate: AggT, error: Exception) -> Iterable[Problem]:
         """Return the converter's problems if they name fields; else those of the wire type, if it finds any."""
         found = error.problems if isinstance(error, StoredStateError) else ()
-        problems = _explained(self._node, aggregate)[1] if all(one.path == "$" for one in found) else ()
+        problems = explained(self._node, aggregate)[1] if all(one.path == "$" for one in found) else ()
         return problems or found or (Problem("$", "a state that the converter writes as JSON", "value"),)
 
     def _differences(self, aggregate: AggT, found: AggT) -> Iterable[Problem]:
@@ -228,8 +228,8 @@ class _VersionedForm(StateForm[AggT]):
         return self._form.load(attributes, aggregate_id, version)
 
 
-def _explained(node: Node, aggregate: object) -> tuple[object, tuple[Problem, ...]]:
-    """Return the state of an aggregate as builtins, and its problems."""
+def explained(node: Node, aggregate: object) -> tuple[object, tuple[Problem, ...]]:
+    """Return a state as builtins, and its problems."""
     problems = Problems()
     try:
         return node.write(aggregate, "$", problems), tuple(problems)
@@ -237,10 +237,11 @@ def _explained(node: Node, aggregate: object) -> tuple[object, tuple[Problem, ..
         return None, (_TOO_DEEP,)
 
 
-def _unreadable(cls: type, problems: Iterable[Problem]) -> ValueError:
+def unreadable(name: str, problems: Iterable[Problem]) -> ValueError:
+    """Return the error for a state that could not be read back."""
     found = "; ".join(map(str, problems))
     return ValueError(
-        f"{cls.__qualname__}: expected a state that can be read back, got one that can't: {found}; change these values"
+        f"{name}: expected a state that can be read back, got one that can't: {found}; change these values"
     )
 
 

@@ -25,14 +25,18 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("results",),  # pipeline, fold, collect
     ("do_notation",),  # early_return
     ("projections",),  # folds of events
+    ("tags",),  # queries of events by tags, and conditions of appends
     ("deciders",),  # decisions as pure functions
     ("ports",),  # what the domain asks of the outside
     ("states",),  # the state of an aggregate as JSON text, and back
+    ("value_form",),  # values of any type as JSON text, and back
     ("ids",),  # the id of an aggregate as the key of a row, and back
     ("event_store",),  # the port of streams of events
+    ("snapshot_store",),  # the port of states after some of the events of a stream
     ("delivery",),  # what leaves the process, as bytes
     ("use_cases",),  # UseCase and its guard
     ("deciding",),  # what every way to run a decider has
+    ("snapshots",),  # when they are written and read
     ("event_sourced",),  # a decider over a store of events
     ("state_stored",),  # a decider over a repository
     ("mediator",),  # typed dispatch

@@ -34,7 +34,8 @@ NOT_TO_DERIVE_FROM = {
     "Envelope", "MessageInfo", "OutgoingMessage", "Problem",  # made by this library, to be read
     "Handler", "AsyncHandler", "Subscriber", "AsyncSubscriber",  # made by handled_by
     "Limits", "RetryOnConflict", "Tagged", "Upcaster", "Downcaster",  # options: their fields are those that are read
-    "Appended", "RecordedEvent",  # made by event stores, to be read
+    "Appended", "RecordedEvent", "Snapshot",  # made by event stores and by snapshots, to be read
+    "AppendCondition", "Decision", "EventQuery", "QueryItem",  # made by `query` and `decide`, and complete as they are
     "Decider", "Decisions", "Projection",  # made of functions, and complete as they are
     "EventSourced", "AsyncEventSourced", "StateStored", "AsyncStateStored",  # made of a decider and a store, as above
 }  # fmt: skip  # by reason

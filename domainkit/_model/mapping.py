@@ -120,6 +120,17 @@ def freeze_json(value: object, path: str = "$") -> object:
         raise TypeError(f"{path}{''.join(reversed(refused.steps))}: {refused.objection}") from None
 
 
+def freeze_parsed(values: dict[str, Any]) -> Mapping[str, Any]:  # Any: JSON values
+    """Return what `freeze_json` returns for an object that was parsed from JSON: in less time if all values are texts.
+
+    A parsed text needs no check: JSON could carry it.
+    """
+    for value in values.values():
+        if type(value) is not str:
+            return freeze_json(values)  # type: ignore[return-value]  # a mapping stays one
+    return _filled(values)
+
+
 class _NotJsonError(Exception):
     """The objection to a part of a value.
 
@@ -172,6 +183,10 @@ def _frozen_object(value: Mapping[Any, object]) -> object:  # Any: the keys aren
     except _NotJsonError as refused:
         refused.steps.append(f".{key}")
         raise
+    return _filled(items)
+
+
+def _filled(items: dict[Any, object]) -> FrozenMapping[str, object]:  # Any: keys of text
     made: FrozenMapping[str, object] = FrozenMapping.__new__(FrozenMapping)
     dict.update(made, items)  # as `__init__` does, without its check: there may be 250,000 of these
     _FILLED.__set__(made, _OF_JSON)

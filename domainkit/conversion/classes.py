@@ -132,13 +132,13 @@ class AttrsNode(Node):
     def load(self) -> Function:
         """The fast path from a struct to the object; it takes the values of the preset fields as further arguments."""
         code = Code()
-        code.add(f"return {self._object(code, 'wire')}")
+        code.add(f"return {self.object_of(code, 'wire')}")
         return code.function("load", ", ".join(("wire", *self.preset)), about=self.expected)
 
     def load_lines(self, code: Code, wire: str) -> str:
-        return super().load_lines(code, wire) if code.crowded else self._object(code, wire)
+        return super().load_lines(code, wire) if code.crowded else self.object_of(code, wire)
 
-    def _object(self, code: Code, wire: str) -> str:
+    def object_of(self, code: Code, wire: str) -> str:
         """Add the lines that make the object from a struct; return the expression for the object."""
         values = {part.attribute.name: self._value(code, part, wire) for part in self.parts}
         fields: list[str] = [attribute.name for attribute in attrs.fields(self.cls)]

@@ -1,7 +1,7 @@
 """The envelope around the attributes of every message, and the conversion of one message class to and from bytes."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, Union
@@ -13,6 +13,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
+from domainkit._model.mapping import freeze_parsed
 from domainkit.conversion.classes import AttrsNode
 from domainkit.conversion.code import Code
 from domainkit.conversion.derive import Derivation
@@ -23,7 +24,10 @@ from domainkit.errors import InvalidMessage, Problem
 
 M = TypeVar("M")
 H = TypeVar("H")
-MakeHeader = Callable[[UUID, datetime, Mapping[str, object]], H]
+R = TypeVar("R")
+MakeId = Callable[[UUID], Any]  # Any: a class of ids, which is made later
+MakeHeader = Callable[[Any, datetime, Mapping[str, object]], H]  # Any: what MakeId returns
+Otherwise = Callable[[bytes, Exception], R]
 
 _OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618"
 
@@ -77,21 +81,28 @@ class MessageWire(Generic[M, H]):
         cls: the message class; it has a `header` and the fields of its payload.
         hint: the class, with its arguments if it is generic.
         info: the name, kind and version, which select the class.
-        header: makes a header from an id, a UTC time and a read-only meta.
+        makers: the first makes the id from a UUID, the second a header from an id, a UTC time and a read-only meta.
         derivation: derives the nodes.
     """
 
     def __init__(
-        self, cls: type[M], hint: object, info: MessageInfo, header: MakeHeader[H], derivation: Derivation
+        self,
+        cls: type[M],
+        hint: object,
+        info: MessageInfo,
+        makers: tuple[MakeId, MakeHeader[H]],
+        derivation: Derivation,
     ) -> None:
         self.cls: type[M] = cls
         self.info: MessageInfo = info
-        self.header: MakeHeader[H] = header
+        self._make_id, self._make_header = makers
         self.forbid_unknown: bool = derivation.options.forbid_unknown
         self.node: AttrsNode = self._attributes_node(hint, derivation)
         self._derivation = derivation
         self.hint = hint
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(_envelope_struct(info, self.node)).decode
+        self._needs_attributes = any(part.required for part in self.node.parts)
+        struct = _envelope_struct(info, self.node, needs_attributes=self._needs_attributes)
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct).decode
         self.levels: float = 2 + self.node.levels
         """The largest number of nested objects and arrays that `decode` accepts."""
 
@@ -180,10 +191,66 @@ class MessageWire(Generic[M, H]):
         try:
             wire = self._decode(data).data
             meta, attributes = wire.meta, wire.attributes
-            header = self.header(wire.id, utc_moment(wire.occurred_on), frozen_meta(meta) if meta else EMPTY)
+            moment = utc_moment(wire.occurred_on)
+            header = self._make_header(self._make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)
             return self.node.load(self.node.struct() if attributes is None else attributes, header)  # type: ignore[no-any-return]  # of this class
         except Exception as error:  # msgspec's own, or whatever a validator raises
             return error
+
+    @cached_property
+    def decode_many(self) -> Callable[[Iterable[bytes], Otherwise[R]], list[M | R]]:
+        r"""A function that does what `decode` does for many messages, without a call for each.
+
+        In place of an exception it returns what `otherwise` makes of the bytes and the exception. For a class of one
+        text it looks like this (names shortened):
+
+            def decode_many(raws, otherwise):
+                made = []
+                add = made.append
+                for raw in raws:
+                    try:
+                        wire = decode(raw).data
+                        meta = wire.meta
+                        text = wire.occurred_on
+                        if len(text) == 26 and "\\" not in text:  # as in `utc_moment`, without a call
+                            moment = decode_moment(f'"{text}Z"')
+                        else:
+                            moment = utc_moment(text)
+                        header = make_header(make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)
+                        attributes = wire.attributes
+                        v = attributes.text
+                        message = make(header, v)
+                    except Exception as error:
+                        message = otherwise(raw, error)
+                    add(message)
+                return made
+        """
+        code = Code()
+        code.names |= {"decode": self._decode, "utc_moment": utc_moment, "freeze_parsed": freeze_parsed, "EMPTY": EMPTY}
+        code.names |= {
+            "decode_moment": decode_moment,
+            "make_header": self._make_header,
+            "make_id": self._make_id,
+            "struct": self.node.struct,
+        }
+        code.add("made = []", "add = made.append")
+        with code.block("for raw in raws:"):
+            with code.block("try:"):
+                code.add("wire = decode(raw).data", "meta = wire.meta", "text = wire.occurred_on")
+                code.add(
+                    f"if len(text) == {_LENGTH} and '\\\\' not in text:", "    moment = decode_moment(f'\"{text}Z\"')"
+                )
+                code.add("else:", "    moment = utc_moment(text)")
+                code.add("header = make_header(make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)")
+                code.add("attributes = wire.attributes")
+                if not self._needs_attributes:
+                    code.add("if attributes is None:", "    attributes = struct()")
+                code.add(f"message = {self.node.object_of(code, 'attributes')}")
+            with code.block("except Exception as error:"):
+                code.add("message = otherwise(raw, error)")
+            code.add("add(message)")
+        code.add("return made")
+        return code.function("decode_many", "raws, otherwise", about=str(self.info))
 
     def from_json(self, raw: str | bytes) -> M:
         """Return the message from JSON; raise InvalidMessage if it is invalid or over the default limits."""
@@ -222,7 +289,7 @@ class MessageWire(Generic[M, H]):
         again, unless the cause was an unknown key.
         """
         whole = found.info is not None and found.id is not None and found.occurred_on is not None
-        header = self.header(found.id, found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # no part is None, as just checked
+        header = self._make_header(self._make_id(found.id), found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # no part is None, as just checked
         text = str(failed) if isinstance(failed, msgspec.ValidationError) else ""
         again = failed is None or (text != "" and ("`$.data.attributes" not in text or "unknown field" in text))
         if header is not None and again and isinstance(found.attributes, msgspec.Raw):
@@ -271,12 +338,18 @@ def attempt(read: Callable[[Problems], M | None], limits: Limits) -> M:
     return message
 
 
+def message_or_refusal(read: Callable[[Problems], M | None], limits: Limits) -> M | InvalidMessage:
+    """Return what `attempt` does, or the error that it raises."""
+    try:
+        return attempt(read, limits)
+    except InvalidMessage as error:
+        return error.with_traceback(None)
+
+
 def answer(read: Callable[[Problems], M | None], limits: Limits) -> Result[M, InvalidMessage]:
     """Return the result of `attempt` as a Success, or its InvalidMessage as a Failure."""
-    try:
-        return Success(attempt(read, limits))
-    except InvalidMessage as error:
-        return Failure(error.with_traceback(None))
+    found = message_or_refusal(read, limits)
+    return Failure(found) if isinstance(found, InvalidMessage) else Success(found)
 
 
 def refuse_over(data: bytes, limits: Limits) -> None:
@@ -309,12 +382,12 @@ def _pieces(info: MessageInfo) -> tuple[bytes, bytes, bytes, bytes, bytes]:
 _FlatMeta = Union[dict[str, Union[str, int, float, bool, None]], None]  # noqa: UP007  # a type for msgspec, not a hint
 
 
-def _envelope_struct(info: MessageInfo, node: AttrsNode) -> type[msgspec.Struct]:
-    attributes, required = node.struct, any(part.required for part in node.parts)
+def _envelope_struct(info: MessageInfo, node: AttrsNode, *, needs_attributes: bool) -> type[msgspec.Struct]:
+    attributes = node.struct
     fields: list[Any] = [
         ("id", UUID), ("type", Literal[info.name]), ("type_message", Literal[info.kind]),
         ("version", Literal[info.version]), ("occurred_on", str),
-        ("attributes", attributes) if required else ("attributes", Union[attributes, None], None),  # noqa: UP007  # known at run time only
+        ("attributes", attributes) if needs_attributes else ("attributes", Union[attributes, None], None),  # noqa: UP007  # known at run time only
         ("meta", _FlatMeta, None),
     ]  # fmt: skip  # the keys in their order on the wire
     data = msgspec.defstruct("Data", fields, gc=False, forbid_unknown_fields=True)

@@ -99,6 +99,11 @@ def _in_utf8(raw: str | bytes | bytearray | memoryview) -> bytes | None:
     return data
 
 
+def in_utf8(raw: str, most: int) -> bytes | None:
+    """Return a short text in UTF-8; None if it is longer than `most` characters, or has no UTF-8."""
+    return _in_utf8(raw) if len(raw) <= most else None
+
+
 def _without_escapes(data: bytes) -> bytes:
     """Return the JSON with escaped backslashes and quotes overwritten: each remaining quote starts or ends a string."""
     return data.replace(rb"\\", b"__").replace(rb"\"", b"__") if b"\\" in data else data

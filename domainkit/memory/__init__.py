@@ -11,6 +11,7 @@ from domainkit.memory.notifiers import AsyncInmemoryNotifier, AsyncLoggingNotifi
 from domainkit.memory.outbox import InmemoryOutbox
 from domainkit.memory.publishers import AsyncInmemoryMessagePublisher
 from domainkit.memory.repositories import AsyncInmemoryCrudRepository, InmemoryCrudRepository
+from domainkit.memory.snapshots import AsyncInmemorySnapshotStore, InmemorySnapshotStore
 
 __all__ = [
     "AsyncInmemoryCommandBus",
@@ -19,6 +20,7 @@ __all__ = [
     "AsyncInmemoryEventStore",
     "AsyncInmemoryMessagePublisher",
     "AsyncInmemoryNotifier",
+    "AsyncInmemorySnapshotStore",
     "AsyncLoggingNotifier",
     "InmemoryCommandBus",
     "InmemoryCrudRepository",
@@ -26,5 +28,6 @@ __all__ = [
     "InmemoryEventStore",
     "InmemoryNotifier",
     "InmemoryOutbox",
+    "InmemorySnapshotStore",
     "LoggingNotifier",
 ]

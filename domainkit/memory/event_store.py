@@ -1,43 +1,69 @@
 """Streams of events in memory."""
 
 from collections.abc import Sequence
+from itertools import chain
 from threading import RLock
-from typing import Generic
+from typing import Any, Generic, overload
+from uuid import UUID
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from returns.result import Failure, Result, Success
 
 from domainkit.codec import MessageCodec
 from domainkit.event_store import (
+    ANY_REVISION,
     STREAM_EXISTS,
     Appended,
     AsyncEventStore,
     E,
     EventStore,
     ExpectedRevision,
+    Q,
     RecordedEvent,
     RevisionConflict,
+    S,
     StreamClosed,
     StreamId,
     UnreadableEvent,
+    all_recorded,
+    appended_nothing,
     checked_events,
     conflict,
-    recorded,
+    decided,
+    events_of,
     start_of,
+    stream_and_expected,
+    stream_for,
     stream_name,
 )
 from domainkit.memory.outbox import InmemoryOutbox
+from domainkit.projections import Projection
+from domainkit.tags import (
+    AppendCondition,
+    ConditionConflict,
+    Decision,
+    EventQuery,
+    Selection,
+    selections,
+    tags_of,
+)
 
 
 @frozen
 class _Stored:
-    """A stored event: its bytes and its position, as in a row of a database."""
+    """A stored event: its bytes and position, and the name and tags that queries look for."""
 
     id: object
     raw: bytes
     stream: str
     revision: int
     position: int
+    name: str
+    tags: frozenset[UUID]
+
+    def fits(self, selection: Selection) -> bool:
+        """Check if an item of a query selects the event."""
+        return self.tags.issuperset(selection.tags) and (selection.names is None or self.name in selection.names)
 
 
 @define
@@ -86,28 +112,97 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
         self._position = 0
         self._lock = RLock()
 
+    @overload
     def append(
         self, stream: StreamId, events: Sequence[E], /, *, expected: ExpectedRevision
+    ) -> Result[Appended, RevisionConflict]: ...
+    @overload
+    def append(
+        self, events: Sequence[E], condition: AppendCondition, /, *, stream: StreamId | None = None
+    ) -> Result[Appended, ConditionConflict | StreamClosed]: ...
+    def append(
+        self,
+        first: StreamId | Sequence[E],
+        second: Sequence[E] | AppendCondition,
+        /,
+        *,
+        expected: ExpectedRevision | None = None,
+        stream: StreamId | None = None,
+    ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
+        """Append events, all of them or none; see EventStore."""
+        if isinstance(second, AppendCondition):
+            return self._append_if(events_of(first), second, stream)
+        return self._append_expected(*stream_and_expected(first, expected, stream), second)
+
+    def _append_expected(
+        self, stream: StreamId, expected: ExpectedRevision, events: Sequence[E]
     ) -> Result[Appended, RevisionConflict]:
-        """Append events to a stream, all of them or none; see EventStore."""
         name, start, given = stream_name(stream), start_of(expected), checked_events(events)
-        encoded = [(one.header.id, self._codec.encode(one)) for one in given]
+        encoded = self._encoded(given, name)
         with self._lock:
             found = self._streams.get(name, _Stream())
             if found.is_closed:
                 return Failure(StreamClosed(stream=name, expected=expected, actual=found.revision))
-            repeated = self._repeated(found, [one for one, _ in encoded], start)
+            repeated = self._repeated(found, [one.id for one in encoded], start)
             if repeated is not None:
                 return Success(repeated)
             refused = conflict(name, expected, found.revision)
             if refused is not None:
                 return refused
-            self._streams[name] = found
-            for message_id, raw in encoded:
-                self._add(found, name, message_id, raw)
-            if self._outbox is not None:
-                self._outbox.add(given)
-            return Success(found.end)
+            return self._stored(found, name, given, encoded)
+
+    def _append_if(
+        self, events: Sequence[E], condition: AppendCondition, stream: StreamId | None
+    ) -> Result[Appended, ConditionConflict | StreamClosed]:
+        wanted = selections(condition.query, self._codec)
+        given = checked_events(events)
+        if not given:
+            return appended_nothing(condition)
+        name = stream_for(given, stream)
+        encoded = self._encoded(given, name)
+        with self._lock:
+            found = self._streams.get(name, _Stream())
+            if found.is_closed:
+                return Failure(StreamClosed(stream=name, expected=ANY_REVISION, actual=found.revision))
+            answer = self._answer(found, [one.id for one in encoded], condition, wanted)
+            return self._stored(found, name, given, encoded) if answer is None else answer
+
+    def _answer(
+        self, found: _Stream, ids: list[object], condition: AppendCondition, wanted: tuple[Selection, ...]
+    ) -> Result[Appended, ConditionConflict] | None:
+        """Return the Result of an append that stores nothing, because it is a repetition or the condition fails."""
+        again = [one for one in found.events if one.id == ids[0] and one.position > max(condition.positions)]
+        repeated = self._repeated(found, ids, again[0].revision - 1) if again else None
+        if repeated is not None:
+            return Success(repeated)
+        pairs = list(zip(wanted, condition.positions, strict=True))
+        further = (one for one in self._all if any(one.position > after and one.fits(item) for item, after in pairs))
+        first = next(chain(again, further), None)
+        return None if first is None else Failure(ConditionConflict(position=first.position))
+
+    def _encoded(self, given: Sequence[E], stream: str) -> list[_Stored]:
+        """Return events in their stored form, without a revision and position yet."""
+        names = self._codec.wires
+        return [
+            _Stored(
+                one.header.id,
+                self._codec.encode(one),
+                stream,
+                0,
+                0,
+                names[type(one)].info.name,
+                frozenset(tags_of(one)),
+            )
+            for one in given
+        ]
+
+    def _stored(self, found: _Stream, name: str, given: Sequence[E], encoded: Sequence[_Stored]) -> Success[Appended]:
+        self._streams[name] = found
+        for one in encoded:
+            self._add(found, one)
+        if self._outbox is not None:
+            self._outbox.add(given)
+        return Success(found.end)
 
     def _repeated(self, found: _Stream, ids: list[object], start: int | None) -> Appended | None:
         """Return the revision and position of the last of these events if all are in the stream already, in order."""
@@ -118,13 +213,27 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
         last = found.events[first + len(ids) - 1]
         return Appended(last.revision, last.position)
 
-    def _add(self, found: _Stream, name: str, message_id: object, raw: bytes) -> None:
+    def _add(self, found: _Stream, one: _Stored) -> None:
         self._position += 1
         found.revision += 1
         found.position = self._position
-        stored = _Stored(message_id, raw, name, found.revision, found.position)
+        stored = evolve(one, revision=found.revision, position=found.position)
         found.events.append(stored)
         self._all.append(stored)
+
+    @overload
+    def decide(self, query: EventQuery[Q], projection: Projection[S, Q], /) -> Result[Decision[S], UnreadableEvent]: ...
+    @overload
+    def decide(self, query: EventQuery, projection: Projection[S, E], /) -> Result[Decision[S], UnreadableEvent]: ...
+    def decide(
+        self, query: EventQuery, projection: Projection[S, Any], /
+    ) -> Result[Decision[S], UnreadableEvent]:  # Any: the events of the query, which the overloads check
+        """Return the state after the events of a query, and the condition for what is decided on it; see EventStore."""
+        wanted = selections(query, self._codec)
+        with self._lock:
+            stored = [one for one in self._all if any(map(one.fits, wanted))]
+            after = self._position
+        return decided(query, projection, self._recorded(stored, None), after)
 
     def read(
         self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
@@ -141,8 +250,10 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
         return self._recorded(stored, limit)
 
     def _recorded(self, stored: list[_Stored], limit: int | None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
-        return tuple(
-            recorded(self._codec.decode(one.raw), one.stream, one.revision, one.position) for one in stored[:limit]
+        given = stored[:limit]
+        found = self._codec.decode_many([one.raw for one in given])
+        return all_recorded(
+            found, [one.stream for one in given], [one.revision for one in given], [one.position for one in given]
         )
 
     def archive(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
@@ -180,11 +291,42 @@ class AsyncInmemoryEventStore(AsyncEventStore[E], Generic[E]):
     def __init__(self, codec: MessageCodec[E], *, outbox: InmemoryOutbox | None = None) -> None:
         self._store = InmemoryEventStore(codec, outbox=outbox)
 
+    @overload
     async def append(
         self, stream: StreamId, events: Sequence[E], /, *, expected: ExpectedRevision
-    ) -> Result[Appended, RevisionConflict]:
-        """Append events to a stream, all of them or none; see EventStore."""
-        return self._store.append(stream, events, expected=expected)
+    ) -> Result[Appended, RevisionConflict]: ...
+    @overload
+    async def append(
+        self, events: Sequence[E], condition: AppendCondition, /, *, stream: StreamId | None = None
+    ) -> Result[Appended, ConditionConflict | StreamClosed]: ...
+    async def append(
+        self,
+        first: StreamId | Sequence[E],
+        second: Sequence[E] | AppendCondition,
+        /,
+        *,
+        expected: ExpectedRevision | None = None,
+        stream: StreamId | None = None,
+    ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
+        """Append events, all of them or none; see EventStore."""
+        if isinstance(second, AppendCondition):
+            return self._store.append(events_of(first), second, stream=stream)
+        name, what = stream_and_expected(first, expected, stream)
+        return self._store.append(name, second, expected=what)
+
+    @overload
+    async def decide(
+        self, query: EventQuery[Q], projection: Projection[S, Q], /
+    ) -> Result[Decision[S], UnreadableEvent]: ...
+    @overload
+    async def decide(
+        self, query: EventQuery, projection: Projection[S, E], /
+    ) -> Result[Decision[S], UnreadableEvent]: ...
+    async def decide(
+        self, query: EventQuery, projection: Projection[S, Any], /
+    ) -> Result[Decision[S], UnreadableEvent]:  # Any: the events of the query, which the overloads check
+        """Return the state after the events of a query, and the condition for what is decided on it; see EventStore."""
+        return self._store.decide(query, projection)
 
     async def read(
         self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False

@@ -7,6 +7,8 @@ from domainkit.testing.async_contracts import (
     AsyncDomainEventBusContract,
     AsyncEventStoreContract,
     AsyncNotifierContract,
+    AsyncSnapshotStoreContract,
+    AsyncTaggedEventStoreContract,
 )
 from domainkit.testing.contracts import AggregateRepositoryContract, CrudRepositoryContract
 from domainkit.testing.decider_laws import check_decider
@@ -14,8 +16,20 @@ from domainkit.testing.event_store_contract import EventStoreContract
 from domainkit.testing.fixed import Clock, fixed
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
 from domainkit.testing.publisher_contract import AsyncMessagePublisherContract
-from domainkit.testing.samples import SampleCreateTask, SampleTask, SampleTaskCreated, SampleTaskId, SampleTitle
+from domainkit.testing.samples import (
+    SampleCourseId,
+    SampleCreateTask,
+    SampleStudentId,
+    SampleSubscribed,
+    SampleTask,
+    SampleTaskCreated,
+    SampleTaskId,
+    SampleTitle,
+    SampleUnsubscribed,
+)
 from domainkit.testing.scenarios import Given, GivenHistory, Then, given
+from domainkit.testing.snapshot_store_contract import SnapshotStoreContract
+from domainkit.testing.tagged_event_store_contract import TaggedEventStoreContract
 
 __all__ = [
     "AggregateRepositoryContract",
@@ -26,6 +40,8 @@ __all__ = [
     "AsyncEventStoreContract",
     "AsyncMessagePublisherContract",
     "AsyncNotifierContract",
+    "AsyncSnapshotStoreContract",
+    "AsyncTaggedEventStoreContract",
     "Clock",
     "CommandBusContract",
     "CrudRepositoryContract",
@@ -34,11 +50,17 @@ __all__ = [
     "Given",
     "GivenHistory",
     "NotifierContract",
+    "SampleCourseId",
     "SampleCreateTask",
+    "SampleStudentId",
+    "SampleSubscribed",
     "SampleTask",
     "SampleTaskCreated",
     "SampleTaskId",
     "SampleTitle",
+    "SampleUnsubscribed",
+    "SnapshotStoreContract",
+    "TaggedEventStoreContract",
     "Then",
     "check_decider",
     "fixed",

@@ -23,10 +23,13 @@ from domainkit.ports import (
     Notifier,
 )
 from domainkit.results import AnyCoroutine
+from domainkit.snapshot_store import AsyncSnapshotStore, SnapshotStore
 from domainkit.testing.contracts import AggregateRepositoryContract, AggT, CrudRepositoryContract, IdT
 from domainkit.testing.event_store_contract import EventStoreContract
 from domainkit.testing.messaging_contracts import CommandBusContract, DomainEventBusContract, NotifierContract
 from domainkit.testing.samples import SampleTask, SampleTaskCreated, SampleTaskId
+from domainkit.testing.snapshot_store_contract import SnapshotStoreContract
+from domainkit.testing.tagged_event_store_contract import SampleEvent, TaggedEventStoreContract
 
 T = TypeVar("T")
 PortT = TypeVar("PortT")
@@ -216,4 +219,44 @@ class AsyncEventStoreContract(EventStoreContract):
     def make_store(self, codec: MessageCodec[SampleTaskCreated], /) -> EventStore[SampleTaskCreated]:
         """Return the async store behind a sync facade."""
         made: EventStore[SampleTaskCreated] = _SyncFacade.made(self.make_async_store(codec))
+        return made
+
+
+class AsyncSnapshotStoreContract(SnapshotStoreContract):
+    """The promises of an AsyncSnapshotStore: all those of a SnapshotStore.
+
+    >>> from domainkit import AsyncInmemorySnapshotStore
+    >>> class TestAsyncInmemory(AsyncSnapshotStoreContract):
+    ...     async def make_async_store(self) -> AsyncSnapshotStore:
+    ...         return AsyncInmemorySnapshotStore()
+    >>> TestAsyncInmemory().test_a_snapshot_comes_back_as_it_was_saved()
+    """
+
+    @abstractmethod
+    async def make_async_store(self) -> AsyncSnapshotStore:
+        """Return a new, empty store; awaited in the event loop in which it is used."""
+
+    def make_store(self) -> SnapshotStore:
+        """Return the async store behind a facade that waits."""
+        made: SnapshotStore = _SyncFacade.made(self.make_async_store())
+        return made
+
+
+class AsyncTaggedEventStoreContract(TaggedEventStoreContract):
+    """The promises of an AsyncEventStore with tags: all those of TaggedEventStoreContract.
+
+    >>> from domainkit import AsyncInmemoryEventStore
+    >>> class TestAsyncInmemory(AsyncTaggedEventStoreContract):
+    ...     async def make_async_store(self, codec: MessageCodec[SampleEvent]) -> AsyncEventStore[SampleEvent]:
+    ...         return AsyncInmemoryEventStore(codec)
+    >>> TestAsyncInmemory().test_a_decision_is_stored_if_nothing_happened_meanwhile()
+    """
+
+    @abstractmethod
+    async def make_async_store(self, codec: MessageCodec[SampleEvent], /) -> AsyncEventStore[SampleEvent]:
+        """Return a new, empty store; awaited in the event loop in which it is used."""
+
+    def make_store(self, codec: MessageCodec[SampleEvent], /) -> EventStore[SampleEvent]:
+        """Return the async store behind a facade that waits."""
+        made: EventStore[SampleEvent] = _SyncFacade.made(self.make_async_store(codec))
         return made

@@ -1,7 +1,7 @@
 """Contract tests of every EventStore: subclass the class, and run it with pytest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeAlias
@@ -22,6 +22,7 @@ from domainkit.event_store import (
     StreamClosed,
     UnreadableEvent,
 )
+from domainkit.messages import M
 from domainkit.testing._expect import error_of, expect_arrived, value_of
 from domainkit.testing.samples import SampleCreateTask, SampleTaskCreated, SampleTaskId, SampleTitle
 
@@ -141,7 +142,7 @@ class EventStoreContract(ABC):
 
     def test_an_event_of_a_class_that_the_codec_lacks_is_reported_in_its_place(self) -> None:
         """An unreadable event is returned as an UnreadableEvent, in its place."""
-        store = self.make_store(_ReadsNothing(SampleTaskCreated))
+        store = self.make_store(ReadsNothing(SampleTaskCreated))
         value_of(store.append("task-1", _events(2), expected=NO_STREAM))
         found = store.read("task-1")
         assert [UnreadableEvent] * 2 == [type(one) for one in found], "each unreadable event is reported"
@@ -199,11 +200,16 @@ class EventStoreContract(ABC):
         return self.make_store(MessageCodec(SampleTaskCreated))
 
 
-class _ReadsNothing(MessageCodec[SampleTaskCreated]):
+class ReadsNothing(MessageCodec[M]):
     """A codec that can write events, but not read them, as if their classes had been removed since."""
 
-    def decode(self, raw: bytes | str) -> Result[SampleTaskCreated, InvalidMessage]:
-        return MessageCodec[SampleTaskCreated]().decode(raw)
+    def decode(self, raw: bytes | str) -> Result[M, InvalidMessage]:
+        """Refuse a message."""
+        return MessageCodec[M]().decode(raw)
+
+    def decode_many(self, raws: Iterable[bytes | str], /) -> Sequence[M | InvalidMessage]:
+        """Refuse messages."""
+        return MessageCodec[M]().decode_many(raws)
 
 
 def _events(count: int) -> list[SampleTaskCreated]:

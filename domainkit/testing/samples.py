@@ -39,6 +39,30 @@ class SampleCreateTask(Command):
     title: SampleTitle = SampleTitle("Buy milk")
 
 
+class SampleStudentId(Uuid):
+    """Id of a student."""
+
+
+class SampleCourseId(Uuid):
+    """Id of a course."""
+
+
+@frozen
+class SampleSubscribed(DomainEvent):
+    """Event with two tags: a student subscribed to a course."""
+
+    student_id: SampleStudentId
+    course_id: SampleCourseId
+
+
+@frozen
+class SampleUnsubscribed(DomainEvent):
+    """Event with the same two tags."""
+
+    student_id: SampleStudentId
+    course_id: SampleCourseId
+
+
 @frozen
 class SampleTask(AggregateRoot[SampleTaskId]):
     """Aggregate with fields of most types: if it comes back equal, so does yours."""

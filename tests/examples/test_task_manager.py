@@ -221,6 +221,19 @@ def test_servers_that_cannot_be_used_are_named(option: str, url: str, reason: st
     assert "hunter2" not in result.stderr
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_event_sourced(demo: subprocess.CompletedProcess[str], kind: str, tmp_path: Path) -> None:
+    """Over events the program says the same, on both databases; run again, it finds its tasks."""
+    with new_database(kind, tmp_path) as database:
+        url = database.async_url.render_as_string(hide_password=False)
+        first, again = (run("--event-sourced", "--database", url) for _ in range(2))
+
+    assert [(0, "")] * 2 == [(one.returncode, one.stderr) for one in (first, again)]
+    assert ANEW.sub("", demo.stdout) == ANEW.sub("", first.stdout)
+    assert section(first.stdout, "Stored tasks") == section(again.stdout, "Stored tasks")
+    assert "  line 1   DuplicateTask (62faa9fb-9a32-4aea-831b-dbeaa379f0f1)" in section(again.stdout, "Refused lines")
+
+
 def test_demo_shows_every_reason_with_its_line_and_path(demo: subprocess.CompletedProcess[str]) -> None:
     """Each bad line is refused with all its reasons, each with the path where it applies, below one another."""
     assert [
@@ -397,7 +410,7 @@ def test_help_says_what_the_exit_status_means() -> None:
     result = run("--help")
 
     assert 0 == result.returncode
-    assert "task_manager [-h] [--database URL] [--broker URL] [--exchange NAME] [FILE]" in result.stdout
+    assert "task_manager [-h] [--database URL] [--broker URL] [--event-sourced] [--exchange NAME]" in result.stdout
     assert all(f"\n  {status}  " in result.stdout for status in (0, 1, 2))
 
 

@@ -5,6 +5,8 @@ from mutations.bug import Bug
 STATEMENTS, STORE = "adapters/sqlalchemy/event_statements.py", "adapters/sqlalchemy/event_store.py"
 MEMORY, IN_MEMORY = "memory/event_store.py", "tests/test_event_sourced.py::TestInmemoryEventStore"
 TESTS, RACES = "tests/adapters/sqlalchemy/test_event_store.py", "tests/adapters/sqlalchemy/test_event_store_races.py"
+TAGS, TAG_TESTS = "adapters/sqlalchemy/event_tags.py", "tests/adapters/sqlalchemy/test_event_tags.py"
+TAG_RACES, TAGGED = "tests/adapters/sqlalchemy/test_event_tags_races.py", "tests/test_tags.py::TestInmemory"
 
 BUGS = (
     Bug(
@@ -135,8 +137,68 @@ BUGS = (
     Bug(
         "an event that cannot be read is reported in its place",
         MEMORY,
-        "for one in stored[:limit]",
-        "for one in stored[:limit] if isinstance(self._codec.decode(one.raw), Success)",
+        "given = stored[:limit]",
+        "given = [one for one in stored[:limit] if isinstance(self._codec.decode(one.raw), Success)]",
         f"{IN_MEMORY}::test_an_event_of_a_class_that_the_codec_lacks_is_reported_in_its_place",
+    ),
+    Bug(
+        "an append locks the tags that it guards",
+        TAGS,
+        "keys = {lock_key(tag): True for one in guarded for tag in one.tags}",
+        "keys = {lock_key(tag): True for one in guarded[:0] for tag in one.tags}",
+        f"{TAG_RACES}::test_of_two_decisions_that_exclude_each_other_one_is_stored",
+        quick=True,
+    ),
+    Bug(
+        "a plain append locks its tags",
+        TAGS,
+        "        locks = Locks.of(tags)\n",
+        "        locks = Locks.of(())\n",
+        f"{TAG_RACES}::test_decisions_about_different_things_do_not_wait",
+    ),
+    Bug(
+        "each item of a query has a position of its own",
+        STORE,
+        "positions[0] if len(positions) == 1 else tuple(positions)",
+        "max(positions)",
+        f"{TAG_RACES}::test_an_event_that_appears_late_is_against_a_decision",
+        quick=True,
+    ),
+    Bug(
+        "a query without ids reads what is settled",
+        STORE,
+        "        if not all(one.tags for one in wanted):\n            upto = self",
+        "        if False:\n            upto = self",
+        f"{TAG_RACES}::test_an_event_that_appears_late_is_against_a_decision",
+    ),
+    Bug(
+        "tags that differ have locks that differ",
+        TAGS,
+        "    key = crc32(tag.bytes) or 1\n",
+        "    key = 1\n",
+        f"{TAG_RACES}::test_decisions_about_different_things_do_not_wait",
+    ),
+    Bug(
+        "locks are taken in one order",
+        TAGS,
+        "        order = sorted(keys)\n",
+        "        order = list(keys)\n",
+        f"{TAG_RACES}::test_no_two_appends_wait_for_each_other",
+    ),
+    Bug(
+        "the tags of a deleted stream are deleted",
+        TAGS,
+        '        self._run(connection, _DELETE_TAGS, {"stream": stream})\n',
+        "",
+        f"{TAG_TESTS}::test_a_deleted_stream_has_no_tags_any_more",
+        quick=True,
+    ),
+    Bug(
+        "a condition is checked",
+        MEMORY,
+        "any(one.position > after and one.fits(item) for item, after in pairs)",
+        "False",
+        f"{TAGGED}::test_a_decision_is_stored_if_nothing_happened_meanwhile",
+        quick=True,
     ),
 )

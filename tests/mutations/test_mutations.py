@@ -15,6 +15,7 @@ from py_compile import PycInvalidationMode
 import pytest
 from mutations import (
     child_rows,
+    codec,
     consuming,
     events,
     inbox,
@@ -22,6 +23,7 @@ from mutations import (
     publishing,
     relay,
     repositories,
+    snapshots,
     tracing,
     units_of_work,
 )
@@ -39,7 +41,9 @@ MODULES = (
     units_of_work,
     relay,
     inbox,
+    codec,
     events,
+    snapshots,
     publishing,
     consuming,
     tracing,

@@ -18,7 +18,8 @@ from domainkit import (
 from domainkit.adapters.sqlalchemy import OutboxStatus, Relay, outbox_status
 
 from .domain import TaskCreated
-from .wiring import CODEC, OUTBOX, TaskManager
+from .program import Program
+from .wiring import CODEC, OUTBOX
 
 EXCHANGE = "task_manager"
 PATIENCE = 20.0  # seconds
@@ -37,7 +38,7 @@ class Delivery:
     status: OutboxStatus
 
 
-async def deliver(program: TaskManager, broker: str | None = None, exchange: str = EXCHANGE) -> Delivery:
+async def deliver(program: Program, broker: str | None = None, exchange: str = EXCHANGE) -> Delivery:
     """Deliver the messages of the outbox, over RabbitMQ if the URL of a broker is given."""
     handled = asyncio.Queue[DomainEvent]()
 

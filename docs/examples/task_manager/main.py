@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from os import environ
 from os.path import relpath
 from pathlib import Path
@@ -18,8 +19,10 @@ from domainkit import DomainError
 
 from .delivery import EXCHANGE, NotDeliveredError, deliver
 from .domain import DuplicateTask
+from .event_sourced import event_sourced_task_manager
+from .program import Program
 from .report import Report, render
-from .wiring import DATABASE, TaskManager, task_manager
+from .wiring import DATABASE, task_manager
 
 DEMO = Path(__file__).with_name("tasks.jsonl")
 WRONG_ON_PURPOSE = frozenset({3, 4, 5, 7, 8, 9, 11, 12, 13})  # lines of DEMO
@@ -38,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with TemporaryDirectory() as folder, file.open("rb") as lines:
             database = options.database or DATABASE.format(folder=folder)
-            report = asyncio.run(manage_tasks(lines, database, options.broker, options.exchange))
+            opened = (event_sourced_task_manager if options.event_sourced else task_manager)(database)
+            report = asyncio.run(manage_tasks(lines, opened, options.broker, options.exchange))
     except SQLAlchemyError as error:
         return _failed(f"the database can't be used ({type(error).__name__})")  # its text may have the password
     except (NotDeliveredError, ImportError) as error:  # a driver or an extra may be missing
@@ -53,11 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def manage_tasks(
-    lines: Iterable[bytes], database: str, broker: str | None = None, exchange: str = EXCHANGE
+    lines: Iterable[bytes],
+    opened: AbstractAsyncContextManager[Program],
+    broker: str | None = None,
+    exchange: str = EXCHANGE,
 ) -> Report:
     """Handle each line, deliver the events, and return the report."""
     try:
-        async with task_manager(database) as program:
+        async with opened as program:
             refused = await handle_lines(program, lines)
             delivery = await deliver(program, broker, exchange)
             tasks, reminders = await program.tasks.retrieve_all(), await program.reminders.retrieve_all()
@@ -67,7 +74,7 @@ async def manage_tasks(
         raise
 
 
-async def handle_lines(program: TaskManager, lines: Iterable[bytes]) -> Mapping[int, DomainError]:
+async def handle_lines(program: Program, lines: Iterable[bytes]) -> Mapping[int, DomainError]:
     """Handle each line, and return the errors of the refused ones by line number."""
     refused: dict[int, DomainError] = {}
     for number, line in enumerate(lines, start=1):
@@ -94,6 +101,7 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
         default=environ.get("TASK_MANAGER_BROKER"),
         help="such as amqp://guest:guest@localhost/; by default events are delivered in this process",
     )
+    parser.add_argument("--event-sourced", action="store_true", help="store events, not rows; the report is the same")
     parser.add_argument("--exchange", metavar="NAME", default=EXCHANGE, help=f"on the broker; by default {EXCHANGE}")
     return parser.parse_args(arguments)
 

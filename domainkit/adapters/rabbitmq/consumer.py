@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import attrs
 from aio_pika.abc import AbstractConnection
@@ -22,6 +22,7 @@ from domainkit.handlers import AnyHandler, AnySubscriber, AsyncHandler, AsyncSub
 from domainkit.mediator import by_type, require_bound
 from domainkit.messages import Message
 
+MessageT = TypeVar("MessageT", bound=Message)
 _logger = logging.getLogger("domainkit.rabbitmq")
 
 Subscribers: TypeAlias = Mapping[str, AnySubscriber | Sequence[AnySubscriber]]
@@ -77,7 +78,7 @@ class RabbitMqConsumer:
         handlers: command handlers, one for a class.
         queues: functions for queues that others declare, by queue name: those of petisco, to drain them, or of dead
             letters. The queues are left unchanged; messages that fail too often go to `{queue}.dead_letters`.
-        by: returns the key of a message; messages with the same key keep their order.
+        by: returns the key of a message of the codec; messages with the same key keep their order.
         prefetch: the number of messages of a queue fetched ahead; at least `concurrency`. Messages that wait for others
             of their key count too.
         concurrency: the number of messages of a queue handled at a time.
@@ -97,12 +98,12 @@ class RabbitMqConsumer:
         self,
         url: str,
         topology: RabbitMqTopology,
-        codec: MessageCodec,
+        codec: MessageCodec[MessageT],
         *,
         subscribers: Subscribers = _NO_SUBSCRIBERS,
         handlers: Iterable[AnyHandler] = (),
         queues: Queues = _NO_QUEUES,
-        by: Callable[[Message], Hashable] | None = None,
+        by: Callable[[MessageT], Hashable] | None = None,
         prefetch: int = 20,
         concurrency: int = 1,
         backoff: Backoff = _BACKOFF,
@@ -319,8 +320,8 @@ def _unique_key(_: object) -> Hashable:
     return object()
 
 
-def _key_of(by: Callable[[Message], Hashable]) -> Callable[[Message | Envelope], Hashable]:
-    """Return a function that returns the key of a message; messages without a class share one key."""
+def _key_of(by: Callable[[Any], Hashable]) -> Callable[[Message | Envelope], Hashable]:  # Any: a message of the codec
+    """Return a function that returns the key of a message of the codec; messages without a class share one key."""
     return lambda message: by(message) if isinstance(message, Message) else None
 
 

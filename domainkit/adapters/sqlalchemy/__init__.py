@@ -32,7 +32,15 @@ from domainkit.adapters.sqlalchemy.relay.relay import Relay
 from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
 from domainkit.adapters.sqlalchemy.relay.waits import RelayBackoff
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
-from domainkit.adapters.sqlalchemy.tables import aggregate_table, events_table, inbox_table, outbox_table
+from domainkit.adapters.sqlalchemy.snapshots import AsyncSqlSnapshotStore, SqlSnapshotStore
+from domainkit.adapters.sqlalchemy.tables import (
+    aggregate_table,
+    event_tags_table,
+    events_table,
+    inbox_table,
+    outbox_table,
+    snapshots_table,
+)
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.states import StoredStateError
 
@@ -42,6 +50,7 @@ __all__ = [
     "AsyncOutboxDomainEventBus",
     "AsyncSqlCrudRepository",
     "AsyncSqlEventStore",
+    "AsyncSqlSnapshotStore",
     "AsyncUnitOfWork",
     "ChildTable",
     "Children",
@@ -58,12 +67,14 @@ __all__ = [
     "RowMapper",
     "SqlCrudRepository",
     "SqlEventStore",
+    "SqlSnapshotStore",
     "StoredStateError",
     "TablesMapper",
     "UnitOfWork",
     "aggregate_table",
     "configure_engine",
     "discard_parked",
+    "event_tags_table",
     "events_table",
     "inbox_table",
     "make_async_engine",
@@ -74,4 +85,5 @@ __all__ = [
     "refusing_async",
     "release_parked",
     "replay_sent",
+    "snapshots_table",
 ]

@@ -160,6 +160,9 @@ def _begin(connection: Connection) -> None:
     """Execute BEGIN on the driver's cursor, which takes a third of the time of a statement by SQLAlchemy."""
     options = connection.get_execution_options()
     if AT_ONCE in options:
+        driver: Any = connection.connection.dbapi_connection  # Any: as above
+        if driver.isolation_level is not None:  # an option of SQLAlchemy has changed it: nobody would commit
+            driver.isolation_level = None
         return
     reads = options.get(READ_ONLY, False)
     statement = "BEGIN" if reads else "BEGIN IMMEDIATE"

@@ -1,18 +1,21 @@
-"""The statements of an event store: SQL with a place for the name of the table, sent as the driver takes it."""
+"""The SQL of an event store, with a placeholder for the name of the table."""
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Dialect, Table, text
 from sqlalchemy.engine import CursorResult
 
 from domainkit.adapters.sqlalchemy.statements import insert_new
 
 EventRow: TypeAlias = tuple[UUID, str, int, bytes]
-"""An event as it is stored: its id, name, version and body."""
+"""A row of the table: id, name, version and body of an event."""
 
 Values: TypeAlias = Mapping[str, object]
 
@@ -22,10 +25,10 @@ class End:
     """The end of a stream.
 
     Args:
-        revision: of its last event, deleted or not; 0 if the stream does not exist.
-        position: of that event.
-        is_closed: nothing can be appended.
-        is_deleted: its events are gone.
+        revision: the revision of its last event, even if that was deleted; 0 if the stream does not exist.
+        position: the position of that event.
+        is_closed: True if nothing can be appended any more.
+        is_deleted: True if its events were deleted.
     """
 
     revision: int = 0
@@ -36,11 +39,11 @@ class End:
 
 @frozen
 class Settled:
-    """The position up to which no event can appear any more.
+    """The position up to which no further event can appear.
 
     Args:
         position: the largest such position.
-        has_old_snapshot: this transaction doesn't see all events up to there, nor will it.
+        has_old_snapshot: True if this transaction doesn't see all events up to there: its snapshot is older.
     """
 
     position: int
@@ -51,7 +54,7 @@ _HEAD = (
     "coalesce((SELECT CASE WHEN body IS NULL THEN -1 ELSE revision END FROM {events}"
     " WHERE stream = :stream ORDER BY revision DESC LIMIT 1), 0) = :start"
 )
-"""True if the stream is open, and has the revision :start."""
+"""A condition: the stream is open, and has the revision :start."""
 
 _END = "SELECT revision, position, body IS NULL FROM {events} WHERE stream = :stream ORDER BY revision DESC LIMIT 2"
 
@@ -76,7 +79,7 @@ _READ_ALL = (
     " WHERE position > :after AND position <= :upto AND body IS NOT NULL ORDER BY position"
 )
 
-_LARGEST, _MOST_REVISIONS = 2**63 - 1, 2**31 - 1
+_LARGEST, MOST_REVISIONS = 2**63 - 1, 2**31 - 1
 
 
 class EventStatements(ABC):
@@ -109,12 +112,12 @@ class EventStatements(ABC):
         None if the stream has another revision, or is closed: nothing is stored then.
         """
         position: int | None = None
-        if start + len(rows) > _MOST_REVISIONS:
+        if start + len(rows) > MOST_REVISIONS:
             return None
         for done in range(0, len(rows), self.most):
             position = self._append(connection, stream, start + done, rows[done : done + self.most])
             if position is None:
-                break  # of the first part: who has stored that, alone stores the next
+                break  # only the first part can be refused: nobody else can store behind it
         return position
 
     def places(
@@ -125,8 +128,8 @@ class EventStatements(ABC):
         Args:
             connection: where a transaction is open.
             stream: its name.
-            start: the revision before them; if it is None they are looked for.
-            ids: in their order.
+            start: the revision before them; None to search the stream for the first of them.
+            ids: the ids, in the order of the events.
         """
         keys = list(map(self.key, ids))
         if start is None:
@@ -139,11 +142,11 @@ class EventStatements(ABC):
         return [(revision, row[1]) for revision, row in enumerate(found, start + 1)]
 
     def close(self, connection: Connection, stream: str, revision: int) -> bool:
-        """Store the row that closes a stream; False if another one has that revision."""
+        """Store the row that closes a stream; return False if that revision is taken."""
         return connection.execute(self._close, {"stream": stream, "revision": revision}).rowcount == 1
 
     def delete(self, connection: Connection, stream: str) -> None:
-        """Remove what the events of a stream say; their revisions stay."""
+        """Clear the content of a stream's events; the rows keep their revisions and positions."""
         self._run(connection, _DELETE, {"stream": stream})
 
     def read(
@@ -159,15 +162,15 @@ class EventStatements(ABC):
 
     @abstractmethod
     def settled(self, connection: Connection) -> Settled:
-        """Return the position up to which no event can appear any more."""
+        """Return the position up to which no further event can appear."""
 
     @abstractmethod
     def key(self, message_id: UUID) -> object:
-        """Return an id as the driver gives it."""
+        """Return an id in the form in which the driver returns it."""
 
     @abstractmethod
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
-        """Store so many events as one statement takes; see `append`."""
+        """Store events by one statement, at most `most` of them; see `append`."""
 
     def _read(self, connection: Connection, sql: str, values: Values, limit: int | None) -> Sequence[Any]:
         if limit is None:
@@ -175,77 +178,98 @@ class EventStatements(ABC):
         return self._run(connection, sql + " LIMIT :limit", {**values, "limit": limit}).all()
 
     def _run(self, connection: Connection, sql: str, values: Values) -> CursorResult[*tuple[Any, ...]]:
-        """Execute SQL, compiled once for a driver and a schema: SQLAlchemy would look it up each time."""
+        """Execute SQL, compiled once for each driver and schema: SQLAlchemy would look it up on each call."""
         name, dialect = self.name(connection), connection.dialect
         key = sql, name, dialect.driver, dialect.paramstyle
         if key not in self._compiled:
             compiled = text(sql.format(events=name.replace(":", "\\:"))).compile(dialect=dialect)
             order = compiled.positiontup if compiled.positional else None
-            self._compiled[key] = str(compiled), None if order is None else tuple(order)
+            self._compiled[key] = self._sent(str(compiled), dialect), None if order is None else tuple(order)
         statement, order_of = self._compiled[key]
         given = dict(values) if order_of is None else tuple([values[one] for one in order_of])
         return connection.exec_driver_sql(statement, given)
 
+    def _sent(self, statement: str, dialect: Dialect) -> str:  # noqa: ARG002  (a driver may need more)
+        """Return a compiled statement as it is given to the driver."""
+        return statement
+
     def name(self, connection: Connection) -> str:
-        """Return the table's name as it stands in SQL, in the schema that the connection has for it."""
-        quote, schema = connection.dialect.identifier_preparer.quote, self._table.schema
-        translated = connection.get_execution_options().get("schema_translate_map")
-        if translated:
-            schema = translated.get(schema, schema)
-        return quote(self._table.name) if schema is None else f"{quote(schema)}.{quote(self._table.name)}"
+        """Return the table's name; see `name_in_sql`."""
+        return name_in_sql(connection, self._table)
+
+
+def name_in_sql(connection: Connection, table: Table) -> str:
+    """Return a table's name, quoted for SQL, with the schema to which the connection translates its own."""
+    quote, schema = connection.dialect.identifier_preparer.quote, table.schema
+    translated = connection.get_execution_options().get("schema_translate_map")
+    if translated:
+        schema = translated.get(schema, schema)
+    return quote(table.name) if schema is None else f"{quote(schema)}.{quote(table.name)}"
 
 
 class SqliteEvents(EventStatements):
-    """The statements for SQLite, where one transaction writes at a time: positions are in the order of commits."""
+    """The statements for SQLite. Only one transaction writes at a time, so positions are in the order of commits."""
 
     most = 100
+
+    def __init__(self, table: Table, dialect: str) -> None:
+        super().__init__(table, dialect)
+        self._appends: dict[int, tuple[str, tuple[str, ...]]] = {}
 
     def key(self, message_id: UUID) -> object:
         """Return the hexadecimal text."""
         return message_id.hex
 
     def settled(self, connection: Connection) -> Settled:  # noqa: ARG002  (PostgreSQL needs it)
-        """Return the largest position that there can be."""
+        """Return the largest possible position: no transaction can commit an earlier one later."""
         return Settled(_LARGEST)
 
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
-        values: dict[str, object] = {"stream": stream, "start": start}
-        for number, (message_id, name, version, body) in enumerate(rows):
-            values[f"i{number}"], values[f"n{number}"] = message_id.hex, name
-            values[f"v{number}"], values[f"b{number}"] = version, body
-        made = self._run(connection, _sqlite_append(len(rows)), values)
+        if len(rows) not in self._appends:
+            self._appends[len(rows)] = _sqlite_append(len(rows))
+        sql, names = self._appends[len(rows)]
+        given: list[object] = [stream, start]
+        for message_id, name, version, body in rows:
+            given += (message_id.hex, name, version, body)
+        made = self._run(connection, sql, dict(zip(names, given, strict=True)))
         return made.lastrowid if made.rowcount else None
 
 
-def _sqlite_append(count: int) -> str:
-    """Return the statement for so many events.
+def _sqlite_append(count: int) -> tuple[str, tuple[str, ...]]:
+    """Return the statement for so many events, and the names of its values.
 
-    >>> _sqlite_append(2).partition("FROM")[2].partition(" WHERE")[0]
+    >>> sql, names = _sqlite_append(2)
+    >>> sql.partition("FROM")[2].partition(" WHERE")[0]
     ' (VALUES (1, :i0, :n0, :v0, :b0), (2, :i1, :n1, :v1, :b1))'
+    >>> names
+    ('stream', 'start', 'i0', 'n0', 'v0', 'b0', 'i1', 'n1', 'v1', 'b1')
     """
-    rows = ", ".join(f"({number + 1}, :i{number}, :n{number}, :v{number}, :b{number})" for number in range(count))
-    return (
+    of_rows = [(f"i{number}", f"n{number}", f"v{number}", f"b{number}") for number in range(count)]
+    rows = ", ".join(f"({number}, {', '.join(map(':{}'.format, names))})" for number, names in enumerate(of_rows, 1))
+    sql = (
         "INSERT INTO {events} (stream, revision, message_id, name, version, body)"  # noqa: S608  (made of numbers)
         f" SELECT :stream, :start + column1, column2, column3, column4, column5 FROM (VALUES {rows}) WHERE {_HEAD}"
     )
+    return sql, ("stream", "start", *chain.from_iterable(of_rows))
 
 
 _IT = "it AS MATERIALIZED (SELECT CAST(CAST(:table AS regclass) AS oid) AS id)"
 
 _FLAG = "'domainkit.appends_to_' || it.id"
 
-_ANNOUNCED = f"""announced AS MATERIALIZED (
+ANNOUNCED = f"""announced AS MATERIALIZED (
     SELECT CASE WHEN coalesce(current_setting({_FLAG}, true), '') = '' THEN
         set_config({_FLAG}, 'yes', true) || CAST(pg_advisory_xact_lock_shared(CAST(it.id AS int), CAST(CAST(coalesce(
             (SELECT max(position) FROM {{events}}), 0) AS bit(32)) AS int)) AS text)
     END FROM it)"""  # noqa: S608  (put together of what stands here)
-"""Says to readers, before the first position is drawn, that this transaction will draw larger ones than there are.
+"""Announces to readers that this transaction is about to use positions larger than the largest stored one.
 
-By a lock that nobody waits for, of the table and the largest position (its last 32 bits), which goes with the
-transaction; once in each, and again after a savepoint was rolled back, since that takes back lock and setting.
+The announcement is a lock that nobody waits for: its key is the table and the last 32 bits of that position, and it
+ends with the transaction. A transaction takes it once, before its first position; after the rollback of a savepoint it
+takes it again, since the rollback released the lock and reset the setting.
 """
 
-_POSTGRESQL_APPEND = f"""WITH {_IT}, {_ANNOUNCED}, given AS MATERIALIZED (
+_POSTGRESQL_APPEND = f"""WITH {_IT}, {ANNOUNCED}, given AS MATERIALIZED (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:versions AS int[]),
         CAST(:bodies AS bytea[])) WITH ORDINALITY AS one(id, name, version, body, number)
 ), first AS (
@@ -258,9 +282,9 @@ _POSTGRESQL_APPEND = f"""WITH {_IT}, {_ANNOUNCED}, given AS MATERIALIZED (
     SELECT CAST(:stream AS text), CAST(:start AS int) + number, id, name, version, body FROM first, given
     WHERE number > 1 ORDER BY number RETURNING position
 ) SELECT max(position) FROM (SELECT position FROM first UNION ALL SELECT position FROM rest) AS stored"""  # noqa: S608  (put together of what stands here)
-"""Stores all or nothing: nobody else can have a later revision than that of the first event.
+"""Stores all events or none: if the first one is stored, no other transaction can have used a later revision.
 
-If another transaction is storing that one, it waits for the end of that.
+If another transaction is storing the first revision, the statement waits until that transaction ends.
 """
 
 _POSTGRESQL_SETTLED = """SELECT least(seen.top, min(
@@ -271,28 +295,28 @@ _POSTGRESQL_SETTLED = """SELECT least(seen.top, min(
     AND held.classid = CAST(CAST(:table AS regclass) AS oid)
     AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 GROUP BY seen.top"""
-"""The smallest position that a running transaction announced, or the largest that there is: see PostgresqlEvents.
+"""The smallest position that a running transaction has announced, or else the largest stored one; see PostgresqlEvents.
 
-It fails on a server that only repeats another one's writes, where nothing is known of locks.
+On a standby server it fails, since the locks of the primary server aren't known there.
 """
 
 
 class PostgresqlEvents(EventStatements):
-    """The statements for PostgreSQL, where transactions write side by side, and commit in another order.
+    """The statements for PostgreSQL, where transactions write concurrently, and commit in any order.
 
-    A position is drawn when an event is stored, and seen when its transaction has committed: positions appear out of
-    order. A reader that remembers the last one it saw would skip those that appear below it later. So a transaction
-    announces, before it draws its first position, the largest that it sees; all of its own will be larger. A reader
-    asks first for the largest position that is stored (T) and for what is announced, and then, in a statement with a
-    snapshot of its own, for the events up to the smallest of these (S). Whoever has drawn a position below S
+    A position is assigned when an event is stored, and visible when its transaction has committed, so positions become
+    visible out of order. A reader that remembers the last position it saw would skip those that appear below it later.
+    Therefore a transaction announces, before its first position is assigned, the largest position that it sees; its own
+    will be larger. A reader first asks for the largest stored position (T) and for the announced ones, and then, in a
+    second statement with its own snapshot, for the events up to the smallest of all these (S). After that no further
+    event can appear at or below S. When the reader asked for T, any other transaction
 
-    - had not announced it yet when the reader asked: then it was drawn after T was stored, and is larger than T; or
-    - was running: then it is larger than what was announced, and so than S; or
-    - had ended, since locks are given back after a commit is seen: then the second statement sees its events.
+    - had not announced itself: then its positions are assigned after T was stored, and are larger than T; or
+    - was running: then its positions are larger than its announcement, and so larger than S; or
+    - had ended: locks are released after a commit is visible, so the second statement sees its events.
 
-    So no event appears at or below S any more. Only transactions that append to this table hold a reader back, no
-    others: that is why it isn't done by `pg_snapshot_xmin`, and the order of a stream is that of its positions, which
-    that of transaction ids is not.
+    Only transactions that append to this table delay a reader; with `pg_snapshot_xmin` all transactions would. The
+    events of a stream are in the order of their positions, but not in the order of their transaction ids.
     """
 
     most = 2**31
@@ -302,9 +326,17 @@ class PostgresqlEvents(EventStatements):
         return message_id
 
     def settled(self, connection: Connection) -> Settled:
-        """Return the position, and if a later statement of the transaction sees what is committed meanwhile."""
+        """Return the position, and if later statements of this transaction miss what is committed meanwhile."""
         position, level = self._run(connection, _POSTGRESQL_SETTLED, {"table": self.name(connection)}).one()
         return Settled(position, has_old_snapshot=level in {"repeatable read", "serializable"})
+
+    def _sent(self, statement: str, dialect: Dialect) -> str:
+        """Let psycopg send arrays in binary: as text, each item is searched for what must be escaped."""
+        return _ARRAY.sub(r"%(\1)b", statement) if dialect.driver in _PSYCOPG else statement
+
+    def _read(self, connection: Connection, sql: str, values: Values, limit: int | None) -> Sequence[Any]:
+        with _binary_results(connection):
+            return super()._read(connection, sql, values, limit)
 
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
         ids, names, versions, bodies = map(list, zip(*rows, strict=True))
@@ -312,3 +344,37 @@ class PostgresqlEvents(EventStatements):
         arrays = {"ids": ids, "names": names, "versions": versions, "bodies": bodies}
         position: int | None = self._run(connection, _POSTGRESQL_APPEND, values | arrays).scalar()
         return position
+
+
+@contextmanager
+def _binary_results(connection: Connection) -> Iterator[None]:
+    """Let psycopg ask for binary results in the `with` block: a body as text has two digits for each byte.
+
+    SQLAlchemy has no option for this, so the connection's factory of cursors is replaced meanwhile. Other drivers, and
+    cursor classes that the application chose, are left alone; some of these don't support binary results. See
+    https://www.psycopg.org/psycopg3/docs/advanced/cursors.html.
+    """
+    driver: Any = connection.connection.driver_connection  # Any: of whatever driver
+    factory: Any = getattr(driver, "cursor_factory", None)
+    if f"{getattr(factory, '__module__', '')}.{getattr(factory, '__name__', '')}" not in _BINARY_ALSO:
+        yield
+        return
+
+    def made(*given: Any, **options: Any) -> Any:  # Any: as psycopg calls it
+        cursor: Any = factory(*given, **options)
+        cursor.format = _BINARY
+        return cursor
+
+    driver.cursor_factory = made
+    try:
+        yield
+    finally:
+        driver.cursor_factory = factory
+
+
+_PSYCOPG = frozenset({"psycopg", "psycopg_async"})
+_ARRAY = re.compile(r"%\((ids|names|versions|bodies)\)s")
+"""A parameter that is an array. See https://www.psycopg.org/psycopg3/docs/basic/params.html#binary-parameters-and-results."""
+_BINARY_ALSO = frozenset({"psycopg.Cursor", "psycopg.AsyncCursor"})
+_BINARY = 1
+"""Format.BINARY of psycopg, which is not imported for other drivers."""

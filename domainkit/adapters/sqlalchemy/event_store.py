@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from types import MappingProxyType
-from typing import Generic
+from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from attrs import frozen
@@ -17,30 +18,44 @@ from domainkit.adapters.sqlalchemy.event_statements import (
     Settled,
     SqliteEvents,
 )
+from domainkit.adapters.sqlalchemy.event_tags import TAGGED, Checked, Guard, TaggedEvents, Tags
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
-from domainkit.adapters.sqlalchemy.races import SERIALIZATION_FAILURE, state_of
-from domainkit.adapters.sqlalchemy.tables import events_table, require_columns
+from domainkit.adapters.sqlalchemy.races import DEADLOCK, SERIALIZATION_FAILURE, state_of
+from domainkit.adapters.sqlalchemy.tables import event_tags_table, events_table, require_columns
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro, UnitOfWork, current
 from domainkit.codec import MessageCodec
 from domainkit.errors import ConflictError
 from domainkit.event_store import (
+    ANY_REVISION,
     STREAM_EXISTS,
     Appended,
     AsyncEventStore,
     E,
     EventStore,
     ExpectedRevision,
+    Q,
     RecordedEvent,
     RevisionConflict,
+    S,
     StreamClosed,
     StreamId,
     UnreadableEvent,
+    all_recorded,
+    appended_nothing,
     checked_events,
     conflict,
-    recorded,
+    decided,
+    events_of,
     start_of,
+    stream_and_expected,
+    stream_for,
     stream_name,
 )
+from domainkit.messages import DomainEvent
+from domainkit.projections import Projection
+from domainkit.tags import AppendCondition, ConditionConflict, Decision, EventQuery, Selection, selections, tags_reader
+
+X = TypeVar("X")
 
 _STATEMENTS: Mapping[str, type[EventStatements]] = MappingProxyType(
     {"sqlite": SqliteEvents, "postgresql": PostgresqlEvents}
@@ -49,14 +64,15 @@ _STATEMENTS: Mapping[str, type[EventStatements]] = MappingProxyType(
 
 @frozen
 class _Append:
-    """An append, encoded.
+    """An append with encoded events.
 
     Args:
         stream: the name of the stream.
-        expected: what the caller expects of it.
-        start: the revision after which the events go, if the expectation names it.
+        expected: the expectation of the caller.
+        start: the revision after which the events are stored; None if the expectation doesn't name one.
         rows: the events.
-        outgoing: the same for the outbox.
+        outgoing: the same events for the outbox.
+        tags: the tags of each event, for a store with tags.
     """
 
     stream: str
@@ -64,22 +80,45 @@ class _Append:
     start: int | None
     rows: Sequence[EventRow]
     outgoing: Sequence[OutboxRow]
+    tags: Sequence[Tags] = ()
 
     @property
     def ids(self) -> list[UUID]:
         return [row[0] for row in self.rows]
 
     def lost(self) -> RevisionConflict:
-        """Return the conflict with a faster transaction, which has stored one event at least."""
+        """Return the conflict with a faster transaction, which has stored at least one event."""
         return RevisionConflict(stream=self.stream, expected=self.expected, actual=(self.start or 0) + 1)
 
 
-class SqlEventStore(EventStore[E], Generic[E]):
-    """Streams of events in a table, which go into the outbox of the unit of work too if that has one.
+@frozen
+class _Conditional:
+    """An append under a condition, encoded.
 
-    Inside of a unit of work its calls belong to that; outside each is a transaction of its own. A conflict leaves an
-    open unit of work as it was, unless that is REPEATABLE READ or SERIALIZABLE and PostgreSQL ends it because another
-    one was faster: then it can't be committed any more, and `actual` is the least revision that the stream has.
+    Args:
+        stream: the name of the stream.
+        guard: the condition.
+        rows: the events, one at least.
+        tags: those of each.
+        outgoing: the same for the outbox.
+    """
+
+    stream: str
+    guard: Guard
+    rows: Sequence[EventRow]
+    tags: Sequence[Tags]
+    outgoing: Sequence[OutboxRow]
+
+
+Conditioned = Result[Appended, ConditionConflict | StreamClosed]
+
+
+class SqlEventStore(EventStore[E], Generic[E]):
+    """Streams of events in a table. Appended events also go into the outbox of the unit of work, if it has one.
+
+    Inside a unit of work its calls are part of that; outside, each call is its own transaction. A conflict leaves an
+    open unit of work usable. The exception is a unit at REPEATABLE READ or SERIALIZABLE that PostgreSQL aborts because
+    another transaction was faster: it can't be committed any more, and `actual` is only the least possible revision.
 
     >>> from attrs import frozen
     >>> from sqlalchemy import MetaData
@@ -98,32 +137,96 @@ class SqlEventStore(EventStore[E], Generic[E]):
     >>> engine.dispose()
 
     Args:
-        unit_of_work: for the database of the table.
-        table: made by `events_table`.
+        unit_of_work: a unit of work of the database with the table.
+        table: a table made by `events_table`.
         codec: the closed set of the events.
+        tags: made by `event_tags_table`; needed for queries and conditions. All stores of the table of events need it,
+            since a condition doesn't see events that are appended without their tags.
 
     Raises:
-        ValueError: `table` is another one, or the database is another than SQLite or PostgreSQL.
+        ValueError: `table` wasn't made by `events_table` or `tags` by `event_tags_table`, or the database is neither
+            SQLite nor PostgreSQL.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, table: Table, codec: MessageCodec[E]) -> None:
+    def __init__(
+        self, unit_of_work: UnitOfWork, table: Table, codec: MessageCodec[E], *, tags: Table | None = None
+    ) -> None:
         require_columns(table, events_table)
-        if unit_of_work.dialect not in _STATEMENTS:
-            raise ValueError(f"SqlEventStore: expected SQLite or PostgreSQL, got {unit_of_work.dialect}")
-        self._sql = _STATEMENTS[unit_of_work.dialect](table, unit_of_work.dialect)
+        dialect = unit_of_work.dialect
+        if dialect not in _STATEMENTS:
+            raise ValueError(f"SqlEventStore: expected SQLite or PostgreSQL, got {dialect}")
+        if tags is not None:
+            require_columns(tags, event_tags_table)
+        self._with_tags: TaggedEvents | None = None if tags is None else TAGGED[dialect](table, tags, dialect)
+        self._sql = _STATEMENTS[dialect](table, dialect) if self._with_tags is None else self._with_tags
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._codec = codec
         self._wires = codec.wires
+        self._readers = {cls: tags_reader(cls) for cls in codec.wires if issubclass(cls, DomainEvent)}
 
+    @overload
     def append(
         self, stream: StreamId, events: Sequence[E], /, *, expected: ExpectedRevision
-    ) -> Result[Appended, RevisionConflict]:
-        """Append events to a stream, all of them or none; see EventStore.
+    ) -> Result[Appended, RevisionConflict]: ...
+    @overload
+    def append(
+        self, events: Sequence[E], condition: AppendCondition, /, *, stream: StreamId | None = None
+    ) -> Result[Appended, ConditionConflict | StreamClosed]: ...
+    def append(
+        self,
+        first: StreamId | Sequence[E],
+        second: Sequence[E] | AppendCondition,
+        /,
+        *,
+        expected: ExpectedRevision | None = None,
+        stream: StreamId | None = None,
+    ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
+        """Append events, all of them or none; see EventStore.
+
+        On PostgreSQL a store with tags waits for those who are appending events with one of these tags, in a unit of
+        work to the end of that. A condition waits for those with tags of its query too, and one whose query has an
+        item without ids for all who are appending; so does an append of events with more than 64 tags.
 
         Raises:
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work. Append the same
-                events again: they are stored once.
+                events again, under the same condition: they are stored once.
+            ConflictError: two units of work waited for each other's tags, and PostgreSQL ended this one.
+            RuntimeError: there is a condition, and the store has no tags; or the open unit of work is REPEATABLE READ
+                or SERIALIZABLE, and would not see what was appended meanwhile.
         """
+        if isinstance(second, AppendCondition):
+            work = self._conditional(events_of(first), second, stream)
+            if isinstance(work, Success):
+                return work
+            stored = self._stored_if_alone if self._begins_by_itself() else self._stored_if
+            return self._retried(lambda: stored(work), ConditionConflict)
+        return self._append_expected(*stream_and_expected(first, expected, stream), second)
+
+    @overload
+    def decide(self, query: EventQuery[Q], projection: Projection[S, Q], /) -> Result[Decision[S], UnreadableEvent]: ...
+    @overload
+    def decide(self, query: EventQuery, projection: Projection[S, E], /) -> Result[Decision[S], UnreadableEvent]: ...
+    def decide(
+        self, query: EventQuery, projection: Projection[S, Any], /
+    ) -> Result[Decision[S], UnreadableEvent]:  # Any: the events of the query, which the overloads check
+        """Return the state after the events of a query, and the condition for what is decided on it; see EventStore.
+
+        It waits for nobody. An item of the query without ids finds events as `read_all` does: up to the first that a
+        running transaction may still store.
+
+        Raises:
+            RuntimeError: the store has no tags; or the query has an item without ids, and the open unit of work is
+                REPEATABLE READ or SERIALIZABLE.
+        """
+        wanted, upto = selections(query, self._codec), _NO_LIMIT
+        self._tagged()
+        if not all(one.tags for one in wanted):
+            upto = self._upto(self._settled(), is_inside=self._is_inside(), what="decide")
+        return self._decided(query, projection, wanted, upto)
+
+    def _append_expected(
+        self, stream: StreamId, expected: ExpectedRevision, events: Sequence[E]
+    ) -> Result[Appended, RevisionConflict]:
         given = self._append(stream, events, expected)
         if self._commits_by_itself(given):
             return self._retried(lambda: self._stored_alone(given), given.lost)
@@ -136,23 +239,23 @@ class SqlEventStore(EventStore[E], Generic[E]):
         name = stream_name(stream)
         with self._unit_of_work._reading_once() as connection:
             rows = self._sql.read(connection, name, after=after, limit=limit, backwards=backwards)
-        decode = self._codec.decode
-        return tuple([recorded(decode(body), name, revision, position) for revision, position, body in rows])
+        found = self._codec.decode_many([row[2] for row in rows])
+        return all_recorded(found, repeat(name), [row[0] for row in rows], [row[1] for row in rows])
 
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         """Return events of all streams by position, the oldest first; see EventStore.
 
-        On PostgreSQL an event is given when it is committed, and no transaction that began to append before it is
-        running any more: not those of the open unit of work.
+        On PostgreSQL an event is returned once it is committed, and all transactions that began to append before it
+        have ended. So the events of the open unit of work are not among them.
 
         Raises:
-            RuntimeError: the open unit of work is REPEATABLE READ or SERIALIZABLE, and would not see some of them.
+            RuntimeError: the open unit of work is REPEATABLE READ or SERIALIZABLE, and would not see some events.
         """
-        upto = self._upto(self._settled(), is_inside=self._is_inside())
+        upto = self._upto(self._settled(), is_inside=self._is_inside(), what="read_all")
         return self._read_all(after, upto, limit) if upto > after else ()
 
     def archive(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
-        """Close a stream: it can be read, and nothing can be appended to it any more; see EventStore.
+        """Close a stream: it can still be read, but nothing can be appended to it; see EventStore.
 
         Raises:
             OutcomeUnknownError: as for `append`.
@@ -161,9 +264,9 @@ class SqlEventStore(EventStore[E], Generic[E]):
         return self._retried(lambda: self._closed(name, is_deleted=False), lambda: _lost_closing(name))
 
     def delete(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
-        """Remove the events of a stream, for ever, and keep its name; see EventStore.
+        """Remove the events of a stream permanently, and keep its name; see EventStore.
 
-        What they said is removed from the table. Their rows stay, with stream, revision and position.
+        Their content is removed from the table. The rows stay, with stream, revision and position.
 
         Raises:
             OutcomeUnknownError: as for `append`.
@@ -176,7 +279,33 @@ class SqlEventStore(EventStore[E], Generic[E]):
         name, start, given = stream_name(stream), start_of(expected), checked_events(events)
         rows = [self._row(event) for event in given]
         outgoing = () if self._outbox is None else self._outbox.rows(given, key=name)
-        return _Append(name, expected, start, rows, outgoing)
+        tags = () if self._with_tags is None else self._tags_of(given)
+        return _Append(name, expected, start, rows, outgoing, tags)
+
+    def _conditional(
+        self, events: Sequence[E], condition: AppendCondition, stream: StreamId | None
+    ) -> _Conditional | Success[Appended]:
+        """Return an append under a condition, checked and encoded; a Success if there is nothing to append."""
+        self._tagged()
+        guard = Guard(selections(condition.query, self._codec), condition.positions)
+        given = checked_events(events)
+        if not given:
+            return appended_nothing(condition)
+        name = stream_for(given, stream)
+        rows = [self._row(event) for event in given]
+        outgoing = () if self._outbox is None else self._outbox.rows(given, key=name)
+        return _Conditional(name, guard, rows, self._tags_of(given), outgoing)
+
+    def _tags_of(self, events: Sequence[E]) -> Sequence[Tags]:
+        return [self._readers[type(event)](event) for event in events]
+
+    def _tagged(self) -> TaggedEvents:
+        if self._with_tags is None:
+            raise RuntimeError(
+                "SqlEventStore: expected a table of tags for a query or a condition, got none; make one with "
+                "event_tags_table, and give it as tags="
+            )
+        return self._with_tags
 
     def _row(self, event: E) -> EventRow:
         body = self._codec.encode(event)
@@ -187,20 +316,24 @@ class SqlEventStore(EventStore[E], Generic[E]):
         return current(self._unit_of_work) is not None
 
     def _commits_by_itself(self, given: _Append) -> bool:
-        """Check if one statement does it all, outside of a unit of work: that takes one trip to the server."""
+        """Check if a single statement can store it outside of a unit of work: that takes one trip to the server."""
         is_one = given.start is not None and not given.outgoing and 0 < len(given.rows) <= self._sql.most
+        if self._with_tags is not None and not self._with_tags.appends_at_once:
+            return False
         return is_one and not self._is_inside()
 
-    def _retried(
-        self, work: Callable[[], Result[Appended, RevisionConflict]], lost: Callable[[], RevisionConflict]
-    ) -> Result[Appended, RevisionConflict]:
-        """Do it again if PostgreSQL ended the transaction because another one was faster; inside of a unit, say so."""
+    def _begins_by_itself(self) -> bool:
+        """Check if a conditional append sends its own BEGIN, outside of a unit of work: that saves a trip."""
+        return not self._is_inside() and self._tagged().appends_at_once
+
+    def _retried(self, work: Callable[[], Result[Appended, X]], lost: Callable[[], X]) -> Result[Appended, X]:
+        """Retry if PostgreSQL aborted the transaction because another one was faster; inside a unit, return `lost`."""
         is_inside = self._is_inside()
         while True:
             try:
                 return work()
             except ConflictError as error:
-                if state_of(error.__cause__) != SERIALIZATION_FAILURE:
+                if _is_to_raise(error, is_inside=is_inside):
                     raise
                 if is_inside:
                     return Failure(lost())
@@ -214,11 +347,11 @@ class SqlEventStore(EventStore[E], Generic[E]):
             return self._stored_on(connection, given)
 
     def _stored_on(self, connection: Connection, given: _Append) -> Result[Appended, RevisionConflict]:
-        """Append, or say why not; again if another one appended, and what is expected holds all the same."""
+        """Append, or return the reason why not; retry if another writer appended, and the expectation still holds."""
         start = given.start
         while True:
             if start is not None and given.rows:
-                position = self._sql.append(connection, given.stream, start, given.rows)
+                position = self._inserted(connection, given, start)
                 if position is not None:
                     if self._outbox is not None:
                         self._outbox.store(connection, given.outgoing)
@@ -228,8 +361,74 @@ class SqlEventStore(EventStore[E], Generic[E]):
                 return answer
             start = answer
 
+    def _inserted(self, connection: Connection, given: _Append, start: int) -> int | None:
+        if self._with_tags is None:
+            return self._sql.append(connection, given.stream, start, given.rows)
+        return self._with_tags.append_tagged(connection, given.stream, start, given.rows, given.tags)
+
+    def _stored_if_alone(self, given: _Conditional) -> Conditioned:
+        with self._unit_of_work._committing() as connection:
+            return self._stored_in_own(connection, given)
+
+    def _stored_in_own(self, connection: Connection, given: _Conditional) -> Conditioned:
+        """Append in a transaction of its own, in three trips to the server: begin and lock, check and store, commit."""
+        self._tagged().begin_locked(connection, given.guard, given.tags)
+        outcome = self._stored_under(connection, given)
+        self._tagged().commit(connection)
+        return outcome
+
+    def _stored_if(self, given: _Conditional) -> Conditioned:
+        with self._unit_of_work.writing() as connection:
+            if not self._tagged().lock(connection, given.guard, given.tags):
+                raise RuntimeError(
+                    "append: expected READ COMMITTED for a condition, got a higher isolation level, where events that "
+                    "were committed meanwhile are not seen; append outside of that unit of work"
+                )
+            return self._stored_under(connection, given)
+
+    def _stored_under(self, connection: Connection, given: _Conditional) -> Conditioned:
+        """Append if the condition holds; again if another one, without these tags, appended to the same stream."""
+        while True:
+            checked = self._tagged().append_if(connection, given.guard, given.stream, given.rows, given.tags)
+            if checked.position is not None:
+                if self._outbox is not None:
+                    self._outbox.store(connection, given.outgoing)
+                return Success(Appended(checked.revision + len(given.rows), checked.position))
+            refused = self._refused(connection, given, checked)
+            if refused is not None:
+                return refused
+
+    def _refused(self, connection: Connection, given: _Conditional, checked: Checked) -> Conditioned | None:
+        """Return why nothing was stored, as far as it is not a race for the revision."""
+        if checked.is_closed:
+            revision = self._sql.end(connection, given.stream).revision
+            return Failure(StreamClosed(stream=given.stream, expected=ANY_REVISION, actual=revision))
+        if checked.repeated is not None:
+            ids = [row[0] for row in given.rows]
+            places = self._sql.places(connection, given.stream, None, ids)
+            if places:
+                return Success(Appended(*places[-1]))
+        position = checked.repeated if checked.repeated is not None else checked.further
+        return None if position is None else Failure(ConditionConflict(position=position))
+
+    def _decided(
+        self, query: EventQuery, projection: Projection[S, Any], wanted: Sequence[Selection], upto: int
+    ) -> Result[Decision[S], UnreadableEvent]:  # Any: the events of the query
+        with self._unit_of_work._reading_once() as connection:
+            rows = self._tagged().find(connection, wanted, upto)
+        after, found, last = [0] * len(wanted), list[tuple[int, str, int, bytes]](), 0
+        for position, stream, revision, body, number in rows:
+            if stream is None:
+                after[number] = position or 0
+            elif position != last:  # an event that two items select comes twice
+                found.append((position, stream, revision, body))
+                last = position
+        stored = self._all_recorded(found)
+        positions = [one if item.tags else min(one, upto) for item, one in zip(wanted, after, strict=True)]
+        return decided(query, projection, stored, positions[0] if len(positions) == 1 else tuple(positions))
+
     def _answer(self, connection: Connection, given: _Append) -> Result[Appended, RevisionConflict] | int:
-        """Return why nothing is to be stored, or the revision after which it is."""
+        """Return the answer if nothing is to be stored, or the revision after which to store the events."""
         end = self._sql.end(connection, given.stream)
         if end.is_closed:
             return Failure(StreamClosed(stream=given.stream, expected=given.expected, actual=end.revision))
@@ -246,7 +445,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         with self._unit_of_work.writing() as connection:
             end = self._sql.end(connection, name)
             while end.revision and not end.is_closed and not self._sql.close(connection, name, end.revision + 1):
-                end = self._sql.end(connection, name)  # another one appended, or closed it
+                end = self._sql.end(connection, name)  # another writer appended to it, or closed it
             refused = conflict(name, STREAM_EXISTS, end.revision)
             if refused is not None:
                 return refused
@@ -260,10 +459,10 @@ class SqlEventStore(EventStore[E], Generic[E]):
         with self._unit_of_work._reading_once() as connection:
             return self._sql.settled(connection)
 
-    def _upto(self, settled: Settled, *, is_inside: bool) -> int:
+    def _upto(self, settled: Settled, *, is_inside: bool, what: str) -> int:
         if settled.has_old_snapshot and is_inside:
             raise RuntimeError(
-                "read_all: expected a unit of work at READ COMMITTED, got a higher isolation level, where events that "
+                f"{what}: expected a unit of work at READ COMMITTED, got a higher isolation level, where events that "
                 "were committed since it began are not seen, and would be skipped; read outside of it"
             )
         return settled.position
@@ -271,8 +470,23 @@ class SqlEventStore(EventStore[E], Generic[E]):
     def _read_all(self, after: int, upto: int, limit: int | None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         with self._unit_of_work._reading_once() as connection:
             rows = self._sql.read_all(connection, after=after, upto=upto, limit=limit)
-        decode = self._codec.decode
-        return tuple([recorded(decode(body), stream, revision, position) for position, stream, revision, body in rows])
+        return self._all_recorded(rows)
+
+    def _all_recorded(
+        self, rows: Sequence[Any]
+    ) -> tuple[RecordedEvent[E] | UnreadableEvent, ...]:  # Any: rows of SQLAlchemy, or tuples like them
+        """Return the events of rows, each with a position, a stream, a revision and a body."""
+        positions, streams, revisions, bodies = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return all_recorded(self._codec.decode_many(bodies), streams, revisions, positions)
+
+
+_NO_LIMIT = 2**63 - 1
+
+
+def _is_to_raise(error: ConflictError, *, is_inside: bool) -> bool:
+    """Check if a lost race can't be tried again here: a deadlock inside of a unit of work, which it has ended."""
+    state = state_of(error.__cause__)
+    return state != SERIALIZATION_FAILURE and (is_inside or state != DEADLOCK)
 
 
 def _lost_closing(name: str) -> RevisionConflict:
@@ -280,25 +494,81 @@ def _lost_closing(name: str) -> RevisionConflict:
 
 
 class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
-    """The async twin of SqlEventStore, around one of those, whose work it does in the `run` of an AsyncUnitOfWork.
+    """The async twin of SqlEventStore: it runs the work of one in the `run` of an AsyncUnitOfWork.
 
     Args:
-        unit_of_work: for the database of the table.
-        table: made by `events_table`.
+        unit_of_work: a unit of work of the database with the table.
+        table: a table made by `events_table`.
         codec: the closed set of the events.
+        tags: made by `event_tags_table`, as for SqlEventStore.
 
     Raises:
         ValueError: as SqlEventStore does.
     """
 
-    def __init__(self, unit_of_work: AsyncUnitOfWork, table: Table, codec: MessageCodec[E]) -> None:
+    def __init__(
+        self, unit_of_work: AsyncUnitOfWork, table: Table, codec: MessageCodec[E], *, tags: Table | None = None
+    ) -> None:
         self._unit_of_work = unit_of_work
-        self._inner = SqlEventStore(unit_of_work.inner, table, codec)
+        self._inner = SqlEventStore(unit_of_work.inner, table, codec, tags=tags)
 
+    @overload
     async def append(
         self, stream: StreamId, events: Sequence[E], /, *, expected: ExpectedRevision
+    ) -> Result[Appended, RevisionConflict]: ...
+    @overload
+    async def append(
+        self, events: Sequence[E], condition: AppendCondition, /, *, stream: StreamId | None = None
+    ) -> Result[Appended, ConditionConflict | StreamClosed]: ...
+    async def append(
+        self,
+        first: StreamId | Sequence[E],
+        second: Sequence[E] | AppendCondition,
+        /,
+        *,
+        expected: ExpectedRevision | None = None,
+        stream: StreamId | None = None,
+    ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
+        """Append events, all of them or none; see SqlEventStore."""
+        if isinstance(second, AppendCondition):
+            work = self._inner._conditional(events_of(first), second, stream)
+            if isinstance(work, Success):
+                return work
+            inner, unit_of_work = self._inner, self._unit_of_work
+            if inner._begins_by_itself():
+                return await self._retried(
+                    lambda: unit_of_work._run_committing(lambda connection: inner._stored_in_own(connection, work)),
+                    ConditionConflict,
+                )
+            return await self._retried(lambda: unit_of_work.run(lambda: inner._stored_if(work)), ConditionConflict)
+        return await self._append_expected(*stream_and_expected(first, expected, stream), second)
+
+    @overload
+    async def decide(
+        self, query: EventQuery[Q], projection: Projection[S, Q], /
+    ) -> Result[Decision[S], UnreadableEvent]: ...
+    @overload
+    async def decide(
+        self, query: EventQuery, projection: Projection[S, E], /
+    ) -> Result[Decision[S], UnreadableEvent]: ...
+    async def decide(
+        self, query: EventQuery, projection: Projection[S, Any], /
+    ) -> Result[Decision[S], UnreadableEvent]:  # Any: the events of the query, which the overloads check
+        """Return the state after the events of a query, and the condition for what is decided on it.
+
+        See SqlEventStore.
+        """
+        inner, run = self._inner, self._unit_of_work.run
+        wanted, upto = selections(query, inner._codec), _NO_LIMIT
+        inner._tagged()
+        if not all(one.tags for one in wanted):
+            is_inside, settled = inner._is_inside(), await run(inner._settled, read_only=True)
+            upto = inner._upto(settled, is_inside=is_inside, what="decide")
+        return await run(lambda: inner._decided(query, projection, wanted, upto), read_only=True)
+
+    async def _append_expected(
+        self, stream: StreamId, expected: ExpectedRevision, events: Sequence[E]
     ) -> Result[Appended, RevisionConflict]:
-        """Append events to a stream, all of them or none; see SqlEventStore."""
         inner, unit_of_work = self._inner, self._unit_of_work
         given = inner._append(stream, events, expected)
         if inner._commits_by_itself(given):
@@ -322,7 +592,7 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
         """Return events of all streams by position, the oldest first; see SqlEventStore."""
         inner, is_inside = self._inner, self._inner._is_inside()
         settled = await self._unit_of_work.run(inner._settled, read_only=True)
-        upto = inner._upto(settled, is_inside=is_inside)
+        upto = inner._upto(settled, is_inside=is_inside, what="read_all")
         if upto <= after:
             return ()
         return await self._unit_of_work.run(lambda: inner._read_all(after, upto, limit), read_only=True)
@@ -340,15 +610,15 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
         return await self._retried(lambda: self._unit_of_work.run(work), lambda: _lost_closing(name))
 
     async def _retried(
-        self, work: Callable[[], Coro[Result[Appended, RevisionConflict]]], lost: Callable[[], RevisionConflict]
-    ) -> Result[Appended, RevisionConflict]:
-        """Do it again if PostgreSQL ended the transaction because another one was faster; see SqlEventStore."""
+        self, work: Callable[[], Coro[Result[Appended, X]]], lost: Callable[[], X]
+    ) -> Result[Appended, X]:
+        """Retry if PostgreSQL aborted the transaction because another one was faster; see SqlEventStore."""
         is_inside = self._inner._is_inside()
         while True:
             try:
                 return await work()
             except ConflictError as error:
-                if state_of(error.__cause__) != SERIALIZATION_FAILURE:
+                if _is_to_raise(error, is_inside=is_inside):
                     raise
                 if is_inside:
                     return Failure(lost())

@@ -249,3 +249,52 @@ def events_table(metadata: sa.MetaData, name: str = "events", *, schema: str | N
         schema=schema,
         sqlite_autoincrement=True,  # positions are never reused
     )
+
+
+def snapshots_table(metadata: sa.MetaData, name: str = "snapshots", *, schema: str | None = None) -> sa.Table:
+    """Return a table for the snapshots of streams: the latest one for each stream and name of a state.
+
+    The state is JSON text, as in an `aggregate_table`.
+
+    >>> from sqlalchemy import MetaData
+    >>> [column.name for column in snapshots_table(MetaData()).primary_key]
+    ['stream', 'name']
+
+    Args:
+        metadata: the MetaData to add the table to.
+        name: the table's name.
+        schema: the schema on PostgreSQL; by default that of the connection.
+    """
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("stream", sa.Text(), primary_key=True),
+        sa.Column("name", sa.Text(), primary_key=True),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        schema=schema,
+    )
+
+
+def event_tags_table(metadata: sa.MetaData, name: str = "event_tags", *, schema: str | None = None) -> sa.Table:
+    """Return a table for the tags of the events of an event store: a row for each tag of an event.
+
+    >>> from sqlalchemy import MetaData
+    >>> [column.name for column in event_tags_table(MetaData()).primary_key]
+    ['tag', 'position']
+
+    Args:
+        metadata: where the table is added.
+        name: the table's name.
+        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+    """
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("tag", sa.Uuid(), primary_key=True),
+        sa.Column("position", _POSITION, primary_key=True, autoincrement=False),
+        schema=schema,
+        sqlite_with_rowid=False,  # the key is all that there is
+    )

@@ -1,15 +1,18 @@
 """Streams of events in SQLite and PostgreSQL: what every store promises, and what a SQL one does beyond that."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 from attrs import frozen
 from databases import METADATA, OUTBOX, TASKS, Database, stored_messages, unsynced
 from returns.result import Success
 from sqlalchemy import Engine, MetaData, event, select
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from domainkit import (
@@ -180,6 +183,28 @@ def test_an_append_is_one_statement(engine: Engine, unit: UnitOfWork, store: Sto
             store.append("task-1", new_events(3), expected=11).unwrap()
         assert 3 == len(sent)
     assert [("task-1", number) for number in range(1, 15)] == revisions(store.read("task-1"))
+
+
+def test_an_append_is_stored_after_another_isolation_level(engine: Engine, store: Store) -> None:
+    """A connection that has had another isolation level since it was opened, as SQLAlchemy sets it, commits too."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(select(EVENTS))
+    store.append("task-1", new_events(2), expected=NO_STREAM).unwrap()
+    assert [("task-1", 1), ("task-1", 2)] == revisions(store.read("task-1"))
+    leveled = engine.execution_options(isolation_level="SERIALIZABLE")
+    SqlEventStore(UnitOfWork(leveled), EVENTS, SAMPLES).append("task-1", new_events(), expected=2).unwrap()
+    assert 3 == len(store.read("task-1"))
+
+
+async def test_an_async_append_is_stored_after_another_isolation_level(database: Database) -> None:
+    """As with sync connections."""
+    async with database.async_engine(EVENTS_METADATA) as engine:
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(select(EVENTS))
+        store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES)
+        (await store.append("task-1", new_events(2), expected=NO_STREAM)).unwrap()
+        assert [("task-1", 1), ("task-1", 2)] == revisions(await store.read("task-1"))
 
 
 def test_a_part_of_more_than_one_statement_takes_is_never_stored(engine: Engine, store: Store) -> None:
@@ -367,3 +392,85 @@ async def test_an_async_decider_decides_again_after_a_conflict(database: Databas
         answers = await asyncio.gather(*(openings.handle(Open("task-1")) for _ in range(12)))
         assert list(range(1, 13)) == sorted(one.unwrap() for one in answers)
         assert Success(12) == await openings.state("task-1")
+
+
+# Results and arrays in binary
+
+
+@contextmanager
+def formats_of(engine: Engine) -> Iterator[list[tuple[bool, int]]]:
+    """Yield, for each statement, whether it reads bodies, and the format that psycopg asks for: 1 is binary."""
+    seen: list[tuple[bool, int]] = []
+
+    def note(_: object, cursor: Any, statement: str, *__: object) -> None:  # Any: psycopg's, or SQLAlchemy's around it
+        seen.append(("body FROM" in statement, getattr(cursor, "_cursor", cursor).format))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_bodies_come_in_binary_from_psycopg(database: Database) -> None:
+    """Statements that read bodies ask for binary results, as text would take twice the bytes; the others do not."""
+    with database.engine(EVENTS_METADATA, pool_size=1) as engine:
+        store, sent = Store(UnitOfWork(engine), EVENTS, SAMPLES), new_events(3)
+        store.append("task-1", sent, expected=NO_STREAM)
+        with formats_of(engine) as seen:
+            assert sent == [one.event for one in store.read("task-1") if isinstance(one, RecordedEvent)]
+            assert sent[:2] == [one.event for one in store.read_all(limit=2) if isinstance(one, RecordedEvent)]
+            with engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+    assert [(True, 1), (False, 0), (True, 1), (False, 0)] == seen
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_bodies_come_in_binary_from_async_psycopg(database: Database) -> None:
+    """The async twin asks for binary results too."""
+
+    async def read() -> list[tuple[bool, int]]:
+        async with database.async_engine(EVENTS_METADATA) as engine:
+            store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES)
+            sent = new_events(3)
+            await store.append("task-1", sent, expected=NO_STREAM)
+            with formats_of(engine.sync_engine) as seen:
+                found = await store.read("task-1")
+            assert sent == [one.event for one in found if isinstance(one, RecordedEvent)]
+            return seen
+
+    assert [(True, 1)] == asyncio.run(read())
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_class_of_cursors_that_was_chosen_stays(database: Database) -> None:
+    """An application that chose cursors which send values by themselves keeps them: they know no binary results."""
+    psycopg = pytest.importorskip("psycopg", reason="needs the extra `postgres`")
+    with database.engine(EVENTS_METADATA, connect_args={"cursor_factory": psycopg.ClientCursor}) as engine:
+        store, sent = Store(UnitOfWork(engine), EVENTS, SAMPLES), new_events(3)
+        store.append("task-1", sent, expected=NO_STREAM)
+        with formats_of(engine) as seen:
+            assert sent == [one.event for one in store.read("task-1") if isinstance(one, RecordedEvent)]
+    assert [(True, 0)] == seen
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_read_that_fails_leaves_the_connection_as_it_was(database: Database) -> None:
+    """After an error the connection makes the cursors that it made before."""
+    psycopg = pytest.importorskip("psycopg", reason="needs the extra `postgres`")
+    with database.engine(pool_size=1) as engine:
+        with pytest.raises(ProgrammingError, match="does not exist"):
+            Store(UnitOfWork(engine), EVENTS, SAMPLES).read("task-1")
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection  # Any: psycopg's, as SQLAlchemy types none
+            assert psycopg.Cursor is driver.cursor_factory
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_arrays_are_sent_in_binary_by_psycopg(database: Database) -> None:
+    """The arrays of an append are sent in binary: as text, psycopg searches each item for what must be escaped."""
+    with database.engine(EVENTS_METADATA) as engine, sent_by(engine) as statements:
+        Store(UnitOfWork(engine), EVENTS, SAMPLES).append("task-1", new_events(3), expected=NO_STREAM)
+    (statement,) = statements
+    assert ["%(ids)b", "%(names)b", "%(versions)b", "%(bodies)b"] == re.findall(r"%\(\w+\)b", statement)

@@ -19,6 +19,7 @@ from domainkit.adapters.sqlalchemy import (
     make_async_engine,
     make_engine,
     outbox_table,
+    snapshots_table,
 )
 from domainkit.adapters.sqlalchemy.tables import UtcDateTime
 from domainkit.testing import SampleTaskCreated
@@ -28,6 +29,7 @@ aggregate_table(WHOLE, "tasks")
 outbox_table(WHOLE)
 inbox_table(WHOLE)
 events_table(WHOLE)
+snapshots_table(WHOLE)
 
 
 def test_alembic_finds_no_difference(database: Database) -> None:

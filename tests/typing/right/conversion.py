@@ -1,5 +1,6 @@
 """Converters and the codec."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, assert_type
 
@@ -20,6 +21,7 @@ from domainkit import (
     MessageInfo,
     NaiveAsUtc,
     OutgoingMessage,
+    Problem,
     Tagged,
     UnsupportedTypeError,
     Upcaster,
@@ -109,3 +111,17 @@ def handle(message: Message) -> str:
 assert_type(codec.decode("{}").map(handle), Result[str, InvalidMessage])
 plain: MessageCodec = MessageCodec(Command, DomainEvent)
 raised: DomainError = codec.decode("{}").failure()
+
+
+def titles(raws: list[bytes]) -> list[str]:
+    found = MessageCodec.of(TaskCreated | TaskRenamed).decode_many(raws)
+    assert_type(found, Sequence[TaskCreated | TaskRenamed | InvalidMessage])
+    refused = [one for one in found if isinstance(one, InvalidMessage)]
+    assert_type(refused[0].problems, tuple[Problem, ...])
+    read = [one for one in found if not isinstance(one, InvalidMessage)]
+    assert_type(read, list[TaskCreated | TaskRenamed])
+    return [one.title.value for one in read if isinstance(one, TaskCreated)]
+
+
+assert_type(codec.decode_many(["{}", b"{}"]), Sequence[Message | InvalidMessage])
+assert_type(codec.decode_many(iter([b"{}"])), Sequence[Message | InvalidMessage])

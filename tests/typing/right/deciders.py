@@ -16,6 +16,9 @@ from domainkit import (
     AsyncEventSourced,
     AsyncEventStore,
     AsyncInmemoryEventStore,
+    AsyncInmemorySnapshotStore,
+    AsyncSnapshots,
+    AsyncSnapshotStore,
     AsyncStateStored,
     CodecOptions,
     Command,
@@ -29,6 +32,7 @@ from domainkit import (
     EventStore,
     Expected,
     InmemoryEventStore,
+    InmemorySnapshotStore,
     InvalidMessage,
     Mediator,
     Message,
@@ -37,6 +41,9 @@ from domainkit import (
     RecordedEvent,
     RetryOnConflict,
     RevisionConflict,
+    Snapshot,
+    Snapshots,
+    SnapshotStore,
     StateStored,
     StreamClosed,
     UnknownError,
@@ -165,6 +172,14 @@ assert_type(
     accounts(opening), Result[Account, AlreadyOpen | NotOpen | RevisionConflict | UnreadableEvent | UnknownError]
 )
 assert_type(accounts.state("account"), Result[Account, UnreadableEvent])
+kept: SnapshotStore = InmemorySnapshotStore()
+snapshots = Snapshots(Account, kept, version=2, every=50, name="account")
+assert_type(snapshots, Snapshots[Account])
+assert_type(Snapshots(int, kept), Snapshots[int])
+assert_type(Snapshots(tuple[Account, int], kept), Snapshots[tuple[Account, int]])
+assert_type(kept.load(AccountId.v4(), "account"), Snapshot | None)
+quick = EventSourced(account, store, stream=account_of, snapshots=snapshots)
+assert_type(quick.handle(opening), Result[Account, AlreadyOpen | NotOpen | RevisionConflict | UnreadableEvent])
 mediator = Mediator(Open.handled_by(accounts.handle), Deposit.handled_by(accounts.handle))
 
 
@@ -185,6 +200,10 @@ async def async_ports(
         await AsyncEventSourced(account, events, stream=account_of).handle(opening),
         Result[Account, AlreadyOpen | NotOpen | RevisionConflict | UnreadableEvent],
     )
+    async_kept: AsyncSnapshotStore = AsyncInmemorySnapshotStore()
+    assert_type(await async_kept.load("account", "account"), Snapshot | None)
+    assert_type(AsyncSnapshots(Account, async_kept), AsyncSnapshots[Account])
+    AsyncEventSourced(account, events, stream=account_of, snapshots=AsyncSnapshots(Account, async_kept))
     assert_type(
         await AsyncStateStored(account, states, StoredAccount, key=account_of).handle(opening),
         Result[Account, AlreadyOpen | NotOpen | RevisionConflict],

@@ -83,6 +83,13 @@ everything = RabbitMqConsumer(
     prefetch=200,
     concurrency=20,
 )
+tasks_in_order = RabbitMqConsumer(
+    "amqp://broker/",
+    topology,
+    MessageCodec.of(TaskCreated),
+    subscribers={"greeter": TaskCreated.handled_by(greet)},
+    by=lambda event: event.task_id,  # it is of the messages of the codec
+)
 assert_type(Envelope.handled_by(keep), Subscriber[Envelope])
 assert_type(Envelope.handled_by(forward), AsyncSubscriber[Envelope])
 

@@ -15,6 +15,7 @@ from domainkit import (
     Appended,
     AsyncCrudRepository,
     AsyncEventStore,
+    AsyncSnapshotStore,
     Attributes,
     BusCannotPublish,
     ConflictError,
@@ -25,6 +26,7 @@ from domainkit import (
     OutcomeUnknownError,
     RecordedEvent,
     RevisionConflict,
+    SnapshotStore,
     UnreadableEvent,
     async_pipeline,
     pipeline,
@@ -33,6 +35,7 @@ from domainkit.adapters.sqlalchemy import (
     AsyncOutboxDomainEventBus,
     AsyncSqlCrudRepository,
     AsyncSqlEventStore,
+    AsyncSqlSnapshotStore,
     AsyncUnitOfWork,
     Children,
     ChildTable,
@@ -42,6 +45,7 @@ from domainkit.adapters.sqlalchemy import (
     RowMapper,
     SqlCrudRepository,
     SqlEventStore,
+    SqlSnapshotStore,
     TablesMapper,
     UnitOfWork,
     aggregate_table,
@@ -51,6 +55,7 @@ from domainkit.adapters.sqlalchemy import (
     outbox_table,
     refusing,
     refusing_async,
+    snapshots_table,
 )
 
 from board import CreateTask, DuplicateTask, Task, TaskCreated, TaskId, Title
@@ -69,6 +74,7 @@ events = events_table(metadata, "task_events")
 streams = SqlEventStore(unit_of_work, events, MessageCodec.of(TaskCreated))
 assert_type(streams, SqlEventStore[TaskCreated])
 kept: EventStore[TaskCreated] = streams
+saved: SnapshotStore = SqlSnapshotStore(unit_of_work, snapshots_table(metadata))
 created = TaskCreated(task.aggregate_id, task.title)
 assert_type(streams.append(task.aggregate_id, [created], expected=NO_STREAM), Result[Appended, RevisionConflict])
 assert_type(streams.read("task-1", limit=7, backwards=True), Sequence[RecordedEvent[TaskCreated] | UnreadableEvent])
@@ -201,6 +207,8 @@ async def awaited() -> None:
     assert_type(await unit.run(lambda: 7), int)
     assert_type(await AsyncOutboxDomainEventBus(unit).publish([]), Result[None, BusCannotPublish])
     async_events: AsyncEventStore[TaskCreated] = AsyncSqlEventStore(unit, events, MessageCodec.of(TaskCreated))
+    async_saved: AsyncSnapshotStore = AsyncSqlSnapshotStore(unit, snapshots_table(metadata, "others"))
+    await async_saved.remove(task.aggregate_id)
     assert_type(await async_events.append("a", [], expected=3), Result[Appended, RevisionConflict])
     assert_type(await async_events.read_all(), Sequence[RecordedEvent[TaskCreated] | UnreadableEvent])
 

@@ -39,6 +39,9 @@ codec = MessageCodec(TaskCreated)
 codec.encode(Title("Buy milk"))  # wrong: no message
 codec.encode(TaskCreated)  # wrong: a class is no message
 codec.decode(5)  # wrong: neither bytes nor text
+codec.decode_many([5])  # wrong: neither bytes nor text
+codec.decode_many([b"{}"])[0].header  # wrong: it may be an InvalidMessage
+MessageCodec.of(TaskCreated).decode_many([b"{}"])[0].unwrap()  # wrong: there is no Result around each
 message: Message = codec.decode(b"{}")  # wrong: it is a Result
 created: Result[TaskCreated, InvalidMessage] = codec.decode(b"{}")  # wrong: a message of any class
 text: str = codec.encode(TaskCreated.from_json("{}"))  # wrong: bytes

@@ -11,8 +11,11 @@ from domainkit import (
     DomainError,
     DomainEvent,
     EventSourced,
+    AsyncInmemorySnapshotStore,
     InmemoryEventStore,
+    InmemorySnapshotStore,
     MessageCodec,
+    Snapshots,
     Uuid,
     decisions,
     projection,
@@ -76,6 +79,11 @@ store.append("account", [event], expected=0)  # wrong: another event
 store.append("account", [], expected="none")  # wrong: no revision
 store.append("account", [])  # wrong: what is expected is missing
 EventSourced(account, closed, stream=lambda command: command.account_id)  # wrong: the store has other events
+kept = InmemorySnapshotStore()
+texts = Snapshots(str, kept)
+EventSourced(account, store, stream=lambda command: command.account_id, snapshots=texts)  # wrong: the state is a bool
+Snapshots(bool, AsyncInmemorySnapshotStore())  # wrong: an async store
+Snapshots("bool", kept, version="2")  # wrong: a version is an int
 Open.handled_by(accounts.handle)  # wrong: it may fail with more than the command says
 MessageCodec.of(Opened | int)  # wrong: an int is no message
 given(account, event)  # wrong: another event

@@ -98,6 +98,8 @@ RabbitMqConsumer(url, topology, codec, handlers=[creator], backoff=RelayBackoff(
 RabbitMqConsumer(url, topology, codec, handlers=[creator], timeout=60)  # wrong: a timedelta
 RabbitMqConsumer(url, topology, codec, handlers=[creator], stop_within=30.0)  # wrong: a timedelta
 RabbitMqConsumer(url, topology, codec, handlers=[creator], by="task_id")  # wrong: a function
+both = MessageCodec.of(TaskCreated | CreateTask)
+RabbitMqConsumer(url, topology, both, handlers=[creator], by=lambda one: one.task_id)  # wrong: a command has no task_id
 RabbitMqConsumer(url, topology, codec, queues=[greeter])  # wrong: by name
 RabbitMqConsumer(url, topology, codec, handlers=[creator], retries=3)  # wrong: the topology has the limit
 

@@ -11,6 +11,7 @@ from domainkit import AggregateAlreadyExistError, AggregateRoot, ConflictError, 
 from domainkit.adapters.sqlalchemy import (
     AsyncSqlCrudRepository,
     AsyncSqlEventStore,
+    AsyncSqlSnapshotStore,
     AsyncUnitOfWork,
     Children,
     ChildTable,
@@ -20,6 +21,7 @@ from domainkit.adapters.sqlalchemy import (
     RowMapper,
     SqlCrudRepository,
     SqlEventStore,
+    SqlSnapshotStore,
     TablesMapper,
     UnitOfWork,
     aggregate_table,
@@ -137,3 +139,5 @@ SqlEventStore(unit_of_work, "events", MessageCodec.of(TaskCreated))  # wrong: a 
 SqlEventStore(async_unit, events, MessageCodec.of(TaskCreated))  # wrong: an async unit of work
 AsyncSqlEventStore(unit_of_work, events, MessageCodec.of(TaskCreated))  # wrong: a sync unit of work
 SqlEventStore(unit_of_work, events, MessageCodec.of(CreateTask))  # wrong: a store has events alone
+SqlSnapshotStore(async_unit, events)  # wrong: an async unit of work
+AsyncSqlSnapshotStore(unit_of_work, events)  # wrong: a sync unit of work
