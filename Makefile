@@ -63,12 +63,13 @@ docs: $(INSTALLED)docs ## build the documentation into docs/_build
 bench: $(INSTALLED)bench ## measure, side by side with petisco and pydantic
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-durable: $(INSTALLED)test ## measure saving, events, snapshots, relaying and consuming, beside the drivers and petisco (PostgreSQL and RabbitMQ where they are)
+bench-durable: $(INSTALLED)test ## measure saving, events, snapshots, relaying, latency and consuming, beside the drivers and petisco (PostgreSQL and RabbitMQ where they are)
 	@$(BIN)/python -m benchmarks.saving
 	@$(BIN)/python -m benchmarks.event_store
 	@$(BIN)/python -m benchmarks.event_store --large
 	@$(BIN)/python -m benchmarks.snapshots
 	@$(BIN)/python -m benchmarks.relaying
+	@$(BIN)/python -m benchmarks.latency
 	@$(BIN)/python -m benchmarks.consuming
 
 clean: ## remove what the other commands made

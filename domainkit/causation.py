@@ -80,8 +80,10 @@ _STORED: ContextVar[_Stored | None] = ContextVar("domainkit.stored", default=Non
 
 
 @contextmanager
-def storing(is_open: Callable[[], bool]) -> Iterator[None]:
+def storing(is_open: Callable[[], bool]) -> Iterator[set[object]]:
     """Remember the messages stored inside of the `with` block; an exception, which rolls them back, forgets them.
+
+    Yields their ids, as unwrapped values.
 
     Args:
         is_open: False once the transaction has ended, even if the end of the block was never reached.
@@ -89,7 +91,7 @@ def storing(is_open: Callable[[], bool]) -> Iterator[None]:
     stored = _Stored(_innermost(), is_open)
     token = _STORED.set(stored)
     try:
-        yield
+        yield stored.ids
         if stored.outer is not None:
             stored.outer.ids |= stored.ids
     finally:

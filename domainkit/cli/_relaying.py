@@ -56,7 +56,7 @@ def _publisher(options: argparse.Namespace) -> Callable[[], object]:
 
 
 async def _relay(options: argparse.Namespace, make_publisher: Callable[[], object]) -> int:
-    settings = ("batch", "concurrency", "lease", "poll", "max_attempts", "retention")
+    settings = ("batch", "concurrency", "lease", "poll", "max_attempts", "retention", "wakes")
     async with opened(options) as (engine, table):
         made = make_publisher()
         publisher = await made if isawaitable(made) else made

@@ -43,6 +43,9 @@ def add_to(commands: Commands) -> None:
     settings.add_argument("--concurrency", type=count, default=100, help="keys sent in parallel; default: 100")
     settings.add_argument("--lease", type=duration, default="60", help="duration of a claim; default: 60")
     settings.add_argument("--poll", type=duration, default="0.5", help="wait between queries when idle; default: 0.5")
+    settings.add_argument(
+        "--no-wakes", dest="wakes", action="store_false", help="only poll, rather than query after each commit"
+    )
     settings.add_argument("--max-attempts", type=count, default=10, help="before a message is parked; default: 10")
     settings.add_argument(
         "--retention", type=_retention, default="7d", help="of sent messages, or `forever`; default: 7d"

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeAlias
 
-from returns.result import Success
+from returns.result import Result, Success
 
 from domainkit.codec import MessageCodec
 from domainkit.event_store import (

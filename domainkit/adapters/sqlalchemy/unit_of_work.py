@@ -93,6 +93,7 @@ class Unit:
     around: "Unit | None" = None
     broken_by: BaseException | None = None
     lost: ConflictError | None = None
+    stored: set[object] = field(factory=set)
     place: tuple[int, object] = field(factory=_here)
 
     @property
@@ -196,7 +197,7 @@ def _entered(owner: object, unit: Unit) -> Iterator[None]:
     unit.around = _open(owner)
     token, elsewhere = _OPEN.set({**_OPEN.get(), owner: unit}), False
     try:
-        with races_as_conflicts(), storing(lambda: unit.transaction.is_active):
+        with races_as_conflicts(), storing(lambda: unit.transaction.is_active) as unit.stored:
             yield
     finally:
         unit.over = True
@@ -419,8 +420,9 @@ class UnitOfWork:
     def _transaction(self, *, shared: bool = False) -> Iterator[Unit]:
         with self._engine.connect() as connection:
             transaction = connection.begin()
+            unit = Unit(connection, transaction, turn=_turn(shared=shared))
             try:
-                yield Unit(connection, transaction, turn=_turn(shared=shared))
+                yield unit
             except BaseException:
                 with suppress(DBAPIError):  # connection lost: the database rolls back by itself
                     transaction.rollback()
@@ -431,6 +433,12 @@ class UnitOfWork:
             except BaseException as error:
                 take_back(connection, error)
                 raise
+            self._committed(unit)
+
+    def _committed(self, unit: Unit) -> None:
+        """Wake the relays if the unit has stored messages."""
+        if unit.stored and self.outbox is not None:
+            self.outbox.announce(unit.connection)
 
     @contextmanager
     def joining(self, connection: Connection) -> Iterator[Connection]:
@@ -603,7 +611,8 @@ class AsyncUnitOfWork:
             transaction = await connection.begin()
             try:
                 inner = await connection.run_sync(lambda inner: inner)
-                with _entered(self.inner, Unit(inner, transaction, connection, turn=_turn(shared=shared))):
+                unit = Unit(inner, transaction, connection, turn=_turn(shared=shared))
+                with _entered(self.inner, unit):
                     yield connection
             except BaseException:
                 with suppress(DBAPIError):  # connection lost: the database rolls back by itself
@@ -615,6 +624,7 @@ class AsyncUnitOfWork:
             except BaseException as error:
                 await connection.run_sync(take_back, error)
                 raise
+            self.inner._committed(unit)
 
     @asynccontextmanager
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:

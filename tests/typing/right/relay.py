@@ -34,6 +34,7 @@ relay = Relay(
     lease=timedelta(seconds=30),
     backoff=RelayBackoff(timedelta(seconds=1), factor=3, longest=timedelta(minutes=1)),
     retention=None,
+    wakes=False,
 )
 
 

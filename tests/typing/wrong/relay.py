@@ -56,6 +56,7 @@ Relay(engine, table, publisher, lease=60)  # wrong: a timedelta
 Relay(engine, table, publisher, poll=0.5)  # wrong: a timedelta
 Relay(engine, table, publisher, lease=None)  # wrong: a claim ends some time
 Relay(engine, table, publisher, retention=7)  # wrong: a timedelta
+Relay(engine, table, publisher, wakes=second)  # wrong: a bool
 Relay(engine, table, publisher, backoff=second)  # wrong: a RelayBackoff
 Relay(engine, table, publisher, backoff=Backoff())  # wrong: that of the consumer
 Relay(engine, table, publisher, max_attempts=None)  # wrong: an int

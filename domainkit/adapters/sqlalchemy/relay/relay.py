@@ -18,6 +18,7 @@ from domainkit.adapters.sqlalchemy.engines import require_configured
 from domainkit.adapters.sqlalchemy.relay.rounds import OUTAGES, Means, RelayRound, Round
 from domainkit.adapters.sqlalchemy.relay.store import RelayStore
 from domainkit.adapters.sqlalchemy.relay.waits import OUTAGE, Outage, RelayBackoff
+from domainkit.adapters.sqlalchemy.relay.wakeups import Wakeups
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.delivery import AsyncMessagePublisher
 
@@ -60,11 +61,13 @@ class Relay:
         concurrency: the number of keys sent in parallel.
         lease: the duration of a claim, which is renewed as needed. If a publisher gives no answer for that long, the
             broker counts as unreachable.
-        poll: the wait before the next query, if no message was found.
+        poll: the wait before the next query, if no message was found and nothing wakes the relay.
         backoff: the waits between attempts of a refused message.
         max_attempts: the attempts before a refused message is parked.
         retention: how long sent messages are kept, for `replay_sent`; None keeps them forever.
         grace: when stopping, how long `run` waits for the broker, or for a database that doesn't answer.
+        wakes: True to query in `run` as soon as messages are committed, without waiting for `poll`: on PostgreSQL, with
+            psycopg, those of an `Outbox` that announces them; on SQLite those in a file, from any process.
 
     Raises:
         ValueError: an option is out of range, `table` isn't an outbox, the database is neither SQLite nor PostgreSQL,
@@ -85,6 +88,7 @@ class Relay:
         max_attempts: int = 10,
         retention: timedelta | None = timedelta(days=7),
         grace: timedelta = timedelta(seconds=10),
+        wakes: bool = True,
     ) -> None:
         require_configured(engine.sync_engine)
         require_columns(table, outbox_table)
@@ -95,6 +99,7 @@ class Relay:
         self._means = Means(self._store, publisher, backoff, max_attempts, asyncio.Semaphore(concurrency), batch // 2)
         self._batch, self._poll, self._retention, self._grace = batch, poll, retention, grace
         self._broker, self._database = Outage("the broker"), Outage("the database")
+        self._wakeups = Wakeups(engine, table, self._heard) if wakes else None
         self._rounds: dict[asyncio.Task[None], Round] = {}
         self._cleaned, self._paused_until = -_CLEANING, 0.0
         self._bug: BaseException | None = None
@@ -143,14 +148,30 @@ class Relay:
         self._until_idle, self._stop = until_idle, stop
         stopped = asyncio.create_task(stop.wait())
         stopped.add_done_callback(lambda _: self._asked_to_stop())
+        listening = [] if until_idle else self._listening()
         try:
             while not (self._bug or stop.is_set() or (until_idle and self._idle)):
                 await self._rest(await self._step())
         finally:
-            stopped.cancel()
+            for task in (stopped, *listening):
+                task.cancel()
             await self._finish()
+            if listening:
+                await asyncio.wait(listening, timeout=self._grace.total_seconds())
         if self._bug is not None:
             raise self._bug
+
+    def _listening(self) -> list[asyncio.Task[None]]:
+        """Start the task that wakes the relay, if there is one."""
+        tasks = [] if self._wakeups is None else [asyncio.create_task(self._wakeups.run())]
+        for task in tasks:
+            task.add_done_callback(self._ended)
+        return tasks
+
+    def _heard(self) -> None:
+        """Claim at once; while the broker is away, a few at a time are tried with waits in between."""
+        if not self._broker.failures:
+            self._means.wake.set()
 
     async def _step(self) -> float:
         """Take the next step, and return the seconds to rest unless the relay is woken."""
@@ -221,7 +242,7 @@ class Relay:
             self._broker.answered(over=not counts.away)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._rounds[task]
+        self._rounds.pop(task, None)
         self._bug = self._bug or (None if task.cancelled() else task.exception())
         self._means.wake.set()
 
