@@ -1,4 +1,4 @@
-"""The names of `domainkit` that are loaded at their first use (PEP 562): all that isn't the model."""
+"""The names of `domainkit` that are loaded at their first use (PEP 562): those that are not part of the model."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -55,15 +55,15 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "domainkit.state_stored": "AsyncStateStored DecidedState StateStored",
     }
 )
-"""By the module that they are from. Type checkers read the same from the imports of `domainkit`."""
+"""The names by their module. Type checkers read the same from the imports of `domainkit`."""
 
 _HOMES: Mapping[str, str] = MappingProxyType({name: home for home, names in NAMES.items() for name in names.split()})
 
 
 def attribute(name: str) -> object:
-    """Return what `domainkit` has by this name, from the module that it is in.
+    """Return the public object with this name, from the module that defines it.
 
-    Raises AttributeError if there is no public name like this.
+    Raises AttributeError for any other name.
     """
     if name not in _HOMES:
         raise AttributeError(f"module 'domainkit' has no attribute {name!r}")

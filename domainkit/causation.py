@@ -139,7 +139,8 @@ class Flowing:
         for key in keys:
             if not isinstance(key, str):
                 raise TypeError(
-                    f"{type(self).__qualname__}.flowing: expected a key of meta, got a {type(key).__name__}"
+                    f"{type(self).__qualname__}.flowing: expected a str, the key of a meta value, "
+                    f"got {type(key).__name__}; pass the keys as text"
                 )
         made = copy(self)
         made._flowing = (*self._flowing, *keys)

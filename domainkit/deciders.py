@@ -75,7 +75,7 @@ class Decider(Generic[C, S, E, X]):
 
         Args:
             events: the oldest first.
-            state: the state before them; the initial one unless given.
+            state: the state before them; by default the initial one.
         """
         return reduce(self.evolve, events, self.initial if state is None else state)
 
@@ -121,7 +121,7 @@ class Decisions(Generic[C, S, E, X]):
 
 
 def decisions(state: type[S], /) -> Decisions[Never, S, Never, Never]:
-    """Return decisions about a state, without a function yet; add one for each class of commands by `on`.
+    """Return decisions about a state, without a function yet; add one for each class of commands with `on`.
 
     >>> from returns.result import Success
     >>> from domainkit import Command, DomainEvent
@@ -226,5 +226,5 @@ def _annotated(function: Callable[..., object], place: int, instead: str) -> tup
     classes = tuple(one for one in found if isinstance(one, type) and one is not object)
     if hint is None or len(classes) != len(found):
         what = f"expected classes as the annotation of parameter {place + 1}"
-        raise TypeError(f"{name_of(function)}: {what}, got another or none; annotate it, or use {instead}")
+        raise TypeError(f"{name_of(function)}: {what}, got another or no annotation; add one, or use {instead}")
     return classes

@@ -94,7 +94,7 @@ class Decided(Generic[S, E, X]):
     """The outcome of a decision.
 
     Args:
-        events: those that happen; none if the command is refused, or changes nothing.
+        events: the decided events; empty if the command is refused, or changes nothing.
         answer: the state after them, or the error of the decision.
     """
 
@@ -103,7 +103,7 @@ class Decided(Generic[S, E, X]):
 
 
 def decided_on(decider: Decider[C, S, E, X], command: C, state: S) -> Decided[S, E, X]:
-    """Return what a command makes happen to a state."""
+    """Return the decided events of a command, and the state after them."""
     decided = decided_events(decider, command, state)
     if isinstance(decided, Failure):
         return Decided((), decided)

@@ -105,7 +105,10 @@ class DomainError(Frozen, Exception):
     def __attrs_init__(self, *_: object, **__: object) -> None:
         """Raise TypeError: a constructor of a subclass called it, but attrs generated none for that class."""
         require_decorated(type(self))
-        raise TypeError(f"{type(self).__qualname__}.__init__: expected a call of super().__init__, got another")
+        raise TypeError(
+            f"{type(self).__qualname__}.__init__: expected a call of super().__init__, got one of __attrs_init__, "
+            "which attrs didn't generate for this class; change the call"
+        )
 
     def _content(self) -> tuple[object, ...]:
         return tuple(getattr(self, attribute.name) for attribute in attrs.fields(type(self)))

@@ -161,7 +161,7 @@ class IdForm(Generic[IdT]):
             problems.add("$", refusal, "value")
         name, found = self._cls.__qualname__, "; ".join(map(str, problems))
         raise ValueError(
-            f"{name}: expected an id that can be stored, got one that can't: {found}; "
+            f"{name}: expected an id that a database can store, got one with a problem ({found}); "
             f"refuse it with a validator of {name}"
         )
 

@@ -132,7 +132,10 @@ class Mediator(Flowing, Generic[X_co]):
                 didn't return a Result.
         """
         if is_async(check):
-            raise TypeError(f"Mediator.checked_by: {name_of(check)} is a coroutine function; use an AsyncMediator")
+            raise TypeError(
+                f"Mediator.checked_by: expected a plain function, got the coroutine function {name_of(check)}; "
+                "use an AsyncMediator"
+            )
 
         def checking(command: Command[R, E], proceed: Callable[[Command[R, E]], AnyResult]) -> AnyResult:
             checked = check(command)
@@ -244,7 +247,8 @@ def by_type(handlers: tuple[BoundT, ...], *kinds: type) -> dict[type, BoundT]:
         require_bound(handler, kinds, "handler")
         if handler.message_type in found:
             first, second = name_of(found[handler.message_type].function), name_of(handler.function)
-            raise TypeError(f"two handlers for {handler.message_type.__qualname__}: {first} and {second}; keep one")
+            wanted = f"{handler.message_type.__qualname__}: expected one handler"
+            raise TypeError(f"{wanted}, got {first} and {second}; keep one")
         found[handler.message_type] = handler
     return found
 

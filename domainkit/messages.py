@@ -38,7 +38,9 @@ def in_utc(moment: datetime, field: str) -> datetime:
     Raises ValueError if it has no time zone.
     """
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        raise ValueError(f"{field}: expected a datetime with a time zone, such as datetime.now(UTC)")
+        raise ValueError(
+            f"{field}: expected a datetime with a time zone, got another value; pass one, such as datetime.now(UTC)"
+        )
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
@@ -48,7 +50,9 @@ def _utc(moment: datetime) -> datetime:
 
 def _meta(meta: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     if not isinstance(meta, Mapping):
-        raise TypeError(f"MessageHeader.meta: expected a mapping of JSON values, got a {type(meta).__qualname__}")
+        raise TypeError(
+            f"MessageHeader.meta: expected a mapping of JSON values, got a {type(meta).__qualname__}; pass a dict"
+        )
     return frozen_meta(meta)  # type: ignore[return-value]  # its values were checked
 
 
@@ -295,8 +299,8 @@ def new_wire(message_type: type[M], derivation: "Derivation | None" = None) -> "
     derivation = Derivation() if derivation is None else derivation
     if derivation.converter is not None and any(own_hooks(derivation.converter, cls)):
         raise TypeError(
-            f"{cls.__qualname__}: the converter has a hook for this class of messages, whose form is the envelope's; "
-            "register hooks for the classes of its fields"
+            f"{cls.__qualname__}: expected a converter without hooks for classes of messages, got one with a hook; "
+            "register hooks for the classes of its fields instead"
         )
     return MessageWire(cls, message_type, cls.info(), (_make_uuid, _make_header), derivation)
 

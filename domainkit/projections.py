@@ -50,7 +50,7 @@ def function_for(functions: Mapping[type, FunctionT], value: object, what: str) 
         if cls in functions:
             return functions[cls]
     known = ", ".join(one.__qualname__ for one in functions) or "no class"
-    raise TypeError(f"{what}: expected one of {known}, got {type(value).__qualname__}; add a function for it by `on`")
+    raise TypeError(f"{what}: expected one of {known}, got {type(value).__qualname__}; add a function with `on`")
 
 
 @frozen
@@ -100,7 +100,7 @@ class Projection(Generic[S, E_contra]):
 
 
 def projection(initial: S, /) -> Projection[S, Never]:
-    """Return a projection without steps; add one for each class of events by `on`.
+    """Return a projection without steps; add one for each class of events with `on`.
 
     >>> @frozen
     ... class Deposited(DomainEvent):

@@ -11,15 +11,15 @@ from domainkit.event_store import StreamId
 
 @frozen
 class Snapshot:
-    """A state as a store has it.
+    """A stored state.
 
     Args:
         stream: the name of the stream that was folded.
-        name: of the state, since several may be folded from one stream.
-        version: of the fold. A snapshot of another version is of no use.
-        revision: of the last event in the state.
-        event_id: of that event: if the stream has another one there, the snapshot isn't of this stream.
-        state: as JSON text.
+        name: the name of the state, since several may be folded from one stream.
+        version: the version of the fold. A snapshot of another version can't be used.
+        revision: the revision of the last event in the state.
+        event_id: the id of that event: if the stream has another one there, the snapshot isn't valid.
+        state: the state as JSON text.
     """
 
     stream: str
@@ -33,8 +33,8 @@ class Snapshot:
 class SnapshotStore(Service):
     """A store of snapshots: the latest one for each stream and name.
 
-    Every adapter passes the tests of `domainkit.testing.SnapshotStoreContract`. What is in it can be lost at any time:
-    it is made again from the events.
+    Every adapter passes the tests of `domainkit.testing.SnapshotStoreContract`. A snapshot may be lost at any time:
+    it is computed again from the events.
     """
 
     __slots__ = ()
@@ -53,18 +53,18 @@ class SnapshotStore(Service):
 
     @abstractmethod
     def save(self, snapshot: Snapshot, /) -> None:
-        """Store a snapshot in place of the one of this stream and name, whatever that is."""
+        """Store a snapshot, and replace any other one of this stream and name."""
 
     @abstractmethod
     def remove(self, stream: StreamId, /) -> None:
         """Remove all snapshots of a stream; nothing happens if there is none.
 
-        Do so after deleting a stream for what its events say: a snapshot says the same.
+        Do so if you delete a stream because of its contents: a snapshot has the same contents.
         """
 
 
 class AsyncSnapshotStore(Service):
-    """The async twin of SnapshotStore: the same methods with the same promises, to await."""
+    """The async twin of SnapshotStore: the same methods and guarantees, as coroutines."""
 
     __slots__ = ()
 

@@ -28,12 +28,12 @@ Stored = Sequence[RecordedEvent[DomainEvent] | UnreadableEvent]
 
 @frozen
 class Restored(Generic[S]):
-    """A state from a snapshot, which is right if the stream still has its last event.
+    """A state from a snapshot, which is valid if the stream still has its last event.
 
     Args:
         state: the state.
-        revision: of the last event in it.
-        event_id: of that event.
+        revision: the revision of the last event in it.
+        event_id: the id of that event.
     """
 
     state: S
@@ -49,7 +49,7 @@ class Restored(Generic[S]):
 
 
 class _Snapshots(Generic[S]):
-    """The decisions on snapshots that sync and async ones share: whether one is due, and whether one is of use."""
+    """The decisions that sync and async snapshots share: if one is due, and if one is usable."""
 
     def __init__(self, state: TypeForm[S], *, version: int, every: int, name: str | None) -> None:
         self._form = ValueForm(state)
@@ -113,9 +113,9 @@ class _Snapshots(Generic[S]):
 class Snapshots(_Snapshots[S], Generic[S]):
     """The snapshots of the states of an EventSourced: their type, the version of the fold, and the number of events.
 
-    A snapshot saves time, and changes no answer. It is ignored, and replaced at a later append, if it is of another
-    version, can't be read, or has events that the stream doesn't have: since that was deleted, or the database was
-    restored. A failure of the store of snapshots is logged, and fails neither a load nor a command.
+    A snapshot saves time, and never changes a result. It is ignored, and replaced at a later append, if it has another
+    version, can't be read, or has events that the stream doesn't have, because the stream was deleted or the database
+    was restored. A failure of the snapshot store is logged, and fails neither a load nor a command.
 
     >>> from attrs import frozen
     >>> from domainkit import Command, Decider, DomainError, DomainEvent, EventSourced

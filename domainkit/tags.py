@@ -31,12 +31,12 @@ EventClasses: TypeAlias = tuple[type[DomainEvent], ...]
 def tags_of(event: DomainEvent, /) -> tuple[UUID, ...]:
     """Return the tags of an event: the value of each field whose class derives from `Uuid`, in the order of the fields.
 
-    A field with a tuple or a frozenset of ids has the tags of all of them; one that is None has none. Ids inside of
-    other value objects are no tags, and neither is the id of the header.
+    A field with a tuple or a frozenset of ids has the tags of all of them; a field that is None has none. Ids inside of
+    other value objects aren't tags, and neither is the id of the header.
 
-    A tag is the UUID alone, without the class of the id. Tags are stored for years, and a UUID is the same after its
-    class was renamed or moved, where a name in the tag would hide older events from a query, and a condition would let
-    two decisions through. Two ids of different classes with one UUID share their events, which `of` tells apart.
+    A tag is only the UUID, without the class of the id. Tags are stored for years, and a UUID stays the same if its
+    class is renamed or moved; a name in the tag would hide older events from queries and conditions. If ids of two
+    classes have the same UUID, they share their events; use `of` to separate them.
 
     >>> class StudentId(Uuid): ...
     >>> class CourseId(Uuid): ...
@@ -81,8 +81,8 @@ class QueryItem:
     """A part of a query: an event matches it if it has all of the tags, and is of one of the classes.
 
     Args:
-        tags: the UUIDs that the event must have as tags; with none, the tags don't matter.
-        classes: the classes, with their subclasses; with none, the class doesn't matter.
+        tags: the UUIDs that the event must have as tags; if empty, the tags don't matter.
+        classes: the classes, with their subclasses; if empty, the class doesn't matter.
     """
 
     tags: frozenset[UUID] = frozenset()
@@ -95,9 +95,9 @@ class QueryItem:
 
 @frozen
 class EventQuery(Generic[Q_co]):
-    """A choice of events, by tags and classes, made by `query`. An event matches if it matches one of the items.
+    """A query for events by tags and classes, made by `query`. An event matches if it matches one of the items.
 
-    It is immutable: each method returns another query. Its type parameter is the union of the classes that it finds.
+    It is immutable: each method returns a new query. Its type parameter is the union of the classes that it finds.
 
     >>> class AccountId(Uuid): ...
     >>> @frozen
@@ -111,45 +111,47 @@ class EventQuery(Generic[Q_co]):
     True
 
     Args:
-        items: the parts; one at least.
+        items: the parts; at least one.
     """
 
     items: tuple[QueryItem, ...] = (QueryItem(),)
 
     def about(self, *ids: Uuid) -> "EventQuery[Q_co]":
-        """Return the query for those of its events that have all of these ids as tags.
+        """Return a query for those of its events that have all of these ids as tags.
 
         Args:
-            ids: one at least.
+            ids: at least one.
 
         Raises:
-            ValueError: no id is given: the query would find the events of all.
+            ValueError: no id is given: the query would find all events.
             TypeError: an argument is not a Uuid.
         """
         if not ids:
-            raise ValueError("about: expected one id at least, got none; leave `about` out to find the events of all")
+            raise ValueError("about: expected at least one id, got none; leave `about` out to find all events")
         for one in ids:
             if not isinstance(one, Uuid):
-                raise TypeError(f"about: expected ids that derive from Uuid, got a {type(one).__qualname__}")
+                raise TypeError(f"about: expected ids derived from Uuid, got a {type(one).__qualname__}; pass such ids")
         tags = frozenset(one.value for one in ids)
         return EventQuery(tuple(attrs.evolve(item, tags=item.tags | tags) for item in self.items))
 
     def of(self, form: TypeForm[EventT], /) -> "EventQuery[EventT]":
-        """Return the query for those of its events that are of a class, or of one of a union.
+        """Return a query for those of its events that are of a class, or of one of the classes of a union.
 
         Args:
             form: a class of events, a union of them, or an alias. Subclasses count.
 
         Raises:
-            TypeError: `form` is something else; or the query has classes already.
+            TypeError: `form` is something else, or the query has classes already.
         """
         classes = tuple(map(_event_class, members(form)))
         if any(item.classes for item in self.items):
-            raise TypeError("of: expected a query without classes, got one with; name all classes in one union")
+            raise TypeError(
+                "of: expected a query without classes, got one that has some; pass all classes as one union"
+            )
         return EventQuery(tuple(attrs.evolve(item, classes=classes) for item in self.items))
 
     def __or__(self, other: "EventQuery[OtherT]", /) -> "EventQuery[Q_co | OtherT]":
-        """Return the query for the events of both."""
+        """Return a query for the events of both."""
         if not isinstance(other, EventQuery):
             return NotImplemented
         return EventQuery(self.items + other.items)
@@ -167,7 +169,7 @@ def _event_class(hint: object) -> type[DomainEvent]:
 
 
 def query() -> EventQuery:
-    """Return the query for all events; narrow it by `about` and `of`, and widen it by `|`.
+    """Return a query for all events; narrow it with `about` and `of`, and widen it with `|`.
 
     >>> query().about(Uuid.v4()).of(DomainEvent).matches(DomainEvent())
     False
@@ -184,9 +186,9 @@ def _positions(after: int | tuple[int, ...]) -> int | tuple[int, ...]:
 
 @frozen
 class AppendCondition:
-    """The condition of an append: no event was stored after a position that the query matches.
+    """The condition of an append: no event that the query matches was stored after a position.
 
-    `decide` of an event store returns it with the state. Make one by hand for a rule that needs no state: with
+    `decide` of an event store returns it with the state. For a rule that needs no state, create one yourself: with
     `after=0` no event may match at all.
 
     >>> taken = AppendCondition(query().about(Uuid.v4()), after=0)
@@ -195,12 +197,12 @@ class AppendCondition:
 
     Args:
         query: the events that the decision depends on.
-        after: the position up to which they were read: one for all items of the query, or one for each. Events of
-            different tags may be stored side by side, and appear in another order than that of their positions.
+        after: the position up to which they were read: one for all items of the query, or one for each. Events with
+            different tags may be stored concurrently, and become visible in another order than that of their positions.
 
     Raises:
         TypeError: `after` is not a position from 0, nor a tuple of them.
-        ValueError: it is a tuple of another length than the items of the query.
+        ValueError: it is a tuple whose length isn't the number of items of the query.
     """
 
     query: EventQuery
@@ -222,11 +224,11 @@ class AppendCondition:
 
 @frozen
 class Decision(Generic[S_co]):
-    """The state that a decision is made on, and the condition under which it is still the newest.
+    """The state for a decision, and the condition under which this state is still the newest.
 
     Args:
         state: the value of a projection after the events of a query.
-        condition: to be given to `append` with the decided events.
+        condition: pass it to `append` with the decided events.
     """
 
     state: S_co
@@ -238,7 +240,7 @@ class ConditionConflict(ConflictError):
     """An event that the condition excludes was stored meanwhile: read again, and decide again.
 
     Args:
-        position: of the first such event; None if it is not known.
+        position: that of the first such event; None if it isn't known.
     """
 
     position: int | None = None

@@ -81,7 +81,7 @@ def _misses_slots(cls: type["ValueObject[object, object]"], *, as_given: bool) -
     owner = next(base for base in cls.__mro__ if "_generated_init" in base.__dict__)
     misses = "__slots__" not in owner.__dict__ and not attrs.fields(owner).value.inherited
     if misses and not as_given:
-        raise TypeError(f"{cls.__qualname__}.value: attrs can't set it in a class without slots; remove slots=False")
+        raise TypeError(f"{cls.__qualname__}: expected a class with slots, got one without; remove slots=False")
     return misses
 
 
@@ -104,7 +104,8 @@ def _refuse_shape(cls: type["ValueObject[object, object]"]) -> None:
             )
         if (attribute.init, attribute.kw_only, attribute.alias) != (True, False, "value"):
             raise TypeError(
-                f"{cls.__qualname__}.value: the constructor takes the value alone; remove init, kw_only and alias"
+                f"{cls.__qualname__}.value: expected a positional argument, got an option init, kw_only or alias; "
+                "remove it"
             )
     found = [base.__dict__["value"] for base in cls.__mro__ if "value" in base.__dict__]
     if found[0] is not found[-1]:

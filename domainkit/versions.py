@@ -135,8 +135,8 @@ def routes_of(wires: list[Wire], upcasters: tuple[Upcaster, ...]) -> Mapping[Mes
         known = routes.setdefault(wire.info, Route(wire, ()))
         if known.wire is not wire:
             raise TypeError(
-                f"{wire.cls.__qualname__} and {known.wire.cls.__qualname__} are both {wire.info}; "
-                "give one of them another Config.name"
+                f"{wire.cls.__qualname__}: expected a name and version of its own, got {wire.info}, "
+                f"those of {known.wire.cls.__qualname__}; give one of them another Config.name"
             )
     for wire, by_version in _by_version(wires, upcasters):
         _add_old_versions(routes, wire, by_version)
@@ -154,12 +154,12 @@ def _by_version(wires: list[Wire], casters: tuple[C, ...]) -> Iterator[tuple[Wir
     given = {wire.cls for wire in wires}
     for caster in casters:
         if caster.target not in given:
-            raise TypeError(f"{caster}: the codec wasn't given this class; add it to its message types")
+            raise TypeError(f"{caster}: expected a class of the codec, got another; pass the class to the codec")
     for wire in wires:
         own: dict[int, C] = {}
         for caster in casters:
             if caster.target is wire.cls and own.setdefault(caster.from_version, caster) is not caster:
-                raise TypeError(f"{caster}: expected one from each version, got two; remove one")
+                raise TypeError(f"{caster}: expected a single one from each version, got two; remove one")
         yield wire, own
 
 
@@ -180,10 +180,11 @@ def _chain(first: Upcaster, by_version: Mapping[int, Upcaster], latest: int) -> 
     while chain[-1].to_version != latest:
         last = chain[-1]
         if last.to_version <= last.from_version:
-            raise TypeError(f"{last}: expected a later version as `to_version`, got {last.to_version}, a cycle")
+            raise TypeError(f"{last}: expected a later version as `to_version`, got {last.to_version}; correct it")
         if last.to_version > latest:
             raise TypeError(
-                f"{last}: expected a `to_version` of at most {latest}, that of the class, got {last.to_version}"
+                f"{last}: expected a `to_version` of at most {latest}, the version of the class, "
+                f"got {last.to_version}; correct it"
             )
         following = by_version.get(last.to_version)
         if following is None:
@@ -192,7 +193,7 @@ def _chain(first: Upcaster, by_version: Mapping[int, Upcaster], latest: int) -> 
             )
         chain.append(following)
     if chain[-1].from_version >= latest:
-        raise TypeError(f"{chain[-1]}: expected a `from_version` before {latest}, that of the class; got a cycle")
+        raise TypeError(f"{first}: expected a `from_version` below {latest}, the version of the class; correct it")
     return tuple(chain)
 
 
@@ -227,7 +228,9 @@ def _chain_down(version: int, by_version: dict[int, Downcaster]) -> Iterator[Dow
     """
     for downcaster in by_version.values():
         if downcaster.to_version >= downcaster.from_version:
-            raise TypeError(f"{downcaster}: expected an earlier version as `to_version`, got {downcaster.to_version}")
+            raise TypeError(
+                f"{downcaster}: expected an earlier version as `to_version`, got {downcaster.to_version}; correct it"
+            )
     while version in by_version:
         yield (downcaster := by_version.pop(version))
         version = downcaster.to_version

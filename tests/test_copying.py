@@ -132,7 +132,7 @@ class TestErrors:
             def __init__(self) -> None:
                 self.__attrs_init__()
 
-        with pytest.raises(TypeError, match=r"Odd\.__init__: expected a call of super\(\).__init__, got another"):
+        with pytest.raises(TypeError, match=r"Odd\.__init__: expected a call of super\(\).__init__, got one"):
             Odd()
 
 

@@ -249,7 +249,8 @@ class TestUndecorated:
     def test_dataclass_without_fields(self, base: type) -> None:
         """A dataclass without fields compares as if all were equal: it is found before it meets a codec."""
         with pytest.raises(
-            TypeError, match=r"^Plain: a dataclass is not a model class; remove @dataclass, or write @attrs\.frozen$"
+            TypeError,
+            match=r"^Plain: expected an attrs class, got a dataclass; write @attrs\.frozen instead$",
         ):
             require_decorated(dataclasses.dataclass(frozen=True)(type("Plain", (base,), {})))
 

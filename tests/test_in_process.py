@@ -135,7 +135,9 @@ class TestMiddlewares:
             return Success(None)
 
         given: Any = check
-        with pytest.raises(TypeError, match=r"checked_by: .*check is a coroutine function; use an AsyncMediator$"):
+        with pytest.raises(
+            TypeError, match=r"checked_by: expected a plain function, got .*check; use an AsyncMediator$"
+        ):
             Mediator(Ping.handled_by(answer)).checked_by(given)
         hidden: Any = lambda command: given(command)  # noqa: E731, PLW0108  # hidden on purpose
         with pytest.raises(TypeError, match="expected a Success or a Failure, got a coroutine;"):
@@ -198,7 +200,7 @@ class TestAsyncMediator:
     async def test_unknown_commands_and_duplicates(self) -> None:
         """No handler is CommandNotHandled; two for a class are refused at construction."""
         assert isinstance((await AsyncMediator().send(Ping())).failure(), CommandNotHandled)
-        with pytest.raises(TypeError, match="two handlers for Ping: answer and answer_later; keep one"):
+        with pytest.raises(TypeError, match="Ping: expected one handler, got answer and answer_later; keep one"):
             AsyncMediator(Ping.handled_by(answer), Ping.handled_by(answer_later))
 
     def test_a_mediator_refuses_a_coroutine_function(self) -> None:
@@ -358,7 +360,7 @@ class TestFlowingMeta:
     @pytest.mark.parametrize("sender", [Mediator(), AsyncMediator(), InmemoryDomainEventBus()])
     def test_a_key_is_a_text(self, sender: Any) -> None:
         """Anything else is refused where the application is wired; the sender that is given stays as it is."""
-        with pytest.raises(TypeError, match=rf"^{type(sender).__name__}.flowing: expected a key of meta, got a tuple$"):
+        with pytest.raises(TypeError, match=rf"^{type(sender).__name__}.flowing: expected a str, the key of a"):
             sender.flowing(("tenant", "user"))
         assert sender.flowing("tenant") is not sender
 

@@ -87,10 +87,10 @@ def test_two_handlers_for_a_command_are_refused() -> None:
         return Success(command.number // 3)
 
     name = "test_two_handlers_for_a_command_are_refused.<locals>.third"
-    with pytest.raises(TypeError, match=rf"^two handlers for Half: half and {name}; keep one$"):
+    with pytest.raises(TypeError, match=rf"^Half: expected one handler, got half and {name}; keep one$"):
         Mediator(Half.handled_by(half), Ping.handled_by(pong), Half.handled_by(third))
     bound = Half.handled_by(half)
-    with pytest.raises(TypeError, match=r"^two handlers for Half: half and half; keep one$"):
+    with pytest.raises(TypeError, match=r"^Half: expected one handler, got half and half; keep one$"):
         Mediator(bound, bound)
 
 

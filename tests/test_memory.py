@@ -603,7 +603,7 @@ def test_a_command_without_handler_is_refused(command: Command[Any, Any]) -> Non
 
 def test_two_handlers_for_a_command_are_refused() -> None:
     """Two handlers for one class of commands are a TypeError when the bus is made."""
-    with pytest.raises(TypeError, match=r"^two handlers for Ping: pong and pong; keep one$"):
+    with pytest.raises(TypeError, match=r"^Ping: expected one handler, got pong and pong; keep one$"):
         InmemoryCommandBus(Ping.handled_by(pong), Ping.handled_by(pong))
 
 

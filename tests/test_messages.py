@@ -276,7 +276,7 @@ class TestHeader:
     def test_naive_moments(self, moment: Any) -> None:
         """A moment has a time zone; one without, or something else, is refused with a remedy."""
         with pytest.raises(
-            ValueError, match=r"^MessageHeader\.occurred_on: expected a datetime with a time zone, such"
+            ValueError, match=r"^MessageHeader\.occurred_on: expected a datetime with a time zone, got another value"
         ):
             MessageHeader(occurred_on=moment)
 
@@ -333,9 +333,9 @@ class TestMeta:
     @pytest.mark.parametrize(
         ("meta", "text"),
         [
-            (None, r"^MessageHeader\.meta: expected a mapping of JSON values, got a NoneType$"),
-            ([("a", 1)], r"^MessageHeader\.meta: expected a mapping of JSON values, got a list$"),
-            ("a", r"^MessageHeader\.meta: expected a mapping of JSON values, got a str$"),
+            (None, r"^MessageHeader\.meta: expected a mapping of JSON values, got a NoneType; pass a dict$"),
+            ([("a", 1)], r"^MessageHeader\.meta: expected a mapping of JSON values, got a list; pass a dict$"),
+            ("a", r"^MessageHeader\.meta: expected a mapping of JSON values, got a str; pass a dict$"),
             ({"a": {1}}, r"meta\.a: expected a JSON value, got set; use None, bool, int, float, str, a tuple"),
             ({"a": [1, {"b": MOMENT}]}, r"meta\.a\[1\]\.b: expected a JSON value, got datetime"),
             ({"a": {1: 2}}, r"meta\.a: expected keys that are JSON text, got int"),

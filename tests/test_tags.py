@@ -135,13 +135,13 @@ class TestQuery:
 
     def test_a_query_about_nothing_is_refused(self) -> None:
         """An empty list of ids would find the events of all."""
-        with pytest.raises(ValueError, match="about: expected one id at least, got none"):
+        with pytest.raises(ValueError, match="about: expected at least one id, got none"):
             query().about()
 
     @pytest.mark.parametrize("wrong", [str(IDS[0]), IDS[0].value, None, Number(UUID(int=1))])
     def test_only_ids_are_tags(self, wrong: Uuid) -> None:
         """A text or a bare UUID is a TypeError."""
-        with pytest.raises(TypeError, match="about: expected ids that derive from Uuid, got a"):
+        with pytest.raises(TypeError, match="about: expected ids derived from Uuid, got a"):
             query().about(wrong)
 
     @pytest.mark.parametrize("wrong", [int, "Planned", Planned | None, 5])

@@ -322,12 +322,12 @@ REFUSED: Mapping[str, tuple[tuple[type[Message], ...], tuple[Downcaster, ...], s
     "another class": (
         (TaskRemoved,),
         (Downcaster(TaskCreated, 3, nothing),),
-        "the downcaster of TaskCreated from version 3: the codec wasn't given this class",
+        "the downcaster of TaskCreated from version 3: expected a class of the codec, got another",
     ),
     "a duplicate": (
         (TaskCreated,),
         (Downcaster(TaskCreated, 3, nothing), Downcaster(TaskCreated, 3, nothing, to_version=1)),
-        "from version 3: expected one from each version, got two; remove one",
+        "from version 3: expected a single one from each version, got two; remove one",
     ),
     "a gap": (
         (TaskCreated,),

@@ -187,5 +187,5 @@ def require_decorated(cls: type) -> None:
                 raise undecorated_error(base, name)
             if "__dataclass_fields__" in base.__dict__:
                 raise TypeError(
-                    f"{base.__qualname__}: a dataclass is not a model class; remove @dataclass, or write @attrs.frozen"
+                    f"{base.__qualname__}: expected an attrs class, got a dataclass; write @attrs.frozen instead"
                 )

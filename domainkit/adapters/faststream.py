@@ -205,16 +205,19 @@ def _checked_kind(broker: object, stream: str | None) -> str:
             break
     else:
         raise TypeError(
-            f"FastStreamPublisher: expected a KafkaBroker, NatsBroker or RedisBroker, got a {type(broker).__qualname__}"
+            "FastStreamPublisher: expected a KafkaBroker, NatsBroker or RedisBroker, "
+            f"got a {type(broker).__qualname__}; pass one of these"
         )
     if (kind == "nats") != (stream is not None):
         raise ValueError(
-            "FastStreamPublisher: expected `stream` for NATS, and only for NATS, which confirms messages in a stream"
+            "FastStreamPublisher: expected `stream` for a NatsBroker only, which confirms messages in a stream; "
+            f"{'pass the name of the stream' if kind == 'nats' else 'leave it out'}"
         )
     options = getattr(broker, "_connection_kwargs", {})  # private: in a version without it there is no check
     if kind == "kafka" and options and not options.get("enable_idempotence") and options.get("acks") not in ("all", -1):
         raise ValueError(
-            'FastStreamPublisher: KafkaBroker needs acks="all" or enable_idempotence=True; else a message may be lost'
+            'FastStreamPublisher: expected a KafkaBroker with acks="all" or enable_idempotence=True, got one without, '
+            "which may lose messages; set one of them"
         )
     return kind
 
@@ -277,7 +280,10 @@ def subscribe(
         ValueError: the subscriber has another policy: it would acknowledge unhandled messages.
     """
     if subscriber.ack_policy is not AckPolicy.MANUAL:
-        raise ValueError("subscribe: the subscriber needs ack_policy=AckPolicy.MANUAL; else messages may be lost")
+        raise ValueError(
+            "subscribe: expected a subscriber with ack_policy=AckPolicy.MANUAL, got one without, which may lose "
+            "messages; set the policy"
+        )
 
     async def undecoded(message: Incoming) -> bytes:
         return message.body  # FastStream would parse it before the codec, and fail forever if it can't

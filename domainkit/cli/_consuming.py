@@ -68,7 +68,9 @@ async def _made(options: argparse.Namespace, make: Callable[[str], object]) -> A
                 found = await opened.enter_async_context(found)
             if not isinstance(found, RabbitMqConsumer):
                 expected = "a RabbitMqConsumer, or an async context manager of one"
-                raise WrongArgumentError(f"{options.consumer}: expected it to return {expected}")
+                raise WrongArgumentError(
+                    f"{options.consumer}: expected a function that returns {expected}, got another"
+                )
             consumer = found.adjusted(prefetch=options.prefetch, concurrency=options.concurrency)
         except ValueError as error:
             raise WrongArgumentError(f"{options.consumer}: {error}") from error

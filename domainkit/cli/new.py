@@ -51,11 +51,11 @@ def _refusal(name: str) -> str | None:
     if not re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", name) or keyword.iskeyword(name):
         return "expected lowercase letters, digits and underscores, and not a keyword; choose a name such as my_app"
     if Path(name).exists():
-        return "expected a name without a folder, got one that exists already; choose another name"
+        return "expected the name of a new folder, got one that exists already; choose another name"
     if name in sys.stdlib_module_names:
-        return "expected an unused name, got that of a module of the standard library; choose another name"
+        return "expected an unused name, got a module of the standard library; choose another name"
     if name == "tests" or find_spec(name) is not None:
-        return "expected an unused name, got that of an installed package or of the tests; choose another name"
+        return "expected an unused name, got that of an installed package or of the tests' folder; choose another name"
     return None
 
 

@@ -105,7 +105,7 @@ def _routes(
     received = [cls for cls in names if issubclass(cls, Command)] if receives is None else receives
     for cls in received:
         if cls not in names:
-            raise TypeError(f"`receives`: the codec wasn't given {cls.__qualname__}; add it to its message types")
+            raise TypeError(f"`receives`: expected classes of the codec, got {cls.__qualname__}; pass it to the codec")
     keys: dict[str, str] = {}
     channels: _Object = {}
     operations: _Object = {}

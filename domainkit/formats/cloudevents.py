@@ -63,10 +63,14 @@ def _check_codec(_: object, __: "Attribute[MessageCodec]", codec: MessageCodec) 
     for cls, wire in codec.wires.items():
         if wire.info.version > _LARGEST_INTEGER:
             raise ValueError(
-                f"{cls.__qualname__}.Config.version: a CloudEvent allows integers up to {_LARGEST_INTEGER}"
+                f"{cls.__qualname__}.Config.version: expected at most {_LARGEST_INTEGER} for a CloudEvent, "
+                "got a larger version; lower it"
             )
         if not _TEXT.fullmatch(wire.info.name):
-            raise ValueError(f"{cls.__qualname__}.Config.name: a CloudEvent allows text without control characters")
+            raise ValueError(
+                f"{cls.__qualname__}.Config.name: expected text without control characters for a CloudEvent, "
+                "got a name with one; change it"
+            )
 
 
 @frozen

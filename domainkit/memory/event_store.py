@@ -51,7 +51,7 @@ from domainkit.tags import (
 
 @frozen
 class _Stored:
-    """An event as a database would have it: its bytes, its place, and what queries look for."""
+    """A stored event: its bytes and position, and the name and tags that queries look for."""
 
     id: object
     raw: bytes
@@ -82,10 +82,10 @@ class _Stream:
 
 
 class InmemoryEventStore(EventStore[E], Generic[E]):
-    """Streams of events in a dict, gone with the process. Safe under threads.
+    """Streams of events in a dict, lost with the process. It is thread-safe.
 
-    Events are kept as bytes, so that what could not be read back from a database is refused here too, and an event of
-    an older version is lifted when it is read.
+    Events are kept as bytes, so that an event that can't be read back is refused, as by a database, and an event of an
+    older version is upcast when it is read.
 
     >>> from attrs import frozen
     >>> from domainkit import NO_STREAM, DomainEvent
@@ -102,7 +102,7 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
 
     Args:
         codec: the closed set of the events.
-        outbox: where appended events go as well.
+        outbox: gets a copy of the appended events.
     """
 
     def __init__(self, codec: MessageCodec[E], *, outbox: InmemoryOutbox | None = None) -> None:
@@ -170,7 +170,7 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
     def _answer(
         self, found: _Stream, ids: list[object], condition: AppendCondition, wanted: tuple[Selection, ...]
     ) -> Result[Appended, ConditionConflict] | None:
-        """Return why nothing is to be stored under a condition; None if it holds."""
+        """Return the Result of an append that stores nothing, because it is a repetition or the condition fails."""
         again = [one for one in found.events if one.id == ids[0] and one.position > max(condition.positions)]
         repeated = self._repeated(found, ids, again[0].revision - 1) if again else None
         if repeated is not None:
@@ -181,7 +181,7 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
         return None if first is None else Failure(ConditionConflict(position=first.position))
 
     def _encoded(self, given: Sequence[E], stream: str) -> list[_Stored]:
-        """Return events as they are stored, still without a place."""
+        """Return events in their stored form, without a revision and position yet."""
         names = self._codec.wires
         return [
             _Stored(
@@ -205,7 +205,7 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
         return Success(found.end)
 
     def _repeated(self, found: _Stream, ids: list[object], start: int | None) -> Appended | None:
-        """Return the end of these events if they are in the stream already."""
+        """Return the revision and position of the last of these events if all are in the stream already, in order."""
         stored = [one.id for one in found.events]
         first = start if start is not None else stored.index(ids[0]) if ids and ids[0] in stored else None
         if not ids or first is None or stored[first : first + len(ids)] != ids:
@@ -285,7 +285,7 @@ class AsyncInmemoryEventStore(AsyncEventStore[E], Generic[E]):
 
     Args:
         codec: the closed set of the events.
-        outbox: where appended events go as well.
+        outbox: gets a copy of the appended events.
     """
 
     def __init__(self, codec: MessageCodec[E], *, outbox: InmemoryOutbox | None = None) -> None:

@@ -7,7 +7,7 @@ from domainkit.snapshot_store import AsyncSnapshotStore, Snapshot, SnapshotStore
 
 
 class InmemorySnapshotStore(SnapshotStore):
-    """Snapshots in a dict, gone with the process. Safe under threads.
+    """Snapshots in a dict, lost with the process. It is thread-safe.
 
     A unit of work doesn't roll them back: a snapshot of events that were rolled back is ignored when it is read.
 

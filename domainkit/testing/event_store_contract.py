@@ -45,7 +45,7 @@ class EventStoreContract(ABC):
         """Return a new, empty store, independent of earlier ones."""
 
     def test_events_come_back_as_they_were_appended(self) -> None:
-        """Events come back equal, in their order, with revisions from 1; those of other streams don't."""
+        """A stream returns equal events in their order, with revisions from 1, and no events of other streams."""
         store, events = self._store(), _events(3)
         appended = value_of(store.append("task-1", events, expected=NO_STREAM))
         value_of(store.append("task-2", _events(1), expected=NO_STREAM))
@@ -54,20 +54,20 @@ class EventStoreContract(ABC):
         assert _revisions(found) == [1, 2, 3], "revisions count from 1"
         assert appended.revision == 3, "Appended has the revision of the last event"
         assert appended.position == _positions(found)[-1], "Appended has the position of the last event"
-        assert {"task-1"} == {one.stream for one in found}, "an event says its stream"
+        assert {"task-1"} == {one.stream for one in found}, "each event has the name of its stream"
 
     def test_a_stream_may_be_named_by_an_id(self) -> None:
-        """An id stands for the stream that is named by its text."""
+        """An id stands for the stream with the id's text as its name."""
         store, task_id = self._store(), SampleTaskId.v4()
         value_of(store.append(task_id, _events(1), expected=NO_STREAM))
         assert [1] == _revisions(store.read(task_id)) == _revisions(store.read(str(task_id)))
 
     def test_a_stream_that_does_not_exist_is_empty(self) -> None:
-        """Reading a stream without events gives no event."""
+        """A stream without events is read as an empty sequence."""
         assert list(self._store().read("task-1")) == []
 
     def test_a_stream_is_read_in_parts(self) -> None:
-        """`after` and `limit` give the next part, `backwards` the newest events first."""
+        """`after` and `limit` return the next part, `backwards` the newest events first."""
         store, events = self._store(), _events(5)
         value_of(store.append("task-1", events, expected=NO_STREAM))
         expect_arrived(events[2:4], _payloads(store.read("task-1", after=2, limit=2)))
@@ -76,7 +76,7 @@ class EventStoreContract(ABC):
         assert list(store.read("task-1", after=5)) == [], "there is nothing after the last event"
 
     def test_another_revision_is_refused(self) -> None:
-        """An append with another expected revision is a RevisionConflict, and stores nothing."""
+        """An append that expects another revision is a RevisionConflict, and stores nothing."""
         store = self._store()
         value_of(store.append("task-1", _events(2), expected=NO_STREAM))
         refused: list[ExpectedRevision] = [NO_STREAM, 1, 3]
@@ -89,7 +89,7 @@ class EventStoreContract(ABC):
         assert _revisions(store.read("task-1")) == [1, 2], "a refused append stores nothing"
 
     def test_each_expectation_is_accepted_where_it_holds(self) -> None:
-        """NO_STREAM, a revision, 0, STREAM_EXISTS and ANY_REVISION, each where it holds."""
+        """NO_STREAM, a revision, 0, STREAM_EXISTS and ANY_REVISION are each accepted if the stream is as expected."""
         store = self._store()
         accepted: list[ExpectedRevision] = [NO_STREAM, 1, STREAM_EXISTS, ANY_REVISION]
         for expected in accepted:
@@ -99,13 +99,13 @@ class EventStoreContract(ABC):
         assert _revisions(store.read("task-1")) == [1, 2, 3, 4]
 
     def test_the_same_append_is_stored_once(self) -> None:
-        """Events with the ids that the stream has at these revisions are the same append: a Success, stored once."""
+        """An append of events whose ids the stream has at these revisions is a Success, and stores nothing."""
         store, events = self._store(), _events(2)
         value_of(store.append("task-1", _events(1), expected=NO_STREAM))
         first = value_of(store.append("task-1", events, expected=1))
         value_of(store.append("task-1", _events(1), expected=3))
         assert first == value_of(store.append("task-1", events, expected=1)), (
-            "a repeated append has the place of the first"
+            "a repeated append returns the revision and position of the first"
         )
         assert first == value_of(store.append("task-1", events, expected=ANY_REVISION))
         error_of(store.append("task-1", [events[0], *_events(1)], expected=1), RevisionConflict)
@@ -120,7 +120,7 @@ class EventStoreContract(ABC):
         error_of(store.append("task-1", (), expected=1), RevisionConflict)
 
     def test_all_events_are_read_by_position(self) -> None:
-        """`read_all` gives the events of all streams in the order of their positions, in parts."""
+        """`read_all` returns the events of all streams in the order of their positions, in parts."""
         store, first, second = self._store(), _events(2), _events(2)
         value_of(store.append("task-1", first, expected=NO_STREAM))
         value_of(store.append("task-2", second[:1], expected=NO_STREAM))
@@ -133,7 +133,7 @@ class EventStoreContract(ABC):
         expect_arrived(first, _payloads(store.read_all(limit=2)))
 
     def test_an_event_says_what_caused_it(self) -> None:
-        """An event that is appended while a command is handled has the command as its cause."""
+        """An event that is appended during the handling of a command has the command as its cause."""
         store, command = self._store(), SampleCreateTask(SampleTaskId.v4())
         with handling(command):
             value_of(store.append("task-1", _events(1), expected=NO_STREAM))
@@ -141,17 +141,17 @@ class EventStoreContract(ABC):
         assert str(command.header.id) == event.header.meta["causation_id"]
 
     def test_an_event_of_a_class_that_the_codec_lacks_is_reported_in_its_place(self) -> None:
-        """An unreadable event comes as UnreadableEvent in its place; the others are read."""
+        """An unreadable event is returned as an UnreadableEvent, in its place."""
         store = self.make_store(ReadsNothing(SampleTaskCreated))
         value_of(store.append("task-1", _events(2), expected=NO_STREAM))
         found = store.read("task-1")
         assert [UnreadableEvent] * 2 == [type(one) for one in found], "each unreadable event is reported"
-        assert _revisions(found) == [1, 2], "it says its revision"
-        assert all(one.problems for one in found if isinstance(one, UnreadableEvent)), "it says what is wrong"
+        assert _revisions(found) == [1, 2], "it has its revision"
+        assert all(one.problems for one in found if isinstance(one, UnreadableEvent)), "it lists its problems"
         assert [UnreadableEvent] * 2 == [type(one) for one in store.read_all()]
 
     def test_an_archived_stream_can_be_read_only(self) -> None:
-        """Nothing can be appended to an archived stream, and it is read as before."""
+        """An archived stream is read as before, and nothing can be appended to it."""
         store, events = self._store(), _events(2)
         end = value_of(store.append("task-1", events, expected=NO_STREAM))
         assert end == value_of(store.archive("task-1")) == value_of(store.archive("task-1"))
@@ -161,7 +161,7 @@ class EventStoreContract(ABC):
         expect_arrived(events, _payloads(store.read_all()))
 
     def test_a_deleted_stream_is_gone_and_stays_closed(self) -> None:
-        """The events of a deleted stream are gone, and nothing can be appended under its name."""
+        """A deleted stream has no events, and nothing can be appended to it."""
         store, others = self._store(), _events(1)
         end = value_of(store.append("task-1", _events(2), expected=NO_STREAM))
         value_of(store.append("task-2", others, expected=NO_STREAM))
@@ -173,14 +173,14 @@ class EventStoreContract(ABC):
         expect_arrived(others, _payloads(store.read_all()))
 
     def test_a_stream_that_does_not_exist_is_not_closed(self) -> None:
-        """To archive or delete a stream without events is a RevisionConflict."""
+        """Archiving or deleting a stream without events is a RevisionConflict."""
         store = self._store()
         error_of(store.archive("task-1"), RevisionConflict)
         error_of(store.delete("task-1"), RevisionConflict)
         value_of(store.append("task-1", _events(1), expected=NO_STREAM))
 
     def test_one_of_many_writers_wins(self) -> None:
-        """Of writers that expect the same revision at once, one appends; the others have a RevisionConflict."""
+        """If several writers expect the same revision at once, one appends, and the others get a RevisionConflict."""
         store, writers = self._store(), 8
         barrier = Barrier(writers)
 
@@ -193,7 +193,7 @@ class EventStoreContract(ABC):
 
         with ThreadPoolExecutor(writers) as pool:
             won = sum(pool.map(write, range(writers)))
-        assert won == 1, f"expected that one writer wins, {won} did"
+        assert won == 1, f"expected one writer to win, got {won}"
         assert _revisions(store.read("task-1")) == [1, 2]
 
     def _store(self) -> Store:
@@ -201,7 +201,7 @@ class EventStoreContract(ABC):
 
 
 class ReadsNothing(MessageCodec[M]):
-    """A codec that has lost its classes since the events were written."""
+    """A codec that can write events, but not read them, as if their classes had been removed since."""
 
     def decode(self, raw: bytes | str) -> Result[M, InvalidMessage]:
         """Refuse a message."""

@@ -123,7 +123,7 @@ class DomainEventBusContract(_BusContract[EventBusT, SampleTaskCreated], Generic
             expect_arrived([*events, *events[:2]], self.received(bus))
 
     def test_what_is_no_event_is_refused(self) -> None:
-        """Anything else than events is a TypeError, and no event passed with it is published."""
+        """Anything other than an event raises TypeError, and no event passed with it is published."""
         with closing(self.make_bus()) as bus:
             command, event = SampleCreateTask(SampleTaskId.v4()), self._make_message()
             for wrong in (command, None, 5, "event", SampleTaskCreated, [event, command], [event, [event]]):
@@ -150,7 +150,7 @@ class CommandBusContract(_BusContract[CommandBusT, SampleCreateTask], Generic[Co
         return bus.dispatch(message)
 
     def test_what_is_no_command_is_refused(self) -> None:
-        """Anything else than a command is a TypeError."""
+        """Anything other than a command raises TypeError."""
         with closing(self.make_bus()) as bus:
             event, command = SampleTaskCreated(SampleTaskId.v4()), self._make_message()
             for wrong in (event, None, 5, "command", SampleCreateTask, [command]):

@@ -1,4 +1,4 @@
-"""The promises of an EventStore with tags, as tests: derive one class, and run it with pytest."""
+"""Contract tests of every EventStore with tags: subclass the class, and run it with pytest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ ALL: Projection[Found, SampleEvent] = (
 
 
 class TaggedEventStoreContract(ABC):
-    """The promises of an EventStore to decisions on queries, beside those of EventStoreContract.
+    """Contract of an EventStore with tags, in addition to EventStoreContract.
 
     >>> from domainkit import InmemoryEventStore
     >>> class TestInmemory(TaggedEventStoreContract):
@@ -48,7 +48,7 @@ class TaggedEventStoreContract(ABC):
 
     @abstractmethod
     def make_store(self, codec: MessageCodec[SampleEvent], /) -> Store:
-        """Return a new, empty store that shares nothing with the ones made before."""
+        """Return a new, empty store, independent of earlier ones."""
 
     def test_events_are_found_by_their_tags(self) -> None:
         """A query finds the events of all streams that have all of its ids, in the order of their positions."""
@@ -73,7 +73,7 @@ class TaggedEventStoreContract(ABC):
         expect_arrived(events, _found(store, query()))
 
     def test_events_of_either_query_are_found_once(self) -> None:
-        """A query of two finds the events of both, in the order of their positions, each once."""
+        """A union of two queries finds the events of both, in the order of their positions, each once."""
         store, (ada, ben), (maths, arts) = self._store(), _students(), _courses()
         events = [SampleSubscribed(ada, maths), SampleSubscribed(ben, arts), SampleSubscribed(ben, maths)]
         value_of(store.append("stream", events, expected=NO_STREAM))
@@ -81,7 +81,7 @@ class TaggedEventStoreContract(ABC):
         expect_arrived(events, _found(store, query().about(ben) | query().about(maths).of(SampleSubscribed)))
 
     def test_a_decision_is_stored_if_nothing_happened_meanwhile(self) -> None:
-        """An append under a condition is stored, and the next decision sees it; the one before is refused then."""
+        """An append under a condition is stored, and the next decision sees it; an earlier decision is then refused."""
         store, ada, maths = self._store(), _student(), _course()
         about, event = query().about(ada), SampleSubscribed(ada, maths)
         condition = value_of(store.decide(about, ALL)).condition
@@ -115,7 +115,7 @@ class TaggedEventStoreContract(ABC):
         error_of(store.append([SampleSubscribed(_student(), maths)], condition), ConditionConflict)
 
     def test_a_condition_may_say_that_there_is_no_event(self) -> None:
-        """With `after=0` no event of the query may exist at all; also one about classes alone."""
+        """With `after=0` no event of the query may exist at all, even if the query has only classes."""
         store, ada, maths = self._store(), _student(), _course()
         for found in (query().about(ada, maths), query().of(SampleUnsubscribed)):
             value_of(store.append([SampleUnsubscribed(ada, maths)], AppendCondition(found, after=0)))
@@ -124,7 +124,7 @@ class TaggedEventStoreContract(ABC):
             ada, maths = _student(), _course()
 
     def test_events_go_to_the_end_of_a_stream(self) -> None:
-        """By default that of the first tag of the first event; revisions count on."""
+        """By default the stream is named by the first tag of the first event; its revisions continue."""
         store, (ada, _), (maths, arts) = self._store(), _students(), _courses()
         events: list[SampleEvent] = [SampleSubscribed(ada, maths), SampleUnsubscribed(ada, maths)]
         value_of(store.append(events, _condition(store, query().about(ada))))
@@ -136,7 +136,7 @@ class TaggedEventStoreContract(ABC):
         expect_arrived(events, [one.event for one in store.read("named") if isinstance(one, RecordedEvent)])
 
     def test_the_same_append_is_stored_once(self) -> None:
-        """The same events under the same condition are the same append; with others in between they are a conflict."""
+        """The same events under the same condition are stored once; with other events in between it is a conflict."""
         store, ada, maths = self._store(), _student(), _course()
         condition = _condition(store, query().about(ada))
         events: list[SampleEvent] = [SampleSubscribed(ada, maths), SampleUnsubscribed(ada, maths)]
@@ -149,14 +149,14 @@ class TaggedEventStoreContract(ABC):
         assert len(store.read(ada)) == 3, "nothing is stored twice"
 
     def test_no_events_are_no_append(self) -> None:
-        """Nothing is checked, since nothing was decided."""
+        """An append of no events checks no condition."""
         store, ada, maths = self._store(), _student(), _course()
         condition = _condition(store, query().about(ada))
         value_of(store.append(ada, [SampleSubscribed(ada, maths)], expected=NO_STREAM))
         assert value_of(store.append((), condition)).revision == 0
 
     def test_nothing_is_appended_to_a_closed_stream(self) -> None:
-        """An archived or deleted stream takes no conditional appends either; deleted events are not found any more."""
+        """An archived or deleted stream takes no conditional appends either, and queries find no deleted events."""
         store, (ada, ben), (maths, _) = self._store(), _students(), _courses()
         for student in (ada, ben):
             value_of(store.append(student, [SampleSubscribed(student, maths)], expected=NO_STREAM))
@@ -169,7 +169,7 @@ class TaggedEventStoreContract(ABC):
         assert left.student_id == ada, "archived events are found, deleted ones are not"
 
     def test_an_event_that_can_not_be_read_is_reported(self) -> None:
-        """A decision on it would be one on half of what happened: `decide` is a Failure."""
+        """If a query finds an unreadable event, `decide` is a Failure: a part of the history would be missing."""
         store = self.make_store(ReadsNothing(SampleSubscribed, SampleUnsubscribed))
         ada, maths = _student(), _course()
         value_of(store.append(ada, [SampleSubscribed(ada, maths)], expected=NO_STREAM))
@@ -177,16 +177,16 @@ class TaggedEventStoreContract(ABC):
         value_of(store.decide(query().about(_course()), ALL))
 
     def test_one_of_many_deciders_wins(self) -> None:
-        """Of decisions on the same state at once, one is stored; the others have a ConditionConflict."""
+        """If several decisions are made on the same state, one is stored; the others get a ConditionConflict."""
         store, maths = self._store(), _course()
         condition = _condition(store, query().about(maths).of(SampleSubscribed))
         won = _at_once(
             8, lambda number: store.append([SampleSubscribed(_student(), maths)] * (number % 2 + 1), condition)
         )
-        assert won == 1, f"expected that one decision is stored, {won} were"
+        assert won == 1, f"expected one stored decision, got {won}"
 
     def test_decisions_that_exclude_each_other_are_never_both_stored(self) -> None:
-        """Each writes what the others look for, and none of them what it looks for itself."""
+        """If each decision writes an event that the others query, but not one that it queries itself, one is stored."""
         store, students = self._store(), [_student() for _ in range(4)]
         won = _at_once(
             4,
@@ -195,7 +195,7 @@ class TaggedEventStoreContract(ABC):
                 AppendCondition(_others([*students[:number], *students[number + 1 :]]), after=0),
             ),
         )
-        assert won == 1, f"expected that one decision is stored, {won} were"
+        assert won == 1, f"expected one stored decision, got {won}"
 
     def _store(self) -> Store:
         return self.make_store(MessageCodec.of(SampleSubscribed | SampleUnsubscribed))

@@ -750,7 +750,7 @@ async def test_a_message_that_failed_is_kept_for_a_pause() -> None:
 @pytest.mark.parametrize("policy", [policy for policy in AckPolicy if policy is not AckPolicy.MANUAL])
 def test_a_subscriber_that_acknowledges_by_itself_is_refused(policy: AckPolicy) -> None:
     """With another policy FastStream may acknowledge what was not handled."""
-    with pytest.raises(ValueError, match=r"needs ack_policy=AckPolicy.MANUAL"):
+    with pytest.raises(ValueError, match=r"expected a subscriber with ack_policy=AckPolicy.MANUAL, got one without"):
         subscribe(Registered(policy), CODEC)
 
 
@@ -762,7 +762,7 @@ def test_handlers_are_checked() -> None:
 
     with pytest.raises(TypeError, match="expected a subscriber made by handled_by"):
         subscribe(Registered(), CODEC, create)  # type: ignore[arg-type]  # wrong on purpose
-    with pytest.raises(TypeError, match="two handlers for CreateTask"):
+    with pytest.raises(TypeError, match="CreateTask: expected one handler, got "):
         subscribe(Registered(), CODEC, CreateTask.handled_by(create), CreateTask.handled_by(create))
 
 
@@ -770,13 +770,13 @@ def test_a_broker_that_would_not_say_when_it_has_a_message() -> None:
     """NATS without a stream, and Kafka where one replica is enough, are refused; so is a stream for the others."""
     nats, redis = NatsBroker(NATS_URL), RedisBroker(REDIS_URL)
     for weak in (kafka(), kafka(acks=1), kafka(acks=0)):
-        with pytest.raises(ValueError, match="needs acks="):
+        with pytest.raises(ValueError, match='expected a KafkaBroker with acks="all" or'):
             FastStreamPublisher(weak)
     for strong in (kafka(acks="all"), kafka(acks=-1), kafka(enable_idempotence=True)):
         FastStreamPublisher(strong)
     FastStreamPublisher(redis)
     for broker, stream in ((nats, None), (redis, "tasks"), (kafka(acks="all"), "tasks")):
-        with pytest.raises(ValueError, match="expected `stream` for NATS"):
+        with pytest.raises(ValueError, match="expected `stream` for a NatsBroker only"):
             FastStreamPublisher(broker, stream=stream)
 
 

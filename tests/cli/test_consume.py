@@ -271,7 +271,7 @@ def test_status_without_a_broker() -> None:
         (["consuming:TaskCreated.info"], "has no"),
         (["consuming:asyncio"], "expected a function that takes the broker's URL"),
         (["consuming:greet.nobody"], "expected MODULE:NAME"),
-        (["consuming:something_else"], "expected it to return a RabbitMqConsumer"),
+        (["consuming:something_else"], "expected a function that returns a RabbitMqConsumer"),
         (["consuming:consumer", "--prefetch", "1", "--concurrency", "2"], "concurrency"),
         (["consuming:consumer", "--broker", "http://broker/"], "expected a URL like amqp://"),
         (["consuming:consumer", "--json"], "--json needs --status"),

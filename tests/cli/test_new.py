@@ -137,7 +137,7 @@ def test_it_says_what_comes_next(
         ("bakery\n", "expected lowercase letters, digits and underscores"),
         ("", "expected lowercase letters, digits and underscores"),
         ("class", "expected lowercase letters, digits and underscores"),
-        ("json", "expected an unused name, got that of a module of the standard library"),
+        ("json", "expected an unused name, got a module of the standard library"),
         ("domainkit", "expected an unused name, got that of an installed package"),
         ("attrs", "expected an unused name, got that of an installed package"),
         ("tests", "expected an unused name, got that of an installed package"),
@@ -170,7 +170,7 @@ def test_nothing_is_overwritten(
         with pytest.raises(SystemExit) as ended:
             main(["new", name])
         assert 2 == ended.value.code
-        assert f"{name}: expected a name without a folder, got one that exists already" in capsys.readouterr().err
+        assert f"{name}: expected the name of a new folder, got one that exists already" in capsys.readouterr().err
     assert {"file": b"mine", f"{NAME}/README.md": b"mine"} == files_in(tmp_path)
 
 

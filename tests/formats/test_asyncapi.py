@@ -184,7 +184,7 @@ def test_who_receives_what_can_be_said() -> None:
 
 def test_a_class_that_the_codec_lacks_is_refused() -> None:
     """It can't be received, and there is no example of it."""
-    with pytest.raises(TypeError, match=r"`receives`: the codec wasn't given Plain"):
+    with pytest.raises(TypeError, match=r"`receives`: expected classes of the codec, got Plain"):
         asyncapi_document(CODEC, title="Tasks", version="1", receives=[Plain])
     with pytest.raises(UnknownMessage):
         asyncapi_document(CODEC, title="Tasks", version="1", examples=[Plain("a")])

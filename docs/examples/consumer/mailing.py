@@ -1,4 +1,4 @@
-"""A service that greets whoever has a new task, once for each: the consumer of `python -m domainkit consume`."""
+"""A service that stores one greeting for each new task: the consumer of `python -m domainkit consume`."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -26,7 +26,7 @@ INBOX = inbox_table(METADATA)
 
 @asynccontextmanager
 async def consumer(broker: str) -> AsyncGenerator[RabbitMqConsumer]:
-    """Give the consumer, and close what it needs after it ended."""
+    """Yield the consumer, and close the engine after it."""
     exchange = os.environ["DOMAINKIT_EXCHANGE"]
     topology = RabbitMqTopology(exchange, service=f"{exchange}.mailing")
     engine = make_async_engine(os.environ["DOMAINKIT_DATABASE_URL"])
@@ -38,5 +38,7 @@ async def consumer(broker: str) -> AsyncGenerator[RabbitMqConsumer]:
             await connection.execute(insert(GREETINGS), {"text": f"Hello, {event.title}"})
 
     greeter = TaskCreated.handled_by(inbox.once(greet, name="mailing.greet"))
-    yield RabbitMqConsumer(broker, topology, MessageCodec(TaskCreated), subscribers={"greeter": greeter})
-    await engine.dispose()
+    try:
+        yield RabbitMqConsumer(broker, topology, MessageCodec(TaskCreated), subscribers={"greeter": greeter})
+    finally:
+        await engine.dispose()

@@ -1,1 +1,1 @@
-"""A library that lends copies of books: a whole service with domainkit. README.md says how to run it."""
+"""A library that lends copies of books: a complete service with domainkit. README.md explains how to run it."""

@@ -1,4 +1,4 @@
-"""The API: each route parses, runs one use case, and shows what came of it. Failures are problem documents."""
+"""The API: each route parses the request, runs one use case, and returns its value. Failures are problem documents."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ ERRORS: ErrorMap = {
 
 
 def make_app(database: str | URL) -> FastAPI:
-    """Return the API over a database, whose tables Alembic has made. A relay delivers the events that it stores."""
+    """Return the API on a database, whose tables Alembic has created. A relay delivers the stored events."""
     engine = make_async_engine(database)
     app = FastAPI(
         title="Lending",
@@ -102,12 +102,12 @@ def _loan_routes(unit_of_work: AsyncUnitOfWork) -> APIRouter:
 
     @router.delete("/loan", responses=openapi_responses(Return, error_map=ERRORS, validation=True))
     async def bring_back(copy_id: CopyId) -> CopyView:
-        """Take a copy back; where members wait for it, it is held for the first of them a moment later."""
+        """Take a copy back. If members have reserved it, it is held for the first of them a moment later."""
         return CopyView.of(value_of(await give_back(copy_id)))
 
     @router.post("/reservations", responses=openapi_responses(Reservation, error_map=ERRORS, validation=True))
     async def wait_for(copy_id: CopyId, body: Borrower) -> CopyView:
-        """Wait for a copy that somebody else has."""
+        """Reserve a copy that somebody else has borrowed."""
         return CopyView.of(value_of(await reserve(copy_id, body.member_id)))
 
     return router

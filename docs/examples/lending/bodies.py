@@ -1,4 +1,4 @@
-"""The bodies that go in and out: pydantic models, whose fields are the value objects of the domain."""
+"""The bodies of requests and responses: pydantic models with the value objects of the domain as fields."""
 
 from pydantic import BaseModel
 
@@ -6,7 +6,7 @@ from .domain import Copy, CopyId, Email, Member, MemberId, Name, Title
 
 
 class NewMember(BaseModel):
-    """Somebody who joins. The client chooses the id, so that asking twice makes one member."""
+    """A new member. The client chooses the id, so that a repeated request creates one member."""
 
     member_id: MemberId
     name: Name
@@ -18,20 +18,20 @@ class NewMember(BaseModel):
 
 
 class NewCopy(BaseModel):
-    """A copy for the shelf."""
+    """A new copy."""
 
     copy_id: CopyId
     title: Title
 
 
 class Borrower(BaseModel):
-    """The member who borrows, or reserves."""
+    """The member who borrows or reserves a copy."""
 
     member_id: MemberId
 
 
 class MemberView(BaseModel):
-    """A member, as the API shows one."""
+    """A member in a response."""
 
     member_id: MemberId
     name: Name
@@ -45,7 +45,7 @@ class MemberView(BaseModel):
 
 
 class CopyView(BaseModel):
-    """A copy, as the API shows it."""
+    """A copy in a response."""
 
     copy_id: CopyId
     title: Title
@@ -66,7 +66,7 @@ class CopyView(BaseModel):
 
 
 class Page(BaseModel):
-    """A part of the list of copies, and after which copy the next one begins, where there may be one."""
+    """A page of the list of copies. `after` is the copy after which the next page starts; null on the last page."""
 
     copies: tuple[CopyView, ...]
     after: CopyId | None

@@ -1,4 +1,4 @@
-"""The consumer: what follows from what happened. It reads RabbitMQ, where a relay puts what is in the outbox."""
+"""The consumer: the reactions to events, which a relay sends from the outbox to RabbitMQ."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -16,16 +16,16 @@ from .wiring import CODEC, of_this_library, unit_of_work_of
 
 
 class Post(AsyncLoggingNotifier):
-    """Writes letters to the log; put here what sends them."""
+    """Writes letters to the log; replace it with a class that sends them."""
 
 
 @asynccontextmanager
 async def consumer(broker: str) -> AsyncGenerator[RabbitMqConsumer, None]:
-    """Yield the consumer of a broker; database and exchange are named by the environment, as they are for the relay.
+    """Yield the consumer of a broker; database and exchange are read from the environment, as by the relay.
 
-    The policy and its command are done once for a message, however often it comes. A letter may be written twice: no
-    transaction takes a letter back. A command is checked before it is handled: one that is refused changes nothing, and
-    is a dead letter in the end.
+    The policy and the command's handler run once for each message, however often it is delivered. A letter may be
+    written twice, since it isn't part of a transaction. Each command is checked before it is handled: a refused one
+    changes nothing, and finally becomes a dead letter.
     """
     engine = make_async_engine(os.environ["DOMAINKIT_DATABASE_URL"])
     exchange = os.environ["DOMAINKIT_EXCHANGE"]

@@ -21,7 +21,7 @@ MOST_LOANS = 3
 
 
 def one_line(_: object, __: object, text: str) -> None:
-    """Refuse text that shows nothing, or that would break out of the line where it is shown."""
+    """Refuse blank text, and text with characters that would break its line."""
     if not text.strip() or not text.isprintable():
         raise ValueError("it must be a line of text")
 
@@ -56,11 +56,11 @@ class CopyId(Uuid):
 
 
 class EmailTaken(AlreadyExists):
-    """There is a member with this email already."""
+    """A member with this email exists already."""
 
 
 class TooManyLoans(NotAllowed):
-    """The member has as many copies as one may have."""
+    """The member already has the maximum number of copies."""
 
 
 class CopyNotAvailable(DomainError):
@@ -77,7 +77,7 @@ class AlreadyReserved(DomainError):
 
 @frozen
 class CopyLent(DomainEvent):
-    """A copy went out; nobody here subscribes to it."""
+    """A copy was lent. This service has no subscriber to it."""
 
     copy_id: CopyId
     member_id: MemberId
@@ -85,7 +85,7 @@ class CopyLent(DomainEvent):
 
 @frozen
 class CopyReturned(DomainEvent):
-    """A copy came back."""
+    """A copy was returned."""
 
     copy_id: CopyId
     member_id: MemberId
@@ -93,7 +93,7 @@ class CopyReturned(DomainEvent):
 
 @frozen
 class CopyHeld(DomainEvent):
-    """A copy waits for the member who has reserved it."""
+    """A copy is held for the member who reserved it."""
 
     copy_id: CopyId
     member_id: MemberId
@@ -121,7 +121,7 @@ class Member(AggregateRoot[MemberId]):
 
 @frozen
 class Copy(AggregateRoot[CopyId]):
-    """A copy of a book: who has it, whom it waits for, and who is next."""
+    """A copy of a book: the borrower, the member it is held for, and the members who reserved it, in order."""
 
     title: Title
     lent_to: MemberId | None = None
@@ -129,21 +129,21 @@ class Copy(AggregateRoot[CopyId]):
     reserved_by: tuple[MemberId, ...] = ()
 
     def lend_to(self, member_id: MemberId) -> Result["Copy", CopyNotAvailable]:
-        """Return the copy in the hands of a member."""
+        """Return the copy as lent to a member."""
         if self.lent_to is not None or self.held_for not in (None, member_id):
             return Failure(CopyNotAvailable())
         lent = attrs.evolve(self, lent_to=member_id, held_for=None)
         return Success(lent.record(CopyLent(self.aggregate_id, member_id)))
 
     def give_back(self) -> Result[tuple["Copy", MemberId], NotOnLoan]:
-        """Return the copy back on the shelf, and who had it."""
+        """Return the copy as back on the shelf, and the id of the member who had it."""
         if self.lent_to is None:
             return Failure(NotOnLoan())
         returned = attrs.evolve(self, lent_to=None).record(CopyReturned(self.aggregate_id, self.lent_to))
         return Success((returned, self.lent_to))
 
     def reserve_for(self, member_id: MemberId) -> Result["Copy", NotOnLoan | AlreadyReserved]:
-        """Return the copy with one more member who waits for it."""
+        """Return the copy with one more reservation."""
         if self.lent_to is None:
             return Failure(NotOnLoan())
         if member_id in (self.lent_to, *self.reserved_by):
@@ -151,7 +151,7 @@ class Copy(AggregateRoot[CopyId]):
         return Success(attrs.evolve(self, reserved_by=(*self.reserved_by, member_id)))
 
     def hold_for_next(self) -> "Copy":
-        """Return the copy held for the first who waits; as it is where nobody does, or it isn't on the shelf."""
+        """Return the copy as held for the first who reserved it; unchanged without reservations, or if it is lent."""
         if self.lent_to is not None or self.held_for is not None or not self.reserved_by:
             return self
         first, *rest = self.reserved_by
@@ -161,5 +161,5 @@ class Copy(AggregateRoot[CopyId]):
 
 @early_return
 def lend(do: Do[TooManyLoans | CopyNotAvailable], copy: Copy, member: Member) -> tuple[Copy, Member]:
-    """Return a copy and a member after the one was lent to the other."""
+    """Lend a copy to a member, and return both changed."""
     return do(copy.lend_to(member.aggregate_id)), do(member.borrow())

@@ -1,4 +1,4 @@
-"""The repositories: members and copies in columns of their own, and the constraint that only the database can keep."""
+"""The repositories: members and copies in separate columns, and the constraint that only the database can check."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from .use_cases import Join
 
 
 class MemberMapper(RowMapper[Member]):
-    """Members in the columns of MEMBERS."""
+    """Maps members to the columns of MEMBERS."""
 
     def to_row(self, aggregate: Member) -> Mapping[str, object]:
         """Return the columns of a member."""
@@ -30,7 +30,7 @@ class MemberMapper(RowMapper[Member]):
 
 
 class CopyMapper(RowMapper[Copy]):
-    """Copies in the columns of COPIES."""
+    """Maps copies to the columns of COPIES."""
 
     def to_row(self, aggregate: Copy) -> Mapping[str, object]:
         """Return the columns of a copy."""
@@ -54,7 +54,7 @@ class CopyMapper(RowMapper[Copy]):
 
 
 class SqlMembers(AsyncSqlCrudRepository[Member, MemberId]):
-    """Members in the table MEMBERS."""
+    """The repository of members, in the table MEMBERS."""
 
     def __init__(self, unit_of_work: AsyncUnitOfWork) -> None:
         mapper, order = MemberMapper(), MEMBERS.c.email
@@ -65,7 +65,7 @@ class SqlMembers(AsyncSqlCrudRepository[Member, MemberId]):
 
 
 class SqlCopies(AsyncSqlCrudRepository[Copy, CopyId]):
-    """Copies in the table COPIES, by their titles."""
+    """The repository of copies, in the table COPIES, listed by title."""
 
     def __init__(self, unit_of_work: AsyncUnitOfWork) -> None:
         mapper, order = CopyMapper(), COPIES.c.title

@@ -1,4 +1,4 @@
-"""The tables: columns of their own for members and copies, which the list and the constraint need."""
+"""The tables: members and copies in separate columns, which the sorted list and the constraint need."""
 
 from sqlalchemy import JSON, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint, Uuid
 

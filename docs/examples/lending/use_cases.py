@@ -1,4 +1,4 @@
-"""The application: what can be asked for, and the policy, which asks for something when something has happened."""
+"""The application: the use cases, and the policy, which sends a command after an event."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -53,17 +53,17 @@ NotReserved: TypeAlias = NotStored | NotOnLoan | AlreadyReserved
 Copies: TypeAlias = AsyncCrudRepository[Copy, CopyId]
 Members: TypeAlias = AsyncCrudRepository[Member, MemberId]
 Join: TypeAlias = Callable[[Member], Awaitable[Result[Member, NotJoined]]]
-"""Stores a new member: only where it is stored can be seen that no other has the email."""
+"""A function that stores a new member; only the database can check that no other member has the email."""
 
 
 @frozen
 class Registration(AsyncUseCase[[Member], Member, NotJoined]):
-    """Makes somebody a member."""
+    """Registers a new member."""
 
     join: Join
 
     async def execute(self, member: Member) -> Result[Member, NotJoined]:
-        """Return the member as it is stored."""
+        """Return the stored member."""
         return await self.join(member)
 
 
@@ -74,20 +74,20 @@ class Acquisition(AsyncUseCase[[Copy], Copy, AggregateAlreadyExistError]):
     copies: Copies
 
     async def execute(self, copy: Copy) -> Result[Copy, AggregateAlreadyExistError]:
-        """Return the copy as it is stored."""
+        """Return the stored copy."""
         return await self.copies.save(copy)
 
 
 @frozen
 class Lending(AsyncUseCase[[CopyId, MemberId], Copy, NotLent]):
-    """Lends a copy to a member: both change, or none."""
+    """Lends a copy to a member: both change, or neither."""
 
     copies: Copies
     members: Members
 
     @early_return
     async def execute(self, do: Do[NotLent], copy_id: CopyId, member_id: MemberId) -> Copy:
-        """Return the copy as it is stored."""
+        """Return the stored copy."""
         copy, member = do(await self.copies.retrieve(copy_id)), do(await self.members.retrieve(member_id))
         lent, borrower = do(lend(copy, member))
         do(await self.members.update(borrower))
@@ -96,14 +96,14 @@ class Lending(AsyncUseCase[[CopyId, MemberId], Copy, NotLent]):
 
 @frozen
 class Return(AsyncUseCase[[CopyId], Copy, NotGivenBack]):
-    """Takes a copy back from the member who has it: both change, or none."""
+    """Takes a copy back from the member who has it: both change, or neither."""
 
     copies: Copies
     members: Members
 
     @early_return
     async def execute(self, do: Do[NotGivenBack], copy_id: CopyId) -> Copy:
-        """Return the copy as it is stored."""
+        """Return the stored copy."""
         copy = do(await self.copies.retrieve(copy_id))
         returned, member_id = do(copy.give_back())
         member = do(await self.members.retrieve(member_id))
@@ -113,14 +113,14 @@ class Return(AsyncUseCase[[CopyId], Copy, NotGivenBack]):
 
 @frozen
 class Reservation(AsyncUseCase[[CopyId, MemberId], Copy, NotReserved]):
-    """Lets a member wait for a copy that somebody else has."""
+    """Reserves a copy, which somebody else has borrowed, for a member."""
 
     copies: Copies
     members: Members
 
     @early_return
     async def execute(self, do: Do[NotReserved], copy_id: CopyId, member_id: MemberId) -> Copy:
-        """Return the copy as it is stored."""
+        """Return the stored copy."""
         member = do(await self.members.retrieve(member_id))
         reserve = async_pipeline(
             self.copies.retrieve, lambda copy: copy.reserve_for(member.aggregate_id), self.copies.update
@@ -130,14 +130,14 @@ class Reservation(AsyncUseCase[[CopyId, MemberId], Copy, NotReserved]):
 
 @frozen
 class HoldForNext(Command[None, NotHeld]):
-    """Asks to hold a copy for the first who waits for it."""
+    """Hold a copy for the first member who reserved it."""
 
     copy_id: CopyId
 
 
 @frozen
 class HoldWhatComesBack(AsyncUseCase[[CopyReturned], None, BusCannotPublish]):
-    """The policy: when a copy came back, hold it for the next."""
+    """The policy: after a copy is returned, hold it for the next member."""
 
     commands: AsyncCommandBus
 
@@ -148,26 +148,26 @@ class HoldWhatComesBack(AsyncUseCase[[CopyReturned], None, BusCannotPublish]):
 
 @frozen
 class Holding(AsyncUseCase[[HoldForNext], None, NotStored]):
-    """Holds a copy for the first who waits for it."""
+    """Holds a copy for the first member who reserved it."""
 
     copies: Copies
 
     @early_return
     async def execute(self, do: Do[NotStored], command: HoldForNext) -> None:
-        """Store that it is held, with the event that says so."""
+        """Store the held copy, with its event."""
         hold = async_pipeline(self.copies.retrieve, mapped(Copy.hold_for_next), self.copies.update)
         do(await hold(command.copy_id))
 
 
 @frozen
 class Letters(AsyncUseCase[[CopyHeld], None, AggregateNotFoundError]):
-    """Writes to the member whom a copy waits for."""
+    """Writes to the member for whom a copy is held."""
 
     members: Members
     post: AsyncNotifier
 
     @early_return
     async def execute(self, do: Do[AggregateNotFoundError], event: CopyHeld) -> None:
-        """Write to where the member gets letters."""
+        """Send a letter to the member's address."""
         member = do(await self.members.retrieve(event.member_id))
         await self.post.publish(NotifierMessage(f"{event.title.value} waits for you", meta={"to": member.email.value}))

@@ -1,4 +1,4 @@
-"""The delivery: a relay sends what is in the outbox to the subscriber, in this process or over RabbitMQ."""
+"""The delivery: a relay sends the messages of the outbox to the subscriber, in this process or over RabbitMQ."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -26,12 +26,12 @@ PATIENCE = 20.0  # seconds
 
 
 class NotDeliveredError(Exception):
-    """The broker can't be used, or gave no answer in time."""
+    """The broker can't be used, or didn't answer in time."""
 
 
 @frozen
 class Delivery:
-    """Messages that the subscriber got, how many each of two rounds of the relay sent, and the outbox's state."""
+    """The messages that the subscriber got, the numbers sent in two rounds of the relay, and the outbox's state."""
 
     events: tuple[DomainEvent, ...]
     rounds: tuple[int, int]
@@ -39,7 +39,7 @@ class Delivery:
 
 
 async def deliver(program: Program, broker: str | None = None, exchange: str = EXCHANGE) -> Delivery:
-    """Deliver what is in the outbox; over RabbitMQ where the URL of a broker is given."""
+    """Deliver the messages of the outbox, over RabbitMQ if the URL of a broker is given."""
     handled = asyncio.Queue[DomainEvent]()
 
     async def subscriber(event: TaskCreated) -> Result[None, DomainError]:

@@ -1,4 +1,4 @@
-"""The domain: what a task is, what can happen to it, and what can be wrong with it."""
+"""The domain: values, a task and its events, reminders, errors."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""The same program over events: a task is what has happened to it, and the list of tasks is a fold of all events."""
+"""The same program on events: a task is a fold of its events, and the list of tasks is a fold of all events."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -36,7 +36,7 @@ EVENTS = events_table(EVENTS_METADATA, "task_events")
 
 
 def create_task(command: CreateTask, task: Task | None) -> Result[Sequence[TaskCreated], NotCreated]:
-    """Return what happens: the task is created, unless it exists or its day was over."""
+    """Return the event of a new task, or a Failure if the task exists already or its day was over."""
     planned = plan(command)
     if isinstance(planned, Failure):
         return planned
@@ -46,7 +46,7 @@ def create_task(command: CreateTask, task: Task | None) -> Result[Sequence[TaskC
 
 
 def created(event: TaskCreated) -> Task:
-    """Return the task that an event tells of."""
+    """Return the task that an event created."""
     return Task(event.title, event.due, event.labels, aggregate_id=event.task_id)
 
 
@@ -59,7 +59,7 @@ ALL_TASKS = projection(tuple[Task, ...]()).on(TaskCreated, lambda tasks, event: 
 
 @frozen
 class TaskList:
-    """The tasks that all events together tell of."""
+    """The list of all tasks, folded from all events."""
 
     store: AsyncSqlEventStore[TaskCreated]
 
@@ -75,7 +75,7 @@ class TaskList:
 
 @frozen
 class EventSourcedTaskManager:
-    """The program, over one database: `handle` is for commands, `remind` for events; each is one transaction."""
+    """The program on one database: `handle` takes commands, `remind` takes events; each call is one transaction."""
 
     engine: AsyncEngine
     tasks: TaskList

@@ -1,4 +1,4 @@
-"""Reads a file of commands, one JSON envelope a line, and shows what became of them."""
+"""Reads a file of commands, one JSON envelope on each line, handles them, and prints a report."""
 
 import asyncio
 import sys
@@ -28,7 +28,7 @@ DEMO = Path(__file__).with_name("tasks.jsonl")
 WRONG_ON_PURPOSE = frozenset({3, 4, 5, 7, 8, 9, 11, 12, 13})  # lines of DEMO
 
 EXIT_STATUS = """exit status:
-  0  every line became a task (without FILE: every line but those that are wrong on purpose)
+  0  every line became a task (without FILE: every line except those that are wrong on purpose)
   1  a line was refused
   2  the file can't be read, or the database or the broker can't be reached
 """
@@ -62,7 +62,7 @@ async def manage_tasks(
     broker: str | None = None,
     exchange: str = EXCHANGE,
 ) -> Report:
-    """Handle each line, deliver what happened, and return what became of it."""
+    """Handle each line, deliver the events, and return the report."""
     try:
         async with opened as program:
             refused = await handle_lines(program, lines)
@@ -75,7 +75,7 @@ async def manage_tasks(
 
 
 async def handle_lines(program: Program, lines: Iterable[bytes]) -> Mapping[int, DomainError]:
-    """Handle each line, and return why some were refused, by their number."""
+    """Handle each line, and return the errors of the refused ones by line number."""
     refused: dict[int, DomainError] = {}
     for number, line in enumerate(lines, start=1):
         text = line.removeprefix(BOM_UTF8).strip()
@@ -88,26 +88,26 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
     parser = ArgumentParser(
         "task_manager", description=__doc__, epilog=EXIT_STATUS, formatter_class=RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", metavar="FILE", nargs="?", type=Path, default=DEMO, help="the demo's own unless given")
+    parser.add_argument("file", metavar="FILE", nargs="?", type=Path, default=DEMO, help="by default the demo's own")
     parser.add_argument(
         "--database",
         metavar="URL",
         default=environ.get("TASK_MANAGER_DATABASE"),
-        help="such as postgresql+psycopg://me@localhost/tasks; a temporary SQLite file unless given",
+        help="such as postgresql+psycopg://me@localhost/tasks; by default a temporary SQLite file",
     )
     parser.add_argument(
         "--broker",
         metavar="URL",
         default=environ.get("TASK_MANAGER_BROKER"),
-        help="such as amqp://guest:guest@localhost/; without one events are delivered in this process",
+        help="such as amqp://guest:guest@localhost/; by default events are delivered in this process",
     )
     parser.add_argument("--event-sourced", action="store_true", help="store events, not rows; the report is the same")
-    parser.add_argument("--exchange", metavar="NAME", default=EXCHANGE, help=f"on the broker; {EXCHANGE} unless given")
+    parser.add_argument("--exchange", metavar="NAME", default=EXCHANGE, help=f"on the broker; by default {EXCHANGE}")
     return parser.parse_args(arguments)
 
 
 def _is_well(refused: Mapping[int, DomainError]) -> bool:
-    """Tell whether the lines of DEMO that are wrong were refused, and no other but tasks that an earlier run stored."""
+    """Check that the wrong lines of DEMO were refused, and no others except tasks that an earlier run stored."""
     others = [error for number, error in refused.items() if number not in WRONG_ON_PURPOSE]
     return refused.keys() >= WRONG_ON_PURPOSE and all(isinstance(error, DuplicateTask) for error in others)
 
@@ -126,6 +126,6 @@ def _failed(reason: str) -> int:
 
 
 def _print(*blocks: str) -> None:
-    """Print to any terminal: what its encoding lacks is escaped."""
+    """Print to any terminal, with characters that its encoding doesn't have as escapes."""
     encoding = sys.stdout.encoding
     print("\n".join(blocks).encode(encoding, "backslashreplace").decode(encoding))

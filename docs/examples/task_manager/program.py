@@ -1,4 +1,4 @@
-"""The program as `main` and the delivery see it, be it over rows or over events."""
+"""The interface of the program for `main` and the delivery, the same on rows and on events."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -21,7 +21,7 @@ class Tasks(Protocol):
 
 
 class Program(Protocol):
-    """A Task Manager over one database: `handle` is for commands, `remind` for events; each is one transaction."""
+    """A Task Manager on one database: `handle` takes commands, `remind` takes events; each call is one transaction."""
 
     @property
     def engine(self) -> AsyncEngine:

@@ -1,4 +1,4 @@
-"""The printed report: what was stored, delivered and refused, and where the events stand."""
+"""The printed report: stored tasks, delivered events, refused lines, and the state of the outbox."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ class Report:
 
 
 def render(report: Report, width: int) -> Iterator[str]:
-    """Return the report in blocks of text, `width` columns wide where words allow it."""
+    """Return the report in blocks of text, at most `width` columns wide unless a word is longer."""
     yield from _section("Stored tasks", [_task(task) for task in report.stored])
     yield from _section("Delivered envelopes", [_envelope(event, width) for event in report.delivery.events])
     yield from _section("Reminders", [_reminder(reminder) for reminder in report.reminders])
@@ -57,7 +57,7 @@ def _outbox(delivery: Delivery) -> Iterator[str]:
 
 
 def _json(value: JsonValue, width: int, *, indent: int) -> str:
-    """Return `value` as JSON: on one line where it fits, else with its members below one another."""
+    """Return `value` as JSON: on one line if it fits, else with one member on each line."""
     flat = json.dumps(value, ensure_ascii=False)
     if indent + len(flat) <= width or not isinstance(value, Mapping):
         return flat
@@ -66,7 +66,7 @@ def _json(value: JsonValue, width: int, *, indent: int) -> str:
 
 
 def _refusal(number: int, error: DomainError, width: int) -> str:
-    """Return each reason, behind the path where it applies."""
+    """Return the path and reason of each problem."""
     reasons = [("", error.detail())]
     if isinstance(error, InvalidMessage):
         reasons = [(f"{one.path:<29}", f"expected {one.expected} ({one.code})") for one in error.problems]

@@ -1,4 +1,4 @@
-"""The application: what can be asked for, how it is done, and what follows from what happened."""
+"""The application: commands, the use cases that handle them, and the reaction to events."""
 
 from datetime import date, timedelta
 from typing import TypeAlias
@@ -41,7 +41,7 @@ def plan(command: CreateTask) -> Result[Task, DueInThePast]:
 
 @frozen
 class TaskCreator(AsyncUseCase[[CreateTask], Task, NotCreated]):
-    """Plans a task and stores it, with the events that it has recorded: the first failure ends it."""
+    """Plans a task, and stores it with its recorded events; stops at the first failure."""
 
     tasks: AsyncCrudRepository[Task, TaskId]
 

@@ -1,4 +1,4 @@
-"""The wiring: what is behind the ports. One line says where tasks, events and reminders are kept."""
+"""The wiring: the adapters behind the ports. DATABASE defines where tasks, events and reminders are stored."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -35,7 +35,7 @@ read_command = safe(exceptions=(InvalidMessage,))(CreateTask.from_json)
 
 @frozen
 class TaskManager:
-    """The program, over one database: `handle` is for commands, `remind` for events; each is one transaction."""
+    """The program on one database: `handle` takes commands, `remind` takes events; each call is one transaction."""
 
     engine: AsyncEngine
     tasks: AsyncSqlCrudRepository[Task, TaskId]

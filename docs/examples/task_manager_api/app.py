@@ -1,4 +1,4 @@
-"""The API: each route parses, runs one use case, and shows what came of it. Failures are problem documents."""
+"""The API: each route parses the request, runs one use case, and returns its value. Failures are problem documents."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ ERRORS: ErrorMap = {DueInThePast: HttpError(status_code=422, detail="The day is 
 
 
 def make_app(database: str | URL = "sqlite+aiosqlite://") -> FastAPI:
-    """Return the API over a database; in memory, unless given. A relay delivers the events that it stores."""
+    """Return the API on a database, by default in memory. A relay delivers the stored events."""
     engine = make_async_engine(database)
     app = FastAPI(
         title="Task Manager",
@@ -65,7 +65,7 @@ def _routes(unit_of_work: AsyncUnitOfWork) -> APIRouter:
 
     @router.put("/{task_id}/title", responses=openapi_responses(TaskRenamer, validation=True))
     async def rename(task_id: TaskId, body: NewTitle) -> TaskView:
-        """Give a task another title, unless it has changed since the version that the client has seen."""
+        """Rename a task, unless it has changed since the version that the client has seen."""
         return TaskView.of(value_of(await rename_task(task_id, body.title, body.version)))
 
     @router.delete("/{task_id}", status_code=204, responses=openapi_responses(TaskRemover, validation=True))

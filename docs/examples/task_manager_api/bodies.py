@@ -1,4 +1,4 @@
-"""Bodies of requests and responses: pydantic models, whose fields are the value objects of the domain."""
+"""Bodies of requests and responses: pydantic models with the value objects of the domain as fields."""
 
 from datetime import date
 from typing import Annotated
@@ -9,7 +9,7 @@ from docs.examples.task_manager.domain import Label, Task, TaskId, Title
 
 
 class NewTask(BaseModel):
-    """A task to create. The client chooses the id, so that asking twice makes one task."""
+    """A task to create. The client chooses the id, so that a repeated request creates one task."""
 
     task_id: TaskId
     title: Title
@@ -18,14 +18,14 @@ class NewTask(BaseModel):
 
 
 class NewTitle(BaseModel):
-    """Another title for a task, and the version of the task that the client has seen."""
+    """A new title for a task, and the version of the task that the client has seen."""
 
     title: Title
     version: Annotated[int, Field(ge=1, strict=True)]
 
 
 class TaskView(BaseModel):
-    """A task, as the API shows it."""
+    """A task in a response."""
 
     task_id: TaskId
     title: Title

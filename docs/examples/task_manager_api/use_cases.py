@@ -29,12 +29,12 @@ class TaskFinder(AsyncUseCase[[TaskId], Task, AggregateNotFoundError]):
 
 @frozen
 class TaskRenamer(AsyncUseCase[[TaskId, Title, int], Task, NotRenamed]):
-    """Gives a task another title, unless somebody changed it since the version that the caller has seen."""
+    """Renames a task, unless it has changed since the version that the caller has seen."""
 
     tasks: AsyncCrudRepository[Task, TaskId]
 
     async def execute(self, task_id: TaskId, title: Title, seen: int) -> Result[Task, NotRenamed]:
-        """Return the task as it is stored then."""
+        """Return the stored task."""
         rename = async_pipeline(
             self.tasks.retrieve,
             lambda task: self.tasks.update(attrs.evolve(task, title=title, aggregate_version=seen)),

@@ -53,10 +53,10 @@ class RabbitMqConsumer:
       `delivery_limit` times; then it becomes a dead letter. Exceptions are logged without their texts, like by the
       guard of a use case.
     - Bytes that can't be decoded become a dead letter at once. Its header `domainkit-problems` has the reasons.
-    - A message that two lost processes were handling is handled alone. If it takes the process down again, as often as
-      failures are allowed, it becomes a dead letter; a message that never reached its function doesn't.
+    - If two processes die while handling a message, it is handled alone from then on. If it kills the process as often
+      as it is allowed to fail, it becomes a dead letter; a message that never reached its function doesn't.
     - A coroutine function is awaited; a plain function runs in a thread, so that it may block.
-    - Messages that a function sends have the one that it handles as their cause.
+    - Messages sent by a function have the message that it is handling as their cause.
     - It reconnects after an outage of the broker. A deleted exchange is declared and bound again within 10 seconds.
 
     A failed message doesn't hold up others: it waits in a separate queue, and comes back behind them. With `by`,

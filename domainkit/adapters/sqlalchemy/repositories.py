@@ -124,7 +124,9 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     ) -> None:
         cls = _class_of(aggregate_type)
         if mapper is not None and (converter is not None or upcasters):
-            raise TypeError(f"{cls.__qualname__}: expected a mapper alone, got a converter or upcasters; drop them")
+            raise TypeError(
+                f"{cls.__qualname__}: expected a mapper alone, got a converter or upcasters too; remove them"
+            )
         state = frozenset({"state"}) if mapper is None else frozenset[str]()
         self._sql = Statements(table, unit_of_work.dialect, order_by=order_by, columns=state)
         self._type, self._id_type, self._table = cls, cls._id_type(), table

@@ -14,8 +14,8 @@ from domainkit.snapshot_store import AsyncSnapshotStore, Snapshot, SnapshotStore
 class SqlSnapshotStore(SnapshotStore):
     """Snapshots in a table.
 
-    Inside of a unit of work its calls belong to that: with the events of a snapshot, the snapshot is rolled back. Each
-    call is a savepoint there, so that one that fails leaves the rest of the unit of work as it was.
+    In a unit of work its calls are part of that transaction: if the events are rolled back, so is their snapshot. Each
+    call uses a savepoint there, so that a failing one doesn't affect the rest of the unit of work.
 
     >>> from uuid import uuid4
     >>> from sqlalchemy import MetaData
@@ -30,17 +30,19 @@ class SqlSnapshotStore(SnapshotStore):
     >>> engine.dispose()
 
     Args:
-        unit_of_work: for the database of the table: that of the event store, so that both are stored or none.
+        unit_of_work: that of the event store, so that events and snapshot are stored together or not at all.
         table: made by `snapshots_table`.
 
     Raises:
-        ValueError: `table` is another one, or the database is another than SQLite or PostgreSQL.
+        ValueError: `table` is another table, or the database is neither SQLite nor PostgreSQL.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, table: sa.Table) -> None:
         require_columns(table, snapshots_table)
         if unit_of_work.dialect not in {"sqlite", "postgresql"}:
-            raise ValueError(f"SqlSnapshotStore: expected SQLite or PostgreSQL, got {unit_of_work.dialect}")
+            raise ValueError(
+                f"SqlSnapshotStore: expected SQLite or PostgreSQL, got {unit_of_work.dialect}; use one of them"
+            )
         self._unit_of_work = unit_of_work
         columns = [table.c[name] for name in ("stream", "name", "version", "revision", "event_id", "state")]
         key = sa.and_(table.c.stream == sa.bindparam("of_stream"), table.c.name == sa.bindparam("of_name"))
@@ -78,14 +80,14 @@ class SqlSnapshotStore(SnapshotStore):
 
 
 class AsyncSqlSnapshotStore(AsyncSnapshotStore):
-    """The async twin of SqlSnapshotStore, around one of those, whose work it does in the `run` of an AsyncUnitOfWork.
+    """The async twin of SqlSnapshotStore. It wraps one, and runs its methods in the `run` of an AsyncUnitOfWork.
 
     Args:
         unit_of_work: for the database of the table.
         table: made by `snapshots_table`.
 
     Raises:
-        ValueError: as SqlSnapshotStore does.
+        ValueError: as for SqlSnapshotStore.
     """
 
     def __init__(self, unit_of_work: AsyncUnitOfWork, table: sa.Table) -> None:

@@ -286,9 +286,9 @@ def event_tags_table(metadata: sa.MetaData, name: str = "event_tags", *, schema:
     ['tag', 'position']
 
     Args:
-        metadata: where the table is added.
+        metadata: the MetaData to add the table to.
         name: the table's name.
-        schema: the schema of PostgreSQL that it stands in, where that is not the connection's own.
+        schema: the schema on PostgreSQL; by default that of the connection.
     """
     return sa.Table(
         name,
