@@ -11,7 +11,7 @@ from os import getpid
 from threading import Event, RLock, Thread
 from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Engine, Pool, PoolProxiedConnection, Table, event
+from sqlalchemy import Dialect, Engine, Pool, PoolProxiedConnection, event
 from sqlalchemy.util import greenlet_spawn
 
 from domainkit.adapters.sqlalchemy.relay.waits import Outage
@@ -28,19 +28,6 @@ _END = 1.0
 
 CHANNEL: Final = "domainkit_"
 """The channel of an outbox is this and the id of its table: a name may be that of tables in several schemas."""
-
-
-def name_in_sql(table: Table, connection: Connection) -> str:
-    """Return the name of a table for `to_regclass`, which returns its id, or NULL if the connection has none with it.
-
-    >>> from sqlalchemy import MetaData, create_engine
-    >>> from domainkit.adapters.sqlalchemy import outbox_table
-    >>> with create_engine("sqlite://").connect() as connection:
-    ...     print(name_in_sql(outbox_table(MetaData(), "Outbox", schema="tasks"), connection))
-    "tasks"."Outbox"
-    """
-    names = (connection.schema_for_object(table), table.name)
-    return ".".join('"{}"'.format(name.replace('"', '""')) for name in names if name)
 
 
 class Announcer:

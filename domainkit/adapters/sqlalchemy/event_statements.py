@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Dialect, Table, text
 from sqlalchemy.engine import CursorResult
 
 from domainkit.adapters.sqlalchemy.statements import insert_new
+from domainkit.adapters.sqlalchemy.tables import name_in_sql
 
 EventRow: TypeAlias = tuple[UUID, str, int, bytes]
 """A row of the table: id, name, version and body of an event."""
@@ -195,16 +196,7 @@ class EventStatements(ABC):
 
     def name(self, connection: Connection) -> str:
         """Return the table's name; see `name_in_sql`."""
-        return name_in_sql(connection, self._table)
-
-
-def name_in_sql(connection: Connection, table: Table) -> str:
-    """Return a table's name, quoted for SQL, with the schema to which the connection translates its own."""
-    quote, schema = connection.dialect.identifier_preparer.quote, table.schema
-    translated = connection.get_execution_options().get("schema_translate_map")
-    if translated:
-        schema = translated.get(schema, schema)
-    return quote(table.name) if schema is None else f"{quote(schema)}.{quote(table.name)}"
+        return name_in_sql(self._table, connection)
 
 
 class SqliteEvents(EventStatements):

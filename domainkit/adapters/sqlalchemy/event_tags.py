@@ -19,8 +19,8 @@ from domainkit.adapters.sqlalchemy.event_statements import (
     PostgresqlEvents,
     SqliteEvents,
     Values,
-    name_in_sql,
 )
+from domainkit.adapters.sqlalchemy.tables import name_in_sql
 from domainkit.tags import Selection
 
 Tags = tuple[UUID, ...]
@@ -196,7 +196,7 @@ class TaggedEvents(EventStatements):
         return super()._run(connection, self._named(connection, sql), values)
 
     def _named(self, connection: Connection, sql: str) -> str:
-        name = name_in_sql(connection, self._tags)
+        name = name_in_sql(self._tags, connection)
         in_sql = name.replace(":", "\\:").replace("{", "{{").replace("}", "}}")
         return self._text((sql, name), lambda: sql.replace("{tags}", in_sql))
 
@@ -303,7 +303,7 @@ class SqliteTaggedEvents(TaggedEvents, SqliteEvents):
             connection.exec_driver_sql(statement, pairs)
 
     def _marking(self, connection: Connection) -> str:
-        return f"INSERT INTO {name_in_sql(connection, self._tags)} (tag, position) VALUES (?, ?)"  # noqa: S608  (as above)
+        return f"INSERT INTO {name_in_sql(self._tags, connection)} (tag, position) VALUES (?, ?)"  # noqa: S608  (as above)
 
 
 _SQLITE_CHECK = f"SELECT * FROM ({_HEAD.replace('{no}', '0')}) AS head, ({{against}}) AS against"  # noqa: S608  (as above)
@@ -389,7 +389,7 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         The locks are numbers, and so no secrets in a log. `commit` ends the transaction.
         """
         locks = Locks.of(tags, guard.selections)
-        table = "'" + name_in_sql(connection, self._tags).replace("'", "''") + "'::regclass::oid::int"
+        table = "'" + name_in_sql(self._tags, connection).replace("'", "''") + "'::regclass::oid::int"
         pairs = [(_EVERY, not locks.alone), *zip(locks.keys, locks.shared, strict=True)]
         taken = "; ".join(
             f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}({table}, {key})" for key, shared in pairs
@@ -415,7 +415,7 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         return Checked(*self._run(connection, sql, values | self._row_values(connection, stream, rows, tags)).one())
 
     def _lock_values(self, connection: Connection, locks: Locks) -> dict[str, object]:
-        table = name_in_sql(connection, self._tags)
+        table = name_in_sql(self._tags, connection)
         return {"tags_table": table, "keys": _array(locks.keys), "shared": _array(locks.shared), "alone": locks.alone}
 
     def _row_values(

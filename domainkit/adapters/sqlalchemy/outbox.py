@@ -10,9 +10,9 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Pool, Table, bindparam, exists, insert, select
 
-from domainkit.adapters.sqlalchemy.announcements import Announcer, name_in_sql
+from domainkit.adapters.sqlalchemy.announcements import Announcer
 from domainkit.adapters.sqlalchemy.statements import Prepared
-from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
+from domainkit.adapters.sqlalchemy.tables import name_in_sql, outbox_table, require_columns
 from domainkit.causation import Flowing, caused, note_stored
 from domainkit.codec import MessageCodec
 from domainkit.delivery import OutgoingMessage

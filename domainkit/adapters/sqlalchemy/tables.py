@@ -73,6 +73,20 @@ def require_columns(
         )
 
 
+def name_in_sql(table: sa.Table, connection: sa.Connection) -> str:
+    """Return the name of a table, always quoted, in the schema to which the connection translates its own.
+
+    It is a name in SQL, and for PostgreSQL's `regclass` and `to_regclass`.
+
+    >>> from sqlalchemy import MetaData, create_engine
+    >>> with create_engine("sqlite://").connect() as connection:
+    ...     print(name_in_sql(outbox_table(MetaData(), "Outbox", schema="tasks"), connection))
+    "tasks"."Outbox"
+    """
+    names = (connection.schema_for_object(table), table.name)
+    return ".".join('"{}"'.format(name.replace('"', '""')) for name in names if name)
+
+
 _ID_TYPES: Mapping[type, TypeEngine[Any]] = MappingProxyType({UUID: sa.Uuid(), int: sa.BigInteger(), str: sa.Text()})
 """The column type for ids, by the class of their keys."""
 

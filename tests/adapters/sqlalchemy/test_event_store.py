@@ -159,7 +159,7 @@ def test_another_database_is_refused(unit: UnitOfWork, monkeypatch: pytest.Monke
 def test_a_table_may_have_any_name_and_schema(database: Database) -> None:
     """A name that needs quotes, and a schema that SQLAlchemy translates for the connection."""
     metadata = MetaData()
-    table = events_table(metadata, 'the "Events" :at {once}', schema="elsewhere")
+    table = events_table(metadata, '100% of the "Events" :at {once}', schema="elsewhere")
     with database.engine() as plain:
         engine = plain.execution_options(schema_translate_map={"elsewhere": None})
         metadata.create_all(engine)

@@ -19,10 +19,11 @@ from sqlalchemy import Table, cast, func, select
 from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domainkit.adapters.sqlalchemy.announcements import CHANNEL, GAP, name_in_sql
+from domainkit.adapters.sqlalchemy.announcements import CHANNEL, GAP
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY
 from domainkit.adapters.sqlalchemy.relay.rounds import OUTAGES
 from domainkit.adapters.sqlalchemy.relay.waits import Outage
+from domainkit.adapters.sqlalchemy.tables import name_in_sql
 
 _INTERVAL: Final = 0.01
 """Seconds between two looks at a SQLite file: these cost less than 1 % of a core, nearly all of it for waking up."""
