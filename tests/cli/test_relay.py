@@ -9,14 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from select import select as select_ready
 from uuid import UUID
 
 import pytest
 from brokers import RABBITMQ_URL
-from databases import KINDS, Database, new_database
+from databases import KINDS, OUTBOX, Database, new_database
 from outboxes import METADATA, REFUSED, TABLE, Recorder, answering, row, seconds, store
 from rabbits import Board
 from sizes import FULL
@@ -114,6 +116,25 @@ class TestSending:
         assert re.fullmatch(
             r"\S+ \S+ INFO relaying from outbox\n\S+ \S+ INFO stopped: sent 1, failed 0, parked 0\n", told
         )
+
+    @pytest.mark.parametrize(("options", "is_woken"), [((), True), (("--no-wakes",), False)])
+    def test_it_is_woken_by_a_commit(self, database: Database, options: tuple[str, ...], is_woken: bool) -> None:
+        """A message that is stored later is sent without waiting for a poll; with --no-wakes it waits."""
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1")
+            with _started(database, 0, "--poll", "1h", *options) as process:
+                assert process.stdout is not None
+                assert "a1\n" == process.stdout.readline()
+                while unsent(engine):
+                    time.sleep(0.01)
+                time.sleep(2)  # it has looked once more, after its round
+                with engine.connect() as connection:
+                    fill(engine, "b1")
+                    OUTBOX.announce(connection)
+                sent = bool(select_ready([process.stdout], [], [], 60 if is_woken else 1)[0])
+                process.terminate()
+                process.communicate(timeout=60)
+            assert is_woken == sent
 
     @pytest.mark.parametrize("database", KINDS if FULL else KINDS[:1], indirect=True)
     def test_a_publisher_that_hangs_does_not_keep_it(self, database: Database) -> None:

@@ -16,9 +16,8 @@ from sqlalchemy.util import greenlet_spawn
 
 from domainkit.adapters.sqlalchemy.relay.waits import Outage
 
-GAP: Final = 0.02
-"""Seconds between two announcements of a process, and between two claims of a relay that announcements cause: the first
-one is at once, and those that come meanwhile are one."""
+GAP: Final = 0.05
+"""Seconds between two announcements of a process: the first one is at once, and those that come meanwhile are one."""
 
 _IDLE = 5.0
 """Seconds without an announcement until the connection is closed, and its thread ends."""

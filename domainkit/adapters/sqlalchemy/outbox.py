@@ -126,5 +126,5 @@ class Outbox(Flowing):
         """
         if self._wakes and connection.dialect.name == "postgresql":
             engine = connection.engine
-            announcer = self._announcers.setdefault(engine.pool, Announcer())
+            announcer = self._announcers.get(engine.pool) or self._announcers.setdefault(engine.pool, Announcer())
             announcer.announce(name_in_sql(self.table, connection), engine)

@@ -228,7 +228,7 @@ class TestAnnounced:
             assert ear.hears()
 
     def test_commits_in_a_row_are_announced_together(self, database: Database) -> None:
-        """A process announces at once, and then once in 20 ms: many writers are not slowed down."""
+        """A process announces at once, and then once in 50 ms: many writers are not slowed down."""
         with database.engine(METADATA) as engine, listening(database) as ear:
             unit_of_work, start, number = UnitOfWork(engine, outbox=OUTBOX), time.monotonic(), 0
             for _ in range(50):

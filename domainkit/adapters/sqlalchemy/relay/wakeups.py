@@ -19,7 +19,7 @@ from sqlalchemy import Table, cast, func, select
 from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domainkit.adapters.sqlalchemy.announcements import CHANNEL, GAP
+from domainkit.adapters.sqlalchemy.announcements import CHANNEL
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY
 from domainkit.adapters.sqlalchemy.relay.rounds import OUTAGES
 from domainkit.adapters.sqlalchemy.relay.waits import Outage
@@ -28,12 +28,15 @@ from domainkit.adapters.sqlalchemy.tables import name_in_sql
 _INTERVAL: Final = 0.01
 """Seconds between two looks at a SQLite file: these cost less than 1 % of a core, nearly all of it for waking up."""
 
+PACE: Final = 0.02
+"""Seconds between two reports, however many commits there are."""
+
 _MISSING: Final = 1.0
 """Seconds before it looks again for an outbox that doesn't exist, which the claims of the relay report."""
 
 
 class Wakeups:
-    """Calls `wake` soon after commits, until its task is cancelled; at most once in `GAP` seconds.
+    """Calls `wake` soon after commits, until its task is cancelled; at most once in `PACE` seconds.
 
     Args:
         engine: the engine of the database.
@@ -69,7 +72,7 @@ class Wakeups:
     def _report(self) -> None:
         if self._due is None:
             loop = asyncio.get_running_loop()
-            self._due = loop.call_at(max(loop.time(), self._last + GAP), self._reported)
+            self._due = loop.call_at(max(loop.time(), self._last + PACE), self._reported)
 
     def _reported(self) -> None:
         self._due, self._last = None, asyncio.get_running_loop().time()
