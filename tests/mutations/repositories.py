@@ -174,7 +174,7 @@ BUGS = (
     Bug(
         "what could not be read back is not stored",
         "states.py",
-        "            raise _unreadable(self._cls, problems)\n",
+        "            raise unreadable(self._cls.__qualname__, problems)\n",
         "            return '{}'\n",
         "tests/adapters/sqlalchemy/test_repositories.py::test_what_could_not_be_read_back_is_not_stored",
         quick=True,
