@@ -191,11 +191,34 @@ def task_manager_map() -> str:
     return picture("The map of the Task Manager: a command, its handler, an event and its subscriber", 252, *marks)
 
 
+def event_store() -> str:
+    """Draw the figures of the event stores in docs/performance.md, each as a part of its bar."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (STATIC.parent / "performance.md").read_text("utf-8").splitlines()
+        if line.startswith("| ") and ", to " in line
+    ]
+    marks, top, unit, left = [], 34, 130, 90
+    marks.append(text(left + unit, 20, "the bar", kind="name", anchor="middle"))
+    for name, *figures in rows:
+        marks.append(text(10, top + 14, name, kind="name"))
+        for database, figure, bar in (("SQLite", *figures[:2]), ("PostgreSQL", *figures[2:])):
+            top += 20
+            width = round(unit * min(1.8, float(figure) / float(bar)))
+            marks.append(text(10, top + 13, database))
+            marks.append(f'<rect class="box ours" x="{left}" y="{top + 2}" width="{width}" height="14"/>')
+            marks.append(text(left + width + 4, top + 13, figure))
+        top += 30
+    line = f'<path class="back" d="M{left + unit},26 V{top - 6}"/>'
+    return picture("Event stores: each comparison as a part of its bar", top, *marks, line)
+
+
 PICTURES: Mapping[str, Callable[[], str]] = {
     "delivery.svg": delivery,
     "aggregate.svg": aggregate,
     "decider.svg": decider,
     "event-sourcing.svg": event_sourcing,
+    "event-store.svg": event_store,
     "modules.svg": modules,
     "task-manager-map.svg": task_manager_map,
 }

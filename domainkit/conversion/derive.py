@@ -319,7 +319,7 @@ class Derivation:
     def _message(self, cls: Any, where: str) -> Node:
         if not self.options.lenient:
             raise UnsupportedTypeError(
-                f"{where}: expected a type other than a message, got {cls.__qualname__}; "
+                f"{where}: expected another type, since a message can't hold another, got {cls.__qualname__}; "
                 "use its id, or the parts of its payload that you need"
             )
         hooks = (cls.from_dict, lambda message: message.dict())
