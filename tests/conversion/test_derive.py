@@ -125,7 +125,7 @@ REFUSED: list[tuple[Any, str, str]] = [
     (Growing[int], "Growing: expected a class that contains itself with the same type arguments", "use the same"),
     (Undecorated, "Undecorated.more: the class has fields but isn't decorated", "write @attrs.frozen above `class Un"),
     (Lost, "Lost.field: the annotation 'Nowhere' names something that can't be found", "define it in the module"),
-    (Happened, "Holder.field: expected another type, since a message can't hold another, got Happened", "; use its id, or the"),
+    (Happened, "Holder.field: expected another type, since a message can't hold another, got Happened", "; use its id"),
     (int | float, f"{UNION}int | float, with int and float (each is int in JSON)", "use one of them"),
     (str | UUID, f"{UNION}str | UUID, with str and a UUID (each is str in JSON)", "use one of them"),
     (Title | OrderId, f"{UNION}Title | OrderId, with Title (str) and OrderId (a UUID)", "use one of them"),
