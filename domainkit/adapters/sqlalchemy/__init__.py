@@ -7,6 +7,7 @@ except ImportError as _error:
 
     raise missing_extra(__name__, "sql") from _error
 
+from domainkit.adapters.sqlalchemy.async_event_store import AsyncSqlEventStore
 from domainkit.adapters.sqlalchemy.async_projector import AsyncProjector
 from domainkit.adapters.sqlalchemy.buses import (
     AsyncOutboxCommandBus,
@@ -18,7 +19,7 @@ from domainkit.adapters.sqlalchemy.checkpoints import AsyncCheckpoints, Checkpoi
 from domainkit.adapters.sqlalchemy.children import Children, ChildTable, TablesMapper
 from domainkit.adapters.sqlalchemy.constraints import refusing, refusing_async
 from domainkit.adapters.sqlalchemy.engines import configure_engine, make_async_engine, make_engine
-from domainkit.adapters.sqlalchemy.event_store import AsyncSqlEventStore, SqlEventStore
+from domainkit.adapters.sqlalchemy.event_store import SqlEventStore
 from domainkit.adapters.sqlalchemy.following import OnUnreadable
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox, MessageIdReusedError
 from domainkit.adapters.sqlalchemy.mappers import RowMapper

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Table
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from domainkit.adapters.sqlalchemy.event_store import AsyncSqlEventStore
+from domainkit.adapters.sqlalchemy.async_event_store import AsyncSqlEventStore
 from domainkit.adapters.sqlalchemy.following import OnUnreadable
 from domainkit.adapters.sqlalchemy.projector import Found, Projector
 from domainkit.adapters.sqlalchemy.read_models import SqlReadModel

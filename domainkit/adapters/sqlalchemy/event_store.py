@@ -1,16 +1,21 @@
 """Streams of events in a SQL database."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
-from uuid import UUID
 
-from attrs import frozen
 from returns.result import Failure, Result, Success
 from sqlalchemy import Connection, Table
 
+from domainkit.adapters.sqlalchemy.event_appends import (
+    NO_LIMIT,
+    Conditioned,
+    EncodedAppend,
+    EncodedConditionalAppend,
+    is_to_raise,
+    lost_closing,
+)
 from domainkit.adapters.sqlalchemy.event_statements import (
     EventRow,
     EventStatements,
@@ -19,17 +24,14 @@ from domainkit.adapters.sqlalchemy.event_statements import (
     SqliteEvents,
 )
 from domainkit.adapters.sqlalchemy.event_tags import TAGGED, Checked, Guard, TaggedEvents, Tags
-from domainkit.adapters.sqlalchemy.outbox import OutboxRow
-from domainkit.adapters.sqlalchemy.races import DEADLOCK, SERIALIZATION_FAILURE, state_of
 from domainkit.adapters.sqlalchemy.tables import event_tags_table, events_table, require_columns
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro, UnitOfWork, current
+from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork, current
 from domainkit.codec import MessageCodec
 from domainkit.errors import ConflictError
 from domainkit.event_store import (
     ANY_REVISION,
     STREAM_EXISTS,
     Appended,
-    AsyncEventStore,
     E,
     EventStore,
     ExpectedRevision,
@@ -60,57 +62,6 @@ X = TypeVar("X")
 _STATEMENTS: Mapping[str, type[EventStatements]] = MappingProxyType(
     {"sqlite": SqliteEvents, "postgresql": PostgresqlEvents}
 )
-
-
-@frozen
-class _Append:
-    """An append with encoded events.
-
-    Args:
-        stream: the name of the stream.
-        expected: the expectation of the caller.
-        start: the revision after which the events are stored; None if the expectation doesn't name one.
-        rows: the events.
-        outgoing: the same events for the outbox.
-        tags: the tags of each event, for a store with tags.
-    """
-
-    stream: str
-    expected: ExpectedRevision
-    start: int | None
-    rows: Sequence[EventRow]
-    outgoing: Sequence[OutboxRow]
-    tags: Sequence[Tags] = ()
-
-    @property
-    def ids(self) -> list[UUID]:
-        return [row[0] for row in self.rows]
-
-    def lost(self) -> RevisionConflict:
-        """Return the conflict with a faster transaction, which has stored at least one event."""
-        return RevisionConflict(stream=self.stream, expected=self.expected, actual=(self.start or 0) + 1)
-
-
-@frozen
-class _Conditional:
-    """An append under a condition, encoded.
-
-    Args:
-        stream: the name of the stream.
-        guard: the condition.
-        rows: the events, one at least.
-        tags: those of each.
-        outgoing: the same for the outbox.
-    """
-
-    stream: str
-    guard: Guard
-    rows: Sequence[EventRow]
-    tags: Sequence[Tags]
-    outgoing: Sequence[OutboxRow]
-
-
-Conditioned = Result[Appended, ConditionConflict | StreamClosed]
 
 
 class SqlEventStore(EventStore[E], Generic[E]):
@@ -218,7 +169,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             RuntimeError: the store has no tags; or the query has an item without ids, and the open unit of work is
                 REPEATABLE READ or SERIALIZABLE.
         """
-        wanted, upto = selections(query, self._codec), _NO_LIMIT
+        wanted, upto = selections(query, self._codec), NO_LIMIT
         self._tagged()
         if not all(one.tags for one in wanted):
             upto = self._upto(self._settled(), is_inside=self._is_inside(), what="decide")
@@ -261,7 +212,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             OutcomeUnknownError: as for `append`.
         """
         name = stream_name(stream)
-        return self._retried(lambda: self._closed(name, is_deleted=False), lambda: _lost_closing(name))
+        return self._retried(lambda: self._closed(name, is_deleted=False), lambda: lost_closing(name))
 
     def delete(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
         """Remove the events of a stream permanently, and keep its name; see EventStore.
@@ -272,19 +223,19 @@ class SqlEventStore(EventStore[E], Generic[E]):
             OutcomeUnknownError: as for `append`.
         """
         name = stream_name(stream)
-        return self._retried(lambda: self._closed(name, is_deleted=True), lambda: _lost_closing(name))
+        return self._retried(lambda: self._closed(name, is_deleted=True), lambda: lost_closing(name))
 
-    def _append(self, stream: StreamId, events: Sequence[E], expected: ExpectedRevision) -> _Append:
+    def _append(self, stream: StreamId, events: Sequence[E], expected: ExpectedRevision) -> EncodedAppend:
         """Return an append, checked and encoded."""
         name, start, given = stream_name(stream), start_of(expected), checked_events(events)
         rows = [self._row(event) for event in given]
         outgoing = () if self._outbox is None else self._outbox.rows(given, key=name)
         tags = () if self._with_tags is None else self._tags_of(given)
-        return _Append(name, expected, start, rows, outgoing, tags)
+        return EncodedAppend(name, expected, start, rows, outgoing, tags)
 
     def _conditional(
         self, events: Sequence[E], condition: AppendCondition, stream: StreamId | None
-    ) -> _Conditional | Success[Appended]:
+    ) -> EncodedConditionalAppend | Success[Appended]:
         """Return an append under a condition, checked and encoded; a Success if there is nothing to append."""
         self._tagged()
         guard = Guard(selections(condition.query, self._codec), condition.positions)
@@ -294,7 +245,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         name = stream_for(given, stream)
         rows = [self._row(event) for event in given]
         outgoing = () if self._outbox is None else self._outbox.rows(given, key=name)
-        return _Conditional(name, guard, rows, self._tags_of(given), outgoing)
+        return EncodedConditionalAppend(name, guard, rows, self._tags_of(given), outgoing)
 
     def _tags_of(self, events: Sequence[E]) -> Sequence[Tags]:
         return [self._readers[type(event)](event) for event in events]
@@ -315,7 +266,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
     def _is_inside(self) -> bool:
         return current(self._unit_of_work) is not None
 
-    def _commits_by_itself(self, given: _Append) -> bool:
+    def _commits_by_itself(self, given: EncodedAppend) -> bool:
         """Check if a single statement can store it outside of a unit of work: that takes one trip to the server."""
         is_one = given.start is not None and not given.outgoing and 0 < len(given.rows) <= self._sql.most
         if self._with_tags is not None and not self._with_tags.appends_at_once:
@@ -333,20 +284,20 @@ class SqlEventStore(EventStore[E], Generic[E]):
             try:
                 return work()
             except ConflictError as error:
-                if _is_to_raise(error, is_inside=is_inside):
+                if is_to_raise(error, is_inside=is_inside):
                     raise
                 if is_inside:
                     return Failure(lost())
 
-    def _stored_alone(self, given: _Append) -> Result[Appended, RevisionConflict]:
+    def _stored_alone(self, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
         with self._unit_of_work._committing() as connection:
             return self._stored_on(connection, given)
 
-    def _stored(self, given: _Append) -> Result[Appended, RevisionConflict]:
+    def _stored(self, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
         with self._unit_of_work.writing() as connection:
             return self._stored_on(connection, given)
 
-    def _stored_on(self, connection: Connection, given: _Append) -> Result[Appended, RevisionConflict]:
+    def _stored_on(self, connection: Connection, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
         """Append, or return the reason why not; retry if another writer appended, and the expectation still holds."""
         start = given.start
         while True:
@@ -361,23 +312,23 @@ class SqlEventStore(EventStore[E], Generic[E]):
                 return answer
             start = answer
 
-    def _inserted(self, connection: Connection, given: _Append, start: int) -> int | None:
+    def _inserted(self, connection: Connection, given: EncodedAppend, start: int) -> int | None:
         if self._with_tags is None:
             return self._sql.append(connection, given.stream, start, given.rows)
         return self._with_tags.append_tagged(connection, given.stream, start, given.rows, given.tags)
 
-    def _stored_if_alone(self, given: _Conditional) -> Conditioned:
+    def _stored_if_alone(self, given: EncodedConditionalAppend) -> Conditioned:
         with self._unit_of_work._committing() as connection:
             return self._stored_in_own(connection, given)
 
-    def _stored_in_own(self, connection: Connection, given: _Conditional) -> Conditioned:
+    def _stored_in_own(self, connection: Connection, given: EncodedConditionalAppend) -> Conditioned:
         """Append in a transaction of its own, in three trips to the server: begin and lock, check and store, commit."""
         self._tagged().begin_locked(connection, given.guard, given.tags)
         outcome = self._stored_under(connection, given)
         self._tagged().commit(connection)
         return outcome
 
-    def _stored_if(self, given: _Conditional) -> Conditioned:
+    def _stored_if(self, given: EncodedConditionalAppend) -> Conditioned:
         with self._unit_of_work.writing() as connection:
             if not self._tagged().lock(connection, given.guard, given.tags):
                 raise RuntimeError(
@@ -386,7 +337,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
                 )
             return self._stored_under(connection, given)
 
-    def _stored_under(self, connection: Connection, given: _Conditional) -> Conditioned:
+    def _stored_under(self, connection: Connection, given: EncodedConditionalAppend) -> Conditioned:
         """Append if the condition holds; again if another one, without these tags, appended to the same stream."""
         while True:
             checked = self._tagged().append_if(connection, given.guard, given.stream, given.rows, given.tags)
@@ -398,7 +349,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             if refused is not None:
                 return refused
 
-    def _refused(self, connection: Connection, given: _Conditional, checked: Checked) -> Conditioned | None:
+    def _refused(self, connection: Connection, given: EncodedConditionalAppend, checked: Checked) -> Conditioned | None:
         """Return why nothing was stored, as far as it is not a race for the revision."""
         if checked.is_closed:
             revision = self._sql.end(connection, given.stream).revision
@@ -427,7 +378,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         positions = [one if item.tags else min(one, upto) for item, one in zip(wanted, after, strict=True)]
         return decided(query, projection, stored, positions[0] if len(positions) == 1 else tuple(positions))
 
-    def _answer(self, connection: Connection, given: _Append) -> Result[Appended, RevisionConflict] | int:
+    def _answer(self, connection: Connection, given: EncodedAppend) -> Result[Appended, RevisionConflict] | int:
         """Return the answer if nothing is to be stored, or the revision after which to store the events."""
         end = self._sql.end(connection, given.stream)
         if end.is_closed:
@@ -478,147 +429,3 @@ class SqlEventStore(EventStore[E], Generic[E]):
         """Return the events of rows, each with a position, a stream, a revision and a body."""
         positions, streams, revisions, bodies = zip(*rows, strict=True) if rows else ((), (), (), ())
         return all_recorded(self._codec.decode_many(bodies), streams, revisions, positions)
-
-
-_NO_LIMIT = 2**63 - 1
-
-
-def _is_to_raise(error: ConflictError, *, is_inside: bool) -> bool:
-    """Check if a lost race can't be tried again here: a deadlock inside of a unit of work, which it has ended."""
-    state = state_of(error.__cause__)
-    return state != SERIALIZATION_FAILURE and (is_inside or state != DEADLOCK)
-
-
-def _lost_closing(name: str) -> RevisionConflict:
-    return RevisionConflict(stream=name, expected=STREAM_EXISTS, actual=1)
-
-
-class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
-    """The async twin of SqlEventStore: it runs the work of one in the `run` of an AsyncUnitOfWork.
-
-    Args:
-        unit_of_work: a unit of work of the database with the table.
-        table: a table made by `events_table`.
-        codec: the closed set of the events.
-        tags: made by `event_tags_table`, as for SqlEventStore.
-
-    Raises:
-        ValueError: as SqlEventStore does.
-    """
-
-    def __init__(
-        self, unit_of_work: AsyncUnitOfWork, table: Table, codec: MessageCodec[E], *, tags: Table | None = None
-    ) -> None:
-        self._unit_of_work = unit_of_work
-        self._inner = SqlEventStore(unit_of_work.inner, table, codec, tags=tags)
-
-    @overload
-    async def append(
-        self, stream: StreamId, events: Sequence[E], /, *, expected: ExpectedRevision
-    ) -> Result[Appended, RevisionConflict]: ...
-    @overload
-    async def append(
-        self, events: Sequence[E], condition: AppendCondition, /, *, stream: StreamId | None = None
-    ) -> Result[Appended, ConditionConflict | StreamClosed]: ...
-    async def append(
-        self,
-        first: StreamId | Sequence[E],
-        second: Sequence[E] | AppendCondition,
-        /,
-        *,
-        expected: ExpectedRevision | None = None,
-        stream: StreamId | None = None,
-    ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
-        """Append events, all of them or none; see SqlEventStore."""
-        if isinstance(second, AppendCondition):
-            work = self._inner._conditional(events_of(first), second, stream)
-            if isinstance(work, Success):
-                return work
-            inner, unit_of_work = self._inner, self._unit_of_work
-            if inner._begins_by_itself():
-                return await self._retried(
-                    lambda: unit_of_work._run_committing(lambda connection: inner._stored_in_own(connection, work)),
-                    ConditionConflict,
-                )
-            return await self._retried(lambda: unit_of_work.run(lambda: inner._stored_if(work)), ConditionConflict)
-        return await self._append_expected(*stream_and_expected(first, expected, stream), second)
-
-    @overload
-    async def decide(
-        self, query: EventQuery[Q], projection: Projection[S, Q], /
-    ) -> Result[Decision[S], UnreadableEvent]: ...
-    @overload
-    async def decide(
-        self, query: EventQuery, projection: Projection[S, E], /
-    ) -> Result[Decision[S], UnreadableEvent]: ...
-    async def decide(
-        self, query: EventQuery, projection: Projection[S, Any], /
-    ) -> Result[Decision[S], UnreadableEvent]:  # Any: the events of the query, which the overloads check
-        """Return the state after the events of a query, and the condition for what is decided on it.
-
-        See SqlEventStore.
-        """
-        inner, run = self._inner, self._unit_of_work.run
-        wanted, upto = selections(query, inner._codec), _NO_LIMIT
-        inner._tagged()
-        if not all(one.tags for one in wanted):
-            is_inside, settled = inner._is_inside(), await run(inner._settled, read_only=True)
-            upto = inner._upto(settled, is_inside=is_inside, what="decide")
-        return await run(lambda: inner._decided(query, projection, wanted, upto), read_only=True)
-
-    async def _append_expected(
-        self, stream: StreamId, expected: ExpectedRevision, events: Sequence[E]
-    ) -> Result[Appended, RevisionConflict]:
-        inner, unit_of_work = self._inner, self._unit_of_work
-        given = inner._append(stream, events, expected)
-        if inner._commits_by_itself(given):
-            return await self._retried(
-                lambda: unit_of_work._run_committing(lambda connection: inner._stored_on(connection, given)), given.lost
-            )
-        return await self._retried(lambda: unit_of_work.run(lambda: inner._stored(given)), given.lost)
-
-    async def read(
-        self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
-    ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
-        """Return events of a stream, the oldest first; see SqlEventStore."""
-        inner = self._inner
-        return await self._unit_of_work.run(
-            lambda: inner.read(stream, after=after, limit=limit, backwards=backwards), read_only=True
-        )
-
-    async def read_all(
-        self, *, after: int = 0, limit: int | None = None
-    ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
-        """Return events of all streams by position, the oldest first; see SqlEventStore."""
-        inner, is_inside = self._inner, self._inner._is_inside()
-        settled = await self._unit_of_work.run(inner._settled, read_only=True)
-        upto = inner._upto(settled, is_inside=is_inside, what="read_all")
-        if upto <= after:
-            return ()
-        return await self._unit_of_work.run(lambda: inner._read_all(after, upto, limit), read_only=True)
-
-    async def archive(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
-        """Close a stream: it can be read, and nothing can be appended to it any more; see SqlEventStore."""
-        return await self._closed(stream_name(stream), is_deleted=False)
-
-    async def delete(self, stream: StreamId, /) -> Result[Appended, RevisionConflict]:
-        """Remove the events of a stream, for ever, and keep its name; see SqlEventStore."""
-        return await self._closed(stream_name(stream), is_deleted=True)
-
-    async def _closed(self, name: str, *, is_deleted: bool) -> Result[Appended, RevisionConflict]:
-        work = partial(self._inner._closed, name, is_deleted=is_deleted)
-        return await self._retried(lambda: self._unit_of_work.run(work), lambda: _lost_closing(name))
-
-    async def _retried(
-        self, work: Callable[[], Coro[Result[Appended, X]]], lost: Callable[[], X]
-    ) -> Result[Appended, X]:
-        """Retry if PostgreSQL aborted the transaction because another one was faster; see SqlEventStore."""
-        is_inside = self._inner._is_inside()
-        while True:
-            try:
-                return await work()
-            except ConflictError as error:
-                if _is_to_raise(error, is_inside=is_inside):
-                    raise
-                if is_inside:
-                    return Failure(lost())
