@@ -115,7 +115,7 @@ def refuse_habits(cls: type) -> None:
 
 
 def _refused(cls: type, name: str, who: str, remedy: str) -> TypeError:
-    return TypeError(f"{cls.__qualname__}.{name}: expected a member for domainkit, got one for {who}; {remedy}")
+    return TypeError(f"{cls.__qualname__}.{name}: {who} uses it; domainkit doesn't; {remedy}")
 
 
 def _table_for(cls: type) -> Iterator[tuple[str, str]]:

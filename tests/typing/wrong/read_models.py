@@ -52,16 +52,16 @@ def note(connection: Connection, table: Table, event: Opened) -> None: ...
 
 balances = ReadModel("balances", Balance)
 balances.on(Deposited, account_of, deposited)
-balances.on(Opened, account_of, deposited)  # wrong
-balances.on(Deposited, opened_account, deposited)  # wrong
-balances.on(Deposited, account_of, certain)  # wrong
-balances.on(Deposited, account_of, number)  # wrong
-balances.on(Deposited, lambda event: event.amuont, deposited)  # wrong
-balances.on(Balance, account_of, deposited)  # wrong
+balances.on(Opened, account_of, deposited)  # wrong: a step for another class
+balances.on(Deposited, opened_account, deposited)  # wrong: a key of another class
+balances.on(Deposited, account_of, certain)  # wrong: the row may be missing
+balances.on(Deposited, account_of, number)  # wrong: a step returns a row
+balances.on(Deposited, lambda event: event.amuont, deposited)  # wrong: no such field
+balances.on(Balance, account_of, deposited)  # wrong: not a class of events
 
 
 def follow(unit_of_work: UnitOfWork, table: Table, checkpoints: Table) -> None:
     FunctionReadModel("entries", table).on(Opened, note)
-    FunctionReadModel("entries", table).on(Deposited, note)  # wrong
-    Projector(unit_of_work, 3, [TableReadModel(balances, table)], checkpoints)  # wrong
-    Projector(unit_of_work, None, [], checkpoints)  # wrong
+    FunctionReadModel("entries", table).on(Deposited, note)  # wrong: a function for another class
+    Projector(unit_of_work, 3, [TableReadModel(balances, table)], checkpoints)  # wrong: not an event store
+    Projector(unit_of_work, None, [], checkpoints)  # wrong: no event store
