@@ -517,7 +517,7 @@ def test_an_id_that_only_the_child_table_does_not_take_is_refused(database: Data
         )
         saved = articles.save(Article(("red", "red"), aggregate_id=Sku("abc"))).unwrap()
         assert Success(saved) == articles.retrieve(Sku("abc"))
-        with pytest.raises(ValueError, match=r"^Sku: expected an id that can be stored.* at most 3 characters"):
+        with pytest.raises(ValueError, match=r"^Sku: expected an id that a database can store.* at most 3 characters"):
             articles.save(Article(aggregate_id=Sku("abcd")))
 
 

@@ -474,7 +474,7 @@ def test_what_cannot_be_stored_is_refused_before_anything_is_sent(engine: Engine
         ]
     answers = set()
     for call in calls:
-        with pytest.raises(ValueError, match="expected an id that can be stored") as raised:
+        with pytest.raises(ValueError, match="expected an id that a database can store") as raised:
             call()
         answers.add(str(raised.value))
     assert (1, []) == (len(answers), found)
