@@ -316,7 +316,7 @@ def test_a_hook_for_a_message_class_is_refused() -> None:
     """The envelope is the same for all."""
     converter = make_converter()
     converter.register_unstructure_hook(Paid, lambda _: {})
-    with pytest.raises(TypeError, match=r"^Paid: the converter has a hook for this class of messages"):
+    with pytest.raises(TypeError, match=r"^Paid: expected a converter without hooks for classes of messages"):
         MessageCodec(Paid, converter=converter)
 
 

@@ -553,7 +553,7 @@ def test_wrong_options(engine: Engine) -> None:
         make_projector(engine, stored_balances(), stored_balances())
     with pytest.raises(ValueError, match=r"^Projector: expected `batch` and `poll` above 0, got 0 and "):
         make_projector(engine, batch=0)
-    with pytest.raises(ValueError, match=r"lacks .*; make it with checkpoints_table$"):
+    with pytest.raises(ValueError, match=r"got a table without .*; make it with checkpoints_table$"):
         Projector(UnitOfWork(engine), make_store(engine), [stored_balances()], BALANCES)
     assert "Projector(balances, entries)" == repr(make_projector(engine, stored_balances(), entries()))
 

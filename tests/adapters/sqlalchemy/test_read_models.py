@@ -233,7 +233,10 @@ def test_a_table_without_a_primary_key() -> None:
 def test_a_function_for_a_class() -> None:
     """Each class of events has one function; names and versions are as for a ReadModel."""
     model = FunctionReadModel("marks", MARKS).on(Seen, lambda *_: None)
-    with pytest.raises(TypeError, match=r"^read model 'marks': Seen has a function already; give each class one$"):
+    with pytest.raises(
+        TypeError,
+        match=r"^read model 'marks': expected one function for each class, got a second one for Seen; remove one$",
+    ):
         model.on(Seen, lambda *_: None)
     with pytest.raises(ValueError, match=r"^read model: expected a name that doesn't end with __rebuild, got 'a__r"):
         FunctionReadModel("a__rebuild", MARKS)
