@@ -108,7 +108,7 @@ class Rebuilding:
         """Replace the old rows by the new ones, and move the checkpoint with them."""
         table, shadow = self._model.table, self._model.shadow
         connection.execute(delete(table))
-        names = shadow.columns.keys()
+        names = [column.key for column in shadow.columns if column.computed is None]
         connection.execute(insert(table).from_select(names, select(*(shadow.c[name] for name in names))))
         shadow.drop(connection)
         self._rows.move(connection, self._model.name, to)
