@@ -49,7 +49,7 @@ def test_what_is_refused() -> None:
             ReadModel(name, Balance)
     with pytest.raises(ValueError, match=r"^read model 'a': expected a version of 1 or more, got 0; count from 1$"):
         ReadModel("a", Balance, version=0)
-    with pytest.raises(TypeError, match=r"^read model 'balances': Opened has a function already; give each class one$"):
+    with pytest.raises(TypeError, match=r"^read model 'balances': expected one function for each class, got a"):
         balances().on(Opened, account_of, lambda row, _: row)
 
 
