@@ -548,12 +548,15 @@ def test_another_database(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_wrong_options(engine: Engine) -> None:
-    """Names are unique, and numbers above 0."""
+    """Names and tables are unique, and numbers above 0."""
     with pytest.raises(ValueError, match=r"^Projector: expected read models of different names, got \['balances', "):
         make_projector(engine, stored_balances(), stored_balances())
+    other = TableReadModel(ReadModel("other", balances().row), BALANCES)
+    with pytest.raises(ValueError, match=r"^Projector: expected read models of different tables, got \['balances', "):
+        make_projector(engine, stored_balances(), other)
     with pytest.raises(ValueError, match=r"^Projector: expected `batch` and `poll` above 0, got 0 and "):
         make_projector(engine, batch=0)
-    with pytest.raises(ValueError, match=r"lacks .*; make it with checkpoints_table$"):
+    with pytest.raises(ValueError, match=r"got a table without model, .*; make it with checkpoints_table$"):
         Projector(UnitOfWork(engine), make_store(engine), [stored_balances()], BALANCES)
     assert "Projector(balances, entries)" == repr(make_projector(engine, stored_balances(), entries()))
 
