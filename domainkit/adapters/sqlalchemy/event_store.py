@@ -42,6 +42,7 @@ from domainkit.event_store import (
     UnreadableEvent,
     all_recorded,
     appended_nothing,
+    check_range,
     checked_events,
     conflict,
     decided,
@@ -236,6 +237,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
     ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         """Return events of a stream, the oldest first; see EventStore."""
+        check_range(after, limit)
         name = stream_name(stream)
         with self._unit_of_work._reading_once() as connection:
             rows = self._sql.read(connection, name, after=after, limit=limit, backwards=backwards)
@@ -251,6 +253,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         Raises:
             RuntimeError: the open unit of work is REPEATABLE READ or SERIALIZABLE, and would not see some events.
         """
+        check_range(after, limit)
         upto = self._upto(self._settled(), is_inside=self._is_inside(), what="read_all")
         return self._read_all(after, upto, limit) if upto > after else ()
 
@@ -590,6 +593,7 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
         self, *, after: int = 0, limit: int | None = None
     ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         """Return events of all streams by position, the oldest first; see SqlEventStore."""
+        check_range(after, limit)
         inner, is_inside = self._inner, self._inner._is_inside()
         settled = await self._unit_of_work.run(inner._settled, read_only=True)
         upto = inner._upto(settled, is_inside=is_inside, what="read_all")
