@@ -200,6 +200,19 @@ def test_a_rebuild_of_another_version_begins_anew(engine: Engine) -> None:
     assert 5 == rows_of(engine)[ada].total
 
 
+def test_a_rebuild_whose_table_was_dropped_begins_anew(engine: Engine) -> None:
+    """An interrupted rebuild leaves a table; if a migration drops it, nothing of its rows is taken as done."""
+    store, (ada,) = make_store(engine), new_accounts(1)
+    append(store, *[Deposited(ada, 1) for _ in range(4)])
+    model, stop = newer(), threading.Event()
+    projector = make_projector(engine, model, batch=2)
+    assert not projector.rebuild("balances", stop=stop, progress=lambda _: stop.set()).is_swapped
+    with engine.begin() as connection:
+        model.shadow.drop(connection)
+    assert projector.rebuild("balances").is_swapped
+    assert 8 == rows_of(engine)[ada].total
+
+
 def test_several_share_a_rebuild(engine: Engine) -> None:
     """Each event counts once, however many processes rebuild; all of them report the end."""
     store, (ada, bob) = make_store(engine), new_accounts(2)
