@@ -132,5 +132,5 @@ class Rebuilding:
 
 
 def _exists(table: Table, connection: Connection) -> bool:
-    """Check if a table is there: one that a rebuild has left may have been dropped, by a migration for example."""
+    """Check if a table exists: one that a rebuild has left may have been dropped, by a migration for example."""
     return inspect(connection).has_table(table.name, schema=connection.schema_for_object(table))
