@@ -253,6 +253,9 @@ class EventStore(Service, Generic[E]):
 
         Returns:
             Each event, or an UnreadableEvent in its place.
+
+        Raises:
+            ValueError: `after` or `limit` is below 0; or as for `append`.
         """
 
     @abstractmethod
@@ -264,6 +267,9 @@ class EventStore(Service, Generic[E]):
         Args:
             after: only events of a larger position.
             limit: at most so many; all of them unless given.
+
+        Raises:
+            ValueError: `after` or `limit` is below 0.
         """
 
     @abstractmethod
@@ -393,6 +399,18 @@ def start_of(expected: ExpectedRevision) -> int | None:
     if isinstance(expected, bool) or not isinstance(expected, int) or expected < 0:
         raise TypeError(f"expected: expected a revision from 0, or NO_STREAM and the like, got {expected!r}")
     return expected
+
+
+def check_range(after: int, limit: int | None) -> None:
+    """Refuse the numbers of a read that databases take in different ways.
+
+    Raises:
+        ValueError: one of them is below 0.
+    """
+    if after < 0 or (limit is not None and limit < 0):
+        raise ValueError(
+            f"read: expected `after` and `limit` from 0, got {after} and {limit}; leave out what is below 0"
+        )
 
 
 def conflict(stream: str, expected: ExpectedRevision, actual: int) -> Failure[RevisionConflict] | None:

@@ -112,9 +112,17 @@ class EventQuery(Generic[Q_co]):
 
     Args:
         items: the parts; at least one.
+
+    Raises:
+        ValueError: `items` is empty.
     """
 
     items: tuple[QueryItem, ...] = (QueryItem(),)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a query that finds no event at all."""
+        if not self.items:
+            raise ValueError("EventQuery.items: expected at least one item, got none; make queries with query()")
 
     def about(self, *ids: Uuid) -> "EventQuery[Q_co]":
         """Return a query for those of its events that have all of these ids as tags.

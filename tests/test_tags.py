@@ -137,6 +137,8 @@ class TestQuery:
         """An empty list of ids would find the events of all."""
         with pytest.raises(ValueError, match="about: expected at least one id, got none"):
             query().about()
+        with pytest.raises(ValueError, match=r"^EventQuery\.items: expected at least one item, got none; make queries"):
+            EventQuery(())
 
     @pytest.mark.parametrize("wrong", [str(IDS[0]), IDS[0].value, None, Number(UUID(int=1))])
     def test_only_ids_are_tags(self, wrong: Uuid) -> None:

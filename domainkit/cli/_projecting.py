@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _main(options: argparse.Namespace, make: Callable[[], object]) -> int:
     async with _made(options, make) as projector:
-        work = _status if options.status else _rebuild if options.rebuild else _follow
+        work = _status if options.status else _follow if options.rebuild is None else _rebuild
         try:
             return await work(options, projector)
         except (SQLAlchemyError, OSError) as error:
@@ -148,6 +148,13 @@ def _remarks(row: ReadModelStatus) -> list[str]:
 
 async def _rebuild(options: argparse.Namespace, projector: AnyProjector) -> int:
     name, stop, ended = options.rebuild, stop_event(), threading.Event()
+    inner = projector if isinstance(projector, Projector) else projector.inner
+    names = [one.name for one in inner._models]
+    if name not in names:  # checked here, since a step may raise a KeyError too
+        raise WrongArgumentError(
+            f"--rebuild: expected a read model of {options.projector} ({', '.join(names)}), got {name!r}; name one of "
+            "them"
+        )
     progress = Progress(is_json=options.json)
     ends: list[Rebuilt] = []
     try:
@@ -156,8 +163,6 @@ async def _rebuild(options: argparse.Namespace, projector: AnyProjector) -> int:
         else:
             rebuild = partial(projector.rebuild, name, progress=progress.show, stop=ended)
             await _in_thread(lambda: ends.append(rebuild()), stop, ended)
-    except KeyError:
-        raise WrongArgumentError(f"--rebuild {name}: {options.projector} has no read model of that name") from None
     finally:
         progress.end()
     return _ended(ends[0], progress)

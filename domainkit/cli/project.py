@@ -27,9 +27,10 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.json and not (options.status or options.rebuild):
+    is_rebuild = options.rebuild is not None  # also of an empty name, which is refused
+    if options.json and not (options.status or is_rebuild):
         raise WrongArgumentError("--json needs --status or --rebuild; add it")
-    if options.once and (options.status or options.rebuild):
+    if options.once and (options.status or is_rebuild):
         raise WrongArgumentError("--once goes with neither --status nor --rebuild; leave it out")
     with ending_early():  # first, since the imports below are slow
         import domainkit.adapters.sqlalchemy  # noqa: F401, PLC0415  (raises the error for a missing extra)

@@ -27,6 +27,7 @@ from domainkit.event_store import (
     UnreadableEvent,
     all_recorded,
     appended_nothing,
+    check_range,
     checked_events,
     conflict,
     decided,
@@ -239,12 +240,14 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
         self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
     ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         """Return events of a stream; see EventStore."""
+        check_range(after, limit)
         with self._lock:
             stored = self._streams.get(stream_name(stream), _Stream()).events[after:]
         return self._recorded(stored[::-1] if backwards else stored, limit)
 
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         """Return events of all streams by position; see EventStore."""
+        check_range(after, limit)
         with self._lock:
             stored = [one for one in self._all if one.position > after]
         return self._recorded(stored, limit)

@@ -18,9 +18,12 @@ from accounts import AccountEvent, Deposited, codec
 from databases import KINDS, Database, new_database
 from durability import ledger
 from projecting import (
+    BALANCES,
     CHECKPOINTS,
     EVENTS,
     METADATA,
+    Balance,
+    account_of,
     append,
     entries,
     make_store,
@@ -33,6 +36,7 @@ from returns.result import Success
 from sqlalchemy import Engine
 from sqlalchemy.pool import NullPool
 
+from domainkit import ReadModel
 from domainkit.adapters.sqlalchemy import (
     AsyncProjector,
     AsyncSqlEventStore,
@@ -41,6 +45,7 @@ from domainkit.adapters.sqlalchemy import (
     Projector,
     Rebuilt,
     SqlReadModel,
+    TableReadModel,
     UnitOfWork,
     make_async_engine,
     make_engine,
@@ -98,6 +103,17 @@ def slow_projector() -> Projector:
     """Return a projector whose rebuild takes long enough to be interrupted."""
     engine = make_engine(os.environ[ledger.DATABASE], poolclass=NullPool)
     return Projector(UnitOfWork(engine), make_store(engine), [stored_balances(version=2)], CHECKPOINTS, batch=1)
+
+
+def failing_projector() -> Projector:
+    """Return a projector whose read model has a step that fails."""
+
+    def fail(*_: object) -> None:
+        raise KeyError("currency")
+
+    engine = make_engine(os.environ[ledger.DATABASE], poolclass=NullPool)
+    model = ReadModel("balances", Balance, version=2).on(Deposited, account_of, fail)
+    return Projector(UnitOfWork(engine), make_store(engine), [TableReadModel(model, BALANCES)], CHECKPOINTS)
 
 
 async def awaited_projector() -> Projector:
@@ -226,7 +242,9 @@ def test_a_rebuild_that_stops(engine: Engine, capsys: pytest.CaptureFixture[str]
     [
         ([LEDGER, "--json"], "--json needs --status or --rebuild; add it"),
         ([LEDGER, "--once", "--status"], "--once goes with neither --status nor --rebuild; leave it out"),
-        ([LEDGER, "--rebuild", "unknown"], "has no read model of that name"),
+        ([LEDGER, "--rebuild", "unknown"], "got 'unknown'; name one of them"),
+        ([LEDGER, "--rebuild", ""], f"--rebuild: expected a read model of {LEDGER} (balances"),
+        ([LEDGER, "--once", "--rebuild", ""], "--once goes with neither --status nor --rebuild; leave it out"),
         ([here("SOMETHING")], "expected a Projector, or a function that returns one or a context manager of one"),
         ([here("fill")], "expected a function without arguments"),
     ],
@@ -237,6 +255,14 @@ def test_wrong_arguments(engine: Engine, capsys: pytest.CaptureFixture[str], arg
         main(["project", *arguments])
     assert 2 == caught.value.code
     assert text in capsys.readouterr().err
+
+
+def test_a_step_that_fails_in_a_rebuild(engine: Engine) -> None:
+    """Its error is raised as it is, with the place: a KeyError is no wrong argument."""
+    fill(engine, 1)
+    with pytest.raises(KeyError, match="currency") as caught:
+        main(["project", here("failing_projector"), "--rebuild", "balances"])
+    assert "read model 'balances', position" in "".join(caught.value.__notes__)
 
 
 def test_a_database_that_is_not_set_up(database: Database, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from domainkit.event_store import (
     StreamClosed,
     StreamId,
     UnreadableEvent,
+    check_range,
     events_of,
     stream_and_expected,
     stream_name,
@@ -131,6 +132,7 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
         self, *, after: int = 0, limit: int | None = None
     ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         """Return events of all streams by position, the oldest first; see SqlEventStore."""
+        check_range(after, limit)
         inner, is_inside = self._inner, self._inner._is_inside()
         settled = await self._unit_of_work.run(inner._settled, read_only=True)
         upto = inner._upto(settled, is_inside=is_inside, what="read_all")

@@ -44,6 +44,7 @@ from domainkit.event_store import (
     UnreadableEvent,
     all_recorded,
     appended_nothing,
+    check_range,
     checked_events,
     conflict,
     decided,
@@ -187,6 +188,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
     ) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
         """Return events of a stream, the oldest first; see EventStore."""
+        check_range(after, limit)
         name = stream_name(stream)
         with self._unit_of_work._reading_once() as connection:
             rows = self._sql.read(connection, name, after=after, limit=limit, backwards=backwards)
@@ -202,6 +204,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         Raises:
             RuntimeError: the open unit of work is REPEATABLE READ or SERIALIZABLE, and would not see some events.
         """
+        check_range(after, limit)
         upto = self._upto(self._settled(), is_inside=self._is_inside(), what="read_all")
         return self._read_all(after, upto, limit) if upto > after else ()
 

@@ -394,7 +394,10 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         taken = "; ".join(
             f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}({table}, {key})" for key, shared in pairs
         )
-        connection.exec_driver_sql(f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}").close()
+        sql = f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}"
+        if connection.dialect.paramstyle in {"format", "pyformat"}:
+            sql = sql.replace("%", "%%")  # of the table's name
+        connection.exec_driver_sql(sql).close()
 
     def append_tagged(
         self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow], tags: Sequence[Tags]

@@ -81,8 +81,8 @@ class Projector:
         on_unreadable: OnUnreadable.STOP, or SKIP.
 
     Raises:
-        ValueError: two read models have one name, an option is out of range, `checkpoints` is another table, or the
-            database is another than SQLite or PostgreSQL.
+        ValueError: two read models have one name or one table, an option is out of range, `checkpoints` is another
+            table, or the database is another than SQLite or PostgreSQL.
     """
 
     def __init__(  # noqa: PLR0913  (options with defaults)
@@ -99,6 +99,12 @@ class Projector:
         names = [one.name for one in models]
         if len(set(names)) < len(names):
             raise ValueError(f"Projector: expected read models of different names, got {names}; name each once")
+        tables = [one.table.fullname for one in models]
+        if len(set(tables)) < len(tables):
+            raise ValueError(
+                f"Projector: expected read models of different tables, got {tables}; give each its own, since a "
+                "rebuild replaces all rows"
+            )
         if batch < 1 or poll <= timedelta(0):
             raise ValueError(f"Projector: expected `batch` and `poll` above 0, got {batch} and {poll!r}; raise them")
         self._models, self._store = tuple(models), store

@@ -254,22 +254,28 @@ def _shadow_of(table: Table) -> Table:
     """
     if not list(table.primary_key):
         raise ValueError(f"table {table.name!r}: expected a primary key, got none; declare one")
-    columns = (
-        sa.Column(
-            one.name,
-            one.type,
-            key=one.key,
-            primary_key=one.primary_key,
-            nullable=one.nullable,
-            autoincrement=False,
-            server_default=_default_of(one),
-        )
-        for one in table.columns
-    )
+    columns = map(_shadow_column, table.columns)
     return sa.Table(table.name + SHADOW, sa.MetaData(), *columns, schema=table.schema)
 
 
-def _default_of(column: sa.Column[Any]) -> "str | sa.TextClause | sa.ColumnElement[Any] | None":  # Any: of any type
-    default = column.server_default
-    given = default.arg if isinstance(default, sa.DefaultClause) else None
-    return given if isinstance(given, str | sa.TextClause | sa.ColumnElement) else None
+def _shadow_column(column: sa.Column[Any]) -> sa.Column[Any]:  # Any: of any type, here and below
+    """Return a column that computes and defaults as the given one does, without what refers to other tables."""
+    computed = column.computed
+    expression = () if computed is None else (sa.Computed(computed.sqltext, persisted=computed.persisted),)
+    return sa.Column(
+        column.name,
+        column.type,
+        *expression,
+        key=column.key,
+        primary_key=column.primary_key,
+        nullable=column.nullable,
+        autoincrement=False,
+        default=_argument(column.default),
+        onupdate=_argument(column.onupdate),
+        server_default=None if computed is not None else _argument(column.server_default),
+    )
+
+
+def _argument(default: object) -> Any:
+    """Return what a default was made of; None if it is a sequence, which stays with its column."""
+    return getattr(default, "arg", None)

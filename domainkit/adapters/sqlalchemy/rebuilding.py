@@ -5,7 +5,7 @@ constraints, the privileges of its readers, and the views and foreign keys that 
 """
 
 from attrs import evolve, frozen
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Table, delete, insert, inspect, select
 
 from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint
 from domainkit.adapters.sqlalchemy.event_counts import last_position
@@ -65,7 +65,7 @@ class Rebuilding:
         with self._unit_of_work.begin() as connection:
             self._rows.create(connection, self._shadow, model.version)
             found = self._rows.lock(connection, self._shadow, skip=False) or Checkpoint(model.version)
-            if found.position == 0 or found.version != model.version:
+            if found.position == 0 or found.version != model.version or not _exists(model.shadow, connection):
                 found = Checkpoint(model.version)
                 model.shadow.drop(connection, checkfirst=True)
                 model.shadow.create(connection)
@@ -108,7 +108,7 @@ class Rebuilding:
         """Replace the old rows by the new ones, and move the checkpoint with them."""
         table, shadow = self._model.table, self._model.shadow
         connection.execute(delete(table))
-        names = shadow.columns.keys()
+        names = [column.key for column in shadow.columns if column.computed is None]
         connection.execute(insert(table).from_select(names, select(*(shadow.c[name] for name in names))))
         shadow.drop(connection)
         self._rows.move(connection, self._model.name, to)
@@ -129,3 +129,8 @@ class Rebuilding:
         """Return the end of a rebuild that another process has finished."""
         live = self._following.checkpoint(self._model.name) or Checkpoint(self._model.version)
         return self._rebuilt(live, is_swapped=True)
+
+
+def _exists(table: Table, connection: Connection) -> bool:
+    """Check if a table exists: one that a rebuild has left may have been dropped, by a migration for example."""
+    return inspect(connection).has_table(table.name, schema=connection.schema_for_object(table))

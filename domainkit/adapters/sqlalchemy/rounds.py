@@ -7,7 +7,7 @@ from attrs import frozen
 from sqlalchemy.exc import SQLAlchemyError
 
 from domainkit.adapters.sqlalchemy.following import logger
-from domainkit.adapters.sqlalchemy.relay.waits import OUTAGE
+from domainkit.adapters.sqlalchemy.relay.waits import Outage
 from domainkit.errors import ConflictError, OutcomeUnknownError
 
 _OUTAGES = (SQLAlchemyError, OSError, OutcomeUnknownError, ConflictError)
@@ -79,7 +79,8 @@ class Pace:
     """The waits between rounds: none while events come, `poll` without them, longer ones in an outage."""
 
     def __init__(self, poll: timedelta, *, until_idle: bool) -> None:
-        self._poll, self._until_idle, self._failures = poll.total_seconds(), until_idle, 0
+        self._poll, self._until_idle = poll.total_seconds(), until_idle
+        self._database = Outage("the database", logger=logger)
 
     def next(self, once: Callable[[], Projected]) -> float | None:
         """Do a round, and return the seconds to wait; None to end."""
@@ -88,13 +89,13 @@ class Pace:
         except _OUTAGES as error:
             if self._until_idle:
                 raise
-            self._failures += 1
-            if self._failures == 1:
-                logger.warning("the database is unreachable (%s); retrying", type(error).__qualname__)
-            return OUTAGE.delay(self._failures).total_seconds()
-        if self._failures:
-            logger.warning("the database is reachable again")
-            self._failures = 0
+            return self._database.failed(_reason(error))
+        self._database.answered()
         if done.events:
             return 0.0
         return None if self._until_idle and not done.busy else self._poll
+
+
+def _reason(error: Exception) -> str:
+    """Return the class of the error of the driver, if there is one: UndefinedTable says more than ProgrammingError."""
+    return type(getattr(error, "orig", None) or error).__qualname__

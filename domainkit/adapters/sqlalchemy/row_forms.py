@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin
 from uuid import UUID
@@ -46,6 +47,7 @@ class RowForm(Generic[S]):
             )
         self._cls, self._make = cls, _maker(cls)
         self._keys = tuple(column.key for column in table.primary_key)
+        self._without_zone = {column.key for column in table.columns if _is_without_zone(column)}
         self._arguments = tuple(one.alias or one.name for one in fields)
         hints = {one.name: type_of(origin, one.name, arguments) for one in fields}
         loaders = zip(self._arguments, map(_loader, hints.values()), strict=True)
@@ -58,7 +60,7 @@ class RowForm(Generic[S]):
 
         Raises:
             ValueError: it has another number of parts than the primary key has columns, or a text that a database
-                doesn't keep as it is.
+                doesn't keep as it is, or a time without a time zone.
         """
         parts = given if isinstance(given, tuple) else (given,)
         if len(parts) != len(self._keys):
@@ -70,7 +72,7 @@ class RowForm(Generic[S]):
 
     def key_of(self, row: S) -> Key:
         """Return the key of a row, as the columns hold it."""
-        return tuple([_stored(getattr(row, one)) for one in self._keys])
+        return tuple([self._stored(one, getattr(row, one)) for one in self._keys])
 
     def load(self, row: Sequence[Any]) -> S:
         """Return a stored row, with the columns in the order of the fields, as an object.
@@ -91,7 +93,8 @@ class RowForm(Generic[S]):
         """Return the values of the columns.
 
         Raises:
-            ValueError: the row has another key, or a text that a database doesn't keep as it is.
+            ValueError: the row has another key, a text that a database doesn't keep as it is, or a time without a time
+                zone.
         """
         values: dict[str, object] = {name: getattr(row, name) for name in self._plain}
         for name in self._others:
@@ -104,12 +107,19 @@ class RowForm(Generic[S]):
         return values
 
     def _kept(self, name: str, value: object) -> object:
-        """Return a value as its column holds it, unless a database changes such a text."""
-        stored = _stored(value)
-        refusal = content_refusal(stored) if isinstance(stored, str) else None
+        """Return a value as its column holds it, unless a database changes such a value."""
+        unwrapped = _unwrapped(value)
+        refusal = _refusal(unwrapped)
         if refusal is not None:
             raise ValueError(f"{self._cls.__qualname__}.{name}: expected {refusal}; refuse it where it comes in")
-        return stored
+        return self._stored(name, unwrapped)
+
+    def _stored(self, name: str, value: object) -> object:
+        """Return a value as its column holds it: PostgreSQL puts a time into the zone of the session, if it can."""
+        unwrapped = _unwrapped(value)
+        if isinstance(unwrapped, datetime) and name in self._without_zone:
+            return unwrapped.replace(tzinfo=None)
+        return unwrapped
 
 
 def _attributes(cls: type) -> tuple["attrs.Attribute[Any]", ...]:
@@ -121,11 +131,22 @@ def _maker(cls: type[S]) -> Callable[..., S]:
     return cls
 
 
-def _stored(value: object) -> object:
-    """Return a value as a column holds it: what a value object wraps, and times in UTC."""
+def _unwrapped(value: object) -> object:
+    """Return what a value object wraps, and times in UTC."""
     if isinstance(value, ValueObject):
-        return _stored(value.value)
+        return _unwrapped(value.value)
     return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else value
+
+
+def _refusal(value: object) -> str | None:
+    """Return what a database would keep, if it changes this value."""
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return "a time with a time zone"
+    return content_refusal(value) if isinstance(value, str) else None
+
+
+def _is_without_zone(column: "sa.Column[Any]") -> bool:  # Any: of any type
+    return isinstance(column.type, sa.DateTime) and not column.type.timezone
 
 
 def _in_utc(stored: datetime) -> datetime:
@@ -141,4 +162,6 @@ def _loader(hint: object) -> Callable[[Any], object] | None:  # Any: what the co
     cls = get_origin(inner) or inner
     if isinstance(cls, type) and issubclass(cls, ValueObject):
         return cls.from_value
+    if isinstance(cls, type) and issubclass(cls, Enum):
+        return cls  # a column of texts or numbers holds the value of a StrEnum or IntEnum
     return _in_utc if cls is datetime else None

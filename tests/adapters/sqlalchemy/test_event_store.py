@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from domainkit import (
     DomainEvent,
     EventSourced,
     EventStore,
+    InmemoryEventStore,
     MessageCodec,
     RecordedEvent,
     RetryOnConflict,
@@ -167,6 +169,29 @@ def test_a_table_may_have_any_name_and_schema(database: Database) -> None:
         store.append("task-1", new_events(2), expected=NO_STREAM).unwrap()
         store.archive("task-1").unwrap()
         assert [("task-1", 1), ("task-1", 2)] == revisions(store.read("task-1")) == revisions(store.read_all())
+
+
+@pytest.mark.parametrize(("after", "limit"), [(-1, None), (0, -1)])
+def test_a_range_below_0_is_refused(store: Store, after: int, limit: int | None) -> None:
+    """A database takes it for all events or for an error, and a list for the last ones: each store refuses it."""
+    stores: list[EventStore[SampleTaskCreated]] = [store, InmemoryEventStore(SAMPLES)]
+    for one in stores:
+        for read in (partial(one.read, "task-1"), one.read_all):
+            with pytest.raises(
+                ValueError, match=f"^read: expected `after` and `limit` from 0, got {after} and {limit};"
+            ):
+                read(after=after, limit=limit)
+
+
+async def test_a_range_below_0_is_refused_async(database: Database) -> None:
+    """So does the async twin."""
+    with database.engine(METADATA):
+        engine = make_async_engine(database.async_url, poolclass=NullPool)
+        store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES)
+        with pytest.raises(ValueError, match="expected `after` and `limit` from 0, got 0 and -1"):
+            await store.read("task-1", limit=-1)
+        with pytest.raises(ValueError, match="expected `after` and `limit` from 0, got -1 and None"):
+            await store.read_all(after=-1)
 
 
 # What is sent

@@ -224,7 +224,7 @@ def test_the_tables_may_have_any_name_and_schema(database: Database) -> None:
     """Names that need quotes, and a schema that SQLAlchemy translates for the connection."""
     metadata, ada = MetaData(), student()
     events = events_table(metadata, 'the "Events" :at {once}', schema="elsewhere")
-    tags = event_tags_table(metadata, "the \"Tags\" :at {once} 'quoted'", schema="elsewhere")
+    tags = event_tags_table(metadata, "100%s of the \"Tags\" :at {once} 'quoted'", schema="elsewhere")
     with database.engine() as plain:
         engine = plain.execution_options(schema_translate_map={"elsewhere": None})
         metadata.create_all(engine)

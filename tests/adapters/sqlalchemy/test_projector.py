@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 import sqlalchemy as sa
@@ -465,7 +466,7 @@ def test_a_database_that_comes_back(engine: Engine, caplog: pytest.LogCaptureFix
         nonlocal failures
         if failures:
             failures -= 1
-            raise OperationalError("SELECT", None, Exception())
+            raise OperationalError("SELECT", None, ConnectionError())
 
     caplog.set_level(logging.WARNING)
     with ThreadPoolExecutor(1) as pool:
@@ -476,7 +477,7 @@ def test_a_database_that_comes_back(engine: Engine, caplog: pytest.LogCaptureFix
         assert Success(1) == reached.reached("balances", 1, within=LONG)
         stop.set()
         running.result()
-    assert ["the database is unreachable (OperationalError); retrying", "the database is reachable again"] == [
+    assert ["the database is unreachable (ConnectionError); retrying", "the database is reachable again"] == [
         one.getMessage() for one in caplog.records
     ]
 
@@ -547,13 +548,35 @@ def test_another_database(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> No
         Checkpoints(unit_of_work, CHECKPOINTS)
 
 
+def test_a_missing_table_is_logged_and_waited_for(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has the error of the driver, once; when the tables are there, the projector goes on."""
+    with database.engine() as engine:
+        projector, stop = make_projector(engine, stored_balances()), threading.Event()
+        ends = monotonic() + 60
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(projector.run, stop)
+            while "unreachable" not in caplog.text and monotonic() < ends:
+                stop.wait(0.01)
+            METADATA.create_all(engine)
+            while "the database is reachable again" not in caplog.text and monotonic() < ends:
+                stop.wait(0.01)
+            stop.set()
+            running.result()
+        assert "the database is reachable again" in caplog.text
+    reason = "OperationalError" if engine.dialect.name == "sqlite" else "UndefinedTable"
+    assert 1 == caplog.text.count(f"the database is unreachable ({reason}); retrying")
+
+
 def test_wrong_options(engine: Engine) -> None:
-    """Names are unique, and numbers above 0."""
+    """Names and tables are unique, and numbers above 0."""
     with pytest.raises(ValueError, match=r"^Projector: expected read models of different names, got \['balances', "):
         make_projector(engine, stored_balances(), stored_balances())
+    other = TableReadModel(ReadModel("other", balances().row), BALANCES)
+    with pytest.raises(ValueError, match=r"^Projector: expected read models of different tables, got \['balances', "):
+        make_projector(engine, stored_balances(), other)
     with pytest.raises(ValueError, match=r"^Projector: expected `batch` and `poll` above 0, got 0 and "):
         make_projector(engine, batch=0)
-    with pytest.raises(ValueError, match=r"got a table without .*; make it with checkpoints_table$"):
+    with pytest.raises(ValueError, match=r"got a table without model, .*; make it with checkpoints_table$"):
         Projector(UnitOfWork(engine), make_store(engine), [stored_balances()], BALANCES)
     assert "Projector(balances, entries)" == repr(make_projector(engine, stored_balances(), entries()))
 

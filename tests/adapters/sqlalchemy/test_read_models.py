@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Generic, TypeVar
 
 import pytest
@@ -65,12 +66,33 @@ SIGHTS = Table(
     Column("either", sa.Integer),
     Column("tag", sa.Text),
 )
+VISITS = Table(
+    "visits",
+    OWN,
+    Column("at", sa.DateTime(), primary_key=True),
+    Column("size", sa.Text),
+    Column("times", sa.Integer),
+)
 MARKS = Table("marks", OWN, Column("place", sa.Text, primary_key=True))
 
 
 @frozen
 class Mark:
     place: str
+
+
+class Size(StrEnum):
+    """A size, stored as its text."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
+@frozen
+class Visit:
+    at: datetime
+    size: Size
+    times: int
 
 
 @pytest.fixture
@@ -111,6 +133,43 @@ def test_fields_of_all_kinds(engine: Engine) -> None:
         (row["_place"], row["label"], row["either"], row["tag"]) for row in found
     ]
     assert [early.astimezone(UTC)] * 2 == [row["at"].replace(tzinfo=row["at"].tzinfo or UTC) for row in found]
+
+
+def test_a_time_in_a_column_without_time_zone_and_an_enum_in_a_text(engine: Engine) -> None:
+    """The time is stored in UTC, whatever the time zone of the session; the text is read as the member again."""
+    before = list[Visit | None]()
+
+    def visited(row: Visit | None, event: Seen) -> Visit:
+        before.append(row)
+        return Visit(event.at, Size.LARGE if event.number > 1 else Size.SMALL, event.number)
+
+    model = TableReadModel(ReadModel("visits", Visit).on(Seen, lambda event: event.at, visited), VISITS)
+    at = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    for number in (1, 2):
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.text("SET LOCAL TIME ZONE 'Asia/Tokyo'"))
+            model.apply(connection, recorded(Seen("here", number, at)))
+    with engine.connect() as connection:
+        assert [(datetime(2026, 7, 1, 10), "large", 2)] == connection.execute(sa.select(VISITS)).all()
+    assert [None, Visit(at, Size.SMALL, 1)] == before
+    assert before[1] is not None
+    assert Size.SMALL is before[1].size
+
+
+def test_a_time_without_a_time_zone(engine: Engine) -> None:
+    """It is refused, in the key and elsewhere: a database would take it for one of the session's time zone."""
+    naive, aware = datetime(2026, 7, 1), datetime(2026, 7, 1, tzinfo=UTC)
+    keyed = ReadModel("visits", Visit).on(Seen, lambda _: naive, lambda *_: Visit(aware, Size.SMALL, 1))
+    stored = ReadModel("sights", Sight[int]).on(
+        Seen, key_of, lambda _, event: Sight(event.place, event.number, aware, naive, None, None)
+    )
+    for model, field_name in ((TableReadModel(keyed, VISITS), "Visit.at"), (TableReadModel(stored, SIGHTS), "until")):
+        with (
+            engine.begin() as connection,
+            pytest.raises(ValueError, match=f"{field_name}: expected a time with a time zone; refuse it where it co"),
+        ):
+            model.apply(connection, recorded(Seen("here", 1, aware)))
 
 
 def test_a_key_is_its_only_column(engine: Engine) -> None:

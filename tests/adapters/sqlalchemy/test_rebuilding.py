@@ -33,6 +33,7 @@ from sqlalchemy import Engine
 
 from domainkit import DomainEvent, ReadModel, ReadsAllEvents, RecordedEvent, UnreadableEvent
 from domainkit.adapters.sqlalchemy import (
+    FunctionReadModel,
     OnUnreadable,
     Projector,
     Rebuilt,
@@ -199,6 +200,19 @@ def test_a_rebuild_of_another_version_begins_anew(engine: Engine) -> None:
     assert 5 == rows_of(engine)[ada].total
 
 
+def test_a_rebuild_whose_table_was_dropped_begins_anew(engine: Engine) -> None:
+    """An interrupted rebuild leaves a table; if a migration drops it, nothing of its rows is taken as done."""
+    store, (ada,) = make_store(engine), new_accounts(1)
+    append(store, *[Deposited(ada, 1) for _ in range(4)])
+    model, stop = newer(), threading.Event()
+    projector = make_projector(engine, model, batch=2)
+    assert not projector.rebuild("balances", stop=stop, progress=lambda _: stop.set()).is_swapped
+    with engine.begin() as connection:
+        model.shadow.drop(connection)
+    assert projector.rebuild("balances").is_swapped
+    assert 8 == rows_of(engine)[ada].total
+
+
 def test_several_share_a_rebuild(engine: Engine) -> None:
     """Each event counts once, however many processes rebuild; all of them report the end."""
     store, (ada, bob) = make_store(engine), new_accounts(2)
@@ -275,6 +289,34 @@ def test_a_rebuild_of_a_function(engine: Engine) -> None:
     projector.run(threading.Event(), until_idle=True)
     projector.rebuild("entries")
     assert [5, 7] == amounts_of(engine)
+
+
+def test_a_rebuild_of_columns_that_compute(database: Database) -> None:
+    """Defaults that Python computes, and columns that the database computes, are in the new rows too."""
+    own = sa.MetaData()
+    table = sa.Table(
+        "counts",
+        own,
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("amount", sa.Integer, nullable=False, default=7),
+        sa.Column("half", sa.Integer, sa.Computed("amount / 2", persisted=True)),
+        sa.Column("note", sa.Text, nullable=False, default=lambda: "made", onupdate="changed"),
+        sa.Column("kind", sa.Text, nullable=False, server_default="plain"),
+    )
+
+    def count(connection: sa.Connection, to: sa.Table, event: Deposited) -> None:
+        connection.execute(sa.insert(to).values(id=event.header.id.value))
+
+    with database.engine(METADATA, own) as engine:
+        append(make_store(engine), Deposited(new_accounts(1)[0], 5))
+        projector = make_projector(engine, FunctionReadModel("counts", table).on(Deposited, count))
+        projector.run_once()
+        with engine.connect() as connection:
+            before = connection.execute(sa.select(table)).one()
+        assert projector.rebuild("counts").is_swapped
+        with engine.connect() as connection:
+            assert before == connection.execute(sa.select(table)).one()
+    assert (7, 3, "made", "plain") == before[1:]
 
 
 def test_a_rebuild_stops_at_an_unreadable_event(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:

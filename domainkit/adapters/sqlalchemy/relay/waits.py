@@ -1,4 +1,4 @@
-"""Waits of a relay between retries."""
+"""Waits between retries, of a relay and of others that need a service."""
 
 import logging
 import random
@@ -59,16 +59,17 @@ class Outage:
 
     name: str
     failures: int = 0
+    logger: logging.Logger = field(default=_logger, kw_only=True)
 
     def failed(self, reason: str = "") -> float:
         """Count a failure, and return the seconds to wait."""
         self.failures += 1
         if self.failures == 1:
-            _logger.warning("%s is unreachable%s; retrying", self.name, f" ({reason})" if reason else "")
+            self.logger.warning("%s is unreachable%s; retrying", self.name, f" ({reason})" if reason else "")
         return OUTAGE.delay(self.failures).total_seconds()
 
     def answered(self, *, over: bool = True) -> None:
         """Note an answer: the outage is over, or if some attempts failed (`over=False`), the waits start again."""
         if over and self.failures:
-            _logger.warning("%s is reachable again", self.name)
+            self.logger.warning("%s is reachable again", self.name)
         self.failures = 0 if over else min(self.failures, 1)
