@@ -66,11 +66,14 @@ class _Snapshots(Generic[S]):
         self._noted: set[tuple[str, str]] = set()
 
     def _read(self, found: Snapshot | None) -> Restored[S] | None:
-        """Return the state of a snapshot; None if it is of another version, or can't be read."""
+        """Return the state of a snapshot; None if it has another version or no revision, or can't be read."""
         if found is None:
             return None
         if found.version != self.version:
             self._note(found.version, "", f"version {found.version} is of another fold than {self.version}")
+            return None
+        if found.revision < 1:  # no event has such a revision, and a store doesn't look for it
+            self.refuse(found.stream)
             return None
         try:
             return Restored(self._form.read(found.state), found.revision, found.event_id)

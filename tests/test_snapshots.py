@@ -205,8 +205,9 @@ Change: TypeAlias = Callable[[Snapshot], Snapshot]
         (lambda one: evolve(one, revision=3), "the stream does not have its last event"),
         (lambda one: evolve(one, revision=50), "the stream does not have its last event"),
         (lambda one: evolve(one, revision=0), "the stream does not have its last event"),
+        (lambda one: evolve(one, revision=-1), "the stream does not have its last event"),
     ],
-    ids=["version", "no JSON", "half JSON", "type", "event", "earlier", "beyond", "none"],
+    ids=["version", "no JSON", "half JSON", "type", "event", "earlier", "beyond", "none", "below"],
 )
 def test_a_snapshot_that_does_not_fit_is_ignored_and_replaced(
     change: Change, reason: str, caplog: pytest.LogCaptureFixture

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
-from inspect import isawaitable
+from inspect import isawaitable, signature
 from time import monotonic
 from typing import TypeAlias
 
@@ -55,9 +55,10 @@ async def _made(options: argparse.Namespace, make: Callable[[], object]) -> Asyn
     """Yield the projector that the user's function makes."""
     async with AsyncExitStack() as opened:
         try:
-            found = make()
+            signature(make).bind()  # before the call: a TypeError of the function itself is no wrong argument
         except TypeError as error:
             raise WrongArgumentError(f"{options.projector}: expected a function without arguments ({error})") from error
+        found = make()
         if isawaitable(found):
             found = await found
         elif isinstance(found, AbstractAsyncContextManager):

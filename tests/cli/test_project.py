@@ -116,6 +116,11 @@ def failing_projector() -> Projector:
     return Projector(UnitOfWork(engine), make_store(engine), [TableReadModel(model, BALANCES)], CHECKPOINTS)
 
 
+def broken_projector() -> Projector:
+    """Fail with an error that a wrong call has too."""
+    raise TypeError("of its own")
+
+
 async def awaited_projector() -> Projector:
     """Return a projector, to await."""
     await asyncio.sleep(0)
@@ -255,6 +260,12 @@ def test_wrong_arguments(engine: Engine, capsys: pytest.CaptureFixture[str], arg
         main(["project", *arguments])
     assert 2 == caught.value.code
     assert text in capsys.readouterr().err
+
+
+def test_a_function_that_fails() -> None:
+    """Its error is raised as it is: a TypeError of its own is no wrong argument."""
+    with pytest.raises(TypeError, match=r"^of its own$"):
+        main(["project", here("broken_projector"), "--status"])
 
 
 def test_a_step_that_fails_in_a_rebuild(engine: Engine) -> None:

@@ -100,7 +100,7 @@ BUGS = (
     Bug(
         "an interrupted rebuild goes on",
         REBUILDING,
-        "if found.position == 0 or found.version != model.version:",
+        "if found.position == 0 or found.version != model.version or not _exists(model.shadow, connection):",
         "if True:",
         f"{REBUILDS}::test_an_interrupted_rebuild_goes_on",
     ),
