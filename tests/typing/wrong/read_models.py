@@ -56,7 +56,7 @@ balances.on(Opened, account_of, deposited)  # wrong: a step for another class
 balances.on(Deposited, opened_account, deposited)  # wrong: a key of another class
 balances.on(Deposited, account_of, certain)  # wrong: the row may be missing
 balances.on(Deposited, account_of, number)  # wrong: a step returns a row
-balances.on(Deposited, lambda event: event.amuont, deposited)  # wrong: no such field
+balances.on(Deposited, lambda event: event.amuont, deposited)  # wrong: an unknown field
 balances.on(Balance, account_of, deposited)  # wrong: not a class of events
 
 
