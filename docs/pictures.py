@@ -198,7 +198,7 @@ def event_store() -> str:
         for line in (STATIC.parent / "performance.md").read_text("utf-8").splitlines()
         if line.startswith("| ") and ", to " in line
     ]
-    marks, top, unit, left = [], 34, 130, 90
+    marks, top, unit, left = [], 34, 110, 90
     marks.append(text(left + unit, 20, "the bar", kind="name", anchor="middle"))
     for name, *figures in rows:
         marks.append(text(10, top + 14, name, kind="name"))
@@ -207,10 +207,10 @@ def event_store() -> str:
             width = round(unit * min(1.8, float(figure) / float(bar)))
             marks.append(text(10, top + 13, database))
             marks.append(f'<rect class="box ours" x="{left}" y="{top + 2}" width="{width}" height="14"/>')
-            marks.append(text(left + width + 4, top + 13, figure))
+            marks.append(text(WIDTH - 10, top + 13, figure, anchor="end"))
+        marks.append(f'<path class="back" d="M{left + unit},{top - 20} V{top + 18}"/>')
         top += 30
-    line = f'<path class="back" d="M{left + unit},26 V{top - 6}"/>'
-    return picture("Event stores: each comparison as a part of its bar", top, *marks, line)
+    return picture("Event stores: each comparison as a part of its bar", top, *marks)
 
 
 PICTURES: Mapping[str, Callable[[], str]] = {
