@@ -394,9 +394,8 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         taken = "; ".join(
             f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}({table}, {key})" for key, shared in pairs
         )
-        sql = f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}"
-        if connection.dialect.paramstyle in {"format", "pyformat"}:
-            sql = sql.replace("%", "%%")  # of the table's name
+        percent = "%%" if connection.dialect.paramstyle in {"format", "pyformat"} else "%"  # in the table's name
+        sql = f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}".replace("%", percent)
         connection.exec_driver_sql(sql).close()
 
     def append_tagged(

@@ -58,6 +58,8 @@ balances.on(Deposited, account_of, certain)  # wrong: the row may be missing
 balances.on(Deposited, account_of, number)  # wrong: a step returns a row
 balances.on(Deposited, lambda event: event.amuont, deposited)  # wrong: an unknown field
 balances.on(Balance, account_of, deposited)  # wrong: not a class of events
+ReadModel("balances", Balance, 2)  # wrong: the version is keyword-only
+ReadModel(Balance)  # wrong: the name is missing
 
 
 def follow(unit_of_work: UnitOfWork, table: Table, checkpoints: Table) -> None:
