@@ -5,27 +5,32 @@ same rows, encoded before, without tags, locks or a check, by executemany in one
 keeps open; the store encodes, locks, checks and writes a row for each tag within its time.
 """
 
-import os
-import sqlite3
 import statistics
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import psycopg
 from attrs import frozen
-from sqlalchemy import Engine, MetaData, make_url, text
+from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import OperationalError
 
+from benchmarks.databases import (
+    Ready,
+    Rows,
+    Work,
+    appends_by_psycopg,
+    appends_by_sqlite,
+    encoded_rows,
+    postgresql_engine,
+    psycopg_connection,
+    sqlite_connection,
+    sqlite_engine,
+)
 from benchmarks.event_store import measured
 from domainkit import AppendCondition, DomainEvent, MessageCodec, Uuid, query
-from domainkit.adapters.sqlalchemy import SqlEventStore, UnitOfWork, event_tags_table, events_table, make_engine
+from domainkit.adapters.sqlalchemy import SqlEventStore, UnitOfWork, event_tags_table, events_table
 
-POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 APPENDED, STORED = 10, 100_000
 BARS: Mapping[str, float] = {"SQLite": 0.65, "PostgreSQL": 0.7}
 """Bars: the speed of an append under a condition, as a part of the driver's without one."""
@@ -55,10 +60,6 @@ _INSERT = (
     "INSERT INTO bench_events (stream, revision, message_id, name, version, body) VALUES ({0}, {0}, {0}, {0}, {0}, {0})"
 )
 
-Rows = Sequence[tuple[Any, ...]]  # Any: values of columns
-Work = Callable[[], object]
-Ready = Callable[[int], Work]
-
 
 def events(count: int, student: StudentId, course: CourseId) -> list[Subscribed]:
     """Return new events about one student and one course: those of one decision."""
@@ -67,46 +68,7 @@ def events(count: int, student: StudentId, course: CourseId) -> list[Subscribed]
 
 def rows(count: int, *, native: bool) -> Rows:
     """Return events as rows of one new stream, encoded."""
-    stream, made, info = str(uuid4()), events(count, StudentId.v4(), CourseId.v4()), Subscribed.info()
-    ids = [one.header.id.value if native else one.header.id.value.hex for one in made]
-    return [
-        (stream, number, ids[number - 1], info.name, info.version, CODEC.encode(one))
-        for number, one in enumerate(made, 1)
-    ]
-
-
-def by_sqlite(connection: sqlite3.Connection) -> Ready:
-    """Return the driver of Python."""
-    insert = _INSERT.format("?")
-
-    def ready(count: int) -> Work:
-        encoded = rows(count, native=False)
-
-        def append() -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(insert, encoded)
-            connection.execute("COMMIT")
-
-        return append
-
-    return ready
-
-
-def by_psycopg(connection: "psycopg.Connection[Any]") -> Ready:
-    """Return psycopg."""
-    insert = _INSERT.format("%s")
-
-    def ready(count: int) -> Work:
-        encoded = rows(count, native=True)
-
-        def append() -> None:
-            with connection.cursor() as cursor:
-                cursor.executemany(insert, encoded)
-            connection.commit()
-
-        return append
-
-    return ready
+    return encoded_rows(events(count, StudentId.v4(), CourseId.v4()), CODEC, native=native)
 
 
 def by_domainkit(engine: Engine) -> Ready:
@@ -135,34 +97,21 @@ def fill(engine: Engine) -> None:
 @contextmanager
 def on_sqlite() -> Iterator[dict[str, Ready]]:
     """Yield the contenders, over one file."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
-        path = Path(folder) / "events.db"
-        engine = make_engine(f"sqlite:///{path}")
-        _METADATA.create_all(engine)
+    with sqlite_engine(_METADATA) as (engine, path):
         fill(engine)
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA busy_timeout = 30000")
-            yield {"driver": by_sqlite(connection), "domainkit": by_domainkit(engine)}
-        engine.dispose()
+        with sqlite_connection(path) as connection:
+            driver = appends_by_sqlite(connection, _INSERT, partial(rows, native=False))
+            yield {"driver": driver, "domainkit": by_domainkit(engine)}
 
 
 @contextmanager
 def on_postgresql() -> Iterator[dict[str, Ready]]:
-    """Yield the contenders, in a schema of their own, which is dropped in the end."""
-    schema = f"bench_{uuid4().hex}"
-    engine = make_engine(make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"}))
-    with engine.begin() as setting_up:
-        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        _METADATA.create_all(engine)
+    """Yield the contenders, in a schema of their own."""
+    with postgresql_engine(_METADATA) as (engine, _):
         fill(engine)
-        plain = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(plain) as connection:
-            yield {"driver": by_psycopg(connection), "domainkit": by_domainkit(engine)}
-    finally:
-        with engine.begin() as cleaning_up:
-            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        engine.dispose()
+        with psycopg_connection(engine) as connection:
+            driver = appends_by_psycopg(connection, _INSERT, partial(rows, native=True))
+            yield {"driver": driver, "domainkit": by_domainkit(engine)}
 
 
 def report(database: str, ways: Mapping[str, Ready], *, rounds: int = 60, calls: int = 20) -> float:

@@ -8,29 +8,34 @@ connection that it keeps open; all others encode within their time.
 with one that has 1,000,000, filled by one statement of SQL.
 """
 
-import os
-import sqlite3
 import statistics
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from importlib import import_module
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 from attrs import frozen
-from sqlalchemy import Engine, MetaData, Table, make_url, text
+from sqlalchemy import Engine, MetaData, Table, text
 from sqlalchemy.exc import OperationalError
 
+from benchmarks.databases import (
+    Rows,
+    Work,
+    appends_by_psycopg,
+    appends_by_sqlite,
+    encoded_rows,
+    postgresql_engine,
+    psycopg_connection,
+    sqlite_connection,
+    sqlite_engine,
+)
 from domainkit import NO_STREAM, DomainEvent, MessageCodec, Projection, projection
-from domainkit.adapters.sqlalchemy import SqlEventStore, UnitOfWork, events_table, make_engine
+from domainkit.adapters.sqlalchemy import SqlEventStore, UnitOfWork, events_table
 
-POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 APPENDED, LOADED = 10, 1_000
 BARS: Mapping[str, tuple[float, float]] = {"SQLite": (0.65, 8), "PostgreSQL": (0.9, 6)}
 """Bars: the speed of an append, as a part of the driver's; and of a load, as a multiple of eventsourcing's."""
@@ -76,9 +81,6 @@ _INSERT = (
     "INSERT INTO bench_events (stream, revision, message_id, name, version, body) VALUES ({0}, {0}, {0}, {0}, {0}, {0})"
 )
 
-Rows = Sequence[tuple[Any, ...]]  # Any: values of columns
-Work = Callable[[], object]
-
 
 @frozen
 class Contender:
@@ -100,46 +102,7 @@ def events(count: int) -> list[Renamed]:
 
 def rows(count: int, *, native: bool) -> Rows:
     """Return events as rows of one new stream, encoded."""
-    stream, made, info = str(uuid4()), events(count), Renamed.info()
-    ids = [one.header.id.value if native else one.header.id.value.hex for one in made]
-    return [
-        (stream, number, ids[number - 1], info.name, info.version, CODEC.encode(one))
-        for number, one in enumerate(made, 1)
-    ]
-
-
-def by_sqlite(connection: sqlite3.Connection) -> Contender:
-    """Return the driver of Python."""
-    insert = _INSERT.format("?")
-
-    def ready(count: int) -> Work:
-        encoded = rows(count, native=False)
-
-        def append() -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(insert, encoded)
-            connection.execute("COMMIT")
-
-        return append
-
-    return Contender(ready)
-
-
-def by_psycopg(connection: "psycopg.Connection[Any]") -> Contender:
-    """Return psycopg."""
-    insert = _INSERT.format("%s")
-
-    def ready(count: int) -> Work:
-        encoded = rows(count, native=True)
-
-        def append() -> None:
-            with connection.cursor() as cursor:
-                cursor.executemany(insert, encoded)
-            connection.commit()
-
-        return append
-
-    return Contender(ready)
+    return encoded_rows(events(count), CODEC, native=native)
 
 
 def by_domainkit(engine: Engine, table: Table = _EVENTS) -> Contender:
@@ -199,25 +162,14 @@ def by_eventsourcing(environment: Mapping[str, str]) -> Contender:
 
 
 @contextmanager
-def sqlite_engine(metadata: MetaData) -> Iterator[tuple[Engine, Path]]:
-    """Yield an engine for a new file with tables, and the file."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
-        path = Path(folder) / "events.db"
-        engine = make_engine(f"sqlite:///{path}")
-        metadata.create_all(engine)
-        yield engine, path
-        engine.dispose()
-
-
-@contextmanager
 def on_sqlite() -> Iterator[dict[str, Contender]]:
     """Yield the contenders, over a new file each."""
     with (
         sqlite_engine(_METADATA) as (engine, path),
-        closing(sqlite3.connect(path, isolation_level=None)) as connection,
+        sqlite_connection(path) as connection,
     ):
-        connection.execute("PRAGMA busy_timeout = 30000")
-        ways = {"driver": by_sqlite(connection), "domainkit": by_domainkit(engine)}
+        driver = appends_by_sqlite(connection, _INSERT, partial(rows, native=False))
+        ways = {"driver": Contender(driver), "domainkit": by_domainkit(engine)}
         with suppress(ImportError):
             ways["eventsourcing"] = by_eventsourcing(
                 {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{path}.other"}
@@ -226,41 +178,24 @@ def on_sqlite() -> Iterator[dict[str, Contender]]:
 
 
 @contextmanager
-def postgresql_engine(metadata: MetaData) -> Iterator[tuple[Engine, str]]:
-    """Yield an engine for a new schema with tables, and the name of the schema, which is dropped in the end."""
-    schema = f"bench_{uuid4().hex}"
-    engine = make_engine(make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"}))
-    with engine.begin() as setting_up:
-        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        metadata.create_all(engine)
-        yield engine, schema
-    finally:
-        with engine.begin() as cleaning_up:
-            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        engine.dispose()
-
-
-@contextmanager
 def on_postgresql() -> Iterator[dict[str, Contender]]:
     """Yield the contenders, in a schema of their own."""
-    with postgresql_engine(_METADATA) as (engine, schema):
-        plain = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(plain) as connection:
-            ways = {"driver": by_psycopg(connection), "domainkit": by_domainkit(engine)}
-            with suppress(ImportError):
-                ways["eventsourcing"] = by_eventsourcing(
-                    {
-                        "PERSISTENCE_MODULE": "eventsourcing.postgres",
-                        "POSTGRES_DBNAME": engine.url.database or "",
-                        "POSTGRES_HOST": engine.url.host or "127.0.0.1",
-                        "POSTGRES_PORT": str(engine.url.port or 5432),
-                        "POSTGRES_USER": engine.url.username or "",
-                        "POSTGRES_PASSWORD": engine.url.password or "",
-                        "POSTGRES_SCHEMA": schema,
-                    }
-                )
-            yield ways
+    with postgresql_engine(_METADATA) as (engine, schema), psycopg_connection(engine) as connection:
+        driver = appends_by_psycopg(connection, _INSERT, partial(rows, native=True))
+        ways = {"driver": Contender(driver), "domainkit": by_domainkit(engine)}
+        with suppress(ImportError):
+            ways["eventsourcing"] = by_eventsourcing(
+                {
+                    "PERSISTENCE_MODULE": "eventsourcing.postgres",
+                    "POSTGRES_DBNAME": engine.url.database or "",
+                    "POSTGRES_HOST": engine.url.host or "127.0.0.1",
+                    "POSTGRES_PORT": str(engine.url.port or 5432),
+                    "POSTGRES_USER": engine.url.username or "",
+                    "POSTGRES_PASSWORD": engine.url.password or "",
+                    "POSTGRES_SCHEMA": schema,
+                }
+            )
+        yield ways
 
 
 def fill(engine: Engine, table: Table, size: int) -> None:

@@ -6,7 +6,6 @@ system's monotonic clock, which all processes share on Linux.
 """
 
 import asyncio
-import os
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from returns.result import Result, Success
 from sqlalchemy import MetaData, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from benchmarks.databases import POSTGRES_URL
 from domainkit import AsyncMessagePublisher, BusCannotPublish, MessageCodec, OutgoingMessage
 from domainkit.adapters.sqlalchemy import (
     Outbox,
@@ -34,7 +34,6 @@ from domainkit.adapters.sqlalchemy import (
 )
 from domainkit.testing import SampleTask, SampleTaskCreated
 
-POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 SHARE, SPEED, IDLE = 0.1, 0.85, 0.02
 """Bars: the median time as a part of that of polling, the speed of the writers as a part of that without
 announcements, and the processor time of an idle relay as a part of a core."""

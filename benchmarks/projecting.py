@@ -5,24 +5,19 @@ same events in batches of the same size, decodes them with the same codec, count
 once a batch, and stores its position in the same transaction: written by hand, for this one table.
 """
 
-import os
 import random
-import sqlite3
 import statistics
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 from attrs import evolve, frozen
-from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Table, Text, make_url, text
+from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Table, Text
 from sqlalchemy.exc import OperationalError
 
+from benchmarks.databases import postgresql_engine, psycopg_connection, sqlite_connection, sqlite_engine
 from domainkit import ANY_REVISION, DomainEvent, MessageCodec, ReadModel
 from domainkit.adapters.sqlalchemy import (
     Projector,
@@ -31,10 +26,8 @@ from domainkit.adapters.sqlalchemy import (
     UnitOfWork,
     checkpoints_table,
     events_table,
-    make_engine,
 )
 
-POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 EVENTS, STREAMS, BATCH, ROUNDS = 20_000, 1_000, 500, 3
 FASTEST, PART = 5_000, 0.5
 """Bars: so many events a second, or so much of the speed of the loop."""
@@ -150,34 +143,19 @@ def by_hand(connection: Connection, sign: str, begin: str) -> Work:
 @contextmanager
 def on_sqlite() -> Iterator[Mapping[str, Work]]:
     """Yield both, over one new file."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
-        path = Path(folder) / "events.db"
-        engine = make_engine(f"sqlite:///{path}")
-        _METADATA.create_all(engine)
+    with sqlite_engine(_METADATA) as (engine, path):
         fill(engine)
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA busy_timeout = 30000")
+        with sqlite_connection(path) as connection:
             yield {"by hand": by_hand(connection, "?", "BEGIN IMMEDIATE"), "domainkit": by_domainkit(engine)}
-        engine.dispose()
 
 
 @contextmanager
 def on_postgresql() -> Iterator[Mapping[str, Work]]:
-    """Yield both, in a schema of their own, which is dropped in the end."""
-    schema = f"bench_{uuid4().hex}"
-    engine = make_engine(make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"}))
-    with engine.begin() as setting_up:
-        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        _METADATA.create_all(engine)
+    """Yield both, in a schema of their own."""
+    with postgresql_engine(_METADATA) as (engine, _):
         fill(engine)
-        plain = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(plain, autocommit=True) as connection:
+        with psycopg_connection(engine, autocommit=True) as connection:
             yield {"by hand": by_hand(connection, "%s", "BEGIN"), "domainkit": by_domainkit(engine)}
-    finally:
-        with engine.begin() as cleaning_up:
-            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        engine.dispose()
 
 
 def speeds(ways: Mapping[str, Work]) -> Mapping[str, float]:

@@ -24,13 +24,13 @@ from sqlalchemy import MetaData, Table, delete, insert, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from benchmarks.databases import POSTGRES_URL
 from domainkit import MessageCodec
 from domainkit.adapters.rabbitmq import RabbitMqPublisher, RabbitMqTopology
 from domainkit.adapters.sqlalchemy import Relay, make_async_engine, outbox_table
 from domainkit.adapters.sqlalchemy.relay.store import RelayStore
 from domainkit.testing import SampleTask, SampleTaskCreated
 
-POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
 BAR = 0.6
 """The lowest speed allowed for a relay, as a part of the speed of aio-pika alone."""

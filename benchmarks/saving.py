@@ -5,7 +5,6 @@ The opponents store the same state and the same body, encoded by the same conver
 SQLAlchemy on the same engine, one with the driver alone on a connection that it keeps open.
 """
 
-import os
 import sqlite3
 import statistics
 import tempfile
@@ -22,6 +21,7 @@ import psycopg
 from sqlalchemy import Engine, MetaData, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from benchmarks.databases import POSTGRES_URL
 from domainkit import MessageCodec, make_converter
 from domainkit.adapters.sqlalchemy import (
     Outbox,
@@ -33,7 +33,6 @@ from domainkit.adapters.sqlalchemy import (
 )
 from domainkit.testing import SampleTask, SampleTaskCreated, SampleTaskId
 
-POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 BAR = 0.7
 """The lowest speed allowed for a save, as a part of the speed of the statements written by hand."""
 

@@ -5,27 +5,23 @@ of the whole stream, as the event store does, and decodes nothing.
 """
 
 import statistics
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Never
 from uuid import uuid4
 
 from attrs import evolve, frozen
 from returns.result import Result, Success
-from sqlalchemy import Engine, MetaData, make_url, select, text
+from sqlalchemy import Engine, MetaData, select
 from sqlalchemy.exc import OperationalError
 
-from benchmarks.event_store import POSTGRES_URL
+from benchmarks.databases import postgresql_engine, sqlite_engine
 from domainkit import Decider, DomainEvent, EventSourced, MessageCodec, Snapshots
 from domainkit.adapters.sqlalchemy import (
     SqlEventStore,
     SqlSnapshotStore,
     UnitOfWork,
     events_table,
-    make_engine,
     snapshots_table,
 )
 
@@ -108,38 +104,12 @@ def report(database: str, engine: Engine, *, rounds: int = 60) -> dict[int, floa
     return found
 
 
-@contextmanager
-def on_sqlite() -> Iterator[Engine]:
-    """Yield an engine for a new file."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
-        engine = make_engine(f"sqlite:///{Path(folder) / 'events.db'}")
-        _METADATA.create_all(engine)
-        yield engine
-        engine.dispose()
-
-
-@contextmanager
-def on_postgresql() -> Iterator[Engine]:
-    """Yield an engine for a schema of its own, which is dropped in the end."""
-    schema = f"bench_{uuid4().hex}"
-    engine = make_engine(make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"}))
-    with engine.begin() as setting_up:
-        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        _METADATA.create_all(engine)
-        yield engine
-    finally:
-        with engine.begin() as cleaning_up:
-            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        engine.dispose()
-
-
 def main() -> None:
     """Measure on each reachable database."""
-    with on_sqlite() as engine:
+    with sqlite_engine(_METADATA) as (engine, _):
         report("SQLite", engine)
     try:
-        with on_postgresql() as engine:
+        with postgresql_engine(_METADATA) as (engine, _):
             report("PostgreSQL", engine)
     except OperationalError as error:
         print(f"PostgreSQL: not measured, {type(error.orig).__name__}")
