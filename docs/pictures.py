@@ -4,11 +4,13 @@ They are 340 units wide, so that a phone shows them in full size, and follow the
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "_static"
 WIDTH = 340
+AT_MOST = "at most "
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1b1f24}.small{font-size:12px}.name{font-weight:600}"
     ".page{fill:#fff}rect.box,path{stroke:#57606a;stroke-width:1.2}.box{fill:#f3f4f6}.ours{fill:#cfe3ff}"
@@ -191,26 +193,38 @@ def task_manager_map() -> str:
     return picture("The map of the Task Manager: a command, its handler, an event and its subscriber", 252, *marks)
 
 
-def event_store() -> str:
-    """Draw the figures of the event stores in docs/performance.md, each as a part of its bar."""
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in (STATIC.parent / "performance.md").read_text("utf-8").splitlines()
-        if line.startswith("| ") and ", to " in line
-    ]
+def bars(section: str) -> str:
+    """Draw the table of a section of docs/performance.md: each figure as a part of its bar, longer is better."""
     marks, top, unit, left = [], 34, 110, 90
     marks.append(text(left + unit, 20, "the bar", kind="name", anchor="middle"))
-    for name, *figures in rows:
+    for name, *cells in rows_of(section):
+        first = top + 20
         marks.append(text(10, top + 14, name, kind="name"))
-        for database, figure, bar in (("SQLite", *figures[:2]), ("PostgreSQL", *figures[2:])):
-            top += 20
-            width = round(unit * min(1.8, float(figure) / float(bar)))
-            marks.append(text(10, top + 13, database))
-            marks.append(f'<rect class="box ours" x="{left}" y="{top + 2}" width="{width}" height="14"/>')
-            marks.append(text(WIDTH - 10, top + 13, figure, anchor="end"))
-        marks.append(f'<path class="back" d="M{left + unit},{top - 20} V{top + 18}"/>')
+        for database, figure, bar in (("SQLite", *cells[:2]), ("PostgreSQL", *cells[2:])):
+            if bar:
+                top += 20
+                width = round(unit * min(1.8, part_of_bar(figure, bar)))
+                marks.append(text(10, top + 13, database))
+                marks.append(f'<rect class="box ours" x="{left}" y="{top + 2}" width="{width}" height="14"/>')
+                marks.append(text(WIDTH - 10, top + 13, figure, anchor="end"))
+        marks.append(f'<path class="back" d="M{left + unit},{first} V{top + 18}"/>')
         top += 30
-    return picture("Event stores: each comparison as a part of its bar", top, *marks)
+    return picture(f"{section}: each comparison as a part of its bar", top, *marks)
+
+
+def rows_of(section: str) -> list[list[str]]:
+    """Return the cells of the rows of the section's table: a name, then figure and bar for each database."""
+    page = (STATIC.parent / "performance.md").read_text("utf-8")
+    table = page.partition(f"\n## {section}\n")[2].partition("\n## ")[0].partition("| comparison |")[2]
+    lines = table.split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def part_of_bar(figure: str, bar: str) -> float:
+    """Return how much of a bar is reached: 1.0 is all of it, more is better; `at most 0.1` is a bar that is a limit."""
+    if bar.startswith(AT_MOST):
+        return float(bar.removeprefix(AT_MOST)) / float(figure)
+    return float(figure) / float(bar)
 
 
 PICTURES: Mapping[str, Callable[[], str]] = {
@@ -218,7 +232,7 @@ PICTURES: Mapping[str, Callable[[], str]] = {
     "aggregate.svg": aggregate,
     "decider.svg": decider,
     "event-sourcing.svg": event_sourcing,
-    "event-store.svg": event_store,
+    "event-store.svg": partial(bars, "Event stores"),
     "modules.svg": modules,
     "task-manager-map.svg": task_manager_map,
 }
