@@ -295,8 +295,8 @@ BUGS = (
     Bug(
         "each commit with messages is announced",
         "adapters/sqlalchemy/unit_of_work.py",
-        "        if unit.stored and self.outbox is not None:\n",
-        "        if unit.stored and self.outbox is None:\n",
+        "        if stored and self.outbox is not None:\n",
+        "        if stored and self.outbox is None:\n",
         "tests/adapters/sqlalchemy/test_announcements.py::TestAnnounced::test_all_that_stores_messages",
     ),
     Bug(

@@ -72,12 +72,14 @@ BUGS = (
             "        row = self._row(aggregate)\n"
             '        events = self._events(aggregate, row["id"])\n'
             "        children = self._children.rows(aggregate)\n"
-            "        with self._unit_of_work.writing() as connection:\n"
+            "\n"
+            "        def store(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:\n"
         ),
         (
             "        row = self._row(aggregate)\n"
             "        children = self._children.rows(aggregate)\n"
-            "        with self._unit_of_work.writing() as connection:\n"
+            "\n"
+            "        def store(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:\n"
             "            connection.exec_driver_sql('SELECT 1')\n"
             '            events = self._events(aggregate, row["id"])\n'
         ),
@@ -93,12 +95,11 @@ BUGS = (
     ),
     Bug(
         "state and events are stored together",
-        "adapters/sqlalchemy/repositories.py",
-        ("        with self._unit_of_work.writing() as connection:\n            if self._sql.insert"),
+        "adapters/sqlalchemy/unit_of_work.py",
+        "        with self._lean.get().connect() as connection:\n            return self._finish",
         (
-            "        with self._unit_of_work._engine.connect() as connection:\n"
-            "            connection.execution_options(isolation_level='AUTOCOMMIT')\n"
-            "            if self._sql.insert"
+            "        with self._engine.execution_options(**at_once(self.dialect)).connect() as connection:\n"
+            "            return self._finish"
         ),
         "tests/adapters/sqlalchemy/test_faults.py::test_all_or_nothing",
     ),

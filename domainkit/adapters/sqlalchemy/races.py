@@ -47,7 +47,12 @@ def races_as_conflicts() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        conflict = conflict_of(error)
-        if conflict is None:
-            raise
+        refuse_race(error)
+        raise
+
+
+def refuse_race(error: DBAPIError) -> None:
+    """Raise a ConflictError if a database's error is about a lost race."""
+    conflict = conflict_of(error)
+    if conflict is not None:
         raise conflict from error

@@ -34,6 +34,9 @@ Where: TypeAlias = ColumnElement[bool] | None
 
 _BATCH = 1000
 
+Changed: TypeAlias = Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]
+"""The Result of a change of a stored aggregate."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 RepositoryT = TypeVar("RepositoryT", bound="SqlCrudRepository[Any, Any]")  # Any: one of any aggregates
@@ -136,7 +139,6 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._name = repository_name or type(self).__name__
 
-    @_repeated
     def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return the stored one, without the events that are now in the outbox.
 
@@ -149,14 +151,21 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
             ConflictError: a concurrent transaction won; see the class.
         """
+        return self._unit_of_work._write(self._saving(aggregate))
+
+    def _saving(self, aggregate: AggT) -> Callable[[Connection], Result[AggT, AggregateAlreadyExistError]]:
+        """Return a function that stores a new aggregate, which is checked and encoded here."""
         row = self._row(aggregate)
         events = self._events(aggregate, row["id"])
         children = self._children.rows(aggregate)
-        with self._unit_of_work.writing() as connection:
+
+        def store(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:
             if self._sql.insert.run(connection, (row,)).rowcount == 0:
                 return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
             self._children.insert(connection, row["id"], children)
             return Success(self._stored(connection, aggregate, events, once=False))
+
+        return store
 
     @_repeated
     def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
@@ -181,24 +190,26 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         too; the open unit of work then can't be committed. A deadlock raises ConflictError.
         """
         try:
-            return self._update(aggregate)
+            return self._unit_of_work._write(self._updating(aggregate))
         except ConflictError as error:
             return self._lost_race(error, aggregate)
 
-    @_repeated
-    def _update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
+    def _updating(self, aggregate: AggT) -> Callable[[Connection], Changed[AggT]]:
+        """Return a function that stores a changed aggregate, which is checked and encoded here."""
         version = aggregate.aggregate_version
         updated = copy_with(aggregate, aggregate_version=version + 1)
         row = self._row(updated)
         events, guard = self._events(updated, row["id"]), {KEY: row["id"], EXPECTED: version}
         children = self._children.rows(updated)
-        with self._unit_of_work.writing() as connection:
+
+        def store(connection: Connection) -> Changed[AggT]:
             if self._sql.update.run(connection, (row | guard,)).rowcount == 0:
                 return Failure(self._reason_for_no_row(connection, aggregate))
             self._children.replace(connection, row["id"], children)
             return Success(self._stored(connection, updated, events))
 
-    @_repeated
+        return store
+
     def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, regardless of its version.
 
@@ -208,11 +219,17 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             OutcomeUnknownError: the connection was lost while committing, outside of a unit of work.
             ConflictError: a concurrent transaction won; see the class.
         """
+        return self._unit_of_work._write(self._removing(aggregate_id))
+
+    def _removing(self, aggregate_id: IdT) -> Callable[[Connection], Result[None, AggregateNotFoundError]]:
         key = self._key(aggregate_id)
-        with self._unit_of_work.writing() as connection:
+
+        def remove(connection: Connection) -> Result[None, AggregateNotFoundError]:
             self._children.remove(connection, key)
             removed = connection.execute(self._sql.delete, {KEY: key}).rowcount
             return Success(None) if removed else Failure(AggregateNotFoundError(aggregate_id, self._name))
+
+        return remove
 
     def remove_aggregate(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Remove an aggregate, and store its recorded events, so that others learn of the removal.
@@ -221,21 +238,21 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         It raises the errors of `save`, and handles a lost race as `update` does.
         """
         try:
-            return self._remove_aggregate(aggregate)
+            return self._unit_of_work._write(self._removing_aggregate(aggregate))
         except ConflictError as error:
             return self._lost_race(error, aggregate)
 
-    @_repeated
-    def _remove_aggregate(
-        self, aggregate: AggT
-    ) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
+    def _removing_aggregate(self, aggregate: AggT) -> Callable[[Connection], Changed[AggT]]:
         guard = {KEY: self._key(aggregate.aggregate_id), EXPECTED: aggregate.aggregate_version}
         events = self._events(aggregate, guard[KEY])
-        with self._unit_of_work.writing() as connection:
+
+        def remove(connection: Connection) -> Changed[AggT]:
             self._children.remove(connection, guard[KEY], version=aggregate.aggregate_version)
             if connection.execute(self._sql.delete_version, guard).rowcount == 0:
                 return Failure(self._reason_for_no_row(connection, aggregate))
             return Success(self._stored(connection, aggregate, events, once=False))
+
+        return remove
 
     @_repeated
     def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
@@ -453,7 +470,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
 
     async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return the stored one; see SqlCrudRepository."""
-        return await self._unit_of_work._repeated(lambda: self._inner.save(aggregate))
+        return await self._unit_of_work._write(self._inner._saving(aggregate))
 
     async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events; see SqlCrudRepository."""
@@ -462,20 +479,20 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
     async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it with its version raised by one; see SqlCrudRepository."""
         try:
-            return await self._unit_of_work._repeated(lambda: self._inner._update(aggregate))
+            return await self._unit_of_work._write(self._inner._updating(aggregate))
         except ConflictError as error:
             return self._inner._lost_race(error, aggregate)
 
     async def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, regardless of its version; see SqlCrudRepository."""
-        return await self._unit_of_work._repeated(lambda: self._inner.remove(aggregate_id))
+        return await self._unit_of_work._write(self._inner._removing(aggregate_id))
 
     async def remove_aggregate(
         self, aggregate: AggT
     ) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Remove an aggregate, and store its recorded events; see SqlCrudRepository."""
         try:
-            return await self._unit_of_work._repeated(lambda: self._inner._remove_aggregate(aggregate))
+            return await self._unit_of_work._write(self._inner._removing_aggregate(aggregate))
         except ConflictError as error:
             return self._inner._lost_race(error, aggregate)
 

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import CursorResult
+
+from domainkit.adapters.sqlalchemy.lean import Written, send
 
 _Compiled: TypeAlias = tuple[str, Callable[[Mapping[str, object]], Any]]
 """The text of a statement, and a function that converts a row to the parameters of the driver, a tuple or a dict."""
@@ -27,7 +28,7 @@ class Prepared:
         self._parameters = parameters
         self._compiled: dict[tuple[str, str, str], _Compiled | None] = {}
 
-    def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> CursorResult[Any]:
+    def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> Written:
         """Execute the statement with the values of one row, or of several rows in order."""
         dialect = connection.dialect
         key = dialect.name, dialect.driver, dialect.paramstyle
@@ -38,7 +39,7 @@ class Prepared:
             return connection.execute(self._statement, rows if len(rows) > 1 else rows[0])
         text, parameters_of = compiled
         parameters = [parameters_of(row) for row in rows]
-        return connection.exec_driver_sql(text, parameters if len(parameters) > 1 else parameters[0])
+        return send(connection, text, parameters if len(parameters) > 1 else parameters[0])
 
     def _compile(self, dialect: sa.Dialect) -> _Compiled | None:
         """Return the statement compiled for the driver; None if a column has a default that Python computes."""

@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransactio
 from typing_extensions import ParamSpec
 
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY, at_once, require_configured, snapshot_options
+from domainkit.adapters.sqlalchemy.lean import LeanEngine, begun
 from domainkit.adapters.sqlalchemy.outbox import Outbox
-from domainkit.adapters.sqlalchemy.races import conflict_of, races_as_conflicts
+from domainkit.adapters.sqlalchemy.races import conflict_of, races_as_conflicts, refuse_race
 from domainkit.causation import storing
 from domainkit.errors import ConflictError, OutcomeUnknownError
 from domainkit.results import named_as
@@ -304,6 +305,27 @@ def _autocommit_errors(dialect: str) -> Iterator[None]:
             raise
 
 
+def _done(connection: Connection, work: Callable[[Connection], T]) -> tuple[T, set[object]]:
+    """Do work in a transaction, begun and committed here; return its result, and the ids of messages that it stored.
+
+    There is no unit of work, whose tracking takes as long as a statement: `work` must not use the UnitOfWork.
+    """
+    transaction = begun(connection)
+    try:
+        with storing(lambda: transaction.is_active) as stored:
+            result = work(connection)
+    except BaseException:
+        with suppress(DBAPIError):  # connection lost: the database rolls back by itself
+            transaction.rollback()
+        raise
+    try:
+        transaction.commit()
+    except BaseException as error:
+        take_back(connection, error)
+        raise
+    return result, stored
+
+
 def _is_definite(error: BaseException) -> bool:
     """Return True if it is certain that a commit that failed with `error` stored no changes."""
     if not isinstance(error, DBAPIError):  # not from the database: an interrupt, for example, or no connection
@@ -356,7 +378,7 @@ class UnitOfWork:
 
     def __init__(self, engine: Engine, *, outbox: Outbox | None = None) -> None:
         require_configured(engine)
-        self._engine = engine
+        self._engine, self._lean = engine, LeanEngine(engine)
         self.dialect: str = engine.dialect.name
         """SQLAlchemy's name of the database, such as `sqlite`."""
         self.outbox: Outbox | None = outbox
@@ -433,12 +455,12 @@ class UnitOfWork:
             except BaseException as error:
                 take_back(connection, error)
                 raise
-            self._committed(unit)
+            self._committed(unit.connection, unit.stored)
 
-    def _committed(self, unit: Unit) -> None:
-        """Wake the relays if the unit has stored messages."""
-        if unit.stored and self.outbox is not None:
-            self.outbox.announce(unit.connection)
+    def _committed(self, connection: Connection, stored: set[object]) -> None:
+        """Wake the relays if the transaction has stored messages."""
+        if stored and self.outbox is not None:
+            self.outbox.announce(connection)
 
     @contextmanager
     def joining(self, connection: Connection) -> Iterator[Connection]:
@@ -515,6 +537,45 @@ class UnitOfWork:
         with races_as_conflicts(), self._engine.connect() as connection:
             yield connection.execution_options(**{READ_ONLY: True})
 
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        """Return the result of short work in the open unit of work, or else in a transaction of its own.
+
+        Outside of a unit of work it is retried if it loses a race, as by `_repeated`.
+        """
+        unit = current(self)
+        if unit is not None:
+            with unit.writing() as connection:
+                return work(connection)
+        for _ in range(_TRIES - 1):
+            with suppress(ConflictError):
+                return self._alone(work)
+        return self._alone(work)
+
+    def _alone(self, work: Callable[[Connection], T]) -> T:
+        """Return the result of short work in a transaction of its own; no unit of work is open here.
+
+        It takes less time than a unit of work. If `work` returns, the transaction is committed; relays are woken.
+
+        Args:
+            work: a few statements on the given connection. It doesn't use this UnitOfWork, or run code of the user.
+
+        Raises:
+            ConflictError: a statement, or the commit, lost a race.
+            OutcomeUnknownError: the connection was lost while committing.
+        """
+        with self._lean.get().connect() as connection:
+            return self._finish(connection, work)
+
+    def _finish(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        """Do the work of `_alone` on a connection."""
+        try:
+            result, stored = _done(connection, work)
+        except DBAPIError as error:
+            refuse_race(error)
+            raise
+        self._committed(connection, stored)
+        return result
+
     @contextmanager
     def _committing(self) -> Iterator[Connection]:
         """Yield a connection on which each statement is its own transaction; no unit of work is open here.
@@ -578,7 +639,7 @@ class AsyncUnitOfWork:
     """
 
     def __init__(self, engine: AsyncEngine, *, outbox: Outbox | None = None) -> None:
-        self._engine = engine
+        self._engine, self._lean = engine, LeanEngine(engine)
         self.inner: UnitOfWork = UnitOfWork(engine.sync_engine, outbox=outbox)
 
     @asynccontextmanager
@@ -624,7 +685,7 @@ class AsyncUnitOfWork:
             except BaseException as error:
                 await connection.run_sync(take_back, error)
                 raise
-            self.inner._committed(unit)
+            self.inner._committed(unit.connection, unit.stored)
 
     @asynccontextmanager
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
@@ -688,6 +749,22 @@ class AsyncUnitOfWork:
             with suppress(ConflictError):
                 return await self.run(work, read_only=read_only)
         return await self.run(work, read_only=read_only)
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        """Do short sync work in the open unit of work, or in a transaction of its own; see UnitOfWork._write."""
+        unit = current(self.inner)
+        if unit is not None and unit.outer is not None:
+            with unit.turn:
+                return await unit.outer.run_sync(lambda _: self.inner._write(work))
+        for _ in range(_TRIES - 1):
+            with suppress(ConflictError):
+                return await self._run_alone(work)
+        return await self._run_alone(work)
+
+    async def _run_alone(self, work: Callable[[Connection], T]) -> T:
+        """Do short sync work in a transaction of its own; see UnitOfWork._alone."""
+        async with self._lean.get().connect() as connection:
+            return await connection.run_sync(self.inner._finish, work)
 
     async def _run_committing(self, work: Callable[[Connection], T]) -> T:
         """Do sync work on a connection on which each statement is its own transaction; see `_committing`."""

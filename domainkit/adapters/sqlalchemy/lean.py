@@ -1,0 +1,158 @@
+"""Short transactions of SQLite by the cursor of its driver, if nobody watches the engine.
+
+The objects that SQLAlchemy makes for a transaction and for each statement take longer than SQLite takes for a row. They
+are there for those who watch: logs, traces and other listeners. With one of these, all goes through SQLAlchemy.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from logging import INFO
+from typing import Any, Generic, NamedTuple, TypeAlias
+
+from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import DBAPIError
+
+from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT
+
+Parameters: TypeAlias = tuple[Any, ...] | Mapping[str, Any] | list[Any]  # Any: what a driver takes, for one row or many
+
+_LEAN = "domainkit_lean"
+"""The execution option of a connection whose statements go to the driver's cursor."""
+
+
+class Sent(NamedTuple):
+    """The outcome of a statement that wrote rows."""
+
+    rowcount: int
+    lastrowid: int | None
+
+
+Written: TypeAlias = Sent | CursorResult[Any]  # Any: a statement that writes rows returns none
+"""The outcome of a statement that wrote rows: its `rowcount`, and on SQLite its `lastrowid`."""
+
+
+class LeanEngine(Generic[EngineT]):
+    """An engine and, for SQLite, a copy with the same pool whose connections are lean.
+
+    Args:
+        engine: a configured one.
+    """
+
+    def __init__(self, engine: EngineT) -> None:
+        self._engine: EngineT = engine
+        self._lean: EngineT = engine
+        self._sync: Engine = engine if isinstance(engine, Engine) else engine.sync_engine
+        self._options: Mapping[str, object] | None = None
+
+    def get(self) -> EngineT:
+        """Return the lean engine, or the given one if somebody watches it."""
+        if self._sync.dialect.name != "sqlite" or _is_watched(self._sync):
+            return self._engine
+        options = self._sync.get_execution_options()
+        if options is not self._options:  # the application may change them
+            self._lean, self._options = self._engine.execution_options(**{AT_ONCE: True, _LEAN: True}), options
+        return self._lean
+
+
+def _is_watched(engine: Engine) -> bool:
+    """Return True if somebody besides this library would notice a statement, or the begin or end of a transaction."""
+    of_engine, of_dialect = engine.dispatch, engine.dialect.dispatch
+    return bool(
+        of_engine.before_cursor_execute
+        or of_engine.after_cursor_execute
+        or of_engine.engine_connect  # it gets each connection, and may listen to that
+        or len(of_engine.begin) > 1  # one is of `configure_engine`, here and below
+        or of_engine.commit
+        or of_engine.rollback
+        or len(of_dialect.handle_error) > 1
+        or of_dialect.do_execute
+        or of_dialect.do_executemany
+        or of_dialect.do_execute_no_params
+        or engine.logger.isEnabledFor(INFO)
+    )
+
+
+class LeanTransaction:
+    """An open transaction of a lean connection, begun here.
+
+    Raises:
+        DBAPIError: another one is writing, for longer than the busy timeout.
+    """
+
+    __slots__ = ("_connection", "is_active")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        _execute(connection, "BEGIN IMMEDIATE", ())
+        self.is_active: bool = True
+
+    def commit(self) -> None:
+        """Commit it; a transaction whose commit failed is to be rolled back."""
+        self.is_active = False
+        _execute(self._connection, "COMMIT", ())
+
+    def rollback(self) -> None:
+        """Roll it back."""
+        self.is_active = False
+        if not self._connection.invalidated:
+            with suppress(self._connection.dialect.loaded_dbapi.Error):  # it is closed, which has rolled back
+                self._connection.connection.rollback()
+
+
+def begun(connection: Connection) -> RootTransaction | LeanTransaction:
+    """Begin a transaction."""
+    return LeanTransaction(connection) if _LEAN in connection.get_execution_options() else connection.begin()
+
+
+def send(connection: Connection, statement: str, parameters: Parameters) -> Written:
+    """Execute a statement that writes rows and returns none, as `Connection.exec_driver_sql` does.
+
+    Args:
+        connection: a lean one, or any other.
+        statement: the text for the driver.
+        parameters: those of one row, or a list of several.
+
+    Raises:
+        DBAPIError: as SQLAlchemy raises it.
+    """
+    if _LEAN in connection.get_execution_options():
+        return _execute(connection, statement, parameters)
+    return connection.exec_driver_sql(statement, parameters)
+
+
+def _execute(connection: Connection, statement: str, parameters: Parameters) -> Sent:
+    dialect = connection.dialect
+    try:
+        with closing(connection.connection.cursor()) as cursor:
+            if isinstance(parameters, list):
+                dialect.do_executemany(cursor, statement, parameters)
+            else:
+                dialect.do_execute(cursor, statement, parameters)
+            return Sent(cursor.rowcount, cursor.lastrowid)
+    except dialect.loaded_dbapi.Error as error:
+        raise _wrapped(connection, statement, parameters, error) from error
+
+
+def _wrapped(
+    connection: Connection,
+    statement: str,
+    parameters: Parameters,
+    error: Any,  # Any: an error of the driver
+) -> BaseException:
+    """Return SQLAlchemy's error for an error of the driver, as `exec_driver_sql` raises it."""
+    dialect = connection.dialect
+    is_lost = dialect.is_disconnect(error, connection.connection, None)
+    made: BaseException = DBAPIError.instance(
+        statement,
+        parameters,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=connection.engine.hide_parameters,
+        connection_invalidated=is_lost,
+        dialect=dialect,
+        ismulti=isinstance(parameters, list),
+    )
+    if is_lost:
+        connection.invalidate(error)
+    return made
