@@ -16,12 +16,14 @@ class CuttingProxy:
         address: host and port of the server.
         trigger: cuts where a message of the client has these bytes; None for never.
         forward: whether the server still gets the message, and has answered, before the client's connection is cut.
+        trips: how often the server has answered, and a client could only then go on.
     """
 
     address: tuple[str, int]
     trigger: bytes | None = None
     forward: bool = True
     cuts: int = 0
+    trips: int = 0
     listener: socket.socket = field(factory=lambda: socket.create_server(("127.0.0.1", 0)))
     _threads: list[threading.Thread] = field(factory=list)
     _sockets: list[socket.socket] = field(factory=list)
@@ -58,10 +60,12 @@ class CuttingProxy:
                         server.sendall(data)
                         self._answered.wait(10)
                     break
+                self._is_asked = True
                 server.sendall(data)
         _close(client, server)
 
     _answered: threading.Event = field(factory=threading.Event)
+    _is_asked: bool = False
 
     def _from_server(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
@@ -69,6 +73,8 @@ class CuttingProxy:
                 if self.cuts and self.forward:
                     self._answered.set()
                     break
+                self.trips += self._is_asked
+                self._is_asked = False
                 client.sendall(data)
         _close(client, server)
 

@@ -313,9 +313,8 @@ class AsyncInmemoryEventStore(AsyncEventStore[E], Generic[E]):
     ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
         """Append events, all of them or none; see EventStore."""
         if isinstance(second, AppendCondition):
-            return self._store.append(events_of(first), second, stream=stream)
-        name, what = stream_and_expected(first, expected, stream)
-        return self._store.append(name, second, expected=what)
+            return self._store._append_if(events_of(first), second, stream)
+        return self._store._append_expected(*stream_and_expected(first, expected, stream), second)
 
     @overload
     async def decide(

@@ -2,8 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -12,6 +11,7 @@ from attrs import frozen
 from sqlalchemy import Connection, Dialect, Table, text
 from sqlalchemy.engine import CursorResult
 
+from domainkit.adapters.sqlalchemy.psycopg_cursors import PSYCOPG, binary_results
 from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import name_in_sql
 
@@ -324,10 +324,10 @@ class PostgresqlEvents(EventStatements):
 
     def _sent(self, statement: str, dialect: Dialect) -> str:
         """Let psycopg send arrays in binary: as text, each item is searched for what must be escaped."""
-        return _ARRAY.sub(r"%(\1)b", statement) if dialect.driver in _PSYCOPG else statement
+        return _ARRAY.sub(r"%(\1)b", statement) if dialect.driver in PSYCOPG else statement
 
     def _read(self, connection: Connection, sql: str, values: Values, limit: int | None) -> Sequence[Any]:
-        with _binary_results(connection):
+        with binary_results(connection):
             return super()._read(connection, sql, values, limit)
 
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
@@ -338,35 +338,5 @@ class PostgresqlEvents(EventStatements):
         return position
 
 
-@contextmanager
-def _binary_results(connection: Connection) -> Iterator[None]:
-    """Let psycopg ask for binary results in the `with` block: a body as text has two digits for each byte.
-
-    SQLAlchemy has no option for this, so the connection's factory of cursors is replaced meanwhile. Other drivers, and
-    cursor classes that the application chose, are left alone; some of these don't support binary results. See
-    https://www.psycopg.org/psycopg3/docs/advanced/cursors.html.
-    """
-    driver: Any = connection.connection.driver_connection  # Any: of whatever driver
-    factory: Any = getattr(driver, "cursor_factory", None)
-    if f"{getattr(factory, '__module__', '')}.{getattr(factory, '__name__', '')}" not in _BINARY_ALSO:
-        yield
-        return
-
-    def made(*given: Any, **options: Any) -> Any:  # Any: as psycopg calls it
-        cursor: Any = factory(*given, **options)
-        cursor.format = _BINARY
-        return cursor
-
-    driver.cursor_factory = made
-    try:
-        yield
-    finally:
-        driver.cursor_factory = factory
-
-
-_PSYCOPG = frozenset({"psycopg", "psycopg_async"})
 _ARRAY = re.compile(r"%\((ids|names|versions|bodies)\)s")
 """A parameter that is an array. See https://www.psycopg.org/psycopg3/docs/basic/params.html#binary-parameters-and-results."""
-_BINARY_ALSO = frozenset({"psycopg.Cursor", "psycopg.AsyncCursor"})
-_BINARY = 1
-"""Format.BINARY of psycopg, which is not imported for other drivers."""

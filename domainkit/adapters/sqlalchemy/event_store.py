@@ -325,10 +325,21 @@ class SqlEventStore(EventStore[E], Generic[E]):
             return self._stored_in_own(connection, given)
 
     def _stored_in_own(self, connection: Connection, given: EncodedConditionalAppend) -> Conditioned:
-        """Append in a transaction of its own, in three trips to the server: begin and lock, check and store, commit."""
-        self._tagged().begin_locked(connection, given.guard, given.tags)
+        """Append in a transaction of its own: in one trip to the server, or in three if there is an outbox.
+
+        The three are to begin and lock, to check and store, and to commit.
+        """
+        tagged, append = self._tagged(), (given.guard, given.stream, given.rows, given.tags)
+        while not given.outgoing:
+            checked = tagged.append_if_at_once(connection, *append)
+            if checked is None:
+                break
+            outcome = self._outcome(connection, given, checked)
+            if outcome is not None:
+                return outcome
+        tagged.begin_locked(connection, given.guard, given.tags)
         outcome = self._stored_under(connection, given)
-        self._tagged().commit(connection)
+        tagged.commit(connection)
         return outcome
 
     def _stored_if(self, given: EncodedConditionalAppend) -> Conditioned:
@@ -342,18 +353,18 @@ class SqlEventStore(EventStore[E], Generic[E]):
 
     def _stored_under(self, connection: Connection, given: EncodedConditionalAppend) -> Conditioned:
         """Append if the condition holds; again if another one, without these tags, appended to the same stream."""
-        while True:
+        outcome: Conditioned | None = None
+        while outcome is None:
             checked = self._tagged().append_if(connection, given.guard, given.stream, given.rows, given.tags)
-            if checked.position is not None:
-                if self._outbox is not None:
-                    self._outbox.store(connection, given.outgoing)
-                return Success(Appended(checked.revision + len(given.rows), checked.position))
-            refused = self._refused(connection, given, checked)
-            if refused is not None:
-                return refused
+            outcome = self._outcome(connection, given, checked)
+        return outcome
 
-    def _refused(self, connection: Connection, given: EncodedConditionalAppend, checked: Checked) -> Conditioned | None:
-        """Return why nothing was stored, as far as it is not a race for the revision."""
+    def _outcome(self, connection: Connection, given: EncodedConditionalAppend, checked: Checked) -> Conditioned | None:
+        """Return the answer; None if nothing was stored because of a race for the revision."""
+        if checked.position is not None:
+            if self._outbox is not None:
+                self._outbox.store(connection, given.outgoing)
+            return Success(Appended(checked.revision + len(given.rows), checked.position))
         if checked.is_closed:
             revision = self._sql.end(connection, given.stream).revision
             return Failure(StreamClosed(stream=given.stream, expected=ANY_REVISION, actual=revision))

@@ -20,6 +20,7 @@ from domainkit.adapters.sqlalchemy.event_statements import (
     SqliteEvents,
     Values,
 )
+from domainkit.adapters.sqlalchemy.psycopg_cursors import can_send_together, sent_together
 from domainkit.adapters.sqlalchemy.tables import name_in_sql
 from domainkit.tags import Selection
 
@@ -61,6 +62,7 @@ class Checked:
         further: the position of the first event that the condition excludes.
         repeated: the position of an event with the id of the first one that is to be appended, in the same stream.
         position: of the last event that was stored; None if none was.
+        has_old_snapshot: the transaction doesn't see what others have stored since it began, so it stored nothing.
     """
 
     revision: int
@@ -68,6 +70,7 @@ class Checked:
     further: int | None
     repeated: int | None
     position: int | None = None
+    has_old_snapshot: bool = False
 
 
 @frozen
@@ -136,6 +139,12 @@ class TaggedEvents(EventStatements):
         self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
     ) -> Checked:
         """Store events and their tags at the end of a stream if nothing is against it; `lock` comes before."""
+
+    def append_if_at_once(
+        self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> Checked | None:
+        """Do `lock` and `append_if` in one trip to the server, as one transaction; None if that is impossible here."""
+        raise NotImplementedError
 
     def begin_locked(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> None:
         """Begin a transaction on a connection that commits by itself, with the locks of an append under a condition."""
@@ -320,7 +329,10 @@ _HELD = """its AS MATERIALIZED (SELECT CAST(CAST(CAST(:tags_table AS regclass) A
 ), waited AS MATERIALIZED (SELECT (SELECT count(*) FROM every) + (SELECT count(*) FROM held) AS locks)"""
 """Takes the locks one after the other: first that of every append, then those of the tags."""
 
-_LOCK = f"WITH {_HELD} SELECT current_setting('transaction_isolation') FROM waited"  # noqa: S608  (as below)
+_OLD = "current_setting('transaction_isolation') IN ('repeatable read', 'serializable')"
+"""A condition: the snapshot of the transaction is that of its first statement."""
+
+_LOCK = f"WITH {_HELD} SELECT {_OLD} FROM waited"  # noqa: S608  (as below)
 
 _GIVEN = """given AS MATERIALIZED (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:versions AS int[]),
@@ -354,11 +366,12 @@ _APPEND = (
 """Draws the first position when the locks are held: events of one tag are committed in the order of their positions."""
 
 _APPEND_IF = (
-    f"WITH against AS MATERIALIZED ({{against}}), {_IT.replace('{source}', 'against')}, {ANNOUNCED},"  # noqa: S608  (as above)
+    f"WITH against AS MATERIALIZED (SELECT found.*, {_OLD} AS is_old FROM ({{against}}) AS found),"  # noqa: S608  (as above)
+    f" {_IT.replace('{source}', 'against')}, {ANNOUNCED},"
     f" head AS MATERIALIZED ({_HEAD.replace('{no}', 'false')}), {_GIVEN},"
-    f" {_STORED.format(condition='(SELECT further IS NULL AND repeated IS NULL FROM against)')}"
-    " SELECT head.revision, head.is_closed, against.further, against.repeated, (SELECT max(position) FROM stored)"
-    " FROM head, against"
+    f" {_STORED.format(condition='(SELECT further IS NULL AND repeated IS NULL AND NOT is_old FROM against)')}"
+    " SELECT head.revision, head.is_closed, against.further, against.repeated, (SELECT max(position) FROM stored),"
+    " against.is_old FROM head, against"
 )
 
 
@@ -379,9 +392,27 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
 
     def lock(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> bool:
         """Wait for all who write these tags, or those of the guard; False if the transaction keeps its old snapshot."""
-        locks = Locks.of(tags, guard.selections)
-        level = self._run(connection, _LOCK, self._lock_values(connection, locks)).scalar()
-        return level not in {"repeatable read", "serializable"}
+        return not self._lock(connection, guard, tags).scalar()
+
+    def _lock(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> CursorResult[*tuple[Any, ...]]:
+        return self._run(connection, _LOCK, self._lock_values(connection, Locks.of(tags, guard.selections)))
+
+    def append_if_at_once(
+        self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> Checked | None:
+        """Do both in one trip, in the transaction that lasts until the server has done all of it.
+
+        None, and nothing is stored, if the driver can't, or if the session begins its transactions at a level at which
+        the second statement wouldn't see what the first has waited for.
+        """
+        if not can_send_together(connection):
+            return None
+        checked = sent_together(
+            connection,
+            lambda: self._lock(connection, guard, tags),
+            lambda: self.append_if(connection, guard, stream, rows, tags),
+        )
+        return None if checked.has_old_snapshot else checked
 
     def begin_locked(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> None:
         """Begin a transaction and take its locks, in one trip: the server takes several statements without values.

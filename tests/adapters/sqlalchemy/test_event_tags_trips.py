@@ -1,0 +1,172 @@
+"""Trips to PostgreSQL of an append under a condition: one, or more if that isn't possible."""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import psycopg
+import pytest
+from databases import Database
+from proxies import CuttingProxy, cutting_proxy
+from returns.result import Failure
+from sqlalchemy import URL, Engine, MetaData
+from sqlalchemy.exc import OperationalError
+
+from domainkit import AppendCondition, ConditionConflict, MessageCodec, OutcomeUnknownError, projection, query
+from domainkit.adapters.sqlalchemy import (
+    AsyncSqlEventStore,
+    AsyncUnitOfWork,
+    Outbox,
+    SqlEventStore,
+    UnitOfWork,
+    event_tags_table,
+    events_table,
+    make_async_engine,
+    make_engine,
+    outbox_table,
+)
+from domainkit.testing import SampleCourseId, SampleStudentId, SampleSubscribed, SampleUnsubscribed
+
+SampleEvent: TypeAlias = SampleSubscribed | SampleUnsubscribed
+
+METADATA = MetaData()
+EVENTS, TAGS, OUTBOX_TABLE = events_table(METADATA), event_tags_table(METADATA), outbox_table(METADATA)
+SAMPLES = MessageCodec.of(SampleSubscribed | SampleUnsubscribed)
+OUTBOX = Outbox(OUTBOX_TABLE, SAMPLES)
+COUNT = projection(0).on(SampleSubscribed, lambda n, _: n + 1).on(SampleUnsubscribed, lambda n, _: n - 1)
+
+pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+
+def subscribed(who: SampleStudentId | None = None) -> SampleSubscribed:
+    """Return an event about a student and a new course."""
+    return SampleSubscribed(who or SampleStudentId.v4(), SampleCourseId.v4())
+
+
+def nothing_about(who: SampleStudentId) -> AppendCondition:
+    """Return the condition that nothing about a student was stored."""
+    return AppendCondition(query().about(who), after=0)
+
+
+def make_store(engine: Engine, *, outbox: Outbox | None = None) -> SqlEventStore[SampleEvent]:
+    """Return a store with tags."""
+    return SqlEventStore(UnitOfWork(engine, outbox=outbox), EVENTS, SAMPLES, tags=TAGS)
+
+
+@pytest.fixture
+def proxy(database: Database) -> Iterator[CuttingProxy]:
+    """Return a proxy in front of the server, with the tables."""
+    with (
+        database.engine(METADATA),
+        cutting_proxy(database.url.host or "127.0.0.1", database.url.port or 5432) as made,
+    ):
+        yield made
+
+
+def trips_of(database: Database, proxy: CuttingProxy, *, outbox: Outbox | None = None, **options: Any) -> list[int]:
+    """Return the trips of an append that is stored, and of the next one, which has a conflict."""
+    engine = make_engine(database.url.set(host="127.0.0.1", port=proxy.port), **options)
+    store, ada, trips = make_store(engine, outbox=outbox), SampleStudentId.v4(), list[int]()
+    store.decide(query().about(ada), COUNT).unwrap()  # the connection is open
+    for _ in range(10):  # statements are prepared
+        store.append([subscribed()], nothing_about(SampleStudentId.v4())).unwrap()
+    for _ in range(2):
+        proxy.trips = 0
+        outcome = store.append([subscribed(ada)], nothing_about(ada))
+        trips.append(proxy.trips)
+    assert isinstance(outcome.failure(), ConditionConflict)
+    assert 1 == store.decide(query().about(ada), COUNT).unwrap().state
+    engine.dispose()
+    return trips
+
+
+def test_a_conditional_append_takes_one_trip(database: Database, proxy: CuttingProxy) -> None:
+    """Locks, check, rows and commit: whether it is stored or not."""
+    assert [1, 1] == trips_of(database, proxy)
+
+
+def test_with_an_outbox_it_takes_a_trip_more_for_each_step(database: Database, proxy: CuttingProxy) -> None:
+    """Begin and lock, check and store, the outbox, commit: messages are stored only if the events are."""
+    assert [4, 3] == trips_of(database, proxy, outbox=OUTBOX)
+
+
+def test_cursors_of_the_application_are_left_alone(database: Database, proxy: CuttingProxy) -> None:
+    """They may not do what a pipeline needs: then it takes three trips."""
+    assert [3, 3] == trips_of(database, proxy, connect_args={"cursor_factory": psycopg.ClientCursor})
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_session_at_a_higher_level_takes_a_transaction_of_its_own(
+    database: Database, proxy: CuttingProxy, level: str
+) -> None:
+    """There the check would not see what the locks have waited for: it begins anew at READ COMMITTED."""
+    level = level.replace(" ", "\\ ")
+    options = f"{database.url.query['options']} -cdefault_transaction_isolation={level}"
+    assert [4, 4] == trips_of(database, proxy, connect_args={"options": options})
+
+
+async def test_an_async_append_takes_one_trip(database: Database, proxy: CuttingProxy) -> None:
+    """As the sync one; and a connection that was in a pipeline is as good as new."""
+    engine = make_async_engine(database.url.set(host="127.0.0.1", port=proxy.port))
+    store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES, tags=TAGS)
+    ada = SampleStudentId.v4()
+    for _ in range(10):
+        (await store.append([subscribed()], nothing_about(SampleStudentId.v4()))).unwrap()
+    proxy.trips = 0
+    (await store.append([subscribed(ada)], nothing_about(ada))).unwrap()
+    assert isinstance(await store.append([subscribed(ada)], nothing_about(ada)), Failure)
+    assert 2 == proxy.trips
+    assert 11 == len(await store.read_all())
+    await engine.dispose()
+
+
+@pytest.fixture
+def late(database: Database) -> Iterator[SampleStudentId]:
+    """Return a student about whom a transaction appends that goes on until the test ends."""
+    with database.engine(METADATA) as engine:
+        unit, ada = UnitOfWork(engine), SampleStudentId.v4()
+        with unit.begin():
+            store: SqlEventStore[SampleEvent] = SqlEventStore(unit, EVENTS, SAMPLES, tags=TAGS)
+            store.append([subscribed(ada)], nothing_about(ada)).unwrap()
+            yield ada
+
+
+def hasty(url: URL) -> URL:
+    """Return the URL of sessions that wait for a second at most."""
+    return url.update_query_dict({"options": f"{url.query['options']} -cstatement_timeout=1000"})
+
+
+def test_what_the_locks_refuse_is_raised(database: Database, late: SampleStudentId) -> None:
+    """The error of the first statement, not of the second, which wasn't done; the connection is good for the next."""
+    engine = make_engine(hasty(database.url), pool_size=1)
+    store = make_store(engine)
+    with pytest.raises(OperationalError, match="statement timeout"):
+        store.append([subscribed(late)], nothing_about(late))
+    store.append([subscribed()], nothing_about(SampleStudentId.v4())).unwrap()
+    engine.dispose()
+
+
+async def test_what_the_locks_refuse_is_raised_in_async_code(database: Database, late: SampleStudentId) -> None:
+    """As in sync code."""
+    engine = make_async_engine(hasty(database.url), pool_size=1)
+    store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES, tags=TAGS)
+    with pytest.raises(OperationalError, match="statement timeout"):
+        await store.append([subscribed(late)], nothing_about(late))
+    (await store.append([subscribed()], nothing_about(SampleStudentId.v4()))).unwrap()
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("forward", [True, False], ids=["after", "before"])
+def test_a_connection_lost_at_the_commit_of_three_trips(
+    database: Database, proxy: CuttingProxy, *, forward: bool
+) -> None:
+    """Nobody knows if it was stored, and it is said so; the same append again is stored once."""
+    given, ada = [subscribed()], SampleStudentId.v4()
+    proxy.trigger, proxy.forward = b"COMMIT", forward
+    cut = make_engine(database.url.set(host="127.0.0.1", port=proxy.port))
+    with pytest.raises(OutcomeUnknownError):
+        make_store(cut, outbox=OUTBOX).append(given, nothing_about(ada))
+    cut.dispose()
+    with database.engine() as engine:
+        store = make_store(engine, outbox=OUTBOX)
+        store.append(given, nothing_about(ada)).unwrap()
+        assert 1 == len(store.read_all())
