@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 from typing_extensions import ParamSpec
 
+from domainkit.adapters.sqlalchemy.announcements import Announcement
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY, at_once, require_configured, snapshot_options
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.races import conflict_of, races_as_conflicts
@@ -94,6 +95,7 @@ class Unit:
     broken_by: BaseException | None = None
     lost: ConflictError | None = None
     stored: set[object] = field(factory=set)
+    announcements: set[Announcement] = field(factory=set)
     place: tuple[int, object] = field(factory=_here)
 
     @property
@@ -106,6 +108,13 @@ class Unit:
         """True if it stores nothing: it, or an outer unit of the same transaction, was begun by `reading`."""
         around = self.around
         return self.reads or (around is not None and around.connection is self.connection and around.only_reads)
+
+    def announce(self, announcement: Announcement) -> None:
+        """Make an announcement after the commit; one that a rollback leaves without a reason is harmless."""
+        unit = self
+        while unit.around is not None and unit.around.connection is self.connection:
+            unit = unit.around
+        unit.announcements.add(announcement)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -436,9 +445,11 @@ class UnitOfWork:
             self._committed(unit)
 
     def _committed(self, unit: Unit) -> None:
-        """Wake the relays if the unit has stored messages."""
+        """Wake the relays if the unit has stored messages, and the projectors if it has appended events."""
         if unit.stored and self.outbox is not None:
             self.outbox.announce(unit.connection)
+        for announcement in unit.announcements:
+            announcement.make(unit.connection)
 
     @contextmanager
     def joining(self, connection: Connection) -> Iterator[Connection]:
