@@ -308,7 +308,7 @@ BUGS = (
     ),
     Bug(
         "a relay that listens again looks for what it missed",
-        "adapters/sqlalchemy/relay/wakeups.py",
+        "adapters/sqlalchemy/wakeups.py",
         "        self._outage.answered()\n        self._report()\n",
         "        self._outage.answered()\n",
         "tests/adapters/sqlalchemy/test_relay_wakeups.py::TestWithoutNews::test_a_listener_that_was_killed_listens_again",

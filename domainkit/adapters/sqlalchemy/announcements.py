@@ -1,4 +1,4 @@
-"""Announcements of new messages to the relays, on PostgreSQL: NOTIFY, after the commit and beside it.
+"""Announcements of new messages and events, on PostgreSQL: NOTIFY, after the commit and beside it.
 
 Inside of the transaction it would cost half of the speed of several writers: PostgreSQL takes a lock for it before the
 commit, and holds it while the log is flushed. See https://www.postgresql.org/docs/current/sql-notify.html.
@@ -9,12 +9,16 @@ from asyncio import Runner, SelectorEventLoop
 from contextlib import suppress
 from os import getpid
 from threading import Event, RLock, Thread
+from time import monotonic
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Dialect, Engine, Pool, PoolProxiedConnection, event
+from attrs import frozen
+from sqlalchemy import Connection, Dialect, Engine, Pool, PoolProxiedConnection, Table, event
 from sqlalchemy.util import greenlet_spawn
 
 from domainkit.adapters.sqlalchemy.relay.waits import Outage
+from domainkit.adapters.sqlalchemy.tables import name_in_sql
 
 GAP: Final = 0.05
 """Seconds between two announcements of a process: the first one is at once, and those that come meanwhile are one."""
@@ -25,8 +29,24 @@ _IDLE = 5.0
 _END = 1.0
 """The maximum number of seconds to wait for the thread, at the end of the process or of its engine."""
 
+UNHEARD: Final = 10.0
+"""Seconds without announcements to a table for which nobody listens, if those who write it don't need listeners."""
+
 CHANNEL: Final = "domainkit_"
-"""The channel of an outbox is this and the id of its table: a name may be that of tables in several schemas."""
+"""The channel of a table is this and its id: a name may be that of tables in several schemas."""
+
+_MARK: Final = 0
+"""The first key of the advisory lock that each listener shares, so that others see that there is one. The second key is
+the id of the table; see https://www.postgresql.org/docs/current/view-pg-locks.html."""
+
+_IS_HEARD = f"""EXISTS (SELECT FROM pg_locks AS held WHERE held.locktype = 'advisory' AND held.objsubid = 2
+    AND held.classid = {_MARK} AND held.objid = id::oid
+    AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""  # noqa: S608  (a number)
+
+
+def marked_as_heard(table_id: int) -> str:
+    """Return the SQL by which a connection marks that it listens for a table, until the connection ends."""
+    return f"SELECT pg_try_advisory_lock_shared({_MARK}, CAST(CAST({table_id} AS bigint) AS bit(32))::int)"
 
 
 class Announcer:
@@ -42,21 +62,25 @@ class Announcer:
 
     def _begin_anew(self) -> None:
         self._process, self._lock, self._wake, self._ending = getpid(), RLock(), Event(), Event()
-        self._tables: set[str] = set()
+        self._tables: dict[str, bool] = {}
+        self._unheard: dict[str, float] = {}
         self._thread: Thread | None = None
         self._is_serving = False
 
-    def announce(self, table: str, engine: Engine) -> None:
-        """Announce new messages in an outbox, soon: it returns at once, and raises no error.
+    def announce(self, table: str, engine: Engine, *, if_heard: bool = False) -> None:
+        """Announce new rows of a table, soon: it returns at once, and raises no error.
 
         Args:
             table: its name, by `name_in_sql`.
             engine: one whose pool this announcer is for.
+            if_heard: if nobody listens, stay silent for `UNHEARD` seconds.
         """
         if self._process != getpid():  # a fork: the thread is the parent's, which may have the lock
             self._begin_anew()
+        if if_heard and monotonic() < self._unheard.get(table, 0.0):
+            return
         with self._lock:
-            self._tables.add(table)
+            self._tables[table] = if_heard
             self._wake.set()
             if not self._is_serving and not self._ending.is_set():
                 self._start(engine)
@@ -90,7 +114,8 @@ class Announcer:
         while tables := self._next():
             try:
                 connection = connection or _connected(pool, dialect)
-                _notify(connection, tables)
+                for table in _notify(connection, tables):
+                    self._unheard[table] = monotonic() + UNHEARD
             except Exception as error:  # the user's own code may connect, with errors of its own
                 if connection is not None:
                     connection.invalidate()
@@ -103,13 +128,13 @@ class Announcer:
             connection.close()
         pool.dispose()
 
-    def _next(self) -> set[str]:
+    def _next(self) -> dict[str, bool]:
         """Wait for something to announce; return no tables if the thread is to end."""
         if not self._ending.is_set():
             self._wake.wait(_IDLE)
         with self._lock:
             self._wake.clear()
-            tables, self._tables = self._tables, set()
+            tables, self._tables = self._tables, {}
             self._is_serving = bool(tables)
             if not tables:
                 atexit.unregister(self.end)
@@ -123,9 +148,43 @@ def _connected(pool: Pool, dialect: Dialect) -> PoolProxiedConnection:
     return connection
 
 
-def _notify(connection: PoolProxiedConnection, tables: set[str]) -> None:
-    cursor = connection.cursor()
-    for table in tables:
+def _notify(connection: PoolProxiedConnection, tables: dict[str, bool]) -> list[str]:
+    """Send NOTIFY for tables, and return those that need a listener and have none."""
+    cursor, unheard = connection.cursor(), list[str]()
+    for table, if_heard in tables.items():
         found = "to_regclass('{}') AS id WHERE id IS NOT NULL".format(table.replace("'", "''"))
-        cursor.execute(f"SELECT pg_notify('{CHANNEL}' || id::oid, '') FROM {found}")  # noqa: S608  (quoted above)
+        condition = f" AND {_IS_HEARD}" if if_heard else ""
+        cursor.execute(f"SELECT pg_notify('{CHANNEL}' || id::oid, '') FROM {found}{condition}")  # noqa: S608  (quoted above)
+        if if_heard and cursor.fetchone() is None:
+            unheard.append(table)
     cursor.close()
+    return unheard
+
+
+class Announcers(WeakKeyDictionary[Pool, Announcer]):
+    """The announcers of those who share one: by the pool of their engine."""
+
+    def of(self, engine: Engine) -> Announcer:
+        """Return the announcer of an engine."""
+        return self.get(engine.pool) or self.setdefault(engine.pool, Announcer())
+
+
+@frozen(eq=False)
+class Announcement:
+    """Announces new rows of a table after a commit, on PostgreSQL; a SQLite file reports commits by itself.
+
+    Args:
+        table: the outbox, or the events.
+        announcers: the announcers to use.
+        if_heard: stay silent while nobody listens.
+    """
+
+    table: Table
+    announcers: Announcers
+    if_heard: bool = False
+
+    def make(self, place: Connection | Engine) -> None:
+        """Announce the rows that were committed on a connection, or a connection of an engine."""
+        if place.dialect.name == "postgresql":
+            announcer = self.announcers.of(place.engine)
+            announcer.announce(name_in_sql(self.table, place), place.engine, if_heard=self.if_heard)

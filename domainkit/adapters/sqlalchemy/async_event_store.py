@@ -43,16 +43,23 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
         table: a table made by `events_table`.
         codec: the closed set of the events.
         tags: made by `event_tags_table`, as for SqlEventStore.
+        wakes: as for SqlEventStore.
 
     Raises:
         ValueError: as SqlEventStore does.
     """
 
     def __init__(
-        self, unit_of_work: AsyncUnitOfWork, table: Table, codec: MessageCodec[E], *, tags: Table | None = None
+        self,
+        unit_of_work: AsyncUnitOfWork,
+        table: Table,
+        codec: MessageCodec[E],
+        *,
+        tags: Table | None = None,
+        wakes: bool = True,
     ) -> None:
         self._unit_of_work = unit_of_work
-        self._inner = SqlEventStore(unit_of_work.inner, table, codec, tags=tags)
+        self._inner = SqlEventStore(unit_of_work.inner, table, codec, tags=tags, wakes=wakes)
 
     @overload
     async def append(
@@ -78,11 +85,15 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
                 return work
             inner, unit_of_work = self._inner, self._unit_of_work
             if inner._begins_by_itself():
-                return await self._retried(
+                conditioned = await self._retried(
                     lambda: unit_of_work._run_committing(lambda connection: inner._stored_in_own(connection, work)),
                     ConditionConflict,
                 )
-            return await self._retried(lambda: unit_of_work.run(lambda: inner._stored_if(work)), ConditionConflict)
+            else:
+                conditioned = await self._retried(
+                    lambda: unit_of_work.run(lambda: inner._stored_if(work)), ConditionConflict
+                )
+            return inner._announced(conditioned)
         return await self._append_expected(*stream_and_expected(first, expected, stream), second)
 
     @overload
@@ -114,10 +125,12 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
         inner, unit_of_work = self._inner, self._unit_of_work
         given = inner._append(stream, events, expected)
         if inner._commits_by_itself(given):
-            return await self._retried(
+            appended = await self._retried(
                 lambda: unit_of_work._run_committing(lambda connection: inner._stored_on(connection, given)), given.lost
             )
-        return await self._retried(lambda: unit_of_work.run(lambda: inner._stored(given)), given.lost)
+        else:
+            appended = await self._retried(lambda: unit_of_work.run(lambda: inner._stored(given)), given.lost)
+        return inner._announced(appended)
 
     async def read(
         self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False

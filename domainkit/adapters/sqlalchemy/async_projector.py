@@ -15,6 +15,7 @@ from domainkit.adapters.sqlalchemy.read_models import SqlReadModel
 from domainkit.adapters.sqlalchemy.rebuilding import Rebuilt
 from domainkit.adapters.sqlalchemy.rounds import Pace, Projected, ReadModelStatus
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork
+from domainkit.adapters.sqlalchemy.wakeups import woken_async
 from domainkit.read_models import AsyncReadsAllEvents, ReadsAllEvents
 
 
@@ -31,6 +32,7 @@ class AsyncProjector:
         batch: as for Projector.
         poll: as for Projector.
         on_unreadable: as for Projector.
+        wakes: as for Projector.
 
     Raises:
         ValueError: as for Projector.
@@ -46,10 +48,18 @@ class AsyncProjector:
         batch: int = 500,
         poll: timedelta = timedelta(seconds=0.2),
         on_unreadable: OnUnreadable = OnUnreadable.STOP,
+        wakes: bool = True,
     ) -> None:
         reader = store._inner if isinstance(store, AsyncSqlEventStore) else _Awaited(store)
         self.inner: Projector = Projector(
-            unit_of_work.inner, reader, models, checkpoints, batch=batch, poll=poll, on_unreadable=on_unreadable
+            unit_of_work.inner,
+            reader,
+            models,
+            checkpoints,
+            batch=batch,
+            poll=poll,
+            on_unreadable=on_unreadable,
+            wakes=wakes,
         )
         """The sync projector, whose methods work inside of these alone."""
 
@@ -62,14 +72,22 @@ class AsyncProjector:
 
     async def run(self, stop: asyncio.Event, *, until_idle: bool = False) -> None:
         """Put the events of the store into the read models until `stop` is set; see Projector.run."""
-        pace = Pace(self.inner._poll, until_idle=until_idle)
-        while not stop.is_set():
-            wait = await greenlet_spawn(pace.next, self.inner.run_once)
-            if wait is None:
-                break
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await stop.wait()
+        pace, wake = Pace(self.inner._poll, until_idle=until_idle), asyncio.Event()
+        stopped = asyncio.create_task(stop.wait())
+        stopped.add_done_callback(lambda _: wake.set())
+        try:
+            async with woken_async(None if until_idle else self.inner._wakeups(wake.set)) as check:
+                while not stop.is_set():
+                    check()
+                    wake.clear()
+                    wait = await greenlet_spawn(pace.next, self.inner.run_once)
+                    if wait is None:
+                        break
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(wait):
+                            await (stop if pace.is_away else wake).wait()
+        finally:
+            stopped.cancel()
 
     async def status(self) -> tuple[ReadModelStatus, ...]:
         """Return the progress of each read model."""

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 from returns.result import Failure, Result, Success
 from sqlalchemy import Connection, Table
 
+from domainkit.adapters.sqlalchemy.announcements import Announcement, Announcers
 from domainkit.adapters.sqlalchemy.event_appends import (
     NO_LIMIT,
     Conditioned,
@@ -94,6 +95,8 @@ class SqlEventStore(EventStore[E], Generic[E]):
         codec: the closed set of the events.
         tags: made by `event_tags_table`; needed for queries and conditions. All stores of the table of events need it,
             since a condition doesn't see events that are appended without their tags.
+        wakes: True to wake the projectors after an append, on PostgreSQL: a thread then sends NOTIFY on a connection of
+            its own, as long as a projector listens. On SQLite projectors notice a commit by themselves.
 
     Raises:
         ValueError: `table` wasn't made by `events_table` or `tags` by `event_tags_table`, or the database is neither
@@ -101,7 +104,13 @@ class SqlEventStore(EventStore[E], Generic[E]):
     """
 
     def __init__(
-        self, unit_of_work: UnitOfWork, table: Table, codec: MessageCodec[E], *, tags: Table | None = None
+        self,
+        unit_of_work: UnitOfWork,
+        table: Table,
+        codec: MessageCodec[E],
+        *,
+        tags: Table | None = None,
+        wakes: bool = True,
     ) -> None:
         require_columns(table, events_table)
         dialect = unit_of_work.dialect
@@ -111,7 +120,8 @@ class SqlEventStore(EventStore[E], Generic[E]):
             require_columns(tags, event_tags_table)
         self._with_tags: TaggedEvents | None = None if tags is None else TAGGED[dialect](table, tags, dialect)
         self._sql = _STATEMENTS[dialect](table, dialect) if self._with_tags is None else self._with_tags
-        self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
+        self._table, self._unit_of_work, self._outbox = table, unit_of_work, unit_of_work.outbox
+        self._announcement = _announcement(table, unit_of_work) if wakes else None
         self._codec = codec
         self._wires = codec.wires
         self._readers = {cls: tags_reader(cls) for cls in codec.wires if issubclass(cls, DomainEvent)}
@@ -151,7 +161,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             if isinstance(work, Success):
                 return work
             stored = self._stored_if_alone if self._begins_by_itself() else self._stored_if
-            return self._retried(lambda: stored(work), ConditionConflict)
+            return self._announced(self._retried(lambda: stored(work), ConditionConflict))
         return self._append_expected(*stream_and_expected(first, expected, stream), second)
 
     @overload
@@ -181,8 +191,18 @@ class SqlEventStore(EventStore[E], Generic[E]):
     ) -> Result[Appended, RevisionConflict]:
         given = self._append(stream, events, expected)
         if self._commits_by_itself(given):
-            return self._retried(lambda: self._stored_alone(given), given.lost)
-        return self._retried(lambda: self._stored(given), given.lost)
+            return self._announced(self._retried(lambda: self._stored_alone(given), given.lost))
+        return self._announced(self._retried(lambda: self._stored(given), given.lost))
+
+    def _announced(self, appended: Result[Appended, X]) -> Result[Appended, X]:
+        """Wake the projectors after an append: now, or after the commit of the open unit of work."""
+        if self._announcement is not None and isinstance(appended, Success):
+            unit = current(self._unit_of_work)
+            if unit is None:
+                self._announcement.make(self._unit_of_work._engine)
+            else:
+                unit.announce(self._announcement)
+        return appended
 
     def read(
         self, stream: StreamId, /, *, after: int = 0, limit: int | None = None, backwards: bool = False
@@ -443,3 +463,11 @@ class SqlEventStore(EventStore[E], Generic[E]):
         """Return the events of rows, each with a position, a stream, a revision and a body."""
         positions, streams, revisions, bodies = zip(*rows, strict=True) if rows else ((), (), (), ())
         return all_recorded(self._codec.decode_many(bodies), streams, revisions, positions)
+
+
+def _announcement(table: Table, unit_of_work: UnitOfWork) -> Announcement | None:
+    """Return what wakes projectors, by the thread of the outbox if there is one; None if SQLite does so by itself."""
+    if unit_of_work.dialect == "sqlite":
+        return None
+    outbox = unit_of_work.outbox
+    return Announcement(table, Announcers() if outbox is None else outbox._announcers, if_heard=True)

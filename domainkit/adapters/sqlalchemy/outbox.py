@@ -6,13 +6,12 @@ See Richardson, Microservices Patterns (2018), Transactional outbox.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Pool, Table, bindparam, exists, insert, select
+from sqlalchemy import Connection, Table, bindparam, exists, insert, select
 
-from domainkit.adapters.sqlalchemy.announcements import Announcer
+from domainkit.adapters.sqlalchemy.announcements import Announcement, Announcers
 from domainkit.adapters.sqlalchemy.statements import Prepared
-from domainkit.adapters.sqlalchemy.tables import name_in_sql, outbox_table, require_columns
+from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
 from domainkit.causation import Flowing, caused, note_stored
 from domainkit.codec import MessageCodec
 from domainkit.delivery import OutgoingMessage
@@ -57,8 +56,8 @@ class Outbox(Flowing):
         self._insert_once = Prepared(once, _COLUMNS)
         self._codec = codec
         self._meta = meta
-        self._wakes = wakes
-        self._announcers: WeakKeyDictionary[Pool, Announcer] = WeakKeyDictionary()
+        self._announcers = Announcers()
+        self._announcement = Announcement(table, self._announcers) if wakes else None
 
     def add(self, connection: Connection, messages: Iterable[Message], *, key: str | None = None) -> None:
         """Store messages in the open transaction of a connection, in order.
@@ -124,7 +123,5 @@ class Outbox(Flowing):
         Args:
             connection: the one whose transaction was committed.
         """
-        if self._wakes and connection.dialect.name == "postgresql":
-            engine = connection.engine
-            announcer = self._announcers.get(engine.pool) or self._announcers.setdefault(engine.pool, Announcer())
-            announcer.announce(name_in_sql(self.table, connection), engine)
+        if self._announcement is not None:
+            self._announcement.make(connection)

@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from time import monotonic
 
 from attrs import evolve
 from sqlalchemy import URL, Table
 
 from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint, CheckpointRows
 from domainkit.adapters.sqlalchemy.event_counts import events_after
+from domainkit.adapters.sqlalchemy.event_store import SqlEventStore
 from domainkit.adapters.sqlalchemy.following import (
     UNREADABLE,
     Batch,
@@ -21,10 +23,15 @@ from domainkit.adapters.sqlalchemy.following import (
 )
 from domainkit.adapters.sqlalchemy.read_models import Recorded, SqlReadModel
 from domainkit.adapters.sqlalchemy.rebuilding import Rebuilding, Rebuilt
+from domainkit.adapters.sqlalchemy.relay.waits import Outage
 from domainkit.adapters.sqlalchemy.rounds import Pace, Projected, ReadModelStatus
 from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork
+from domainkit.adapters.sqlalchemy.wakeups import Wakeups, woken
 from domainkit.event_store import UnreadableEvent
 from domainkit.read_models import SHADOW, ReadsAllEvents
+
+_LOOK = 0.05
+"""Seconds between two looks if `stop` is set, while nothing wakes the projector."""
 
 Found = Sequence[Recorded | UnreadableEvent]
 
@@ -77,8 +84,10 @@ class Projector:
         models: the read models, each of another name.
         checkpoints: made by `checkpoints_table`.
         batch: the number of events read at a time, and put into a read model in one transaction.
-        poll: the wait before the next query, if no event was found.
+        poll: the wait before the next query, if no event was found and nothing wakes the projector.
         on_unreadable: OnUnreadable.STOP, or SKIP.
+        wakes: True to query in `run` as soon as events are committed, without waiting for `poll`: on PostgreSQL, with
+            psycopg, those of a SqlEventStore that announces them; on SQLite those in a file, from any process.
 
     Raises:
         ValueError: two read models have one name or one table, an option is out of range, `checkpoints` is another
@@ -95,6 +104,7 @@ class Projector:
         batch: int = 500,
         poll: timedelta = timedelta(seconds=0.2),
         on_unreadable: OnUnreadable = OnUnreadable.STOP,
+        wakes: bool = True,
     ) -> None:
         names = [one.name for one in models]
         if len(set(names)) < len(names):
@@ -109,7 +119,7 @@ class Projector:
             raise ValueError(f"Projector: expected `batch` and `poll` above 0, got {batch} and {poll!r}; raise them")
         self._models, self._store = tuple(models), store
         self._following = Following(unit_of_work, CheckpointRows(checkpoints, unit_of_work.dialect))
-        self._batch, self._poll, self._policy = batch, poll, on_unreadable
+        self._batch, self._poll, self._policy, self._wakes = batch, poll, on_unreadable, wakes
         self._outdated: set[str] = set()
         self.url: URL = unit_of_work._engine.url
         """The URL of its database."""
@@ -147,12 +157,24 @@ class Projector:
         Raises:
             sqlalchemy.exc.SQLAlchemyError, OSError: the database is unreachable, with `until_idle`.
         """
-        pace = Pace(self._poll, until_idle=until_idle)
-        while not stop.is_set():
-            wait = pace.next(self.run_once)
-            if wait is None:
-                break
-            stop.wait(wait)
+        pace, wake = Pace(self._poll, until_idle=until_idle), threading.Event()
+        wakeups = None if until_idle else self._wakeups(wake.set)
+        with woken(wakeups) as check:
+            while not stop.is_set():
+                check()
+                wake.clear()
+                wait = pace.next(self.run_once)
+                if wait is None:
+                    break
+                _rest(stop, stop if pace.is_away else wake, wait)
+
+    def _wakeups(self, wake: Callable[[], None]) -> Wakeups | None:
+        """Return what reports the commits of the store; None if nothing does."""
+        store = self._store
+        if not (self._wakes and isinstance(store, SqlEventStore)):
+            return None
+        outage = Outage("the connection that reports new events", logger=logger)
+        return Wakeups(store._unit_of_work._engine, store._table, wake, outage)
 
     def status(self) -> tuple[ReadModelStatus, ...]:
         """Return the progress of each read model."""
@@ -263,3 +285,10 @@ class Projector:
             moved_at=found.moved_at,
             rebuilt_to=None if shadow is None else shadow.position,
         )
+
+
+def _rest(stop: threading.Event, wake: threading.Event, seconds: float) -> None:
+    """Wait until one of two events is set, or the time is over."""
+    ends = monotonic() + seconds
+    while not stop.is_set() and (left := ends - monotonic()) > 0 and not wake.wait(min(left, _LOOK)):
+        pass

@@ -82,6 +82,11 @@ class Pace:
         self._poll, self._until_idle = poll.total_seconds(), until_idle
         self._database = Outage("the database", logger=logger)
 
+    @property
+    def is_away(self) -> bool:
+        """True if the last round did not reach the database."""
+        return self._database.failures > 0
+
     def next(self, once: Callable[[], Projected]) -> float | None:
         """Do a round, and return the seconds to wait; None to end."""
         try:

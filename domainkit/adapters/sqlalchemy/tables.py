@@ -73,8 +73,8 @@ def require_columns(
         )
 
 
-def name_in_sql(table: sa.Table, connection: sa.Connection) -> str:
-    """Return the name of a table, always quoted, in the schema to which the connection translates its own.
+def name_in_sql(table: sa.Table, place: sa.Connection | sa.Engine) -> str:
+    """Return the name of a table, always quoted, in the schema to which the connection or engine translates its own.
 
     It is a name in SQL, and for PostgreSQL's `regclass` and `to_regclass`.
 
@@ -83,7 +83,8 @@ def name_in_sql(table: sa.Table, connection: sa.Connection) -> str:
     ...     print(name_in_sql(outbox_table(MetaData(), "Outbox", schema="tasks"), connection))
     "tasks"."Outbox"
     """
-    names = (connection.schema_for_object(table), table.name)
+    translated = place.get_execution_options().get("schema_translate_map") or {}
+    names = (translated.get(table.schema, table.schema), table.name)
     return ".".join('"{}"'.format(name.replace('"', '""')) for name in names if name)
 
 

@@ -1,7 +1,7 @@
 """Units of work: one transaction for the state and the messages of a use case, tracked by task and thread."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 from typing_extensions import ParamSpec
 
+from domainkit.adapters.sqlalchemy.announcements import Announcement
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY, at_once, require_configured, snapshot_options
 from domainkit.adapters.sqlalchemy.lean import LeanEngine, begun
 from domainkit.adapters.sqlalchemy.outbox import Outbox
@@ -95,6 +96,7 @@ class Unit:
     broken_by: BaseException | None = None
     lost: ConflictError | None = None
     stored: set[object] = field(factory=set)
+    announcements: set[Announcement] = field(factory=set)
     place: tuple[int, object] = field(factory=_here)
 
     @property
@@ -107,6 +109,13 @@ class Unit:
         """True if it stores nothing: it, or an outer unit of the same transaction, was begun by `reading`."""
         around = self.around
         return self.reads or (around is not None and around.connection is self.connection and around.only_reads)
+
+    def announce(self, announcement: Announcement) -> None:
+        """Make an announcement after the commit; one that a rollback leaves without a reason is harmless."""
+        unit = self
+        while unit.around is not None and unit.around.connection is self.connection:
+            unit = unit.around
+        unit.announcements.add(announcement)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -455,12 +464,16 @@ class UnitOfWork:
             except BaseException as error:
                 take_back(connection, error)
                 raise
-            self._committed(unit.connection, unit.stored)
+            self._committed(unit.connection, unit.stored, unit.announcements)
 
-    def _committed(self, connection: Connection, stored: set[object]) -> None:
-        """Wake the relays if the transaction has stored messages."""
+    def _committed(
+        self, connection: Connection, stored: set[object], announcements: Iterable[Announcement] = ()
+    ) -> None:
+        """Wake the relays if the transaction has stored messages, and the projectors if it has appended events."""
         if stored and self.outbox is not None:
             self.outbox.announce(connection)
+        for announcement in announcements:
+            announcement.make(connection)
 
     @contextmanager
     def joining(self, connection: Connection) -> Iterator[Connection]:
@@ -685,7 +698,7 @@ class AsyncUnitOfWork:
             except BaseException as error:
                 await connection.run_sync(take_back, error)
                 raise
-            self.inner._committed(unit.connection, unit.stored)
+            self.inner._committed(unit.connection, unit.stored, unit.announcements)
 
     @asynccontextmanager
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:

@@ -80,6 +80,7 @@ def make_projector(
     store: ReadsAllEvents | None = None,
     batch: int = 500,
     policy: OnUnreadable = OnUnreadable.STOP,
+    wakes: bool = True,
 ) -> Projector:
     """Return a projector; of balances unless other read models are given."""
     return Projector(
@@ -90,6 +91,7 @@ def make_projector(
         batch=batch,
         poll=timedelta(milliseconds=20),
         on_unreadable=policy,
+        wakes=wakes,
     )
 
 
@@ -459,7 +461,7 @@ def test_a_database_that_comes_back(engine: Engine, caplog: pytest.LogCaptureFix
     """A projector goes on by itself, and logs the start and the end of the outage."""
     store, (ada,) = make_store(engine), new_accounts(1)
     append(store, Deposited(ada, 5))
-    stop, projector, failures = threading.Event(), make_projector(engine), 2
+    stop, projector, failures = threading.Event(), make_projector(engine, wakes=False), 2
 
     @sa.event.listens_for(engine, "before_cursor_execute")
     def fail(*_: object) -> None:

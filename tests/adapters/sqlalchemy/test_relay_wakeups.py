@@ -32,8 +32,13 @@ from outboxes import (
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit.adapters.sqlalchemy import AsyncSqlCrudRepository, AsyncUnitOfWork, Relay, make_async_engine
-from domainkit.adapters.sqlalchemy.relay import wakeups
+from domainkit.adapters.sqlalchemy import (
+    AsyncSqlCrudRepository,
+    AsyncUnitOfWork,
+    Relay,
+    make_async_engine,
+    wakeups,
+)
 from domainkit.testing import SampleTask, SampleTaskId
 
 NEVER = seconds(3600)
@@ -230,7 +235,7 @@ class TestWithoutNews:
         """It tries to connect with growing waits, and a log says so once."""
         engine = make_async_engine("postgresql://postgres@127.0.0.1:1/none")
         with caplog.at_level(logging.INFO, "domainkit.relay"):
-            reports = wakeups.Wakeups(engine, TABLE, lambda: None)
+            reports = wakeups.Wakeups(engine.sync_engine, TABLE, lambda: None)
             task = asyncio.create_task(reports.run())
             await until(holds(lambda: reports._outage.failures > 1))
             task.cancel()
@@ -250,7 +255,7 @@ class TestWithoutNews:
         async with database.async_engine(METADATA) as engine:
             monkeypatch.setattr(engine.sync_engine.dialect, "driver", "asyncpg")
             async with asyncio.timeout(60):
-                await wakeups.Wakeups(engine, TABLE, lambda: None).run()
+                await wakeups.Wakeups(engine.sync_engine, TABLE, lambda: None).run()
 
 
 class TestPace:
@@ -283,7 +288,7 @@ class TestPace:
         async with database.async_engine(METADATA) as engine:
             woken: list[float] = []
             loop = asyncio.get_running_loop()
-            reports = wakeups.Wakeups(engine, TABLE, lambda: woken.append(loop.time()))
+            reports = wakeups.Wakeups(engine.sync_engine, TABLE, lambda: woken.append(loop.time()))
             for _ in range(1000):
                 reports._report()
                 await asyncio.sleep(0)
@@ -295,7 +300,7 @@ class TestPace:
         """Nothing is woken after the end."""
         async with database.async_engine(METADATA) as engine:
             woken: list[str] = []
-            reports = wakeups.Wakeups(engine, TABLE, lambda: woken.append("again"))
+            reports = wakeups.Wakeups(engine.sync_engine, TABLE, lambda: woken.append("again"))
             task = asyncio.create_task(reports.run())
             await until(holds(lambda: bool(woken)))
             reports._report()

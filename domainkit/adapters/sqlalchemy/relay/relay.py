@@ -15,11 +15,11 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters.sqlalchemy.engines import require_configured
-from domainkit.adapters.sqlalchemy.relay.rounds import OUTAGES, Means, RelayRound, Round
+from domainkit.adapters.sqlalchemy.relay.rounds import Means, RelayRound, Round
 from domainkit.adapters.sqlalchemy.relay.store import RelayStore
-from domainkit.adapters.sqlalchemy.relay.waits import OUTAGE, Outage, RelayBackoff
-from domainkit.adapters.sqlalchemy.relay.wakeups import Wakeups
+from domainkit.adapters.sqlalchemy.relay.waits import OUTAGE, OUTAGES, Outage, RelayBackoff
 from domainkit.adapters.sqlalchemy.tables import outbox_table, require_columns
+from domainkit.adapters.sqlalchemy.wakeups import Wakeups
 from domainkit.delivery import AsyncMessagePublisher
 
 _logger = logging.getLogger("domainkit.relay")
@@ -99,7 +99,7 @@ class Relay:
         self._means = Means(self._store, publisher, backoff, max_attempts, asyncio.Semaphore(concurrency), batch // 2)
         self._batch, self._poll, self._retention, self._grace = batch, poll, retention, grace
         self._broker, self._database = Outage("the broker"), Outage("the database")
-        self._wakeups = Wakeups(engine, table, self._heard) if wakes else None
+        self._wakeups = Wakeups(engine.sync_engine, table, self._heard) if wakes else None
         self._rounds: dict[asyncio.Task[None], Round] = {}
         self._cleaned, self._paused_until = -_CLEANING, 0.0
         self._bug: BaseException | None = None

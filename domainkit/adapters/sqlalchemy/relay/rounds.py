@@ -10,20 +10,16 @@ from time import monotonic
 
 from attrs import astuple, define, evolve, field, frozen
 from returns.result import Failure, Success
-from sqlalchemy.exc import SQLAlchemyError
 
 from domainkit._model.texts import shown
 from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claimed
 from domainkit.adapters.sqlalchemy.relay.store import Outcome, RelayStore
-from domainkit.adapters.sqlalchemy.relay.waits import RelayBackoff
+from domainkit.adapters.sqlalchemy.relay.waits import OUTAGES, RelayBackoff
 from domainkit.delivery import DUPLICATE, UNROUTED, AsyncMessagePublisher, remarks
 from domainkit.errors import BusCannotPublish, MessageRefused
 from domainkit.use_cases import places_of
 
 _logger = logging.getLogger("domainkit.relay")
-
-OUTAGES: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
-"""The exceptions raised while the database is unreachable."""
 
 _MARK_INTERVAL = 0.1
 """Seconds between marking sent messages during a round, so that a busy key doesn't hold back the others."""

@@ -5,6 +5,7 @@ import random
 from datetime import timedelta
 
 from attrs import define, field, frozen
+from sqlalchemy.exc import SQLAlchemyError
 
 _logger = logging.getLogger("domainkit.relay")
 
@@ -49,6 +50,9 @@ class RelayBackoff:
         """Return a random wait after this number of failures in a row: from half of `most` to all of it."""
         return self.most(failures) * random.uniform(0.5, 1)  # noqa: S311  (not a secret)
 
+
+OUTAGES: tuple[type[Exception], ...] = (SQLAlchemyError, OSError)
+"""The exceptions raised while the database is unreachable."""
 
 OUTAGE = RelayBackoff(timedelta(milliseconds=200), longest=timedelta(seconds=15))
 
