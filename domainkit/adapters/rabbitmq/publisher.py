@@ -2,17 +2,16 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Self
 
-from aio_pika import DeliveryMode, ExchangeType, connect
+from aio_pika import ExchangeType, connect
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import ChannelPreconditionFailed, DeliveryError, PublishError
-from aiormq.abc import AbstractChannel as UnderlyingChannel
-from pamqp.commands import Basic
 from returns.result import Failure, Result, Success
 
 from domainkit.adapters.rabbitmq._connection import LOST, checked_url, closed, is_cancelled, place, seconds
+from domainkit.adapters.rabbitmq._lane import SHORT_STRING, Lane, lane_over
 from domainkit.adapters.rabbitmq.topology import RabbitMqTopology
 from domainkit.delivery import AsyncMessagePublisher, OutgoingMessage, Unrouted, Unsubscribed
 from domainkit.errors import BusCannotPublish, MessageRefused
@@ -21,8 +20,6 @@ from domainkit.ports import cannot_publish
 _logger = logging.getLogger("domainkit.rabbitmq")
 
 _NOT_SENT: tuple[type[BaseException], ...] = (*LOST, asyncio.CancelledError)
-_SHORT_STRING = 255
-"""The maximum bytes of a routing key, or of a text property: short strings of AMQP 0-9-1, section 4.2.5.3."""
 
 
 class RabbitMqPublisher(AsyncMessagePublisher):
@@ -72,9 +69,10 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         self._unsubscribed = Unsubscribed("RabbitMqPublisher", unrouted, _logger)
         self._lock = asyncio.Lock()
         self._connection: AbstractConnection | None = None
-        self._channel: UnderlyingChannel | None = None
+        self._lane: Lane | None = None
         self._last_confirm = 0.0  # in the loop's time
-        self._in_flight: dict[str, asyncio.Event] = {}
+        self._in_flight: set[str] = set()
+        self._ended: dict[str, asyncio.Event] = {}  # for those who wait until an id is no longer in flight
         self._closing: set[asyncio.Task[None]] = set()
         self._failure: BaseException = ConnectionError()  # of the last attempt to connect
         self._tries = 0  # failed attempts
@@ -98,7 +96,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         confirm within `timeout`. If a message is sent in several versions, some of them may have no queue.
         """
         key = self._topology.routing_key(message.info)
-        if len(key.encode()) > _SHORT_STRING:
+        if len(key.encode()) > SHORT_STRING:
             return self._refused(message, f"its routing key is too long ({len(key)} characters)")
         try:
             async with asyncio.timeout(self._timeout):
@@ -123,44 +121,39 @@ class RabbitMqPublisher(AsyncMessagePublisher):
     async def _send(self, message: OutgoingMessage, key: str) -> None:
         """Publish, and wait for the confirm; an id is in flight once at a time, since a refusal names only the id."""
         message_id = str(message.id)
-        while (other := self._in_flight.get(message_id)) is not None:
-            await other.wait()
-        done = self._in_flight[message_id] = asyncio.Event()
+        while message_id in self._in_flight:
+            await self._ended.setdefault(message_id, asyncio.Event()).wait()
+        self._in_flight.add(message_id)
         try:
-            channel = await self._ready()
-            await channel.basic_publish(
-                message.body,
-                exchange=self._topology.exchange,
-                routing_key=key,
-                properties=_properties(message, self._topology.service),
-                mandatory=True,
-            )
+            lane = self._lane
+            if lane is None or lane.channel.is_closed:
+                lane = await self._ready()
+            await lane.publish(message, message_id, key)
         finally:
-            del self._in_flight[message_id]
-            done.set()
+            self._in_flight.discard(message_id)
+            if message_id in self._ended:
+                self._ended.pop(message_id).set()
         self._last_confirm = asyncio.get_running_loop().time()
         if self._outage_logged:
             self._outage_logged = False
             _logger.warning("%s: messages are published to %s again", place(self._url), self._topology.exchange)
 
-    async def _ready(self) -> UnderlyingChannel:
-        """Return an open channel, after the exchange is declared."""
-        if self._channel is not None and not self._channel.is_closed:
-            return self._channel
+    async def _ready(self) -> Lane:
+        """Return a lane over an open channel, after the exchange is declared."""
         tries = self._tries
         async with self._lock:
             if self._tries != tries:  # an attempt that failed meanwhile counts for all that waited
                 raise self._failure.with_traceback(None)
-            if self._channel is None or self._channel.is_closed:  # no other call opened one meanwhile
+            if self._lane is None or self._lane.channel.is_closed:  # no other call opened one meanwhile
                 self._drop()
                 try:
-                    self._channel = await self._connected()
+                    self._lane = await self._connected()
                 except LOST as error:
                     self._failure, self._tries = error, self._tries + 1
                     raise
-            return self._channel
+            return self._lane
 
-    async def _connected(self) -> UnderlyingChannel:
+    async def _connected(self) -> Lane:
         if not self._open:
             raise ConnectionError
         name = f"domainkit publisher of {self._topology.exchange}"
@@ -168,11 +161,11 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await channel.declare_exchange(self._topology.exchange, ExchangeType.TOPIC, durable=True)
         _logger.info("connected to %s, to publish to %s", place(self._url), self._topology.exchange)
-        return await channel.get_underlay_channel()
+        return lane_over(await channel.get_underlay_channel(), self._topology.exchange, self._topology.service)
 
     def _drop(self) -> None:
         """Drop the connection, and close it in a task, since a hanging broker takes long to answer."""
-        connection, self._connection, self._channel = self._connection, None, None
+        connection, self._connection, self._lane = self._connection, None, None
         if connection is not None:
             task = asyncio.create_task(closed(connection, self._timeout))
             self._closing.add(task)
@@ -213,21 +206,3 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         why = f"{self._topology.exchange}: {reason}"
         _logger.warning("%s %s (%d bytes) refused: %s", message.info.name, message.id, len(message.body), why)
         return cannot_publish(why, message_id=message.id, kind=MessageRefused)
-
-
-def _properties(message: OutgoingMessage, service: str) -> Basic.Properties:
-    """Return the properties, without headers: petisco 2 adds the header for its retries only if there are none.
-
-    The key is the `correlation_id`, which an exchange of the type x-consistent-hash can hash on: see
-    https://github.com/rabbitmq/rabbitmq-server/tree/main/deps/rabbitmq_consistent_hash_exchange.
-    """
-    return Basic.Properties(
-        content_type="application/json",
-        content_encoding="utf-8",
-        delivery_mode=int(DeliveryMode.PERSISTENT),
-        correlation_id=message.key if len(message.key.encode()) <= _SHORT_STRING else None,
-        message_id=str(message.id),
-        timestamp=datetime.now(UTC),
-        message_type=message.info.name,
-        app_id=service,
-    )

@@ -113,7 +113,8 @@ async def test_messages_that_are_published_at_once_keep_their_order(board: Board
 
 def _confirmations(publisher: RabbitMqPublisher) -> list[asyncio.Future[object]]:
     """Return what aiormq waits for: nothing public shows it."""
-    return list(vars(publisher._channel)["confirmations"].values())
+    assert publisher._lane is not None
+    return list(vars(publisher._lane.channel)["confirmations"].values())
 
 
 async def all_on_their_way(publisher: RabbitMqPublisher, count: int) -> bool:
@@ -391,13 +392,13 @@ async def test_a_message_without_confirm_ends_no_connection_that_has_others(own_
         await board.queue()
         async with RabbitMqPublisher(board.url, board.topology, timeout=SHORT) as publisher:
             assert Success(None) == await publisher.publish(outgoing("a"))
-            channel = publisher._channel
+            lane = publisher._lane
             publisher._last_confirm += 60  # as if the broker had confirmed others all the while
             with own_broker.hanging():
                 error = (await publisher.publish(outgoing("b"))).failure()
             assert "no confirm" in error.detail()
             assert Success(None) == await publisher.publish(outgoing("c"))
-            assert channel is publisher._channel
+            assert lane is publisher._lane
 
 
 async def test_closing_ends_what_connects(silent_port: int) -> None:
