@@ -16,12 +16,15 @@ class CuttingProxy:
         address: host and port of the server.
         trigger: cuts where a message of the client has these bytes; None for never.
         forward: whether the server still gets the message, and has answered, before the client's connection is cut.
+        cuts: how many connections were cut.
+        trips: how many times a client has sent something, and so waits for an answer.
     """
 
     address: tuple[str, int]
     trigger: bytes | None = None
     forward: bool = True
     cuts: int = 0
+    trips: int = 0
     listener: socket.socket = field(factory=lambda: socket.create_server(("127.0.0.1", 0)))
     _threads: list[threading.Thread] = field(factory=list)
     _sockets: list[socket.socket] = field(factory=list)
@@ -51,6 +54,7 @@ class CuttingProxy:
     def _from_client(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
+                self.trips += 1
                 if self.trigger is not None and self.trigger in data:
                     self._answered.clear()
                     self.cuts += 1  # from here on no answer reaches a client
