@@ -16,6 +16,7 @@ class CuttingProxy:
         address: host and port of the server.
         trigger: cuts where a message of the client has these bytes; None for never.
         forward: whether the server still gets the message, and has answered, before the client's connection is cut.
+        cuts: how many connections were cut.
         trips: how often the server has answered, and a client could only then go on.
     """
 

@@ -132,6 +132,10 @@ class ChildRows(Generic[AggT]):
         one = root.c.id == sa.bindparam(KEY, type_=root.c.id.type)
         self._lock = sa.select(root.c.version).where(one).with_for_update()
 
+    def __bool__(self) -> bool:
+        """True if there are child tables."""
+        return bool(self._tables)
+
     def rows(self, aggregate: AggT) -> Rows:
         """Return the rows for the children of an aggregate; ValueError if they don't fit their tables."""
         return [one.rows(aggregate) for one in self._tables]

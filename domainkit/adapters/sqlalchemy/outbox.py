@@ -21,7 +21,8 @@ from domainkit.messages import JsonValue, Message
 OutboxRow: TypeAlias = dict[str, object]
 """An encoded message as its row in the outbox."""
 
-_COLUMNS = ("message_id", "name", "version", "kind", "ordering_key", "body", "recorded_at")
+COLUMNS = ("message_id", "name", "version", "kind", "ordering_key", "body", "recorded_at")
+"""The columns of an OutboxRow, in their order."""
 
 
 class Outbox(Flowing):
@@ -48,12 +49,12 @@ class Outbox(Flowing):
     ) -> None:
         require_columns(table, outbox_table)
         self.table: Table = table
-        self._insert = Prepared(insert(table).inline(), _COLUMNS)  # inline: the position isn't needed
-        columns = [table.c[name] for name in _COLUMNS]
+        self._insert = Prepared(insert(table).inline(), COLUMNS)  # inline: the position isn't needed
+        columns = [table.c[name] for name in COLUMNS]
         values = select(*(bindparam(column.key, type_=column.type) for column in columns))
         is_stored = exists().where(*(table.c[name] == bindparam(name) for name in ("message_id", "name", "version")))
         once = insert(table).from_select(columns, values.where(~is_stored), include_defaults=False).inline()
-        self._insert_once = Prepared(once, _COLUMNS)
+        self._insert_once = Prepared(once, COLUMNS)
         self._codec = codec
         self._meta = meta
         self._announcers = Announcers()
@@ -111,7 +112,18 @@ class Outbox(Flowing):
         """
         if rows:
             (self._insert_once if once else self._insert).run(connection, rows)
-            note_stored(row["message_id"] for row in rows)
+            _note(rows)
+
+    def committed(self, connection: Connection, rows: Sequence[OutboxRow]) -> None:
+        """Note that rows are stored by a statement of a repository that has committed them, and wake the relays.
+
+        Args:
+            connection: the one of the statement.
+            rows: made by this outbox.
+        """
+        if rows:
+            _note(rows)
+            self.announce(connection)
 
     def announce(self, connection: Connection) -> None:
         """Wake the relays after a commit: they send the messages in milliseconds, without waiting for the next poll.
@@ -125,3 +137,7 @@ class Outbox(Flowing):
         """
         if self._announcement is not None:
             self._announcement.make(connection)
+
+
+def _note(rows: Sequence[OutboxRow]) -> None:
+    note_stored(row["message_id"] for row in rows)

@@ -1,6 +1,6 @@
 """Aggregates in a SQL database."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any, Concatenate, Generic, Never, ParamSpec, TypeAlias, TypeVar, get_origin, overload
 
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table
 
 from domainkit._model.immutability import copy_with, require_decorated
 from domainkit._model.type_checks import describe
+from domainkit.adapters.sqlalchemy.at_once import AtOnce, Write
 from domainkit.adapters.sqlalchemy.child_rows import ChildRows
 from domainkit.adapters.sqlalchemy.children import Children, TablesMapper
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper, require_storable
@@ -137,6 +138,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._mapper = StateMapper(aggregate_type, self._ids, converter, upcasters) if mapper is None else mapper
         self._children = ChildRows[AggT](self._mapper, table, self._id_type)
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
+        self._at_once = None if self._outbox is None else AtOnce(table, self._sql, self._outbox.table)
         self._name = repository_name or type(self).__name__
 
     def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
@@ -153,19 +155,49 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """
         return self._unit_of_work._write(self._saving(aggregate))
 
-    def _saving(self, aggregate: AggT) -> Callable[[Connection], Result[AggT, AggregateAlreadyExistError]]:
-        """Return a function that stores a new aggregate, which is checked and encoded here."""
+    def _saving(self, aggregate: AggT) -> Write[Result[AggT, AggregateAlreadyExistError]]:
+        """Return the work that stores a new aggregate, which is checked and encoded here."""
         row = self._row(aggregate)
         events = self._events(aggregate, row["id"])
         children = self._children.rows(aggregate)
 
         def store(connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:
             if self._sql.insert.run(connection, (row,)).rowcount == 0:
-                return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
+                return self._exists(aggregate)
             self._children.insert(connection, row["id"], children)
             return Success(self._stored(connection, aggregate, events, once=False))
 
-        return store
+        def store_at_once(statements: AtOnce, connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:
+            if not statements.insert(connection, row, events):
+                return self._exists(aggregate)
+            return Success(self._committed(connection, aggregate, events))
+
+        return self._as_write(store, store_at_once, events, row)
+
+    def _as_write(
+        self,
+        work: Callable[[Connection], T],
+        with_events: Callable[[AtOnce, Connection], T],
+        events: Sequence[OutboxRow],
+        row: Mapping[str, object] | None = None,
+    ) -> Write[T]:
+        """Return work that is a single statement if there are no child tables, and `with_events` can write the row."""
+        if self._children:
+            return Write(work)
+        if self._at_once is None or not events:
+            return Write(work, work)
+        is_one = row is None or self._at_once.fits(row)
+        return Write(work, partial(with_events, self._at_once) if is_one else None)
+
+    def _exists(self, aggregate: AggT) -> Failure[AggregateAlreadyExistError]:
+        return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
+
+    def _committed(self, connection: Connection, aggregate: AggT, events: list[OutboxRow]) -> AggT:
+        """Return the aggregate without its events, which are stored, and committed."""
+        if self._outbox is None:
+            return aggregate
+        self._outbox.committed(connection, events)
+        return aggregate.clear_domain_events()
 
     @_repeated
     def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
@@ -194,8 +226,8 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         except ConflictError as error:
             return self._lost_race(error, aggregate)
 
-    def _updating(self, aggregate: AggT) -> Callable[[Connection], Changed[AggT]]:
-        """Return a function that stores a changed aggregate, which is checked and encoded here."""
+    def _updating(self, aggregate: AggT) -> Write[Changed[AggT]]:
+        """Return the work that stores a changed aggregate, which is checked and encoded here."""
         version = aggregate.aggregate_version
         updated = copy_with(aggregate, aggregate_version=version + 1)
         row = self._row(updated)
@@ -208,7 +240,12 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             self._children.replace(connection, row["id"], children)
             return Success(self._stored(connection, updated, events))
 
-        return store
+        def store_at_once(statements: AtOnce, connection: Connection) -> Changed[AggT]:
+            if not statements.update(connection, row, guard, events):
+                return Failure(self._reason_for_no_row(connection, aggregate))
+            return Success(self._committed(connection, updated, events))
+
+        return self._as_write(store, store_at_once, events, row)
 
     def remove(self, aggregate_id: IdT) -> Result[None, AggregateNotFoundError]:
         """Remove the aggregate with this id, regardless of its version.
@@ -221,7 +258,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """
         return self._unit_of_work._write(self._removing(aggregate_id))
 
-    def _removing(self, aggregate_id: IdT) -> Callable[[Connection], Result[None, AggregateNotFoundError]]:
+    def _removing(self, aggregate_id: IdT) -> Write[Result[None, AggregateNotFoundError]]:
         key = self._key(aggregate_id)
 
         def remove(connection: Connection) -> Result[None, AggregateNotFoundError]:
@@ -229,7 +266,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             removed = connection.execute(self._sql.delete, {KEY: key}).rowcount
             return Success(None) if removed else Failure(AggregateNotFoundError(aggregate_id, self._name))
 
-        return remove
+        return Write(remove, None if self._children else remove)
 
     def remove_aggregate(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Remove an aggregate, and store its recorded events, so that others learn of the removal.
@@ -242,7 +279,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         except ConflictError as error:
             return self._lost_race(error, aggregate)
 
-    def _removing_aggregate(self, aggregate: AggT) -> Callable[[Connection], Changed[AggT]]:
+    def _removing_aggregate(self, aggregate: AggT) -> Write[Changed[AggT]]:
         guard = {KEY: self._key(aggregate.aggregate_id), EXPECTED: aggregate.aggregate_version}
         events = self._events(aggregate, guard[KEY])
 
@@ -252,7 +289,12 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
                 return Failure(self._reason_for_no_row(connection, aggregate))
             return Success(self._stored(connection, aggregate, events, once=False))
 
-        return remove
+        def remove_at_once(statements: AtOnce, connection: Connection) -> Changed[AggT]:
+            if not statements.delete(connection, guard, events):
+                return Failure(self._reason_for_no_row(connection, aggregate))
+            return Success(self._committed(connection, aggregate, events))
+
+        return self._as_write(remove, remove_at_once, events)
 
     @_repeated
     def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:

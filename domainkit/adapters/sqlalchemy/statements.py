@@ -19,31 +19,48 @@ class Prepared:
     """A statement that writes rows.
 
     Args:
-        statement: an INSERT, or an UPDATE with a WHERE clause.
+        statement: an INSERT, an UPDATE with a WHERE clause, or a SELECT around others.
         parameters: the keys that every row has; if empty, SQLAlchemy finds them in each row.
     """
 
-    def __init__(self, statement: sa.Insert | sa.Update, parameters: Sequence[str]) -> None:
+    def __init__(self, statement: sa.Insert | sa.Update | sa.Select[Any], parameters: Sequence[str]) -> None:
         self._statement = statement
         self._parameters = parameters
         self._compiled: dict[tuple[str, str, str], _Compiled | None] = {}
 
     def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> Written:
         """Execute the statement with the values of one row, or of several rows in order."""
+        compiled = self._for(connection)
+        if compiled is None:
+            return connection.execute(self._statement, rows if len(rows) > 1 else rows[0])
+        text, parameters_of = compiled
+        parameters = [parameters_of(row) for row in rows]
+        return send(connection, text, parameters if len(parameters) > 1 else parameters[0])
+
+    def scalar(self, connection: sa.Connection, row: Mapping[str, object]) -> Any:  # Any: of any column
+        """Execute a SELECT with the values of a row, and return the first value of its result."""
+        compiled = self._for(connection)
+        if compiled is None:
+            return connection.execute(self._statement, row).scalar()
+        text, parameters_of = compiled
+        return connection.exec_driver_sql(text, parameters_of(row)).scalar()
+
+    def _for(self, connection: sa.Connection) -> _Compiled | None:
+        """Return the statement compiled for the driver of a connection; None if SQLAlchemy has to do it."""
         dialect = connection.dialect
         key = dialect.name, dialect.driver, dialect.paramstyle
         if key not in self._compiled:
             self._compiled[key] = self._compile(dialect) if self._parameters else None
         compiled = self._compiled[key]
         if compiled is None or connection.get_execution_options().get("schema_translate_map"):
-            return connection.execute(self._statement, rows if len(rows) > 1 else rows[0])
-        text, parameters_of = compiled
-        parameters = [parameters_of(row) for row in rows]
-        return send(connection, text, parameters if len(parameters) > 1 else parameters[0])
+            return None
+        return compiled
 
     def _compile(self, dialect: sa.Dialect) -> _Compiled | None:
         """Return the statement compiled for the driver; None if a column has a default that Python computes."""
-        columns = [key for key in self._parameters if key in self._statement.table.columns]
+        columns: list[str] | None = None
+        if not isinstance(self._statement, sa.Select):
+            columns = [key for key in self._parameters if key in self._statement.table.columns]
         compiled = self._statement.compile(dialect=dialect, column_keys=columns)
         types = {name: parameter.type.dialect_impl(dialect) for parameter, name in compiled.bind_names.items()}
         if not set(types) <= set(self._parameters):
@@ -52,7 +69,7 @@ class Prepared:
         processors = [(name, process) for name, process in found if process is not None]
         positions = compiled.positiontup if compiled.positional else None
 
-        def parameters_of(row: Mapping[str, object]) -> object:
+        def parameters_of(row: Mapping[str, object]) -> Any:  # Any: as _Compiled says
             values = dict(row)
             for name, process in processors:
                 values[name] = process(values[name])
@@ -89,11 +106,12 @@ class Statements:
         self_id = table.c.id == sa.bindparam(KEY, type_=table.c.id.type)
         as_expected = table.c.version == sa.bindparam(EXPECTED, type_=table.c.version.type)
         state = ("id", "version", *sorted(columns))
-        self.insert: Prepared = Prepared(insert_new(table, dialect, table.c.id), state if columns else ())
-        update = sa.update(table).where(self_id, as_expected)
-        self.update: Prepared = Prepared(update, (*state, KEY, EXPECTED) if columns else ())
+        self.new: sa.Insert = insert_new(table, dialect, table.c.id)
+        self.insert: Prepared = Prepared(self.new, state if columns else ())
+        self.changed: sa.Update = sa.update(table).where(self_id, as_expected)
+        self.update: Prepared = Prepared(self.changed, (*state, KEY, EXPECTED) if columns else ())
         self.delete: sa.Executable = sa.delete(table).where(self_id)
-        self.delete_version: sa.Executable = sa.delete(table).where(self_id, as_expected)
+        self.delete_version: sa.Delete = sa.delete(table).where(self_id, as_expected)
         self.version: sa.Executable = sa.select(table.c.version).where(self_id)
         self.one: sa.Executable = sa.select(table).where(self_id)
         self.order: sa.ColumnElement[Any] = table.c.position if order_by is None else order_by

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransactio
 from typing_extensions import ParamSpec
 
 from domainkit.adapters.sqlalchemy.announcements import Announcement
+from domainkit.adapters.sqlalchemy.at_once import Write, commits_at_once
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY, at_once, require_configured, snapshot_options
 from domainkit.adapters.sqlalchemy.lean import LeanEngine, begun
 from domainkit.adapters.sqlalchemy.outbox import Outbox
@@ -550,7 +551,7 @@ class UnitOfWork:
         with races_as_conflicts(), self._engine.connect() as connection:
             yield connection.execution_options(**{READ_ONLY: True})
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
+    def _write(self, write: Write[T]) -> T:
         """Return the result of short work in the open unit of work, or else in a transaction of its own.
 
         Outside of a unit of work it is retried if it loses a race, as by `_repeated`.
@@ -558,11 +559,17 @@ class UnitOfWork:
         unit = current(self)
         if unit is not None:
             with unit.writing() as connection:
-                return work(connection)
+                return write.in_transaction(connection)
         for _ in range(_TRIES - 1):
             with suppress(ConflictError):
-                return self._alone(work)
-        return self._alone(work)
+                return self._write_alone(write)
+        return self._write_alone(write)
+
+    def _write_alone(self, write: Write[T]) -> T:
+        if write.at_once is None or not commits_at_once(self._engine):
+            return self._alone(write.in_transaction)
+        with self._committing() as connection:
+            return write.at_once(connection)
 
     def _alone(self, work: Callable[[Connection], T]) -> T:
         """Return the result of short work in a transaction of its own; no unit of work is open here.
@@ -763,16 +770,21 @@ class AsyncUnitOfWork:
                 return await self.run(work, read_only=read_only)
         return await self.run(work, read_only=read_only)
 
-    async def _write(self, work: Callable[[Connection], T]) -> T:
+    async def _write(self, write: Write[T]) -> T:
         """Do short sync work in the open unit of work, or in a transaction of its own; see UnitOfWork._write."""
         unit = current(self.inner)
         if unit is not None and unit.outer is not None:
             with unit.turn:
-                return await unit.outer.run_sync(lambda _: self.inner._write(work))
+                return await unit.outer.run_sync(lambda _: self.inner._write(write))
         for _ in range(_TRIES - 1):
             with suppress(ConflictError):
-                return await self._run_alone(work)
-        return await self._run_alone(work)
+                return await self._write_alone(write)
+        return await self._write_alone(write)
+
+    async def _write_alone(self, write: Write[T]) -> T:
+        if write.at_once is None or not commits_at_once(self._engine.sync_engine):
+            return await self._run_alone(write.in_transaction)
+        return await self._run_committing(write.at_once)
 
     async def _run_alone(self, work: Callable[[Connection], T]) -> T:
         """Do short sync work in a transaction of its own; see UnitOfWork._alone."""

@@ -57,13 +57,13 @@ def looking(postgresql: Database) -> Iterator[Engine]:
 def test_a_connection_lost_at_commit(
     postgresql: Database, proxy: CuttingProxy, looking: Engine, *, forward: bool
 ) -> None:
-    """Cut before or after COMMIT, the error says that the outcome is unknown; the row may be stored or not."""
+    """Cut before or after the statement that commits, the error says that the outcome is unknown."""
     url = postgresql.url.set(host="127.0.0.1", port=proxy.port)
     engine = make_engine(url)
     tasks = Tasks(SampleTask, TASKS, UnitOfWork(engine, outbox=OUTBOX))
     tasks.save(SampleTask.create("before")).unwrap()
     known = set(stored_versions(looking))
-    proxy.trigger, proxy.forward = b"COMMIT", forward
+    proxy.trigger, proxy.forward = b"WITH made", forward
 
     task = SampleTask.create("Buy milk")
     with pytest.raises(OutcomeUnknownError):

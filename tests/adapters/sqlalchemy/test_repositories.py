@@ -91,21 +91,26 @@ def run_statements(engine: Engine) -> list[str]:
 
 
 def test_a_save_with_one_event_is_two_statements(engine: Engine, tasks: Tasks) -> None:
-    """State first, outbox second, and nothing else is sent but the transaction's begin and end."""
+    """State first, outbox second, and nothing else is sent but the transaction's begin and end; or all at once."""
     tasks.save(new_task()).unwrap()
     found = run_statements(engine)
     tasks.save(new_task()).unwrap()
 
-    assert ["INSERT INTO tasks", "INSERT INTO outbox"] == [" ".join(one.split()[:3]) for one in found]
+    assert statements(engine, "INSERT INTO tasks", "INSERT INTO outbox") == [" ".join(one.split()[:3]) for one in found]
 
 
 def test_an_update_with_one_event_is_two_statements(engine: Engine, tasks: Tasks) -> None:
-    """State first, outbox second."""
+    """State first, outbox second; or both at once."""
     task = tasks.save(new_task()).unwrap().record(DomainEvent())
     found = run_statements(engine)
     tasks.update(task).unwrap()
 
-    assert ["UPDATE tasks SET", "INSERT INTO outbox"] == [" ".join(one.split()[:3]) for one in found]
+    assert statements(engine, "UPDATE tasks SET", "INSERT INTO outbox") == [" ".join(one.split()[:3]) for one in found]
+
+
+def statements(engine: Engine, *separate: str) -> list[str]:
+    """Return how the statements of a call begin: on PostgreSQL they are one."""
+    return ["WITH made AS"] if engine.dialect.name == "postgresql" else [*separate]
 
 
 def test_events_stand_in_the_outbox_once_they_are_saved(engine: Engine, tasks: Tasks) -> None:
