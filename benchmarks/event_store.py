@@ -5,7 +5,7 @@ part if it is installed. The driver writes rows that were encoded before, by exe
 connection that it keeps open; all others encode within their time.
 
 `python -m benchmarks.event_store --large` instead compares the same append and load in a store that has 10,000 events
-with one that has 1,000,000, filled by one statement of SQL.
+with one that has 1,000,000, filled by one statement of SQL. With `--writers`, see `benchmarks.writers`.
 """
 
 import statistics
@@ -56,8 +56,8 @@ def _longer(total: int, event: Renamed) -> int:
 
 CODEC = MessageCodec.of(Renamed)
 TOTAL: Projection[int, Renamed] = projection(0).on(Renamed, _longer)
-_METADATA = MetaData()
-_EVENTS = events_table(_METADATA, "bench_events")
+METADATA = MetaData()
+EVENTS = events_table(METADATA, "bench_events")
 _LARGE = MetaData()
 _SIZES: Mapping[str, tuple[Table, int]] = {
     f"{size:,} events": (events_table(_LARGE, f"bench_{size}_events"), size) for size in (FEW, MANY)
@@ -77,7 +77,7 @@ _FILL = {
     ),
 }
 """The statement that fills a table with streams of 100 events, by the name of the database."""
-_INSERT = (
+INSERT = (
     "INSERT INTO bench_events (stream, revision, message_id, name, version, body) VALUES ({0}, {0}, {0}, {0}, {0}, {0})"
 )
 
@@ -105,7 +105,7 @@ def rows(count: int, *, native: bool) -> Rows:
     return encoded_rows(events(count), CODEC, native=native)
 
 
-def by_domainkit(engine: Engine, table: Table = _EVENTS) -> Contender:
+def by_domainkit(engine: Engine, table: Table = EVENTS) -> Contender:
     """Return the store of this library, and a projection that folds what it reads."""
     store: SqlEventStore[Renamed] = SqlEventStore(UnitOfWork(engine), table, CODEC)
 
@@ -165,10 +165,10 @@ def by_eventsourcing(environment: Mapping[str, str]) -> Contender:
 def on_sqlite() -> Iterator[dict[str, Contender]]:
     """Yield the contenders, over a new file each."""
     with (
-        sqlite_engine(_METADATA) as (engine, path),
+        sqlite_engine(METADATA) as (engine, path),
         sqlite_connection(path) as connection,
     ):
-        driver = appends_by_sqlite(connection, _INSERT, partial(rows, native=False))
+        driver = appends_by_sqlite(connection, INSERT, partial(rows, native=False))
         ways = {"driver": Contender(driver), "domainkit": by_domainkit(engine)}
         with suppress(ImportError):
             ways["eventsourcing"] = by_eventsourcing(
@@ -180,8 +180,8 @@ def on_sqlite() -> Iterator[dict[str, Contender]]:
 @contextmanager
 def on_postgresql() -> Iterator[dict[str, Contender]]:
     """Yield the contenders, in a schema of their own."""
-    with postgresql_engine(_METADATA) as (engine, schema), psycopg_connection(engine) as connection:
-        driver = appends_by_psycopg(connection, _INSERT, partial(rows, native=True))
+    with postgresql_engine(METADATA) as (engine, schema), psycopg_connection(engine) as connection:
+        driver = appends_by_psycopg(connection, INSERT, partial(rows, native=True))
         ways = {"driver": Contender(driver), "domainkit": by_domainkit(engine)}
         with suppress(ImportError):
             ways["eventsourcing"] = by_eventsourcing(
@@ -299,4 +299,7 @@ def main(*, large: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    main(large="--large" in sys.argv[1:])
+    if "--writers" in sys.argv[1:]:
+        import_module("benchmarks.writers").report()  # which takes much from here
+    else:
+        main(large="--large" in sys.argv[1:])

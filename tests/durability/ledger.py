@@ -6,14 +6,16 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Final, Never
 
 from accounts import AccountEvent, AccountId, Closed, Deposited, Opened, codec
 from projecting import CHECKPOINTS, EVENTS, append, entries, make_store, stored_balances
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
+from domainkit import OutcomeUnknownError
 from domainkit.adapters.sqlalchemy import Projector, SqlEventStore, UnitOfWork, make_engine
 
 DATABASE: Final = "LEDGER_DATABASE"
@@ -57,7 +59,7 @@ def write(longest: float) -> Never:
     unit_of_work = UnitOfWork(own_engine())
     store: SqlEventStore[AccountEvent] = SqlEventStore(unit_of_work, EVENTS, codec)
     while True:
-        with unit_of_work.begin():
+        with suppress(DBAPIError, OutcomeUnknownError), unit_of_work.begin():  # the server ended the connection
             append(store, *some_events(chance))
             if chance.random() < LATE:
                 time.sleep(chance.uniform(0, longest))

@@ -11,7 +11,7 @@ from typing import Self
 HERE = Path(__file__).parent
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return that of this process, without the measuring of coverage, which takes its time."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     return kept | {"PYTHONPATH": os.pathsep.join([str(HERE.parent), kept.get("PYTHONPATH", "")])}
@@ -36,7 +36,7 @@ class Process:
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, *self._arguments],
-                env=_environment(),
+                env=environment(),
                 stderr=log,
                 stdout=log,
             )

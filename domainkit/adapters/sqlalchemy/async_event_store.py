@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar, overload
 
 from returns.result import Failure, Result, Success
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 
 from domainkit.adapters.sqlalchemy.event_appends import NO_LIMIT, is_to_raise, lost_closing
 from domainkit.adapters.sqlalchemy.event_store import SqlEventStore
@@ -91,7 +91,8 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
                 )
             else:
                 conditioned = await self._retried(
-                    lambda: unit_of_work.run(lambda: inner._stored_if(work)), ConditionConflict
+                    lambda: self._in_transaction(lambda connection: inner._stored_if_on(connection, work)),
+                    ConditionConflict,
                 )
             return inner._announced(conditioned)
         return await self._append_expected(*stream_and_expected(first, expected, stream), second)
@@ -129,7 +130,9 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
                 lambda: unit_of_work._run_committing(lambda connection: inner._stored_on(connection, given)), given.lost
             )
         else:
-            appended = await self._retried(lambda: unit_of_work.run(lambda: inner._stored(given)), given.lost)
+            appended = await self._retried(
+                lambda: self._in_transaction(lambda connection: inner._stored_on(connection, given)), given.lost
+            )
         return inner._announced(appended)
 
     async def read(
@@ -164,6 +167,12 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
     async def _closed(self, name: str, *, is_deleted: bool) -> Result[Appended, RevisionConflict]:
         work = partial(self._inner._closed, name, is_deleted=is_deleted)
         return await self._retried(lambda: self._unit_of_work.run(work), lambda: lost_closing(name))
+
+    async def _in_transaction(self, work: Callable[[Connection], X]) -> X:
+        """Do work in the open unit of work, or in a transaction of its own; see SqlEventStore."""
+        if not self._inner._is_inside():
+            return await self._unit_of_work._run_alone(work)
+        return await self._unit_of_work.run(lambda: self._inner._in_transaction(work))
 
     async def _retried(
         self, work: Callable[[], Coro[Result[Appended, X]]], lost: Callable[[], X]

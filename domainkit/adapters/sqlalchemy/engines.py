@@ -160,9 +160,7 @@ def _begin(connection: Connection) -> None:
     """Execute BEGIN on the driver's cursor, which takes a third of the time of a statement by SQLAlchemy."""
     options = connection.get_execution_options()
     if AT_ONCE in options:
-        driver: Any = connection.connection.dbapi_connection  # Any: as above
-        if driver.isolation_level is not None:  # an option of SQLAlchemy has changed it: nobody would commit
-            driver.isolation_level = None
+        commit_at_once(connection)
         return
     reads = options.get(READ_ONLY, False)
     statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
@@ -173,6 +171,13 @@ def _begin(connection: Connection) -> None:
         raise OperationalError(statement, None, error) from error
     finally:
         cursor.close()
+
+
+def commit_at_once(connection: Connection) -> None:
+    """Let each statement on a connection to SQLite be its own transaction."""
+    driver: Any = connection.connection.dbapi_connection  # Any: as above
+    if driver.isolation_level is not None:  # an option of SQLAlchemy has changed it: nobody would commit
+        driver.isolation_level = None
 
 
 def _keep(failed: ExceptionContext) -> None:

@@ -3,7 +3,6 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from attrs import frozen
 from sqlalchemy import Connection, Dialect, Table, text
 from sqlalchemy.engine import CursorResult
 
+from domainkit.adapters.sqlalchemy.lean import send
 from domainkit.adapters.sqlalchemy.psycopg_cursors import PSYCOPG, binary_results
 from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import name_in_sql
@@ -180,6 +180,10 @@ class EventStatements(ABC):
 
     def _run(self, connection: Connection, sql: str, values: Values) -> CursorResult[*tuple[Any, ...]]:
         """Execute SQL, compiled once for each driver and schema: SQLAlchemy would look it up on each call."""
+        return connection.exec_driver_sql(*self._for_driver(connection, sql, values))
+
+    def _for_driver(self, connection: Connection, sql: str, values: Values) -> tuple[str, Any]:  # Any: for the driver
+        """Return SQL as it is given to the driver, and its parameters."""
         name, dialect = self.name(connection), connection.dialect
         key = sql, name, dialect.driver, dialect.paramstyle
         if key not in self._compiled:
@@ -187,8 +191,7 @@ class EventStatements(ABC):
             order = compiled.positiontup if compiled.positional else None
             self._compiled[key] = self._sent(str(compiled), dialect), None if order is None else tuple(order)
         statement, order_of = self._compiled[key]
-        given = dict(values) if order_of is None else tuple([values[one] for one in order_of])
-        return connection.exec_driver_sql(statement, given)
+        return statement, dict(values) if order_of is None else tuple([values[one] for one in order_of])
 
     def _sent(self, statement: str, dialect: Dialect) -> str:  # noqa: ARG002  (a driver may need more)
         """Return a compiled statement as it is given to the driver."""
@@ -206,7 +209,7 @@ class SqliteEvents(EventStatements):
 
     def __init__(self, table: Table, dialect: str) -> None:
         super().__init__(table, dialect)
-        self._appends: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self._appends: dict[tuple[int, str], str] = {}
 
     def key(self, message_id: UUID) -> object:
         """Return the hexadecimal text."""
@@ -217,32 +220,30 @@ class SqliteEvents(EventStatements):
         return Settled(_LARGEST)
 
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
-        if len(rows) not in self._appends:
-            self._appends[len(rows)] = _sqlite_append(len(rows))
-        sql, names = self._appends[len(rows)]
+        key = len(rows), self.name(connection)
+        if key not in self._appends:
+            self._appends[key] = _sqlite_append(*key)
         given: list[object] = [stream, start]
         for message_id, name, version, body in rows:
             given += (message_id.hex, name, version, body)
-        made = self._run(connection, sql, dict(zip(names, given, strict=True)))
+        made = send(connection, self._appends[key], (*given, stream, start))
         return made.lastrowid if made.rowcount else None
 
 
-def _sqlite_append(count: int) -> tuple[str, tuple[str, ...]]:
-    """Return the statement for so many events, and the names of its values.
+def _sqlite_append(count: int, table: str) -> str:
+    """Return the statement that appends so many events.
 
-    >>> sql, names = _sqlite_append(2)
-    >>> sql.partition("FROM")[2].partition(" WHERE")[0]
-    ' (VALUES (1, :i0, :n0, :v0, :b0), (2, :i1, :n1, :v1, :b1))'
-    >>> names
-    ('stream', 'start', 'i0', 'n0', 'v0', 'b0', 'i1', 'n1', 'v1', 'b1')
+    Its values are the stream, the revision before, those of the rows, and again both.
+
+    >>> print(_sqlite_append(2, "events").partition("FROM")[2].partition(" WHERE")[0])
+     (VALUES (1, ?, ?, ?, ?), (2, ?, ?, ?, ?))
     """
-    of_rows = [(f"i{number}", f"n{number}", f"v{number}", f"b{number}") for number in range(count)]
-    rows = ", ".join(f"({number}, {', '.join(map(':{}'.format, names))})" for number, names in enumerate(of_rows, 1))
-    sql = (
-        "INSERT INTO {events} (stream, revision, message_id, name, version, body)"  # noqa: S608  (made of numbers)
-        f" SELECT :stream, :start + column1, column2, column3, column4, column5 FROM (VALUES {rows}) WHERE {_HEAD}"
+    rows = ", ".join(f"({number}, ?, ?, ?, ?)" for number in range(1, count + 1))
+    head = _HEAD.replace("{events}", table).replace(":stream", "?").replace(":start", "?")
+    return (
+        f"INSERT INTO {table} (stream, revision, message_id, name, version, body)"  # noqa: S608  (made of numbers, and a quoted name)
+        f" SELECT ?, ? + column1, column2, column3, column4, column5 FROM (VALUES {rows}) WHERE {head}"
     )
-    return sql, ("stream", "start", *chain.from_iterable(of_rows))
 
 
 _IT = "it AS MATERIALIZED (SELECT CAST(CAST(:table AS regclass) AS oid) AS id)"

@@ -317,8 +317,14 @@ class SqlEventStore(EventStore[E], Generic[E]):
             return self._stored_on(connection, given)
 
     def _stored(self, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
+        return self._in_transaction(lambda connection: self._stored_on(connection, given))
+
+    def _in_transaction(self, work: Callable[[Connection], X]) -> X:
+        """Do work in the open unit of work, or in a transaction of its own."""
+        if not self._is_inside():
+            return self._unit_of_work._alone(work)
         with self._unit_of_work.writing() as connection:
-            return self._stored_on(connection, given)
+            return work(connection)
 
     def _stored_on(self, connection: Connection, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
         """Append, or return the reason why not; retry if another writer appended, and the expectation still holds."""
@@ -363,13 +369,15 @@ class SqlEventStore(EventStore[E], Generic[E]):
         return outcome
 
     def _stored_if(self, given: EncodedConditionalAppend) -> Conditioned:
-        with self._unit_of_work.writing() as connection:
-            if not self._tagged().lock(connection, given.guard, given.tags):
-                raise RuntimeError(
-                    "append: expected READ COMMITTED for a condition, got a higher isolation level, where events that "
-                    "were committed meanwhile are not seen; append outside of that unit of work"
-                )
-            return self._stored_under(connection, given)
+        return self._in_transaction(lambda connection: self._stored_if_on(connection, given))
+
+    def _stored_if_on(self, connection: Connection, given: EncodedConditionalAppend) -> Conditioned:
+        if not self._tagged().lock(connection, given.guard, given.tags):
+            raise RuntimeError(
+                "append: expected READ COMMITTED for a condition, got a higher isolation level, where events that "
+                "were committed meanwhile are not seen; append outside of that unit of work"
+            )
+        return self._stored_under(connection, given)
 
     def _stored_under(self, connection: Connection, given: EncodedConditionalAppend) -> Conditioned:
         """Append if the condition holds; again if another one, without these tags, appended to the same stream."""

@@ -20,6 +20,7 @@ from domainkit.adapters.sqlalchemy.event_statements import (
     SqliteEvents,
     Values,
 )
+from domainkit.adapters.sqlalchemy.lean import fetch, send
 from domainkit.adapters.sqlalchemy.psycopg_cursors import can_send_together, sent_together
 from domainkit.adapters.sqlalchemy.tables import name_in_sql
 from domainkit.tags import Selection
@@ -200,9 +201,9 @@ class TaggedEvents(EventStatements):
             found = self._texts[key] = make()
         return found
 
-    def _run(self, connection: Connection, sql: str, values: Values) -> CursorResult[*tuple[Any, ...]]:
-        """Execute SQL that has a place for the name of the table of tags too."""
-        return super()._run(connection, self._named(connection, sql), values)
+    def _for_driver(self, connection: Connection, sql: str, values: Values) -> tuple[str, Any]:  # Any: for the driver
+        """Return SQL that has a place for the name of the table of tags too."""
+        return super()._for_driver(connection, self._named(connection, sql), values)
 
     def _named(self, connection: Connection, sql: str) -> str:
         name = name_in_sql(self._tags, connection)
@@ -298,7 +299,9 @@ class SqliteTaggedEvents(TaggedEvents, SqliteEvents):
     ) -> Checked:
         """Look first, and store then."""
         sql, values = self._checking(guard, rows[0], tags[0], _SQLITE_CHECK)
-        revision, is_closed, further, repeated = self._run(connection, sql, {**values, "stream": stream}).one()
+        ((revision, is_closed, further, repeated),) = fetch(
+            connection, *self._for_driver(connection, sql, {**values, "stream": stream})
+        )
         if is_closed or further is not None or repeated is not None:
             return Checked(revision, bool(is_closed), further, repeated)
         position = self.append_tagged(connection, stream, revision, rows, tags)
@@ -309,7 +312,7 @@ class SqliteTaggedEvents(TaggedEvents, SqliteEvents):
         pairs = [(tag.hex, position) for position, given in enumerate(tags, first) for tag in given]
         if pairs:
             statement = self._text(("mark", self._named(connection, "{tags}")), lambda: self._marking(connection))
-            connection.exec_driver_sql(statement, pairs)
+            send(connection, statement, pairs)
 
     def _marking(self, connection: Connection) -> str:
         return f"INSERT INTO {name_in_sql(self._tags, connection)} (tag, position) VALUES (?, ?)"  # noqa: S608  (as above)

@@ -4,7 +4,7 @@ The objects that SQLAlchemy makes for a transaction and for each statement take 
 are there for those who watch: logs, traces and other listeners. With one of these, all goes through SQLAlchemy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from logging import INFO
 from typing import Any, Generic, NamedTuple, TypeAlias
@@ -117,11 +117,30 @@ def send(connection: Connection, statement: str, parameters: Parameters) -> Writ
         DBAPIError: as SQLAlchemy raises it.
     """
     if _LEAN in connection.get_execution_options():
-        return _execute(connection, statement, parameters)
+        sent: Sent = _execute(connection, statement, parameters)
+        return sent
     return connection.exec_driver_sql(statement, parameters)
 
 
-def _execute(connection: Connection, statement: str, parameters: Parameters) -> Sent:
+def fetch(connection: Connection, statement: str, parameters: Parameters) -> Sequence[Any]:  # Any: rows
+    """Execute a statement that returns rows, as `send` does, and return these.
+
+    Raises:
+        DBAPIError: as SQLAlchemy raises it.
+    """
+    if _LEAN in connection.get_execution_options():
+        rows: Sequence[Any] = _execute(connection, statement, parameters, lambda cursor: cursor.fetchall())
+        return rows
+    return connection.exec_driver_sql(statement, parameters).all()
+
+
+def _sent(cursor: Any) -> Sent:  # Any: a cursor of the driver, here and below
+    return Sent(cursor.rowcount, cursor.lastrowid)
+
+
+def _execute(
+    connection: Connection, statement: str, parameters: Parameters, outcome: Callable[[Any], Any] = _sent
+) -> Any:
     dialect = connection.dialect
     try:
         with closing(connection.connection.cursor()) as cursor:
@@ -129,7 +148,7 @@ def _execute(connection: Connection, statement: str, parameters: Parameters) -> 
                 dialect.do_executemany(cursor, statement, parameters)
             else:
                 dialect.do_execute(cursor, statement, parameters)
-            return Sent(cursor.rowcount, cursor.lastrowid)
+            return outcome(cursor)
     except dialect.loaded_dbapi.Error as error:
         raise _wrapped(connection, statement, parameters, error) from error
 

@@ -21,7 +21,13 @@ from typing_extensions import ParamSpec
 
 from domainkit.adapters.sqlalchemy.announcements import Announcement
 from domainkit.adapters.sqlalchemy.at_once import Write, commits_at_once
-from domainkit.adapters.sqlalchemy.engines import READ_ONLY, at_once, require_configured, snapshot_options
+from domainkit.adapters.sqlalchemy.engines import (
+    READ_ONLY,
+    at_once,
+    commit_at_once,
+    require_configured,
+    snapshot_options,
+)
 from domainkit.adapters.sqlalchemy.lean import LeanEngine, begun
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.races import conflict_of, races_as_conflicts, refuse_race
@@ -604,8 +610,12 @@ class UnitOfWork:
             ConflictError: a statement lost a race.
             OutcomeUnknownError: the connection was lost during a statement.
         """
-        with self._engine.connect() as connection:
-            connection.execution_options(**at_once(self.dialect))
+        engine = self._lean.get()
+        with engine.connect() as connection:
+            if engine is self._engine:
+                connection.execution_options(**at_once(self.dialect))
+            else:  # a lean one has the option, but no statement of SQLAlchemy that would begin
+                commit_at_once(connection)
             with _autocommit_errors(self.dialect):
                 yield connection
 
@@ -793,8 +803,12 @@ class AsyncUnitOfWork:
 
     async def _run_committing(self, work: Callable[[Connection], T]) -> T:
         """Do sync work on a connection on which each statement is its own transaction; see `_committing`."""
-        async with self._engine.connect() as connection:
-            await connection.execution_options(**at_once(self.inner.dialect))
+        engine = self._lean.get()
+        async with engine.connect() as connection:
+            if engine is self._engine:
+                await connection.execution_options(**at_once(self.inner.dialect))
+            else:
+                await connection.run_sync(commit_at_once)
             with _autocommit_errors(self.inner.dialect):
                 return await connection.run_sync(work)
 
