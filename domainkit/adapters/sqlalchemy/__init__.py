@@ -23,6 +23,7 @@ from domainkit.adapters.sqlalchemy.event_store import SqlEventStore
 from domainkit.adapters.sqlalchemy.following import OnUnreadable
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox, MessageIdReusedError
 from domainkit.adapters.sqlalchemy.mappers import RowMapper
+from domainkit.adapters.sqlalchemy.missing import MissingTableError
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.projector import Projector
 from domainkit.adapters.sqlalchemy.read_models import FunctionReadModel, SqlReadModel, TableReadModel
@@ -68,6 +69,7 @@ __all__ = [
     "FunctionReadModel",
     "Inbox",
     "MessageIdReusedError",
+    "MissingTableError",
     "OnUnreadable",
     "Outbox",
     "OutboxCommandBus",

@@ -81,6 +81,7 @@ class TableReadModel(SqlReadModel, Generic[S]):
 
     Raises:
         ValueError: the columns are others than the fields, or the table has no primary key.
+        UnsupportedTypeError: a field is a union of several types whose values can't be told apart in a column.
     """
 
     def __init__(self, model: ReadModel[S], table: Table) -> None:
