@@ -168,6 +168,10 @@ async def _rebuild(options: argparse.Namespace, projector: AnyProjector) -> int:
             f"--rebuild: expected a read model of {options.projector} ({', '.join(names)}), got {name!r}; name one of "
             "them"
         )
+    try:
+        inner._rebuilding(name)
+    except ValueError as error:  # it can't be rebuilt
+        raise WrongArgumentError(f"--rebuild: {error}") from error
     progress = Progress(is_json=options.json)
     ends: list[Rebuilt] = []
     try:

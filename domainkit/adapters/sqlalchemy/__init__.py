@@ -40,6 +40,7 @@ from domainkit.adapters.sqlalchemy.relay.relay import Relay
 from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
 from domainkit.adapters.sqlalchemy.relay.waits import RelayBackoff
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
+from domainkit.adapters.sqlalchemy.repository_read_models import RepositoryReadModel
 from domainkit.adapters.sqlalchemy.rounds import Projected, ReadModelStatus
 from domainkit.adapters.sqlalchemy.snapshots import AsyncSqlSnapshotStore, SqlSnapshotStore
 from domainkit.adapters.sqlalchemy.tables import (
@@ -83,6 +84,7 @@ __all__ = [
     "Relay",
     "RelayBackoff",
     "RelayRound",
+    "RepositoryReadModel",
     "RowMapper",
     "SqlCrudRepository",
     "SqlEventStore",

@@ -91,8 +91,8 @@ class Projector:
             psycopg, those of a SqlEventStore that announces them; on SQLite those in a file, from any process.
 
     Raises:
-        ValueError: two read models have one name or one table, an option is out of range, `checkpoints` is another
-            table, or the database is another than SQLite or PostgreSQL.
+        ValueError: two read models have one name or one table, a repository has another engine, an option is out of
+            range, `checkpoints` is another table, or the database is another than SQLite or PostgreSQL.
     """
 
     def __init__(  # noqa: PLR0913  (options with defaults)
@@ -116,6 +116,8 @@ class Projector:
                 f"Projector: expected read models of different tables, got {tables}; give each its own, since a "
                 "rebuild replaces all rows"
             )
+        for one in models:
+            one.require_engine(unit_of_work._engine)
         if batch < 1 or poll <= timedelta(0):
             raise ValueError(f"Projector: expected `batch` and `poll` above 0, got {batch} and {poll!r}; raise them")
         self._models, self._store = tuple(models), store
@@ -227,6 +229,7 @@ class Projector:
 
         Raises:
             KeyError: no read model has this name.
+            ValueError: it is in a repository.
             MissingTableError: a table or column doesn't exist.
             sqlalchemy.exc.SQLAlchemyError, OSError: the database is unreachable.
         """
@@ -240,6 +243,7 @@ class Projector:
 
     def _rebuilding(self, name: str) -> Rebuilding:
         model = {one.name: one for one in self._models}[name]
+        model.require_rebuild()
         return Rebuilding(self._following, self._store, model, batch=self._batch, policy=self._policy)
 
     def _advance(self, model: SqlReadModel, read: dict[tuple[int, int], Found]) -> Projected:
@@ -289,10 +293,11 @@ class Projector:
         if model.name not in self._outdated:
             self._outdated.add(model.name)
             logger.error(
-                "read model %s: its rows are of version %s and its steps of version %s; rebuild it",
+                "read model %s: its rows are of version %s and its steps of version %s; %s",
                 model.name,
                 seen.version or "unknown",
                 model.version,
+                model.remedy,
             )
         return Projected(stopped=(model.name,))
 
