@@ -46,7 +46,7 @@ async def _consume(options: argparse.Namespace, make: Callable[[str], object]) -
     async with _made(options, make) as consumer:
         cleaning = asyncio.create_task(_clean(options))
         try:
-            async with answering(options.health_port, lambda: consumer.is_consuming):
+            async with answering(options.health_port, lambda: consumer.is_consuming, "the broker"):
                 await consumer.run(stop)
         except QueueClashError as error:
             raise CommandFailedError(error.detail()) from error

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 
 from sqlalchemy import URL, MetaData, Table, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters import missing_extra
 from domainkit.adapters.sqlalchemy import make_async_engine, outbox_table
 from domainkit.adapters.sqlalchemy.engines import async_url
+from domainkit.adapters.sqlalchemy.missing import missing_part
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError
 
 _THREAD_END = 0.1
@@ -64,8 +65,7 @@ async def check(engine: AsyncEngine, table: Table, make_table: Callable[..., Tab
     except (DBAPIError, OSError) as error:
         await asyncio.sleep(_THREAD_END)
         text = failure_of(engine.url, error)
-        is_missing = isinstance(error, ProgrammingError) or "no such table" in text  # by PostgreSQL or by SQLite
-        remedy = f"; create it (see {make_table.__name__}), or give --table and --schema" if is_missing else ""
+        remedy = f"; create it (see {make_table.__name__}), or give --table and --schema" if missing_part(error) else ""
         raise CommandFailedError(text + remedy) from error
 
 

@@ -14,8 +14,13 @@ _MAX_REQUEST = 8192
 
 
 @asynccontextmanager
-async def answering(port: int | None, is_healthy: Callable[[], bool]) -> AsyncIterator[None]:
+async def answering(port: int | None, is_healthy: Callable[[], bool], service: str) -> AsyncIterator[None]:
     """Answer on a port, on every address of the machine: `/live` with 200, `/health` with 200 or 503 by `is_healthy`.
+
+    Args:
+        port: the port; None to answer nothing.
+        is_healthy: returns True while there is a connection.
+        service: the one to which there is none otherwise.
 
     Raises:
         CommandFailedError: the port is not available.
@@ -25,7 +30,7 @@ async def answering(port: int | None, is_healthy: Callable[[], bool]) -> AsyncIt
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             async with asyncio.timeout(_REQUEST_TIMEOUT):
                 request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_response(request, is_healthy=is_healthy()))
+                writer.write(_response(request, service, is_healthy=is_healthy()))
                 await writer.drain()
         writer.close()
 
@@ -40,10 +45,10 @@ async def answering(port: int | None, is_healthy: Callable[[], bool]) -> AsyncIt
         yield
 
 
-def _response(request: bytes, *, is_healthy: bool) -> bytes:
+def _response(request: bytes, service: str, *, is_healthy: bool) -> bytes:
     """Return the answer to a request.
 
-    >>> _response(b"GET /health HTTP/1.1", is_healthy=True).splitlines()[0]
+    >>> _response(b"GET /health HTTP/1.1", "the broker", is_healthy=True).splitlines()[0]
     b'HTTP/1.1 200 OK'
     """
     method, path, *_ = [*request.partition(b"\r\n")[0].split(b" "), b"", b""]
@@ -52,6 +57,6 @@ def _response(request: bytes, *, is_healthy: bool) -> bytes:
     elif is_healthy or path == b"/live":
         status, body = "200 OK", b"ok\n"
     else:
-        status, body = "503 Service Unavailable", b"no connection to the broker\n"
+        status, body = "503 Service Unavailable", f"no connection to {service}\n".encode()
     head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     return head.encode() + (b"" if method == b"HEAD" else body)

@@ -17,9 +17,17 @@ from typing import TypeAlias
 import attrs
 from sqlalchemy.exc import SQLAlchemyError
 
-from domainkit.adapters.sqlalchemy import AsyncProjector, Projected, Projector, ReadModelStatus, Rebuilt
+from domainkit.adapters.sqlalchemy import (
+    AsyncProjector,
+    MissingTableError,
+    Projected,
+    Projector,
+    ReadModelStatus,
+    Rebuilt,
+)
 from domainkit.cli._arguments import CommandFailedError, WrongArgumentError, object_named
 from domainkit.cli._databases import failure_of
+from domainkit.cli._health import answering
 from domainkit.cli._process import log_to_stderr, run_to_its_end, stop_event
 
 _logger = logging.getLogger("domainkit.projector")
@@ -45,6 +53,8 @@ async def _main(options: argparse.Namespace, make: Callable[[], object]) -> int:
         work = _status if options.status else _follow if options.rebuild is None else _rebuild
         try:
             return await work(options, projector)
+        except MissingTableError as error:
+            raise CommandFailedError(str(error)) from error
         except (SQLAlchemyError, OSError) as error:
             inner = projector if isinstance(projector, Projector) else projector.inner
             raise CommandFailedError(failure_of(inner.url, error)) from error
@@ -75,13 +85,15 @@ async def _follow(options: argparse.Namespace, projector: AnyProjector) -> int:
     """Follow until stopped; with `--once`, or until no event is left that a read model can take."""
     inner = projector if isinstance(projector, Projector) else projector.inner
     stop, ended = stop_event(), threading.Event()
+    inner._wakes = inner._wakes and options.wakes
     _logger.info("following with %r", projector)
     progress = asyncio.create_task(_report(inner))
     try:
-        if isinstance(projector, AsyncProjector):
-            await projector.run(stop, until_idle=options.once)
-        else:
-            await _in_thread(partial(projector.run, ended, until_idle=options.once), stop, ended)
+        async with answering(options.health_port, lambda: inner.is_following, "the database"):
+            if isinstance(projector, AsyncProjector):
+                await projector.run(stop, until_idle=options.once)
+            else:
+                await _in_thread(partial(projector.run, ended, until_idle=options.once), stop, ended)
     finally:
         progress.cancel()
     _logger.info("stopped: %s", _counts(inner.total))
@@ -156,6 +168,10 @@ async def _rebuild(options: argparse.Namespace, projector: AnyProjector) -> int:
             f"--rebuild: expected a read model of {options.projector} ({', '.join(names)}), got {name!r}; name one of "
             "them"
         )
+    try:
+        inner._rebuilding(name)
+    except ValueError as error:  # it can't be rebuilt
+        raise WrongArgumentError(f"--rebuild: {error}") from error
     progress = Progress(is_json=options.json)
     ends: list[Rebuilt] = []
     try:

@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import timedelta
+from http.client import HTTPConnection
 from pathlib import Path
+from socket import socket
+from time import monotonic, sleep
 
 import pytest
 from accounts import AccountEvent, Deposited, codec
@@ -247,6 +250,8 @@ def test_a_rebuild_that_stops(engine: Engine, capsys: pytest.CaptureFixture[str]
     [
         ([LEDGER, "--json"], "--json needs --status or --rebuild; add it"),
         ([LEDGER, "--once", "--status"], "--once goes with neither --status nor --rebuild; leave it out"),
+        ([LEDGER, "--no-wakes", "--status"], "--no-wakes goes with neither --status nor --rebuild; leave it out"),
+        ([LEDGER, "--health-port", "1", "--status"], "--health-port goes with neither --status nor --rebuild"),
         ([LEDGER, "--rebuild", "unknown"], "got 'unknown'; name one of them"),
         ([LEDGER, "--rebuild", ""], f"--rebuild: expected a read model of {LEDGER} (balances"),
         ([LEDGER, "--once", "--rebuild", ""], "--once goes with neither --status nor --rebuild; leave it out"),
@@ -279,8 +284,12 @@ def test_a_step_that_fails_in_a_rebuild(engine: Engine) -> None:
 def test_a_database_that_is_not_set_up(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     """A missing table is named; no traceback is printed."""
     with database.engine():
-        assert 1 == main(["project", LEDGER, "--once"])
-    assert "checkpoints" in capsys.readouterr().err
+        for option in ("--once", "--no-wakes", "--status"):  # also while it follows: it would wait for ever
+            assert 1 == main(["project", LEDGER, option])
+            text = capsys.readouterr().err
+            assert "checkpoints" in text
+            assert "create them by a migration, or by `metadata.create_all`" in text
+            assert "unreachable" not in text
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":
@@ -310,6 +319,61 @@ def test_a_process_until_it_is_asked_to_stop(engine: Engine) -> None:
     assert 0 == process.returncode, errors
     assert "following with Projector(balances, entries)" in errors
     assert "stopped: events 40, unreadable 0" in errors
+
+
+def test_health(engine: Engine) -> None:
+    """A process that follows says so over HTTP; only polling, it follows as well."""
+    checkpoints, port = Checkpoints(UnitOfWork(engine), CHECKPOINTS), free_port()
+    with start(LEDGER, "--health-port", str(port), "--no-wakes") as process:
+        try:
+            last = fill(engine, 10)
+            assert Success(last) == checkpoints.reached("balances", last, within=LONG)
+            assert (200, b"ok\n") == status_other_than(503, port)  # the first round may not be over
+            assert (200, b"ok\n") == status_of(port, "/live")
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(60)
+
+
+def test_health_without_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the database is away, the process is alive and not well; it waits, and is stopped with status 0."""
+    monkeypatch.setenv(ledger.DATABASE, "postgresql://postgres@127.0.0.1:1/none")
+    port = free_port()
+    with start(LEDGER, "--health-port", str(port)) as process:
+        try:
+            assert (503, b"no connection to the database\n") == status_other_than(0, port)
+            assert 200 == status_of(port, "/live")[0]
+        finally:
+            process.send_signal(signal.SIGTERM)
+        errors = process.communicate(timeout=60)[1]
+    assert 0 == process.returncode, errors
+    assert "the database is unreachable" in errors
+
+
+def free_port() -> int:
+    """Return a port that no process has."""
+    with socket() as one:
+        one.bind(("", 0))
+        return int(one.getsockname()[1])
+
+
+def status_other_than(status: int, port: int) -> tuple[int, bytes]:
+    """Return the answer about the health, as soon as it is another one."""
+    ends = monotonic() + 60
+    while (found := status_of(port, "/health"))[0] == status:
+        assert monotonic() < ends
+        sleep(0.05)
+    return found
+
+
+def status_of(port: int, path: str) -> tuple[int, bytes]:
+    """Return the answer to a request; 0 if there is none yet."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    with suppress(OSError), closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    return 0, b""
 
 
 def test_the_progress_is_logged(

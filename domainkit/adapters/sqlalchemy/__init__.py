@@ -23,6 +23,7 @@ from domainkit.adapters.sqlalchemy.event_store import SqlEventStore
 from domainkit.adapters.sqlalchemy.following import OnUnreadable
 from domainkit.adapters.sqlalchemy.inbox import AsyncInbox, Inbox, MessageIdReusedError
 from domainkit.adapters.sqlalchemy.mappers import RowMapper
+from domainkit.adapters.sqlalchemy.missing import MissingTableError
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.projector import Projector
 from domainkit.adapters.sqlalchemy.read_models import FunctionReadModel, SqlReadModel, TableReadModel
@@ -39,6 +40,7 @@ from domainkit.adapters.sqlalchemy.relay.relay import Relay
 from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
 from domainkit.adapters.sqlalchemy.relay.waits import RelayBackoff
 from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
+from domainkit.adapters.sqlalchemy.repository_read_models import RepositoryReadModel
 from domainkit.adapters.sqlalchemy.rounds import Projected, ReadModelStatus
 from domainkit.adapters.sqlalchemy.snapshots import AsyncSqlSnapshotStore, SqlSnapshotStore
 from domainkit.adapters.sqlalchemy.tables import (
@@ -68,6 +70,7 @@ __all__ = [
     "FunctionReadModel",
     "Inbox",
     "MessageIdReusedError",
+    "MissingTableError",
     "OnUnreadable",
     "Outbox",
     "OutboxCommandBus",
@@ -81,6 +84,7 @@ __all__ = [
     "Relay",
     "RelayBackoff",
     "RelayRound",
+    "RepositoryReadModel",
     "RowMapper",
     "SqlCrudRepository",
     "SqlEventStore",

@@ -9,11 +9,12 @@ from sqlalchemy import Table
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from domainkit.adapters.sqlalchemy.async_event_store import AsyncSqlEventStore
+from domainkit.adapters.sqlalchemy.event_counts import Stored
 from domainkit.adapters.sqlalchemy.following import OnUnreadable
-from domainkit.adapters.sqlalchemy.projector import Found, Projector
+from domainkit.adapters.sqlalchemy.projector import Projector
 from domainkit.adapters.sqlalchemy.read_models import SqlReadModel
 from domainkit.adapters.sqlalchemy.rebuilding import Rebuilt
-from domainkit.adapters.sqlalchemy.rounds import Pace, Projected, ReadModelStatus
+from domainkit.adapters.sqlalchemy.rounds import Projected, ReadModelStatus
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork
 from domainkit.adapters.sqlalchemy.wakeups import woken_async
 from domainkit.read_models import AsyncReadsAllEvents, ReadsAllEvents
@@ -46,7 +47,7 @@ class AsyncProjector:
         checkpoints: Table,
         *,
         batch: int = 500,
-        poll: timedelta = timedelta(seconds=0.2),
+        poll: timedelta = timedelta(seconds=0.5),
         on_unreadable: OnUnreadable = OnUnreadable.STOP,
         wakes: bool = True,
     ) -> None:
@@ -66,26 +67,33 @@ class AsyncProjector:
     def __repr__(self) -> str:
         return f"Async{self.inner!r}"
 
+    @property
+    def is_following(self) -> bool:
+        """True while `run` follows the store; see Projector.is_following."""
+        return self.inner.is_following
+
     async def run_once(self) -> Projected:
         """Put one batch of events into each read model, and return the counts; see Projector.run_once."""
         return await greenlet_spawn(self.inner.run_once)
 
     async def run(self, stop: asyncio.Event, *, until_idle: bool = False) -> None:
         """Put the events of the store into the read models until `stop` is set; see Projector.run."""
-        pace, wake = Pace(self.inner._poll, until_idle=until_idle), asyncio.Event()
+        inner, wake = self.inner, asyncio.Event()
+        wakeups = None if until_idle else inner._wakeups(wake.set)
         stopped = asyncio.create_task(stop.wait())
         stopped.add_done_callback(lambda _: wake.set())
         try:
-            async with woken_async(None if until_idle else self.inner._wakeups(wake.set)) as check:
-                while not stop.is_set():
-                    check()
-                    wake.clear()
-                    wait = await greenlet_spawn(pace.next, self.inner.run_once)
-                    if wait is None:
-                        break
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(wait):
-                            await (stop if pace.is_away else wake).wait()
+            with inner._paced(until_idle=until_idle) as pace:
+                async with woken_async(wakeups) as check:
+                    while not stop.is_set():
+                        check()
+                        wake.clear()
+                        wait = await greenlet_spawn(pace.next, inner.run_once)
+                        if wait is None:
+                            break
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(wait):
+                                await (stop if pace.is_away else wake).wait()
         finally:
             stopped.cancel()
 
@@ -112,5 +120,5 @@ class _Awaited(ReadsAllEvents):
     def __init__(self, store: AsyncReadsAllEvents) -> None:
         self._store = store
 
-    def read_all(self, *, after: int = 0, limit: int | None = None) -> Found:
+    def read_all(self, *, after: int = 0, limit: int | None = None) -> Stored:
         return await_only(self._store.read_all(after=after, limit=limit))

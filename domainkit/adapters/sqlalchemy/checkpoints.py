@@ -154,8 +154,8 @@ class Checkpoints:
     def reached(self, name: str, position: int, /, *, within: timedelta) -> Result[int, NotReached]:
         """Wait until a read model has all events up to a position: that of `Appended`, to read one's own writes.
 
-        Call it outside of a unit of work, which on SQLite would keep the projector from writing. A position whose event
-        was deleted is reached with the next event after it, since a projector doesn't see deleted ones.
+        Call it outside of a unit of work, which on SQLite would keep the projector from writing. A projector passes
+        deleted events too; one that follows another store than a SqlEventStore does so with the next event.
 
         Args:
             name: of the read model.

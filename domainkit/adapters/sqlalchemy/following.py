@@ -1,6 +1,7 @@
 """One read model's way along an event store: batches of events, each stored with its checkpoint."""
 
 import logging
+import re
 from collections.abc import Sequence
 from enum import Enum
 from sqlite3 import SQLITE_ERROR
@@ -9,6 +10,7 @@ from attrs import evolve, frozen
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint, CheckpointRows
+from domainkit.adapters.sqlalchemy.missing import missing_part
 from domainkit.adapters.sqlalchemy.read_models import Recorded, SqlReadModel
 from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork
 from domainkit.errors import ConflictError, OutcomeUnknownError
@@ -47,8 +49,10 @@ class Batch:
     stop: UnreadableEvent | None = None
 
     @classmethod
-    def of(cls, found: Sequence[Recorded | UnreadableEvent], after: int, policy: OnUnreadable) -> "Batch":
-        """Return what a read model takes of the events after a position."""
+    def of(
+        cls, found: Sequence[Recorded | UnreadableEvent], after: int, policy: OnUnreadable, upto: int | None = None
+    ) -> "Batch":
+        """Return what a read model takes of the events after a position, and of all that is `upto` another one."""
         events: list[Recorded] = []
         skipped: list[UnreadableEvent] = []
         for one in found:
@@ -58,7 +62,8 @@ class Batch:
                 skipped.append(one)
             else:
                 return cls(events, events[-1].position if events else after, skipped, one)
-        return cls(events, found[-1].position if found else after, skipped)
+        last = found[-1].position if found else after
+        return cls(events, last if upto is None else max(last, upto), skipped)
 
     @property
     def passed(self) -> int:
@@ -149,6 +154,12 @@ def is_outage(error: BaseException) -> bool:
     if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == SQLITE_ERROR:
         return False  # wrong SQL, or a table that does not exist
     return isinstance(error, OSError | OperationalError | InterfaceError)
+
+
+def lacks_its_table(model: SqlReadModel, error: BaseException) -> bool:
+    """Check if the database lacks the table of a read model or a column of it: no bug of a step, and in no event."""
+    part = missing_part(error)
+    return part is not None and re.search(rf"\b{re.escape(model.table.name)}\b", part) is not None
 
 
 def log_unreadable(name: str, one: UnreadableEvent, done: str) -> None:

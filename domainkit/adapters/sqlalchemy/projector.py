@@ -1,7 +1,8 @@
 """Projector: lets read models follow an event store, each event once."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
 
@@ -9,7 +10,7 @@ from attrs import evolve
 from sqlalchemy import URL, Table
 
 from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint, CheckpointRows
-from domainkit.adapters.sqlalchemy.event_counts import events_after
+from domainkit.adapters.sqlalchemy.event_counts import Found, events_after, found_after
 from domainkit.adapters.sqlalchemy.event_store import SqlEventStore
 from domainkit.adapters.sqlalchemy.following import (
     UNREADABLE,
@@ -18,10 +19,12 @@ from domainkit.adapters.sqlalchemy.following import (
     Move,
     OnUnreadable,
     is_outage,
+    lacks_its_table,
     log_unreadable,
     logger,
 )
-from domainkit.adapters.sqlalchemy.read_models import Recorded, SqlReadModel
+from domainkit.adapters.sqlalchemy.missing import tables_required
+from domainkit.adapters.sqlalchemy.read_models import SqlReadModel
 from domainkit.adapters.sqlalchemy.rebuilding import Rebuilding, Rebuilt
 from domainkit.adapters.sqlalchemy.relay.waits import Outage
 from domainkit.adapters.sqlalchemy.rounds import Pace, Projected, ReadModelStatus
@@ -30,10 +33,8 @@ from domainkit.adapters.sqlalchemy.wakeups import Wakeups, woken
 from domainkit.event_store import UnreadableEvent
 from domainkit.read_models import SHADOW, ReadsAllEvents
 
-_LOOK = 0.05
+_LOOK = 0.1
 """Seconds between two looks if `stop` is set, while nothing wakes the projector."""
-
-Found = Sequence[Recorded | UnreadableEvent]
 
 
 class Projector:
@@ -90,8 +91,8 @@ class Projector:
             psycopg, those of a SqlEventStore that announces them; on SQLite those in a file, from any process.
 
     Raises:
-        ValueError: two read models have one name or one table, an option is out of range, `checkpoints` is another
-            table, or the database is another than SQLite or PostgreSQL.
+        ValueError: two read models have one name or one table, a repository has another engine, an option is out of
+            range, `checkpoints` is another table, or the database is another than SQLite or PostgreSQL.
     """
 
     def __init__(  # noqa: PLR0913  (options with defaults)
@@ -102,7 +103,7 @@ class Projector:
         checkpoints: Table,
         *,
         batch: int = 500,
-        poll: timedelta = timedelta(seconds=0.2),
+        poll: timedelta = timedelta(seconds=0.5),
         on_unreadable: OnUnreadable = OnUnreadable.STOP,
         wakes: bool = True,
     ) -> None:
@@ -115,12 +116,15 @@ class Projector:
                 f"Projector: expected read models of different tables, got {tables}; give each its own, since a "
                 "rebuild replaces all rows"
             )
+        for one in models:
+            one.require_engine(unit_of_work._engine)
         if batch < 1 or poll <= timedelta(0):
             raise ValueError(f"Projector: expected `batch` and `poll` above 0, got {batch} and {poll!r}; raise them")
         self._models, self._store = tuple(models), store
         self._following = Following(unit_of_work, CheckpointRows(checkpoints, unit_of_work.dialect))
         self._batch, self._poll, self._policy, self._wakes = batch, poll, on_unreadable, wakes
         self._outdated: set[str] = set()
+        self._pace: Pace | None = None
         self.url: URL = unit_of_work._engine.url
         """The URL of its database."""
         self.total: Projected = Projected()
@@ -129,19 +133,26 @@ class Projector:
     def __repr__(self) -> str:
         return f"Projector({', '.join(one.name for one in self._models)})"
 
+    @property
+    def is_following(self) -> bool:
+        """True while `run` follows the store; False in an outage of the database, and before and after `run`."""
+        return self._pace is not None and self._pace.is_well
+
     def run_once(self) -> Projected:
         """Put one batch of events into each read model, and return the counts.
 
         It never waits for more events: use it in tests, or with your own schedule.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, OSError, OutcomeUnknownError: the database is unreachable, or a table
-                doesn't exist. Call it again: nothing is lost or doubled.
+            MissingTableError: a table or column doesn't exist.
+            sqlalchemy.exc.SQLAlchemyError, OSError, OutcomeUnknownError: the database is unreachable. Call it again:
+                nothing is lost or doubled.
         """
         read: dict[tuple[int, int], Found] = {}  # read models that are equally far share their events
         done = Projected()
-        for model in self._models:
-            done += self._advance(model, read)
+        with tables_required(repr(self)):
+            for model in self._models:
+                done += self._advance(model, read)
         self.total = evolve(self.total + done, stopped=done.stopped)
         return done
 
@@ -155,11 +166,12 @@ class Projector:
             until_idle: end when no event is left that a read model can take.
 
         Raises:
+            MissingTableError: a table or column doesn't exist.
             sqlalchemy.exc.SQLAlchemyError, OSError: the database is unreachable, with `until_idle`.
         """
-        pace, wake = Pace(self._poll, until_idle=until_idle), threading.Event()
+        wake = threading.Event()
         wakeups = None if until_idle else self._wakeups(wake.set)
-        with woken(wakeups) as check:
+        with self._paced(until_idle=until_idle) as pace, woken(wakeups) as check:
             while not stop.is_set():
                 check()
                 wake.clear()
@@ -167,6 +179,15 @@ class Projector:
                 if wait is None:
                     break
                 _rest(stop, stop if pace.is_away else wake, wait)
+
+    @contextmanager
+    def _paced(self, *, until_idle: bool) -> Iterator[Pace]:
+        """Yield the waits of a run, by which others see if it is well."""
+        self._pace = Pace(self._poll, until_idle=until_idle)
+        try:
+            yield self._pace
+        finally:
+            self._pace = None
 
     def _wakeups(self, wake: Callable[[], None]) -> Wakeups | None:
         """Return what reports the commits of the store; None if nothing does."""
@@ -177,8 +198,14 @@ class Projector:
         return Wakeups(store._unit_of_work._engine, store._table, wake, outage)
 
     def status(self) -> tuple[ReadModelStatus, ...]:
-        """Return the progress of each read model."""
-        return tuple([self._status(model) for model in self._models])
+        """Return the progress of each read model.
+
+        Raises:
+            MissingTableError: a table doesn't exist.
+            sqlalchemy.exc.SQLAlchemyError, OSError: the database is unreachable.
+        """
+        with tables_required(repr(self)):
+            return tuple([self._status(model) for model in self._models])
 
     def rebuild(
         self,
@@ -202,6 +229,8 @@ class Projector:
 
         Raises:
             KeyError: no read model has this name.
+            ValueError: it is in a repository.
+            MissingTableError: a table or column doesn't exist.
             sqlalchemy.exc.SQLAlchemyError, OSError: the database is unreachable.
         """
         rebuilding = self._rebuilding(name)
@@ -214,6 +243,7 @@ class Projector:
 
     def _rebuilding(self, name: str) -> Rebuilding:
         model = {one.name: one for one in self._models}[name]
+        model.require_rebuild()
         return Rebuilding(self._following, self._store, model, batch=self._batch, policy=self._policy)
 
     def _advance(self, model: SqlReadModel, read: dict[tuple[int, int], Found]) -> Projected:
@@ -224,16 +254,16 @@ class Projector:
         self._outdated.discard(model.name)
         limit = 1 if seen.stopped_at is not None else self._batch
         if (seen.position, limit) not in read:
-            read[seen.position, limit] = self._store.read_all(after=seen.position, limit=limit)
-        found = read[seen.position, limit]
+            read[seen.position, limit] = found_after(self._store, seen.position, limit)
+        found, upto = read[seen.position, limit].events, read[seen.position, limit].position
         while True:
-            batch = Batch.of(found, seen.position, self._policy)
-            if not batch.passed:
+            batch = Batch.of(found, seen.position, self._policy, None if found else upto)
+            if batch.position == seen.position:
                 return Projected() if batch.stop is None else self._stopped(model, seen, batch.stop)
             try:
                 return self._moved(model, batch, self._following.move(model, seen, batch))
             except Exception as error:  # of a step or a function: of any class
-                if is_outage(error):
+                if is_outage(error) or lacks_its_table(model, error):
                     raise
                 if len(found) == 1:
                     return self._failed(model, seen, found[0].position, error)
@@ -263,10 +293,11 @@ class Projector:
         if model.name not in self._outdated:
             self._outdated.add(model.name)
             logger.error(
-                "read model %s: its rows are of version %s and its steps of version %s; rebuild it",
+                "read model %s: its rows are of version %s and its steps of version %s; %s",
                 model.name,
                 seen.version or "unknown",
                 model.version,
+                model.remedy,
             )
         return Projected(stopped=(model.name,))
 

@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import sqlalchemy as sa
 from attrs import define
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from domainkit.adapters.sqlalchemy.row_forms import Key, RowForm
@@ -18,22 +18,28 @@ from domainkit.projections import with_function
 from domainkit.read_models import SHADOW, Fold, ReadModel, Step, check_identity, function_or_none
 
 S = TypeVar("S")
+KeyT = TypeVar("KeyT")
 EventT = TypeVar("EventT", bound=DomainEvent)
 Recorded = RecordedEvent[DomainEvent]
 Function = Callable[[Connection, Table, Any], object]  # Any: of whatever event, which `on` has checked
 
-_KEYS, _MOST_PARAMETERS = "keys", 10_000
-"""The parameter of a SELECT by keys, and the most parameters of it: SQLite takes 32,766, PostgreSQL 65,535."""
+MOST_PARAMETERS = 10_000
+"""The most parameters of a SELECT by keys: SQLite takes 32,766, PostgreSQL 65,535."""
+
+_KEYS = "keys"
 
 
 class SqlReadModel(ABC):
-    """A read model in a table, for a Projector: a TableReadModel, or a FunctionReadModel.
+    """A read model in a table, for a Projector: a TableReadModel, a FunctionReadModel, or a RepositoryReadModel.
 
     Args:
         name: its permanent name.
         version: of what it does with events.
         table: its table, which nobody else writes.
     """
+
+    remedy: ClassVar[str] = "rebuild it"
+    """The way to replace rows that it didn't make."""
 
     def __init__(self, name: str, version: int, table: Table) -> None:
         self.name: str = name
@@ -56,6 +62,20 @@ class SqlReadModel(ABC):
             connection: where the transaction is open.
             events: the oldest first; those of other classes are passed over.
             to: another table of the same columns; that of the read model unless given.
+        """
+
+    def require_engine(self, engine: Engine) -> None:  # noqa: B027  (most work on any connection)
+        """Refuse the engine of a projector whose connections it can't use.
+
+        Raises:
+            ValueError: it can't.
+        """
+
+    def require_rebuild(self) -> None:  # noqa: B027  (most can be rebuilt)
+        """Refuse a rebuild if there can't be one.
+
+        Raises:
+            ValueError: there can't.
         """
 
 
@@ -81,13 +101,13 @@ class TableReadModel(SqlReadModel, Generic[S]):
 
     Raises:
         ValueError: the columns are others than the fields, or the table has no primary key.
+        UnsupportedTypeError: a field is a union of several types whose values can't be told apart in a column.
     """
 
     def __init__(self, model: ReadModel[S], table: Table) -> None:
         super().__init__(model.name, model.version, table)
-        self._folds = model.folds
+        self._folds = Folds(model.name, model.folds)
         self._form: RowForm[S] = RowForm(model.row, table)
-        self._by_class: dict[type, Fold | None] = {}
         self._statements: dict[tuple[Table, str], _TableStatements] = {}
 
     def apply(self, connection: Connection, events: Sequence[Recorded], /, *, to: Table | None = None) -> None:
@@ -96,41 +116,60 @@ class TableReadModel(SqlReadModel, Generic[S]):
         Raises:
             ValueError: a step returned a row with another key than that of its event.
         """
-        found = self._found(events)
+        found = self._folds.concerned(events, self._form.key)
         if not found:
             return
         statements = self._for(to if to is not None else self.table, connection.dialect.name)
         rows: dict[Key, S | None] = dict.fromkeys([key for key, _, _ in found])
         known = {self._form.key_of(row): row for row in map(self._form.load, statements.read(connection, list(rows)))}
         rows.update(known)
-        with _noting(self.name) as place:
-            for key, step, one in found:
-                place.position = one.position
-                rows[key] = step(rows[key], one.event)
+        self._folds.run(found, rows)
         kept = [self._form.dump(key, row) for key, row in rows.items() if row is not None]
         statements.write(connection, kept, [key for key, row in rows.items() if row is None and key in known])
-
-    def _found(self, events: Sequence[Recorded]) -> list[tuple[Key, Step, Recorded]]:
-        """Return the events that concern a row, each with the key of that and its step."""
-        found: list[tuple[Key, Step, Recorded]] = []
-        with _noting(self.name) as place:
-            for one in events:
-                place.position = one.position
-                fold = self._fold_of(type(one.event))
-                key = None if fold is None else fold.key(one.event)
-                if fold is not None and key is not None:
-                    found.append((self._form.key(key), fold.step, one))
-        return found
-
-    def _fold_of(self, cls: type) -> Fold | None:
-        if cls not in self._by_class:
-            self._by_class[cls] = function_or_none(self._folds, cls)
-        return self._by_class[cls]
 
     def _for(self, table: Table, dialect: str) -> "_TableStatements":
         if (table, dialect) not in self._statements:
             self._statements[table, dialect] = _TableStatements(table, dialect, self._form.columns)
         return self._statements[table, dialect]
+
+
+class Folds:
+    """The folds of a read model, by the class of an event.
+
+    Args:
+        name: of the read model.
+        folds: the folds.
+    """
+
+    def __init__(self, name: str, folds: Mapping[type, Fold]) -> None:
+        self._name, self._folds = name, folds
+        self._by_class: dict[type, Fold | None] = {}
+
+    def concerned(
+        self, events: Sequence[Recorded], key_of: Callable[[object], KeyT]
+    ) -> list[tuple[KeyT, Step, Recorded]]:
+        """Return the events that concern a row, each with the key of that and its step."""
+        found: list[tuple[KeyT, Step, Recorded]] = []
+        with _noting(self._name) as place:
+            for one in events:
+                place.position = one.position
+                fold = self._fold_of(type(one.event))
+                key = None if fold is None else fold.key(one.event)
+                if fold is not None and key is not None:
+                    found.append((key_of(key), fold.step, one))
+        return found
+
+    def run(self, found: Sequence[tuple[KeyT, Step, Recorded]], rows: dict[KeyT, S | None]) -> None:
+        """Run the steps of events on the rows, which have each key."""
+        with _noting(self._name) as place:
+            for key, step, one in found:
+                place.position = one.position
+                rows[key] = step(rows[key], one.event)
+
+    def _fold_of(self, cls: type) -> Fold | None:
+        if cls not in self._by_class:
+            self._by_class[cls] = function_or_none(self._folds, cls)
+        return self._by_class[cls]
 
 
 class FunctionReadModel(SqlReadModel):
@@ -197,7 +236,7 @@ class _TableStatements:
 
     def __init__(self, table: Table, dialect: str, columns: Sequence[str]) -> None:
         keys = list(table.primary_key)
-        self._width, self._at_once = len(keys), _MOST_PARAMETERS // len(keys)
+        self._width, self._at_once = len(keys), MOST_PARAMETERS // len(keys)
         self._names = [f"key_{column.key}" for column in keys]
         place = keys[0] if self._width == 1 else sa.tuple_(*keys)
         self._read = sa.select(*(table.c[one] for one in columns)).where(place.in_(sa.bindparam(_KEYS, expanding=True)))

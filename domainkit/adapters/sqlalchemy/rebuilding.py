@@ -8,8 +8,9 @@ from attrs import evolve, frozen
 from sqlalchemy import Connection, Table, delete, insert, inspect, select
 
 from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint
-from domainkit.adapters.sqlalchemy.event_counts import last_position
+from domainkit.adapters.sqlalchemy.event_counts import found_after, last_position
 from domainkit.adapters.sqlalchemy.following import UNREADABLE, Batch, Following, OnUnreadable, after, log_unreadable
+from domainkit.adapters.sqlalchemy.missing import tables_required
 from domainkit.adapters.sqlalchemy.read_models import SqlReadModel
 from domainkit.errors import ConflictError, OutcomeUnknownError
 from domainkit.event_store import UnreadableEvent
@@ -60,6 +61,10 @@ class Rebuilding:
 
     def begin(self) -> Rebuilt:
         """Make the table that is filled, or find that of an interrupted rebuild of this version."""
+        with tables_required(repr(self._model)):
+            return self._begun()
+
+    def _begun(self) -> Rebuilt:
         model = self._model
         self._following.begun(model)
         with self._unit_of_work.begin() as connection:
@@ -74,11 +79,17 @@ class Rebuilding:
 
     def step(self) -> Rebuilt:
         """Put the next events into the new rows; swap if these are not behind the old ones."""
+        with tables_required(repr(self._model)):
+            return self._stepped()
+
+    def _stepped(self) -> Rebuilt:
         seen = self._following.checkpoint(self._shadow)
         if seen is None:
             return self._swapped_elsewhere()
-        found = self._store.read_all(after=seen.position, limit=self._batch)
-        batch = Batch.of(found, seen.position, self._policy)
+        live = self._following.checkpoint(self._model.name)  # first: what is left of the events up to it is found then
+        read = found_after(self._store, seen.position, self._batch)
+        found, passed = read.events, 0 if live is None else live.position
+        batch = Batch.of(found, seen.position, self._policy, None if found else max(passed, read.position))
         if batch.stop is not None and not batch.passed:
             return self._stopped(seen, batch.stop)
         try:

@@ -81,6 +81,8 @@ class Pace:
     def __init__(self, poll: timedelta, *, until_idle: bool) -> None:
         self._poll, self._until_idle = poll.total_seconds(), until_idle
         self._database = Outage("the database", logger=logger)
+        self.is_well: bool = False
+        """True if the last round has reached the database."""
 
     @property
     def is_away(self) -> bool:
@@ -94,7 +96,9 @@ class Pace:
         except _OUTAGES as error:
             if self._until_idle:
                 raise
+            self.is_well = False
             return self._database.failed(_reason(error))
+        self.is_well = True
         self._database.answered()
         if done.events:
             return 0.0

@@ -4,14 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from types import UnionType
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Generic, NewType, TypeAlias, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
 import attrs
 import sqlalchemy as sa
+from typing_extensions import TypeAliasType
 
 from domainkit._model.annotations import type_of
+from domainkit._model.type_checks import describe
+from domainkit.conversion.derive import Derivation
+from domainkit.conversion.nodes import UnsupportedTypeError
 from domainkit.ids import content_refusal
 from domainkit.values import ValueObject
 
@@ -32,6 +36,7 @@ class RowForm(Generic[S]):
 
     Raises:
         ValueError: the columns are others.
+        UnsupportedTypeError: a field is a union of types whose values can't be told apart in a column.
     """
 
     def __init__(self, cls: type[S], table: sa.Table) -> None:
@@ -50,6 +55,8 @@ class RowForm(Generic[S]):
         self._without_zone = {column.key for column in table.columns if _is_without_zone(column)}
         self._arguments = tuple(one.alias or one.name for one in fields)
         hints = {one.name: type_of(origin, one.name, arguments) for one in fields}
+        for name, hint in hints.items():
+            _require_one_type(hint, f"{origin.__qualname__}.{name}")
         loaders = zip(self._arguments, map(_loader, hints.values()), strict=True)
         self._loaders = [(name, load) for name, load in loaders if load is not None]
         self._plain = tuple(name for name, hint in hints.items() if hint in _PLAIN)
@@ -153,12 +160,47 @@ def _in_utc(stored: datetime) -> datetime:
     return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
 
 
+def _inside(hint: object) -> object:
+    """Return a type without the annotations, aliases and new names around it."""
+    while True:
+        if get_origin(hint) is Annotated:
+            hint = get_args(hint)[0]
+        elif isinstance(hint, NewType):
+            hint = hint.__supertype__
+        elif isinstance(hint, TypeAliasType):
+            hint = hint.__value__
+        else:
+            return hint
+
+
+def _members(hint: object) -> list[object]:
+    """Return the types of a union without None, or the one type."""
+    inner = _inside(hint)
+    if get_origin(inner) not in {Union, UnionType}:
+        return [] if inner is NoneType else [inner]
+    return [one for member in get_args(inner) for one in _members(member)]
+
+
+def _require_one_type(hint: object, where: str) -> None:
+    """Refuse a union whose values a column doesn't distinguish.
+
+    Raises:
+        UnsupportedTypeError: a member is loaded by its class, or JSON doesn't distinguish the members either.
+    """
+    members = _members(hint)
+    if len(members) < 2:
+        return
+    if any(_loader(one) is not None for one in members):
+        raise UnsupportedTypeError(
+            f"{where}: expected one type for a column, or it and None, got {describe(hint)}; give each member a field "
+            "and a column of its own"
+        )
+    Derivation().node(Union[tuple(members)], where)  # noqa: UP007  (known at run time only)
+
+
 def _loader(hint: object) -> Callable[[Any], object] | None:  # Any: what the column holds
     """Return how a field of this type is made of what a column holds; None if it is that value."""
-    inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    if get_origin(inner) in {Union, UnionType}:
-        loaders = [found for found in map(_loader, get_args(inner)) if found is not None]
-        return loaders[0] if len(loaders) == 1 else None
+    inner = next(iter(_members(hint)), None)
     cls = get_origin(inner) or inner
     if isinstance(cls, type) and issubclass(cls, ValueObject):
         return cls.from_value

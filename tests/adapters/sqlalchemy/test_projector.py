@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from time import monotonic
 
 import pytest
 import sqlalchemy as sa
@@ -54,6 +53,7 @@ from domainkit.adapters.sqlalchemy import (
     AsyncUnitOfWork,
     Checkpoints,
     FunctionReadModel,
+    MissingTableError,
     OnUnreadable,
     Projected,
     Projector,
@@ -62,6 +62,7 @@ from domainkit.adapters.sqlalchemy import (
     UnitOfWork,
     make_engine,
 )
+from domainkit.adapters.sqlalchemy.missing import tables_required
 
 Found = Sequence[RecordedEvent[DomainEvent] | UnreadableEvent]
 LONG = timedelta(seconds=60)
@@ -454,6 +455,54 @@ def test_nobody_waits_for_a_read_model_that_stopped(engine: Engine) -> None:
     assert Success(1) == checkpoints.reached("balances", 1, within=LONG)
 
 
+def test_deleted_events_are_reached(engine: Engine) -> None:
+    """A position whose event was deleted before it was projected is reached, though no event comes after it."""
+    store, checkpoints, (ada, grace) = make_store(engine), Checkpoints(UnitOfWork(engine), CHECKPOINTS), new_accounts(2)
+    first = append(store, Deposited(ada, 5))
+    deleted = append(store, Deposited(grace, 7), Deposited(grace, 8))
+    store.delete(grace).unwrap()
+    projector = make_projector(engine)
+    projector.run(threading.Event(), until_idle=True)
+    assert deleted.position <= checkpoints.reached("balances", deleted.position, within=timedelta(0)).unwrap()
+    assert {ada: 5} == {key: row.total for key, row in rows_of(engine).items()}
+    last = append(store, Deposited(ada, 6))
+    assert last.position > deleted.position > first.position
+    assert Projected(events=1) == projector.run_once()
+    assert Success(last.position) == checkpoints.reached("balances", last.position, within=timedelta(0))
+
+
+def test_an_event_that_stopped_a_read_model_and_is_deleted(engine: Engine) -> None:
+    """The read model goes on, and its status has no stop any more."""
+    store, (ada,) = make_store(engine), new_accounts(1)
+    append(store, Deposited(ada, 5))
+    spoil(engine, 1)
+    projector = make_projector(engine)
+    assert ("balances",) == projector.run_once().stopped
+    store.delete(ada).unwrap()
+    assert Projected() == projector.run_once()
+    assert ("current", None) == (projector.status()[0].state, projector.status()[0].reason)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_deleted_events_behind_one_that_is_not_committed(engine: Engine) -> None:
+    """The checkpoint doesn't pass an event that a running transaction may still store."""
+    store, (ada, grace) = make_store(engine), new_accounts(2)
+    projector = make_projector(engine)
+    with store._unit_of_work.begin():
+        late = append(store, Deposited(ada, 5))
+        other = make_store(engine)
+        other._unit_of_work = UnitOfWork(engine)
+        with ThreadPoolExecutor(1) as pool:
+            deleted = pool.submit(append, other, Deposited(grace, 7)).result()
+            pool.submit(other.delete, grace).result().unwrap()
+            pool.submit(projector.run_once).result()
+            assert projector._following.checkpoint("balances").position < late.position  # type: ignore[union-attr]  # there is one
+    assert deleted.position > late.position
+    assert Projected(events=1) == projector.run_once()
+    projector.run_once()
+    assert deleted.position <= projector.status()[0].position
+
+
 # Outages, options
 
 
@@ -534,12 +583,51 @@ def test_a_stop_of_an_older_moment(engine: Engine) -> None:
     assert ("current", 1) == (other.status()[0].state, other.status()[0].position)
 
 
-def test_a_table_that_does_not_exist(database: Database) -> None:
-    """A missing table of a read model is raised, with the name of the table."""
+@pytest.mark.parametrize("missing", [CHECKPOINTS, EVENTS, BALANCES], ids=str)
+def test_a_table_that_does_not_exist(engine: Engine, missing: sa.Table) -> None:
+    """It is no outage: the projector ends, with the name of the table and what to do, also while it follows."""
+    store, (ada,), stop = make_store(engine), new_accounts(1), threading.Event()
+    append(store, Deposited(ada, 5))
+    projector = make_projector(engine)
+    projector.run_once()
+    append(store, Deposited(ada, 5))
+    missing.drop(engine)
+    text = rf"^Projector\(balances\): expected a database with its tables.* got .*{missing.name}.*; create them by a "
+    for work in (projector.run_once, lambda: projector.run(stop), lambda: projector.rebuild("balances")):
+        with pytest.raises(MissingTableError, match=text if work == projector.run_once else missing.name) as caught:
+            work()
+        assert isinstance(caught.value.__cause__, SQLAlchemyError)
+    missing.create(engine)
+    if missing is BALANCES:
+        assert Projected(events=1) == projector.run_once()
+
+
+def test_a_table_that_does_not_exist_yet(database: Database) -> None:
+    """So it is before the first event, and for the status."""
     with database.engine() as engine:
-        METADATA.create_all(engine, tables=[EVENTS])
-        with pytest.raises(SQLAlchemyError, match="checkpoints"):
-            make_projector(engine).run_once()
+        projector = make_projector(engine)
+        for work in (projector.run_once, projector.status, lambda: projector.run(threading.Event(), until_idle=True)):
+            with pytest.raises(MissingTableError, match="checkpoints"):
+                work()
+        METADATA.create_all(engine, tables=[CHECKPOINTS])
+        with pytest.raises(MissingTableError, match="balances"):
+            projector.run_once()
+
+
+def test_a_column_that_does_not_exist(engine: Engine) -> None:
+    """A column that a migration has to add is named as well."""
+    store, (ada,) = make_store(engine), new_accounts(1)
+    append(store, Deposited(ada, 5))
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE balances DROP COLUMN deposits"))
+    with pytest.raises(MissingTableError, match=r"balances.*deposits|deposits.*balances"):
+        make_projector(engine).run_once()
+
+
+def test_another_error_of_the_database(engine: Engine) -> None:
+    """Wrong SQL that names no missing table is left as it is."""
+    with pytest.raises(SQLAlchemyError), tables_required("test"), engine.connect() as connection:
+        connection.execute(sa.text("SELEKT"))
 
 
 def test_another_database(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,25 +636,6 @@ def test_another_database(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(unit_of_work, "dialect", "mysql")
     with pytest.raises(ValueError, match=r"^read models: expected SQLite or PostgreSQL, got mysql$"):
         Checkpoints(unit_of_work, CHECKPOINTS)
-
-
-def test_a_missing_table_is_logged_and_waited_for(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    """The log has the error of the driver, once; when the tables are there, the projector goes on."""
-    with database.engine() as engine:
-        projector, stop = make_projector(engine, stored_balances()), threading.Event()
-        ends = monotonic() + 60
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(projector.run, stop)
-            while "unreachable" not in caplog.text and monotonic() < ends:
-                stop.wait(0.01)
-            METADATA.create_all(engine)
-            while "the database is reachable again" not in caplog.text and monotonic() < ends:
-                stop.wait(0.01)
-            stop.set()
-            running.result()
-        assert "the database is reachable again" in caplog.text
-    reason = "OperationalError" if engine.dialect.name == "sqlite" else "UndefinedTable"
-    assert 1 == caplog.text.count(f"the database is unreachable ({reason}); retrying")
 
 
 def test_wrong_options(engine: Engine) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, NewType, TypeVar
+from uuid import UUID
 
+import attrs
 import pytest
 import sqlalchemy as sa
 from accounts import AccountEvent, AccountId, Deposited, Opened, codec
@@ -24,8 +26,9 @@ from projecting import (
     rows_of,
 )
 from sqlalchemy import Column, Engine, MetaData, Table
+from typing_extensions import TypeAliasType
 
-from domainkit import DomainEvent, ReadModel, RecordedEvent, Uuid, ValueObject
+from domainkit import DomainEvent, ReadModel, RecordedEvent, UnsupportedTypeError, Uuid, ValueObject
 from domainkit.adapters.sqlalchemy import FunctionReadModel, SqlEventStore, TableReadModel, UnitOfWork
 
 T = TypeVar("T")
@@ -271,6 +274,58 @@ def test_a_stored_row_that_its_class_refuses(engine: Engine) -> None:
     with engine.begin() as connection, pytest.raises(ValueError, match="too long") as caught:
         model.apply(connection, recorded(Seen("here", 1, datetime(2026, 3, 1, tzinfo=UTC))))
     assert ["a stored row of test_a_stored_row_that_its_class_refuses.<locals>.Short"] == caught.value.__notes__
+
+
+MaybeLabel = TypeAliasType("MaybeLabel", Annotated[Label | None, "perhaps"])
+NewLabel = NewType("NewLabel", Label)
+
+
+class Name(ValueObject[str]): ...
+
+
+def _class_of(hint: Any) -> type[Any]:
+    return attrs.make_class("Two", {"place": field(type=str), "other": field(type=hint)}, frozen=True)
+
+
+TWO = Table("two", MetaData(), Column("place", sa.Text, primary_key=True), Column("other", sa.Text))
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        Label | Name,
+        Label | Name | None,
+        Label | str,
+        Annotated[Label | Name, "one of two"],
+        MaybeLabel | Name,
+        datetime | str,
+        Size | int,
+        UUID | str,
+        Decimal | str,
+    ],
+    ids=str,
+)
+def test_a_union_that_a_column_does_not_distinguish(hint: object) -> None:
+    """It is refused when the read model is made, by the name of its field, rather than loaded as something else."""
+    with pytest.raises(UnsupportedTypeError, match=r"^Two\.other: expected .*; "):
+        TableReadModel(ReadModel("two", _class_of(hint)), TWO)
+
+
+@pytest.mark.parametrize("hint", [MaybeLabel, NewLabel, Annotated[Label, "one"], Label | None], ids=str)
+def test_a_value_object_behind_another_name(engine: Engine, hint: object) -> None:
+    """An alias, a new name or an annotation is loaded as what it stands for."""
+    cls, found = _class_of(hint), list[object]()
+
+    def step(row: Any, event: Seen) -> Any:
+        found.append(row)
+        return cls(event.place, Label("new"))
+
+    model = TableReadModel(ReadModel("two", cls).on(Seen, lambda event: event.place, step), TWO)
+    TWO.create(engine)
+    for number in range(2):
+        with engine.begin() as connection:
+            model.apply(connection, recorded(Seen("here", number, datetime(2026, 7, 1, tzinfo=UTC))))
+    assert [None, cls("here", Label("new"))] == found
 
 
 def test_columns_that_are_not_the_fields() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from accounts import Deposited, Opened
+from accounts import AccountEvent, Deposited, Opened, codec
 from attrs import evolve
 from databases import Database
 from projecting import (
@@ -31,7 +31,7 @@ from projecting import (
 )
 from sqlalchemy import Engine
 
-from domainkit import DomainEvent, ReadModel, ReadsAllEvents, RecordedEvent, UnreadableEvent
+from domainkit import DomainEvent, InmemoryEventStore, ReadModel, ReadsAllEvents, RecordedEvent, UnreadableEvent
 from domainkit.adapters.sqlalchemy import (
     FunctionReadModel,
     OnUnreadable,
@@ -376,6 +376,22 @@ def test_an_answer_that_is_lost_is_asked_for_again(engine: Engine) -> None:
 
     assert projector.rebuild("balances").is_swapped
     assert 8 == rows_of(engine)[ada].total
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_a_rebuild_after_the_last_events_were_deleted(engine: Engine, *, in_memory: bool) -> None:
+    """The new rows are swapped in, though the old ones were made of events that are no longer there."""
+    memory: InmemoryEventStore[AccountEvent] = InmemoryEventStore(codec)
+    store = memory if in_memory else make_store(engine)
+    ada, grace = new_accounts(2)
+    store.append(ada, [Opened(ada), Deposited(ada, 5)], expected=0).unwrap()
+    store.append(grace, [Opened(grace), Deposited(grace, 7)], expected=0).unwrap()
+    projector = make_projector(engine, stored_balances(), batch=1, store=store)
+    projector.run(threading.Event(), until_idle=True)
+    store.delete(grace).unwrap()
+    assert projector.rebuild("balances").is_swapped
+    assert {ada} == rows_of(engine).keys()
+    assert 4 <= projector.status()[0].position
 
 
 def test_an_unknown_name(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from returns.result import Result
 from sqlalchemy import Connection, MetaData, Table, insert
 
 from domainkit import (
+    AggregateRoot,
     AsyncInmemoryEventStore,
     AsyncReadsAllEvents,
     DomainEvent,
@@ -24,15 +25,19 @@ from domainkit import (
 from domainkit.adapters.sqlalchemy import (
     AsyncCheckpoints,
     AsyncProjector,
+    AsyncSqlCrudRepository,
     AsyncSqlEventStore,
     AsyncUnitOfWork,
     Checkpoints,
     FunctionReadModel,
+    MissingTableError,
     OnUnreadable,
     Projected,
     Projector,
     ReadModelStatus,
     Rebuilt,
+    RepositoryReadModel,
+    SqlCrudRepository,
     SqlEventStore,
     SqlReadModel,
     TableReadModel,
@@ -95,12 +100,43 @@ def follow(unit_of_work: UnitOfWork, events: Table, balances_table: Table, entri
     Projector(unit_of_work, reads, [kept], checkpoints, on_unreadable=OnUnreadable.SKIP)
     projector = Projector(unit_of_work, store, models, checkpoints)
     assert_type(projector.run_once(), Projected)
-    projector.run(threading.Event(), until_idle=True)
+    try:
+        projector.run(threading.Event(), until_idle=True)
+    except MissingTableError as error:
+        assert_type(error, MissingTableError)
+    assert_type(projector.is_following, bool)
     assert_type(projector.status(), tuple[ReadModelStatus, ...])
     assert_type(projector.rebuild("balances"), Rebuilt)
     reached = Checkpoints(unit_of_work, checkpoints).reached("balances", 3, within=timedelta(seconds=1))
     assert_type(reached, Result[int, NotReached])
     kept.apply(unit_of_work_connection(), [RecordedEvent(Opened(AccountId.v4()), "stream", 1, 1)])
+
+
+@frozen
+class Account(AggregateRoot[AccountId]):
+    total: int
+
+
+def account_opened(_: Account | None, event: Opened) -> Account:
+    return Account(0, aggregate_id=event.account_id)
+
+
+def account_deposited(account: Account | None, event: Deposited) -> Account | None:
+    return evolve(account, total=account.total + event.amount) if account else None
+
+
+def keep(unit_of_work: UnitOfWork, async_unit_of_work: AsyncUnitOfWork, table: Table) -> None:
+    repository = SqlCrudRepository[Account, AccountId](Account, table, unit_of_work)
+    kept = RepositoryReadModel("accounts", repository)
+    assert_type(kept, RepositoryReadModel[Account, AccountId])
+    assert_type(kept.on(Opened, account_of, account_opened), RepositoryReadModel[Account, AccountId])
+    kept.on(Opened, lambda event: event.account_id, lambda account, event: account_opened(account, event))
+    kept.on(Deposited, lambda _: None, account_deposited)
+    later = AsyncSqlCrudRepository[Account, AccountId](Account, table, async_unit_of_work)
+    assert_type(RepositoryReadModel("accounts", later), RepositoryReadModel[Account, AccountId])
+    assert_type(kept.aggregates([Opened(AccountId.v4())]), dict[object, Account])
+    models: list[SqlReadModel] = [kept]
+    Projector(unit_of_work, InmemoryEventStore(MessageCodec.of(Opened | Deposited)), models, table, wakes=False)
 
 
 def unit_of_work_connection() -> Connection:

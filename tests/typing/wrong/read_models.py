@@ -3,8 +3,15 @@
 from attrs import frozen
 from sqlalchemy import Connection, Table
 
-from domainkit import DomainEvent, ReadModel, Uuid
-from domainkit.adapters.sqlalchemy import FunctionReadModel, Projector, UnitOfWork, TableReadModel
+from domainkit import AggregateRoot, DomainEvent, ReadModel, Uuid
+from domainkit.adapters.sqlalchemy import (
+    FunctionReadModel,
+    Projector,
+    RepositoryReadModel,
+    SqlCrudRepository,
+    TableReadModel,
+    UnitOfWork,
+)
 
 
 class AccountId(Uuid): ...
@@ -67,3 +74,36 @@ def follow(unit_of_work: UnitOfWork, table: Table, checkpoints: Table) -> None:
     FunctionReadModel("entries", table).on(Deposited, note)  # wrong: a function for another class
     Projector(unit_of_work, 3, [TableReadModel(balances, table)], checkpoints)  # wrong: not an event store
     Projector(unit_of_work, None, [], checkpoints)  # wrong: no event store
+
+
+class CustomerId(Uuid): ...
+
+
+@frozen
+class Account(AggregateRoot[AccountId]):
+    total: int
+
+
+def customer_of(event: Opened | Deposited) -> CustomerId:
+    return CustomerId.v4()
+
+
+def kept(account: Account | None, event: Deposited) -> Account | None:
+    return account
+
+
+def sure(account: Account, event: Deposited) -> Account:
+    return account
+
+
+def keep(repository: SqlCrudRepository[Account, AccountId], table: Table) -> None:
+    accounts = RepositoryReadModel("accounts", repository)
+    accounts.on(Deposited, account_of, kept)
+    accounts.on(Opened, account_of, kept)  # wrong: a step for another class
+    accounts.on(Deposited, customer_of, kept)  # wrong: an id of another class
+    accounts.on(Deposited, lambda event: event.amount, kept)  # wrong: not an id
+    accounts.on(Deposited, account_of, sure)  # wrong: the aggregate may be missing
+    accounts.on(Deposited, account_of, deposited)  # wrong: a step of another class of rows
+    RepositoryReadModel("accounts", table)  # wrong: not a repository
+    RepositoryReadModel(repository)  # wrong: the name is missing
+    RepositoryReadModel("accounts", repository, version=2)  # wrong: it has no version

@@ -15,6 +15,7 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters.sqlalchemy.engines import require_configured
+from domainkit.adapters.sqlalchemy.missing import missing_part
 from domainkit.adapters.sqlalchemy.relay.rounds import Means, RelayRound, Round
 from domainkit.adapters.sqlalchemy.relay.store import RelayStore
 from domainkit.adapters.sqlalchemy.relay.waits import OUTAGE, OUTAGES, Outage, RelayBackoff
@@ -190,7 +191,7 @@ class Relay:
             except OUTAGES as error:
                 if self._until_idle and not self._stop.is_set():
                     raise
-                paused = self._database.failed(type(error).__qualname__)
+                paused = self._database.failed(type(error).__qualname__, missing=missing_part(error))
         self._paused_until = monotonic() + paused
         return paused
 

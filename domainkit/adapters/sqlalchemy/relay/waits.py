@@ -65,10 +65,17 @@ class Outage:
     failures: int = 0
     logger: logging.Logger = field(default=_logger, kw_only=True)
 
-    def failed(self, reason: str = "") -> float:
-        """Count a failure, and return the seconds to wait."""
+    def failed(self, reason: str = "", *, missing: str | None = None) -> float:
+        """Count a failure, and return the seconds to wait.
+
+        Args:
+            reason: the class of the error.
+            missing: the words of a database that answers, and lacks a table; see `missing_part`.
+        """
         self.failures += 1
-        if self.failures == 1:
+        if self.failures == 1 and missing is not None:
+            self.logger.error("%s lacks a table: %s; create it by a migration; retrying", self.name, missing)
+        elif self.failures == 1:
             self.logger.warning("%s is unreachable%s; retrying", self.name, f" ({reason})" if reason else "")
         return OUTAGE.delay(self.failures).total_seconds()
 
