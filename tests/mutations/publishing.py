@@ -28,9 +28,9 @@ BUGS = (
     ),
     Bug(
         "an unroutable message is refused",
-        "adapters/rabbitmq/publisher.py",
-        "mandatory=True",
-        "mandatory=False",
+        "adapters/rabbitmq/_lane.py",
+        "routing_key=key, mandatory=True)\n        common",
+        "routing_key=key, mandatory=False)\n        common",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_that_no_queue_is_bound_for_is_refused",
         quick=True,
     ),
@@ -73,7 +73,7 @@ BUGS = (
     ),
     Bug(
         "messages are persistent",
-        "adapters/rabbitmq/publisher.py",
+        "adapters/rabbitmq/_lane.py",
         "DeliveryMode.PERSISTENT",
         "DeliveryMode.NOT_PERSISTENT",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_arrives_with_what_a_reader_needs",
@@ -81,31 +81,31 @@ BUGS = (
     ),
     Bug(
         "messages have no headers",
-        "adapters/rabbitmq/publisher.py",
+        "adapters/rabbitmq/_lane.py",
         'content_encoding="utf-8",',
-        'content_encoding="utf-8", headers={"kind": message.info.kind},',
+        'content_encoding="utf-8", headers={"kind": info.kind},',
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_has_no_headers",
         quick=True,
     ),
     Bug(
         "messages of a key have one correlation id",
-        "adapters/rabbitmq/publisher.py",
-        "correlation_id=message.key if",
-        "correlation_id=str(message.id) if",
+        "adapters/rabbitmq/_lane.py",
+        "return message.key if",
+        "return str(message.id) if",
         "tests/adapters/rabbitmq/test_publisher.py::test_an_exchange_can_keep_the_messages_of_a_key_in_one_queue",
     ),
     Bug(
         "a message published twice at once is refused twice",
         "adapters/rabbitmq/publisher.py",
-        "self._in_flight.get(message_id)",
-        "self._in_flight.get('')",
+        "lane.channel.is_closed or message_id in self._in_flight:",
+        "lane.channel.is_closed:",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_that_is_published_twice_at_once_is_refused_twice",
     ),
     Bug(
         "a publish is bounded in time",
         "adapters/rabbitmq/publisher.py",
-        "asyncio.timeout(self._timeout)",
-        "asyncio.timeout(60 * self._timeout)",
+        "asyncio.get_running_loop().time() + self._timeout",
+        "asyncio.get_running_loop().time() + 60 * self._timeout",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_broker_that_says_nothing_is_a_failure_in_time",
     ),
     Bug(
@@ -119,15 +119,15 @@ BUGS = (
     Bug(
         "a publisher opens a closed channel again",
         "adapters/rabbitmq/publisher.py",
-        "if self._channel is not None and not self._channel.is_closed:",
-        "if self._channel is not None:",
+        "while (lane := self._lane) is None or lane.channel.is_closed or",
+        "while (lane := self._lane) is None or",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_channel_that_the_broker_closed_is_opened_again",
     ),
     Bug(
         "publishes are pipelined",
         "adapters/rabbitmq/publisher.py",
-        "            await channel.basic_publish(",
-        "            async with self._lock: await channel.basic_publish(",
+        "            await lane.publish(message",
+        "            async with self._lock: await lane.publish(message",
         "tests/adapters/rabbitmq/test_publisher.py::test_confirms_are_not_awaited_one_after_the_other",
     ),
     Bug(
@@ -183,12 +183,8 @@ BUGS = (
     Bug(
         "messages keep the order of the calls",
         "adapters/rabbitmq/publisher.py",
-        ("        try:\n            channel = await self._ready()\n"),
-        (
-            "        try:\n"
-            "            await asyncio.sleep(hash(message_id) % 7 / 100)\n"
-            "            channel = await self._ready()\n"
-        ),
+        "            await lane.publish(message",
+        "            await asyncio.sleep(hash(message_id) % 7 / 100)\n            await lane.publish(message",
         "tests/adapters/rabbitmq/test_publisher.py::test_messages_that_are_published_at_once_keep_their_order",
         quick=True,
     ),
@@ -202,8 +198,8 @@ BUGS = (
     Bug(
         "a broker that hangs is a failure in time",
         "adapters/rabbitmq/publisher.py",
-        "asyncio.timeout(self._timeout)",
-        "asyncio.timeout(60 * self._timeout)",
+        "asyncio.get_running_loop().time() + self._timeout",
+        "asyncio.get_running_loop().time() + 60 * self._timeout",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_broker_that_hangs_is_a_failure_in_time_and_works_again_after",
     ),
     Bug(
@@ -215,9 +211,38 @@ BUGS = (
     ),
     Bug(
         "the bytes arrive as they are",
-        "adapters/rabbitmq/publisher.py",
-        ("                message.body,\n                exchange"),
-        ("                message.body + b' ',\n                exchange"),
+        "adapters/rabbitmq/_lane.py",
+        "        body, size = message.body,",
+        "        body, size = message.body + b' ',",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_arrives_with_what_a_reader_needs",
+    ),
+    Bug(
+        "a returned message is not sent",
+        "adapters/rabbitmq/publisher.py",
+        "publisher_confirms=True, on_return_raises=True",
+        "publisher_confirms=True, on_return_raises=False",
+        "tests/adapters/rabbitmq/test_publisher.py::test_a_message_that_no_queue_is_bound_for_is_refused",
+    ),
+    Bug(
+        "no message waits for ever on a lost channel",
+        "adapters/rabbitmq/_lane.py",
+        "        channel.closing.add_done_callback(self._lost)",
+        "        pass",
+        "tests/adapters/rabbitmq/test_lane.py::TestLoss::test_the_broker_closes_the_channel",
+    ),
+    Bug(
+        "an answer that comes late ends no channel",
+        "adapters/rabbitmq/_lane.py",
+        "        if not self.done():\n            super().set_exception(exception)",
+        "        super().set_exception(exception)",
+        "tests/adapters/rabbitmq/test_lane.py::test_a_second_answer_is_ignored",
+        quick=True,
+    ),
+    Bug(
+        "a large body is split",
+        "adapters/rabbitmq/_lane.py",
+        "body, size = message.body, self._open.max_content_size",
+        "body, size = message.body, len(message.body) or 1",
+        "tests/adapters/rabbitmq/test_lane.py::TestOctets::test_a_body_of_any_size_arrives",
     ),
 )

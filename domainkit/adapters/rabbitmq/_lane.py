@@ -54,6 +54,9 @@ _PARTS = ("confirmations", "delivery_tag", "max_content_size", "message_id_deliv
 _PREFIX = Basic.frame_id.to_bytes(2) + bytes(2)
 """Octets of a content header before the size of the body: its class, and a weight of 0."""
 
+_PACE = 0.05
+"""The shortest time between two looks for messages whose time is over, in seconds."""
+
 _TYPES = 1_000
 """The maximum number of types of messages whose octets are kept."""
 
@@ -72,15 +75,17 @@ class Lane(ABC):
         self._exchange, self._service = exchange, service
 
     @abstractmethod
-    async def publish(self, message: OutgoingMessage, message_id: str, key: str) -> None:
+    async def publish(self, message: OutgoingMessage, message_id: str, key: str, until: float) -> None:
         """Publish a persistent message, and wait for its confirm; messages keep the order of the calls.
 
         Args:
             message: the message.
             message_id: its id as text; no other message with this id may be on its way.
             key: its routing key.
+            until: when to give up, in the time of the event loop.
 
         Raises:
+            TimeoutError: there was no answer in time; the broker may have the message.
             PublishError: no queue is bound for the routing key.
             DeliveryError: the broker rejected the message.
             AMQPError, ConnectionError, OSError, RuntimeError, CancelledError: the channel is lost.
@@ -90,14 +95,15 @@ class Lane(ABC):
 class OrdinaryLane(Lane):
     """Publishes with `basic_publish`, over any version of aiormq."""
 
-    async def publish(self, message: OutgoingMessage, message_id: str, key: str) -> None:
+    async def publish(self, message: OutgoingMessage, message_id: str, key: str, until: float) -> None:
         """Publish a message, as the base class says."""
         properties = _common_properties(message.info, self._service)
         properties.message_id, properties.timestamp = message_id, datetime.now(UTC)
         properties.correlation_id = _correlation(message)
-        await self.channel.basic_publish(
-            message.body, exchange=self._exchange, routing_key=key, properties=properties, mandatory=True
-        )
+        async with asyncio.timeout_at(until):
+            await self.channel.basic_publish(
+                message.body, exchange=self._exchange, routing_key=key, properties=properties, mandatory=True
+            )
 
 
 @frozen
@@ -118,7 +124,15 @@ class _Type:
 
 
 class _Confirm(asyncio.Future[object]):
-    """Future of the broker's answer; one that comes after a timeout is ignored, and is no error of the channel."""
+    """Future of the broker's answer; one that comes after a timeout is ignored, and is no error of the channel.
+
+    Args:
+        until: when to give up, in the time of the event loop.
+    """
+
+    def __init__(self, until: float) -> None:
+        super().__init__()
+        self.until: float = until
 
     def set_result(self, result: object, /) -> None:
         """Set the broker's ack."""
@@ -141,20 +155,23 @@ class DirectLane(Lane):
         self._type_of = lru_cache(_TYPES)(self._new_type)
         self._unsent: list[bytes] = []
         self._sending = False
+        self._late: asyncio.TimerHandle | None = None
         channel.closing.add_done_callback(self._lost)
 
-    async def publish(self, message: OutgoingMessage, message_id: str, key: str) -> None:
+    async def publish(self, message: OutgoingMessage, message_id: str, key: str, until: float) -> None:
         """Publish a message, as the base class says."""
         channel = self._open
         if channel.is_closed:
             raise ChannelInvalidStateError("the channel is closed")
         self._unsent += self._frames(message, message_id, key)
         channel.delivery_tag += 1
-        confirm = channel.confirmations[channel.delivery_tag] = _Confirm()
+        confirm = channel.confirmations[channel.delivery_tag] = _Confirm(until)
         channel.message_id_delivery_tag[message_id] = channel.delivery_tag
         if not self._sending:
             self._sending = True
             channel.create_task(self._send())
+        if self._late is None or self._late.when() > until:
+            self._wake_at(until)
         try:
             await confirm
         finally:
@@ -170,11 +187,32 @@ class DirectLane(Lane):
                 await gone
         self._sending = False
 
+    def _waiting(self) -> list[_Confirm]:
+        """Return the confirms that have no answer yet."""
+        waiting = self._open.confirmations.values()
+        return [one for one in waiting if isinstance(one, _Confirm) and not one.done()]
+
+    def _wake_at(self, when: float) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        self._late = asyncio.get_running_loop().call_at(when, self._give_up)
+
+    def _give_up(self) -> None:
+        """End the messages whose time is over. One timer for all of them costs less than one for each."""
+        self._late, now = None, asyncio.get_running_loop().time()
+        for confirm in self._waiting():
+            if confirm.until <= now:
+                confirm.set_exception(TimeoutError())
+        if left := self._waiting():
+            self._wake_at(max(now + _PACE, min(confirm.until for confirm in left)))
+
     def _lost(self, closing: "asyncio.Future[None]") -> None:
         """End the messages that wait for an answer: aiormq doesn't know of them."""
         error = None if closing.cancelled() else closing.exception()
-        for confirm in [*self._open.confirmations.values()]:
+        for confirm in self._waiting():
             confirm.set_exception(error or ChannelInvalidStateError("the channel is closed"))
+        if self._late is not None:
+            self._late.cancel()
 
     def _frames(self, message: OutgoingMessage, message_id: str, key: str) -> list[bytes]:
         """Return the frames of a message: its method, its header, and its body in as many as it needs."""

@@ -99,8 +99,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         if len(key.encode()) > SHORT_STRING:
             return self._refused(message, f"its routing key is too long ({len(key)} characters)")
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._send(message, key)
+            await self._send(message, key)
         except _NOT_SENT as error:
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
                 raise
@@ -120,15 +119,13 @@ class RabbitMqPublisher(AsyncMessagePublisher):
 
     async def _send(self, message: OutgoingMessage, key: str) -> None:
         """Publish, and wait for the confirm; an id is in flight once at a time, since a refusal names only the id."""
-        message_id = str(message.id)
-        while message_id in self._in_flight:
-            await self._ended.setdefault(message_id, asyncio.Event()).wait()
+        message_id, until = str(message.id), asyncio.get_running_loop().time() + self._timeout
+        while (lane := self._lane) is None or lane.channel.is_closed or message_id in self._in_flight:
+            async with asyncio.timeout_at(until):
+                await (self._end_of(message_id) if message_id in self._in_flight else self._connect())
         self._in_flight.add(message_id)
         try:
-            lane = self._lane
-            if lane is None or lane.channel.is_closed:
-                lane = await self._ready()
-            await lane.publish(message, message_id, key)
+            await lane.publish(message, message_id, key, until)
         finally:
             self._in_flight.discard(message_id)
             if message_id in self._ended:
@@ -138,8 +135,12 @@ class RabbitMqPublisher(AsyncMessagePublisher):
             self._outage_logged = False
             _logger.warning("%s: messages are published to %s again", place(self._url), self._topology.exchange)
 
-    async def _ready(self) -> Lane:
-        """Return a lane over an open channel, after the exchange is declared."""
+    async def _end_of(self, message_id: str) -> None:
+        """Wait until an id is no longer in flight."""
+        await self._ended.setdefault(message_id, asyncio.Event()).wait()
+
+    async def _connect(self) -> None:
+        """Make a lane over an open channel, after the exchange is declared, unless another call does so meanwhile."""
         tries = self._tries
         async with self._lock:
             if self._tries != tries:  # an attempt that failed meanwhile counts for all that waited
@@ -151,7 +152,6 @@ class RabbitMqPublisher(AsyncMessagePublisher):
                 except LOST as error:
                     self._failure, self._tries = error, self._tries + 1
                     raise
-            return self._lane
 
     async def _connected(self) -> Lane:
         if not self._open:

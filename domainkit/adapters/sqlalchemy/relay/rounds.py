@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from operator import add
 from time import monotonic
 
@@ -91,18 +92,25 @@ class Round:
         self._unsettled = {row.position for chain in claim.chains for row in chain}
         self._untouched = len(self._unsettled)
         self._outcomes: dict[int, Outcome] = {}  # not stored yet
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # by the number of the chain
+        self._sending: dict[int, float] = {}  # the end of the lease that the message in flight was sent under
+        self._all_ended = asyncio.Event()
         self._lock = asyncio.Lock()
         self.counts: RelayRound = RelayRound(claimed=self._untouched)
         self._means.in_flight += self._untouched
 
     async def publish(self) -> None:
         """Send the rows; meanwhile mark sent ones, unless the database fails."""
-        waiting = self._tasks = {asyncio.create_task(self._send(chain)) for chain in self._chains}
+        for number, chain in enumerate(self._chains):
+            task = self._tasks[number] = asyncio.create_task(self._send(number, chain))
+            task.add_done_callback(partial(self._ended, number))
         try:
-            while waiting:
-                _, waiting = await asyncio.wait(waiting, timeout=_MARK_INTERVAL)
-                if waiting:
+            while self._tasks:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_MARK_INTERVAL):
+                        await self._all_ended.wait()
+                self._end_late()
+                if self._tasks:
                     with suppress(*OUTAGES):  # tried again at the end
                         await self._write()
         finally:
@@ -110,9 +118,24 @@ class Round:
             self._means.done(self._untouched)
             self._untouched = 0
 
+    def _ended(self, number: int, _: asyncio.Task[None]) -> None:
+        del self._tasks[number]
+        if not self._tasks:
+            self._all_ended.set()
+
+    def _end_late(self) -> None:
+        """Stop waiting for messages without an answer, once the lease that they were sent under is over.
+
+        One look at all of them costs less than a timeout for each.
+        """
+        now = monotonic()
+        for number in [number for number, end in self._sending.items() if end <= now]:
+            del self._sending[number]
+            self._tasks[number].cancel()
+
     def cut(self) -> None:
         """Stop waiting for messages in flight."""
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
 
     async def settle(self) -> None:
@@ -141,30 +164,31 @@ class Round:
             sent, duplicates, failed, parked, left = map(kinds.count, ("sent", "duplicate", "failed", "parked", "left"))
             self.counts += RelayRound(sent=sent, duplicates=duplicates, failed=failed, parked=parked, left=left)
 
-    async def _send(self, chain: Iterable[Claimed]) -> None:
+    async def _send(self, number: int, chain: Iterable[Claimed]) -> None:
         async with self._means.slots:
             for row in chain:
                 if self._means.away or self._means.stopping or not await self._held():
                     return
                 self._untouched -= 1
+                self._sending[number] = self._ends
                 try:
-                    if not await self._sent(row):
+                    if not await self._sent(number, row):
                         return
                 finally:
+                    self._sending.pop(number, None)
                     self._means.done(1)
 
-    async def _sent(self, row: Claimed) -> bool:
+    async def _sent(self, number: int, row: Claimed) -> bool:
         """Send a message and note its outcome; return True if the next one of its key may follow."""
-        limit = asyncio.timeout(self._left())
         try:
-            async with limit:
-                with remarks() as found:
-                    result = await self._means.publisher.publish(row.message)
+            with remarks() as found:
+                result = await self._means.publisher.publish(row.message)
         except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0:
+            late, task = number not in self._sending, self._tasks[number]
+            if isinstance(error, asyncio.CancelledError) and task.cancelling() > late:
                 raise
-            if isinstance(error, TimeoutError) and limit.expired():
+            if late:
+                task.uncancel()
                 return self._away(row, "no answer within the lease")
             # its text may have secrets, so only its places are logged
             _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))  # noqa: TRY400  # as above
