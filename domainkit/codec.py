@@ -23,6 +23,7 @@ from domainkit.conversion.envelope import (
     answer,
     assembled,
     forms_of,
+    in_result,
     message_or_refusal,
     read_envelope,
     read_raw,
@@ -118,6 +119,7 @@ class MessageCodec(Generic[MessageT_co]):
         self._encoders = {wire.cls: wire.encoder(limits) for wire in made}
         self._short = limits.safe_bytes
         current = {_start(info): route.wire for info, route in self._routes.items() if not route.upcasters}
+        self._current = current
         self._fast = {start: _within(limits.max_depth, wire) for start, wire in current.items()}
         flat = {start + _END: wire for start, wire in current.items() if wire.levels <= limits.max_depth}
         length = min(map(len, flat), default=0)
@@ -272,16 +274,16 @@ class MessageCodec(Generic[MessageT_co]):
         The Failure has an UnknownMessage if the codec doesn't know the kind, name and version. Texts have the paths and
         the expected data, never a value.
         """
-        failed = None
         if type(raw) is bytes and len(raw) <= self._short:
-            decode = self._fast.get(raw[_START : raw.find(_END, _START, _END_WITHIN)])
+            decode = self._fast.get(start := raw[_START : raw.find(_END, _START, _END_WITHIN)])
             found = None if decode is None else decode(raw)
-            if found is not None and not isinstance(found, Exception):
+            if isinstance(found, Exception):
+                return in_result(self._explained(raw, found, self._current[start]))
+            if found is not None:
                 return _make_success(found)
-            failed = found
         elif type(raw) is str and (data := in_utf8(raw, self._short)) is not None:
             return self.decode(data)
-        return answer(lambda problems: self._message_of(self._opened(raw, problems), problems, failed), self._limits)
+        return in_result(self._read_with_care(raw, None))
 
     def decode_many(self, raws: Iterable[bytes | str], /) -> Sequence[MessageT_co | InvalidMessage]:
         """Return, for each of many messages in their order, the message, or the error that lists its problems.
@@ -320,14 +322,20 @@ class MessageCodec(Generic[MessageT_co]):
     def _decode_alike(self, prefix: bytes, raws: Sequence[Any]) -> Sequence[MessageT_co | InvalidMessage]:
         """Return what `decode_many` does for short messages that have this prefix."""
         wire = self._bulk.get(prefix)
-        return [*map(self._decode_one, raws)] if wire is None else wire.decode_many(raws, self._explained_one)
+        if wire is None:
+            return [*map(self._decode_one, raws)]
+        return wire.decode_many(raws, lambda raw, failed: self._explained(raw, failed, wire))
 
     def _decode_one(self, raw: bytes | str) -> MessageT_co | InvalidMessage:
         result = self.decode(raw)
         return result.unwrap() if isinstance(result, Success) else result.failure()
 
-    def _explained_one(self, raw: bytes, failed: Exception) -> MessageT_co | InvalidMessage:
-        """Return what `decode` does for bytes that the fast way has refused."""
+    def _explained(self, raw: bytes, failed: Exception, wire: Wire) -> MessageT_co | InvalidMessage:
+        """Return what `decode` does for short bytes that the fast way has refused."""
+        found = wire.explained(raw, failed, self._limits)
+        return self._read_with_care(raw, failed) if found is None else found
+
+    def _read_with_care(self, raw: bytes | str, failed: Exception | None) -> MessageT_co | InvalidMessage:
         return message_or_refusal(
             lambda problems: self._message_of(self._opened(raw, problems), problems, failed), self._limits
         )

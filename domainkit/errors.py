@@ -47,7 +47,9 @@ class Identified(Protocol):
 
 
 def _read_only(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    if info is None or isinstance(info, Mapping):
+    if info is None:
+        return None
+    if isinstance(info, Mapping):
         return frozen_copy(info)  # type: ignore[return-value]  # of a mapping, a mapping
     raise TypeError(
         f"additional_info: expected a mapping, got {type(info).__qualname__}; pass one, such as {{'message': '...'}}"

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from domainkit._model.mapping import frozen_copy
+from domainkit._model.mapping import UNCHANGED, frozen_copy
 from domainkit._speedups.slots import Init
 
 HOOKS = ("__attrs_pre_init__", "__attrs_post_init__")
@@ -42,8 +42,7 @@ def freezing(init: Init, names: tuple[str, ...]) -> Init:
         init(self, *args, **kwargs)
         for name in names:
             given = getattr(self, name)
-            kept = frozen_copy(given)
-            if kept is not given:
+            if type(given) not in UNCHANGED and (kept := frozen_copy(given)) is not given:
                 object.__setattr__(self, name, kept)
 
     return _like(__init__, init)
@@ -86,7 +85,10 @@ def checking(  # noqa: PLR0913  # everything that is known about a class
         if problem is not None:
             if secret:
                 value, given = None, ()
-            raise problem  # outside of the handler, so that no exception context leaks the value
+            try:
+                raise problem  # outside of the handler, so that no exception context leaks the value
+            finally:
+                del problem  # its traceback holds this frame: together they would wait for the garbage collector
 
     if needed:
         __init__.__defaults__ = None  # so that Python itself reports a missing value

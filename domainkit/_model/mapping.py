@@ -92,7 +92,7 @@ def frozen_copy(value: object) -> object:
 
 
 def _frozen(value: object) -> object:
-    if type(value) in _UNCHANGED:
+    if type(value) in UNCHANGED:
         return value
     if isinstance(value, Mapping):
         return FrozenMapping({key: _frozen(item) for key, item in value.items()})
@@ -102,7 +102,8 @@ def _frozen(value: object) -> object:
     return value if copy is None else copy(value)
 
 
-_UNCHANGED = _PLAIN | {FrozenMapping}
+UNCHANGED = _PLAIN | {FrozenMapping}
+"""The classes whose values `frozen_copy` returns as they are."""
 _COPIES: Mapping[type, Callable[[Any], object]] = MappingProxyType({set: frozenset, bytearray: bytes})  # Any: its key's
 
 

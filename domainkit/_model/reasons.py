@@ -1,13 +1,15 @@
 """Reason of an error that is safe to show: a text that repeats part of a value may repeat a secret."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import attrs
 
 _LEAK_LENGTH = 6
 """A text with this many characters of a value in a row leaks it; a shorter value leaks only as a whole."""
-_PUNCTUATION = re.compile(r"[\W_]+")
+_letters: Callable[[str], str] = partial(re.compile(r"[\W_]+").sub, "")
+"""Returns a text without punctuation and spaces: a leak may group digits or space letters out."""
 _SCALARS = frozenset({str, int, float, bytes})
 _LONGEST_REASON = 500
 _LONGEST_COMPARED = 65_536
@@ -59,20 +61,36 @@ def repeats(text: str, *values: object) -> bool:
 
     The contents of value objects, other attrs classes and collections are compared, not their class names.
     """
-    text, seen = text.casefold(), 0
+    text, seen, compared = text.casefold(), 0, set()
+    text_letters = _letters(text)
     for value in values:
         for part in _parts(value):
             secret = str(part).casefold()
-            letters = _letters(secret)
             seen += len(secret)
-            if (
-                seen > _LONGEST_COMPARED
-                or _contains(text, secret)
-                or (isinstance(part, str) and _contains(text, repr(part).casefold()))
-                or (len(letters) >= _LEAK_LENGTH and _contains(_letters(text), letters))
-            ):
+            if seen > _LONGEST_COMPARED:
                 return True
+            forms = _forms(part, secret)
+            if forms not in compared and _contains_any(text, text_letters, forms):
+                return True
+            compared.add(forms)  # a constructor has seen a value as it was given and as it was kept: twice the same
     return False
+
+
+def _contains_any(text: str, text_letters: str, forms: tuple[str, ...]) -> bool:
+    """Check if a text repeats a part in one of its forms, or the letters of it."""
+    for form in forms:
+        if _contains(text, form):
+            return True
+    letters = _letters(forms[0])
+    return len(letters) >= _LEAK_LENGTH and _contains(text_letters, letters)
+
+
+def _forms(part: object, secret: str) -> tuple[str, ...]:
+    """Return the texts of a part: its own; of a text the escaped one too, or alone if it includes the other."""
+    if not isinstance(part, str):
+        return (secret,)
+    escaped = repr(part).casefold()
+    return (escaped,) if len(secret) > _LEAK_LENGTH and secret in escaped else (secret, escaped)
 
 
 def _parts(value: object) -> Iterator[object]:
@@ -100,12 +118,12 @@ def _fields_of(value: object) -> Iterator[object]:
     yield from (getattr(value, field.name, None) for field in (attrs.fields(cls) if attrs.has(cls) else ()))
 
 
-def _letters(text: str) -> str:
-    """Return the text without punctuation and spaces: a leak may group digits or space letters out."""
-    return _PUNCTUATION.sub("", text)
-
-
 def _contains(text: str, secret: str) -> bool:
     if len(secret) <= _LEAK_LENGTH:
         return len(secret) > 1 and secret in text
-    return any(text[start : start + _LEAK_LENGTH] in secret for start in range(len(text) - _LEAK_LENGTH + 1))
+    # a part of one in the other: the shorter one has fewer
+    short, long = (text, secret) if len(text) < len(secret) else (secret, text)
+    for start in range(len(short) - _LEAK_LENGTH + 1):  # noqa: SIM110  # a generator takes twice as long
+        if short[start : start + _LEAK_LENGTH] in long:
+            return True
+    return False

@@ -1,6 +1,6 @@
 """The node of an attrs class: an object with a key for each field."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cached_property
 from typing import Any, Union, get_origin
 
@@ -208,40 +208,55 @@ class AttrsNode(Node):
         if not data.startswith(b"{"):
             builtins = parsed_to_explain(data, problems)
             return None if builtins is MISSING else self.read_fields(builtins, path, problems)
-        found, done = _split(data), {}
+        found, values, left = _split(data), {}, {}
         for key, decode, load in self._decoders:
             if key in found:
                 try:
-                    done[key] = load(decode(found[key]))
+                    values[key] = load(decode(found[key]))
                 except Exception:  # msgspec's own, or whatever a validator raises
-                    found[key] = parsed_to_explain(bytes(found[key]), problems)
-        fields = {**found, **done}
-        return None if len(problems) > before else self.read_fields(fields, path, problems, done.keys())
+                    left[key] = parsed_to_explain(bytes(found[key]), problems)
+                    values[key] = MISSING  # its place is among the others
+        if len(problems) > before:
+            return None
+        self._read_each(left, found, values, path, problems)
+        return self._unless_refused(values, found, path, problems, before)
 
-    def read_fields(
-        self, data: object, path: str, problems: Problems, done: Collection[str] = ()
-    ) -> Mapping[str, Any] | None:
-        """Return the arguments for the constructor by name; None if problems were noted.
-
-        The values of the keys in `done` are converted already.
-        """
+    def read_fields(self, data: object, path: str, problems: Problems) -> Mapping[str, Any] | None:
+        """Return the arguments for the constructor by name; None if problems were noted."""
         if not isinstance(data, Mapping):
             self.wrong_type(path, problems)
             return None
-        values, before = {}, len(problems)
+        values: dict[str, Any] = {}
+        before = len(problems)
+        self._read_each(data, data, values, path, problems)
+        return self._unless_refused(values, data, path, problems, before)
+
+    def _read_each(
+        self,
+        data: Mapping[Any, object],
+        given: Container[object],
+        values: dict[str, Any],
+        path: str,
+        problems: Problems,
+    ) -> None:
+        """Read the fields in `data` into `values`, and note those that aren't even `given`."""
         for key, node, required in self._fields:
             found = data.get(key, MISSING)
-            if key in done:
-                values[key] = found
-            elif found is not MISSING:
+            if found is not MISSING:
                 values[key] = node.read(found, f"{path}.{key}", problems)
-            elif required:
+            elif required and key not in given:
                 problems.add(f"{path}.{key}", node.expected, "missing")
-        if self.options.forbid_unknown and not data.keys() <= self._keys:
+
+    def _unless_refused(
+        self, values: dict[str, Any], given: Mapping[Any, object], path: str, problems: Problems, before: int
+    ) -> Mapping[str, Any] | None:
+        """Return the values; None, with each broken rule noted, if there are more problems than `before`."""
+        if self.options.forbid_unknown and not given.keys() <= self._keys:
             problems.add(path, f"only the keys of {self.expected}", "unknown")
         if len(problems) == before and not (before and problems.full):
             return values
-        self._note_broken_rules({key: value for key, value in values.items() if value is not MISSING}, path, problems)
+        if self._has_rules:
+            self._note_broken_rules({key: one for key, one in values.items() if one is not MISSING}, path, problems)
         return None
 
     def _note_broken_rules(self, values: Mapping[str, Any], path: str, problems: Problems) -> bool:

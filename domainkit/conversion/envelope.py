@@ -101,7 +101,7 @@ class MessageWire(Generic[M, H]):
         self._derivation = derivation
         self.hint = hint
         self._needs_attributes = any(part.required for part in self.node.parts)
-        struct = _envelope_struct(info, self.node, needs_attributes=self._needs_attributes)
+        struct = _envelope_struct(info, self.node.struct, needs_attributes=self._needs_attributes)
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct).decode
         self.levels: float = 2 + self.node.levels
         """The largest number of nested objects and arrays that `decode` accepts."""
@@ -195,7 +195,36 @@ class MessageWire(Generic[M, H]):
             header = self._make_header(self._make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)
             return self.node.load(self.node.struct() if attributes is None else attributes, header)  # type: ignore[no-any-return]  # of this class
         except Exception as error:  # msgspec's own, or whatever a validator raises
-            return error
+            return error.with_traceback(None)  # its frames would hold the caller, which holds the error: a cycle
+
+    def explained(self, data: bytes, failed: Exception, limits: Limits) -> M | InvalidMessage | None:
+        """Return what the slow path makes of bytes in which only the attributes are wrong; None for any others.
+
+        It is the short way to the problems of most refused messages: msgspec reads the envelope, as in `decode`, and
+        only the attributes are read with care. `failed` is the error of `decode` for the same bytes.
+        """
+        if not _about_attributes(failed) or data.count(b"[") + data.count(b"{") > limits.max_depth:
+            return None
+        try:
+            if not data.isascii():
+                data.decode()  # msgspec skips the attributes here, and whatever isn't UTF-8 in them
+            wire = self._decode_envelope(data).data
+            meta, moment = wire.meta, utc_moment(wire.occurred_on)
+            meta = freeze_parsed(meta) if meta else EMPTY
+        except Exception:  # msgspec's own, or that of a time or an int: the slow path says which
+            return None
+        if wire.attributes == _NULL:
+            return None
+        raw, read = bytes(wire.attributes), self.node.read_json
+        return message_or_refusal(
+            lambda problems: self._message(read(raw, _ATTRIBUTES, problems), wire.id, moment, meta, problems), limits
+        )
+
+    @cached_property
+    def _decode_envelope(self) -> Callable[[bytes], Any]:
+        """Decodes the same envelope as `decode`, with the attributes left as JSON."""
+        struct = _envelope_struct(self.info, msgspec.Raw, needs_attributes=True)
+        return msgspec.json.Decoder(struct).decode
 
     @cached_property
     def decode_many(self) -> Callable[[Iterable[bytes], Otherwise[R]], list[M | R]]:
@@ -288,23 +317,33 @@ class MessageWire(Generic[M, H]):
         `failed` is the error of `decode` for the same message. If it is in the attributes, the fast path is not tried
         again, unless the cause was an unknown key.
         """
-        whole = found.info is not None and found.id is not None and found.occurred_on is not None
-        header = self._make_header(self._make_id(found.id), found.occurred_on, found.meta) if whole else None  # type: ignore[arg-type]  # no part is None, as just checked
-        text = str(failed) if isinstance(failed, msgspec.ValidationError) else ""
-        again = failed is None or (text != "" and ("`$.data.attributes" not in text or "unknown field" in text))
-        if header is not None and again and isinstance(found.attributes, msgspec.Raw):
+        attributes, whole = found.attributes, None not in (found.info, found.id, found.occurred_on)
+        again = failed is None or not _about_attributes(failed)
+        if whole and again and isinstance(attributes, msgspec.Raw):
             try:
-                return self._load_tolerantly(found.attributes, header)
+                header = self._make_header(self._make_id(found.id), found.occurred_on, found.meta)  # type: ignore[arg-type]  # no part is None, as just checked
+                return self._load_tolerantly(attributes, header)
             except Exception:  # noqa: S110  # as in decode
                 pass
-        attributes, path = found.attributes, "$.data.attributes"
         if isinstance(attributes, msgspec.Raw):
-            values = self.node.read_json(bytes(attributes), path, problems)
+            values = self.node.read_json(bytes(attributes), _ATTRIBUTES, problems)
         else:
-            values = self.node.read_fields(attributes, path, problems)
+            values = self.node.read_fields(attributes, _ATTRIBUTES, problems)
+        return self._message(values, found.id, found.occurred_on, found.meta, problems)
+
+    def _message(
+        self,
+        values: Mapping[str, Any] | None,
+        message_id: UUID | None,
+        moment: datetime | None,
+        meta: Mapping[str, Any],
+        problems: Problems,
+    ) -> M | None:
+        """Return the message of values that were read with care; None if problems were noted, now or before."""
         if problems or values is None:
             return None
-        made = self.node.construct({**values, "header": header}, path, problems)
+        header = self._make_header(self._make_id(message_id), moment, meta)  # type: ignore[arg-type]  # a part that is None has a problem
+        made = self.node.construct({**values, "header": header}, _ATTRIBUTES, problems)
         return None if made is MISSING else made
 
     @cached_property
@@ -319,11 +358,20 @@ class MessageWire(Generic[M, H]):
         return lambda raw, header: load(decode(raw), header)
 
 
+_ATTRIBUTES = "$.data.attributes"
 _FEWER_LEVELS = "fewer levels of nesting than the interpreter's stack has room for"
 
 
 def attempt(read: Callable[[Problems], M | None], limits: Limits) -> M:
-    """Return the result of `read`; if that is None, raise InvalidMessage with the problems that `read` noted.
+    """Return the result of `message_or_refusal`; raise its InvalidMessage."""
+    found = message_or_refusal(read, limits)
+    if isinstance(found, InvalidMessage):
+        raise found
+    return found
+
+
+def message_or_refusal(read: Callable[[Problems], M | None], limits: Limits) -> M | InvalidMessage:
+    """Return the result of `read`; if that is None, an InvalidMessage with the problems that `read` noted.
 
     Data that is too deep for the interpreter's stack is one of the problems.
     """
@@ -333,22 +381,20 @@ def attempt(read: Callable[[Problems], M | None], limits: Limits) -> M:
     except RecursionError:
         problems.add("$", _FEWER_LEVELS, "limit")
         message = None
-    if message is None:
-        raise refusal(problems)
-    return message
-
-
-def message_or_refusal(read: Callable[[Problems], M | None], limits: Limits) -> M | InvalidMessage:
-    """Return what `attempt` does, or the error that it raises."""
-    try:
-        return attempt(read, limits)
     except InvalidMessage as error:
         return error.with_traceback(None)
+    finally:
+        problems.causes.clear()  # their frames hold the problems: a cycle, with the values of the message in it
+    return refusal(problems) if message is None else message
 
 
 def answer(read: Callable[[Problems], M | None], limits: Limits) -> Result[M, InvalidMessage]:
-    """Return the result of `attempt` as a Success, or its InvalidMessage as a Failure."""
-    found = message_or_refusal(read, limits)
+    """Return the result of `message_or_refusal`, as `in_result` does."""
+    return in_result(message_or_refusal(read, limits))
+
+
+def in_result(found: M | InvalidMessage) -> Result[M, InvalidMessage]:
+    """Return a message as a Success, and an InvalidMessage as a Failure."""
     return Failure(found) if isinstance(found, InvalidMessage) else Success(found)
 
 
@@ -379,11 +425,21 @@ def _pieces(info: MessageInfo) -> tuple[bytes, bytes, bytes, bytes, bytes]:
     return b'{"data":{"id":', middle, b'","attributes":', b',"meta":', b"}}"
 
 
+def _about_attributes(failed: Exception) -> bool:
+    """Check if an error of the fast path may be about the attributes alone, and about another thing than their keys.
+
+    It is, except for an error of msgspec about another place: whatever checks the values comes after all of msgspec.
+    """
+    if not isinstance(failed, msgspec.ValidationError):
+        return True
+    text = str(failed)
+    return f"`{_ATTRIBUTES}" in text and "unknown field" not in text
+
+
 _FlatMeta = Union[dict[str, Union[str, int, float, bool, None]], None]  # noqa: UP007  # a type for msgspec, not a hint
 
 
-def _envelope_struct(info: MessageInfo, node: AttrsNode, *, needs_attributes: bool) -> type[msgspec.Struct]:
-    attributes = node.struct
+def _envelope_struct(info: MessageInfo, attributes: type, *, needs_attributes: bool) -> type[msgspec.Struct]:
     fields: list[Any] = [
         ("id", UUID), ("type", Literal[info.name]), ("type_message", Literal[info.kind]),
         ("version", Literal[info.version]), ("occurred_on", str),

@@ -66,7 +66,7 @@ class Problems(list[Problem]):
 
     def add(self, path: str, expected: str, code: str, cause: Exception | None = None) -> object:
         """Note a problem, and return MISSING."""
-        if not self.full:
+        if len(self) < self.limit:
             if cause is not None:
                 self.causes[len(self)] = cause
             self.append(Problem(path, expected, code))

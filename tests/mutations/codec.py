@@ -46,8 +46,8 @@ BUGS = (
     Bug(
         "an error stands in its place",
         CODEC,
-        "wire.decode_many(raws, self._explained_one)",
-        "[one for one in wire.decode_many(raws, self._explained_one) if isinstance(one, Message)]",
+        "return wire.decode_many(raws, lambda raw, failed: self._explained(raw, failed, wire))",
+        "return [one for one in map(self._decode_one, raws) if isinstance(one, Message)]",
         f"{TESTS}::test_an_error_stands_in_the_place_of_its_message",
     ),
 )
