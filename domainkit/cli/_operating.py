@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit._model.texts import shown
 from domainkit.adapters.sqlalchemy import OutboxStatus, discard_parked, outbox_status, release_parked, replay_sent
+from domainkit.adapters.sqlalchemy.relay.operations import COUNT_LIMIT
 from domainkit.cli._arguments import CommandFailedError
 from domainkit.cli._databases import check, opened
 from domainkit.values import Uuid
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
             await check(engine, table)
             if not options.status:
                 return await _change(options, engine, table)
-            status = await outbox_status(engine, table)
+            status = await outbox_status(engine, table, up_to=None if options.exact else COUNT_LIMIT)
             return as_json(status) if options.json else as_text(status, table.fullname)
 
     print(asyncio.run(answer()))  # noqa: T201  (a command line prints)
@@ -55,19 +56,22 @@ def as_json(status: OutboxStatus) -> str:
 
 def as_text(status: OutboxStatus, name: str) -> str:
     """Return a status as text."""
-    rows = [
-        (status.waiting, "waiting", "ready to be sent"),
-        (status.leased, "leased", "being sent by a relay"),
-        (status.backing_off, "backing off", "refused, or the broker was unreachable; waiting for a retry"),
-        (status.parked, "parked", "refused too often; waiting for you"),
-        (status.held_back, "held back", "behind a parked message of the same key"),
-        (status.sent, "sent", "kept until their retention is over"),
-        (status.discarded, "discarded", "abandoned, never sent"),
-    ]
+    rows = {
+        "waiting": "ready to be sent",
+        "leased": "being sent by a relay",
+        "backing_off": "refused, or the broker was unreachable; waiting for a retry",
+        "parked": "refused too often; waiting for you",
+        "held_back": "behind a parked message of the same key",
+        "sent": "kept until their retention is over",
+        "discarded": "abandoned, never sent",
+    }
     if status.duplicates:  # only JetStream reports them
-        rows.append((status.duplicates, "duplicates", "already known to the broker; not delivered again"))
-    width = max(len(f"{count:,}") for count, _, _ in rows)
-    lines = [f"  {count:>{width},}  {label:<11}  {meaning}" for count, label, meaning in rows]
+        rows["duplicates"] = "already known to the broker; not delivered again"
+    counts = {name: f"{getattr(status, name):,}{'+' * (name in status.at_least)}" for name in rows}
+    width = max(map(len, counts.values()))
+    lines = [f"  {counts[name]:>{width}}  {name.replace('_', ' '):<11}  {meaning}" for name, meaning in rows.items()]
+    if status.at_least:
+        lines.append("  +: there are more; --exact counts all of them, which can take seconds")
     lag = f"the oldest unsent message is {_age(status.lag)} old" if status.unsent else "all messages are sent"
     return "\n".join([f"outbox {name}: {lag}", *lines, *_unrouted(status), *_parked(status)])
 

@@ -66,6 +66,7 @@ def _add_operations(parser: argparse.ArgumentParser) -> None:
     operations.add_argument("--replay", type=message_id, metavar="ID", help="send a message again")
     operations.add_argument("--replay-since", type=moment, metavar="TIME", help="send all messages since then again")
     parser.add_argument("--json", action="store_true", help="with --status: print JSON")
+    parser.add_argument("--exact", action="store_true", help="with --status: count all messages; it can take seconds")
 
 
 def _retention(text: str) -> timedelta | None:
@@ -77,8 +78,9 @@ def _run(options: argparse.Namespace) -> int:
         setattr(options, name, getattr(options, name) or os.environ.get(variable))
     if not options.database:
         raise WrongArgumentError(f"no database: give --database, or set {DATABASE}")
-    if options.json and not options.status:
-        raise WrongArgumentError("--json needs --status; add it")
+    for name in ("json", "exact"):
+        if getattr(options, name) and not options.status:
+            raise WrongArgumentError(f"--{name} needs --status; add it")
     is_operation = any(getattr(options, name) not in {None, False} for name in _OPERATIONS)
     return _operate(options) if is_operation else _relay(options)
 

@@ -348,6 +348,26 @@ class TestStatus:
         assert "  2  duplicates   already known to the broker; not delivered again\n" in f"{said}\n"
         assert "  0  sent  " in said
 
+    def test_more_than_it_counts(
+        self, database: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A count that is a lower bound has a plus, with the option that counts all; then there is none."""
+        monkeypatch.setattr("domainkit.cli._operating.COUNT_LIMIT", 2)
+        with database.engine(METADATA) as engine:
+            fill(engine, "a1", "b1", "c1", "d1", "e1")
+            main(["relay", "--database", url_of(database), "--status"])
+            part = capsys.readouterr().out
+            main(["relay", "--database", url_of(database), "--status", "--json"])
+            program = json.loads(capsys.readouterr().out)
+            main(["relay", "--database", url_of(database), "--status", "--exact"])
+            whole = capsys.readouterr().out
+        assert "  3+  waiting      ready to be sent\n  0+  leased  " in part
+        assert "\n   0  parked  " in part
+        assert "+: there are more; --exact counts all of them" in part
+        assert ["waiting", "held_back", "leased", "backing_off"] == program["at_least"]
+        assert "  5  waiting      ready to be sent\n" in whole
+        assert "+" not in whole
+
     def test_for_programs(self, database: Database, capsys: pytest.CaptureFixture[str]) -> None:
         """With --json it is one object, of plain numbers and text."""
         with database.engine(METADATA) as engine:
@@ -435,6 +455,7 @@ class TestWrong:
             (["--database", "hush", "--status"], "expected a URL such as sqlite:///tasks.db"),
             (["--database", "sqlite+none://", "--status"], "SQLAlchemy has no driver 'sqlite+none'"),
             (["--database", "sqlite://", "--json"], "--json needs --status"),
+            (["--database", "sqlite://", "--exact"], "--exact needs --status"),
             (["--batch", "0"], "expected a whole number above 0, got '0'"),
             (["--lease", "soon"], "expected seconds above 0, or a number with s, m, h or d, got 'soon'"),
             (["--poll", "0"], "expected seconds above 0"),

@@ -174,7 +174,7 @@ BUGS = (
     Bug(
         "a claim is cheap without statistics",
         "adapters/sqlalchemy/relay/claims.py",
-        "        self._planning = _PLANNING if dialect.is_postgresql else None",
+        "        self._planning = PLANNING if dialect.is_postgresql else None",
         "        self._planning = None",
         "tests/adapters/sqlalchemy/test_relay_claims.py::TestCost",
     ),

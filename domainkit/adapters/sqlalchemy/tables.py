@@ -204,6 +204,10 @@ def outbox_table(metadata: sa.MetaData, name: str = "outbox", *, schema: str | N
     sa.Index(f"ix_{name}_waiting", table.c.position, sqlite_where=unsent, postgresql_where=unsent)
     sa.Index(f"ix_{name}_sent_at", table.c.sent_at, sqlite_where=sent, postgresql_where=sent)  # not for unsent rows
     sa.Index(f"ix_{name}_message_id", table.c.message_id)
+    # the few rows that an operator asks about: their conditions are those of the queries of outbox_status, word by word
+    parked, remarked = unsent & table.c.parked_at.is_not(None), sent & table.c.reason.is_not(None)
+    sa.Index(f"ix_{name}_parked", table.c.ordering_key, table.c.parked_at, sqlite_where=parked, postgresql_where=parked)
+    sa.Index(f"ix_{name}_remarked", table.c.reason, sqlite_where=remarked, postgresql_where=remarked)
     return table
 
 

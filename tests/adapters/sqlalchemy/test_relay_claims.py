@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from databases import Database
 from outboxes import METADATA, TABLE, Recorder, row, seconds, store
+from plans import scanned
 from sqlalchemy import event, insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -122,7 +123,7 @@ class TestCost:
                 for statement, given in taken:
                     explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
                     (plan,) = (await connection.exec_driver_sql(explained, given)).one()
-                    assert _scanned(plan[0]["Plan"]) < 4 * 1000, plan
+                    assert scanned(plan[0]["Plan"]) < 4 * 1000, plan
 
     @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
     async def test_sqlite_takes_few_steps(self, database: Database, crowd: Callable[[int], dict[str, Any]]) -> None:
@@ -157,12 +158,3 @@ async def _fill(engine: AsyncEngine, crowd: Callable[[int], dict[str, Any]], *, 
         for start in range(0, len(sent), 5_000):
             some = TABLE.c.message_id.in_(sent[start : start + 5_000])
             await connection.execute(update(TABLE).where(some).values(sent_at=PARKED))
-
-
-def _scanned(node: dict[str, Any]) -> float:
-    """Return how many rows the scans of a plan have looked at."""
-    looked_at = (
-        node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-    )
-    own: float = looked_at * node["Actual Loops"] if "Scan" in node["Node Type"] else 0.0
-    return own + sum(_scanned(inner) for inner in node.get("Plans", ()))

@@ -46,6 +46,8 @@ async def operate(message_id: Uuid) -> None:
     assert_type(relay.total, RelayRound)
     await relay.run(asyncio.Event(), until_idle=True)
     status = await outbox_status(engine, table)
+    assert_type(await outbox_status(engine, table, up_to=None), OutboxStatus)
+    assert_type(status.at_least, tuple[str, ...])
     assert_type(status, OutboxStatus)
     assert_type(status.lag, float)
     assert_type(status.oldest_parked, ParkedMessage | None)

@@ -62,7 +62,7 @@ from board import CreateTask, DuplicateTask, Task, TaskCreated, TaskId, Title
 
 metadata = MetaData()
 table = aggregate_table(metadata, "tasks")
-outbox = Outbox(outbox_table(metadata), MessageCodec(TaskCreated))
+outbox = Outbox(outbox_table(metadata), MessageCodec(TaskCreated), wakes=False)
 unit_of_work = UnitOfWork(make_engine("sqlite://"), outbox=outbox)
 tasks = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work)
 task = Task.create(Title("Buy milk"))

@@ -106,6 +106,8 @@ async def operate(parked: ParkedMessage) -> None:
     outbox_status(engine, table).lag  # wrong: it is not awaited
     await outbox_status(sync_engine, table)  # wrong: a sync engine
     await outbox_status(table, engine)  # wrong: the engine comes first
+    await outbox_status(engine, table, 100)  # wrong: options are keyword-only
+    await outbox_status(engine, table, up_to="all")  # wrong: None counts all
     parked.attempts = 0  # wrong: frozen
     parked.error  # wrong: unknown field
     release_parked(engine, table)  # wrong: it is not awaited

@@ -36,6 +36,9 @@ from domainkit.adapters.sqlalchemy import (
 metadata = MetaData()
 table = aggregate_table(metadata, "tasks")
 outbox = Outbox(outbox_table(metadata), MessageCodec(TaskCreated))
+Outbox(outbox.table, MessageCodec(TaskCreated), wakes="no")  # wrong: a text is no bool
+Outbox(outbox.table, MessageCodec(TaskCreated), wakes=None)  # wrong: it wakes relays or not
+Outbox(outbox.table, MessageCodec(TaskCreated), False)  # wrong: options are keyword-only
 unit_of_work = UnitOfWork(make_engine("sqlite://"), outbox=outbox)
 async_unit = AsyncUnitOfWork(make_async_engine("sqlite+aiosqlite://"))
 tasks = SqlCrudRepository[Task, TaskId](Task, table, unit_of_work)

@@ -35,7 +35,7 @@ _SLICE = 1_000
 """The maximum number of keys that one claim checks; the next claim continues after them."""
 
 _MAX_POSITION = 2**63 - 1
-_PLANNING = sa.text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
+PLANNING = sa.text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
 """Makes PostgreSQL use the index, for this transaction. An outbox grows faster than its statistics: with those of an
 empty table, PostgreSQL would read and sort all rows."""
 
@@ -125,7 +125,7 @@ class Claims:
         self._keys = {begun: _keys(table, dialect, begun=begun) for begun in (False, True)}
         waiting = sa.select(table.c.position).where(unsent)
         self._beyond = waiting.order_by(table.c.position).offset(sa.bindparam("window", type_=sa.BigInteger())).limit(1)
-        self._planning = _PLANNING if dialect.is_postgresql else None
+        self._planning = PLANNING if dialect.is_postgresql else None
         self._lease = (
             sa.update(table)
             .where(dialect.among(table.c.position, "positions"))

@@ -61,6 +61,22 @@ def upgrade() -> None:
     )
     op.create_index("ix_outbox_message_id", "outbox", ["message_id"], unique=False)
     op.create_index(
+        "ix_outbox_parked",
+        "outbox",
+        ["ordering_key", "parked_at"],
+        unique=False,
+        sqlite_where=sa.text("sent_at IS NULL AND parked_at IS NOT NULL"),
+        postgresql_where=sa.text("sent_at IS NULL AND parked_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_outbox_remarked",
+        "outbox",
+        ["reason"],
+        unique=False,
+        sqlite_where=sa.text("sent_at IS NOT NULL AND reason IS NOT NULL"),
+        postgresql_where=sa.text("sent_at IS NOT NULL AND reason IS NOT NULL"),
+    )
+    op.create_index(
         "ix_outbox_sent_at",
         "outbox",
         ["sent_at"],
@@ -105,6 +121,18 @@ def downgrade() -> None:
         table_name="outbox",
         sqlite_where=sa.text("sent_at IS NOT NULL"),
         postgresql_where=sa.text("sent_at IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_outbox_remarked",
+        table_name="outbox",
+        sqlite_where=sa.text("sent_at IS NOT NULL AND reason IS NOT NULL"),
+        postgresql_where=sa.text("sent_at IS NOT NULL AND reason IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_outbox_parked",
+        table_name="outbox",
+        sqlite_where=sa.text("sent_at IS NULL AND parked_at IS NOT NULL"),
+        postgresql_where=sa.text("sent_at IS NULL AND parked_at IS NOT NULL"),
     )
     op.drop_index("ix_outbox_message_id", table_name="outbox")
     op.drop_table("outbox")
