@@ -3,12 +3,15 @@
 `python -m benchmarks.saving` measures on a SQLite file, and on PostgreSQL where there is one.
 The opponents store the same state and the same body, encoded by the same converter and codec: one with `text()` of
 SQLAlchemy on the same engine, one with the driver alone on a connection that it keeps open.
+
+On PostgreSQL it also counts the round trips of a save, and measures over a line that takes a millisecond each way: run
+it with the PYTHONPATH of another checkout to compare with that. Saves of many are next to executemany of both rows.
 """
 
 import sqlite3
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +25,7 @@ from sqlalchemy import Engine, MetaData, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from benchmarks.databases import POSTGRES_URL
+from benchmarks.slow_line import slow_line
 from domainkit import MessageCodec, make_converter
 from domainkit.adapters.sqlalchemy import (
     Outbox,
@@ -50,6 +54,16 @@ INSERT_EVENT = (
 _NAMES = (("id", "version", "state"), ("message_id", "name", "event_version", "kind", "ordering_key", "body", "now"))
 
 Save = Callable[[SampleTask], object]
+SaveAll = Callable[[Sequence[SampleTask]], object]
+
+MANY_BAR = 0.6
+"""The lowest speed allowed for a save of many, as a part of that of executemany."""
+
+_MANY = 200
+"""The aggregates of such a save."""
+
+_SLOW = 0.001
+"""Seconds that the slow line takes, each way."""
 
 
 def encoded(task: SampleTask, *, native: bool) -> tuple[tuple[Any, ...], tuple[Any, ...]]:  # Any: values of columns
@@ -115,15 +129,48 @@ def by_psycopg(connection: psycopg.Connection) -> Save:
     return save
 
 
-def by_repository(engine: Engine) -> Save:
-    """Return the save of a repository with an outbox."""
+def all_by_sqlite(connection: sqlite3.Connection) -> SaveAll:
+    """Return a save of many with the driver of Python."""
+    insert_task, insert_event = INSERT_TASK.format(*"???"), INSERT_EVENT.format(*"???????")
+
+    def save_all(tasks: Sequence[SampleTask]) -> None:
+        rows = [encoded(task, native=False) for task in tasks]
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(insert_task, [row[0] for row in rows])
+        connection.executemany(insert_event, [row[1] for row in rows])
+        connection.execute("COMMIT")
+
+    return save_all
+
+
+def all_by_psycopg(connection: psycopg.Connection) -> SaveAll:
+    """Return a save of many with psycopg."""
+    insert_task, insert_event = INSERT_TASK.format(*["%s"] * 3), INSERT_EVENT.format(*["%s"] * 7)
+
+    def save_all(tasks: Sequence[SampleTask]) -> None:
+        rows = [encoded(task, native=True) for task in tasks]
+        with connection.cursor() as cursor:
+            cursor.executemany(insert_task, [row[0] for row in rows])
+            cursor.executemany(insert_event, [row[1] for row in rows])
+        connection.commit()
+
+    return save_all
+
+
+def repository(engine: Engine) -> SqlCrudRepository[SampleTask, SampleTaskId]:
+    """Return a repository with an outbox."""
     unit_of_work = UnitOfWork(engine, outbox=Outbox(_OUTBOX, _CODEC))
-    return SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, _TABLE, unit_of_work).save
+    return SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, _TABLE, unit_of_work)
+
+
+def by_repository(engine: Engine) -> Save:
+    """Return the save of a repository."""
+    return repository(engine).save
 
 
 @contextmanager
-def on_sqlite() -> Iterator[dict[str, Save]]:
-    """Yield the ways to save into a new file."""
+def on_sqlite() -> Iterator[tuple[dict[str, Save], dict[str, SaveAll]]]:
+    """Yield the ways to save one, and many, into a new file."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
         path = str(Path(folder) / "saving.db")
         engine = make_engine(f"sqlite:///{path}")
@@ -131,15 +178,20 @@ def on_sqlite() -> Iterator[dict[str, Save]]:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA busy_timeout = 30000")
             connection.execute("PRAGMA foreign_keys = ON")
-            yield {"driver": by_sqlite(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
+            many = {"executemany": all_by_sqlite(connection), "domainkit": repository(engine).save_all}
+            ways = {"driver": by_sqlite(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
+            yield ways, many
         engine.dispose()
 
 
 @contextmanager
-def on_postgresql() -> Iterator[dict[str, Save]]:
-    """Yield the ways to save into a schema of its own, which is dropped in the end."""
+def on_postgresql(port: int | None = None) -> Iterator[tuple[dict[str, Save], dict[str, SaveAll]]]:
+    """Yield the ways to save into a schema of its own, which is dropped in the end; `port` is that of a line to it."""
     schema = f"bench_{uuid4().hex}"
-    url = make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"})
+    server = make_url(POSTGRES_URL)
+    url = (server if port is None else server.set(host="127.0.0.1", port=port)).update_query_dict(
+        {"options": f"-csearch_path={schema}"}
+    )
     engine = make_engine(url)
     with engine.begin() as setting_up:
         setting_up.execute(text(f"CREATE SCHEMA {schema}"))
@@ -147,7 +199,9 @@ def on_postgresql() -> Iterator[dict[str, Save]]:
         _METADATA.create_all(engine)
         plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(plain) as connection:
-            yield {"driver": by_psycopg(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
+            many = {"executemany": all_by_psycopg(connection), "domainkit": repository(engine).save_all}
+            ways = {"driver": by_psycopg(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
+            yield ways, many
     finally:
         with engine.begin() as cleaning_up:
             cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
@@ -183,13 +237,46 @@ def report(database: str, ways: dict[str, Save], *, rounds: int = 100, saves: in
     return speeds
 
 
+def report_many(database: str, ways: dict[str, SaveAll], *, rounds: int = 15) -> float:
+    """Measure saves of many, print, and return the speed of domainkit as a part of that of executemany."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, save_all in ways.items():
+            tasks = [SampleTask.create("Buy milk") for _ in range(_MANY)]
+            start = perf_counter()
+            save_all(tasks)
+            times[name].append((perf_counter() - start) / _MANY * 1e6)
+    speed = statistics.median(one / own for one, own in zip(times["executemany"], times["domainkit"], strict=True))
+    print(
+        f"{database:<12}{_MANY} at once: {statistics.median(times['domainkit']):.0f} us each, "
+        f"{speed:.0%} of the speed of executemany (bar {MANY_BAR:.0%})"
+    )
+    return speed
+
+
+def report_slow() -> int:
+    """Measure over a slow line to PostgreSQL, print, and return the round trips of a save."""
+    server = make_url(POSTGRES_URL)
+    host, port = server.host or "127.0.0.1", server.port or 5432
+    with slow_line(host, port, seconds=_SLOW) as line, on_postgresql(line.port) as (ways, _):
+        report("slow line", ways, rounds=20, saves=5)
+        task, before = SampleTask.create("Buy milk"), line.trips
+        ways["domainkit"](task)
+        trips = line.trips - before  # an announcement to the relays, beside it, may add one
+    print(f"slow line   a save takes {trips} round trips (1 ms each way)")
+    return trips
+
+
 def main() -> None:
     """Measure on each database that can be reached."""
-    with on_sqlite() as ways:
+    with on_sqlite() as (ways, many):
         report("SQLite", ways)
+        report_many("SQLite", many)
     try:
-        with on_postgresql() as ways:
+        with on_postgresql() as (ways, many):
             report("PostgreSQL", ways)
+            report_many("PostgreSQL", many)
+        report_slow()
     except OperationalError as error:
         print(f"PostgreSQL: not measured, {type(error.orig).__name__}")
 

@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, Generic, Never, Self
 
 from attrs import field, frozen
-from returns.result import Failure, Result
+from returns.result import Failure, Result, Success
 from typing_extensions import ParamSpec, TypeVar
 
 from domainkit._model.immutability import Frozen
@@ -59,6 +59,25 @@ class CrudRepository(Repository, Generic[AggT, IdT]):
         Recorded events are not part of the state; the returned aggregate has those that the repository didn't store.
         """
 
+    def save_all(self, aggregates: Iterable[AggT], /) -> Result[tuple[AggT, ...], AggregateAlreadyExistError]:
+        """Store new aggregates, all of them or none, and return the stored ones in the same order.
+
+        A Failure names the first one whose id is taken: by a stored aggregate, or by an earlier one of `aggregates`.
+
+        The repositories of this library store them together. This default, for a repository of your own, saves one
+        after the other; if one is refused, it removes those that it has saved. Until then others can see them, an
+        exception leaves them stored, and it takes back no events. Override it if your store has transactions.
+        """
+        saved: list[AggT] = []
+        for aggregate in aggregates:
+            result = self.save(aggregate)
+            if isinstance(result, Failure):
+                for one in saved:
+                    self.remove(one.aggregate_id)  # type: ignore[arg-type]  # its id is of the class IdT
+                return result
+            saved.append(result.unwrap())
+        return Success(tuple(saved))
+
     @abstractmethod
     def retrieve(self, aggregate_id: IdT, /) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events."""
@@ -91,6 +110,18 @@ class AsyncCrudRepository(Repository, Generic[AggT, IdT]):
     @abstractmethod
     async def save(self, aggregate: AggT, /) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return the stored one; see CrudRepository."""
+
+    async def save_all(self, aggregates: Iterable[AggT], /) -> Result[tuple[AggT, ...], AggregateAlreadyExistError]:
+        """Store new aggregates, all of them or none; see CrudRepository, also for what this default can't do."""
+        saved: list[AggT] = []
+        for aggregate in aggregates:
+            result = await self.save(aggregate)
+            if isinstance(result, Failure):
+                for one in saved:
+                    await self.remove(one.aggregate_id)  # type: ignore[arg-type]  # its id is of the class IdT
+                return result
+            saved.append(result.unwrap())
+        return Success(tuple(saved))
 
     @abstractmethod
     async def retrieve(self, aggregate_id: IdT, /) -> Result[AggT, AggregateNotFoundError]:

@@ -1,7 +1,7 @@
 """The ports: what they ask of an adapter, and the messages of a Notifier."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Never, Self
 
 import pytest
 from attrs import evolve
@@ -9,8 +9,12 @@ from attrs.exceptions import FrozenInstanceError
 from returns.result import Result, Success
 
 from domainkit import (
+    AggregateAlreadyExistError,
+    AggregateNotFoundError,
     AggregateRoot,
+    AggregateVersionConflictError,
     AppService,
+    AsyncCrudRepository,
     AsyncLoggingNotifier,
     AsyncNotifier,
     BusCannotPublish,
@@ -32,6 +36,7 @@ from domainkit import (
     Repository,
     UnknownError,
 )
+from domainkit.testing import AsyncCrudRepositoryContract, CrudRepositoryContract, SampleTask, SampleTaskId
 
 PORTS: dict[type, set[str]] = {
     CrudRepository: {"save", "retrieve", "update", "remove", "retrieve_all"},
@@ -51,6 +56,80 @@ def test_a_port_asks_for_its_methods(port: type, methods: set[str]) -> None:
         present = {name: lambda _: None for name in methods - {missing}}
         with pytest.raises(TypeError, match=f"abstract method '?{missing}"):
             type("Incomplete", (port,), present)()
+
+
+class OneByOne(CrudRepository[SampleTask, SampleTaskId]):
+    """A repository that has only what the port asks for."""
+
+    def __init__(self) -> None:
+        self._inner = InmemoryCrudRepository[SampleTask, SampleTaskId]()
+
+    def save(self, aggregate: SampleTask) -> Result[SampleTask, AggregateAlreadyExistError]:
+        """Save."""
+        return self._inner.save(aggregate)
+
+    def retrieve(self, aggregate_id: SampleTaskId) -> Result[SampleTask, AggregateNotFoundError]:
+        """Retrieve."""
+        return self._inner.retrieve(aggregate_id)
+
+    def update(
+        self, aggregate: SampleTask
+    ) -> Result[SampleTask, AggregateNotFoundError | AggregateVersionConflictError]:
+        """Update."""
+        return self._inner.update(aggregate)
+
+    def remove(self, aggregate_id: SampleTaskId) -> Result[None, AggregateNotFoundError]:
+        """Remove."""
+        return self._inner.remove(aggregate_id)
+
+    def retrieve_all(self) -> Result[tuple[SampleTask, ...], Never]:
+        """Retrieve all."""
+        return self._inner.retrieve_all()
+
+
+class AsyncOneByOne(AsyncCrudRepository[SampleTask, SampleTaskId]):
+    """The same, async."""
+
+    def __init__(self) -> None:
+        self._inner = OneByOne()
+
+    async def save(self, aggregate: SampleTask) -> Result[SampleTask, AggregateAlreadyExistError]:
+        """Save."""
+        return self._inner.save(aggregate)
+
+    async def retrieve(self, aggregate_id: SampleTaskId) -> Result[SampleTask, AggregateNotFoundError]:
+        """Retrieve."""
+        return self._inner.retrieve(aggregate_id)
+
+    async def update(
+        self, aggregate: SampleTask
+    ) -> Result[SampleTask, AggregateNotFoundError | AggregateVersionConflictError]:
+        """Update."""
+        return self._inner.update(aggregate)
+
+    async def remove(self, aggregate_id: SampleTaskId) -> Result[None, AggregateNotFoundError]:
+        """Remove."""
+        return self._inner.remove(aggregate_id)
+
+    async def retrieve_all(self) -> Result[tuple[SampleTask, ...], Never]:
+        """Retrieve all."""
+        return self._inner.retrieve_all()
+
+
+class TestOneByOne(CrudRepositoryContract):
+    """A repository without a `save_all` of its own keeps the contract by that of the port."""
+
+    def make_repository(self) -> CrudRepository[SampleTask, SampleTaskId]:
+        """Return a new one."""
+        return OneByOne()
+
+
+class TestAsyncOneByOne(AsyncCrudRepositoryContract):
+    """The same, async."""
+
+    async def make_async_repository(self) -> AsyncCrudRepository[SampleTask, SampleTaskId]:
+        """Return a new one."""
+        return AsyncOneByOne()
 
 
 @pytest.mark.parametrize("port", [*PORTS, Repository])

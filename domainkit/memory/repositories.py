@@ -1,5 +1,6 @@
 """In-memory repositories of aggregates."""
 
+from collections.abc import Iterable
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, Never, Protocol, TypeVar
 
@@ -83,6 +84,24 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             if aggregate.aggregate_id in self._stored:
                 return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name))
             return Success(self._put(aggregate))
+
+    def save_all(self, aggregates: Iterable[AggT]) -> Result[tuple[AggT, ...], AggregateAlreadyExistError]:
+        """Store new aggregates, all of them or none, and return them in the same order; their events as with `save`.
+
+        Raises:
+            UnsupportedTypeError: as with `save`; none is stored.
+            ValueError: as with `save`; none is stored.
+        """
+        given = tuple(aggregates)
+        for aggregate in given:
+            self._check(aggregate)
+        with self._lock:
+            taken = set(self._stored)
+            for aggregate in given:
+                if aggregate.aggregate_id in taken:
+                    return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name))
+                taken.add(aggregate.aggregate_id)
+            return Success(tuple(self._put(aggregate) for aggregate in given))
 
     def retrieve(self: _Keyed[AggT, KeyT], aggregate_id: KeyT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events.
@@ -189,6 +208,10 @@ class AsyncInmemoryCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, 
     async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return it; see InmemoryCrudRepository."""
         return self._inner.save(aggregate)
+
+    async def save_all(self, aggregates: Iterable[AggT]) -> Result[tuple[AggT, ...], AggregateAlreadyExistError]:
+        """Store new aggregates, all of them or none; see InmemoryCrudRepository."""
+        return self._inner.save_all(aggregates)
 
     async def retrieve(self: _AsyncKeyed[AggT, KeyT], aggregate_id: KeyT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events."""

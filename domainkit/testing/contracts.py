@@ -70,6 +70,29 @@ class AggregateRepositoryContract(ABC, Generic[AggT, IdT]):
         expect_refused(repository.save(self.change(aggregate)), AggregateAlreadyExistError, aggregate)
         expect_same(aggregate, value_of(repository.retrieve(aggregate.aggregate_id)))
 
+    def test_save_all_stores_all_in_order(self) -> None:
+        """Save all returns the stored aggregates, and stores them in their order; no aggregates are no error."""
+        repository, aggregates = self.make_repository(), [self.make_aggregate() for _ in range(3)]
+        assert value_of(repository.save_all(())) == (), "nothing to save should give an empty tuple"
+        expect_same_all(aggregates, value_of(repository.save_all(iter(aggregates))))
+        expect_same_all(aggregates, value_of(repository.retrieve_all()))
+
+    def test_save_all_refuses_an_id_that_is_there(self) -> None:
+        """If one id is stored already, save all is AggregateAlreadyExistError for that one, and stores none."""
+        repository, aggregates = self.make_repository(), [self.make_aggregate() for _ in range(4)]
+        stored = aggregates[2]
+        value_of(repository.save(stored))
+        refused = [*aggregates[:2], self.change(stored), aggregates[3]]
+        expect_refused(repository.save_all(refused), AggregateAlreadyExistError, stored)
+        expect_same_all([stored], value_of(repository.retrieve_all()))
+        value_of(repository.save_all([aggregates[0], aggregates[1], aggregates[3]]))
+
+    def test_save_all_refuses_an_id_that_comes_twice(self) -> None:
+        """If two of the aggregates have one id, save all is AggregateAlreadyExistError for it, and stores none."""
+        repository, one, other = self.make_repository(), self.make_aggregate(), self.make_aggregate()
+        expect_refused(repository.save_all([other, one, self.change(one)]), AggregateAlreadyExistError, one)
+        assert value_of(repository.retrieve_all()) == (), "a refused save_all stored something"
+
     def test_retrieve_of_a_missing_id(self) -> None:
         """Retrieve of an unknown id is AggregateNotFoundError, in an empty repository and in a full one."""
         repository, missing = self.make_repository(), self.make_aggregate()

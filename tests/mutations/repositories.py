@@ -31,8 +31,8 @@ BUGS = (
     Bug(
         "what is refused stores no events",
         "adapters/sqlalchemy/statements.py",
-        "self.delete_version: sa.Executable = sa.delete(table).where(self_id, as_expected)",
-        "self.delete_version: sa.Executable = sa.delete(table).where(self_id)",
+        "self.delete_version: sa.Delete = sa.delete(table).where(self_id, as_expected)",
+        "self.delete_version: sa.Delete = sa.delete(table).where(self_id)",
         "tests/adapters/sqlalchemy/test_repositories.py::test_what_is_refused_stores_no_events",
         quick=True,
     ),
@@ -166,9 +166,9 @@ BUGS = (
         "adapters/sqlalchemy/statements.py",
         (
             "where(self_id, as_expected)\n"
-            "        self.update: Prepared = Prepared(update, (*state, KEY, EXPECTED) if columns else ())\n"
+            "        self.update: Prepared = Prepared(self.changed, (*state, KEY, EXPECTED) if columns else ())\n"
         ),
-        "where(self_id)\n        self.update: Prepared = Prepared(update, (*state, KEY) if columns else ())\n",
+        "where(self_id)\n        self.update: Prepared = Prepared(self.changed, (*state, KEY) if columns else ())\n",
         "tests/adapters/sqlalchemy/test_contracts.py::TestWithOutbox::test_update_refuses_a_stale_aggregate",
         quick=True,
     ),

@@ -199,6 +199,54 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._outbox.committed(connection, events)
         return aggregate.clear_domain_events()
 
+    def save_all(self, aggregates: Iterable[AggT]) -> Result[tuple[AggT, ...], AggregateAlreadyExistError]:
+        """Store new aggregates, all of them or none, and return the stored ones in the same order.
+
+        All of their events are in the outbox, in the order of the aggregates. In a unit of work, a Failure takes back
+        only what this call has stored. It raises the errors of `save`.
+        """
+        given = tuple(aggregates)
+        return self._unit_of_work._write(self._saving_all(given)) if given else Success(())
+
+    def _saving_all(self, aggregates: Sequence[AggT]) -> Write[Result[tuple[AggT, ...], AggregateAlreadyExistError]]:
+        """Return the work that stores new aggregates, which are checked and encoded here."""
+        rows = [self._row(one) for one in aggregates]
+        pairs = list(zip(aggregates, rows, strict=True))
+        events = [event for one, row in pairs for event in self._events(one, row["id"])]
+        children = [self._children.rows(one) for one in aggregates]
+        are_alike = all(row.keys() == rows[0].keys() for row in rows)
+
+        def store(connection: Connection) -> Result[tuple[AggT, ...], AggregateAlreadyExistError]:
+            refused = 0
+            for size in (len(rows), 1) if are_alike else (1,):  # one by one finds the one that is refused
+                with connection.begin_nested() as nested:
+                    refused = self._inserted(connection, rows, size)
+                    if refused == len(rows):
+                        for row, given in zip(rows, children, strict=True):
+                            self._children.insert(connection, row["id"], given)
+                        return Success(self._all_stored(connection, aggregates, events))
+                    nested.rollback()
+            return self._exists(aggregates[refused])
+
+        return Write(store)
+
+    def _inserted(self, connection: Connection, rows: Sequence[dict[str, object]], size: int) -> int:
+        """Store rows in batches; return the number of those before the first batch of which a row is refused."""
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            if self._sql.insert.run(connection, batch).rowcount != len(batch):
+                return start
+        return len(rows)
+
+    def _all_stored(
+        self, connection: Connection, aggregates: Sequence[AggT], events: list[OutboxRow]
+    ) -> tuple[AggT, ...]:
+        """Store the events, and return the aggregates without them."""
+        if self._outbox is None:
+            return tuple(aggregates)
+        self._outbox.store(connection, events)
+        return tuple(one.clear_domain_events() for one in aggregates)
+
     @_repeated
     def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events.
@@ -513,6 +561,11 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
     async def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
         """Store a new aggregate, and return the stored one; see SqlCrudRepository."""
         return await self._unit_of_work._write(self._inner._saving(aggregate))
+
+    async def save_all(self, aggregates: Iterable[AggT]) -> Result[tuple[AggT, ...], AggregateAlreadyExistError]:
+        """Store new aggregates, all of them or none; see SqlCrudRepository."""
+        given = tuple(aggregates)
+        return await self._unit_of_work._write(self._inner._saving_all(given)) if given else Success(())
 
     async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events; see SqlCrudRepository."""

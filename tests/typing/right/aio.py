@@ -79,6 +79,7 @@ async def use_repository(tasks: AsyncCrudRepository[Task, TaskId]) -> None:
     assert_type(await tasks.update(task), Result[Task, AggregateNotFoundError | AggregateVersionConflictError])
     assert_type(await tasks.remove(task.aggregate_id), Result[None, AggregateNotFoundError])
     assert_type(await tasks.retrieve_all(), Result[tuple[Task, ...], Never])
+    assert_type(await tasks.save_all((task,)), Result[tuple[Task, ...], AggregateAlreadyExistError])
 
 
 repository: AsyncCrudRepository[Task, TaskId] = AsyncInmemoryCrudRepository[Task, TaskId]()

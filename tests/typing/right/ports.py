@@ -59,6 +59,7 @@ task = Task.create(Title("Buy milk"))
 
 def use_repository(tasks: TaskRepository, settings: SettingRepository) -> None:
     assert_type(tasks.save(task), Result[Task, AggregateAlreadyExistError])
+    assert_type(tasks.save_all([task]), Result[tuple[Task, ...], AggregateAlreadyExistError])
     assert_type(tasks.retrieve(task.aggregate_id), Result[Task, AggregateNotFoundError])
     assert_type(tasks.update(task), Result[Task, AggregateNotFoundError | AggregateVersionConflictError])
     assert_type(tasks.remove(task.aggregate_id), Result[None, AggregateNotFoundError])

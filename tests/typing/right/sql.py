@@ -81,6 +81,7 @@ assert_type(streams.read("task-1", limit=7, backwards=True), Sequence[RecordedEv
 assert_type(streams.archive(task.aggregate_id), Result[Appended, RevisionConflict])
 
 assert_type(tasks.save(task), Result[Task, AggregateAlreadyExistError])
+assert_type(tasks.save_all(iter([task])), Result[tuple[Task, ...], AggregateAlreadyExistError])
 assert_type(tasks.retrieve(task.aggregate_id), Result[Task, AggregateNotFoundError])
 assert_type(tasks.update(task), Result[Task, AggregateNotFoundError | AggregateVersionConflictError])
 assert_type(tasks.remove(task.aggregate_id), Result[None, AggregateNotFoundError])

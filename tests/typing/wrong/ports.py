@@ -51,6 +51,9 @@ def use_repository(tasks: CrudRepository[Task, TaskId]) -> None:
     tasks.save(Setting("colour"))  # wrong: another class of aggregates
     tasks.save(task.aggregate_id)  # wrong: an id is no aggregate
     tasks.update([task])  # wrong: one aggregate at a time
+    tasks.save_all(task)  # wrong: several of them
+    tasks.save_all([Setting("colour")])  # wrong: another class of aggregates
+    many: Result[Task, AggregateAlreadyExistError] = tasks.save_all([task])  # wrong: a tuple
     found: Task = tasks.retrieve(task.aggregate_id)  # wrong: it is a Result
     missing: Result[Task, AggregateAlreadyExistError] = tasks.retrieve(task.aggregate_id)  # wrong: another error
     stored: Result[Task, AggregateNotFoundError] = tasks.update(task)  # wrong: a conflict of versions too
