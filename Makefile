@@ -67,6 +67,7 @@ bench-durable: $(INSTALLED)test ## measure saving, events, snapshots, relaying, 
 	@$(BIN)/python -m benchmarks.saving
 	@$(BIN)/python -m benchmarks.event_store
 	@$(BIN)/python -m benchmarks.event_store --large
+	@$(BIN)/python -m benchmarks.event_store --writers
 	@$(BIN)/python -m benchmarks.snapshots
 	@$(BIN)/python -m benchmarks.relaying
 	@$(BIN)/python -m benchmarks.latency

@@ -1,5 +1,6 @@
 """Trips to PostgreSQL of an append under a condition: one, or more if that isn't possible."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -152,6 +153,19 @@ async def test_what_the_locks_refuse_is_raised_in_async_code(database: Database,
     with pytest.raises(OperationalError, match="statement timeout"):
         await store.append([subscribed(late)], nothing_about(late))
     (await store.append([subscribed()], nothing_about(SampleStudentId.v4()))).unwrap()
+    await engine.dispose()
+
+
+async def test_an_append_that_waits_can_be_cancelled(database: Database, late: SampleStudentId) -> None:
+    """Nothing of it is stored, and the next one gets a good connection."""
+    engine = make_async_engine(database.url, pool_size=1, max_overflow=0)
+    store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES, tags=TAGS)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(store.append([subscribed(late)], nothing_about(late)), 1)
+    ben = SampleStudentId.v4()
+    (await store.append([subscribed(ben)], nothing_about(ben))).unwrap()
+    assert [str(ben)] == [one.stream for one in await store.read(ben)]
+    assert () == await store.read(late)
     await engine.dispose()
 
 
