@@ -92,7 +92,7 @@ class RepositoryReadModel(SqlReadModel, Generic[AggT, IdT]):
 
         Args:
             event: the class.
-            key: a pure function from an event to the id of its aggregate; None if none is concerned.
+            key: a pure function from an event to the id of its aggregate; None if it concerns no aggregate.
             step: a pure function from the aggregate so far (None: it does not exist) and an event to the next one
                 (None: it is removed), which has that id and no recorded events.
 
