@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 from typing_extensions import ParamSpec
 
-from domainkit.adapters.sqlalchemy.engines import READ_ONLY, at_once, require_configured, snapshot_options
+from domainkit.adapters.sqlalchemy.engines import READ_ONLY, at_once, for_one_read, require_configured, snapshot_options
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.races import conflict_of, races_as_conflicts
 from domainkit.causation import storing
@@ -505,15 +505,16 @@ class UnitOfWork:
                     transaction.rollback()
 
     @contextmanager
-    def _reading_once(self) -> Iterator[Connection]:
-        """Yield the connection of the open unit of work, or one for a single statement that reads."""
+    def _reading_once(self, *, single: bool = False) -> Iterator[Connection]:
+        """Yield the connection of the open unit of work, or one for reading; `single` if for one statement only."""
         unit = current(self)
         if unit is not None:
             with unit.working() as connection:
                 yield connection
             return
         with races_as_conflicts(), self._engine.connect() as connection:
-            yield connection.execution_options(**{READ_ONLY: True})
+            options = for_one_read(self._engine) if single else {READ_ONLY: True}
+            yield connection.execution_options(**options) if options else connection
 
     @contextmanager
     def _committing(self) -> Iterator[Connection]:
