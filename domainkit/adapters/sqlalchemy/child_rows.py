@@ -128,6 +128,8 @@ class ChildRows(Generic[AggT]):
         for child in children:
             _require_parent(root, child)
         self._root, self._tables = root, [_ChildSql(root, one, ids) for one in children]
+        self.none: Children[AggT] = Children({})
+        """The children of an aggregate without child tables."""
         self._roots = sa.select(root).where(root.c.id.in_(sa.bindparam(_ROOTS, expanding=True)))
         one = root.c.id == sa.bindparam(KEY, type_=root.c.id.type)
         self._lock = sa.select(root.c.version).where(one).with_for_update()
@@ -180,8 +182,7 @@ class ChildRows(Generic[AggT]):
         """
         left = iter(rows)
         if not self._tables:
-            nothing = Children[AggT]({})
-            yield from ((row, nothing) for row in left)
+            yield from ((row, self.none) for row in left)
         while part := list(islice(left, _ROOTS_PER_STATEMENT)):
             yield from self._with_children(connection, part, where)
 

@@ -51,6 +51,23 @@ def at_once(dialect: str) -> dict[str, object]:
     return {AT_ONCE: True} if dialect == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
 
 
+_USUAL = "READ COMMITTED"
+_KINDS = frozenset({"isolation_level", "postgresql_readonly", "postgresql_deferrable"})
+"""The options of an engine that change its transactions."""
+
+
+def for_one_read(engine: Engine) -> Mapping[str, object]:
+    """Return the execution options of a connection for one statement that reads.
+
+    The statement sees one snapshot even without a transaction, whose begin and end are round trips to PostgreSQL. The
+    isolation levels above the usual one mean more than a snapshot, and are kept.
+    """
+    if engine.dialect.name == "sqlite":
+        return at_once("sqlite")
+    usual = getattr(engine.dialect, "default_isolation_level", None) == _USUAL  # known after the first connection
+    return at_once("postgresql") if usual and not _KINDS & engine.get_execution_options().keys() else {}
+
+
 # Any: the options are those of SQLAlchemy, here and below
 def make_engine(url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **options: Any) -> Engine:
     """Return an engine for SQLite or PostgreSQL (by psycopg).

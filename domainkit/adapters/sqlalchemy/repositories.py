@@ -258,9 +258,9 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             ConflictError: a concurrent transaction won; see the class.
         """
         key = self._key(aggregate_id)
-        with self._unit_of_work._reading_once() as connection:
+        with self._unit_of_work._reading_once(single=not self._children) as connection:
             row = connection.execute(self._sql.one, {KEY: key}).mappings().first()
-            found = None if row is None else next(self._read_all(connection, (row,)), None)
+            found = None if row is None else self._found(connection, row)
         return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
 
     def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
@@ -352,7 +352,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             StoredStateError: one of them can't be read.
             ConflictError: a concurrent transaction won; see the class.
         """
-        with self._unit_of_work._reading_once() as connection:
+        with self._unit_of_work._reading_once(single=not self._children) as connection:
             return Success(tuple(self._read_all(connection, connection.execute(self._sql.all).mappings())))
 
     @overload
@@ -436,7 +436,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self, keyset: Keyset, where: Where, key: Sequence[object] | None, size: int
     ) -> tuple[list[AggT], Sequence[object] | None]:
         """Return the aggregates of a batch, and the key of its last row; None after the last batch."""
-        with self._unit_of_work._reading_once() as connection:
+        with self._unit_of_work._reading_once(single=not self._children) as connection:
             rows = connection.execute(keyset.page(where, key, size)).mappings().all()
             found = list(self._read_all(connection, rows, where))
         return found, keyset.key(rows[-1]) if len(rows) == size else None
@@ -499,20 +499,28 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         found, version = aggregate.aggregate_id, aggregate.aggregate_version
         return Failure(AggregateVersionConflictError(found, version, repository_name=self._name))
 
+    def _found(self, connection: Connection, row: RowMapping) -> AggT | None:
+        """Return the aggregate of a row; None if it was removed before its children were read."""
+        if not self._children:
+            return self._read(row, self._children.none)
+        return next(self._read_all(connection, (row,)), None)
+
     def _read_all(self, connection: Connection, rows: Iterable[RowMapping], where: Where = None) -> Iterator[AggT]:
         return (self._read(row, children) for row, children in self._children.of(connection, rows, where))
 
     def _read(self, row: RowMapping, children: Children[AggT]) -> AggT:
-        stored_id = row[self._table.c.id]  # a user's table may have another column named id
-        place = f"table {self._table.name!r}, id {stored_id}"
         try:
             return self._children.from_row(row, children)
         except StoredStateError as error:
-            info = {"message": f"{place}: the row can't be read as a {self._type.__qualname__}"}
-            raise StoredStateError(uuid_value=str(stored_id), additional_info=info, problems=error.problems) from None
+            info = {"message": f"{self._place(row)}: the row can't be read as a {self._type.__qualname__}"}
+            stored_id = str(row[self._table.c.id])
+            raise StoredStateError(uuid_value=stored_id, additional_info=info, problems=error.problems) from None
         except Exception as error:
-            error.add_note(place)
+            error.add_note(self._place(row))
             raise
+
+    def _place(self, row: RowMapping) -> str:
+        return f"table {self._table.name!r}, id {row[self._table.c.id]}"  # another column may be named id
 
 
 class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT]):

@@ -25,6 +25,7 @@ from domainkit.adapters.sqlalchemy.engines import (
     READ_ONLY,
     at_once,
     commit_at_once,
+    for_one_read,
     require_configured,
     snapshot_options,
 )
@@ -547,15 +548,16 @@ class UnitOfWork:
                     transaction.rollback()
 
     @contextmanager
-    def _reading_once(self) -> Iterator[Connection]:
-        """Yield the connection of the open unit of work, or one for a single statement that reads."""
+    def _reading_once(self, *, single: bool = False) -> Iterator[Connection]:
+        """Yield the connection of the open unit of work, or one for reading; `single` if for one statement only."""
         unit = current(self)
         if unit is not None:
             with unit.working() as connection:
                 yield connection
             return
         with races_as_conflicts(), self._engine.connect() as connection:
-            yield connection.execution_options(**{READ_ONLY: True})
+            options = for_one_read(self._engine) if single else {READ_ONLY: True}
+            yield connection.execution_options(**options) if options else connection
 
     def _write(self, write: Write[T]) -> T:
         """Return the result of short work in the open unit of work, or else in a transaction of its own.

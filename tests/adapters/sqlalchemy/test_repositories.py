@@ -16,6 +16,7 @@ from databases import METADATA, OUTBOX, TASKS, Database, stored_messages, stored
 from returns.result import Failure, Success
 from sqlalchemy import (
     Column,
+    Connection,
     Engine,
     Index,
     Integer,
@@ -97,6 +98,39 @@ def test_a_save_with_one_event_is_two_statements(engine: Engine, tasks: Tasks) -
     tasks.save(new_task()).unwrap()
 
     assert statements(engine, "INSERT INTO tasks", "INSERT INTO outbox") == [" ".join(one.split()[:3]) for one in found]
+
+
+def test_a_read_of_its_own_needs_no_transaction(engine: Engine, tasks: Tasks) -> None:
+    """A single statement sees one snapshot anyhow; so none is begun, and PostgreSQL is asked once."""
+    task = tasks.save(new_task()).unwrap()
+    found: list[bool] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def see(connection: Connection, *_: Any) -> None:
+        driver: Any = connection.connection.dbapi_connection
+        found.append(driver.in_transaction if engine.dialect.name == "sqlite" else not driver.autocommit)
+
+    assert Success(task) == tasks.retrieve(task.aggregate_id)
+    assert Success((task,)) == tasks.retrieve_all()
+    assert [task] == [*tasks.stream()]
+    assert [False] * 3 == found
+
+
+def test_a_read_keeps_the_isolation_level_of_its_engine(engine: Engine) -> None:
+    """If the engine has a higher level than the usual one, a read is a transaction of that level."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one level")
+    strict = engine.execution_options(isolation_level="SERIALIZABLE")
+    tasks = Tasks(SampleTask, TASKS, UnitOfWork(strict))
+    task = tasks.save(SampleTask.create("Buy milk").clear_domain_events()).unwrap()
+    found: list[str] = []
+
+    @event.listens_for(strict, "before_cursor_execute")
+    def see(connection: Connection, *_: Any) -> None:
+        found.append(connection.get_isolation_level())
+
+    assert Success(task) == tasks.retrieve(task.aggregate_id)
+    assert ["SERIALIZABLE"] == found
 
 
 def test_an_update_with_one_event_is_two_statements(engine: Engine, tasks: Tasks) -> None:
