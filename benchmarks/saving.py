@@ -7,28 +7,24 @@ SQLAlchemy on the same engine, one with the driver alone on a connection that it
 
 import sqlite3
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import psycopg
-from sqlalchemy import Engine, MetaData, make_url, text
+from sqlalchemy import Engine, MetaData, text
 from sqlalchemy.exc import OperationalError
 
-from benchmarks.databases import POSTGRES_URL
+from benchmarks.databases import postgresql_engine, psycopg_connection, sqlite_connection, sqlite_engine
 from domainkit import MessageCodec, make_converter
 from domainkit.adapters.sqlalchemy import (
     Outbox,
     SqlCrudRepository,
     UnitOfWork,
     aggregate_table,
-    make_engine,
     outbox_table,
 )
 from domainkit.testing import SampleTask, SampleTaskCreated, SampleTaskId
@@ -124,34 +120,16 @@ def by_repository(engine: Engine) -> Save:
 @contextmanager
 def on_sqlite() -> Iterator[dict[str, Save]]:
     """Yield the ways to save into a new file."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
-        path = str(Path(folder) / "saving.db")
-        engine = make_engine(f"sqlite:///{path}")
-        _METADATA.create_all(engine)
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA busy_timeout = 30000")
-            connection.execute("PRAGMA foreign_keys = ON")
-            yield {"driver": by_sqlite(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
-        engine.dispose()
+    with sqlite_engine(_METADATA) as (engine, path), sqlite_connection(path) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        yield {"driver": by_sqlite(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
 
 
 @contextmanager
 def on_postgresql() -> Iterator[dict[str, Save]]:
     """Yield the ways to save into a schema of its own, which is dropped in the end."""
-    schema = f"bench_{uuid4().hex}"
-    url = make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"})
-    engine = make_engine(url)
-    with engine.begin() as setting_up:
-        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        _METADATA.create_all(engine)
-        plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(plain) as connection:
-            yield {"driver": by_psycopg(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
-    finally:
-        with engine.begin() as cleaning_up:
-            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        engine.dispose()
+    with postgresql_engine(_METADATA) as (engine, _), psycopg_connection(engine) as connection:
+        yield {"driver": by_psycopg(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
 
 
 def measured(ways: dict[str, Save], rounds: int, saves: int) -> dict[str, list[float]]:
