@@ -6,6 +6,7 @@
 PYTHON ?=
 VENV := .venv
 ARGS :=
+REV :=
 CONSTRAINT :=
 PARALLEL := -n auto
 EXTRAS := all
@@ -19,7 +20,7 @@ SUFFIX = $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help demo test test-all interop coverage lint format types docs bench bench-durable clean
+.PHONY: help demo test test-all interop coverage lint format types docs bench bench-against bench-durable clean
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 help: ## list the commands
@@ -63,12 +64,19 @@ docs: $(INSTALLED)docs ## build the documentation into docs/_build
 bench: $(INSTALLED)bench ## measure, side by side with petisco and pydantic
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-durable: $(INSTALLED)test ## measure saving, events, snapshots, relaying, latency and consuming, beside the drivers and petisco (PostgreSQL and RabbitMQ where they are)
+bench-against: $(INSTALLED)test ## measure this checkout beside the commit REV, in an environment of its own
+	@[ -n "$(REV)" ] || { echo "make bench-against REV=v0.1.0: name the commit to compare with" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.against $(REV) $(ARGS)
+
+bench-durable: $(INSTALLED)test ## measure saving, events, snapshots, read models, relaying, latency and consuming, beside the drivers and petisco (PostgreSQL and RabbitMQ where they are)
 	@$(BIN)/python -m benchmarks.saving
+	@$(BIN)/python -m benchmarks.reading
 	@$(BIN)/python -m benchmarks.event_store
 	@$(BIN)/python -m benchmarks.event_store --large
 	@$(BIN)/python -m benchmarks.event_store --writers
+	@$(BIN)/python -m benchmarks.conditions
 	@$(BIN)/python -m benchmarks.snapshots
+	@$(BIN)/python -m benchmarks.projecting
 	@$(BIN)/python -m benchmarks.relaying
 	@$(BIN)/python -m benchmarks.latency
 	@$(BIN)/python -m benchmarks.consuming

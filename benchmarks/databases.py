@@ -34,10 +34,15 @@ def sqlite_engine(metadata: MetaData) -> Iterator[tuple[Engine, Path]]:
 
 
 @contextmanager
-def postgresql_engine(metadata: MetaData) -> Iterator[tuple[Engine, str]]:
-    """Yield an engine for a new schema with tables, and the name of the schema, which is dropped in the end."""
+def postgresql_engine(metadata: MetaData, *, port: int | None = None) -> Iterator[tuple[Engine, str]]:
+    """Yield an engine for a new schema with tables, and the name of the schema, which is dropped in the end.
+
+    `port` is that of a line to the server, on this machine.
+    """
     schema = f"bench_{uuid4().hex}"
-    engine = make_engine(make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"}))
+    server = make_url(POSTGRES_URL)
+    url = server if port is None else server.set(host="127.0.0.1", port=port)
+    engine = make_engine(url.update_query_dict({"options": f"-csearch_path={schema}"}))
     with engine.begin() as setting_up:
         setting_up.execute(text(f"CREATE SCHEMA {schema}"))
     try:

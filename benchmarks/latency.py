@@ -9,19 +9,16 @@ import asyncio
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from threading import Event, Thread
-from uuid import uuid4
 
 from returns.result import Result, Success
-from sqlalchemy import MetaData, create_engine, make_url, text
+from sqlalchemy import MetaData, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from benchmarks.databases import POSTGRES_URL
+from benchmarks.databases import postgresql_engine, sqlite_engine
 from domainkit import AsyncMessagePublisher, BusCannotPublish, MessageCodec, OutgoingMessage
 from domainkit.adapters.sqlalchemy import (
     Outbox,
@@ -225,33 +222,15 @@ def report(database: str, url: str) -> None:
 @contextmanager
 def on_sqlite() -> Iterator[str]:
     """Yield the URL of a new file with an outbox."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
-        url = f"sqlite:///{folder}/latency.db"
-        _created_in(url)
-        yield url
+    with sqlite_engine(_METADATA) as (_, path):
+        yield f"sqlite:///{path}"
 
 
 @contextmanager
 def on_postgresql() -> Iterator[str]:
     """Yield the URL of a schema of its own with an outbox, which is dropped in the end."""
-    schema = f"bench_{uuid4().hex}"
-    engine = create_engine(POSTGRES_URL)
-    with engine.begin() as connection:
-        connection.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        url = make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"})
-        _created_in(url.render_as_string(hide_password=False))
-        yield url.render_as_string(hide_password=False)
-    finally:
-        with engine.begin() as connection:
-            connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        engine.dispose()
-
-
-def _created_in(url: str) -> None:
-    engine = make_engine(url)
-    _METADATA.create_all(engine)
-    engine.dispose()
+    with postgresql_engine(_METADATA) as (engine, _):
+        yield engine.url.render_as_string(hide_password=False)
 
 
 def main() -> None:

@@ -9,22 +9,20 @@ import asyncio
 import os
 import statistics
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 from uuid import uuid4
 
 from aio_pika import DeliveryMode, Message, connect
 from aio_pika.abc import AbstractExchange
-from sqlalchemy import MetaData, Table, delete, insert, make_url, text
+from sqlalchemy import MetaData, Table, delete, insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from benchmarks.databases import POSTGRES_URL
+from benchmarks.databases import postgresql_engine, sqlite_engine
 from domainkit import MessageCodec
 from domainkit.adapters.rabbitmq import RabbitMqPublisher, RabbitMqTopology
 from domainkit.adapters.sqlalchemy import Relay, make_async_engine, outbox_table
@@ -172,10 +170,8 @@ async def on_sqlite() -> AsyncIterator[tuple[AsyncEngine, Table]]:
     """Yield an engine for a new file, and an outbox in it."""
     metadata = MetaData()
     table = outbox_table(metadata)
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
-        engine = make_async_engine(f"sqlite+aiosqlite:///{folder}/relaying.db")
-        async with engine.begin() as connection:
-            await connection.run_sync(metadata.create_all)
+    with sqlite_engine(metadata) as (_, path):
+        engine = make_async_engine(f"sqlite+aiosqlite:///{path}")
         yield engine, table
         await engine.dispose()
 
@@ -183,17 +179,11 @@ async def on_sqlite() -> AsyncIterator[tuple[AsyncEngine, Table]]:
 @asynccontextmanager
 async def on_postgresql() -> AsyncIterator[tuple[AsyncEngine, Table]]:
     """Yield an engine, and an outbox in a schema of its own, which is dropped in the end."""
-    metadata, schema = MetaData(), f"bench_{uuid4().hex}"
+    metadata = MetaData()
     table = outbox_table(metadata)
-    engine = make_async_engine(make_url(POSTGRES_URL).update_query_dict({"options": f"-csearch_path={schema}"}))
-    try:
-        async with engine.begin() as connection:
-            await connection.execute(text(f"CREATE SCHEMA {schema}"))
-            await connection.run_sync(metadata.create_all)
+    with postgresql_engine(metadata) as (made, _):
+        engine = make_async_engine(made.url)
         yield engine, table
-        async with engine.begin() as connection:
-            await connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-    finally:
         await engine.dispose()
 
 

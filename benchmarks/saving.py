@@ -10,21 +10,24 @@ it with the PYTHONPATH of another checkout to compare with that. Saves of many a
 
 import sqlite3
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import psycopg
 from sqlalchemy import Engine, MetaData, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from benchmarks.databases import POSTGRES_URL
+from benchmarks.databases import (
+    POSTGRES_URL,
+    postgresql_engine,
+    psycopg_connection,
+    sqlite_connection,
+    sqlite_engine,
+)
 from benchmarks.slow_line import slow_line
 from domainkit import MessageCodec, make_converter
 from domainkit.adapters.sqlalchemy import (
@@ -32,7 +35,6 @@ from domainkit.adapters.sqlalchemy import (
     SqlCrudRepository,
     UnitOfWork,
     aggregate_table,
-    make_engine,
     outbox_table,
 )
 from domainkit.testing import SampleTask, SampleTaskCreated, SampleTaskId
@@ -171,41 +173,20 @@ def by_repository(engine: Engine) -> Save:
 @contextmanager
 def on_sqlite() -> Iterator[tuple[dict[str, Save], dict[str, SaveAll]]]:
     """Yield the ways to save one, and many, into a new file."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
-        path = str(Path(folder) / "saving.db")
-        engine = make_engine(f"sqlite:///{path}")
-        _METADATA.create_all(engine)
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA busy_timeout = 30000")
-            connection.execute("PRAGMA foreign_keys = ON")
-            many = {"executemany": all_by_sqlite(connection), "domainkit": repository(engine).save_all}
-            ways = {"driver": by_sqlite(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
-            yield ways, many
-        engine.dispose()
+    with sqlite_engine(_METADATA) as (engine, path), sqlite_connection(path) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        many = {"executemany": all_by_sqlite(connection), "domainkit": repository(engine).save_all}
+        ways = {"driver": by_sqlite(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
+        yield ways, many
 
 
 @contextmanager
 def on_postgresql(port: int | None = None) -> Iterator[tuple[dict[str, Save], dict[str, SaveAll]]]:
     """Yield the ways to save into a schema of its own, which is dropped in the end; `port` is that of a line to it."""
-    schema = f"bench_{uuid4().hex}"
-    server = make_url(POSTGRES_URL)
-    url = (server if port is None else server.set(host="127.0.0.1", port=port)).update_query_dict(
-        {"options": f"-csearch_path={schema}"}
-    )
-    engine = make_engine(url)
-    with engine.begin() as setting_up:
-        setting_up.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        _METADATA.create_all(engine)
-        plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(plain) as connection:
-            many = {"executemany": all_by_psycopg(connection), "domainkit": repository(engine).save_all}
-            ways = {"driver": by_psycopg(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
-            yield ways, many
-    finally:
-        with engine.begin() as cleaning_up:
-            cleaning_up.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        engine.dispose()
+    with postgresql_engine(_METADATA, port=port) as (engine, _), psycopg_connection(engine) as connection:
+        many = {"executemany": all_by_psycopg(connection), "domainkit": repository(engine).save_all}
+        ways = {"driver": by_psycopg(connection), "text()": by_text(engine), "domainkit": by_repository(engine)}
+        yield ways, many
 
 
 def measured(ways: dict[str, Save], rounds: int, saves: int) -> dict[str, list[float]]:

@@ -3,6 +3,7 @@
 import doctest
 import json
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from benchmarks import docs, measuring, pure, results
+from benchmarks import against, docs, measuring, pure, results, rows
 from benchmarks.contenders import MODULES, OURS, Contender, contender
 from benchmarks.machine import description
 from benchmarks.measuring import Spread, calls, difference, interleave, ratio
@@ -210,3 +211,58 @@ class TestReport:
         assert 0 == ran.returncode, ran.stderr
         assert "without C" in ran.stderr
         assert json.loads(file.read_text("utf-8"))["machine"]["Part in C"].startswith("not used")
+
+
+def _commit(repository: Path) -> None:
+    author = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    subprocess.run(["git", "add", "-A"], cwd=repository, check=True)
+    subprocess.run(["git", *author, "commit", "-qm", "All that there is"], cwd=repository, check=True)
+
+
+class TestAgainst:
+    """Two builds side by side."""
+
+    @pytest.fixture
+    def repository(self, tmp_path: Path) -> Path:
+        """Return a repository of git with one commit: the library as it is here."""
+        root = tmp_path / "repository"
+        shutil.copytree(ROOT / "domainkit", root / "domainkit", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+        subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+        _commit(root)
+        return root
+
+    @staticmethod
+    def environment(tree: Path, place: Path) -> Path:
+        """Return a Python that finds the library of the worktree, without what pip takes long to install."""
+        place.mkdir()
+        python = place / "python"
+        python.write_text(f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{tree}" exec {sys.executable} "$@"\n', "utf-8")
+        python.chmod(0o755)
+        return python
+
+    def test_the_builds_are_measured_in_turns(self, repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each build is measured by the same script, the ratio is near 1 if they are equal, and nothing is left."""
+        table = against.compared(
+            "HEAD", rounds=2, rows=["construct", "import"], root=repository, environment=self.environment
+        )
+
+        *_, first, second = table.splitlines()
+        assert ["construct", "import"] == [first.split()[0], second.split()[0]]
+        assert 0.05 < float(first.split()[3]) < 20
+        assert ["other", "this", "this", "other"] == re.findall(r"of 2: (\w+)", capsys.readouterr().err)
+        listed = subprocess.run(["git", "worktree", "list"], cwd=repository, check=True, capture_output=True, text=True)
+        assert 1 == len(listed.stdout.splitlines())
+
+    def test_a_build_without_a_part_says_so(self, repository: Path) -> None:
+        """A row that the other build can't run stays in the table, with the reason."""
+        (repository / "domainkit" / "codec.py").unlink()
+        _commit(repository)
+        table = against.compared("HEAD", rounds=1, rows=["encode"], root=repository, environment=self.environment)
+
+        assert "not measured, the other has ModuleNotFoundError: No module named 'domainkit.codec'" in table
+
+    def test_every_row_measures(self) -> None:
+        """Each row that needs no server has a time."""
+        found = {name: rows.measured(row) for name, row in rows.ROWS.items() if "SQL" not in name and "MQ" not in name}
+
+        assert dict.fromkeys(found, float) == {name: type(one) for name, one in found.items()}
