@@ -138,7 +138,7 @@ BUGS = (
     Bug(
         "parked keys hide no others",
         "adapters/sqlalchemy/relay/claims.py",
-        '            if not missing or await connection.scalar(self._beyond, {"window": window}) is None:',
+        "        if missing and await connection.scalar(self._beyond) is not None:",
         "        if missing < 0:",
         "tests/adapters/sqlalchemy/test_relay_claims.py::TestNothingIsHidden::test_by_parked_messages_before_it",
         quick=True,
@@ -167,8 +167,8 @@ BUGS = (
     Bug(
         "a claim is cheap however much waits",
         "adapters/sqlalchemy/relay/claims.py",
-        '.limit(sa.bindparam("window", type_=sa.BigInteger())).subquery("oldest")',
-        '.subquery("oldest")',
+        '.order_by(table.c.position).limit(self._window).subquery("oldest")',
+        '.order_by(table.c.position).subquery("oldest")',
         "tests/adapters/sqlalchemy/test_relay_claims.py::TestCost",
     ),
     Bug(

@@ -25,8 +25,8 @@ from domainkit.adapters.sqlalchemy.tables import UtcDateTime
 from domainkit.delivery import OutgoingMessage
 from domainkit.values import Uuid
 
-_WINDOWS = 1, 4
-"""The numbers of oldest rows to check first, in batches: few at first, since they are most of the cost of a claim."""
+_WINDOW = 4
+"""The number of oldest rows to check first, in batches."""
 
 _SHARE = 4
 """The divisor of a batch that gives the maximum for one key, so that a busy key leaves room for others."""
@@ -115,16 +115,16 @@ class Claims:
     """
 
     def __init__(self, table: sa.Table, dialect: Dialect, *, batch: int, lease: timedelta) -> None:
+        self._window = _WINDOW * batch
         self._after: str | None = None  # the key after which the next scan of the keys starts
         unsent = table.c.sent_at.is_(None)
         rows = sa.select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open")).where(unsent)
-        oldest = rows.order_by(table.c.position).limit(sa.bindparam("window", type_=sa.BigInteger())).subquery("oldest")
+        oldest = rows.order_by(table.c.position).limit(self._window).subquery("oldest")
         self._in_window = _links(table, dialect, oldest, batch)
-        self._windows = [size * batch for size in _WINDOWS]
         self._of_keys = _links(table, dialect, _rows_of_keys(table, dialect), batch)
         self._keys = {begun: _keys(table, dialect, begun=begun) for begun in (False, True)}
         waiting = sa.select(table.c.position).where(unsent)
-        self._beyond = waiting.order_by(table.c.position).offset(sa.bindparam("window", type_=sa.BigInteger())).limit(1)
+        self._beyond = waiting.order_by(table.c.position).offset(self._window).limit(1)
         self._planning = PLANNING if dialect.is_postgresql else None
         self._lease = (
             sa.update(table)
@@ -147,14 +147,11 @@ class Claims:
         """
         if self._planning is not None:
             await connection.execute(self._planning)
-        chains: Chains = []
-        missing = limit
-        for window in self._windows:
-            chains += await self._leased(connection, token, self._in_window, {"limit": missing, "window": window})
-            missing = limit - sum(map(len, chains))
-            if not missing or await connection.scalar(self._beyond, {"window": window}) is None:
-                return chains
-        return chains + await self._scan_keys(connection, token, missing, thorough=thorough)
+        chains = await self._leased(connection, token, self._in_window, {"limit": limit})
+        missing = limit - sum(map(len, chains))
+        if missing and await connection.scalar(self._beyond) is not None:
+            chains += await self._scan_keys(connection, token, missing, thorough=thorough)
+        return chains
 
     async def _scan_keys(self, connection: AsyncConnection, token: str, limit: int, *, thorough: bool) -> Chains:
         """Lease rows of those keys in the next slice whose first row is open."""
