@@ -112,7 +112,7 @@ def kill_again_and_again(engine: Engine, writers: list[Process], projectors: lis
 
 
 def end_a_connection(engine: Engine) -> bool:
-    """End a connection of the processes, as an administrator does; return False on SQLite, or if no connection is open."""
+    """End a connection to a server, as an administrator does; return False if no connection to one is open."""
     if engine.dialect.name != "postgresql":
         return False
     ending = (
