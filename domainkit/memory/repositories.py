@@ -89,8 +89,8 @@ class InmemoryCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         """Store new aggregates, all of them or none, and return them in the same order; their events as with `save`.
 
         Raises:
-            UnsupportedTypeError: as with `save`; none is stored.
-            ValueError: as with `save`; none is stored.
+            UnsupportedTypeError: as with `save`; nothing is stored then.
+            ValueError: as with `save`; nothing is stored then.
         """
         given = tuple(aggregates)
         for aggregate in given:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from domainkit.adapters.sqlalchemy.outbox import COLUMNS, OutboxRow
+from domainkit.adapters.sqlalchemy.outbox import COLUMNS, Outbox, OutboxRow
 from domainkit.adapters.sqlalchemy.statements import Prepared, Statements
 
 T = TypeVar("T")
@@ -54,10 +54,10 @@ class AtOnce:
     Args:
         table: the table of the row.
         statements: the same statements without events.
-        outbox: the table of the events.
+        outbox: stores the events.
     """
 
-    def __init__(self, table: sa.Table, statements: Statements, outbox: sa.Table) -> None:
+    def __init__(self, table: sa.Table, statements: Statements, outbox: Outbox) -> None:
         self._table, self._statements, self._outbox = table, statements, outbox
         self._computed = {one.key for one in table.columns if one.default is not None or one.onupdate is not None}
         self._made: dict[tuple[str, ...], Prepared] = {}
@@ -98,7 +98,10 @@ class AtOnce:
             self._made[key] = Prepared(self._statement(kind, tuple(row)), parameters)
         values: dict[str, object] = {_of_row(name): value for name, value in row.items()}
         values |= {**guard, **{_of_event(name): [one[name] for one in events] for name in COLUMNS}}
-        return bool(self._made[key].scalar(connection, values))
+        if not self._made[key].scalar(connection, values):
+            return False
+        self._outbox.committed(connection, events)
+        return True
 
     def _statement(self, kind: str, columns: Sequence[str]) -> sa.Select[int]:
         own = self._table.c
@@ -113,7 +116,7 @@ class AtOnce:
 
     def _stored(self, made: sa.CTE, *, once: bool) -> sa.CTE:
         """Return the INSERT of events, given as an array for each column, if a row was made."""
-        own = self._outbox.c
+        own = self._outbox.table.c
         arrays = [sa.bindparam(_of_event(name), type_=ARRAY(own[name].type)) for name in COLUMNS]
         names = [sa.column(name, own[name].type) for name in COLUMNS]
         given = sa.func.unnest(*arrays).table_valued(*names, with_ordinality="number").render_derived()
@@ -124,7 +127,7 @@ class AtOnce:
             )
         rows = rows.order_by(given.c.number)
         return (
-            sa.insert(self._outbox)
+            sa.insert(self._outbox.table)
             .from_select([own[name] for name in COLUMNS], rows, include_defaults=False)
             .cte("stored")
         )

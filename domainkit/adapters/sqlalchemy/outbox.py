@@ -121,9 +121,8 @@ class Outbox(Flowing):
             connection: the one of the statement.
             rows: made by this outbox.
         """
-        if rows:
-            _note(rows)
-            self.announce(connection)
+        _note(rows)
+        self.announce(connection)
 
     def announce(self, connection: Connection) -> None:
         """Wake the relays after a commit: they send the messages in milliseconds, without waiting for the next poll.

@@ -138,7 +138,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._mapper = StateMapper(aggregate_type, self._ids, converter, upcasters) if mapper is None else mapper
         self._children = ChildRows[AggT](self._mapper, table, self._id_type)
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
-        self._at_once = None if self._outbox is None else AtOnce(table, self._sql, self._outbox.table)
+        self._at_once = None if self._outbox is None else AtOnce(table, self._sql, self._outbox)
         self._name = repository_name or type(self).__name__
 
     def save(self, aggregate: AggT) -> Result[AggT, AggregateAlreadyExistError]:
@@ -170,7 +170,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         def store_at_once(statements: AtOnce, connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:
             if not statements.insert(connection, row, events):
                 return self._exists(aggregate)
-            return Success(self._committed(connection, aggregate, events))
+            return Success(aggregate.clear_domain_events())
 
         return self._as_write(store, store_at_once, events, row)
 
@@ -191,13 +191,6 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
     def _exists(self, aggregate: AggT) -> Failure[AggregateAlreadyExistError]:
         return Failure(AggregateAlreadyExistError(aggregate.aggregate_id, self._name, self._table.name))
-
-    def _committed(self, connection: Connection, aggregate: AggT, events: list[OutboxRow]) -> AggT:
-        """Return the aggregate without its events, which are stored, and committed."""
-        if self._outbox is None:
-            return aggregate
-        self._outbox.committed(connection, events)
-        return aggregate.clear_domain_events()
 
     def save_all(self, aggregates: Iterable[AggT]) -> Result[tuple[AggT, ...], AggregateAlreadyExistError]:
         """Store new aggregates, all of them or none, and return the stored ones in the same order.
@@ -291,7 +284,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         def store_at_once(statements: AtOnce, connection: Connection) -> Changed[AggT]:
             if not statements.update(connection, row, guard, events):
                 return Failure(self._reason_for_no_row(connection, aggregate))
-            return Success(self._committed(connection, updated, events))
+            return Success(updated.clear_domain_events())
 
         return self._as_write(store, store_at_once, events, row)
 
@@ -340,7 +333,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         def remove_at_once(statements: AtOnce, connection: Connection) -> Changed[AggT]:
             if not statements.delete(connection, guard, events):
                 return Failure(self._reason_for_no_row(connection, aggregate))
-            return Success(self._committed(connection, aggregate, events))
+            return Success(aggregate.clear_domain_events())
 
         return self._as_write(remove, remove_at_once, events)
 

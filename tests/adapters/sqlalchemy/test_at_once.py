@@ -12,6 +12,7 @@ from attrs import frozen
 from databases import CODEC, METADATA, OUTBOX, TASKS, Database, new_database, stored_messages, stored_versions
 from proxies import CuttingProxy, cutting_proxy
 from returns.result import Failure, Result, Success
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, InternalError, OperationalError
 
 from domainkit import AggregateNotFoundError, AggregateRoot, AggregateVersionConflictError, DomainEvent, Uuid
@@ -76,7 +77,7 @@ def sent(engine: sa.Engine) -> list[str]:
     def note(_: object, __: object, statement: str, *___: object) -> None:
         found.append(" ".join(statement.split()[:2]))
 
-    sa.event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", note)
     return found
 
 
