@@ -36,10 +36,10 @@ from projecting import (
     stored_balances,
 )
 from returns.result import Success
-from sqlalchemy import Engine
+from sqlalchemy import Engine, MetaData
 from sqlalchemy.pool import NullPool
 
-from domainkit import ReadModel
+from domainkit import AggregateRoot, ReadModel
 from domainkit.adapters.sqlalchemy import (
     AsyncProjector,
     AsyncSqlEventStore,
@@ -47,9 +47,12 @@ from domainkit.adapters.sqlalchemy import (
     Checkpoints,
     Projector,
     Rebuilt,
+    RepositoryReadModel,
+    SqlCrudRepository,
     SqlReadModel,
     TableReadModel,
     UnitOfWork,
+    aggregate_table,
     make_async_engine,
     make_engine,
 )
@@ -117,6 +120,14 @@ def failing_projector() -> Projector:
     engine = make_engine(os.environ[ledger.DATABASE], poolclass=NullPool)
     model = ReadModel("balances", Balance, version=2).on(Deposited, account_of, fail)
     return Projector(UnitOfWork(engine), make_store(engine), [TableReadModel(model, BALANCES)], CHECKPOINTS)
+
+
+def keeping_projector() -> Projector:
+    """Return a projector whose read model is in a repository."""
+    unit_of_work = UnitOfWork(make_engine(os.environ[ledger.DATABASE], poolclass=NullPool))
+    repository = SqlCrudRepository[AggregateRoot](AggregateRoot, aggregate_table(MetaData(), "kept"), unit_of_work)
+    model = RepositoryReadModel("kept", repository)
+    return Projector(unit_of_work, make_store(unit_of_work._engine), [model], CHECKPOINTS)
 
 
 def broken_projector() -> Projector:
@@ -253,6 +264,7 @@ def test_a_rebuild_that_stops(engine: Engine, capsys: pytest.CaptureFixture[str]
         ([LEDGER, "--no-wakes", "--status"], "--no-wakes goes with neither --status nor --rebuild; leave it out"),
         ([LEDGER, "--health-port", "1", "--status"], "--health-port goes with neither --status nor --rebuild"),
         ([LEDGER, "--rebuild", "unknown"], "got 'unknown'; name one of them"),
+        ([here("keeping_projector"), "--rebuild", "kept"], "--rebuild: read model 'kept': expected one in a table"),
         ([LEDGER, "--rebuild", ""], f"--rebuild: expected a read model of {LEDGER} (balances"),
         ([LEDGER, "--once", "--rebuild", ""], "--once goes with neither --status nor --rebuild; leave it out"),
         ([here("SOMETHING")], "expected a Projector, or a function that returns one or a context manager of one"),
