@@ -39,7 +39,7 @@ from returns.result import Success
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.pool import NullPool
 
-from domainkit import AggregateRoot, ReadModel
+from domainkit import ReadModel
 from domainkit.adapters.sqlalchemy import (
     AsyncProjector,
     AsyncSqlEventStore,
@@ -57,6 +57,7 @@ from domainkit.adapters.sqlalchemy import (
     make_engine,
 )
 from domainkit.cli import _projecting, main
+from domainkit.testing import SampleTask, SampleTaskId
 
 LONG = timedelta(seconds=60)
 LEDGER = "durability.ledger:projector"
@@ -125,8 +126,8 @@ def failing_projector() -> Projector:
 def keeping_projector() -> Projector:
     """Return a projector whose read model is in a repository."""
     unit_of_work = UnitOfWork(make_engine(os.environ[ledger.DATABASE], poolclass=NullPool))
-    repository = SqlCrudRepository[AggregateRoot](AggregateRoot, aggregate_table(MetaData(), "kept"), unit_of_work)
-    model = RepositoryReadModel("kept", repository)
+    table = aggregate_table(MetaData(), "kept")
+    model = RepositoryReadModel("kept", SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, table, unit_of_work))
     return Projector(unit_of_work, make_store(unit_of_work._engine), [model], CHECKPOINTS)
 
 
