@@ -36,7 +36,7 @@ from projecting import (
     stored_balances,
 )
 from returns.result import Success
-from sqlalchemy import Engine
+from sqlalchemy import Engine, MetaData
 from sqlalchemy.pool import NullPool
 
 from domainkit import ReadModel
@@ -47,13 +47,17 @@ from domainkit.adapters.sqlalchemy import (
     Checkpoints,
     Projector,
     Rebuilt,
+    RepositoryReadModel,
+    SqlCrudRepository,
     SqlReadModel,
     TableReadModel,
     UnitOfWork,
+    aggregate_table,
     make_async_engine,
     make_engine,
 )
 from domainkit.cli import _projecting, main
+from domainkit.testing import SampleTask, SampleTaskId
 
 LONG = timedelta(seconds=60)
 LEDGER = "durability.ledger:projector"
@@ -117,6 +121,14 @@ def failing_projector() -> Projector:
     engine = make_engine(os.environ[ledger.DATABASE], poolclass=NullPool)
     model = ReadModel("balances", Balance, version=2).on(Deposited, account_of, fail)
     return Projector(UnitOfWork(engine), make_store(engine), [TableReadModel(model, BALANCES)], CHECKPOINTS)
+
+
+def keeping_projector() -> Projector:
+    """Return a projector whose read model is in a repository."""
+    unit_of_work = UnitOfWork(make_engine(os.environ[ledger.DATABASE], poolclass=NullPool))
+    table = aggregate_table(MetaData(), "kept")
+    model = RepositoryReadModel("kept", SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, table, unit_of_work))
+    return Projector(unit_of_work, make_store(unit_of_work._engine), [model], CHECKPOINTS)
 
 
 def broken_projector() -> Projector:
@@ -253,6 +265,7 @@ def test_a_rebuild_that_stops(engine: Engine, capsys: pytest.CaptureFixture[str]
         ([LEDGER, "--no-wakes", "--status"], "--no-wakes goes with neither --status nor --rebuild; leave it out"),
         ([LEDGER, "--health-port", "1", "--status"], "--health-port goes with neither --status nor --rebuild"),
         ([LEDGER, "--rebuild", "unknown"], "got 'unknown'; name one of them"),
+        ([here("keeping_projector"), "--rebuild", "kept"], "--rebuild: read model 'kept': expected one in a table"),
         ([LEDGER, "--rebuild", ""], f"--rebuild: expected a read model of {LEDGER} (balances"),
         ([LEDGER, "--once", "--rebuild", ""], "--once goes with neither --status nor --rebuild; leave it out"),
         ([here("SOMETHING")], "expected a Projector, or a function that returns one or a context manager of one"),

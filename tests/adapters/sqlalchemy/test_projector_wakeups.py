@@ -26,6 +26,7 @@ from domainkit.adapters.sqlalchemy import (
     UnitOfWork,
     announcements,
     event_tags_table,
+    make_engine,
     wakeups,
 )
 
@@ -185,6 +186,17 @@ def test_events_that_nobody_has_announced(database: Database, engine: Engine) ->
         (ada,) = new_accounts(1)
         memory.append(ada, [Deposited(ada, 1)], expected=0).unwrap()
         until(lambda: total_of(engine) == 1)
+
+
+def test_a_database_in_memory_is_polled() -> None:
+    """Only one connection has it, so nothing could report its commits."""
+    engine = make_engine("sqlite://")
+    METADATA.create_all(engine)
+    store = make_store(engine)
+    with following(engine, store, poll=timedelta(seconds=0.02)):
+        alone(store)
+        until(lambda: total_of(engine) == 1)
+    engine.dispose()
 
 
 def test_nothing_is_left_behind(engine: Engine) -> None:

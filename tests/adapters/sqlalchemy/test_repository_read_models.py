@@ -242,6 +242,7 @@ def test_more_ids_than_one_statement_takes(engine: Engine, unit_of_work: UnitOfW
     """The aggregates of a large batch are read in parts."""
     model, accounts = modelled(repository_of(unit_of_work)), new_accounts(10_001)
     with unit_of_work.begin() as connection:
+        model.apply(connection, recorded(DomainEvent()))
         model.apply(connection, recorded(*[Deposited(one, 1) for one in accounts], DomainEvent()))
     assert "RepositoryReadModel(accounts)" == repr(model)
 
