@@ -31,10 +31,11 @@ def _raw_annotations(cls: type) -> Mapping[str, object]:
 
     Calling that function would resolve `date` in `date: date` to the field, and would fail if any name is missing.
     """
+    if _annotate_of(cls) is not None:
+        return get_annotations(cls, format=Format.STRING)
     kept = vars(cls).get("__annotations__")
-    if type(kept) is dict:  # before Python 3.14: the same in a tenth of the time
-        return kept
-    return get_annotations(cls, format=Format.VALUE if _annotate_of(cls) is None else Format.STRING)
+    # the same as from the function, in a tenth of the time
+    return kept if type(kept) is dict else get_annotations(cls, format=Format.VALUE)
 
 
 def _annotate_of(cls: type) -> FunctionType | None:
