@@ -116,7 +116,7 @@ class MessageCodec(Generic[MessageT_co]):
         self._routes = routes_of(made, tuple(upcasters))
         self._wires: Mapping[type[Message], Wire] = MappingProxyType({wire.cls: wire for wire in made})
         self._older = older_forms(made, self._routes, tuple(downcasters))
-        self._encoders = {wire.cls: wire.encoder(limits) for wire in made}
+        self._encoders: dict[type[Message], Callable[[Any], bytes]] = {}  # Any: a message of the key
         self._short = limits.safe_bytes
         current = {_start(info): route.wire for info, route in self._routes.items() if not route.upcasters}
         self._current = current
@@ -183,10 +183,14 @@ class MessageCodec(Generic[MessageT_co]):
             InvalidMessage: a field has a value that can't be decoded again: NaN, a naive datetime, a value of another
                 type. The problems have the paths.
         """
-        encode = self._encoders.get(type(message))
-        if encode is None:
-            raise _not_given(type(message))
+        encode = self._encoders.get(type(message)) or self._encoder(type(message))
         return encode(message)
+
+    def _encoder(self, cls: type[Message]) -> Callable[[Any], bytes]:  # Any: a message of the class
+        """Return the encoder of a class, which is generated when it is first needed: a reader needs none."""
+        if cls not in self._wires:
+            raise _not_given(cls)
+        return self._encoders.setdefault(cls, self._wires[cls].encoder(self._limits))
 
     def versions(self, message_type: type[Message]) -> tuple[int, ...]:
         """Return the versions in which a class can be encoded: its own, and the older ones of the downcasters.

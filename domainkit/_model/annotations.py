@@ -3,7 +3,7 @@
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from types import CellType, FunctionType, MappingProxyType, UnionType
+from types import CellType, FunctionType, GenericAlias, MappingProxyType, UnionType
 from typing import Annotated, Any, ClassVar, Final, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
 import typing_extensions
@@ -31,7 +31,11 @@ def _raw_annotations(cls: type) -> Mapping[str, object]:
 
     Calling that function would resolve `date` in `date: date` to the field, and would fail if any name is missing.
     """
-    return get_annotations(cls, format=Format.VALUE if _annotate_of(cls) is None else Format.STRING)
+    if _annotate_of(cls) is not None:
+        return get_annotations(cls, format=Format.STRING)
+    kept = vars(cls).get("__annotations__")
+    # the same as from the function, in a tenth of the time
+    return kept if type(kept) is dict else get_annotations(cls, format=Format.VALUE)
 
 
 def _annotate_of(cls: type) -> FunctionType | None:
@@ -55,15 +59,25 @@ def type_of(cls: type, name: str, arguments: Mapping[TypeVar, object] = MappingP
     for owner in cls.__mro__:
         hints = _raw_annotations(owner)
         if name in hints:
+            found = _resolve(owner, name, hints[name])
+            if _is_plain(found):
+                return found
             given = {key: substitute(value, arguments) for key, value in type_arguments(cls, owner).items()}
-            found = substitute(_resolve(owner, name, hints[name]), arguments if owner is cls else given)
+            found = substitute(found, arguments if owner is cls else given)
             if _is_open(found):
                 raise _unresolved(cls, name, found)
             return get_args(found)[0] if get_origin(found) is Final else found
     raise UnresolvedAnnotationError(f"{cls.__qualname__} has no annotation for {name!r}")
 
 
+def _is_plain(hint: object) -> bool:
+    """Check if a type is a class without arguments: nothing in it is to be resolved or replaced."""
+    return type(hint) is not GenericAlias and isinstance(hint, type)
+
+
 def _resolve(owner: type, name: str, hint: object) -> object:
+    if _is_plain(hint):
+        return _without_freezegun(hint)
     module = sys.modules.get(owner.__module__)
     holder = type("Holder", (), {"__annotations__": {name: hint}})  # a class, since only a class may use `Final`
     try:

@@ -3,7 +3,10 @@
 from collections import abc, deque
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Literal, get_args, get_origin
+from uuid import UUID
 
 import attrs
 
@@ -22,12 +25,16 @@ _REMEDIES: tuple[tuple[type, str], ...] = (
     (abc.MutableSequence, _TUPLE),
     (abc.MutableSet, _FROZENSET),
 )
+_CONSTANTS = frozenset({bool, bytes, date, datetime, Decimal, float, int, str, UUID})
+"""Classes that most fields have, and whose values never change."""
 _ADMITS_LISTS = (abc.Sequence, abc.Collection, abc.Iterable, abc.Reversible, abc.Container)
 _HOLDS_NO_ARGUMENT = (type, Callable, Literal)
 
 
 def holds_mapping(hint: object) -> bool:
     """Check if a value of this type may be or contain a mapping."""
+    if type(hint) is type and hint in _CONSTANTS:
+        return False
     parts = _parts(hint)
     return Mapping in parts or JsonValue in parts
 
@@ -37,6 +44,8 @@ def refuse_mutable(hint: object, field: str) -> None:
 
     `field` is the class and the field, for the error.
     """
+    if type(hint) is type and hint in _CONSTANTS:
+        return
     try:
         parts, _ = _parts(hint), members(hint)
     except TypeError as error:

@@ -327,7 +327,7 @@ class Derivation:
 
     def _field(self, cls: type, name: str, arguments: Mapping[TypeVar, object]) -> Node:
         where = f"{cls.__qualname__}.{name}"
-        derivation = self._unwrapping if name in _serialized(cls) else self
+        derivation = self._unwrapping if self.options.keep and name in _serialized(cls) else self
         try:
             return derivation.node(type_of(cls, name, arguments), where)
         except NameError as error:  # a name in an annotation or in an alias can't be resolved

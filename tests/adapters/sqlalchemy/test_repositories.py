@@ -101,7 +101,7 @@ def test_a_save_with_one_event_is_two_statements(engine: Engine, tasks: Tasks) -
 
 
 def test_a_read_of_its_own_needs_no_transaction(engine: Engine, tasks: Tasks) -> None:
-    """A single statement sees one snapshot anyhow; so none is begun, and PostgreSQL is asked once."""
+    """A single statement sees one snapshot anyhow: there is no BEGIN, and so one round trip to PostgreSQL."""
     task = tasks.save(new_task()).unwrap()
     found: list[bool] = []
 
