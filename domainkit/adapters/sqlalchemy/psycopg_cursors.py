@@ -7,7 +7,6 @@ don't support it. See https://www.psycopg.org/psycopg3/docs/advanced/cursors.htm
 
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -19,6 +18,7 @@ PSYCOPG = frozenset({"psycopg", "psycopg_async"})
 """SQLAlchemy's names of the driver."""
 
 _KNOWN = frozenset({"psycopg.Cursor", "psycopg.AsyncCursor"})
+_ENDING = "domainkit_ending"
 _BINARY = 1
 """Format.BINARY of psycopg, which is not imported for other drivers."""
 
@@ -67,12 +67,12 @@ def sent_together(connection: Connection, first: Callable[[], object], last: Cal
         pipeline = AsyncExitStack()
         adapted.run_async(lambda one: pipeline.enter_async_context(one.pipeline()))
         try:
-            return _in_pipeline(driver, _async_ending(driver.cursor_factory), pipeline.aclose, first, last)
+            return _in_pipeline(driver, _kept(connection, _async_ending), pipeline.aclose, first, last)
         finally:
             adapted.run_async(lambda _: pipeline.aclose())
     with ExitStack() as stack:
         stack.enter_context(driver.pipeline())
-        return _in_pipeline(driver, _ending(driver.cursor_factory), stack.close, first, last)
+        return _in_pipeline(driver, _kept(connection, _ending), stack.close, first, last)
 
 
 def _in_pipeline(
@@ -90,7 +90,14 @@ def _in_pipeline(
         return last()
 
 
-@cache
+def _kept(connection: Connection, make: Callable[[Any], Any]) -> Any:
+    """Return the class of cursors that end a pipeline; the connection keeps it, since making a class takes long."""
+    driver: Any = connection.connection.driver_connection
+    if _ENDING not in connection.info:
+        connection.info[_ENDING] = make(driver.cursor_factory)
+    return connection.info[_ENDING]
+
+
 def _ending(factory: Any) -> Any:
     class Ending(factory):  # type: ignore[misc]  # a class of psycopg, which need not be installed
         end: Callable[[], object]
@@ -103,7 +110,6 @@ def _ending(factory: Any) -> Any:
     return Ending
 
 
-@cache
 def _async_ending(factory: Any) -> Any:
     class Ending(factory):  # type: ignore[misc]  # as above
         end: Callable[[], Any]
@@ -131,7 +137,6 @@ def _has_known_cursors(driver: Any) -> bool:
     return f"{getattr(factory, '__module__', '')}.{getattr(factory, '__name__', '')}" in _KNOWN
 
 
-@cache
 def _has_pipelines() -> bool:
     from psycopg import Pipeline  # noqa: PLC0415  (it need not be installed)
 
