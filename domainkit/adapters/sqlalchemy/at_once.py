@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from domainkit.adapters.sqlalchemy.engines import is_usual
 from domainkit.adapters.sqlalchemy.outbox import COLUMNS, Outbox, OutboxRow
 from domainkit.adapters.sqlalchemy.statements import Prepared, Statements
 
@@ -33,19 +34,8 @@ class Write(Generic[T]):
 
 
 def commits_at_once(engine: sa.Engine) -> bool:
-    """Return True if a statement on a connection in autocommit does the same as a transaction of this engine.
-
-    Another isolation level than PostgreSQL's usual one, or another kind of transaction, is lost in autocommit. The
-    level is known after the first connection.
-    """
-    dialect, options = engine.dialect, engine.get_execution_options()
-    is_usual = dialect.name == "postgresql" and dialect.driver in _DRIVERS
-    level = getattr(dialect, "default_isolation_level", None)  # the attribute may be missing until then
-    return is_usual and level == "READ COMMITTED" and not _KINDS & options.keys()
-
-
-_KINDS = frozenset({"isolation_level", "postgresql_readonly", "postgresql_deferrable"})
-"""The options of an engine that change its transactions."""
+    """Return True if a statement on a connection in autocommit does the same as a transaction of this engine."""
+    return engine.dialect.driver in _DRIVERS and is_usual(engine)
 
 
 class AtOnce:

@@ -56,16 +56,23 @@ _KINDS = frozenset({"isolation_level", "postgresql_readonly", "postgresql_deferr
 """The options of an engine that change its transactions."""
 
 
+def is_usual(engine: Engine) -> bool:
+    """Check if a statement in autocommit does the same as a transaction of this engine on PostgreSQL.
+
+    Another isolation level than the usual one, or another kind of transaction, would be lost in autocommit.
+    """
+    level = getattr(engine.dialect, "default_isolation_level", None)  # known after the first connection
+    return (
+        engine.dialect.name == "postgresql" and level == _USUAL and not _KINDS & engine.get_execution_options().keys()
+    )
+
+
 def for_one_read(engine: Engine) -> Mapping[str, object]:
     """Return the execution options of a connection for one statement that reads.
 
-    The statement sees one snapshot even without a transaction, whose begin and end are round trips to PostgreSQL. The
-    isolation levels above the usual one mean more than a snapshot, and are kept.
+    The statement sees one snapshot even without a transaction, whose begin and end are round trips to PostgreSQL.
     """
-    if engine.dialect.name == "sqlite":
-        return at_once("sqlite")
-    usual = getattr(engine.dialect, "default_isolation_level", None) == _USUAL  # known after the first connection
-    return at_once("postgresql") if usual and not _KINDS & engine.get_execution_options().keys() else {}
+    return at_once(engine.dialect.name) if engine.dialect.name == "sqlite" or is_usual(engine) else {}
 
 
 # Any: the options are those of SQLAlchemy, here and below
