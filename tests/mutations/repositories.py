@@ -37,6 +37,13 @@ BUGS = (
         quick=True,
     ),
     Bug(
+        "of many that are saved all are stored or none",
+        "adapters/sqlalchemy/repositories.py",
+        "nested.rollback()",
+        "nested.commit()",
+        "tests/adapters/sqlalchemy/test_contracts.py::TestWithOutbox::test_save_all_refuses_an_id_that_is_there",
+    ),
+    Bug(
         "an event is stored once",
         "adapters/sqlalchemy/repositories.py",
         "events, once=once)",
