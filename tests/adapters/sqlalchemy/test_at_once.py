@@ -336,3 +336,18 @@ def test_columns_that_python_fills_are_filled(engine: sa.Engine) -> None:
     setting.save(Page("Two").record(DomainEvent())).unwrap()
     assert ["WITH made"] == found
     assert [6, 9] == made()
+
+
+def test_a_read_keeps_the_isolation_level_of_its_engine(engine: sa.Engine) -> None:
+    """If the engine has a higher level than the usual one, a read is a transaction of that level."""
+    strict = engine.execution_options(isolation_level="SERIALIZABLE")
+    tasks = Tasks(SampleTask, TASKS, UnitOfWork(strict))
+    task = tasks.save(SampleTask.create("Buy milk").clear_domain_events()).unwrap()
+    found: list[str] = []
+
+    @event.listens_for(strict, "before_cursor_execute")
+    def see(connection: sa.Connection, *_: Any) -> None:
+        found.append(connection.get_isolation_level())
+
+    assert Success(task) == tasks.retrieve(task.aggregate_id)
+    assert ["SERIALIZABLE"] == found

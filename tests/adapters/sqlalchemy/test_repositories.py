@@ -116,23 +116,6 @@ def test_a_read_of_its_own_needs_no_transaction(engine: Engine, tasks: Tasks) ->
     assert [False] * 3 == found
 
 
-def test_a_read_keeps_the_isolation_level_of_its_engine(engine: Engine) -> None:
-    """If the engine has a higher level than the usual one, a read is a transaction of that level."""
-    if engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has one level")
-    strict = engine.execution_options(isolation_level="SERIALIZABLE")
-    tasks = Tasks(SampleTask, TASKS, UnitOfWork(strict))
-    task = tasks.save(SampleTask.create("Buy milk").clear_domain_events()).unwrap()
-    found: list[str] = []
-
-    @event.listens_for(strict, "before_cursor_execute")
-    def see(connection: Connection, *_: Any) -> None:
-        found.append(connection.get_isolation_level())
-
-    assert Success(task) == tasks.retrieve(task.aggregate_id)
-    assert ["SERIALIZABLE"] == found
-
-
 def test_an_update_with_one_event_is_two_statements(engine: Engine, tasks: Tasks) -> None:
     """State first, outbox second; or both at once."""
     task = tasks.save(new_task()).unwrap().record(DomainEvent())

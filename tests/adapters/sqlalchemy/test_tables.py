@@ -55,7 +55,7 @@ def test_tables_have_the_names_that_are_given() -> None:
     metadata = MetaData()
     made = [outbox_table(metadata, "one"), outbox_table(metadata, "other", schema="far"), inbox_table(metadata, "seen")]
     assert ["one", "far.other", "seen"] == [table.fullname for table in made]
-    assert 8 == len({index.name for table in made[:2] for index in table.indexes})
+    assert 12 == len({index.name for table in made[:2] for index in table.indexes})
 
 
 MOMENTS = MetaData()
