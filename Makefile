@@ -80,6 +80,7 @@ bench-durable: $(INSTALLED)test ## measure saving, events, snapshots, read model
 	@$(BIN)/python -m benchmarks.relaying
 	@$(BIN)/python -m benchmarks.latency
 	@$(BIN)/python -m benchmarks.consuming
+	@$(BIN)/python -m benchmarks.inbox
 
 clean: ## remove what the other commands made
 	rm -rf .venv .venv-* *.egg-info build dist docs/_build .coverage .coverage.* .hypothesis .mypy_cache .ruff_cache .pytest_cache
