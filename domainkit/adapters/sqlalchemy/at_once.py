@@ -4,7 +4,7 @@ See https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-MODIF
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from attrs import frozen
@@ -50,7 +50,7 @@ class AtOnce:
     def __init__(self, table: sa.Table, statements: Statements, outbox: Outbox) -> None:
         self._table, self._statements, self._outbox = table, statements, outbox
         self._computed = {one.key for one in table.columns if one.default is not None or one.onupdate is not None}
-        self._made: dict[tuple[str, ...], Prepared] = {}
+        self._made: dict[tuple[object, ...], Prepared] = {}
 
     def fits(self, row: Mapping[str, object]) -> bool:
         """Return True if the row has all columns that SQLAlchemy would compute, and no unknown column."""
@@ -82,18 +82,19 @@ class AtOnce:
         guard: Mapping[str, object],
         events: Sequence[OutboxRow],
     ) -> bool:
-        key = (kind, *row)
+        key = (kind, len(events) == 1, *row)
         if key not in self._made:
             parameters = (*map(_of_row, row), *guard, *map(_of_event, COLUMNS))
-            self._made[key] = Prepared(self._statement(kind, tuple(row)), parameters)
-        values: dict[str, object] = {_of_row(name): value for name, value in row.items()}
-        values |= {**guard, **{_of_event(name): [one[name] for one in events] for name in COLUMNS}}
+            self._made[key] = Prepared(self._statement(kind, tuple(row), is_one=len(events) == 1), parameters)
+        values: dict[str, object] = {_of_row(name): value for name, value in row.items()} | {**guard}
+        for name in COLUMNS:  # for one event there are no arrays, which the driver takes longer to write
+            values[_of_event(name)] = events[0][name] if len(events) == 1 else [one[name] for one in events]
         if not self._made[key].scalar(connection, values):
             return False
         self._outbox.committed(connection, events)
         return True
 
-    def _statement(self, kind: str, columns: Sequence[str]) -> sa.Select[int]:
+    def _statement(self, kind: str, columns: Sequence[str], *, is_one: bool) -> sa.Select[int]:
         own = self._table.c
         values = {own[one]: sa.bindparam(_of_row(one), type_=own[one].type) for one in columns}
         written: dict[str, sa.Insert | sa.Update | sa.Delete] = {
@@ -102,25 +103,39 @@ class AtOnce:
             "delete": self._statements.delete_version,
         }
         made = written[kind].returning(sa.literal_column("1").label("one")).cte("made")
-        return sa.select(sa.func.count()).select_from(made).add_cte(self._stored(made, once=kind == "update"))
+        return (
+            sa.select(sa.func.count())
+            .select_from(made)
+            .add_cte(self._stored(made, is_one=is_one, once=kind == "update"))
+        )
 
-    def _stored(self, made: sa.CTE, *, once: bool) -> sa.CTE:
-        """Return the INSERT of events, given as an array for each column, if a row was made."""
+    def _stored(self, made: sa.CTE, *, is_one: bool, once: bool) -> sa.CTE:
+        """Return the INSERT of events, if a row was made: of one, or of several, given as an array for each column."""
         own = self._outbox.table.c
-        arrays = [sa.bindparam(_of_event(name), type_=ARRAY(own[name].type)) for name in COLUMNS]
-        names = [sa.column(name, own[name].type) for name in COLUMNS]
-        given = sa.func.unnest(*arrays).table_valued(*names, with_ordinality="number").render_derived()
-        rows = sa.select(*(given.c[name] for name in COLUMNS)).select_from(made.join(given, sa.true()))
+        given: Mapping[str, sa.ColumnElement[Any]]  # Any: of all types
+        if is_one:
+            given = {name: sa.bindparam(_of_event(name), type_=own[name].type) for name in COLUMNS}
+            rows = sa.select(*given.values()).select_from(made)
+        else:
+            many = self._unnested()
+            given = {name: many.c[name] for name in COLUMNS}
+            rows = sa.select(*given.values()).select_from(made.join(many, sa.true())).order_by(many.c.number)
         if once:
             rows = rows.where(
-                ~sa.exists().where(*(own[one] == given.c[one] for one in ("message_id", "name", "version")))
+                ~sa.exists().where(*(own[key] == given[key] for key in ("message_id", "name", "version")))
             )
-        rows = rows.order_by(given.c.number)
         return (
             sa.insert(self._outbox.table)
             .from_select([own[name] for name in COLUMNS], rows, include_defaults=False)
             .cte("stored")
         )
+
+    def _unnested(self) -> sa.TableValuedAlias:
+        """Return events that are given as an array for each column, with the number of each."""
+        own = self._outbox.table.c
+        arrays = [sa.bindparam(_of_event(name), type_=ARRAY(own[name].type)) for name in COLUMNS]
+        names = [sa.column(name, own[name].type) for name in COLUMNS]
+        return sa.func.unnest(*arrays).table_valued(*names, with_ordinality="number").render_derived()
 
 
 def _of_row(column: str) -> str:
