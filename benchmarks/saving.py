@@ -39,7 +39,7 @@ from domainkit.adapters.sqlalchemy import (
 )
 from domainkit.testing import SampleTask, SampleTaskCreated, SampleTaskId
 
-BAR = 0.7
+BAR = 0.65
 """The lowest speed allowed for a save, as a part of the speed of the statements written by hand."""
 
 _CODEC = MessageCodec(SampleTaskCreated)

@@ -232,6 +232,7 @@ PICTURES: Mapping[str, Callable[[], str]] = {
     "aggregate.svg": aggregate,
     "decider.svg": decider,
     "event-sourcing.svg": event_sourcing,
+    "durable.svg": partial(bars, "Saving, relaying and consuming"),
     "event-store.svg": partial(bars, "Event stores"),
     "modules.svg": modules,
     "task-manager-map.svg": task_manager_map,
