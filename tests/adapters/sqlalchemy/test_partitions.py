@@ -70,7 +70,7 @@ async def test_the_relay_needs_no_change(postgresql: Database) -> None:
 
 
 def test_an_old_partition_can_be_dropped(postgresql: Database) -> None:
-    """What is in the other partitions stays."""
+    """The rows of the other partitions stay."""
     with postgresql.engine() as engine:
         unit_of_work = UnitOfWork(engine, outbox=Outbox(OUTBOX, MessageCodec(SampleTaskCreated)))
         tasks = SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, TASKS, unit_of_work)
