@@ -35,28 +35,28 @@ class Defined(DomainEvent):
 
 def construct() -> Iterator[Batch]:
     """Measure a new event."""
-    from benchmarks.contenders.with_domainkit import CONTENDER  # noqa: PLC0415  (as the text above says; so below)
+    from benchmarks.contenders.with_domainkit import CONTENDER
 
     yield calls(CONTENDER.construct)
 
 
 def encode() -> Iterator[Batch]:
     """Measure an event to bytes."""
-    from benchmarks.contenders.with_domainkit import CONTENDER  # noqa: PLC0415
+    from benchmarks.contenders.with_domainkit import CONTENDER
 
     yield calls(CONTENDER.encode, CONTENDER.construct())
 
 
 def decode() -> Iterator[Batch]:
     """Measure bytes to an event."""
-    from benchmarks.contenders.with_domainkit import CONTENDER  # noqa: PLC0415
+    from benchmarks.contenders.with_domainkit import CONTENDER
 
     yield calls(CONTENDER.decode, CONTENDER.encode(CONTENDER.construct()))
 
 
 def refuse() -> Iterator[Batch]:
     """Measure bytes with one wrong field to the report about it."""
-    from benchmarks.contenders.with_domainkit import CONTENDER, codec  # noqa: PLC0415
+    from benchmarks.contenders.with_domainkit import CONTENDER, codec
 
     raw = CONTENDER.encode(CONTENDER.construct())
     broken = raw.replace(b"lovelace@", b"lovelace ")
@@ -67,9 +67,9 @@ def refuse() -> Iterator[Batch]:
 
 def define() -> Iterator[Batch]:
     """Measure the definition of a class of events, and a codec for it."""
-    from attrs import frozen  # noqa: PLC0415
+    from attrs import frozen
 
-    from domainkit import DomainEvent, MessageCodec, Uuid  # noqa: PLC0415
+    from domainkit import DomainEvent, MessageCodec, Uuid
 
     code = compile(_CLASS, "defined", "exec")
 
@@ -95,8 +95,8 @@ def import_() -> Iterator[Batch]:
 
 def save(database: str, clock: Clock) -> Iterator[Batch]:
     """Measure the save of an aggregate with one event."""
-    from benchmarks import databases, saving  # noqa: PLC0415
-    from domainkit.testing import SampleTask  # noqa: PLC0415
+    from benchmarks import databases, saving
+    from domainkit.testing import SampleTask
 
     with getattr(databases, f"{database}_engine")(saving._METADATA) as (engine, _):
         saved = saving.by_repository(engine)
@@ -113,9 +113,9 @@ def save(database: str, clock: Clock) -> Iterator[Batch]:
 
 def retrieve() -> Iterator[Batch]:
     """Measure the retrieval of an aggregate by its id, from a SQLite file."""
-    from benchmarks import databases, saving  # noqa: PLC0415
-    from domainkit.adapters.sqlalchemy import SqlCrudRepository, UnitOfWork  # noqa: PLC0415
-    from domainkit.testing import SampleTask, SampleTaskId  # noqa: PLC0415
+    from benchmarks import databases, saving
+    from domainkit.adapters.sqlalchemy import SqlCrudRepository, UnitOfWork
+    from domainkit.testing import SampleTask, SampleTaskId
 
     with databases.sqlite_engine(saving._METADATA) as (engine, _):
         tasks = SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, saving._TABLE, UnitOfWork(engine))
@@ -126,8 +126,8 @@ def retrieve() -> Iterator[Batch]:
 
 def relay(clock: Clock) -> Iterator[Batch]:
     """Measure a hundred messages from a SQLite file to RabbitMQ."""
-    from benchmarks import relaying  # noqa: PLC0415
-    from domainkit.adapters.sqlalchemy import Relay  # noqa: PLC0415
+    from benchmarks import relaying
+    from domainkit.adapters.sqlalchemy import Relay
 
     async def relayed(number: int) -> float:
         async with relaying.on_sqlite() as (engine, table), relaying.broker() as (_, publisher):
@@ -170,7 +170,7 @@ def measured(row: Row) -> float | str:
 
 def main(arguments: Sequence[str]) -> None:
     """Print what is found for the rows that the arguments name."""
-    import domainkit  # noqa: PLC0415
+    import domainkit
 
     found = {name: measured(ROWS[name]) for name in arguments}
     print(
