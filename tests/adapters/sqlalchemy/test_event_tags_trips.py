@@ -32,7 +32,9 @@ SampleEvent: TypeAlias = SampleSubscribed | SampleUnsubscribed
 METADATA = MetaData()
 EVENTS, TAGS, OUTBOX_TABLE = events_table(METADATA), event_tags_table(METADATA), outbox_table(METADATA)
 SAMPLES = MessageCodec.of(SampleSubscribed | SampleUnsubscribed)
-OUTBOX = Outbox(OUTBOX_TABLE, SAMPLES)
+OUTBOX = Outbox(OUTBOX_TABLE, SAMPLES, wakes=False)
+"""An outbox and, below, stores without a thread that announces beside the appends, which would be counted too."""
+
 COUNT = projection(0).on(SampleSubscribed, lambda n, _: n + 1).on(SampleUnsubscribed, lambda n, _: n - 1)
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -50,7 +52,7 @@ def nothing_about(who: SampleStudentId) -> AppendCondition:
 
 def make_store(engine: Engine, *, outbox: Outbox | None = None) -> SqlEventStore[SampleEvent]:
     """Return a store with tags."""
-    return SqlEventStore(UnitOfWork(engine, outbox=outbox), EVENTS, SAMPLES, tags=TAGS)
+    return SqlEventStore(UnitOfWork(engine, outbox=outbox), EVENTS, SAMPLES, tags=TAGS, wakes=False)
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def test_a_session_at_a_higher_level_takes_a_transaction_of_its_own(
 async def test_an_async_append_takes_one_trip(database: Database, proxy: CuttingProxy) -> None:
     """As the sync one; and a connection that was in a pipeline is as good as new."""
     engine = make_async_engine(database.url.set(host="127.0.0.1", port=proxy.port))
-    store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES, tags=TAGS)
+    store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES, tags=TAGS, wakes=False)
     ada = SampleStudentId.v4()
     for _ in range(10):
         (await store.append([subscribed()], nothing_about(SampleStudentId.v4()))).unwrap()
