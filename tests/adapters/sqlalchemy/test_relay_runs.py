@@ -258,7 +258,7 @@ class TestOutages:
                     await until(left(engine))
             assert ["a1", "b1"] == publisher.accepted
             (away, back) = [record.getMessage() for record in caplog.records if record.name == "domainkit.relay"]
-            assert (True, "the database is reachable again") == (away.startswith("the database is unreachable ("), back)
+            assert (True, "the database is reachable again") == (away.startswith("the database lacks a table: "), back)
 
     async def test_what_wakes_a_relay_cuts_no_pause_short(self, database: Database) -> None:
         """While the database is away, a round that ends, or whatever else wakes the relay, makes it try no sooner."""

@@ -191,7 +191,7 @@ class Relay:
             except OUTAGES as error:
                 if self._until_idle and not self._stop.is_set():
                     raise
-                paused = self._database.failed(type(error).__qualname__, missing=missing_part(error))
+                paused = self._failed(error)
         self._paused_until = monotonic() + paused
         return paused
 
@@ -227,6 +227,10 @@ class Relay:
                     await self._means.wake.wait()
             self._means.wake.clear()
 
+    def _failed(self, error: Exception) -> float:
+        """Count a failure of the database, and return the seconds to wait."""
+        return self._database.failed(type(error).__qualname__, missing=missing_part(error))
+
     async def _deliver(self, round_: Round) -> None:
         """Send the messages of a round, and store the outcomes, retrying while the database is unreachable."""
         await round_.publish()
@@ -235,7 +239,7 @@ class Relay:
                 await round_.settle()
                 break
             except OUTAGES as error:
-                await asyncio.sleep(self._database.failed(type(error).__qualname__))
+                await asyncio.sleep(self._failed(error))
         self._database.answered()
         counts = round_.counts
         self.total += counts
