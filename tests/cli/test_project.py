@@ -305,6 +305,15 @@ def test_a_database_that_is_not_set_up(database: Database, capsys: pytest.Captur
             assert "unreachable" not in text
 
 
+def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A status can't wait for it: the place is named, and no traceback is printed."""
+    monkeypatch.setenv(ledger.DATABASE, "postgresql://postgres@127.0.0.1:1/none")
+    assert 1 == main(["project", LEDGER, "--status"])
+    text = capsys.readouterr().err
+    assert "127.0.0.1:1/none" in text
+    assert "Traceback" not in text
+
+
 def start(*arguments: str) -> "subprocess.Popen[str]":
     """Start the command as a process."""
     paths = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])

@@ -685,6 +685,7 @@ async def test_async_a_projector_follows(database: Database) -> None:
         async with unit_of_work.reading() as connection:
             assert 23 == await connection.scalar(sa.select(BALANCES.c.total))
     assert "AsyncProjector(balances, entries)" == repr(projector)
+    assert not projector.is_following
 
 
 async def test_async_a_store_in_memory(database: Database) -> None:
