@@ -16,7 +16,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from aio_pika import connect
 from attrs import frozen
 from loguru import logger
 from meiga import Result as PetiscoResult
@@ -27,16 +26,14 @@ from petisco import Uuid as PetiscoUuid
 from returns.result import Failure, Result
 from yarl import URL
 
+from benchmarks.brokers import RABBITMQ_URL, published, removed
 from domainkit import DomainError, DomainEvent, Message, MessageCodec, Uuid
 from domainkit.adapters.rabbitmq import (
     Backoff,
     RabbitMqConsumer,
-    RabbitMqDomainEventBus,
-    RabbitMqPublisher,
     RabbitMqTopology,
 )
 
-RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
 MESSAGES, ROUNDS = 3_000, 5
 KEYS, OF_A_KEY, WAIT = 50, 100, 0.01
 
@@ -153,10 +150,7 @@ async def measure() -> dict[str, list[float]]:
         for name in names.values():
             async with consumer(topology, name, _nothing):
                 pass
-        async with RabbitMqPublisher(RABBITMQ_URL, topology) as publisher:
-            bus = RabbitMqDomainEventBus(CODEC, publisher)
-            for _ in range(MESSAGES // 500):
-                (await bus.publish([Closed(Uuid.v4()) for _ in range(500)])).unwrap()
+        await published(topology, CODEC, [Closed(Uuid.v4()) for _ in range(MESSAGES)])
         found = {name: await ours(topology, names[name], **options) for name, options in MODES.items()}
         theirs = RabbitMqMessageConsumer("acme", service, 3)
         theirs.add_subscribers([greeter])
@@ -212,25 +206,11 @@ async def keys() -> float:
 
     async with made():
         pass
-    async with RabbitMqPublisher(RABBITMQ_URL, topology) as publisher:
-        bus = RabbitMqDomainEventBus(CODEC, publisher)
-        for number in range(OF_A_KEY):
-            (await bus.publish([Placed(key, number) for key in range(KEYS)])).unwrap()
+    await published(topology, CODEC, [Placed(key, number) for number in range(OF_A_KEY) for key in range(KEYS)])
     async with made():
         await clock.speed()
     await removed(topology, [f"{service}.s"])
     return spent / (clock.last - clock.first)
-
-
-async def removed(topology: RabbitMqTopology, queues: list[str]) -> None:
-    """Delete what the consumers declared."""
-    async with await connect(RABBITMQ_URL) as connection:
-        channel = await connection.channel()
-        for queue in queues:
-            for suffix in ("", ".dead_letters", ".quarantine"):
-                await channel.queue_delete(f"{queue}{suffix}", if_unused=False, if_empty=False)
-        for exchange in (topology.exchange, topology.dead_letter_exchange):
-            await channel.exchange_delete(exchange)
 
 
 async def main() -> None:

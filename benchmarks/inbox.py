@@ -8,7 +8,6 @@ each message is acknowledged after its commit.
 import asyncio
 import json
 import logging
-import os
 import statistics
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -21,19 +20,16 @@ from attrs import frozen
 from sqlalchemy import URL, Column, MetaData, Table, Uuid, delete, insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from benchmarks.brokers import RABBITMQ_URL, published, removed
 from benchmarks.databases import postgresql_engine
 from domainkit import DomainEvent, MessageCodec
 from domainkit import Uuid as Id
 from domainkit.adapters.rabbitmq import (
     RabbitMqConsumer,
-    RabbitMqDomainEventBus,
-    RabbitMqPublisher,
     RabbitMqTopology,
-    dead_letter_queue,
 )
 from domainkit.adapters.sqlalchemy import AsyncInbox, AsyncUnitOfWork, inbox_table, make_async_engine
 
-RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
 MESSAGES, ROUNDS, AT_ONCE, PREFETCH = 2_000, 3, 20, 200
 BAR = 0.7
 """The lowest speed of the consumer, as a part of the speed of the one by hand."""
@@ -145,10 +141,7 @@ async def measure(engine: AsyncEngine) -> Rounds:
             for name in ("ours", "hand"):
                 async with consumer(topology, name, _nothing):
                     pass
-            async with RabbitMqPublisher(RABBITMQ_URL, topology) as publisher:
-                bus = RabbitMqDomainEventBus(_CODEC, publisher)
-                for _ in range(MESSAGES // 500):
-                    (await bus.publish([Closed(Id.v4()) for _ in range(500)])).unwrap()
+            await published(topology, _CODEC, [Closed(Id.v4()) for _ in range(MESSAGES)])
             mine = await ours(topology, engine)
             async with engine.begin() as connection:
                 await connection.execute(delete(_ORDERS))
@@ -158,19 +151,8 @@ async def measure(engine: AsyncEngine) -> Rounds:
             if round_:  # the first warms up
                 found.append((mine, theirs))
     finally:
-        await _remove(topology)
+        await removed(topology, [topology.subscriber_queue(name) for name in ("ours", "hand")])
     return found
-
-
-async def _remove(topology: RabbitMqTopology) -> None:
-    """Delete the queues and the exchanges."""
-    async with await connect(RABBITMQ_URL) as connection:
-        channel = await connection.channel()
-        for queue in map(topology.subscriber_queue, ("ours", "hand")):
-            for name in (queue, dead_letter_queue(queue), f"{queue}.quarantine"):
-                await channel.queue_delete(name, if_unused=False, if_empty=False)
-        for exchange in (topology.exchange, topology.dead_letter_exchange):
-            await channel.exchange_delete(exchange)
 
 
 async def rounds_on(url: URL) -> Rounds:

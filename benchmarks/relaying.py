@@ -6,7 +6,6 @@ it; RabbitMQ is the one at RABBITMQ_URL. All keep 100 messages on their way, per
 """
 
 import asyncio
-import os
 import statistics
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +21,7 @@ from sqlalchemy import MetaData, Table, delete, insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from benchmarks.brokers import RABBITMQ_URL
 from benchmarks.databases import postgresql_engine, sqlite_engine
 from domainkit import MessageCodec
 from domainkit.adapters.rabbitmq import RabbitMqPublisher, RabbitMqTopology
@@ -29,7 +29,6 @@ from domainkit.adapters.sqlalchemy import Relay, make_async_engine, outbox_table
 from domainkit.adapters.sqlalchemy.relay.store import RelayStore
 from domainkit.testing import SampleTask, SampleTaskCreated
 
-RABBITMQ_URL = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
 BAR = 1.0
 """The lowest speed of a relay to reach, as a part of the speed of aio-pika alone."""
 
