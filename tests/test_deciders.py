@@ -1,6 +1,7 @@
 """Deciders, decisions and projections: pure functions, and the one decider of two."""
 
 from collections.abc import Sequence
+from itertools import count
 
 import pytest
 from accounts import (
@@ -202,6 +203,11 @@ def _forgetful() -> Decider[Open | Deposit | Close, Account, AccountEvent, Alrea
     return Decider(lambda command, state: answers.pop(), history.evolve, Account())
 
 
+def _numbering() -> Decider[Open | Deposit | Close, Account, AccountEvent, AlreadyOpen | NotOpen]:
+    numbers = count(1)
+    return Decider(lambda command, state: Success([Deposited(ID, next(numbers))]), history.evolve, Account())
+
+
 def _changing() -> Decider[Open | Deposit | Close, Account, AccountEvent, AlreadyOpen | NotOpen]:
     answers = [NotOpen(uuid_value="1"), NotOpen(uuid_value="2")]
     return Decider(lambda command, state: Failure(answers.pop()), history.evolve, Account())
@@ -219,8 +225,13 @@ def _counting() -> Decider[Open | Deposit | Close, Account, AccountEvent, Alread
 
 @pytest.mark.parametrize(
     ("broken", "text"),
-    [(_forgetful(), "the same answer"), (_changing(), "the same answer"), (_counting(), "same state")],
-    ids=["answers", "errors", "states"],
+    [
+        (_forgetful(), "the same answer"),
+        (_numbering(), "the same answer"),
+        (_changing(), "the same answer"),
+        (_counting(), "same state"),
+    ],
+    ids=["answers", "events", "errors", "states"],
 )
 def test_a_broken_law_is_found(
     broken: Decider[Open | Deposit | Close, Account, AccountEvent, AlreadyOpen | NotOpen], text: str

@@ -3,14 +3,27 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import attrs
 from returns.result import Failure, Result
 
 from domainkit.aggregates import AggregateRoot, AnyId
 from domainkit.errors import DomainError
+from domainkit.messages import DomainEvent, Message
 
 T = TypeVar("T")
 ErrorT = TypeVar("ErrorT", bound=DomainError)
 AggT = TypeVar("AggT", bound=AggregateRoot[AnyId])
+
+
+def full_name(message: Message) -> str:
+    """Return the name of the class of a message, with its module."""
+    return f"{type(message).__module__}.{type(message).__qualname__}"
+
+
+def payload_of(event: DomainEvent) -> tuple[str, dict[str, object]]:
+    """Return what two events of the same content have in common: the class and the fields, without the header."""
+    names = [field.name for field in attrs.fields(type(event)) if field.name != "header"]
+    return full_name(event), {name: getattr(event, name) for name in names}
 
 
 def value_of(result: Result[T, object]) -> T:

@@ -6,7 +6,6 @@ given(task).when(lambda task: task.complete()).then_events(TaskCompleted(task.ag
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar, overload
 
-import attrs
 from attrs import frozen
 from returns.result import Failure, Result, Success
 
@@ -15,6 +14,7 @@ from domainkit.deciders import Decider
 from domainkit.deciding import decided_events
 from domainkit.memory import AsyncInmemoryDomainEventBus, InmemoryDomainEventBus, InmemoryOutbox
 from domainkit.messages import DomainEvent, JsonValue, Message
+from domainkit.testing._expect import full_name, payload_of
 
 C = TypeVar("C")
 S = TypeVar("S")
@@ -127,7 +127,7 @@ class Then(Generic[R]):
 
     def then_events(self, *expected: DomainEvent) -> "Then[R]":
         """Expect exactly these events, in this order; headers are not compared."""
-        wanted, found = [_payload(event) for event in expected], [_payload(event) for event in self.events]
+        wanted, found = [payload_of(event) for event in expected], [payload_of(event) for event in self.events]
         _expect(wanted, found, "events")
         return self
 
@@ -159,7 +159,7 @@ class Then(Generic[R]):
         """Expect these entries in the meta of every event."""
         for event in self.events:
             meta = event.header.meta
-            _expect(expected, {name: meta[name] for name in expected if name in meta}, f"meta of {_name(event)}")
+            _expect(expected, {name: meta[name] for name in expected if name in meta}, f"meta of {full_name(event)}")
         if not self.events:
             raise AssertionError("expected events with meta, got no event")
         return self
@@ -180,15 +180,6 @@ def _value(outcome: object) -> object:
     if isinstance(outcome, Failure):
         raise AssertionError(f"expected a Success, got {outcome!r}")  # noqa: TRY004  # tests expect it
     return outcome.unwrap() if isinstance(outcome, Result) else outcome
-
-
-def _payload(event: DomainEvent) -> tuple[str, dict[str, object]]:
-    names = [field.name for field in attrs.fields(type(event)) if field.name != "header"]
-    return _name(event), {name: getattr(event, name) for name in names}
-
-
-def _name(message: Message) -> str:
-    return f"{type(message).__module__}.{type(message).__qualname__}"
 
 
 def _expect(expected: object, found: object, what: str) -> None:
