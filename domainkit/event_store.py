@@ -126,13 +126,19 @@ class RevisionConflict(ConflictError):
 
     def detail(self) -> str:
         """Return the error's name, and the two revisions."""
+        return f"{super().detail()}: {self._difference()}"
+
+    def _difference(self) -> str:
         expected = self.expected.value if isinstance(self.expected, Expected) else f"revision {self.expected}"
         actual = "another one" if self.actual is None else f"revision {self.actual}"
-        return f"{super().detail()}: expected {expected}, the stream has {actual}"
+        return f"expected {expected}, the stream has {actual}"
 
 
 class StreamClosed(RevisionConflict):
     """The stream was archived or deleted: nothing can be appended any more, however often it is tried."""
+
+    def _difference(self) -> str:  # the revisions may be the same
+        return "expected an open stream, this one was archived or deleted"
 
 
 class AppendsEvents(Protocol[E_contra]):
@@ -428,8 +434,16 @@ def checked_events(events: Sequence[E]) -> tuple[E, ...]:
         TypeError: it is not a sequence of events.
     """
     if not isinstance(events, Sequence) or not all(isinstance(one, DomainEvent) for one in events):
-        raise TypeError(f"append: expected a sequence of events, got a {type(events).__qualname__} with something else")
+        raise TypeError(f"append: expected a sequence of events, got {_described(events)}; pass a list of them")
     return tuple(map(caused, events))
+
+
+def _described(events: object) -> str:
+    """Return what was given in place of a sequence of events: its class, or that of the first item that is no event."""
+    whole = f"a {type(events).__qualname__}"
+    if not isinstance(events, Sequence):
+        return whole
+    return f"{whole} with a {next(type(one).__qualname__ for one in events if not isinstance(one, DomainEvent))}"
 
 
 def all_recorded(

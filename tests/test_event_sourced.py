@@ -107,10 +107,13 @@ class TestStore:
         with pytest.raises(TypeError, match="expected: expected a revision from 0"):
             InmemoryEventStore(codec).append(ID, [Opened(ID)], expected=expected)
 
-    @pytest.mark.parametrize("events", [Opened(ID), "ab", ["a"]])
-    def test_events_come_in_a_sequence(self, events: Sequence[AccountEvent]) -> None:
-        """A single event, or something else among the events, is a TypeError."""
-        with pytest.raises(TypeError, match="append: expected a sequence of events"):
+    @pytest.mark.parametrize(
+        ("events", "found"),
+        [(Opened(ID), "a Opened"), ("ab", "a str with a str"), ([Opened(ID), 1], "a list with a int")],
+    )
+    def test_events_come_in_a_sequence(self, events: Sequence[AccountEvent], found: str) -> None:
+        """A single event, or something else among the events, is a TypeError that names it."""
+        with pytest.raises(TypeError, match=f"append: expected a sequence of events, got {found};"):
             InmemoryEventStore(codec).append(ID, events, expected=NO_STREAM)
 
     def test_appended_events_are_in_the_outbox(self) -> None:
@@ -131,6 +134,9 @@ class TestStore:
         assert "RevisionConflict: expected no event, the stream has revision 1" == refused.detail()
         assert "RevisionConflict: expected revision 3, the stream has another one" == (
             RevisionConflict(stream="stream-1", expected=3).detail()
+        )
+        assert "StreamClosed: expected an open stream, this one was archived or deleted" == (
+            StreamClosed(stream="stream-1", expected=1, actual=1).detail()
         )
         (unreadable,) = _with_codec(store, MessageCodec.of(Deposited)).read("stream-1")
         assert isinstance(unreadable, UnreadableEvent)

@@ -267,6 +267,27 @@ async def test_what_the_client_learns_nothing_of_is_logged(
     assert SECRET not in str(texts)
 
 
+async def test_the_log_says_where_an_error_comes_from(caplog: pytest.LogCaptureFixture) -> None:
+    """It has the line that raised an error, or that passed a Failure to `value_of`; no line if there is none."""
+
+    async def raising(_: Request) -> Response:
+        raise CriticalError
+
+    async def returning(_: Request) -> Response:
+        value_of(Failure(BusCannotPublish()))
+        raise AssertionError
+
+    lines = [endpoint.__code__.co_firstlineno + 1 for endpoint in (raising, returning)]
+    for endpoint in (raising, returning):
+        await get(starlette(endpoint, {}))
+    response_of(Failure(BusCannotPublish()), JSONResponse)
+    assert [
+        f"answered 500 for domainkit.errors.CriticalError of {__file__}:{lines[0]}",
+        f"answered 503 for domainkit.errors.BusCannotPublish of {__file__}:{lines[1]}",
+        "answered 503 for domainkit.errors.BusCannotPublish",
+    ] == [record.getMessage() for record in caplog.records if record.name == "domainkit.adapters.starlette"]
+
+
 async def test_a_failure_of_what_is_no_exception_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
     """There is no status for the error of a Failure that is no exception."""
     answer = response_of(Failure("hunter2"), JSONResponse)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from http import HTTPStatus
+from traceback import walk_tb
 from typing import Any, Final, NotRequired, Protocol, TypedDict, TypeVar, overload
 
 from returns.result import Failure, Result
@@ -115,6 +116,9 @@ def value_of(result: Result[T, object], *, error_map: ErrorMap | None = None) ->
     return result.unwrap()
 
 
+_VALUE_OF: Final = value_of.__code__
+
+
 def _no_content(_: object) -> Response:
     return Response(status_code=NO_CONTENT)
 
@@ -165,14 +169,23 @@ def _exception(error: object) -> BaseException:
     return error if isinstance(error, BaseException) else TypeError(f"a Failure of {type(error).__qualname__}")
 
 
-def _answered(error: object, *, error_map: ErrorMap, options: ProblemOptions) -> Response:
+def _place(error: BaseException, carrier: BaseException | None) -> str:
+    """Return where an error was raised; for one that was returned, where `value_of` was called, if it was."""
+    returned_by = None if carrier is None else carrier.__traceback__
+    frames = list(walk_tb(error.__traceback__ or returned_by))
+    places = [(frame.f_code.co_filename, line) for frame, line in frames if frame.f_code is not _VALUE_OF]
+    return " of {}:{}".format(*places[-1]) if places else ""
+
+
+def _answered(
+    error: object, *, error_map: ErrorMap, options: ProblemOptions, carrier: FailureError | None = None
+) -> Response:
     """Return the response for an error; from 500 on, log its class and place, which the client doesn't get."""
     found = _exception(error)
     response = problem_response(found, error_map=error_map, options=options)
     if response.status_code >= INTERNAL and not isinstance(found, UnknownError):  # the guard logged that one
-        place = UnknownError.from_exception(found)
         name = f"{type(found).__module__}.{type(found).__qualname__}"
-        logger.error("answered %d for %s of %s:%s", response.status_code, name, place.filename, place.lineno)
+        logger.error("answered %d for %s%s", response.status_code, name, _place(found, carrier))
     return response
 
 
@@ -202,7 +215,7 @@ def exception_handlers(
 
     def answer_failure(_: Request, failure: FailureError) -> Response:
         own = error_map if failure.error_map is None else failure.error_map
-        return _answered(failure.error, error_map=own, options=options)
+        return _answered(failure.error, error_map=own, options=options, carrier=failure)
 
     async def answer_bug(_: Request, error: Exception) -> Response:
         return problem_response(error, error_map=error_map)  # even a DomainError, if a middleware raised it
