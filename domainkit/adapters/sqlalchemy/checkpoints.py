@@ -12,7 +12,7 @@ from returns.result import Failure, Result, Success
 
 from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import UtcDateTime, require_columns
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork, current
 from domainkit.read_models import NotReached
 
 _LOOK = 0.02
@@ -154,8 +154,9 @@ class Checkpoints:
     def reached(self, name: str, position: int, /, *, within: timedelta) -> Result[int, NotReached]:
         """Wait until a read model has all events up to a position: that of `Appended`, to read one's own writes.
 
-        Call it outside of a unit of work, which on SQLite would keep the projector from writing. A projector passes
-        deleted events too; one that follows another store than a SqlEventStore does so with the next event.
+        Call it outside of a unit of work: on SQLite that keeps the projector from writing, and in a transaction of one
+        moment, or after an append, no progress would be seen. A projector passes deleted events too; one that follows
+        another store than a SqlEventStore does so with the next event.
 
         Args:
             name: of the read model.
@@ -165,7 +166,11 @@ class Checkpoints:
         Returns:
             The position that it has, at least `position`; a Failure with NotReached if the time is over, or at once if
             it stopped at an earlier event.
+
+        Raises:
+            RuntimeError: a unit of work is open, and `within` is more than 0.
         """
+        _require_outside(self._unit_of_work, within)
         ends = monotonic() + within.total_seconds()
         while True:
             with self._unit_of_work._reading_once() as connection:
@@ -193,6 +198,7 @@ class AsyncCheckpoints:
 
     async def reached(self, name: str, position: int, /, *, within: timedelta) -> Result[int, NotReached]:
         """Wait until a read model has all events up to a position; see Checkpoints.reached."""
+        _require_outside(self._unit_of_work.inner, within)
         ends = monotonic() + within.total_seconds()
         while True:
             found = await self._unit_of_work.run(self._reading(name), read_only=True)
@@ -207,6 +213,14 @@ class AsyncCheckpoints:
                 return self._rows.read(connection, name)
 
         return read
+
+
+def _require_outside(unit_of_work: UnitOfWork, within: timedelta) -> None:
+    if within > timedelta(0) and current(unit_of_work) is not None:
+        raise RuntimeError(
+            "reached: expected no open unit of work, in which a read model may make no progress, got one; wait outside "
+            "of it, or give `within` 0 to look once"
+        )
 
 
 def _outcome(found: Checkpoint | None, name: str, position: int, *, is_over: bool) -> Result[int, NotReached] | None:

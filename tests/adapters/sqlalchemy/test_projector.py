@@ -442,6 +442,17 @@ def test_one_waits_for_ones_own_writes(engine: Engine) -> None:
     assert 5 == rows_of(engine)[ada].total
 
 
+def test_nobody_waits_in_a_unit_of_work(engine: Engine) -> None:
+    """There a read model may make no progress: waiting is a RuntimeError at once, and looking is allowed."""
+    unit_of_work = UnitOfWork(engine)
+    checkpoints = Checkpoints(unit_of_work, CHECKPOINTS)
+    for begin in (unit_of_work.begin, unit_of_work.reading):
+        with begin():
+            with pytest.raises(RuntimeError, match=r"^reached: expected no open unit of work"):
+                checkpoints.reached("balances", 1, within=LONG)
+            assert isinstance(checkpoints.reached("balances", 1, within=timedelta(0)), Failure)
+
+
 def test_nobody_waits_for_a_read_model_that_stopped(engine: Engine) -> None:
     """The Failure comes at once, with the reason."""
     store, checkpoints, (ada,) = make_store(engine), Checkpoints(UnitOfWork(engine), CHECKPOINTS), new_accounts(1)
@@ -665,6 +676,9 @@ async def test_async_a_projector_follows(database: Database) -> None:
         (ada,) = new_accounts(1)
         await store.append(ada, [Deposited(ada, 5), Deposited(ada, 7), Deposited(ada, 9)], expected=0)
         assert Failure is type(await checkpoints.reached("balances", 3, within=timedelta(0)))
+        async with unit_of_work.begin():
+            with pytest.raises(RuntimeError, match=r"^reached: expected no open unit of work"):
+                await checkpoints.reached("balances", 3, within=LONG)
         assert Projected(events=4) == await projector.run_once()
         stop = asyncio.Event()
         running = asyncio.create_task(projector.run(stop))
