@@ -489,14 +489,16 @@ def stream_and_expected(
     return first, expected
 
 
-def events_of(first: StreamId | Sequence[E]) -> Sequence[E]:
+def events_of(first: StreamId | Sequence[E], expected: ExpectedRevision | None) -> Sequence[E]:
     """Return the events of an append with a condition.
 
     Raises:
-        TypeError: it is a stream.
+        TypeError: it is a stream; or a revision is expected too.
     """
     if isinstance(first, str | ValueObject):
         raise TypeError("append: expected events before a condition, got a stream; name it by `stream=`")
+    if expected is not None:
+        raise TypeError("append: expected a condition alone, got `expected=` too; leave that out, or the condition")
     return first
 
 

@@ -212,6 +212,8 @@ class TestStore:
         store, condition = InmemoryEventStore(SAMPLES), AppendCondition(query(), after=0)
         with pytest.raises(TypeError, match="append: expected events before a condition, got a stream"):
             store.append("stream", condition)  # type: ignore[arg-type]  # wrong on purpose
+        with pytest.raises(TypeError, match="append: expected a condition alone, got `expected=` too"):
+            store.append([_event()], condition, expected=0)  # type: ignore[call-overload]  # as above
         with pytest.raises(TypeError, match=r"append: expected a stream, its events and expected=\.\.\."):
             store.append("stream", [_event()], expected=0, stream="other")  # type: ignore[call-overload]  # as above
         with pytest.raises(TypeError, match=r"append: expected a stream, its events and expected=\.\.\."):

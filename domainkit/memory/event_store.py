@@ -132,7 +132,7 @@ class InmemoryEventStore(EventStore[E], Generic[E]):
     ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
         """Append events, all of them or none; see EventStore."""
         if isinstance(second, AppendCondition):
-            return self._append_if(events_of(first), second, stream)
+            return self._append_if(events_of(first, expected), second, stream)
         return self._append_expected(*stream_and_expected(first, expected, stream), second)
 
     def _append_expected(
@@ -313,7 +313,7 @@ class AsyncInmemoryEventStore(AsyncEventStore[E], Generic[E]):
     ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
         """Append events, all of them or none; see EventStore."""
         if isinstance(second, AppendCondition):
-            return self._store._append_if(events_of(first), second, stream)
+            return self._store._append_if(events_of(first, expected), second, stream)
         return self._store._append_expected(*stream_and_expected(first, expected, stream), second)
 
     @overload

@@ -80,7 +80,7 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
     ) -> Result[Appended, RevisionConflict] | Result[Appended, ConditionConflict | StreamClosed]:
         """Append events, all of them or none; see SqlEventStore."""
         if isinstance(second, AppendCondition):
-            work = self._inner._conditional(events_of(first), second, stream)
+            work = self._inner._conditional(events_of(first, expected), second, stream)
             if isinstance(work, Success):
                 return work
             inner, unit_of_work = self._inner, self._unit_of_work

@@ -157,7 +157,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
                 or SERIALIZABLE, and would not see what was appended meanwhile.
         """
         if isinstance(second, AppendCondition):
-            work = self._conditional(events_of(first), second, stream)
+            work = self._conditional(events_of(first, expected), second, stream)
             if isinstance(work, Success):
                 return work
             stored = self._stored_if_alone if self._begins_by_itself() else self._stored_if
