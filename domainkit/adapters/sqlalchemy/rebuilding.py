@@ -1,11 +1,13 @@
 """The rebuild of a read model: a second table is filled beside the one that is read, and swapped in one transaction.
 
-The swap replaces the rows, not the table: DELETE and INSERT ... SELECT. The table keeps its name, its indexes and
-constraints, the privileges of its readers, and the views and foreign keys that refer to it; readers wait for no lock.
+The swap replaces the rows, not the table. The table keeps its name, its indexes and constraints, the privileges of
+its readers, and the views and foreign keys that refer to it; readers wait for no lock. A row whose key remains is
+changed in place: deleting it would delete the rows that refer to it (ON DELETE CASCADE), or fail because of them.
 """
 
 from attrs import evolve, frozen
-from sqlalchemy import Connection, Table, delete, insert, inspect, select
+from sqlalchemy import Connection, Table, and_, delete, exists, insert, inspect, select, update
+from sqlalchemy.exc import IntegrityError
 
 from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint
 from domainkit.adapters.sqlalchemy.event_counts import found_after, last_position
@@ -118,9 +120,12 @@ class Rebuilding:
     def _swap(self, connection: Connection, to: Checkpoint) -> None:
         """Replace the old rows by the new ones, and move the checkpoint with them."""
         table, shadow = self._model.table, self._model.shadow
-        connection.execute(delete(table))
-        names = [column.key for column in shadow.columns if column.computed is None]
-        connection.execute(insert(table).from_select(names, select(*(shadow.c[name] for name in names))))
+        try:
+            with connection.begin_nested():
+                _replace_rows(connection, table, shadow)
+        except IntegrityError:  # of a unique column, say, whose values two rows exchange
+            connection.execute(delete(table))
+            _replace_rows(connection, table, shadow)
         shadow.drop(connection)
         self._rows.move(connection, self._model.name, to)
         self._rows.remove(connection, self._shadow)
@@ -140,6 +145,19 @@ class Rebuilding:
         """Return the end of a rebuild that another process has finished."""
         live = self._following.checkpoint(self._model.name) or Checkpoint(self._model.version)
         return self._rebuilt(live, is_swapped=True)
+
+
+def _replace_rows(connection: Connection, table: Table, shadow: Table) -> None:
+    """Give a table the rows of another one: delete those whose keys are gone, change the others, and add new ones."""
+    names = [column.key for column in shadow.columns if column.computed is None]
+    values = {name: shadow.c[name] for name in names}
+    others = {name: value for name, value in values.items() if not value.primary_key}
+    same = and_(*(table.c[column.key] == column for column in shadow.primary_key))
+    connection.execute(delete(table).where(~exists(1).select_from(shadow).where(same).correlate(table)))
+    if others:
+        connection.execute(update(table).values(others).where(same))
+    new = select(*values.values()).where(~exists(1).select_from(table).where(same).correlate(shadow))
+    connection.execute(insert(table).from_select(names, new))
 
 
 def _exists(table: Table, connection: Connection) -> bool:
