@@ -173,7 +173,7 @@ def check_identity(name: str, version: int) -> None:
     """
     refusal = text_refusal(name + SHADOW)
     if refusal is not None:
-        raise ValueError(f"read model: expected {refusal} as a name, got another; choose another")
+        raise ValueError(f"read model: expected {refusal} as a name, got another; choose one")
     if not name or name.endswith(SHADOW):
         raise ValueError(f"read model: expected a name that doesn't end with {SHADOW}, got {name!r}; choose another")
     if version < 1:

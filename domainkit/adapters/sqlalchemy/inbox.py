@@ -106,8 +106,8 @@ class Inbox:
             TypeError: `handler` is a coroutine function, which needs an AsyncInbox; or, when it runs, it didn't return
                 a Result.
             MessageIdReusedError: when it runs: a different message with the same id was handled.
-            ValueError: `handler` has no permanent name, since it is a lambda or defined in a function; or the name can't
-                be stored; or another handler of this inbox has it.
+            ValueError: `handler` has no permanent name, since it is a lambda or defined in a function; or the name
+                can't be stored; or another handler of this inbox has it.
         """
         if is_async(handler):
             raise TypeError(

@@ -96,26 +96,34 @@ class Rebuilding:
             return self._stopped(seen, batch.stop)
         try:
             with self._unit_of_work.begin() as connection:
-                return self._stored(connection, seen, batch, is_last=len(found) < self._batch and batch.stop is None)
+                is_last = len(found) < self._batch and batch.stop is None
+                reached, is_swapped = self._stored(connection, seen, batch, is_last=is_last)
         except (ConflictError, OutcomeUnknownError):
             return self._rebuilt(seen)  # the next look shows how it ended
+        return self._swapped_elsewhere() if reached is None else self._rebuilt(reached, is_swapped=is_swapped)
 
-    def _stored(self, connection: Connection, seen: Checkpoint, batch: Batch, *, is_last: bool) -> Rebuilt:
+    def _stored(
+        self, connection: Connection, seen: Checkpoint, batch: Batch, *, is_last: bool
+    ) -> tuple[Checkpoint | None, bool]:
+        """Return the checkpoint afterwards, and True if this swapped; no checkpoint if another process has swapped.
+
+        It doesn't use the store, which may have connections of its own: a pool may have none left.
+        """
         live = self._rows.lock(connection, self._model.name, skip=False) if is_last else None
         locked = self._rows.lock(connection, self._shadow, skip=False)
         if locked is None:
-            return self._swapped_elsewhere()
+            return None, False
         if locked.position != seen.position:
-            return self._rebuilt(locked)
+            return locked, False
         self._model.apply(connection, batch.events, to=self._model.shadow)
         for one in batch.skipped:
             log_unreadable(self._shadow, one, "skipped")
         following = evolve(after(locked, batch), stopped_at=None, reason=None)
         if live is not None and following.position >= live.position:
             self._swap(connection, following)
-            return self._rebuilt(following, is_swapped=True)
+            return following, True
         self._rows.move(connection, self._shadow, following)
-        return self._rebuilt(following)
+        return following, False
 
     def _swap(self, connection: Connection, to: Checkpoint) -> None:
         """Replace the old rows by the new ones, and move the checkpoint with them."""

@@ -40,6 +40,7 @@ from domainkit.adapters.sqlalchemy import (
     SqlReadModel,
     TableReadModel,
     UnitOfWork,
+    make_engine,
 )
 
 WAIT = 60
@@ -279,6 +280,16 @@ def test_a_rebuild_that_ended_between_two_steps(engine: Engine) -> None:
     )
     assert Rebuilt("balances", 5, 5, is_swapped=True) == rebuilt
     assert {ada: Balance(ada, 10, 5)} == rows_of(engine)
+
+
+def test_a_rebuild_needs_one_connection_at_a_time() -> None:
+    """A database in memory, whose pool has one connection, can be rebuilt; the store has its own unit of work."""
+    engine, (ada,) = make_engine("sqlite://", pool_timeout=1), new_accounts(1)
+    METADATA.create_all(engine)
+    append(make_store(engine), Opened(ada), Deposited(ada, 5))
+    assert make_projector(engine, newer(), batch=1).rebuild("balances").is_swapped
+    assert {ada: Balance(ada, 10, 1)} == rows_of(engine)
+    engine.dispose()
 
 
 def test_a_rebuild_of_a_function(engine: Engine) -> None:
