@@ -13,6 +13,7 @@ from domainkit._model.mapping import FrozenMapping
 from domainkit._model.type_checks import describe
 from domainkit.errors import DomainError
 from domainkit.event_store import RecordedEvent, UnreadableEvent
+from domainkit.ids import text_refusal
 from domainkit.messages import DomainEvent
 from domainkit.projections import with_function
 
@@ -168,8 +169,11 @@ def check_identity(name: str, version: int) -> None:
     """Refuse a name or version of a read model under which no progress can be stored.
 
     Raises:
-        ValueError: `name` is empty or ends with `__rebuild`, or `version` is below 1.
+        ValueError: `name` is empty, can't be stored or ends with `__rebuild`, or `version` is below 1.
     """
+    refusal = text_refusal(name + SHADOW)
+    if refusal is not None:
+        raise ValueError(f"read model: expected {refusal} as a name, got another; choose one")
     if not name or name.endswith(SHADOW):
         raise ValueError(f"read model: expected a name that doesn't end with {SHADOW}, got {name!r}; choose another")
     if version < 1:

@@ -44,6 +44,9 @@ def test_what_is_refused() -> None:
     """A class that isn't one of attrs, a name or version that can't be stored, and a second step for a class."""
     with pytest.raises(TypeError, match=r"^read model 'a': expected an attrs class of rows, got "):
         ReadModel("a", int)
+    for name in ("a\0", "a\ud800", "a" * 1992):
+        with pytest.raises(ValueError, match=r"^read model: expected a text .* as a name, got another; choose one$"):
+            ReadModel(name, Balance)
     for name in ("", "a__rebuild"):
         with pytest.raises(ValueError, match=r"^read model: expected a name that doesn't end with __rebuild, got '"):
             ReadModel(name, Balance)

@@ -86,8 +86,9 @@ BUGS = (
     Bug(
         "old and new rows are swapped at once",
         REBUILDING,
-        "        connection.execute(delete(table))\n",
-        "        connection.execute(delete(table))\n        connection.connection.commit()\n",
+        "            with connection.begin_nested():\n                _replace_rows(connection, table, shadow)\n",
+        "            connection.execute(delete(table))\n            connection.connection.commit()\n"
+        "            _replace_rows(connection, table, shadow)\n",
         f"{REBUILDS}::test_a_rebuild_while_writers_write_and_readers_read",
     ),
     Bug(

@@ -315,10 +315,12 @@ class ConsumedQueue:
             await self._bury(raw, [f"unhandled {name}"])
             return None
         try:
-            return Turn(raw, message, name, bound, self.rules.key_of(message), failures_of(raw))
-        except Exception as error:  # raised by the user's function `by`
+            key = self.rules.key_of(message)
+            hash(key)
+        except Exception as error:  # of the user's function `by`, or of what it returned
             await self._bury(raw, [f"by {type(error).__qualname__}"])
             return None
+        return Turn(raw, message, name, bound, key, failures_of(raw))
 
     async def _work(self) -> None:
         while (turn := await self._turns.next()) is not None and not self.ended.is_set():

@@ -16,19 +16,26 @@ from domainkit.messages import MessageInfo
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[a-zA-Z0-9_.:@,/+ -]{1,200}")
-"""The names that aio-pika accepts, without the wildcards of binding keys, and with room for a suffix."""
+_NAME = re.compile(r"[a-zA-Z0-9_.:@,/+ -]+")
+"""The names that aio-pika accepts, without the wildcards of binding keys."""
+
+_MOST, _MOST_OF_EXCHANGE = 200, 114
+"""The maximum lengths of the names of queues and exchanges: aio-pika accepts 256 and 127, and suffixes need room."""
 
 
-def checked_name(name: str, what: str) -> str:
+def checked_name(name: str, what: str, *, most: int = _MOST) -> str:
     """Return the name of a queue or exchange; ValueError if it isn't a valid one."""
-    if _NAME.fullmatch(name) is None:
-        raise ValueError(f"{what} {name!r}: expected 1 to 200 ASCII letters, digits, spaces and _.:@,/+-; change it")
+    if _NAME.fullmatch(name) is None or len(name) > most:
+        raise ValueError(f"{what} {name!r}: expected 1 to {most} ASCII letters, digits, spaces and _.:@,/+-; change it")
     return name
 
 
-def _name(_: object, attribute: "Attribute[str]", value: str) -> None:
-    checked_name(value, f"RabbitMqTopology: {attribute.name}")
+def _service(_: object, __: "Attribute[str]", value: str) -> None:
+    checked_name(value, "RabbitMqTopology: service")
+
+
+def _exchange(_: object, __: "Attribute[str]", value: str) -> None:
+    checked_name(value, "RabbitMqTopology: exchange", most=_MOST_OF_EXCHANGE)
 
 
 @frozen
@@ -54,8 +61,8 @@ class RabbitMqTopology:
         ValueError: a name is not valid in AMQP, or the limit is below 0.
     """
 
-    exchange: str = field(validator=[instance_of(str), _name])
-    service: str = field(validator=[instance_of(str), _name])
+    exchange: str = field(validator=[instance_of(str), _exchange])
+    service: str = field(validator=[instance_of(str), _service])
     delivery_limit: int = field(default=5, validator=[instance_of(int), ge(0)], kw_only=True)
     single_active: bool = field(default=False, kw_only=True)
 

@@ -19,6 +19,7 @@ from domainkit.adapters.sqlalchemy.tables import inbox_table, require_columns
 from domainkit.adapters.sqlalchemy.unit_of_work import ATOMIC_ADDS, AsyncUnitOfWork, Coro, UnitOfWork
 from domainkit.errors import ConflictError, InvalidMessage, OutcomeUnknownError
 from domainkit.handlers import is_async
+from domainkit.ids import text_refusal
 from domainkit.messages import DomainEvent, M, Message, MessageHeader, wire_of
 from domainkit.results import full_name_of, name_of, named_as
 
@@ -105,8 +106,8 @@ class Inbox:
             TypeError: `handler` is a coroutine function, which needs an AsyncInbox; or, when it runs, it didn't return
                 a Result.
             MessageIdReusedError: when it runs: a different message with the same id was handled.
-            ValueError: `handler` has no permanent name, since it is a lambda or defined in a function; or another
-                handler of this inbox has the name.
+            ValueError: `handler` has no permanent name, since it is a lambda or defined in a function; or the name
+                can't be stored; or another handler of this inbox has it.
         """
         if is_async(handler):
             raise TypeError(
@@ -147,6 +148,9 @@ class Inbox:
             raise ValueError(
                 f"once: expected a handler with a unique name, got {found}, a lambda or local function; pass `name=`"
             )
+        refusal = text_refusal(found)
+        if refusal is not None:
+            raise ValueError(f"once: expected {refusal} as the name of a handler, got another; pass another `name=`")
         if not found or self._named.setdefault(found, handler) != handler:
             raise ValueError(f"once: expected a name that no other handler has here, got {found!r}; pass `name=`")
         return found

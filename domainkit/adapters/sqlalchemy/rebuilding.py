@@ -1,11 +1,13 @@
 """The rebuild of a read model: a second table is filled beside the one that is read, and swapped in one transaction.
 
-The swap replaces the rows, not the table: DELETE and INSERT ... SELECT. The table keeps its name, its indexes and
-constraints, the privileges of its readers, and the views and foreign keys that refer to it; readers wait for no lock.
+The swap replaces the rows, not the table. The table keeps its name, its indexes and constraints, the privileges of
+its readers, and the views and foreign keys that refer to it; readers wait for no lock. A row whose key remains is
+changed in place: deleting it would delete the rows that refer to it (ON DELETE CASCADE), or fail because of them.
 """
 
 from attrs import evolve, frozen
-from sqlalchemy import Connection, Table, delete, insert, inspect, select
+from sqlalchemy import Connection, Table, and_, delete, exists, insert, inspect, select, update
+from sqlalchemy.exc import IntegrityError
 
 from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint
 from domainkit.adapters.sqlalchemy.event_counts import found_after, last_position
@@ -94,33 +96,44 @@ class Rebuilding:
             return self._stopped(seen, batch.stop)
         try:
             with self._unit_of_work.begin() as connection:
-                return self._stored(connection, seen, batch, is_last=len(found) < self._batch and batch.stop is None)
+                is_last = len(found) < self._batch and batch.stop is None
+                reached, is_swapped = self._stored(connection, seen, batch, is_last=is_last)
         except (ConflictError, OutcomeUnknownError):
             return self._rebuilt(seen)  # the next look shows how it ended
+        return self._swapped_elsewhere() if reached is None else self._rebuilt(reached, is_swapped=is_swapped)
 
-    def _stored(self, connection: Connection, seen: Checkpoint, batch: Batch, *, is_last: bool) -> Rebuilt:
+    def _stored(
+        self, connection: Connection, seen: Checkpoint, batch: Batch, *, is_last: bool
+    ) -> tuple[Checkpoint | None, bool]:
+        """Return the checkpoint afterwards, and True if this swapped; no checkpoint if another process has swapped.
+
+        It doesn't use the store, which may have connections of its own: a pool may have none left.
+        """
         live = self._rows.lock(connection, self._model.name, skip=False) if is_last else None
         locked = self._rows.lock(connection, self._shadow, skip=False)
         if locked is None:
-            return self._swapped_elsewhere()
+            return None, False
         if locked.position != seen.position:
-            return self._rebuilt(locked)
+            return locked, False
         self._model.apply(connection, batch.events, to=self._model.shadow)
         for one in batch.skipped:
             log_unreadable(self._shadow, one, "skipped")
         following = evolve(after(locked, batch), stopped_at=None, reason=None)
         if live is not None and following.position >= live.position:
             self._swap(connection, following)
-            return self._rebuilt(following, is_swapped=True)
+            return following, True
         self._rows.move(connection, self._shadow, following)
-        return self._rebuilt(following)
+        return following, False
 
     def _swap(self, connection: Connection, to: Checkpoint) -> None:
         """Replace the old rows by the new ones, and move the checkpoint with them."""
         table, shadow = self._model.table, self._model.shadow
-        connection.execute(delete(table))
-        names = [column.key for column in shadow.columns if column.computed is None]
-        connection.execute(insert(table).from_select(names, select(*(shadow.c[name] for name in names))))
+        try:
+            with connection.begin_nested():
+                _replace_rows(connection, table, shadow)
+        except IntegrityError:  # of a unique column, say, whose values two rows exchange
+            connection.execute(delete(table))
+            _replace_rows(connection, table, shadow)
         shadow.drop(connection)
         self._rows.move(connection, self._model.name, to)
         self._rows.remove(connection, self._shadow)
@@ -140,6 +153,19 @@ class Rebuilding:
         """Return the end of a rebuild that another process has finished."""
         live = self._following.checkpoint(self._model.name) or Checkpoint(self._model.version)
         return self._rebuilt(live, is_swapped=True)
+
+
+def _replace_rows(connection: Connection, table: Table, shadow: Table) -> None:
+    """Give a table the rows of another one: delete those whose keys are gone, change the others, and add new ones."""
+    names = [column.key for column in shadow.columns if column.computed is None]
+    values = {name: shadow.c[name] for name in names}
+    others = {name: value for name, value in values.items() if not value.primary_key}
+    same = and_(*(table.c[column.key] == column for column in shadow.primary_key))
+    connection.execute(delete(table).where(~exists(1).select_from(shadow).where(same).correlate(table)))
+    if others:
+        connection.execute(update(table).values(others).where(same))
+    new = select(*values.values()).where(~exists(1).select_from(table).where(same).correlate(shadow))
+    connection.execute(insert(table).from_select(names, new))
 
 
 def _exists(table: Table, connection: Connection) -> bool:

@@ -68,11 +68,14 @@ class Prepared:
         found = ((name, kind.bind_processor(dialect)) for name, kind in types.items())
         processors = [(name, process) for name, process in found if process is not None]
         positions = compiled.positiontup if compiled.positional else None
+        escaped = {} if compiled.positional else dict(compiled.escaped_bind_names)  # of columns with % or ( in a name
 
         def parameters_of(row: Mapping[str, object]) -> Any:  # Any: as _Compiled says
             values = dict(row)
             for name, process in processors:
                 values[name] = process(values[name])
+            for name, sent in escaped.items():
+                values[sent] = values.pop(name)
             return values if positions is None else tuple([values[name] for name in positions])
 
         return str(compiled), parameters_of

@@ -567,6 +567,17 @@ async def test_a_dead_letter_comes_back(board: Board) -> None:
     assert (0, 0) == await left(board)
 
 
+async def test_the_longest_names_work() -> None:
+    """Whatever names a topology admits, its queues and exchanges can be declared and used."""
+    async with Board() as board:
+        name = board.topology.exchange.ljust(114, "e")
+        board.topology = RabbitMqTopology(name, service=name.ljust(192, "s"))
+        heard = Heard()
+        async with consumer(board, heard):
+            await publish(board, "milk")
+            assert ["milk"] == await heard.heard(1)
+
+
 def test_what_can_not_be_bound_is_refused() -> None:
     """It is a TypeError that names the class or the name, before anything is declared."""
     topology = RabbitMqTopology("test", service="test")

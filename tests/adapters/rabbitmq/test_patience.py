@@ -195,6 +195,22 @@ async def test_a_key_that_can_not_be_told_is_a_reason_to_bury(board: Board) -> N
     assert ["by KeyError"] == letter.headers[PROBLEMS_HEADER]
 
 
+async def test_a_key_that_can_not_be_compared_is_a_reason_to_bury(board: Board) -> None:
+    """If the key is a list, say, the message is dead with the exception's class, and the consumer goes on."""
+    heard = Heard()
+    keys: dict[str, Any] = {"milk": ["a list"], "bread": "a text"}
+
+    def key_of(message: Message) -> Any:  # Any: as a function without types returns it
+        assert isinstance(message, TaskCreated)
+        return keys[message.title]
+
+    async with consumer(board, heard, by=key_of):
+        await publish(board, "milk", "bread")
+        (letter,) = await dead(board)
+        assert ["bread"] == await heard.heard(1)
+    assert ["by TypeError"] == letter.headers[PROBLEMS_HEADER]
+
+
 async def test_all_that_ended_is_acknowledged_whatever_the_order(board: Board) -> None:
     """Functions that end in another order than they began acknowledge each message once, and none comes again."""
     done: list[str] = []

@@ -410,7 +410,9 @@ async def test_closing_ends_what_connects(silent_port: int) -> None:
     assert "closed" in (await waiting).failure().detail()
 
 
-@pytest.mark.parametrize("names", [("", "svc"), ("exchange", "a" * 201), ("exchange#", "svc"), ("ex", "\u00fc")])
+@pytest.mark.parametrize(
+    "names", [("", "svc"), ("exchange", "a" * 201), ("a" * 115, "svc"), ("exchange#", "svc"), ("ex", "\u00fc")]
+)
 def test_a_name_that_amqp_does_not_have_is_refused(names: tuple[str, str]) -> None:
     """It is a ValueError that says which, and what a name may have."""
     with pytest.raises(ValueError, match=r"RabbitMqTopology: (exchange|service) .* ASCII letters"):

@@ -351,3 +351,35 @@ def test_a_read_keeps_the_isolation_level_of_its_engine(engine: sa.Engine) -> No
 
     assert Success(task) == tasks.retrieve(task.aggregate_id)
     assert ["SERIALIZABLE"] == found
+
+
+@frozen
+class _Priced(AggregateRoot):
+    price: str = ""
+
+
+@pytest.mark.parametrize("name", ["price (EUR)", "50%", "price:all", "whole price", "shop.price", "price[1]"])
+def test_columns_of_any_name(engine: sa.Engine, name: str) -> None:
+    """A column may have a name with characters that are escaped in the names of parameters."""
+    table = sa.Table(
+        "priced",
+        sa.MetaData(),
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column(name, sa.Text, nullable=False),
+    )
+    table.create(engine)
+
+    class Mapper(RowMapper[_Priced]):
+        def to_row(self, aggregate: _Priced) -> Mapping[str, object]:
+            return {name: aggregate.price}
+
+        def from_row(self, row: Any) -> _Priced:  # Any: a row of any table
+            return _Priced(row[name], aggregate_id=Uuid(row["id"]), aggregate_version=row["version"])
+
+    unit = UnitOfWork(engine, outbox=OUTBOX)
+    priced = SqlCrudRepository[_Priced, Uuid](_Priced, table, unit, mapper=Mapper(), order_by=table.c.id)
+    saved = priced.save(_Priced("3").record(DomainEvent())).unwrap()
+    updated = priced.update(saved.record(DomainEvent()).record(DomainEvent())).unwrap()
+    assert updated == priced.retrieve(saved.aggregate_id).unwrap()
+    assert 3 == len(stored_messages(engine))

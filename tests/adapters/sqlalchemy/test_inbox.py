@@ -524,6 +524,13 @@ def test_a_name_that_does_not_last_is_refused(names: Inbox) -> None:
         names.once(local, name="")
 
 
+@pytest.mark.parametrize("name", ["a\0", "a\ud800", "a" * 2001])
+def test_a_name_that_cannot_be_stored_is_refused(names: Inbox, name: str) -> None:
+    """It is refused when the handler is given, not for each message, and by all databases."""
+    with pytest.raises(ValueError, match=r"^once: expected a text .* as the name of a handler, got another; pass "):
+        names.once(greet, name=name)
+
+
 def test_two_handlers_of_one_name_are_refused(names: Inbox) -> None:
     """A name is one handler's: under one mark the second would never be called. The same handler may have it twice."""
     first, second = Greeter(), Greeter()

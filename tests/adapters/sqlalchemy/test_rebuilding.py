@@ -40,6 +40,7 @@ from domainkit.adapters.sqlalchemy import (
     SqlReadModel,
     TableReadModel,
     UnitOfWork,
+    make_engine,
 )
 
 WAIT = 60
@@ -281,6 +282,16 @@ def test_a_rebuild_that_ended_between_two_steps(engine: Engine) -> None:
     assert {ada: Balance(ada, 10, 5)} == rows_of(engine)
 
 
+def test_a_rebuild_needs_one_connection_at_a_time() -> None:
+    """A database in memory, whose pool has one connection, can be rebuilt; the store has its own unit of work."""
+    engine, (ada,) = make_engine("sqlite://", pool_timeout=1), new_accounts(1)
+    METADATA.create_all(engine)
+    append(make_store(engine), Opened(ada), Deposited(ada, 5))
+    assert make_projector(engine, newer(), batch=1).rebuild("balances").is_swapped
+    assert {ada: Balance(ada, 10, 1)} == rows_of(engine)
+    engine.dispose()
+
+
 def test_a_rebuild_of_a_function(engine: Engine) -> None:
     """A function writes into the table that it is given, with the defaults of its columns."""
     store, (ada,) = make_store(engine), new_accounts(1)
@@ -317,6 +328,68 @@ def test_a_rebuild_of_columns_that_compute(database: Database) -> None:
         with engine.connect() as connection:
             assert before == connection.execute(sa.select(table)).one()
     assert (7, 3, "made", "plain") == before[1:]
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "RESTRICT", "NO ACTION"])
+def test_a_rebuild_leaves_the_rows_that_refer_to_its_rows(database: Database, action: str) -> None:
+    """Rows of other tables refer to the same rows afterwards, whatever their foreign key does if a row is deleted."""
+    own, (ada,) = sa.MetaData(), new_accounts(1)
+    sa.Table("balances", own, sa.Column("account_id", sa.Uuid(), primary_key=True))
+    key = sa.ForeignKey("balances.account_id", ondelete=action)
+    notes = sa.Table("notes", own, sa.Column("id", sa.Integer, primary_key=True), sa.Column("about", sa.Uuid(), key))
+    with database.engine(METADATA, own) as engine:
+        append(make_store(engine), Opened(ada), Deposited(ada, 5))
+        make_projector(engine, stored_balances()).run_once()
+        with engine.begin() as connection:
+            connection.execute(sa.insert(notes).values(id=1, about=ada.value))
+        assert make_projector(engine, newer()).rebuild("balances").is_swapped
+        assert {ada: Balance(ada, 10, 1)} == rows_of(engine)
+        with engine.connect() as connection:
+            assert [(1, ada.value)] == connection.execute(sa.select(notes)).all()
+
+
+def test_a_rebuild_of_rows_that_exchange_a_unique_value(database: Database) -> None:
+    """A unique value that another row had before is no reason to refuse the new rows."""
+    own, (ada, bob) = sa.MetaData(), new_accounts(2)
+    ranks = sa.Table(
+        "ranks",
+        own,
+        sa.Column("account_id", sa.Uuid(), primary_key=True),
+        sa.Column("rank", sa.Integer, nullable=False, unique=True),
+    )
+
+    def rank(version: int, sign: int) -> FunctionReadModel:
+        def store(connection: sa.Connection, table: sa.Table, event: Deposited) -> None:
+            connection.execute(sa.insert(table).values(account_id=event.account_id.value, rank=sign * event.amount))
+
+        return FunctionReadModel("ranks", ranks, version=version).on(Deposited, store)
+
+    with database.engine(METADATA, own) as engine:
+        append(make_store(engine), Deposited(ada, 1))
+        append(make_store(engine), Deposited(bob, -1))
+        make_projector(engine, rank(1, 1)).run_once()
+        assert make_projector(engine, rank(2, -1)).rebuild("ranks").is_swapped
+        with engine.connect() as connection:
+            found = {row.account_id: row.rank for row in connection.execute(sa.select(ranks))}
+            assert {ada.value: -1, bob.value: 1} == found
+
+
+def test_a_rebuild_of_keys_alone(database: Database) -> None:
+    """A table may have no column besides its key."""
+    own, (ada, bob) = sa.MetaData(), new_accounts(2)
+    seen = sa.Table("seen", own, sa.Column("account_id", sa.Uuid(), primary_key=True))
+
+    def store(connection: sa.Connection, table: sa.Table, event: Opened) -> None:
+        connection.execute(sa.insert(table).values(account_id=event.account_id.value))
+
+    with database.engine(METADATA, own) as engine:
+        append(make_store(engine), Opened(ada))
+        projector = make_projector(engine, FunctionReadModel("seen", seen).on(Opened, store))
+        projector.run_once()
+        append(make_store(engine), Opened(bob))
+        assert projector.rebuild("seen").is_swapped
+        with engine.connect() as connection:
+            assert {ada.value, bob.value} == set(connection.scalars(sa.select(seen.c.account_id)))
 
 
 def test_a_rebuild_stops_at_an_unreadable_event(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
