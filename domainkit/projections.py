@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
-from typing import Any, Generic, Never, TypeVar
+from types import UnionType
+from typing import Any, Generic, Never, TypeVar, get_origin
 
 from attrs import field, frozen
 
@@ -26,8 +27,8 @@ def with_function(
     Raises:
         TypeError: `cls` is not a class, or has a function already.
     """
-    found = class_of(cls) if isinstance(cls, type) else getattr(cls, "__origin__", cls)
-    if not isinstance(found, type):
+    found = class_of(cls) if isinstance(cls, type) else get_origin(cls)
+    if not isinstance(found, type) or found is UnionType:
         raise TypeError(f"{what}: expected a class, got {describe(cls)}; call `on` once for each class of a union")
     if found in functions:
         raise TypeError(

@@ -72,6 +72,12 @@ class TestDeferred:
         later(bytearray)
         assert bytearray is type_of(Held, "later")
 
+    def test_names_of_a_class_that_exec_made(self) -> None:
+        """Global names are those that the body of the class had, whatever module its class names."""
+        names: dict[str, Any] = {"__name__": __name__, "Own": bytes}
+        exec("class Made:\n    texts = lambda: {'own': 'Own'}", names)  # noqa: S102  (our own text)
+        assert bytes is type_of(names["Made"], "own")
+
 
 def computed() -> tuple[Callable[..., Mapping[str, str]], Callable[[type], None]]:
     """Return what computes annotations that name variables of this function, and what defines the second of them."""

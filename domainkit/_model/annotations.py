@@ -78,13 +78,19 @@ def _is_plain(hint: object) -> bool:
 def _resolve(owner: type, name: str, hint: object) -> object:
     if _is_plain(hint):
         return _without_freezegun(hint)
-    module = sys.modules.get(owner.__module__)
     holder = type("Holder", (), {"__annotations__": {name: hint}})  # a class, since only a class may use `Final`
     try:
-        resolved = get_type_hints(holder, vars(module) if module else {}, _names_in(owner), include_extras=True)
+        resolved = get_type_hints(holder, _globals_of(owner), _names_in(owner), include_extras=True)
     except (NameError, AttributeError) as error:  # an AttributeError if a module is only partly imported
         raise _unresolved(owner, name, hint, f" ({error})") from error
     return _without_freezegun(resolved[name])
+
+
+def _globals_of(owner: type) -> dict[str, object]:
+    """Return the global names for the annotations of a class: not those of its module, if `exec` ran its body."""
+    annotate = _annotate_of(owner)
+    module = sys.modules.get(owner.__module__)
+    return annotate.__globals__ if annotate is not None else vars(module) if module else {}
 
 
 def _names_in(owner: type) -> dict[str, object]:
