@@ -75,7 +75,7 @@ class TestDeferred:
     def test_names_of_a_class_that_exec_made(self) -> None:
         """Global names are those that the body of the class had, whatever module its class names."""
         names: dict[str, Any] = {"__name__": __name__, "Own": bytes}
-        exec("class Made:\n    texts = lambda: {'own': 'Own'}", names)  # noqa: S102  (our own text)
+        exec("class Made:\n    texts = lambda: {'own': 'Own'}", names)
         assert bytes is type_of(names["Made"], "own")
 
 
