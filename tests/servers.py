@@ -1,29 +1,25 @@
 """Examples that are served for real: each in a process of its own, asked over the loopback."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from forks import Forked, uncovered
+
 ROOT = Path(__file__).parents[1]
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
+ENVIRONMENT = {name: value for name, value in uncovered().items() if name.lower() not in PROXIES}
 """Of this machine, without a way out: the server is on the loopback."""
 
 
 @contextmanager
-def running(log: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(log: Path, *arguments: str, **environment: str) -> Iterator[Forked]:
     """Run a module while the `with` block does: it has no bug, and ends when it is asked to."""
-    command = [sys.executable, "-m", *arguments]
     with log.open("wb") as file:  # no pipe: it would be full one day, and the process would wait
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**ENVIRONMENT, **environment}, stdout=file, stderr=subprocess.STDOUT
-        )
+        process = Forked("-m", *arguments, cwd=ROOT, env={**ENVIRONMENT, **environment}, stdout=file, stderr=file)
         try:
             yield process
             process.send_signal(signal.SIGINT)  # as a terminal does
@@ -34,7 +30,7 @@ def running(log: Path, *arguments: str, **environment: str) -> Iterator[subproce
     assert "Traceback" not in log.read_text(encoding="utf-8")
 
 
-def said(log: Path, text: str, process: subprocess.Popen[bytes]) -> re.Match[str]:
+def said(log: Path, text: str, process: Forked) -> re.Match[str]:
     """Wait until a process has written what matches a pattern, and return the match."""
     for _ in range(600):
         found = re.search(text, log.read_text(encoding="utf-8"))

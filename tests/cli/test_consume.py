@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ pytest.importorskip("sqlalchemy", reason="needs the extra sql")
 
 from brokers import RABBITMQ_URL, answers, free_port
 from databases import Database, new_database
+from forks import Forked
 from rabbits import Board, TaskCreated, publish, until
 from sqlalchemy import MetaData, func, insert, select
 from yarl import URL
@@ -76,37 +75,34 @@ def marks_in(database: Database) -> int:
 
 
 @contextmanager
-def started(*options: str, exchange: str = "none", cwd: Path = HERE, **env: str) -> Iterator["subprocess.Popen[str]"]:
+def started(*options: str, exchange: str = "none", cwd: Path = HERE, **env: str) -> Iterator[Forked]:
     """Give a process that consumes, and kill it if it still runs afterwards."""
     places = {"DOMAINKIT_BROKER_URL": RABBITMQ_URL, "DOMAINKIT_EXCHANGE": exchange, **env}
-    command = [sys.executable, "-m", "domainkit", "consume", *options]
-    with subprocess.Popen(
-        command, cwd=cwd, env=os.environ | places, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with Forked("-m", "domainkit", "consume", *options, cwd=cwd, env=os.environ | places) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def line(process: "subprocess.Popen[str]") -> str:
+def line(process: Forked) -> str:
     """Wait for the next line that a process prints."""
     assert process.stdout is not None
     return process.stdout.readline()
 
 
-def stopped(process: "subprocess.Popen[str]", number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
+def stopped(process: Forked, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
     """Ask a process to stop, and return its status, and what it printed and logged."""
     process.send_signal(number)
     printed, logged = process.communicate(timeout=60)
-    return process.returncode, printed, logged
+    return process.wait(), printed, logged
 
 
 def ended(*options: str, exchange: str = "none", **env: str) -> tuple[int, str, str]:
     """Return the status of a process that ends by itself, and what it printed and logged."""
     with started(*options, exchange=exchange, cwd=HERE, **env) as process:
         printed, logged = process.communicate(timeout=60)
-    return process.returncode, printed, logged
+    return process.wait(), printed, logged
 
 
 def status_of(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
@@ -340,7 +336,7 @@ class TestInbox:
         assert "create it (see inbox_table)" in told
 
 
-def told_until(process: "subprocess.Popen[str]", text: str) -> str:
+def told_until(process: Forked, text: str) -> str:
     """Return the line of the log that has a text."""
     assert process.stderr is not None
     return next(one for one in process.stderr if text in one)

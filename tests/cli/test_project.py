@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, suppress
@@ -20,6 +19,7 @@ import pytest
 from accounts import AccountEvent, Deposited, codec
 from databases import KINDS, Database, new_database
 from durability import ledger
+from forks import Forked
 from projecting import (
     BALANCES,
     CHECKPOINTS,
@@ -314,16 +314,10 @@ def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "Traceback" not in text
 
 
-def start(*arguments: str) -> "subprocess.Popen[str]":
+def start(*arguments: str) -> Forked:
     """Start the command as a process."""
     paths = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        [sys.executable, "-m", "domainkit", "project", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": paths},
-    )
+    return Forked("-m", "domainkit", "project", *arguments, env=os.environ | {"PYTHONPATH": paths})
 
 
 def test_a_process_until_it_is_asked_to_stop(engine: Engine) -> None:

@@ -19,6 +19,7 @@ from uuid import UUID
 import pytest
 from brokers import RABBITMQ_URL
 from databases import KINDS, OUTBOX, Database, new_database
+from forks import Forked, ran
 from outboxes import METADATA, REFUSED, TABLE, Recorder, answering, row, seconds, store
 from rabbits import Board
 from sizes import FULL
@@ -179,8 +180,7 @@ class TestSending:
             with socket.create_server(("127.0.0.1", 0)) as silent:
                 broker = f"amqp://me:hush@127.0.0.1:{silent.getsockname()[1]}"
                 arguments = ("--database", url_of(database), "--broker", broker, "--exchange", "tasks")
-                command = [sys.executable, "-m", "domainkit", "relay", *arguments]
-                with subprocess.Popen(command) as process, silent.accept()[0]:
+                with Forked("-m", "domainkit", "relay", *arguments) as process, silent.accept()[0]:
                     process.terminate()
                     assert 0 == process.wait(60)
             assert ["a1"] == unsent(engine)
@@ -275,20 +275,14 @@ class TestSending:
         assert re.fullmatch(r"sent 1, failed 0, parked 0; unsent 3, lag 6\d\.\d s", line)
 
 
-def _started(database: Database, pause: float, *options: str) -> "subprocess.Popen[str]":
+def _started(database: Database, pause: float, *options: str) -> Forked:
     arguments = ("--database", url_of(database), "--publisher", "slow:make", "--poll", "0.05", *options)
-    return subprocess.Popen(
-        [sys.executable, "-m", "domainkit", "relay", *arguments],
-        cwd=Path(__file__).parent,
-        env=os.environ | {"SECONDS": str(pause)},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    env = os.environ | {"SECONDS": str(pause)}
+    return Forked("-m", "domainkit", "relay", *arguments, cwd=Path(__file__).parent, env=env)
 
 
 def _in_a_process(*options: str) -> int:
-    return subprocess.run([sys.executable, "-m", "domainkit", "relay", *options], check=False, timeout=60).returncode
+    return ran("-m", "domainkit", "relay", *options).returncode
 
 
 class TestStatus:

@@ -2,18 +2,18 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
+
+from forks import Forked, uncovered
 
 HERE = Path(__file__).parent
 
 
 def environment() -> dict[str, str]:
-    """Return that of this process, without the measuring of coverage, which takes its time."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    """Return that of this process, without the measuring of coverage; and the helpers of the tests can be imported."""
+    kept = uncovered()
     return kept | {"PYTHONPATH": os.pathsep.join([str(HERE.parent), kept.get("PYTHONPATH", "")])}
 
 
@@ -32,14 +32,9 @@ class Process:
         self._log = log
         self._running = self._start()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> Forked:
         with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, *self._arguments],
-                env=environment(),
-                stderr=log,
-                stdout=log,
-            )
+            return Forked(*self._arguments, env=environment(), stderr=log, stdout=log)
 
     @property
     def exit_status(self) -> int | None:

@@ -17,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from forks import Forked
 
 from domainkit.cli import relay
 from domainkit.cli._arguments import BROKER, DATABASE
@@ -146,7 +147,7 @@ def test_it_stops_when_it_is_asked_to(outbox: dict[str, str], tmp_path: Path) ->
     """The command of the unit runs with the environment alone, and ends with status 0 after SIGTERM."""
     log = tmp_path / "log"
     with log.open("wb") as file:
-        running = subprocess.Popen([sys.executable, *in_the_unit()[1:]], env=outbox, cwd=ROOT, stderr=file)
+        running = Forked(*in_the_unit()[1:], env=outbox, cwd=ROOT, stdout=file, stderr=file)
         try:
             while "relaying" not in log.read_text("utf-8") and running.poll() is None:
                 time.sleep(0.05)

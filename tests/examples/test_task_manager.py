@@ -1,17 +1,16 @@
 """The Task Manager of the documentation, run as its reader runs it: in a process of its own."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from brokers import RABBITMQ_URL, answers
+from forks import ran, uncovered
 
 for needed in ("sqlalchemy", "aiosqlite"):
     pytest.importorskip(needed, reason=f"{needed} isn't installed: the example needs the extra sql")
@@ -38,9 +37,8 @@ def run(
     *arguments: str | Path, cwd: Path = ROOT, module: str = "docs.examples.task_manager", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the program in a terminal of 100 columns unless said otherwise."""
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **environment}
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", check=False)
+    environment = {**uncovered(), "PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **environment}
+    return ran("-m", module, *map(str, arguments), cwd=cwd, env=environment)
 
 
 def line(task: int = 0, **attributes: object) -> bytes:

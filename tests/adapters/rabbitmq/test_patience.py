@@ -285,29 +285,32 @@ async def test_a_queue_to_wait_in_may_be_deleted(board: Board) -> None:
 
 async def test_the_order_outlives_a_stop_where_one_consumer_is_active(url: str) -> None:
     """A consumer that stops lets go of its queue after what it has in hand: the next one starts behind it."""
-    seen: list[int] = []
+    seen, total = list[int](), 120
 
     async def note(event: TaskCreated) -> None:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
         seen.append(int(event.title))
 
+    async def seen_up_to(number: int) -> None:
+        async def so_many() -> bool:
+            return len(seen) >= number
+
+        await until(so_many)
+
     async with Board(url, single_active=True) as board:
-        async with consumer(board, note):
+        async with consumer(board, note, prefetch=3):
             pass
-        await publish(board, *map(str, range(60)))
-        running = [await consumer(board, note).__aenter__() for _ in range(2)]
+        await publish(board, *map(str, range(total)))
+        running = [await consumer(board, note, prefetch=3).__aenter__() for _ in range(2)]
         for _ in range(6):
-            await asyncio.sleep(0.1)
-            running.append(await consumer(board, note).__aenter__())
+            # each handles more than a stop gives back: messages given back twice are suspected, and may wait a minute
+            await seen_up_to(min(len(seen) + 5, total))
+            running.append(await consumer(board, note, prefetch=3).__aenter__())
             await running.pop(0).stop()
-
-        async def all_seen() -> bool:
-            return len(seen) >= 60
-
-        await until(all_seen)
+        await seen_up_to(total)
         for one in running:
             await one.stop()
-    assert [*range(60)] == seen
+    assert [*range(total)] == seen
 
 
 # all messages
