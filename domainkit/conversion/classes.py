@@ -10,13 +10,12 @@ from attrs import frozen
 
 from domainkit._model.rules import broken_rules
 from domainkit._model.wrapper import VALUE
-from domainkit._speedups.slots import Slot, taker
-from domainkit.conversion.code import Code, Function
+from domainkit._speedups.code import Code, Function
+from domainkit._speedups.slots import Slot, add_object, taker
 from domainkit.conversion.limits import parsed_to_explain
 from domainkit.conversion.making import (
     UNCHANGED,
     add_checks,
-    add_object,
     add_unchanged_check,
     is_unchanged,
     needs_constructor,
@@ -146,7 +145,8 @@ class AttrsNode(Node):
             arguments = [f"{part.key}={values[part.attribute.name]}" for part in self.parts]
             arguments += [f"{name}={name}" for name in self.preset]
             return f"{code.name(self.cls, 'cls')}({', '.join(arguments)})"
-        made = add_object(code, self.cls, {name: values.get(name, name) for name in fields})
+        slots = tuple(getattr(self.cls, name) for name in fields)
+        made = add_object(code, self.cls, slots, [values.get(name, name) for name in fields])
         for part in self.parts:
             add_checks(code, part.attribute, made, values[part.attribute.name])
         return made

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from domainkit._model.mapping import FrozenMapping
-from domainkit.conversion.code import Code
+from domainkit._speedups.code import Code
 from domainkit.conversion.limits import MOST_ALIKE, differ_by_hash
 from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.scalars import EnumNode, LiteralNode, whole

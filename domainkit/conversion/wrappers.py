@@ -15,12 +15,12 @@ from domainkit._model.numbers import is_multiple
 from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import bare, describe
 from domainkit._model.validators import flattened
-from domainkit._model.wrapper import Wrapper
-from domainkit.conversion.code import Code, Function
+from domainkit._model.wrapper import VALUE, Wrapper
+from domainkit._speedups.code import Code, Function
+from domainkit._speedups.slots import add_object
 from domainkit.conversion.making import (
     UNCHANGED,
     add_checks,
-    add_object,
     add_unchanged_check,
     is_unchanged,
     needs_constructor,
@@ -78,7 +78,7 @@ class ValueObjectNode(Node):
         value = inner if inner.isidentifier() else code.variable("value")
         if value is not inner:
             code.add(f"{value} = {inner}")
-        made = add_object(code, self.cls, {"value": value})
+        made = add_object(code, self.cls, (VALUE,), (value,))
         add_checks(code, self.attribute, made, value)
         return made
 
