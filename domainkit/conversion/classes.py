@@ -203,12 +203,20 @@ class AttrsNode(Node):
         return tuple((part.key, msgspec.json.Decoder(part.node.wire).decode, part.node.load) for part in self.parts)
 
     def read_json(self, data: bytes, path: str, problems: Problems) -> Mapping[str, Any] | None:
-        """Do the same as `read_fields` with JSON; only the fields that the fast path refuses take the slow path."""
+        """Do the same as `read_fields` with JSON."""
+        if data.startswith(b"{"):
+            return self.read_split(_split(data), path, problems)
+        builtins = parsed_to_explain(data, problems)
+        return None if builtins is MISSING else self.read_fields(builtins, path, problems)
+
+    def read_split(self, found: Mapping[str, msgspec.Raw], path: str, problems: Problems) -> Mapping[str, Any] | None:
+        """Do the same as `read_json` with the JSON of each key.
+
+        Only the fields that the fast path refuses take the slow path.
+        """
         problems.parsed, before = True, len(problems)
-        if not data.startswith(b"{"):
-            builtins = parsed_to_explain(data, problems)
-            return None if builtins is MISSING else self.read_fields(builtins, path, problems)
-        found, values, left = _split(data), {}, {}
+        values: dict[str, Any] = {}
+        left: dict[str, object] = {}
         for key, decode, load in self._decoders:
             if key in found:
                 try:

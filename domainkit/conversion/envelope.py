@@ -254,17 +254,15 @@ class MessageWire(Generic[M, H]):
             meta = freeze_parsed(meta) if meta else EMPTY
         except Exception:  # msgspec's own, or that of a time or an int: the slow path says which
             return None
-        if wire.attributes == _NULL:
-            return None
-        raw, read = bytes(wire.attributes), self.node.read_json
+        read, found = self.node.read_split, wire.attributes
         return message_or_refusal(
-            lambda problems: self._message(read(raw, _ATTRIBUTES, problems), wire.id, moment, meta, problems), limits
+            lambda problems: self._message(read(found, _ATTRIBUTES, problems), wire.id, moment, meta, problems), limits
         )
 
     @cached_property
     def _decode_envelope(self) -> Callable[[bytes], Any]:
-        """Decodes the same envelope as the fast path, with the attributes left as JSON."""
-        struct = _envelope_struct(self.info, msgspec.Raw, needs_attributes=True)
+        """Decodes the same envelope as the fast path, with the value of each attribute left as JSON."""
+        struct = _envelope_struct(self.info, dict[str, msgspec.Raw], needs_attributes=True)
         return msgspec.json.Decoder(struct).decode
 
     @cached_property
@@ -387,6 +385,8 @@ class MessageWire(Generic[M, H]):
         return lambda raw, header: load(decode(raw), header)
 
 
+_make_success: Callable[[M], Success[M]] = maker(Success, SUCCESS_VALUE)
+_make_failure: Callable[[InvalidMessage], Failure[InvalidMessage]] = maker(Failure, SUCCESS_VALUE)
 _HEADER = ("id", "occurred_on", "meta")
 _SUCCESS: Slot = getattr(Success, SUCCESS_VALUE)
 _ATTRIBUTES = "$.data.attributes"
@@ -426,7 +426,7 @@ def answer(read: Callable[[Problems], M | None], limits: Limits) -> Result[M, In
 
 def in_result(found: M | InvalidMessage) -> Result[M, InvalidMessage]:
     """Return a message as a Success, and an InvalidMessage as a Failure."""
-    return Failure(found) if isinstance(found, InvalidMessage) else Success(found)
+    return _make_failure(found) if isinstance(found, InvalidMessage) else _make_success(found)
 
 
 def refuse_over(data: bytes, limits: Limits) -> None:

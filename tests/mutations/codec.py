@@ -24,8 +24,8 @@ BUGS = (
     Bug(
         "the meta comes back",
         ENVELOPE,
-        "meta = freeze_parsed(meta) if meta else EMPTY\")",
-        "meta = EMPTY\")",
+        'meta = freeze_parsed(meta) if meta else EMPTY")',
+        'meta = EMPTY")',
         f"{TESTS}::test_right_messages_come_back_equal_in_their_order",
     ),
     Bug(
