@@ -12,9 +12,7 @@ from cattrs import Converter
 from returns.result import Result, Success
 from typing_extensions import TypeForm, TypeVar, Unpack
 
-from domainkit._model.internals import SUCCESS_VALUE
 from domainkit._model.type_checks import describe, members
-from domainkit._speedups.slots import maker
 from domainkit.conversion.classes import Options
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.envelope import (
@@ -38,9 +36,6 @@ from domainkit.versions import Downcaster, Upcaster, Wire, applied, older_forms,
 
 MessageT_co = TypeVar("MessageT_co", bound=Message, covariant=True, default=Message)
 FormT = TypeVar("FormT", bound=Message)
-
-_make_success: Callable[[Any], Success[Any]] = maker(Success, SUCCESS_VALUE)
-"""Creates a Success without the two calls of its constructor. Any: a message of any class."""
 
 _START = len('{"data":{"id":"3a4d78aa-6870-41cb-aa14-964831511d86"')
 _END = b',"occurred_on":'
@@ -118,13 +113,12 @@ class MessageCodec(Generic[MessageT_co]):
         self._older = older_forms(made, self._routes, tuple(downcasters))
         self._encoders: dict[type[Message], Callable[[Any], bytes]] = {}  # Any: a message of the key
         self._short = limits.safe_bytes
-        current = {_start(info): route.wire for info, route in self._routes.items() if not route.upcasters}
-        self._current = current
-        self._fast = {start: _within(limits.max_depth, wire) for start, wire in current.items()}
-        flat = {start + _END: wire for start, wire in current.items() if wire.levels <= limits.max_depth}
-        length = min(map(len, flat), default=0)
-        self._prefix_of: Callable[[Any], bytes] = itemgetter(slice(_START, _START + length))  # Any: bytes
-        self._bulk = dict(_by_prefix(flat, length))
+        self._decoders: dict[bytes, Callable[[bytes], Result[MessageT_co, InvalidMessage]]] = {}
+        self._current = {_start(info): route.wire for info, route in self._routes.items() if not route.upcasters}
+        length = min(map(len, self._current), default=0)
+        self._stop = _START + length
+        self._prefix_of: Callable[[Any], bytes] = itemgetter(slice(_START, self._stop))  # Any: bytes
+        self._by_prefix = dict(_by_prefix(self._current, length))
 
     @classmethod
     def of(cls, form: TypeForm[FormT], /, **options: Unpack[CodecOptions]) -> "MessageCodec[FormT]":
@@ -279,15 +273,23 @@ class MessageCodec(Generic[MessageT_co]):
         the expected data, never a value.
         """
         if type(raw) is bytes and len(raw) <= self._short:
-            decode = self._fast.get(start := raw[_START : raw.find(_END, _START, _END_WITHIN)])
-            found = None if decode is None else decode(raw)
-            if isinstance(found, Exception):
-                return in_result(self._explained(raw, found, self._current[start]))
-            if found is not None:
-                return _make_success(found)
-        elif type(raw) is str and (data := in_utf8(raw, self._short)) is not None:
-            return self.decode(data)
-        return in_result(self._read_with_care(raw, None))
+            decode = self._decoders.get(raw[_START : self._stop]) or self._decoder(raw)
+            return decode(raw)
+        data = in_utf8(raw, self._short) if type(raw) is str else None
+        return in_result(self._read_with_care(raw, None)) if data is None else self.decode(data)
+
+    def _decoder(self, raw: bytes) -> Callable[[bytes], Result[MessageT_co, InvalidMessage]]:
+        """Return the decoder for short JSON, which is generated when the first message of its class is read."""
+        start = raw[_START : raw.find(_END, _START, _END_WITHIN) + len(_END)]
+        wire = self._current.get(start)
+        if wire is None:
+            return lambda raw: in_result(self._read_with_care(raw, None))
+        decoder = self._decoders.get(start)
+        if decoder is None:
+            decoder = wire.decoder(lambda raw, failed: in_result(self._explained(raw, failed, wire)), self._limits)
+            prefix = start[: self._stop - _START]
+            self._decoders[prefix if prefix in self._by_prefix else start] = decoder
+        return decoder
 
     def decode_many(self, raws: Iterable[bytes | str], /) -> Sequence[MessageT_co | InvalidMessage]:
         """Return, for each of many messages in their order, the message, or the error that lists its problems.
@@ -325,8 +327,8 @@ class MessageCodec(Generic[MessageT_co]):
 
     def _decode_alike(self, prefix: bytes, raws: Sequence[Any]) -> Sequence[MessageT_co | InvalidMessage]:
         """Return what `decode_many` does for short messages that have this prefix."""
-        wire = self._bulk.get(prefix)
-        if wire is None:
+        wire = self._by_prefix.get(prefix)
+        if wire is None or wire.levels > self._limits.max_depth:
             return [*map(self._decode_one, raws)]
         return wire.decode_many(raws, lambda raw, failed: self._explained(raw, failed, wire))
 
@@ -334,9 +336,9 @@ class MessageCodec(Generic[MessageT_co]):
         result = self.decode(raw)
         return result.unwrap() if isinstance(result, Success) else result.failure()
 
-    def _explained(self, raw: bytes, failed: Exception, wire: Wire) -> MessageT_co | InvalidMessage:
+    def _explained(self, raw: bytes, failed: Exception | None, wire: Wire) -> MessageT_co | InvalidMessage:
         """Return what `decode` does for short bytes that the fast way has refused."""
-        found = wire.explained(raw, failed, self._limits)
+        found = None if failed is None else wire.explained(raw, failed, self._limits)
         return self._read_with_care(raw, failed) if found is None else found
 
     def _read_with_care(self, raw: bytes | str, failed: Exception | None) -> MessageT_co | InvalidMessage:
@@ -414,14 +416,6 @@ def _not_given(cls: type) -> UnknownMessage:
     return UnknownMessage(problems=(Problem("$", expected, "unknown"),))
 
 
-def _within(depth: int, wire: Wire) -> Callable[[bytes], Message | Exception | None]:
-    """Return a decoder that refuses messages deeper than `depth`, by counting brackets if the class allows more."""
-    decode = wire.decode
-    if wire.levels <= depth:
-        return decode
-    return lambda raw: decode(raw) if raw.count(b"[") + raw.count(b"{") <= depth else None
-
-
 def _by_prefix(wires: Mapping[bytes, Wire], length: int) -> Iterator[tuple[bytes, Wire]]:
     """Yield the wire types whose first bytes no other has; the length is that of the shortest, so that all have one.
 
@@ -436,4 +430,4 @@ def _by_prefix(wires: Mapping[bytes, Wire], length: int) -> Iterator[tuple[bytes
 def _start(info: MessageInfo) -> bytes:
     """Return the bytes between the id and the time in the envelope of a message."""
     name, kind = msgspec.json.encode(info.name), msgspec.json.encode(info.kind)
-    return b',"type":%b,"type_message":%b,"version":%d' % (name, kind, info.version)
+    return b',"type":%b,"type_message":%b,"version":%d%b' % (name, kind, info.version, _END)

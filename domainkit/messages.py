@@ -80,7 +80,6 @@ class MessageHeader:
 
 
 _make_header = maker(MessageHeader, "id", "occurred_on", "meta")
-_make_uuid = maker(Uuid, "value")
 
 
 def _fresh_header() -> MessageHeader:
@@ -302,7 +301,7 @@ def new_wire(message_type: type[M], derivation: "Derivation | None" = None) -> "
             f"{cls.__qualname__}: expected a converter without hooks for classes of messages, got one with a hook; "
             "register hooks for the classes of its fields instead"
         )
-    return MessageWire(cls, message_type, cls.info(), (_make_uuid, _make_header), derivation)
+    return MessageWire(cls, message_type, cls.info(), (Uuid, MessageHeader), derivation)
 
 
 @frozen

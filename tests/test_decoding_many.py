@@ -284,6 +284,7 @@ def test_names_that_are_alike_for_long_are_told_apart() -> None:
     sent = (First(), TaskNoted(), Second(), First())
     which = MessageCodec(First, Second, TaskNoted)
     assert sent == which.decode_many([which.encode(one) for one in sent])
+    assert [*map(Success, sent)] == [which.decode(which.encode(one)) for one in sent]
 
 
 def test_it_raises_what_the_iterable_raises() -> None:

@@ -1,15 +1,14 @@
 """Reason of an error that is safe to show: a text that repeats part of a value may repeat a secret."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 
 import attrs
 
 _LEAK_LENGTH = 6
 """A text with this many characters of a value in a row leaks it; a shorter value leaks only as a whole."""
-_letters: Callable[[str], str] = partial(re.compile(r"[\W_]+").sub, "")
-"""Returns a text without punctuation and spaces: a leak may group digits or space letters out."""
+_OTHER_THAN_LETTERS = re.compile(r"[\W_]+")
+_OTHER_IN_ASCII = bytes(code for code in range(128) if not chr(code).isalnum())
 _SCALARS = frozenset({str, int, float, bytes})
 _LONGEST_REASON = 500
 _LONGEST_COMPARED = 65_536
@@ -85,6 +84,13 @@ def _contains_any(text: str, text_letters: str, forms: tuple[str, ...]) -> bool:
     return len(letters) >= _LEAK_LENGTH and _contains(text_letters, letters)
 
 
+def _letters(text: str) -> str:
+    """Return a text without punctuation and spaces: a leak may group digits or space letters out."""
+    if text.isascii():  # a quarter of the time
+        return text.encode().translate(None, _OTHER_IN_ASCII).decode()
+    return _OTHER_THAN_LETTERS.sub("", text)
+
+
 def _forms(part: object, secret: str) -> tuple[str, ...]:
     """Return the texts of a part: its own; of a text the escaped one too, or alone if it includes the other."""
     if not isinstance(part, str):
@@ -123,7 +129,7 @@ def _contains(text: str, secret: str) -> bool:
         return len(secret) > 1 and secret in text
     # a part of one in the other: the shorter one has fewer
     short, long = (text, secret) if len(text) < len(secret) else (secret, text)
-    for start in range(len(short) - _LEAK_LENGTH + 1):  # noqa: SIM110  # a generator takes twice as long
-        if short[start : start + _LEAK_LENGTH] in long:
-            return True
+    for start in range(0, len(short) - 3, 3):  # any six in a row include four that begin at a multiple of three
+        if short[start : start + 4] in long:
+            return any(short[at : at + _LEAK_LENGTH] in long for at in range(len(short) - _LEAK_LENGTH + 1))
     return False

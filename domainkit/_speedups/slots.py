@@ -9,6 +9,8 @@ from functools import update_wrapper
 from types import MemberDescriptorType
 from typing import Any, TypeAlias, TypeVar
 
+from domainkit._speedups.code import Code, Function
+
 try:
     from domainkit._fast import Maker
 except ImportError:  # there was no compiler, or this isn't CPython
@@ -37,21 +39,42 @@ def maker(cls: type[T], *names: str) -> Callable[..., T]:
 
 
 def maker_of(cls: type[T], slots: tuple[Slot, ...]) -> Callable[..., T]:
-    """Return a function that makes an object of one value per slot, without its constructor."""
+    """Return a function that makes an object of one value per slot, without its constructor.
+
+    Without the part in C it is generated. For two slots it looks like this (names shortened):
+
+        def make(value, other, /):
+            made = new(cls)
+            set_x(made, value)
+            set_y(made, other)
+            return made
+    """
     compiled = compiled_maker(cls, slots)
     if compiled is not None:
         return compiled
-    setters = tuple(slot.__set__ for slot in slots)
+    code = Code()
+    values = [code.variable("value") for _ in slots]
+    code.add(f"return {add_object(code, cls, slots, values)}")
+    return code.function("make", ", ".join((*values, "/")) if values else "", about=cls.__qualname__)
 
-    def make(*values: object) -> T:
-        if len(values) != len(setters):
-            raise TypeError(f"{cls.__qualname__}: expected {len(setters)} arguments, by position")
-        made = object.__new__(cls)
-        for set_slot, value in zip(setters, values, strict=True):
-            set_slot(made, value)
+
+def add_object(code: Code, cls: type, slots: tuple[Slot, ...], values: Sequence[str]) -> str:
+    """Add the lines that make an object without its constructor; return the variable that holds it.
+
+    Args:
+        code: the function.
+        cls: a class whose constructor only sets slots.
+        slots: the slots to set.
+        values: the expression for each slot.
+    """
+    made = code.variable("made")
+    make: Function | None = compiled_maker(cls, slots)
+    if make is not None:
+        code.add(f"{made} = {code.name(make, 'make')}({', '.join(values)})")
         return made
-
-    return make
+    code.add(f"{made} = {code.name(object.__new__, 'new')}({code.name(cls, 'cls')})")
+    code.add(*(f"{code.name(slot.__set__, 'set')}({made}, {value})" for slot, value in zip(slots, values, strict=True)))
+    return made
 
 
 def initializer(cls: type, slot: Slot, exact: type, rule: Check | None, function: Init) -> Init:

@@ -10,13 +10,12 @@ from attrs import frozen
 
 from domainkit._model.rules import broken_rules
 from domainkit._model.wrapper import VALUE
-from domainkit._speedups.slots import Slot, taker
-from domainkit.conversion.code import Code, Function
+from domainkit._speedups.code import Code, Function
+from domainkit._speedups.slots import Slot, add_object, taker
 from domainkit.conversion.limits import parsed_to_explain
 from domainkit.conversion.making import (
     UNCHANGED,
     add_checks,
-    add_object,
     add_unchanged_check,
     is_unchanged,
     needs_constructor,
@@ -146,7 +145,8 @@ class AttrsNode(Node):
             arguments = [f"{part.key}={values[part.attribute.name]}" for part in self.parts]
             arguments += [f"{name}={name}" for name in self.preset]
             return f"{code.name(self.cls, 'cls')}({', '.join(arguments)})"
-        made = add_object(code, self.cls, {name: values.get(name, name) for name in fields})
+        slots = tuple(getattr(self.cls, name) for name in fields)
+        made = add_object(code, self.cls, slots, [values.get(name, name) for name in fields])
         for part in self.parts:
             add_checks(code, part.attribute, made, values[part.attribute.name])
         return made
@@ -203,12 +203,20 @@ class AttrsNode(Node):
         return tuple((part.key, msgspec.json.Decoder(part.node.wire).decode, part.node.load) for part in self.parts)
 
     def read_json(self, data: bytes, path: str, problems: Problems) -> Mapping[str, Any] | None:
-        """Do the same as `read_fields` with JSON; only the fields that the fast path refuses take the slow path."""
+        """Do the same as `read_fields` with JSON."""
+        if data.startswith(b"{"):
+            return self.read_split(_split(data), path, problems)
+        builtins = parsed_to_explain(data, problems)
+        return None if builtins is MISSING else self.read_fields(builtins, path, problems)
+
+    def read_split(self, found: Mapping[str, msgspec.Raw], path: str, problems: Problems) -> Mapping[str, Any] | None:
+        """Do the same as `read_json` with the JSON of each key.
+
+        Only the fields that the fast path refuses take the slow path.
+        """
         problems.parsed, before = True, len(problems)
-        if not data.startswith(b"{"):
-            builtins = parsed_to_explain(data, problems)
-            return None if builtins is MISSING else self.read_fields(builtins, path, problems)
-        found, values, left = _split(data), {}, {}
+        values: dict[str, Any] = {}
+        left: dict[str, object] = {}
         for key, decode, load in self._decoders:
             if key in found:
                 try:

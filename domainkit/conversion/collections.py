@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from domainkit._model.mapping import FrozenMapping
-from domainkit.conversion.code import Code
+from domainkit._speedups.code import Code
 from domainkit.conversion.limits import MOST_ALIKE, differ_by_hash
 from domainkit.conversion.nodes import MISSING, Node, Problems, Samples, Schema, Schemas, Strategy, refuse_unless
 from domainkit.conversion.scalars import EnumNode, LiteralNode, whole
@@ -63,12 +63,15 @@ class _ArrayNode(Node):
         accepted = (list, tuple, *self.object_classes) if problems.native else (list, tuple)
         if type(data) not in accepted and not isinstance(data, list | tuple):
             return self.wrong_type(path, problems)
-        items, read = [], self.item.read
+        items, read, is_complete = [], self.item.read, True
         for index, entry in enumerate(data):
-            items.append(read(entry, f"{path}[{index}]", problems))
-            if len(problems) >= problems.limit:
-                break
-        return MISSING if _complete(items) is MISSING else self._made(items, path, problems)
+            item = read(entry, f"{path}[{index}]", problems)
+            items.append(item)
+            if item is MISSING:
+                is_complete = False
+                if problems.full:
+                    break
+        return self._made(items, path, problems) if is_complete else MISSING
 
     def _made(self, items: list[Any], path: str, problems: Problems) -> object:  # noqa: ARG002  # for sets, see below
         return self._make(items)

@@ -13,9 +13,12 @@ from returns.result import Failure, Result, Success
 
 from domainkit._model.info import EMPTY, frozen_meta
 from domainkit._model.info import MessageInfo as MessageInfo
+from domainkit._model.internals import SUCCESS_VALUE
 from domainkit._model.mapping import freeze_parsed
+from domainkit._model.wrapper import VALUE
+from domainkit._speedups.code import Code, Function
+from domainkit._speedups.slots import Slot, add_object, maker
 from domainkit.conversion.classes import AttrsNode
-from domainkit.conversion.code import Code
 from domainkit.conversion.derive import Derivation
 from domainkit.conversion.limits import DEFAULT_LIMITS, Limits, checked, parsed, parsed_to_explain, shallow
 from domainkit.conversion.nodes import MISSING, Problems, Refused
@@ -25,9 +28,8 @@ from domainkit.errors import InvalidMessage, Problem
 M = TypeVar("M")
 H = TypeVar("H")
 R = TypeVar("R")
-MakeId = Callable[[UUID], Any]  # Any: a class of ids, which is made later
-MakeHeader = Callable[[Any, datetime, Mapping[str, object]], H]  # Any: what MakeId returns
 Otherwise = Callable[[bytes, Exception], R]
+Refusal = Callable[[bytes, Exception | None], Result[M, InvalidMessage]]
 
 _OCCURRED_ON = "a UTC time, such as 2021-12-28 14:11:47.845618"
 
@@ -81,7 +83,7 @@ class MessageWire(Generic[M, H]):
         cls: the message class; it has a `header` and the fields of its payload.
         hint: the class, with its arguments if it is generic.
         info: the name, kind and version, which select the class.
-        makers: the first makes the id from a UUID, the second a header from an id, a UTC time and a read-only meta.
+        classes: those of the message's id and of its header, which are defined later than this class.
         derivation: derives the nodes.
     """
 
@@ -90,12 +92,12 @@ class MessageWire(Generic[M, H]):
         cls: type[M],
         hint: object,
         info: MessageInfo,
-        makers: tuple[MakeId, MakeHeader[H]],
+        classes: tuple[type, type[H]],
         derivation: Derivation,
     ) -> None:
         self.cls: type[M] = cls
         self.info: MessageInfo = info
-        self._make_id, self._make_header = makers
+        self._id_class, self._header_class = classes
         self.forbid_unknown: bool = derivation.options.forbid_unknown
         self.node: AttrsNode = self._attributes_node(hint, derivation)
         self._derivation = derivation
@@ -104,7 +106,7 @@ class MessageWire(Generic[M, H]):
         struct = _envelope_struct(info, self.node.struct, needs_attributes=self._needs_attributes)
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(struct).decode
         self.levels: float = 2 + self.node.levels
-        """The largest number of nested objects and arrays that `decode` accepts."""
+        """The largest number of nested objects and arrays that the fast path accepts."""
 
     def _attributes_node(self, hint: object, derivation: Derivation) -> AttrsNode:
         node = AttrsNode(self.cls, hint, derivation.options, preset=("header",))
@@ -182,26 +184,65 @@ class MessageWire(Generic[M, H]):
 
     # to a message
 
-    def decode(self, data: bytes) -> M | Exception:
-        """Return the message from bytes without unknown keys and without nested values in the meta.
+    def decoder(self, otherwise: Refusal[M], limits: Limits) -> Callable[[bytes], Result[M, InvalidMessage]]:
+        r"""Return a function from short JSON to a Success with the message, generated so that it makes few calls.
 
-        This is the fast path: it checks every part, so that the data isn't deeper than `levels`, and no part is
-        skipped. It returns an exception for any other data, which then takes the slow path.
+        This is the fast path, for bytes within `limits.safe_bytes`, without unknown keys and without nested values in
+        the meta: it checks every part, and skips none. It returns what `otherwise` makes of any other bytes, and of the
+        exception, which is None if the data may be too deep. For a class of one text it looks like this, except that
+        it makes the objects without calls of Python functions (names shortened):
+
+            def decode(raw):
+                try:
+                    wire = read(raw).data
+                    meta = wire.meta
+                    text = wire.occurred_on
+                    if len(text) == 26 and text[10] == " " and "\\" not in text:  # as in `utc_moment`
+                        moment = decode_moment(f'"{text}Z"')
+                    else:
+                        moment = utc_moment(text)
+                    header = MessageHeader(Uuid(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)
+                    attributes = wire.attributes
+                    return Success(Noted(header, attributes.text))
+                except Exception as error:
+                    failed = error.with_traceback(None)
+                return otherwise(raw, failed)
         """
-        try:
-            wire = self._decode(data).data
-            meta, attributes = wire.meta, wire.attributes
-            moment = utc_moment(wire.occurred_on)
-            header = self._make_header(self._make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)
-            return self.node.load(self.node.struct() if attributes is None else attributes, header)  # type: ignore[no-any-return]  # of this class
-        except Exception as error:  # msgspec's own, or whatever a validator raises
-            return error.with_traceback(None)  # its frames would hold the caller, which holds the error: a cycle
+        code = Code()
+        code.names["otherwise"] = otherwise
+        if self.levels > limits.max_depth:
+            code.add(f"if raw.count(b'[') + raw.count(b'{{') > {limits.max_depth}:", "    return otherwise(raw, None)")
+        with code.block("try:"):
+            message = self._message_of(code, "raw")
+            code.add(f"return {add_object(code, Success, (_SUCCESS,), (message,))}")
+        with code.block("except Exception as error:"):  # msgspec's own, or whatever a validator raises
+            code.add("failed = error.with_traceback(None)")  # its frames would hold the caller, which holds the error
+        code.add("return otherwise(raw, failed)")  # out here, where no error is the context of another
+        return code.function("decode", "raw", about=str(self.info))
+
+    def _message_of(self, code: Code, raw: str) -> str:
+        """Add the lines of `decoder` that make a message from its JSON; return the variable that holds it."""
+        code.names |= {"read": self._decode, "utc_moment": utc_moment, "decode_moment": decode_moment}
+        code.names |= {"freeze_parsed": freeze_parsed, "EMPTY": EMPTY, "struct": self.node.struct}
+        code.add(f"wire = read({raw}).data", "meta = wire.meta", "text = wire.occurred_on")
+        code.add(
+            f"if len(text) == {_LENGTH} and text[10] == ' ' and '\\\\' not in text:",
+            "    moment = decode_moment(f'\"{text}Z\"')",
+        )
+        code.add("else:", "    moment = utc_moment(text)", "meta = freeze_parsed(meta) if meta else EMPTY")
+        made_id = add_object(code, self._id_class, (VALUE,), ("wire.id",))
+        slots = tuple(getattr(self._header_class, name) for name in _HEADER)
+        header = add_object(code, self._header_class, slots, (made_id, "moment", "meta"))
+        code.add(f"header = {header}", "attributes = wire.attributes")
+        if not self._needs_attributes:
+            code.add("if attributes is None:", "    attributes = struct()")
+        return self.node.object_of(code, "attributes")
 
     def explained(self, data: bytes, failed: Exception, limits: Limits) -> M | InvalidMessage | None:
         """Return what the slow path makes of bytes in which only the attributes are wrong; None for any others.
 
-        It is the short way to the problems of most refused messages: msgspec reads the envelope, as in `decode`, and
-        only the attributes are read with care. `failed` is the error of `decode` for the same bytes.
+        It is the short way to the problems of most refused messages: msgspec reads the envelope, as in `decoder`, and
+        only the attributes are read with care. `failed` is the error of the fast path for the same bytes.
         """
         if not _about_attributes(failed) or data.count(b"[") + data.count(b"{") > limits.max_depth:
             return None
@@ -213,73 +254,52 @@ class MessageWire(Generic[M, H]):
             meta = freeze_parsed(meta) if meta else EMPTY
         except Exception:  # msgspec's own, or that of a time or an int: the slow path says which
             return None
-        if wire.attributes == _NULL:
-            return None
-        raw, read = bytes(wire.attributes), self.node.read_json
+        read, found = self.node.read_split, wire.attributes
         return message_or_refusal(
-            lambda problems: self._message(read(raw, _ATTRIBUTES, problems), wire.id, moment, meta, problems), limits
+            lambda problems: self._message(read(found, _ATTRIBUTES, problems), wire.id, moment, meta, problems), limits
         )
 
     @cached_property
     def _decode_envelope(self) -> Callable[[bytes], Any]:
-        """Decodes the same envelope as `decode`, with the attributes left as JSON."""
-        struct = _envelope_struct(self.info, msgspec.Raw, needs_attributes=True)
+        """Decodes the same envelope as the fast path, with the value of each attribute left as JSON."""
+        struct = _envelope_struct(self.info, dict[str, msgspec.Raw], needs_attributes=True)
         return msgspec.json.Decoder(struct).decode
 
     @cached_property
     def decode_many(self) -> Callable[[Iterable[bytes], Otherwise[R]], list[M | R]]:
-        r"""A function that does what `decode` does for many messages, without a call for each.
+        """A function that does what `decoder` does for many messages, without a call or a Success for each.
 
-        In place of an exception it returns what `otherwise` makes of the bytes and the exception. For a class of one
-        text it looks like this (names shortened):
+        In place of a message it returns what `otherwise` makes of the bytes and the exception. It looks like this, with
+        the lines of `decoder` that make a message:
 
             def decode_many(raws, otherwise):
                 made = []
                 add = made.append
                 for raw in raws:
                     try:
-                        wire = decode(raw).data
-                        meta = wire.meta
-                        text = wire.occurred_on
-                        if len(text) == 26 and "\\" not in text:  # as in `utc_moment`, without a call
-                            moment = decode_moment(f'"{text}Z"')
-                        else:
-                            moment = utc_moment(text)
-                        header = make_header(make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)
-                        attributes = wire.attributes
-                        v = attributes.text
-                        message = make(header, v)
+                        ...
+                        add(message)
+                        continue
                     except Exception as error:
-                        message = otherwise(raw, error)
-                    add(message)
+                        failed = error.with_traceback(None)
+                    add(otherwise(raw, failed))
                 return made
         """
         code = Code()
-        code.names |= {"decode": self._decode, "utc_moment": utc_moment, "freeze_parsed": freeze_parsed, "EMPTY": EMPTY}
-        code.names |= {
-            "decode_moment": decode_moment,
-            "make_header": self._make_header,
-            "make_id": self._make_id,
-            "struct": self.node.struct,
-        }
         code.add("made = []", "add = made.append")
         with code.block("for raw in raws:"):
             with code.block("try:"):
-                code.add("wire = decode(raw).data", "meta = wire.meta", "text = wire.occurred_on")
-                code.add(
-                    f"if len(text) == {_LENGTH} and '\\\\' not in text:", "    moment = decode_moment(f'\"{text}Z\"')"
-                )
-                code.add("else:", "    moment = utc_moment(text)")
-                code.add("header = make_header(make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)")
-                code.add("attributes = wire.attributes")
-                if not self._needs_attributes:
-                    code.add("if attributes is None:", "    attributes = struct()")
-                code.add(f"message = {self.node.object_of(code, 'attributes')}")
-            with code.block("except Exception as error:"):
-                code.add("message = otherwise(raw, error)")
-            code.add("add(message)")
+                code.add(f"add({self._message_of(code, 'raw')})", "continue")
+            with code.block("except Exception as error:"):  # as in `decoder`
+                code.add("failed = error.with_traceback(None)")
+            code.add("add(otherwise(raw, failed))")
         code.add("return made")
         return code.function("decode_many", "raws, otherwise", about=str(self.info))
+
+    def decode(self, data: bytes) -> M | Exception:
+        """Return the message on the fast path, as `decode_many` does for many; or the exception of that path."""
+        (found,) = self.decode_many((data,), lambda _, failed: failed)
+        return found
 
     def from_json(self, raw: str | bytes) -> M:
         """Return the message from JSON; raise InvalidMessage if it is invalid or over the default limits."""
@@ -314,16 +334,16 @@ class MessageWire(Generic[M, H]):
     def read(self, found: Opened, problems: Problems, failed: Exception | None = None) -> M | None:
         """Return the message from an envelope for this class, noting every problem; None if there are problems.
 
-        `failed` is the error of `decode` for the same message. If it is in the attributes, the fast path is not tried
+        `failed` is the error of the fast path for the same message. If it is in the attributes, that path is not tried
         again, unless the cause was an unknown key.
         """
         attributes, whole = found.attributes, None not in (found.info, found.id, found.occurred_on)
         again = failed is None or not _about_attributes(failed)
         if whole and again and isinstance(attributes, msgspec.Raw):
             try:
-                header = self._make_header(self._make_id(found.id), found.occurred_on, found.meta)  # type: ignore[arg-type]  # no part is None, as just checked
+                header = self._make_header(found.id, found.occurred_on, found.meta)  # type: ignore[arg-type]  # no part is None, as just checked
                 return self._load_tolerantly(attributes, header)
-            except Exception:  # noqa: S110  # as in decode
+            except Exception:  # noqa: S110  # as in `decoder`
                 pass
         if isinstance(attributes, msgspec.Raw):
             values = self.node.read_json(bytes(attributes), _ATTRIBUTES, problems)
@@ -342,9 +362,16 @@ class MessageWire(Generic[M, H]):
         """Return the message of values that were read with care; None if problems were noted, now or before."""
         if problems or values is None:
             return None
-        header = self._make_header(self._make_id(message_id), moment, meta)  # type: ignore[arg-type]  # a part that is None has a problem
+        header = self._make_header(message_id, moment, meta)  # type: ignore[arg-type]  # a part that is None has a problem
         made = self.node.construct({**values, "header": header}, _ATTRIBUTES, problems)
         return None if made is MISSING else made
+
+    @cached_property
+    def _make_header(self) -> Callable[[UUID, datetime, Mapping[str, object]], H]:
+        """Makes a header of the UUID of the message, its time in UTC, and its read-only meta."""
+        make_id: Function = maker(self._id_class, VALUE.__name__)
+        make = maker(self._header_class, *_HEADER)
+        return lambda message_id, moment, meta: make(make_id(message_id), moment, meta)
 
     @cached_property
     def _load_tolerantly(self) -> Callable[[msgspec.Raw, object], M]:
@@ -358,6 +385,10 @@ class MessageWire(Generic[M, H]):
         return lambda raw, header: load(decode(raw), header)
 
 
+_make_success: Callable[[M], Success[M]] = maker(Success, SUCCESS_VALUE)
+_make_failure: Callable[[InvalidMessage], Failure[InvalidMessage]] = maker(Failure, SUCCESS_VALUE)
+_HEADER = ("id", "occurred_on", "meta")
+_SUCCESS: Slot = getattr(Success, SUCCESS_VALUE)
 _ATTRIBUTES = "$.data.attributes"
 _FEWER_LEVELS = "fewer levels of nesting than the interpreter's stack has room for"
 
@@ -395,7 +426,7 @@ def answer(read: Callable[[Problems], M | None], limits: Limits) -> Result[M, In
 
 def in_result(found: M | InvalidMessage) -> Result[M, InvalidMessage]:
     """Return a message as a Success, and an InvalidMessage as a Failure."""
-    return Failure(found) if isinstance(found, InvalidMessage) else Success(found)
+    return _make_failure(found) if isinstance(found, InvalidMessage) else _make_success(found)
 
 
 def refuse_over(data: bytes, limits: Limits) -> None:

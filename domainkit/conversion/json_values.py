@@ -6,7 +6,7 @@ from types import NoneType
 from typing import Final
 
 from domainkit._model.mapping import JsonValue, freeze_json, frozen_copy
-from domainkit.conversion.code import Function
+from domainkit._speedups.code import Function
 from domainkit.conversion.collections import MappingNode, VariadicTupleNode
 from domainkit.conversion.nodes import Node, Samples, Schema, Schemas, Strategy
 from domainkit.conversion.scalars import SCALARS

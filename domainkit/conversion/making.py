@@ -1,6 +1,5 @@
-"""Lines that make an object by setting its slots, as its constructor would, without calling it."""
+"""The work of a constructor: a check if it only sets slots, and the lines for its rules and converters."""
 
-from collections.abc import Mapping
 from functools import partial
 from types import MemberDescriptorType
 from typing import Any
@@ -11,8 +10,7 @@ from domainkit._model.constructors import HOOKS, takes_self
 from domainkit._model.internals import caches_hash, is_decorated
 from domainkit._model.validators import condition, flattened
 from domainkit._model.wrapper import Wrapper, is_secret
-from domainkit._speedups.slots import compiled_maker
-from domainkit.conversion.code import Code, Function
+from domainkit._speedups.code import Code
 from domainkit.conversion.nodes import refuse_unless
 
 _CONSTRUCTOR_HOOKS = (*HOOKS, "__attrs_init__")
@@ -62,25 +60,6 @@ def add_unchanged_check(code: Code, attribute: "attrs.Attribute[Any]", owner: st
     """Add the lines that refuse a value that the converter of its field would change when it is read."""
     if attribute.converter is not None:
         refuse_unless(code, f"{code.name(partial(is_unchanged, attribute), 'is_unchanged')}({owner}, {value})")
-
-
-def add_object(code: Code, cls: type, values: Mapping[str, str]) -> str:
-    """Add the lines that make an object without its constructor; return the variable that holds it.
-
-    Args:
-        code: the function.
-        cls: a class whose constructor only sets slots.
-        values: the expression for each field, by the field's name.
-    """
-    slots = {name: getattr(cls, name) for name in values}
-    made = code.variable("made")
-    make: Function | None = compiled_maker(cls, tuple(slots.values()))
-    if make is not None:
-        code.add(f"{made} = {code.name(make, 'make')}({', '.join(values.values())})")
-        return made
-    code.add(f"{made} = {code.name(object.__new__, 'new')}({code.name(cls, 'cls')})")
-    code.add(*(f"{code.name(slots[name].__set__, 'set')}({made}, {value})" for name, value in values.items()))
-    return made
 
 
 def add_checks(code: Code, attribute: "attrs.Attribute[Any]", made: str, value: str) -> None:

@@ -22,7 +22,7 @@ from attrs import frozen
 from domainkit._model.constructors import takes_self
 from domainkit._model.immutability import ON_THE_WIRE, REQUIRED, Frozen
 from domainkit._model.mapping import frozen_copy
-from domainkit.conversion.code import Code, Function
+from domainkit._speedups.code import Code, Function
 from domainkit.errors import Problem
 
 Schema = dict[str, Any]  # Any: a part of a JSON Schema holds JSON values of all kinds

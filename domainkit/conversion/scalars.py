@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from domainkit._model.annotations import real_class
-from domainkit.conversion.code import Code, Function
+from domainkit._speedups.code import Code, Function
 from domainkit.conversion.nodes import (
     MISSING,
     Node,

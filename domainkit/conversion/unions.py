@@ -6,7 +6,7 @@ from typing import Union
 from attrs import field, frozen
 
 from domainkit._model.mapping import FrozenMapping
-from domainkit.conversion.code import Code
+from domainkit._speedups.code import Code
 from domainkit.conversion.nodes import (
     MISSING,
     ByHand,

@@ -15,12 +15,12 @@ from domainkit._model.numbers import is_multiple
 from domainkit._model.reasons import reason_of
 from domainkit._model.type_checks import bare, describe
 from domainkit._model.validators import flattened
-from domainkit._model.wrapper import Wrapper
-from domainkit.conversion.code import Code, Function
+from domainkit._model.wrapper import VALUE, Wrapper
+from domainkit._speedups.code import Code, Function
+from domainkit._speedups.slots import add_object, maker
 from domainkit.conversion.making import (
     UNCHANGED,
     add_checks,
-    add_object,
     add_unchanged_check,
     is_unchanged,
     needs_constructor,
@@ -39,12 +39,16 @@ from domainkit.conversion.nodes import (
     refuse_unless,
 )
 from domainkit.conversion.scalars import Scalar
-from domainkit.errors import Problem
+from domainkit.errors import DomainError, Problem
 
 
 def refused_by(cls: type, error: Exception, seen: tuple[object, ...], path: str, problems: Problems) -> object:
     """Note that a constructor refused values, with the reason it gave, unless the reason repeats one of the values."""
-    name, reason = cls.__qualname__, reason_of(error, *seen)
+    return _refused_for(cls, error, reason_of(error, *seen), path, problems)
+
+
+def _refused_for(cls: type, error: Exception, reason: str | None, path: str, problems: Problems) -> object:
+    name = cls.__qualname__
     text = f"{name} ({type(error).__qualname__})" if reason is None else f"{name}: {reason.removeprefix(f'{name}: ')}"
     return problems.add(path, f"a valid {text}", "value", error)
 
@@ -78,7 +82,7 @@ class ValueObjectNode(Node):
         value = inner if inner.isidentifier() else code.variable("value")
         if value is not inner:
             code.add(f"{value} = {inner}")
-        made = add_object(code, self.cls, {"value": value})
+        made = add_object(code, self.cls, (VALUE,), (value,))
         add_checks(code, self.attribute, made, value)
         return made
 
@@ -99,14 +103,41 @@ class ValueObjectNode(Node):
         before = len(problems)
         value = self.inner.read(data, path, problems)
         if value is not MISSING:
-            try:
-                return self.cls(value)
-            except Exception as error:  # whatever a validator raises is a refusal of this value
-                return refused_by(self.cls, error, (value,), path, problems)
+            return self._made(value, path, problems)
         for index in range(before, len(problems)):
             if problems[index].path == path:
                 problems[index] = Problem(path, self.expected, problems[index].code)
         return MISSING
+
+    def _made(self, value: object, path: str, problems: Problems) -> object:
+        """Return the value object; MISSING if its constructor refuses the value."""
+        if problems.parsed and self._make is not None:
+            made = self._make(value)
+            try:
+                for validator in self._validators:
+                    validator(made, self.attribute, value)
+            except DomainError as error:
+                return refused_by(self.cls, error, (value,), path, problems)
+            except Exception as error:  # whatever a validator raises is a refusal of this value
+                reason = reason_of(error, value) or f"a validator refused the value ({type(error).__qualname__})"
+                return _refused_for(self.cls, error, reason, path, problems)
+            return made
+        try:
+            return self.cls(value)
+        except Exception as error:  # as above
+            return refused_by(self.cls, error, (value,), path, problems)
+
+    @cached_property
+    def _make(self) -> Function | None:
+        """Makes the value object without its constructor, which would make an error of its own for a refusal.
+
+        None if its constructor does more than to set the slot and to run the validators.
+        """
+        return None if needs_constructor(self.cls) else maker(self.cls, VALUE.__name__)
+
+    @cached_property
+    def _validators(self) -> tuple[Function, ...]:
+        return flattened(self.attribute.validator)
 
     def write(self, value: object, path: str, problems: Problems) -> object:
         if type(value) is not self.cls:

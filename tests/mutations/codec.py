@@ -17,9 +17,16 @@ BUGS = (
     Bug(
         "many are read as one by one",
         ENVELOPE,
-        'code.add("header = make_header(make_id(wire.id), moment, freeze_parsed(meta) if meta else EMPTY)")',
-        'code.add("header = make_header(make_id(wire.id), moment, EMPTY)")',
+        'code.add("add(otherwise(raw, failed))")',
+        'code.add("add(otherwise(raws[0], failed))")',
         f"{TESTS}::test_many_are_read_as_one_by_one",
+    ),
+    Bug(
+        "the meta comes back",
+        ENVELOPE,
+        'meta = freeze_parsed(meta) if meta else EMPTY")',
+        'meta = EMPTY")',
+        f"{TESTS}::test_right_messages_come_back_equal_in_their_order",
     ),
     Bug(
         "each of many is within the limit of bytes",
@@ -32,8 +39,8 @@ BUGS = (
     Bug(
         "each of many is within the limit of depth",
         CODEC,
-        "if wire.levels <= limits.max_depth}",
-        "}",
+        "if wire is None or wire.levels > self._limits.max_depth:",
+        "if wire is None:",
         f"{TESTS}::test_each_limit_holds_for_each_message",
     ),
     Bug(
