@@ -13,8 +13,8 @@ BUGS = (
     Bug(
         "a row is marked after the broker has confirmed it",
         "adapters/sqlalchemy/relay/rounds.py",
-        "                self._sending[number] = self._ends\n",
-        ("                self._outcomes[row.position] = _SENT\n                self._sending[number] = self._ends\n"),
+        "            self._sending[number] = self._ends\n",
+        ("            self._outcomes[row.position] = _SENT\n            self._sending[number] = self._ends\n"),
         "tests/adapters/sqlalchemy/test_relay.py::TestSending::test_a_row_is_marked_after_the_broker_has_confirmed_it",
         quick=True,
     ),
@@ -96,8 +96,8 @@ BUGS = (
     Bug(
         "nothing of a key overtakes a message that failed",
         "adapters/sqlalchemy/relay/rounds.py",
-        ("                    if not await self._sent(number, row):\n                        return\n"),
-        "                    await self._sent(number, row)\n",
+        ("            if not goes_on:\n                return\n"),
+        "",
         "tests/adapters/sqlalchemy/test_relay_runs.py::TestSeveral::test_order_by_key_whatever_fails",
     ),
     Bug(
@@ -160,15 +160,15 @@ BUGS = (
     Bug(
         "a lease is renewed",
         "adapters/sqlalchemy/relay/rounds.py",
-        ("        if self._left() < lease / 2:\n            async with"),
-        ("        if self._left() < 0:\n            async with"),
+        "self._left() > self._half or",
+        "self._left() > 0 or",
         "tests/adapters/sqlalchemy/test_relay.py::TestLeases::test_it_is_renewed_while_it_is_needed",
     ),
     Bug(
         "a relay that has lost a lease leaves the rest alone",
         "adapters/sqlalchemy/relay/rounds.py",
-        "        self._ends = now + lease if complete else now",
-        "        self._ends = now + lease",
+        "        self._ends = now + 2 * self._half if complete else now",
+        "        self._ends = now + 2 * self._half",
         "tests/adapters/sqlalchemy/test_relay.py::TestLeases::test_the_rest_is_left_alone_once_another_has_it",
     ),
     Bug(
