@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import sqlalchemy as sa
 from attrs import frozen
@@ -42,11 +43,23 @@ _MAX_POSITION = 2**63 - 1
 
 @frozen
 class Claimed:
-    """Leased row: the message to send, and the number of failed attempts."""
+    """Leased row: the parts of a message, and the number of failed attempts.
+
+    The message is made when it is sent: hundreds of rows wait for that, and the garbage collector looks at each object
+    of them several times.
+    """
 
     position: int
+    message_id: UUID
+    info: MessageInfo
+    key: str
+    body: bytes
     attempts: int
-    message: OutgoingMessage
+
+    @property
+    def message(self) -> OutgoingMessage:
+        """The message to send."""
+        return OutgoingMessage(Uuid.from_uuid(self.message_id), self.info, self.body, self.key)
 
 
 Chains: TypeAlias = list[list[Claimed]]
@@ -138,8 +151,7 @@ class Claims:
         for position, message_id, name, version, kind, key, body, attempts, previous in await links.find(
             connection, given
         ):
-            message = OutgoingMessage(Uuid.from_uuid(message_id), info_of(name, version, kind), body, key)
-            claimed = Claimed(position, attempts, message)
+            claimed = Claimed(position, message_id, info_of(name, version, kind), key, body, attempts)
             if previous is None:
                 chains[key] = [claimed]
             elif (chain := chains.get(key)) and chain[-1].position == previous:

@@ -15,8 +15,10 @@ from domainkit.adapters.sqlalchemy.relay.dialects import Dialect
 
 _COLUMNS = ("position", "message_id", "name", "version", "kind", "ordering_key", "body", "attempts")
 
-Found: TypeAlias = Sequence[Sequence[Any]]  # Any: columns of several types
-"""Rows of the outbox, each with the position of the link before it in its chain; None for the first one."""
+Found: TypeAlias = Iterable[Sequence[Any]]  # Any: columns of several types
+"""Rows of the outbox, each with the position of the link before it in its chain; None for the first one.
+
+They are made one by one: thousands of rows at a time keep the garbage collector busy."""
 
 
 class Links(ABC):
@@ -44,7 +46,7 @@ class _LockedLinks(Links):
 
     async def find(self, connection: AsyncConnection, given: Mapping[str, object]) -> Found:
         """Return the links, as the base class says."""
-        return (await connection.execute(self._statement, given)).all()
+        return await connection.execute(self._statement, given)
 
 
 class _LinksOfWriter(Links):
@@ -61,12 +63,11 @@ class _LinksOfWriter(Links):
 
     async def find(self, connection: AsyncConnection, given: Mapping[str, object]) -> Found:
         """Return the links, as the base class says."""
-        rows = (await connection.execute(self._rows, given)).all()
-        before = self._before(rows, given["limit"])
+        before = self._before(await connection.execute(self._rows, given), given["limit"])
         if not before:
             return ()
         links = await connection.execute(self._links, {"positions": [*before]})
-        return [(*link, before[link[0]]) for link in links]
+        return ((*link, before[link[0]]) for link in links)
 
     def _before(self, rows: Iterable[Sequence[Any]], limit: object) -> Mapping[int, int | None]:
         """Return the positions of links, each with that of the link before it."""
