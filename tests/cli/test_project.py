@@ -36,7 +36,7 @@ from projecting import (
     stored_balances,
 )
 from returns.result import Success
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Engine, MetaData, text
 from sqlalchemy.pool import NullPool
 
 from domainkit import ReadModel
@@ -335,6 +335,32 @@ def test_a_process_until_it_is_asked_to_stop(engine: Engine) -> None:
     assert 0 == process.returncode, errors
     assert "following with Projector(balances, entries)" in errors
     assert "stopped: events 40, unreadable 0" in errors
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_no_wakes(engine: Engine) -> None:
+    """With --no-wakes no connection listens for events, which are found by polling; without it one listens."""
+    checkpoints, listening = Checkpoints(UnitOfWork(engine), CHECKPOINTS), list[bool]()
+    for options in ((), ("--no-wakes",)):
+        with start(LEDGER, *options) as process:
+            try:
+                last = fill(engine, 10)
+                assert Success(last) == checkpoints.reached("balances", last, within=LONG)
+                ends = monotonic() + (1 if options else 60)
+                while not (heard := is_heard(engine)) and monotonic() < ends:
+                    sleep(0.05)
+                listening.append(heard)
+            finally:
+                process.send_signal(signal.SIGTERM)
+            assert 0 == process.wait(60)
+    assert [True, False] == listening
+
+
+def is_heard(engine: Engine) -> bool:
+    """Return True if a connection listens for events."""
+    found = text("SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN domainkit_' || to_regclass('events')::oid")
+    with engine.connect() as connection:
+        return connection.scalar(found) is not None
 
 
 def test_health(engine: Engine) -> None:

@@ -5,7 +5,10 @@ from mutations.bug import Bug
 FOLDER = "adapters/sqlalchemy"
 MODELS, FOLLOWING, PROJECTOR = f"{FOLDER}/read_models.py", f"{FOLDER}/following.py", f"{FOLDER}/projector.py"
 CHECKPOINTS, REBUILDING = f"{FOLDER}/checkpoints.py", f"{FOLDER}/rebuilding.py"
+REPOSITORIES = f"{FOLDER}/repository_read_models.py"
 TESTS, REBUILDS = "tests/adapters/sqlalchemy/test_projector.py", "tests/adapters/sqlalchemy/test_rebuilding.py"
+WAKEUPS = "tests/adapters/sqlalchemy/test_projector_wakeups.py"
+KEPT = "tests/adapters/sqlalchemy/test_repository_read_models.py"
 
 BUGS = (
     Bug(
@@ -111,5 +114,66 @@ BUGS = (
         "        if locked.position != seen.position:\n",
         "        if False:\n",
         f"{REBUILDS}::test_several_share_a_rebuild",
+    ),
+    Bug(
+        "a commit wakes the projector",
+        PROJECTOR,
+        "self._wakeups(wake.set)",
+        "self._wakeups(lambda: None)",
+        f"{WAKEUPS}::test_a_commit_wakes_it",
+    ),
+    Bug(
+        "a commit wakes the async projector",
+        f"{FOLDER}/async_projector.py",
+        "inner._wakeups(wake.set)",
+        "inner._wakeups(lambda: None)",
+        f"{WAKEUPS}::test_async_a_commit_wakes_it",
+    ),
+    Bug(
+        "the poll finds events that nobody has announced",
+        PROJECTOR,
+        "(left := ends - monotonic()) > 0 and not wake.wait(min(left, _LOOK))",
+        "not wake.wait(_LOOK)",
+        f"{WAKEUPS}::test_events_that_nobody_has_announced",
+    ),
+    Bug(
+        "a projector that is not to be woken listens to nothing",
+        PROJECTOR,
+        "if not (self._wakes and isinstance(store, SqlEventStore)):",
+        "if not isinstance(store, SqlEventStore):",
+        f"{WAKEUPS}::test_it_can_be_turned_off",
+        quick=True,
+    ),
+    Bug(
+        "the command can be told to poll only",
+        "cli/_projecting.py",
+        "inner._wakes and options.wakes",
+        "inner._wakes",
+        "tests/cli/test_project.py::test_no_wakes",
+    ),
+    Bug(
+        "aggregates and checkpoint are of one transaction",
+        REPOSITORIES,
+        "                self._store(one_id, before.get(one_id), aggregate)\n",
+        (
+            "                self._store(one_id, before.get(one_id), aggregate)\n"
+            "            connection.connection.commit()\n"
+        ),
+        f"{KEPT}::test_aggregates_and_checkpoint_are_stored_together",
+        quick=True,
+    ),
+    Bug(
+        "a repository joins the transaction of the projector",
+        REPOSITORIES,
+        "return nullcontext() if is_open else unit_of_work.joining(connection)",
+        "return nullcontext()",
+        f"{KEPT}::test_another_unit_of_work_of_the_engine",
+    ),
+    Bug(
+        "an aggregate that changed meanwhile is not overwritten",
+        REPOSITORIES,
+        "aggregate_version=before.aggregate_version)",
+        "aggregate_version=self._repository.retrieve(one_id).unwrap().aggregate_version)",
+        f"{KEPT}::test_another_writer_is_noticed",
     ),
 )

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Table, cast, func, select
@@ -26,6 +26,12 @@ from domainkit.adapters.sqlalchemy.tables import name_in_sql
 
 _INTERVAL: Final = 0.01
 """Seconds between two looks at a SQLite file: these cost less than 1 % of a core, nearly all of it for waking up."""
+
+_QUIET: Final = 3.0
+"""Seconds without a commit until it looks less often."""
+
+_LONGER: Final = 0.025
+"""Seconds between two looks then."""
 
 PACE: Final = 0.02
 """Seconds between two reports, however many commits there are."""
@@ -168,12 +174,12 @@ class Wakeups:
         """Report each commit of another connection, in a thread."""
         try:
             with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-                before = _data_version(connection)
+                before, quiet_at = _data_version(connection), monotonic() + _QUIET
                 tell(self._begun)
                 while not ending.is_set():
-                    sleep(_INTERVAL)  # half of the cost of waiting for the event
+                    sleep(_INTERVAL if monotonic() < quiet_at else _LONGER)  # half of the cost of waiting for the event
                     if (now := _data_version(connection)) != before:
-                        before = now
+                        before, quiet_at = now, monotonic() + _QUIET
                         tell(self._report)
         except sqlite3.Error as error:
             tell(_fail, lost, error)

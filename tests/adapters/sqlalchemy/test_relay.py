@@ -37,7 +37,7 @@ from domainkit.adapters.sqlalchemy import (
     outbox_table,
     replay_sent,
 )
-from domainkit.adapters.sqlalchemy.relay.claims import Dialect
+from domainkit.adapters.sqlalchemy.relay.dialects import Dialect
 from domainkit.delivery import DUPLICATE, UNROUTED, remark
 
 QUICK = RelayBackoff(seconds(0.001), longest=seconds(0.001))

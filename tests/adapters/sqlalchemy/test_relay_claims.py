@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domainkit.adapters.sqlalchemy import Relay
 from domainkit.adapters.sqlalchemy.relay import claims
+from domainkit.adapters.sqlalchemy.relay.dialects import Dialect
 
 PARKED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -115,7 +116,7 @@ class TestCost:
             def keep(_: object, __: object, statement: str, given: object, *___: object) -> None:
                 statements.append((statement, given))
 
-            claiming = claims.Claims(TABLE, claims.Dialect("postgresql"), batch=100, lease=seconds(60))
+            claiming = claims.Claims(TABLE, Dialect("postgresql"), batch=100, lease=seconds(60))
             async with engine.begin() as connection:
                 await claiming.claim(connection, "a token", 100, thorough=False)
                 taken = [one for one in statements if "outbox" in one[0]]
@@ -137,7 +138,7 @@ class TestCost:
                 steps += 1000
                 return 0
 
-            claiming = claims.Claims(TABLE, claims.Dialect("sqlite"), batch=100, lease=seconds(60))
+            claiming = claims.Claims(TABLE, Dialect("sqlite"), batch=100, lease=seconds(60))
             async with engine.begin() as connection:
                 driver = (await connection.get_raw_connection()).driver_connection
                 assert driver is not None

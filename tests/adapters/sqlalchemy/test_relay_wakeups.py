@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -295,6 +296,30 @@ class TestPace:
             await until(holds(lambda: len(woken) > 0))
             await asyncio.sleep(0.1)
             assert all(later - before > 0.015 for before, later in pairwise(woken))
+
+    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+    async def test_a_quiet_file_is_looked_at_less_often(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Some time after the last commit the looks have a longer distance, until the next commit."""
+        pauses: list[float] = []
+
+        def pause(duration: float) -> None:
+            pauses.append(duration)
+            time.sleep(duration)
+
+        monkeypatch.setattr(wakeups, "_QUIET", 0.3)
+        monkeypatch.setattr(wakeups, "sleep", pause)
+        async with database.async_engine(ALL) as engine:
+            publisher = Recorder()
+            async with running(Relay(engine, OUTBOX.table, publisher, poll=NEVER)):
+                await until(holds(lambda: wakeups._LONGER in pauses))
+                assert wakeups._INTERVAL == pauses[0]
+                del pauses[:]
+                await save(engine)
+                await until(accepted(publisher, 1))
+                await until(holds(lambda: wakeups._INTERVAL in pauses))
+                await until(holds(lambda: pauses[-1] == wakeups._LONGER))
 
     async def test_a_report_that_is_due_at_the_end_is_dropped(self, database: Database) -> None:
         """Nothing is woken after the end."""

@@ -13,15 +13,19 @@ See https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMI
 https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE (SKIP LOCKED).
 """
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cache
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domainkit._model.info import MessageInfo
-from domainkit.adapters.sqlalchemy.tables import UtcDateTime
+from domainkit.adapters.sqlalchemy.relay.dialects import PLANNING, Dialect
+from domainkit.adapters.sqlalchemy.relay.links import Links, links_of
 from domainkit.delivery import OutgoingMessage
 from domainkit.values import Uuid
 
@@ -35,18 +39,27 @@ _SLICE = 1_000
 """The maximum number of keys that one claim checks; the next claim continues after them."""
 
 _MAX_POSITION = 2**63 - 1
-PLANNING = sa.text("SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
-"""Makes PostgreSQL use the index, for this transaction. An outbox grows faster than its statistics: with those of an
-empty table, PostgreSQL would read and sort all rows."""
 
 
 @frozen
 class Claimed:
-    """Leased row: the message to send, and the number of failed attempts."""
+    """Leased row: the parts of a message, and the number of failed attempts.
+
+    The message is made when it is sent: hundreds of rows wait for that, and the garbage collector looks at each object
+    of them several times.
+    """
 
     position: int
+    message_id: UUID
+    info: MessageInfo
+    key: str
+    body: bytes
     attempts: int
-    message: OutgoingMessage
+
+    @property
+    def message(self) -> OutgoingMessage:
+        """The message to send."""
+        return OutgoingMessage(Uuid.from_uuid(self.message_id), self.info, self.body, self.key)
 
 
 Chains: TypeAlias = list[list[Claimed]]
@@ -60,48 +73,6 @@ class Claim:
     token: str
     chains: Chains
     ends: float
-
-
-class Dialect:
-    """SQL that differs between SQLite and PostgreSQL, and the clock for the leases.
-
-    The clock is PostgreSQL's own, so that the clocks of the relays' machines don't matter; for SQLite, on one machine,
-    it is Python's.
-    """
-
-    def __init__(self, name: str) -> None:
-        if name not in {"sqlite", "postgresql"}:
-            raise ValueError(f"Relay: expected an outbox in SQLite or PostgreSQL, got one in {name}; use one of them")
-        self.is_postgresql: bool = name == "postgresql"
-
-    def now(self, plus: timedelta = timedelta(0)) -> sa.ColumnElement[datetime]:
-        """Return the time at which a statement runs, plus `plus`, which may be negative."""
-        if not self.is_postgresql:
-            return sa.bindparam(None, callable_=lambda: datetime.now(UTC) + plus, type_=UtcDateTime())
-        clock = sa.func.clock_timestamp()
-        return sa.type_coerce(clock + sa.literal(plus, sa.Interval()) if plus else clock, UtcDateTime())
-
-    def among(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
-        """Return the condition that a column has one of the values of the parameter `name`, however many there are."""
-        if self.is_postgresql:
-            return column == sa.any_(sa.bindparam(name, type_=sa.ARRAY(column.type)))
-        return column.in_(sa.select(self.values(name, column).c.value))
-
-    def values(self, name: str, column: sa.ColumnElement[Any]) -> sa.FromClause:
-        """Return the values of the parameter `name`, as rows with a column `value`."""
-        if self.is_postgresql:
-            array = sa.bindparam(name, type_=sa.ARRAY(column.type))
-            return sa.func.unnest(array).table_valued("value").render_derived()
-        return sa.func.json_each(sa.bindparam(name, type_=sa.JSON())).table_valued("value")
-
-    def is_open(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
-        """Return the condition that an unsent row itself may be claimed, regardless of those before it."""
-        columns = table.c
-        return sa.and_(
-            columns.parked_at.is_(None),
-            sa.or_(columns.not_before.is_(None), columns.not_before <= self.now()),
-            sa.or_(columns.leased_until.is_(None), columns.leased_until <= self.now()),
-        )
 
 
 class Claims:
@@ -120,8 +91,9 @@ class Claims:
         unsent = table.c.sent_at.is_(None)
         rows = sa.select(table.c.position, table.c.ordering_key, dialect.is_open(table).label("open")).where(unsent)
         oldest = rows.order_by(table.c.position).limit(self._window).subquery("oldest")
-        self._in_window = _links(table, dialect, oldest, batch)
-        self._of_keys = _links(table, dialect, _rows_of_keys(table, dialect), batch)
+        most = max(1, batch // _SHARE)
+        self._in_window = links_of(table, dialect, oldest, most)
+        self._of_keys = links_of(table, dialect, _rows_of_keys(table, dialect), most)
         self._keys = {begun: _keys(table, dialect, begun=begun) for begun in (False, True)}
         waiting = sa.select(table.c.position).where(unsent)
         self._beyond = waiting.order_by(table.c.position).offset(self._window).limit(1)
@@ -171,17 +143,18 @@ class Claims:
                 return chains
 
     async def _leased(
-        self, connection: AsyncConnection, token: str, statement: sa.Executable, given: dict[str, object]
+        self, connection: AsyncConnection, token: str, links: Links, given: Mapping[str, object]
     ) -> Chains:
-        """Lease the links that a statement finds, except those after one that another relay has leased."""
+        """Lease the links that are found, except those after one that another relay has leased."""
         chains: dict[str, list[Claimed]] = {}
-        for row in await connection.execute(statement, given):
-            info = MessageInfo(row.name, row.version, row.kind)
-            message = OutgoingMessage(Uuid.from_uuid(row.message_id), info, row.body, row.ordering_key)
-            claimed = Claimed(row.position, row.attempts, message)
-            if row.previous is None:
-                chains[row.ordering_key] = [claimed]
-            elif (chain := chains.get(row.ordering_key)) and chain[-1].position == row.previous:
+        info_of = cache(MessageInfo)
+        for position, message_id, name, version, kind, key, body, attempts, previous in await links.find(
+            connection, given
+        ):
+            claimed = Claimed(position, message_id, info_of(name, version, kind), key, body, attempts)
+            if previous is None:
+                chains[key] = [claimed]
+            elif (chain := chains.get(key)) and chain[-1].position == previous:
                 chain.append(claimed)
         if chains:
             positions = [row.position for chain in chains.values() for row in chain]
@@ -217,33 +190,6 @@ def _in_order_of_keys(
     alone, and read all rows by position until it finds one of the key.
     """
     return rows.where(table.c.sent_at.is_(None), where).order_by(table.c.ordering_key, table.c.position)
-
-
-def _links(table: sa.Table, dialect: Dialect, oldest: sa.Subquery, batch: int) -> sa.Executable:
-    """Return the SELECT that locks links, given the first rows of chains."""
-    row = oldest.c
-
-    def along_chain(function: sa.FunctionElement[Any]) -> sa.Over[Any]:  # Any: of any column type
-        return function.over(partition_by=row.ordering_key, order_by=row.position)
-
-    chain = sa.select(
-        row.position,
-        along_chain(sa.func.lag(row.position)).label("previous"),
-        along_chain(sa.func.min(sa.case((row.open, 1), else_=0))).label("all_open"),
-        along_chain(sa.func.row_number()).label("nth"),
-    ).subquery("chain")
-    most = max(1, batch // _SHARE)
-    links = sa.select(chain.c.position, chain.c.previous).where(chain.c.all_open == 1, chain.c.nth <= most)
-    link = links.order_by(chain.c.position).subquery("link")
-    names = ("position", "message_id", "name", "version", "kind", "ordering_key", "body", "attempts")
-    return (
-        sa.select(*(table.c[name] for name in names), link.c.previous)
-        .select_from(link.join(table, link.c.position == table.c.position))
-        .where(table.c.sent_at.is_(None), dialect.is_open(table))
-        .order_by(link.c.position)
-        .limit(sa.bindparam("limit", type_=sa.BigInteger()))
-        .with_for_update(of=table, skip_locked=True)
-    )
 
 
 def _keys(table: sa.Table, dialect: Dialect, *, begun: bool) -> sa.Executable:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domainkit._model.mapping import FrozenMapping
 from domainkit.adapters.sqlalchemy.engines import READ_ONLY, snapshot_options
-from domainkit.adapters.sqlalchemy.relay.claims import PLANNING, Dialect
+from domainkit.adapters.sqlalchemy.relay.dialects import PLANNING, Dialect
 from domainkit.delivery import DUPLICATE, UNROUTED
 from domainkit.values import Uuid
 

@@ -97,7 +97,7 @@ class Relay:
         _check(lease=lease, poll=poll, retention=retention, grace=grace)
         self._table = table
         self._store = RelayStore(engine, table, batch=batch, lease=lease)
-        self._means = Means(self._store, publisher, backoff, max_attempts, asyncio.Semaphore(concurrency), batch // 2)
+        self._means = Means(self._store, publisher, backoff, max_attempts, concurrency, batch // 2)
         self._batch, self._poll, self._retention, self._grace = batch, poll, retention, grace
         self._broker, self._database = Outage("the broker"), Outage("the database")
         self._wakeups = Wakeups(engine.sync_engine, table, self._heard) if wakes else None

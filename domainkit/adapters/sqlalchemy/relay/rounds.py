@@ -68,13 +68,17 @@ class Means:
     publisher: AsyncMessagePublisher
     backoff: RelayBackoff
     max_attempts: int
-    slots: asyncio.Semaphore
+    concurrency: int
     refill_below: int
+    slots: asyncio.Semaphore = field(init=False)
     wake: asyncio.Event = field(factory=asyncio.Event)
     in_flight: int = 0
     away: bool = False
     stopping: bool = False
     deferral: timedelta = timedelta(0)
+
+    def __attrs_post_init__(self) -> None:
+        self.slots = asyncio.Semaphore(self.concurrency)
 
     def done(self, count: int) -> None:
         """Reduce the rows in flight; wake the relay if it can claim more."""
@@ -84,15 +88,21 @@ class Means:
 
 
 class Round:
-    """Rows that were claimed together: those of a key are sent one after the other, the keys in parallel."""
+    """Rows that were claimed together: those of a key are sent one after the other, the keys in parallel.
+
+    Each worker sends one chain after the other: a task for each chain would cost as much as all else here.
+    """
 
     def __init__(self, claim: Claim, means: Means) -> None:
-        self._token, self._chains, self._ends = claim.token, claim.chains, claim.ends
+        self._token, self._ends = claim.token, claim.ends
+        self._workers = min(len(claim.chains), means.concurrency)
+        self._waiting = iter(claim.chains)
         self._means, self._store = means, means.store
+        self._half = means.store.lease.total_seconds() / 2
         self._unsettled = {row.position for chain in claim.chains for row in chain}
         self._untouched = len(self._unsettled)
         self._outcomes: dict[int, Outcome] = {}  # not stored yet
-        self._tasks: dict[int, asyncio.Task[None]] = {}  # by the number of the chain
+        self._tasks: dict[int, asyncio.Task[None]] = {}  # by the number of the worker
         self._sending: dict[int, float] = {}  # the end of the lease that the message in flight was sent under
         self._all_ended = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -101,8 +111,8 @@ class Round:
 
     async def publish(self) -> None:
         """Send the rows; meanwhile mark sent ones, unless the database fails."""
-        for number, chain in enumerate(self._chains):
-            task = self._tasks[number] = asyncio.create_task(self._send(number, chain))
+        for number in range(self._workers):
+            task = self._tasks[number] = asyncio.create_task(self._work(number))
             task.add_done_callback(partial(self._ended, number))
         try:
             while self._tasks:
@@ -164,42 +174,57 @@ class Round:
             sent, duplicates, failed, parked, left = map(kinds.count, ("sent", "duplicate", "failed", "parked", "left"))
             self.counts += RelayRound(sent=sent, duplicates=duplicates, failed=failed, parked=parked, left=left)
 
-    async def _send(self, number: int, chain: Iterable[Claimed]) -> None:
+    async def _work(self, number: int) -> None:
+        """Send the next chain, until there is none."""
         async with self._means.slots:
-            for row in chain:
-                if self._means.away or self._means.stopping or not await self._held():
-                    return
-                self._untouched -= 1
-                self._sending[number] = self._ends
-                try:
-                    if not await self._sent(number, row):
-                        return
-                finally:
-                    self._sending.pop(number, None)
-                    self._means.done(1)
-
-    async def _sent(self, number: int, row: Claimed) -> bool:
-        """Send a message and note its outcome; return True if the next one of its key may follow."""
-        try:
             with remarks() as found:
-                result = await self._means.publisher.publish(row.message)
-        except (Exception, asyncio.CancelledError) as error:
-            late, task = number not in self._sending, self._tasks[number]
-            if isinstance(error, asyncio.CancelledError) and task.cancelling() > late:
-                raise
-            if late:
-                task.uncancel()
-                return self._away(row, "no answer within the lease")
-            # its text may have secrets, so only its places are logged
-            _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))  # noqa: TRY400  # as above
-            return self._refused(row, type(error).__qualname__)
+                for chain in self._waiting:
+                    await self._send(number, chain, found)
+
+    async def _send(self, number: int, chain: Iterable[Claimed], found: set[str]) -> None:
+        """Send the rows of a chain until one of them may not be followed by the next."""
+        means = self._means
+        for row in chain:
+            if means.away or means.stopping or not (self._left() > self._half or await self._held()):
+                return
+            self._untouched -= 1
+            self._sending[number] = self._ends
+            found.clear()
+            try:
+                goes_on = self._answered(row, await means.publisher.publish(row.message), found)
+            except (Exception, asyncio.CancelledError) as error:
+                goes_on = self._raised(number, row, error)
+            finally:
+                self._sending.pop(number, None)
+                means.done(1)
+            if not goes_on:
+                return
+
+    def _answered(self, row: Claimed, result: object, found: set[str]) -> bool:
+        """Note the outcome of a message; return True if the next one of its key may follow."""
         if isinstance(result, Success):
-            self._outcomes[row.position] = _published(found)
+            self._outcomes[row.position] = _published(found) if found else _SENT
             return True
         failure: object = result.failure() if isinstance(result, Failure) else result
         if isinstance(failure, MessageRefused) or not isinstance(failure, BusCannotPublish):
             return self._refused(row, type(failure).__qualname__)
         return self._away(row, type(failure).__qualname__)
+
+    def _raised(self, number: int, row: Claimed, error: BaseException) -> bool:
+        """Note the outcome of a message whose publisher raised, or gave no answer in time; return False.
+
+        Raises:
+            CancelledError: the round is cut.
+        """
+        late, task = number not in self._sending, self._tasks[number]
+        if isinstance(error, asyncio.CancelledError) and task.cancelling() > late:
+            raise error
+        if late:
+            task.uncancel()
+            return self._away(row, "no answer within the lease")
+        # its text may have secrets, so only its places are logged
+        _logger.error("%s: the publisher raised:\n%s", _named(row), places_of(error))
+        return self._refused(row, type(error).__qualname__)
 
     def _refused(self, row: Claimed, reason: str) -> bool:
         attempts = row.attempts + 1
@@ -222,16 +247,14 @@ class Round:
         return self._ends - monotonic()
 
     async def _held(self) -> bool:
-        """Check if the lease leaves time to send a message; renew it in its second half."""
-        lease = self._store.lease.total_seconds()
-        if self._left() < lease / 2:
-            async with self._lock:
-                if self._left() < lease / 2:
-                    with suppress(*OUTAGES):
-                        now = monotonic()
-                        complete = await self._store.renew(self._token) == len(self._unsettled)
-                        self._ends = now + lease if complete else now  # another relay has some rows: stop sending
-        return self._left() > lease * _RESERVE
+        """Renew the lease, whose second half has begun; return True if it leaves time to send a message."""
+        async with self._lock:
+            if self._left() <= self._half:  # no other worker has renewed it meanwhile
+                with suppress(*OUTAGES):
+                    now = monotonic()
+                    complete = await self._store.renew(self._token) == len(self._unsettled)
+                    self._ends = now + 2 * self._half if complete else now  # another relay has some rows: stop sending
+        return self._left() > 2 * self._half * _RESERVE
 
 
 def _published(found: set[str]) -> Outcome:

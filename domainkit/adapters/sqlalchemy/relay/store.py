@@ -18,7 +18,8 @@ from attrs import frozen
 from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claims, Dialect
+from domainkit.adapters.sqlalchemy.relay.claims import Claim, Claims
+from domainkit.adapters.sqlalchemy.relay.dialects import Dialect
 
 _FREE = MappingProxyType({"leased_by": None, "leased_until": None})
 _MAX_DELETED = 1_000
