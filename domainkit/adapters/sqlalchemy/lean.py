@@ -1,4 +1,4 @@
-"""Short transactions of SQLite by the cursor of its driver, if nobody watches the engine.
+"""Short transactions of SQLite, and appends to PostgreSQL, by the cursor of the driver, if nobody watches the engine.
 
 The objects that SQLAlchemy makes for a transaction and for each statement take longer than SQLite takes for a row. They
 are there for those who watch: logs, traces and other listeners. With one of these, all goes through SQLAlchemy.
@@ -147,7 +147,7 @@ def fetch(connection: Connection, statement: str, parameters: Parameters) -> Seq
 
 
 def _sent(cursor: Any) -> Sent:  # Any: a cursor of the driver, here and below
-    return Sent(cursor.rowcount, getattr(cursor, "lastrowid", None))  # psycopg has no such thing
+    return Sent(cursor.rowcount, getattr(cursor, "lastrowid", None))  # psycopg has none
 
 
 def _execute(
@@ -185,5 +185,7 @@ def _wrapped(
         ismulti=isinstance(parameters, list),
     )
     if is_lost:
+        with suppress(DBAPIError):  # SQLAlchemy notices the loss by itself, and replaces the rest of the pool too
+            connection.exec_driver_sql("SELECT 1")
         connection.invalidate(error)
     return made

@@ -9,12 +9,12 @@ from domainkit.adapters.sqlalchemy.event_statements import HEAD, MOST_REVISIONS,
 from domainkit.adapters.sqlalchemy.event_tags import Checked, Guard, TaggedEvents
 from domainkit.adapters.sqlalchemy.lean import Parameters, fetch, send
 from domainkit.adapters.sqlalchemy.postgresql_events import (
-    ANNOUNCED,
-    STORED,
     PostgresqlEvents,
+    announced,
     array_of,
     columns_of,
     id_of,
+    stored,
 )
 from domainkit.adapters.sqlalchemy.psycopg_cursors import can_send_together, sent_together
 from domainkit.adapters.sqlalchemy.tables import name_in_sql
@@ -40,21 +40,18 @@ _MARKED = """marked AS (
 _APPEND = (
     f"WITH held AS MATERIALIZED (SELECT {_TAKEN} FROM {_WANTED}),"  # noqa: S608
     " waited AS MATERIALIZED (SELECT count(*) FROM held),"
-    f" {ANNOUNCED.format(after='FROM waited')},"
-    f" head AS MATERIALIZED (SELECT {HEAD} AS revision FROM announced),"
-    f" {STORED.format(start='head.revision', sources='head, ', condition='head.revision = CAST(:start AS int)')},"
+    f" {announced('FROM waited')}, head AS MATERIALIZED (SELECT {HEAD} AS revision FROM announced),"
+    f" {stored('head.revision', 'head.revision = CAST(:start AS int)', 'head, ')},"
     f" {_MARKED} SELECT max(position) FROM stored"
 )
 """Draws the first position when the locks are held: events of one tag are committed in the order of their positions."""
 
+_NOTHING_IS_AGAINST = "further IS NULL AND repeated IS NULL AND found.revision >= 0 AND NOT is_old"
+
 _APPEND_IF = (
     f"WITH found AS MATERIALIZED (SELECT against.*, {HEAD} AS revision, {_OLD} AS is_old FROM ({{against}}) AS against"  # noqa: S608
-    f"), {ANNOUNCED.format(after='FROM found')},"
-    f" {STORED.format(start='found.revision', sources='found, ', condition='{nothing_is_against}')}, {_MARKED}"
-    " SELECT found.revision, found.further, found.repeated, (SELECT max(position) FROM stored), found.is_old FROM found"
-).replace(
-    "{nothing_is_against}",
-    "found.further IS NULL AND found.repeated IS NULL AND found.revision >= 0 AND NOT found.is_old",
+    f"), {announced('FROM found')}, {stored('found.revision', _NOTHING_IS_AGAINST, 'found, ')}, {_MARKED}"
+    " SELECT found.revision, further, repeated, (SELECT max(position) FROM stored), is_old FROM found"
 )
 
 
@@ -134,7 +131,7 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         return Checked(*answer)
 
     def _names(self, connection: Connection) -> dict[str, str]:
-        """Return what stands in a statement for each placeholder, with the id of the table of tags as a key of locks."""
+        """Return what stands in a statement for each placeholder, and the id of the table of tags, for locks."""
         tags = name_in_sql(self._tags, connection)
         return {**super()._names(connection), "tags_id": f"CAST({id_of(tags)} AS int)"}
 

@@ -11,21 +11,38 @@ from domainkit.adapters.sqlalchemy.event_statements import IS_AT_START, EventRow
 from domainkit.adapters.sqlalchemy.lean import fetch
 from domainkit.adapters.sqlalchemy.psycopg_cursors import PSYCOPG, binary_results
 
-_FLAG = "'domainkit.appends_to_' || CAST({{events_id}} AS text)"
+_FLAG = "'domainkit.appends_to_' || CAST({events_id} AS text)"
 
-ANNOUNCED = f"""announced AS MATERIALIZED (
+
+def announced(after: str = "") -> str:
+    """Return a part of a statement that announces to readers that positions larger than all stored ones will be used.
+
+    The announcement is a lock that nobody waits for: its key is the table and the last 32 bits of the largest position,
+    and it ends with the transaction. A transaction takes it once, before its first position; after the rollback of a
+    savepoint it takes it again, since the rollback released the lock and reset the setting.
+
+    Args:
+        after: `FROM` and the part that must be done before.
+    """
+    return f"""announced AS MATERIALIZED (
     SELECT CASE WHEN coalesce(current_setting({_FLAG}, true), '') = '' THEN
-        set_config({_FLAG}, 'yes', true) || CAST(pg_advisory_xact_lock_shared(CAST({{{{events_id}}}} AS int), CAST(CAST(
-            coalesce((SELECT max(position) FROM {{{{events}}}}), 0) AS bit(32)) AS int)) AS text)
-    END {{after}})"""
-"""Announces to readers that this transaction is about to use positions larger than the largest stored one.
+        set_config({_FLAG}, 'yes', true) || CAST(pg_advisory_xact_lock_shared(CAST({{events_id}} AS int), CAST(CAST(
+            coalesce((SELECT max(position) FROM {{events}}), 0) AS bit(32)) AS int)) AS text)
+    END {after})"""  # noqa: S608  (put together of what stands here, as below)
 
-The announcement is a lock that nobody waits for: its key is the table and the last 32 bits of that position, and it
-ends with the transaction. A transaction takes it once, before its first position; after the rollback of a savepoint it
-takes it again, since the rollback released the lock and reset the setting.
-"""
 
-STORED = """given AS MATERIALIZED (
+def stored(start: str, condition: str, sources: str = "") -> str:
+    """Return a part of a statement that stores all events or none; it needs the part of `announced`.
+
+    If the first event is stored, no other transaction can have used a later revision. If another transaction is storing
+    the first revision, the statement waits until that transaction ends.
+
+    Args:
+        start: the revision after which they are stored.
+        condition: they are stored if it is true.
+        sources: the parts that both of these read, each with a comma behind it.
+    """
+    return f"""given AS MATERIALIZED (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:versions AS int[]),
         CAST(:bodies AS bytea[])) WITH ORDINALITY AS one(id, name, version, body, number)
 ), first AS (
@@ -37,16 +54,10 @@ STORED = """given AS MATERIALIZED (
     INSERT INTO {{events}} (stream, revision, message_id, name, version, body)
     SELECT CAST(:stream AS text), first.revision - 1 + number, id, name, version, body FROM first, given
     WHERE number > 1 ORDER BY number RETURNING position, revision
-), stored AS (SELECT position, revision FROM first UNION ALL SELECT position, revision FROM rest)"""
-"""Stores all events or none: if the first one is stored, no other transaction can have used a later revision.
+), stored AS (SELECT position, revision FROM first UNION ALL SELECT position, revision FROM rest)"""  # noqa: S608
 
-If another transaction is storing the first revision, the statement waits until that transaction ends.
-"""
 
-_APPEND = (
-    f"WITH {ANNOUNCED.format(after='')},"
-    f" {STORED.format(start='CAST(:start AS int)', sources='', condition=IS_AT_START)} SELECT max(position) FROM stored"
-)
+_APPEND = f"WITH {announced()}, {stored('CAST(:start AS int)', IS_AT_START)} SELECT max(position) FROM stored"  # noqa: S608
 
 _SETTLED = """SELECT least(seen.top, min(
     seen.top + ((CAST(held.objid AS bigint) - seen.top + 2147483648) & 4294967295) - 2147483648
