@@ -7,8 +7,9 @@ from uuid import UUID
 from attrs import frozen
 from returns.result import Result
 
+from domainkit.adapters.sqlalchemy.event_locks import Tags
 from domainkit.adapters.sqlalchemy.event_statements import EventRow
-from domainkit.adapters.sqlalchemy.event_tags import Guard, Tags
+from domainkit.adapters.sqlalchemy.event_tags import Guard
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
 from domainkit.adapters.sqlalchemy.races import DEADLOCK, SERIALIZATION_FAILURE, state_of
 from domainkit.errors import ConflictError

@@ -1,6 +1,5 @@
 """The SQL of an event store, with a placeholder for the name of the table."""
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -11,7 +10,6 @@ from sqlalchemy import Connection, Dialect, Table, text
 from sqlalchemy.engine import CursorResult
 
 from domainkit.adapters.sqlalchemy.lean import send
-from domainkit.adapters.sqlalchemy.psycopg_cursors import PSYCOPG, binary_results
 from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import name_in_sql
 
@@ -51,10 +49,16 @@ class Settled:
     has_old_snapshot: bool = False
 
 
-_HEAD = (
-    "coalesce((SELECT CASE WHEN body IS NULL THEN -1 ELSE revision END FROM {events}"
-    " WHERE stream = :stream ORDER BY revision DESC LIMIT 1), 0) = :start"
+HEAD = (
+    "coalesce((SELECT CASE WHEN one.body IS NULL THEN -1 ELSE one.revision END FROM {events} AS one"
+    " WHERE one.stream = :stream ORDER BY one.revision DESC LIMIT 1), 0)"
 )
+"""The revision of a stream: 0 if it does not exist, and -1 if it is closed.
+
+The order names the table: a bare `revision` would be the outcome of CASE, which no index has in order.
+"""
+
+IS_AT_START = f"{HEAD} = :start"
 """A condition: the stream is open, and has the revision :start."""
 
 _END = "SELECT revision, position, body IS NULL FROM {events} WHERE stream = :stream ORDER BY revision DESC LIMIT 2"
@@ -184,14 +188,23 @@ class EventStatements(ABC):
 
     def _for_driver(self, connection: Connection, sql: str, values: Values) -> tuple[str, Any]:  # Any: for the driver
         """Return SQL as it is given to the driver, and its parameters."""
-        name, dialect = self.name(connection), connection.dialect
-        key = sql, name, dialect.driver, dialect.paramstyle
+        dialect, schemas = connection.dialect, connection.get_execution_options().get("schema_translate_map")
+        key = sql, tuple(schemas.items()) if schemas else None, dialect.driver, dialect.paramstyle
         if key not in self._compiled:
-            compiled = text(sql.format(events=name.replace(":", "\\:"))).compile(dialect=dialect)
-            order = compiled.positiontup if compiled.positional else None
-            self._compiled[key] = self._sent(str(compiled), dialect), None if order is None else tuple(order)
+            self._compiled[key] = self._compile(connection, sql)
         statement, order_of = self._compiled[key]
         return statement, dict(values) if order_of is None else tuple([values[one] for one in order_of])
+
+    def _compile(self, connection: Connection, sql: str) -> tuple[str, tuple[str, ...] | None]:
+        """Return SQL with the names in it, for a driver, and the order of its parameters if they have no names."""
+        names = {key: name.replace(":", "\\:") for key, name in self._names(connection).items()}
+        compiled = text(sql.format(**names)).compile(dialect=connection.dialect)
+        order = compiled.positiontup if compiled.positional else None
+        return self._sent(str(compiled), connection.dialect), None if order is None else tuple(order)
+
+    def _names(self, connection: Connection) -> dict[str, str]:
+        """Return what stands in a statement for each placeholder."""
+        return {"events": self.name(connection)}
 
     def _sent(self, statement: str, dialect: Dialect) -> str:  # noqa: ARG002  (a driver may need more)
         """Return a compiled statement as it is given to the driver."""
@@ -239,105 +252,8 @@ def _sqlite_append(count: int, table: str) -> str:
      (VALUES (1, ?, ?, ?, ?), (2, ?, ?, ?, ?))
     """
     rows = ", ".join(f"({number}, ?, ?, ?, ?)" for number in range(1, count + 1))
-    head = _HEAD.replace("{events}", table).replace(":stream", "?").replace(":start", "?")
+    head = IS_AT_START.replace("{events}", table).replace(":stream", "?").replace(":start", "?")
     return (
         f"INSERT INTO {table} (stream, revision, message_id, name, version, body)"  # noqa: S608  (made of numbers, and a quoted name)
         f" SELECT ?, ? + column1, column2, column3, column4, column5 FROM (VALUES {rows}) WHERE {head}"
     )
-
-
-_IT = "it AS MATERIALIZED (SELECT CAST(CAST(:table AS regclass) AS oid) AS id)"
-
-_FLAG = "'domainkit.appends_to_' || it.id"
-
-ANNOUNCED = f"""announced AS MATERIALIZED (
-    SELECT CASE WHEN coalesce(current_setting({_FLAG}, true), '') = '' THEN
-        set_config({_FLAG}, 'yes', true) || CAST(pg_advisory_xact_lock_shared(CAST(it.id AS int), CAST(CAST(coalesce(
-            (SELECT max(position) FROM {{events}}), 0) AS bit(32)) AS int)) AS text)
-    END FROM it)"""  # noqa: S608  (put together of what stands here)
-"""Announces to readers that this transaction is about to use positions larger than the largest stored one.
-
-The announcement is a lock that nobody waits for: its key is the table and the last 32 bits of that position, and it
-ends with the transaction. A transaction takes it once, before its first position; after the rollback of a savepoint it
-takes it again, since the rollback released the lock and reset the setting.
-"""
-
-_POSTGRESQL_APPEND = f"""WITH {_IT}, {ANNOUNCED}, given AS MATERIALIZED (
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:versions AS int[]),
-        CAST(:bodies AS bytea[])) WITH ORDINALITY AS one(id, name, version, body, number)
-), first AS (
-    INSERT INTO {{events}} (stream, revision, message_id, name, version, body)
-    SELECT CAST(:stream AS text), CAST(:start AS int) + 1, id, name, version, body FROM announced, given
-    WHERE number = 1 AND {_HEAD}
-    ON CONFLICT (stream, revision) DO NOTHING RETURNING position
-), rest AS (
-    INSERT INTO {{events}} (stream, revision, message_id, name, version, body)
-    SELECT CAST(:stream AS text), CAST(:start AS int) + number, id, name, version, body FROM first, given
-    WHERE number > 1 ORDER BY number RETURNING position
-) SELECT max(position) FROM (SELECT position FROM first UNION ALL SELECT position FROM rest) AS stored"""  # noqa: S608  (put together of what stands here)
-"""Stores all events or none: if the first one is stored, no other transaction can have used a later revision.
-
-If another transaction is storing the first revision, the statement waits until that transaction ends.
-"""
-
-_POSTGRESQL_SETTLED = """SELECT least(seen.top, min(
-    seen.top + ((CAST(held.objid AS bigint) - seen.top + 2147483648) & 4294967295) - 2147483648
-)), current_setting('transaction_isolation') FROM (
-    SELECT coalesce(max(position), 0) AS top FROM {events} WHERE pg_current_wal_insert_lsn() IS NOT NULL
-) AS seen LEFT JOIN pg_locks AS held ON held.locktype = 'advisory' AND held.objsubid = 2
-    AND held.classid = CAST(CAST(:table AS regclass) AS oid)
-    AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-GROUP BY seen.top"""
-"""The smallest position that a running transaction has announced, or else the largest stored one; see PostgresqlEvents.
-
-On a standby server it fails, since the locks of the primary server aren't known there.
-"""
-
-
-class PostgresqlEvents(EventStatements):
-    """The statements for PostgreSQL, where transactions write concurrently, and commit in any order.
-
-    A position is assigned when an event is stored, and visible when its transaction has committed, so positions become
-    visible out of order. A reader that remembers the last position it saw would skip those that appear below it later.
-    Therefore a transaction announces, before its first position is assigned, the largest position that it sees; its own
-    will be larger. A reader first asks for the largest stored position (T) and for the announced ones, and then, in a
-    second statement with its own snapshot, for the events up to the smallest of all these (S). After that no further
-    event can appear at or below S. When the reader asked for T, any other transaction
-
-    - had not announced itself: then its positions are assigned after T was stored, and are larger than T; or
-    - was running: then its positions are larger than its announcement, and so larger than S; or
-    - had ended: locks are released after a commit is visible, so the second statement sees its events.
-
-    Only transactions that append to this table delay a reader; with `pg_snapshot_xmin` all transactions would. The
-    events of a stream are in the order of their positions, but not in the order of their transaction ids.
-    """
-
-    most = 2**31
-
-    def key(self, message_id: UUID) -> object:
-        """Return the id itself."""
-        return message_id
-
-    def settled(self, connection: Connection) -> Settled:
-        """Return the position, and if later statements of this transaction miss what is committed meanwhile."""
-        position, level = self._run(connection, _POSTGRESQL_SETTLED, {"table": self.name(connection)}).one()
-        return Settled(position, has_old_snapshot=level in {"repeatable read", "serializable"})
-
-    def _sent(self, statement: str, dialect: Dialect) -> str:
-        """Let psycopg send arrays in binary: as text, each item is searched for what must be escaped."""
-        return _ARRAY.sub(r"%(\1)b", statement) if dialect.driver in PSYCOPG else statement
-
-    def _read(self, connection: Connection, sql: str, values: Values, limit: int | None) -> Sequence[Any]:
-        with binary_results(connection):
-            return super()._read(connection, sql, values, limit)
-
-    def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
-        ids, names, versions, bodies = map(list, zip(*rows, strict=True))
-        values = {"table": self.name(connection), "stream": stream, "start": start}
-        arrays = {"ids": ids, "names": names, "versions": versions, "bodies": bodies}
-        position: int | None = self._run(connection, _POSTGRESQL_APPEND, values | arrays).scalar()
-        return position
-
-
-_ARRAY = re.compile(r"%\((ids|names|versions|bodies)\)s")
-"""A parameter that is an array. See https://www.psycopg.org/psycopg3/docs/basic/params.html#binary-parameters-and-results."""

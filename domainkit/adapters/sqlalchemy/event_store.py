@@ -17,14 +17,11 @@ from domainkit.adapters.sqlalchemy.event_appends import (
     is_to_raise,
     lost_closing,
 )
-from domainkit.adapters.sqlalchemy.event_statements import (
-    EventRow,
-    EventStatements,
-    PostgresqlEvents,
-    Settled,
-    SqliteEvents,
-)
-from domainkit.adapters.sqlalchemy.event_tags import TAGGED, Checked, Guard, TaggedEvents, Tags
+from domainkit.adapters.sqlalchemy.event_locks import Tags
+from domainkit.adapters.sqlalchemy.event_statements import EventRow, EventStatements, Settled, SqliteEvents
+from domainkit.adapters.sqlalchemy.event_tags import Checked, Guard, SqliteTaggedEvents, TaggedEvents
+from domainkit.adapters.sqlalchemy.postgresql_event_tags import PostgresqlTaggedEvents
+from domainkit.adapters.sqlalchemy.postgresql_events import PostgresqlEvents
 from domainkit.adapters.sqlalchemy.tables import event_tags_table, events_table, require_columns
 from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork, current
 from domainkit.codec import MessageCodec
@@ -63,6 +60,9 @@ X = TypeVar("X")
 
 _STATEMENTS: Mapping[str, type[EventStatements]] = MappingProxyType(
     {"sqlite": SqliteEvents, "postgresql": PostgresqlEvents}
+)
+_TAGGED: Mapping[str, type[SqliteTaggedEvents | PostgresqlTaggedEvents]] = MappingProxyType(
+    {"sqlite": SqliteTaggedEvents, "postgresql": PostgresqlTaggedEvents}
 )
 
 
@@ -118,7 +118,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             raise ValueError(f"SqlEventStore: expected SQLite or PostgreSQL, got {dialect}")
         if tags is not None:
             require_columns(tags, event_tags_table)
-        self._with_tags: TaggedEvents | None = None if tags is None else TAGGED[dialect](table, tags, dialect)
+        self._with_tags: TaggedEvents | None = None if tags is None else _TAGGED[dialect](table, tags, dialect)
         self._sql = _STATEMENTS[dialect](table, dialect) if self._with_tags is None else self._with_tags
         self._table, self._unit_of_work, self._outbox = table, unit_of_work, unit_of_work.outbox
         self._announcement = _announcement(table, unit_of_work) if wakes else None

@@ -1,4 +1,4 @@
-"""Short transactions of SQLite by the cursor of its driver, if nobody watches the engine.
+"""Short transactions of SQLite, and appends to PostgreSQL, by the cursor of the driver, if nobody watches the engine.
 
 The objects that SQLAlchemy makes for a transaction and for each statement take longer than SQLite takes for a row. They
 are there for those who watch: logs, traces and other listeners. With one of these, all goes through SQLAlchemy.
@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT
+from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT, at_once
+from domainkit.adapters.sqlalchemy.psycopg_cursors import PSYCOPG
 
 Parameters: TypeAlias = tuple[Any, ...] | Mapping[str, Any] | list[Any]  # Any: what a driver takes, for one row or many
 
@@ -54,18 +55,29 @@ class LeanEngine(Generic[EngineT]):
             self._lean, self._options = self._engine.execution_options(**{AT_ONCE: True, _LEAN: True}), options
         return self._lean
 
+    def at_once(self) -> Mapping[str, object]:
+        """Return the options of a connection of the engine on which each statement is its own transaction.
+
+        By psycopg such a connection is lean too.
+        """
+        options = at_once(self._sync.dialect.name)
+        if self._sync.dialect.driver in PSYCOPG and not _is_watched(self._sync):
+            options[_LEAN] = True
+        return options
+
 
 def _is_watched(engine: Engine) -> bool:
     """Return True if somebody besides this library would notice a statement, or the begin or end of a transaction."""
     of_engine, of_dialect = engine.dispatch, engine.dialect.dispatch
+    own = 1 if engine.dialect.name == "sqlite" else 0  # listeners of `configure_engine`
     return bool(
         of_engine.before_cursor_execute
         or of_engine.after_cursor_execute
         or of_engine.engine_connect  # it gets each connection, and may listen to that
-        or len(of_engine.begin) > 1  # one is of `configure_engine`, here and below
+        or len(of_engine.begin) > own
         or of_engine.commit
         or of_engine.rollback
-        or len(of_dialect.handle_error) > 1
+        or len(of_dialect.handle_error) > own
         or of_dialect.do_execute
         or of_dialect.do_executemany
         or of_dialect.do_execute_no_params
@@ -135,7 +147,7 @@ def fetch(connection: Connection, statement: str, parameters: Parameters) -> Seq
 
 
 def _sent(cursor: Any) -> Sent:  # Any: a cursor of the driver, here and below
-    return Sent(cursor.rowcount, cursor.lastrowid)
+    return Sent(cursor.rowcount, getattr(cursor, "lastrowid", None))  # psycopg has none
 
 
 def _execute(
@@ -173,5 +185,7 @@ def _wrapped(
         ismulti=isinstance(parameters, list),
     )
     if is_lost:
+        with suppress(DBAPIError):  # SQLAlchemy notices the loss by itself, and replaces the rest of the pool too
+            connection.exec_driver_sql("SELECT 1")
         connection.invalidate(error)
     return made

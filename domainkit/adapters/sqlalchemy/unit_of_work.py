@@ -23,7 +23,6 @@ from domainkit.adapters.sqlalchemy.announcements import Announcement
 from domainkit.adapters.sqlalchemy.at_once import Write, commits_at_once
 from domainkit.adapters.sqlalchemy.engines import (
     READ_ONLY,
-    at_once,
     commit_at_once,
     for_one_read,
     require_configured,
@@ -615,7 +614,7 @@ class UnitOfWork:
         engine = self._lean.get()
         with engine.connect() as connection:
             if engine is self._engine:
-                connection.execution_options(**at_once(self.dialect))
+                connection.execution_options(**self._lean.at_once())
             else:  # a lean one has the option, but no statement of SQLAlchemy that would begin
                 commit_at_once(connection)
             with _autocommit_errors(self.dialect):
@@ -808,7 +807,7 @@ class AsyncUnitOfWork:
         engine = self._lean.get()
         async with engine.connect() as connection:
             if engine is self._engine:
-                await connection.execution_options(**at_once(self.inner.dialect))
+                await connection.execution_options(**self._lean.at_once())
             else:
                 await connection.run_sync(commit_at_once)
             with _autocommit_errors(self.inner.dialect):
