@@ -127,7 +127,7 @@ BUGS = (
     Bug(
         "columns with defaults of Python are filled",
         "adapters/sqlalchemy/statements.py",
-        ("        if not set(types) <= set(self._parameters):\n            return None\n"),
+        "        if not set(compiled.bind_names.values()) <= set(self._parameters):\n            return None\n",
         "",
         "tests/adapters/sqlalchemy/test_repositories.py::test_columns_with_defaults_of_python_are_filled",
     ),
