@@ -120,13 +120,13 @@ class _WireForm(StateForm[AggT]):
         return _encode(state).decode()
 
     def read(self, state: str, aggregate_id: AnyId, version: int) -> AggT:
-        preset = {_ID: aggregate_id, _VERSION: version}
-        try:
-            aggregate: AggT = self._node.load(self._decode(state), **preset)
-        except Exception:  # noqa: S110  # from msgspec or a validator: its text may have values
-            pass
-        else:
-            return aggregate
+        if type(version) is int and version > 0:  # `load` checks the fields of the state, and not those that are given
+            try:
+                aggregate: AggT = self._node.load(self._decode(state), aggregate_id, version)
+            except Exception:  # noqa: S110  # from msgspec or a validator: its text may have values
+                pass
+            else:
+                return aggregate
         return self.load(_decoded(state), aggregate_id, version)  # the explaining path decides
 
     def load(self, data: Mapping[str, object], aggregate_id: AnyId, version: int) -> AggT:

@@ -264,7 +264,9 @@ class TestAgainst:
     def test_rows_use_public_names(self) -> None:
         """What a row imports of the library is public: the inside of an older build is another one."""
         files = ("rows", "relaying", "saving", "databases", "brokers", "slow_line", "contenders/with_domainkit")
-        private = re.compile(r"^(?:from|import) domainkit(?!(?:\.testing|\.adapters\.(?:sqlalchemy|rabbitmq))? import ).*")
+        private = re.compile(
+            r"^(?:from|import) domainkit(?!(?:\.testing|\.adapters\.(?:sqlalchemy|rabbitmq))? import ).*"
+        )
         lines = [line for one in files for line in (ROOT / f"benchmarks/{one}.py").read_text("utf-8").splitlines()]
 
         assert [] == [line for line in lines if private.search(line)]

@@ -8,6 +8,8 @@ import attrs
 import msgspec
 from attrs import frozen
 
+from domainkit._model.internals import is_factory
+from domainkit._model.mapping import frozen_copy
 from domainkit._model.rules import broken_rules
 from domainkit._model.wrapper import VALUE
 from domainkit._speedups.code import Code, Function
@@ -141,15 +143,24 @@ class AttrsNode(Node):
         """Add the lines that make the object from a struct; return the expression for the object."""
         values = {part.attribute.name: self._value(code, part, wire) for part in self.parts}
         fields: list[str] = [attribute.name for attribute in attrs.fields(self.cls)]
-        if needs_constructor(self.cls) or not {*fields} <= {*values, *self.preset}:
+        fixed = self._fixed()
+        if needs_constructor(self.cls, self.preset) or not {*fields} <= {*values, *self.preset, *fixed}:
             arguments = [f"{part.key}={values[part.attribute.name]}" for part in self.parts]
             arguments += [f"{name}={name}" for name in self.preset]
             return f"{code.name(self.cls, 'cls')}({', '.join(arguments)})"
+        values |= {name: code.name(default, "fixed") for name, default in fixed.items()}
         slots = tuple(getattr(self.cls, name) for name in fields)
         made = add_object(code, self.cls, slots, [values.get(name, name) for name in fields])
         for part in self.parts:
             add_checks(code, part.attribute, made, values[part.attribute.name])
         return made
+
+    def _fixed(self) -> dict[str, object]:
+        """Return the defaults of the fields that are not on the wire, such as the recorded events of an aggregate."""
+        others = {*self.preset, *(part.attribute.name for part in self.parts)}
+        left = [field for field in attrs.fields(self.cls) if field.name not in others]
+        fixed = [field for field in left if field.default is not attrs.NOTHING and not is_factory(field.default)]
+        return {field.name: frozen_copy(field.default) for field in fixed}
 
     def _value(self, code: Code, part: Part, wire: str) -> str:
         """Add the lines that make the value of a field; return its variable."""

@@ -1,5 +1,6 @@
 """The work of a constructor: a check if it only sets slots, and the lines for its rules and converters."""
 
+from collections.abc import Collection
 from functools import partial
 from types import MemberDescriptorType
 from typing import Any
@@ -17,8 +18,13 @@ _CONSTRUCTOR_HOOKS = (*HOOKS, "__attrs_init__")
 """Names in a class whose constructor does more than set the slots: its hooks, or its own constructor."""
 
 
-def needs_constructor(cls: type) -> bool:
-    """Check if the constructor of an attrs class does more than set its slots and run the validators."""
+def needs_constructor(cls: type, given: Collection[str] = ()) -> bool:
+    """Check if the constructor of an attrs class does more than set its slots and run the validators.
+
+    Args:
+        cls: the class.
+        given: the names of fields that always get a value, so that their defaults don't matter.
+    """
     owner = next(base for base in cls.__mro__ if "__init__" in base.__dict__)
     own_init = not is_decorated(owner) and not issubclass(cls, Wrapper)
     if is_secret(cls):  # its constructor hides the error texts of validators
@@ -28,7 +34,7 @@ def needs_constructor(cls: type) -> bool:
         return True
     return not all(
         attribute.converter is None
-        and not takes_self(attribute)
+        and (attribute.name in given or not takes_self(attribute))
         and isinstance(getattr(cls, attribute.name, None), MemberDescriptorType)
         for attribute in attrs.fields(cls)
     )

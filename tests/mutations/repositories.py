@@ -95,10 +95,44 @@ BUGS = (
     ),
     Bug(
         "an async reader waits for no writer",
-        "adapters/sqlalchemy/repositories.py",
-        "_repeated(lambda: self._inner.retrieve(aggregate_id), read_only=True)",
-        "_repeated(lambda: self._inner.retrieve(aggregate_id))",
+        "adapters/sqlalchemy/unit_of_work.py",
+        (
+            "        async with self._engine.connect() as connection:\n"
+            "            return await connection.run_sync(self.inner._read_on"
+        ),
+        (
+            "        async with self._begun() as connection:\n"
+            "            return await connection.run_sync(self.inner._read_on"
+        ),
         "tests/adapters/sqlalchemy/test_concurrency.py::test_an_async_reader_waits_for_no_writer",
+    ),
+    Bug(
+        "a read leaves its connection as it was",
+        "adapters/sqlalchemy/lean_reads.py",
+        "                driver.autocommit = before\n",
+        "                pass\n",
+        ("tests/adapters/sqlalchemy/test_lean_reads.py::test_a_read_may_be_interrupted_at_any_moment[postgresql]"),
+    ),
+    Bug(
+        "a listener is told of each read",
+        "adapters/sqlalchemy/lean_reads.py",
+        "return fits and not is_watched(self._engine)",
+        "return fits",
+        "tests/adapters/sqlalchemy/test_lean_reads.py::test_a_listener_of_the_engine_is_told_all",
+    ),
+    Bug(
+        "a lost connection takes those before it out of the pool",
+        "adapters/sqlalchemy/lean.py",
+        "        engine.pool._invalidate(pooled, error)\n",
+        "        pooled.invalidate(error)\n",
+        ("tests/adapters/sqlalchemy/test_lean_reads.py::test_a_lost_connection_takes_those_before_it_out_of_the_pool"),
+    ),
+    Bug(
+        "a read of its own is one trip to the server",
+        "adapters/sqlalchemy/unit_of_work.py",
+        "options = for_one_read(self._engine) if read.is_single else {READ_ONLY: True}",
+        "options = {READ_ONLY: True}",
+        "tests/adapters/sqlalchemy/test_lean_reads.py::test_a_read_is_one_trip",
     ),
     Bug(
         "state and events are stored together",
@@ -127,7 +161,7 @@ BUGS = (
     Bug(
         "columns with defaults of Python are filled",
         "adapters/sqlalchemy/statements.py",
-        ("        if not set(types) <= set(self._parameters):\n            return None\n"),
+        "        if not set(compiled.bind_names.values()) <= set(self._parameters):\n            return None\n",
         "",
         "tests/adapters/sqlalchemy/test_repositories.py::test_columns_with_defaults_of_python_are_filled",
     ),
@@ -191,7 +225,7 @@ BUGS = (
         "a row that can not be read shows no value",
         "adapters/sqlalchemy/repositories.py",
         "problems=error.problems) from None",
-        "problems=error.problems) from ValueError(row['state'])",
+        "problems=error.problems) from ValueError(repr(given))",
         "tests/adapters/sqlalchemy/test_repositories.py::test_a_state_that_cannot_be_read_is_told",
         quick=True,
     ),

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from logging import INFO
 from typing import Any, Generic, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, RootTransaction
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError
 
@@ -48,7 +48,7 @@ class LeanEngine(Generic[EngineT]):
 
     def get(self) -> EngineT:
         """Return the lean engine, or the given one if somebody watches it."""
-        if self._sync.dialect.name != "sqlite" or _is_watched(self._sync):
+        if self._sync.dialect.name != "sqlite" or is_watched(self._sync):
             return self._engine
         options = self._sync.get_execution_options()
         if options is not self._options:  # the application may change them
@@ -61,18 +61,20 @@ class LeanEngine(Generic[EngineT]):
         By psycopg such a connection is lean too.
         """
         options = at_once(self._sync.dialect.name)
-        if self._sync.dialect.driver in PSYCOPG and not _is_watched(self._sync):
+        if self._sync.dialect.driver in PSYCOPG and not is_watched(self._sync):
             options[_LEAN] = True
         return options
 
 
-def _is_watched(engine: Engine) -> bool:
+def is_watched(engine: Engine) -> bool:
     """Return True if somebody besides this library would notice a statement, or the begin or end of a transaction."""
     of_engine, of_dialect = engine.dispatch, engine.dialect.dispatch
-    own = 1 if engine.dialect.name == "sqlite" else 0  # listeners of `configure_engine`
+    own = 1 if engine.dialect.name == "sqlite" else 0  # the listeners of `configure_engine`
     return bool(
         of_engine.before_cursor_execute
         or of_engine.after_cursor_execute
+        or of_engine.before_execute
+        or of_engine.after_execute
         or of_engine.engine_connect  # it gets each connection, and may listen to that
         or len(of_engine.begin) > own
         or of_engine.commit
@@ -162,30 +164,42 @@ def _execute(
                 dialect.do_execute(cursor, statement, parameters)
             return outcome(cursor)
     except dialect.loaded_dbapi.Error as error:
-        raise _wrapped(connection, statement, parameters, error) from error
+        pooled = connection.connection
+        made = failure(connection.engine, pooled, statement, parameters, error)
+        if not pooled.is_valid:
+            connection.invalidate(error)
+        raise made from error
 
 
-def _wrapped(
-    connection: Connection,
-    statement: str,
-    parameters: Parameters,
+def failure(
+    engine: Engine,
+    pooled: PoolProxiedConnection | None,
+    statement: str | None,
+    parameters: Parameters | None,
     error: Any,  # Any: an error of the driver
 ) -> BaseException:
-    """Return SQLAlchemy's error for an error of the driver, as `exec_driver_sql` raises it."""
-    dialect = connection.dialect
-    is_lost = dialect.is_disconnect(error, connection.connection, None)
+    """Return SQLAlchemy's error for an error of the driver, as `exec_driver_sql` raises it.
+
+    Args:
+        engine: that of the connection.
+        pooled: the connection; if it is lost, it leaves the pool together with all that were made before it. None if
+            the pool could not make one.
+        statement: the text for the driver; None if there is no connection.
+        parameters: those of one row, or a list of several.
+        error: the error of the driver.
+    """
+    dialect = engine.dialect
+    is_lost = dialect.is_disconnect(error, pooled, None)
     made: BaseException = DBAPIError.instance(
         statement,
         parameters,
         error,
         dialect.loaded_dbapi.Error,
-        hide_parameters=connection.engine.hide_parameters,
+        hide_parameters=engine.hide_parameters,
         connection_invalidated=is_lost,
         dialect=dialect,
         ismulti=isinstance(parameters, list),
     )
-    if is_lost:
-        with suppress(DBAPIError):  # SQLAlchemy notices the loss by itself, and replaces the rest of the pool too
-            connection.exec_driver_sql("SELECT 1")
-        connection.invalidate(error)
+    if is_lost and pooled is not None:
+        engine.pool._invalidate(pooled, error)
     return made

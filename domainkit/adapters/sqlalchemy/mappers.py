@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Generic
+from typing import Any, Generic
 
 from cattrs import Converter
 from sqlalchemy import RowMapping
@@ -78,4 +78,9 @@ class StateMapper(RowMapper[AggT]):
 
     def from_row(self, row: RowMapping) -> AggT:
         """Return the aggregate; StoredStateError if the state can't be read."""
-        return self._form.read(row["state"], self._ids.read(row["id"]), row["version"])
+        return self.read((row["id"], row["version"], row["state"]))
+
+    def read(self, columns: Sequence[Any]) -> AggT:  # Any: values of the three columns
+        """Return the aggregate of an id, a version and a state; StoredStateError if it can't be read."""
+        key, version, state = columns
+        return self._form.read(state, self._ids.read(key), version)

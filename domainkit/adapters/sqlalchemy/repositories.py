@@ -1,23 +1,25 @@
 """Aggregates in a SQL database."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial, wraps
-from typing import Any, Concatenate, Generic, Never, ParamSpec, TypeAlias, TypeVar, get_origin, overload
+from functools import partial
+from operator import itemgetter
+from typing import Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, get_origin, overload
 
 from cattrs import Converter
 from returns.result import Failure, Result, Success
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table
+from sqlalchemy import ColumnElement, Connection, Row, Table
 
 from domainkit._model.immutability import copy_with, require_decorated
 from domainkit._model.type_checks import describe
 from domainkit.adapters.sqlalchemy.at_once import AtOnce, Write
 from domainkit.adapters.sqlalchemy.child_rows import ChildRows
-from domainkit.adapters.sqlalchemy.children import Children, TablesMapper
+from domainkit.adapters.sqlalchemy.children import TablesMapper
+from domainkit.adapters.sqlalchemy.lean_reads import LeanConnection, Read
 from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper, require_storable
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
 from domainkit.adapters.sqlalchemy.queries import Keyset, OrderBy
 from domainkit.adapters.sqlalchemy.races import SERIALIZATION_FAILURE, state_of
-from domainkit.adapters.sqlalchemy.statements import EXPECTED, KEY, Statements
+from domainkit.adapters.sqlalchemy.statements import EXPECTED, KEY, Query, Statements
 from domainkit.adapters.sqlalchemy.tables import id_form
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from domainkit.aggregates import AggregateRoot, AnyId, IdentifiedBy
@@ -40,17 +42,6 @@ Changed: TypeAlias = Result[AggT, AggregateNotFoundError | AggregateVersionConfl
 
 P = ParamSpec("P")
 T = TypeVar("T")
-RepositoryT = TypeVar("RepositoryT", bound="SqlCrudRepository[Any, Any]")  # Any: one of any aggregates
-
-
-def _repeated(method: Callable[Concatenate[RepositoryT, P], T]) -> Callable[Concatenate[RepositoryT, P], T]:
-    """Return the method with retries: a call that is its own transaction is repeated if it loses a race."""
-
-    @wraps(method)
-    def run(self: RepositoryT, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._unit_of_work._repeated(partial(method, self, *args, **kwargs))
-
-    return run
 
 
 def _class_of(aggregate_type: IdentifiedBy[AggT, IdT]) -> type[AggT]:
@@ -136,6 +127,9 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._type, self._id_type, self._table = cls, cls._id_type(), table
         self._ids = id_form(table, self._id_type)
         self._mapper = StateMapper(aggregate_type, self._ids, converter, upcasters) if mapper is None else mapper
+        self._states = self._mapper if isinstance(self._mapper, StateMapper) else None
+        keys = table.columns.keys()
+        self._columns = itemgetter(*(keys.index(name) for name in ("id", "version", "state") if name in keys))
         self._children = ChildRows[AggT](self._mapper, table, self._id_type)
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._at_once = None if self._outbox is None else AtOnce(table, self._sql, self._outbox)
@@ -165,7 +159,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             if self._sql.insert.run(connection, (row,)).rowcount == 0:
                 return self._exists(aggregate)
             self._children.insert(connection, row["id"], children)
-            return Success(self._stored(connection, aggregate, events, once=False))
+            return Success(self._stored(connection, (aggregate,), events)[0])
 
         def store_at_once(statements: AtOnce, connection: Connection) -> Result[AggT, AggregateAlreadyExistError]:
             if not statements.insert(connection, row, events):
@@ -217,7 +211,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
                     if refused == len(rows):
                         for row, given in zip(rows, children, strict=True):
                             self._children.insert(connection, row["id"], given)
-                        return Success(self._all_stored(connection, aggregates, events))
+                        return Success(self._stored(connection, aggregates, events))
                     nested.rollback()
             return self._exists(aggregates[refused])
 
@@ -231,16 +225,6 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
                 return start
         return len(rows)
 
-    def _all_stored(
-        self, connection: Connection, aggregates: Sequence[AggT], events: list[OutboxRow]
-    ) -> tuple[AggT, ...]:
-        """Store the events, and return the aggregates without them."""
-        if self._outbox is None:
-            return tuple(aggregates)
-        self._outbox.store(connection, events)
-        return tuple(one.clear_domain_events() for one in aggregates)
-
-    @_repeated
     def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events.
 
@@ -250,11 +234,27 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             StoredStateError: the stored state can't be read as an aggregate of this class.
             ConflictError: a concurrent transaction won; see the class.
         """
-        key = self._key(aggregate_id)
-        with self._unit_of_work._reading_once(single=not self._children) as connection:
-            row = connection.execute(self._sql.one, {KEY: key}).mappings().first()
-            found = None if row is None else self._found(connection, row)
-        return Failure(AggregateNotFoundError(aggregate_id, self._name)) if found is None else Success(found)
+        return self._retrieved(aggregate_id, self._unit_of_work._read(self._retrieving(aggregate_id)))
+
+    def _retrieving(self, aggregate_id: IdT) -> Read[tuple[AggT, ...]]:
+        return self._reading(self._sql.one, {KEY: self._key(aggregate_id)})
+
+    def _retrieved(self, aggregate_id: IdT, found: tuple[AggT, ...]) -> Result[AggT, AggregateNotFoundError]:
+        return Success(found[0]) if found else Failure(AggregateNotFoundError(aggregate_id, self._name))
+
+    def _reading(self, query: Query, values: Mapping[str, object]) -> Read[tuple[AggT, ...]]:
+        """Return the work that reads the aggregates of a query."""
+        states = self._states
+        if states is None:
+            return Read(
+                lambda connection: tuple(self._read_all(connection, query.rows(connection, values))),
+                is_single=not self._children,
+            )
+
+        def read(connection: Connection | LeanConnection) -> tuple[AggT, ...]:
+            return tuple([self._read(row[0], states.read, row) for row in query.rows(connection, values)])
+
+        return Read(read, is_single=True, lean=read)
 
     def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it with its version raised by one; it raises the errors of `save`.
@@ -279,7 +279,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             if self._sql.update.run(connection, (row | guard,)).rowcount == 0:
                 return Failure(self._reason_for_no_row(connection, aggregate))
             self._children.replace(connection, row["id"], children)
-            return Success(self._stored(connection, updated, events))
+            return Success(self._stored(connection, (updated,), events, once=True)[0])
 
         def store_at_once(statements: AtOnce, connection: Connection) -> Changed[AggT]:
             if not statements.update(connection, row, guard, events):
@@ -328,7 +328,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             self._children.remove(connection, guard[KEY], version=aggregate.aggregate_version)
             if connection.execute(self._sql.delete_version, guard).rowcount == 0:
                 return Failure(self._reason_for_no_row(connection, aggregate))
-            return Success(self._stored(connection, aggregate, events, once=False))
+            return Success(self._stored(connection, (aggregate,), events)[0])
 
         def remove_at_once(statements: AtOnce, connection: Connection) -> Changed[AggT]:
             if not statements.delete(connection, guard, events):
@@ -337,7 +337,6 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
         return self._as_write(remove, remove_at_once, events)
 
-    @_repeated
     def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
         """Return all aggregates, in the order in which they were saved.
 
@@ -345,8 +344,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             StoredStateError: one of them can't be read.
             ConflictError: a concurrent transaction won; see the class.
         """
-        with self._unit_of_work._reading_once(single=not self._children) as connection:
-            return Success(tuple(self._read_all(connection, connection.execute(self._sql.all).mappings())))
+        return Success(self._unit_of_work._read(self._retrieving_all()))
+
+    def _retrieving_all(self) -> Read[tuple[AggT, ...]]:
+        return self._reading(self._sql.all, {})
 
     @overload
     def find(
@@ -383,20 +384,25 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
             StoredStateError: one of them can't be read.
             ConflictError: a concurrent transaction won; see the class.
         """
-        keyset = self._keyset(order_by, limit)
-        return self._unit_of_work._repeated(lambda: self._page(keyset, where, limit, after))
+        return self._unit_of_work._read(self._finding(where, order_by, limit, after))
 
-    def _page(
-        self, keyset: Keyset, where: Where, limit: int | None, after: IdT | None
-    ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
-        key: Sequence[object] | None = None
-        with self._unit_of_work._reading_once() as connection:
-            if after is not None:
-                key = connection.execute(keyset.key_of(self._table.c.id == self._key(after))).first()
+    def _finding(
+        self, where: Where, order_by: OrderBy | None, limit: int | None, after: IdT | None
+    ) -> Read[Result[tuple[AggT, ...], AggregateNotFoundError]]:
+        """Return the work that reads the page after an aggregate; a Failure if that one isn't there."""
+        keyset = self._keyset(order_by, limit)
+        place = None if after is None else keyset.key_of(self._table.c.id == self._key(after))
+
+        def read(connection: Connection) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
+            key: Sequence[object] | None = None
+            if after is not None and place is not None:
+                key = connection.execute(place).first()
                 if key is None:
                     return Failure(AggregateNotFoundError(after, self._name))
-            rows = connection.execute(keyset.page(where, key, limit)).mappings()
+            rows = connection.execute(keyset.page(where, key, limit)).all()
             return Success(tuple(self._read_all(connection, rows, where)))
+
+        return Read(read, is_single=after is None and not self._children)
 
     def stream(self, where: Where = None, *, order_by: OrderBy | None = None, batch: int = _BATCH) -> Iterator[AggT]:
         """Return an iterator over all aggregates whose rows match a condition, with one batch in memory at a time.
@@ -418,21 +424,29 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         return self._streamed(self._keyset(order_by, batch), where, batch)
 
     def _streamed(self, keyset: Keyset, where: Where, size: int) -> Iterator[AggT]:
-        found, key = self._batch(keyset, where, None, size)
-        yield from found
+        key: Sequence[object] | None = ()
         while key is not None:
-            found, key = self._batch(keyset, where, key, size)
+            found, key = self._unit_of_work._read(self._batch(keyset, where, key, size))
             yield from found
 
-    @_repeated
     def _batch(
-        self, keyset: Keyset, where: Where, key: Sequence[object] | None, size: int
-    ) -> tuple[list[AggT], Sequence[object] | None]:
-        """Return the aggregates of a batch, and the key of its last row; None after the last batch."""
-        with self._unit_of_work._reading_once(single=not self._children) as connection:
-            rows = connection.execute(keyset.page(where, key, size)).mappings().all()
+        self, keyset: Keyset, where: Where, key: Sequence[object], size: int
+    ) -> Read[tuple[list[AggT], Sequence[object] | None]]:
+        """Return the work that reads a batch, and the key of its last row; None after the last batch.
+
+        Args:
+            keyset: the order.
+            where: a condition.
+            key: that of the last row of the batch before; empty for the first batch.
+            size: the maximum number of aggregates.
+        """
+
+        def read(connection: Connection) -> tuple[list[AggT], Sequence[object] | None]:
+            rows = connection.execute(keyset.page(where, key or None, size)).all()
             found = list(self._read_all(connection, rows, where))
-        return found, keyset.key(rows[-1]) if len(rows) == size else None
+            return found, keyset.key(rows[-1]._mapping) if len(rows) == size else None
+
+        return Read(read, is_single=not self._children)
 
     def _keyset(self, order_by: OrderBy | None, limit: int | None) -> Keyset:
         if limit is not None and limit < 1:
@@ -462,8 +476,10 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
     def _events(self, aggregate: AggT, key: object) -> list[OutboxRow]:
         return [] if self._outbox is None else self._outbox.rows(aggregate.domain_events, key=str(key))
 
-    def _stored(self, connection: Connection, aggregate: AggT, events: list[OutboxRow], *, once: bool = True) -> AggT:
-        """Store the events, and return the aggregate without them.
+    def _stored(
+        self, connection: Connection, aggregates: Sequence[AggT], events: list[OutboxRow], *, once: bool = False
+    ) -> tuple[AggT, ...]:
+        """Store the events, and return the aggregates without them.
 
         They are stored after the state, so that the events of an aggregate are in the order of its versions.
 
@@ -471,9 +487,9 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         was passed to `save` rather than the returned one.
         """
         if self._outbox is None:
-            return aggregate
+            return tuple(aggregates)
         self._outbox.store(connection, events, once=once)
-        return aggregate.clear_domain_events()
+        return tuple(one.clear_domain_events() for one in aggregates)
 
     def _reason_for_no_row(
         self, connection: Connection, aggregate: AggT
@@ -492,28 +508,28 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         found, version = aggregate.aggregate_id, aggregate.aggregate_version
         return Failure(AggregateVersionConflictError(found, version, repository_name=self._name))
 
-    def _found(self, connection: Connection, row: RowMapping) -> AggT | None:
-        """Return the aggregate of a row; None if it was removed before its children were read."""
-        if not self._children:
-            return self._read(row, self._children.none)
-        return next(self._read_all(connection, (row,)), None)
+    def _read_all(self, connection: Connection, rows: Iterable[Row[Any]], where: Where = None) -> Iterator[AggT]:
+        """Return the aggregates of rows with all columns of the table."""
+        if self._states is not None:
+            states = map(self._columns, rows)
+            return (self._read(state[0], self._states.read, state) for state in states)
+        found = self._children.of(connection, (row._mapping for row in rows), where)
+        make, key = self._children.from_row, self._table.c.id  # another column may be named id
+        return (self._read(row[key], make, row, children) for row, children in found)
 
-    def _read_all(self, connection: Connection, rows: Iterable[RowMapping], where: Where = None) -> Iterator[AggT]:
-        return (self._read(row, children) for row, children in self._children.of(connection, rows, where))
-
-    def _read(self, row: RowMapping, children: Children[AggT]) -> AggT:
+    def _read(self, key: object, make: Callable[P, AggT], *given: P.args, **options: P.kwargs) -> AggT:
+        """Return the aggregate made of a row with this id; an error names the table and the id."""
         try:
-            return self._children.from_row(row, children)
+            return make(*given, **options)
         except StoredStateError as error:
-            info = {"message": f"{self._place(row)}: the row can't be read as a {self._type.__qualname__}"}
-            stored_id = str(row[self._table.c.id])
-            raise StoredStateError(uuid_value=stored_id, additional_info=info, problems=error.problems) from None
+            info = {"message": f"{self._place(key)}: the row can't be read as a {self._type.__qualname__}"}
+            raise StoredStateError(uuid_value=str(key), additional_info=info, problems=error.problems) from None
         except Exception as error:
-            error.add_note(self._place(row))
+            error.add_note(self._place(key))
             raise
 
-    def _place(self, row: RowMapping) -> str:
-        return f"table {self._table.name!r}, id {row[self._table.c.id]}"  # another column may be named id
+    def _place(self, key: object) -> str:
+        return f"table {self._table.name!r}, id {key}"
 
 
 class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT]):
@@ -570,7 +586,8 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
 
     async def retrieve(self, aggregate_id: IdT) -> Result[AggT, AggregateNotFoundError]:
         """Return the aggregate with this id, without recorded events; see SqlCrudRepository."""
-        return await self._unit_of_work._repeated(lambda: self._inner.retrieve(aggregate_id), read_only=True)
+        found = await self._unit_of_work._read(self._inner._retrieving(aggregate_id))
+        return self._inner._retrieved(aggregate_id, found)
 
     async def update(self, aggregate: AggT) -> Result[AggT, AggregateNotFoundError | AggregateVersionConflictError]:
         """Store a changed aggregate, and return it with its version raised by one; see SqlCrudRepository."""
@@ -594,7 +611,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
 
     async def retrieve_all(self) -> Result[tuple[AggT, ...], Never]:
         """Return all aggregates, in the order in which they were saved; see SqlCrudRepository."""
-        return await self._unit_of_work._repeated(self._inner.retrieve_all, read_only=True)
+        return Success(await self._unit_of_work._read(self._inner._retrieving_all()))
 
     @overload
     async def find(
@@ -613,9 +630,7 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         after: IdT | None = None,
     ) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
         """Return the aggregates whose rows match a condition, in order, page by page; see SqlCrudRepository."""
-        return await self._unit_of_work._repeated(
-            lambda: self._inner.find(where, order_by=order_by, limit=limit, after=after), read_only=True
-        )
+        return await self._unit_of_work._read(self._inner._finding(where, order_by, limit, after))
 
     def stream(
         self, where: Where = None, *, order_by: OrderBy | None = None, batch: int = _BATCH
@@ -624,11 +639,8 @@ class AsyncSqlCrudRepository(AsyncCrudRepository[AggT, IdT], Generic[AggT, IdT])
         return self._streamed(self._inner._keyset(order_by, batch), where, batch)
 
     async def _streamed(self, keyset: Keyset, where: Where, size: int) -> AsyncIterator[AggT]:
-        key: Sequence[object] | None = None
-        while True:
-            read = partial(self._inner._batch, keyset, where, key, size)
-            found, key = await self._unit_of_work._repeated(read, read_only=True)
+        key: Sequence[object] | None = ()
+        while key is not None:
+            found, key = await self._unit_of_work._read(self._inner._batch(keyset, where, key, size))
             for aggregate in found:
                 yield aggregate
-            if key is None:
-                return

@@ -8,11 +8,16 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from domainkit.adapters.sqlalchemy.lean import Written, send
+from domainkit.adapters.sqlalchemy.lean_reads import LeanConnection
 
 _Compiled: TypeAlias = tuple[str, Callable[[Mapping[str, object]], Any]]
 """The text of a statement, and a function that converts a row to the parameters of the driver, a tuple or a dict."""
+
+_Converters: TypeAlias = Sequence[tuple[int, Callable[[Any], Any]]]
+"""The places of columns whose values the driver doesn't convert, with the functions that do."""
 
 
 class Prepared:
@@ -62,23 +67,64 @@ class Prepared:
         if not isinstance(self._statement, sa.Select):
             columns = [key for key in self._parameters if key in self._statement.table.columns]
         compiled = self._statement.compile(dialect=dialect, column_keys=columns)
-        types = {name: parameter.type.dialect_impl(dialect) for parameter, name in compiled.bind_names.items()}
-        if not set(types) <= set(self._parameters):
+        if not set(compiled.bind_names.values()) <= set(self._parameters):
             return None
-        found = ((name, kind.bind_processor(dialect)) for name, kind in types.items())
-        processors = [(name, process) for name, process in found if process is not None]
-        positions = compiled.positiontup if compiled.positional else None
-        escaped = {} if compiled.positional else dict(compiled.escaped_bind_names)  # of columns with % or ( in a name
+        return str(compiled), _binder(compiled, dialect)
 
-        def parameters_of(row: Mapping[str, object]) -> Any:  # Any: as _Compiled says
-            values = dict(row)
-            for name, process in processors:
-                values[name] = process(values[name])
-            for name, sent in escaped.items():
-                values[sent] = values.pop(name)
-            return values if positions is None else tuple([values[name] for name in positions])
 
-        return str(compiled), parameters_of
+def _binder(compiled: SQLCompiler, dialect: sa.Dialect) -> Callable[[Mapping[str, object]], Any]:
+    """Return the function that converts values to the parameters of the driver."""
+    types = {name: parameter.type.dialect_impl(dialect) for parameter, name in compiled.bind_names.items()}
+    found = ((name, kind.bind_processor(dialect)) for name, kind in types.items())
+    processors = [(name, process) for name, process in found if process is not None]
+    positions = compiled.positiontup if compiled.positional else None
+    escaped = {} if compiled.positional else dict(compiled.escaped_bind_names)  # of columns with % or ( in a name
+
+    def parameters_of(row: Mapping[str, object]) -> Any:  # Any: as _Compiled says
+        values = dict(row)
+        for name, process in processors:
+            values[name] = process(values[name])
+        for name, sent in escaped.items():
+            values[sent] = values.pop(name)
+        return values if positions is None else tuple([values[name] for name in positions])
+
+    return parameters_of
+
+
+class Query:
+    """A SELECT of columns whose types need no more than a value to convert it: ids, numbers and texts.
+
+    Args:
+        statement: the SELECT.
+    """
+
+    def __init__(self, statement: sa.Select[Any]) -> None:
+        self._statement = statement
+        self._compiled: tuple[sa.Dialect, _Compiled, _Converters] | None = None
+
+    def rows(self, connection: sa.Connection | LeanConnection, values: Mapping[str, object]) -> Sequence[Any]:
+        """Return the rows for the values of the parameters."""
+        if isinstance(connection, sa.Connection):
+            return connection.execute(self._statement, values).all()
+        if self._compiled is None or self._compiled[0] is not connection.dialect:
+            self._compiled = self._compile(connection.dialect)
+        _, (text, parameters_of), converters = self._compiled
+        rows = connection.fetch(text, parameters_of(values))
+        return [_converted(row, converters) for row in rows] if converters else rows
+
+    def _compile(self, dialect: sa.Dialect) -> tuple[sa.Dialect, _Compiled, _Converters]:
+        compiled = self._statement.compile(dialect=dialect)
+        types = [column.type.dialect_impl(dialect) for column in self._statement.selected_columns]
+        found = [(place, kind.result_processor(dialect, None)) for place, kind in enumerate(types)]
+        converters = [(place, convert) for place, convert in found if convert is not None]
+        return dialect, (str(compiled), _binder(compiled, dialect)), converters
+
+
+def _converted(row: Sequence[Any], converters: _Converters) -> Sequence[Any]:
+    values = list(row)
+    for place, convert in converters:
+        values[place] = convert(values[place])
+    return values
 
 
 KEY, EXPECTED = "key_", "expected_"
@@ -116,9 +162,10 @@ class Statements:
         self.delete: sa.Executable = sa.delete(table).where(self_id)
         self.delete_version: sa.Delete = sa.delete(table).where(self_id, as_expected)
         self.version: sa.Executable = sa.select(table.c.version).where(self_id)
-        self.one: sa.Executable = sa.select(table).where(self_id)
         self.order: sa.ColumnElement[Any] = table.c.position if order_by is None else order_by
-        self.all: sa.Executable = sa.select(table).order_by(self.order)
+        read = sa.select(*(table.c[name] for name in state)) if columns else sa.select(table)
+        self.one: Query = Query(read.where(self_id))
+        self.all: Query = Query(read.order_by(self.order))
 
 
 def insert_new(table: sa.Table, dialect: str, *key: sa.Column[Any]) -> sa.Insert:  # Any: columns of any type

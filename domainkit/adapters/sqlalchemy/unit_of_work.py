@@ -29,6 +29,7 @@ from domainkit.adapters.sqlalchemy.engines import (
     snapshot_options,
 )
 from domainkit.adapters.sqlalchemy.lean import LeanEngine, begun
+from domainkit.adapters.sqlalchemy.lean_reads import LeanConnection, LeanReads, Read
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.races import conflict_of, races_as_conflicts, refuse_race
 from domainkit.causation import storing
@@ -394,7 +395,7 @@ class UnitOfWork:
 
     def __init__(self, engine: Engine, *, outbox: Outbox | None = None) -> None:
         require_configured(engine)
-        self._engine, self._lean = engine, LeanEngine(engine)
+        self._engine, self._lean, self._lean_reads = engine, LeanEngine(engine), LeanReads(engine)
         self.dialect: str = engine.dialect.name
         """SQLAlchemy's name of the database, such as `sqlite`."""
         self.outbox: Outbox | None = outbox
@@ -547,16 +548,47 @@ class UnitOfWork:
                     transaction.rollback()
 
     @contextmanager
-    def _reading_once(self, *, single: bool = False) -> Iterator[Connection]:
-        """Yield the connection of the open unit of work, or one for reading; `single` if for one statement only."""
+    def _reading_once(self) -> Iterator[Connection]:
+        """Yield the connection of the open unit of work, or one for reading."""
         unit = current(self)
         if unit is not None:
             with unit.working() as connection:
                 yield connection
             return
         with races_as_conflicts(), self._engine.connect() as connection:
-            options = for_one_read(self._engine) if single else {READ_ONLY: True}
-            yield connection.execution_options(**options) if options else connection
+            yield connection.execution_options(**{READ_ONLY: True})
+
+    def _read(self, read: Read[T]) -> T:
+        """Return the result of work that reads, in the open unit of work or else on a connection of its own.
+
+        Outside of a unit of work it is retried if it loses a race, as by `_repeated`.
+        """
+        unit = current(self)
+        if unit is not None:
+            with unit.working() as connection:
+                return read.work(connection)
+        for _ in range(_TRIES - 1):
+            with suppress(ConflictError):
+                return self._read_alone(read)
+        return self._read_alone(read)
+
+    def _read_alone(self, read: Read[T]) -> T:
+        if read.lean is None or not self._lean_reads.are_possible():
+            with self._engine.connect() as connection:
+                return self._read_on(connection, read)
+        try:
+            return self._lean_reads.run(read.lean)
+        except DBAPIError as error:
+            refuse_race(error)
+            raise
+
+    def _read_on(self, connection: Connection, read: Read[T]) -> T:
+        """Do the work of `_read_alone` on a connection."""
+        with races_as_conflicts():
+            if read.lean is not None and self._lean_reads.are_possible():
+                return read.lean(LeanConnection(self._engine, connection.connection))
+            options = for_one_read(self._engine) if read.is_single else {READ_ONLY: True}
+            return read.work(connection.execution_options(**options) if options else connection)
 
     def _write(self, write: Write[T]) -> T:
         """Return the result of short work in the open unit of work, or else in a transaction of its own.
@@ -780,6 +812,21 @@ class AsyncUnitOfWork:
             with suppress(ConflictError):
                 return await self.run(work, read_only=read_only)
         return await self.run(work, read_only=read_only)
+
+    async def _read(self, read: Read[T]) -> T:
+        """Do sync work that reads, in the open unit of work or on a connection of its own; see UnitOfWork._read."""
+        unit = current(self.inner)
+        if unit is not None and unit.outer is not None:
+            with unit.turn:
+                return await unit.outer.run_sync(lambda _: self.inner._read(read))
+        for _ in range(_TRIES - 1):
+            with suppress(ConflictError):
+                return await self._read_alone(read)
+        return await self._read_alone(read)
+
+    async def _read_alone(self, read: Read[T]) -> T:
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(self.inner._read_on, read)
 
     async def _write(self, write: Write[T]) -> T:
         """Do short sync work in the open unit of work, or in a transaction of its own; see UnitOfWork._write."""

@@ -121,6 +121,7 @@ def test_a_reader_waits_for_no_writer(database: Database) -> None:
         with unit_of_work.begin():
             tasks.update(attrs.evolve(task, done=True)).unwrap()
             assert Success(task) == others.retrieve(task.aggregate_id)
+            assert Success(()) == others.find(after=task.aggregate_id)  # in a transaction
 
 
 async def test_an_async_reader_waits_for_no_writer(database: Database) -> None:
@@ -133,3 +134,4 @@ async def test_an_async_reader_waits_for_no_writer(database: Database) -> None:
         async with unit_of_work.begin():
             (await tasks.update(attrs.evolve(task, done=True))).unwrap()
             assert Success(task) == await asyncio.wait_for(others.retrieve(task.aggregate_id), 10)
+            assert Success(()) == await asyncio.wait_for(others.find(after=task.aggregate_id), 10)  # in a transaction
