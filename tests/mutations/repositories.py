@@ -100,7 +100,10 @@ BUGS = (
             "        async with self._engine.connect() as connection:\n"
             "            return await connection.run_sync(self.inner._read_on"
         ),
-        "        async with self._begun() as connection:\n            return await connection.run_sync(self.inner._read_on",
+        (
+            "        async with self._begun() as connection:\n"
+            "            return await connection.run_sync(self.inner._read_on"
+        ),
         "tests/adapters/sqlalchemy/test_concurrency.py::test_an_async_reader_waits_for_no_writer",
     ),
     Bug(
