@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # at run time the class takes no arguments
 
 
 class SlowLine:
-    """What the process of the client knows of a line.
+    """Running line, as the process of the client sees it.
 
     Args:
         port: the port for clients.

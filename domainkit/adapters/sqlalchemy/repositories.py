@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from operator import itemgetter
 from typing import Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, get_origin, overload
 
 from cattrs import Converter
@@ -128,8 +127,6 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         self._ids = id_form(table, self._id_type)
         self._mapper = StateMapper(aggregate_type, self._ids, converter, upcasters) if mapper is None else mapper
         self._states = self._mapper if isinstance(self._mapper, StateMapper) else None
-        keys = table.columns.keys()
-        self._columns = itemgetter(*(keys.index(name) for name in ("id", "version", "state") if name in keys))
         self._children = ChildRows[AggT](self._mapper, table, self._id_type)
         self._unit_of_work, self._outbox = unit_of_work, unit_of_work.outbox
         self._at_once = None if self._outbox is None else AtOnce(table, self._sql, self._outbox)
@@ -395,7 +392,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
         def read(connection: Connection) -> Result[tuple[AggT, ...], AggregateNotFoundError]:
             key: Sequence[object] | None = None
-            if after is not None and place is not None:
+            if place is not None:
                 key = connection.execute(place).first()
                 if key is None:
                     return Failure(AggregateNotFoundError(after, self._name))
@@ -510,9 +507,6 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
 
     def _read_all(self, connection: Connection, rows: Iterable[Row[Any]], where: Where = None) -> Iterator[AggT]:
         """Return the aggregates of rows with all columns of the table."""
-        if self._states is not None:
-            states = map(self._columns, rows)
-            return (self._read(state[0], self._states.read, state) for state in states)
         found = self._children.of(connection, (row._mapping for row in rows), where)
         make, key = self._children.from_row, self._table.c.id  # another column may be named id
         return (self._read(row[key], make, row, children) for row, children in found)
