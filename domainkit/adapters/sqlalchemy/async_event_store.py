@@ -127,7 +127,10 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
         given = inner._append(stream, events, expected)
         if inner._commits_by_itself(given):
             appended = await self._retried(
-                lambda: unit_of_work._run_committing(lambda connection: inner._stored_on(connection, given)), given.lost
+                lambda: unit_of_work._run_committing(
+                    lambda connection: inner._stored_on(connection, given, alone=True)
+                ),
+                given.lost,
             )
         else:
             appended = await self._retried(

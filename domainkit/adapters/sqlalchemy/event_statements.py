@@ -125,6 +125,10 @@ class EventStatements(ABC):
                 break  # only the first part can be refused: nobody else can store behind it
         return position
 
+    def append_alone(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
+        """Do what `append` does, on a connection that commits by itself; there are at most `most` events."""
+        return self.append(connection, stream, start, rows)
+
     def places(
         self, connection: Connection, stream: str, start: int | None, ids: Sequence[UUID]
     ) -> Sequence[tuple[int, int]]:

@@ -314,7 +314,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
 
     def _stored_alone(self, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
         with self._unit_of_work._committing() as connection:
-            return self._stored_on(connection, given)
+            return self._stored_on(connection, given, alone=True)
 
     def _stored(self, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
         return self._in_transaction(lambda connection: self._stored_on(connection, given))
@@ -326,12 +326,20 @@ class SqlEventStore(EventStore[E], Generic[E]):
         with self._unit_of_work.writing() as connection:
             return work(connection)
 
-    def _stored_on(self, connection: Connection, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
-        """Append, or return the reason why not; retry if another writer appended, and the expectation still holds."""
+    def _stored_on(
+        self, connection: Connection, given: EncodedAppend, *, alone: bool = False
+    ) -> Result[Appended, RevisionConflict]:
+        """Append, or return the reason why not; retry if another writer appended, and the expectation still holds.
+
+        Args:
+            connection: where a transaction is open, or one that commits by itself.
+            given: the append.
+            alone: the connection commits by itself.
+        """
         start = given.start
         while True:
             if start is not None and given.rows:
-                position = self._inserted(connection, given, start)
+                position = self._inserted(connection, given, start, alone=alone)
                 if position is not None:
                     if self._outbox is not None:
                         self._outbox.store(connection, given.outgoing)
@@ -341,10 +349,11 @@ class SqlEventStore(EventStore[E], Generic[E]):
                 return answer
             start = answer
 
-    def _inserted(self, connection: Connection, given: EncodedAppend, start: int) -> int | None:
-        if self._with_tags is None:
-            return self._sql.append(connection, given.stream, start, given.rows)
-        return self._with_tags.append_tagged(connection, given.stream, start, given.rows, given.tags)
+    def _inserted(self, connection: Connection, given: EncodedAppend, start: int, *, alone: bool) -> int | None:
+        if self._with_tags is not None:
+            return self._with_tags.append_tagged(connection, given.stream, start, given.rows, given.tags)
+        append = self._sql.append_alone if alone else self._sql.append
+        return append(connection, given.stream, start, given.rows)
 
     def _stored_if_alone(self, given: EncodedConditionalAppend) -> Conditioned:
         with self._unit_of_work._committing() as connection:

@@ -1,20 +1,24 @@
 """The statements of an event store with tags for PostgreSQL, where locks guard what is checked."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from domainkit.adapters.sqlalchemy.event_locks import Locks, Tags
 from domainkit.adapters.sqlalchemy.event_statements import HEAD, MOST_REVISIONS, EventRow
 from domainkit.adapters.sqlalchemy.event_tags import Checked, Guard, TaggedEvents
 from domainkit.adapters.sqlalchemy.lean import Parameters, fetch, send
 from domainkit.adapters.sqlalchemy.postgresql_events import (
+    ANNOUNCING,
     PostgresqlEvents,
     announced,
     array_of,
     columns_of,
     id_of,
     stored,
+    stored_alone,
 )
 from domainkit.adapters.sqlalchemy.psycopg_cursors import can_send_together, sent_together
 from domainkit.adapters.sqlalchemy.tables import name_in_sql
@@ -30,28 +34,37 @@ _OLD = "current_setting('transaction_isolation') IN ('repeatable read', 'seriali
 
 _LOCK = f"SELECT {_OLD}, {_TAKEN} FROM {_WANTED}"  # noqa: S608  (put together of what stands here, as all below)
 
-_MARKED = """marked AS (
-    INSERT INTO {tags} (tag, position) SELECT one.tag, stored.position
-    FROM first, unnest(CAST(:tags AS uuid[]), CAST(:numbers AS int[])) AS one(tag, number)
-    JOIN stored ON true WHERE stored.revision = first.revision - 1 + one.number
-)"""
-"""Stores the tags of the events that were stored."""
+
+def _marked(start: str) -> str:
+    """Return a part of a statement that stores the tags of the events that were stored after the revision of a part."""
+    return f"""marked AS (
+    INSERT INTO {{tags}} (tag, position) SELECT one.tag, stored.position
+    FROM {start}, stored, unnest(CAST(:tags AS uuid[]), CAST(:numbers AS int[])) AS one(tag, number)
+    WHERE stored.revision = {start}.revision + one.number
+)"""  # noqa: S608
+
 
 _APPEND = (
     f"WITH held AS MATERIALIZED (SELECT {_TAKEN} FROM {_WANTED}),"  # noqa: S608
     " waited AS MATERIALIZED (SELECT count(*) FROM held),"
     f" {announced('FROM waited')}, head AS MATERIALIZED (SELECT {HEAD} AS revision FROM announced),"
     f" {stored('head.revision', 'head.revision = CAST(:start AS int)', 'head, ')},"
-    f" {_MARKED} SELECT max(position) FROM stored"
+    f" {_marked('head')} SELECT max(position) FROM stored"
 )
 """Draws the first position when the locks are held: events of one tag are committed in the order of their positions."""
 
+_FOUND = f"against.*, {HEAD} AS revision, {_OLD} AS is_old"
 _NOTHING_IS_AGAINST = "further IS NULL AND repeated IS NULL AND found.revision >= 0 AND NOT is_old"
+_CHECKED = "SELECT found.revision, further, repeated, (SELECT max(position) FROM stored), is_old FROM found"
 
 _APPEND_IF = (
-    f"WITH found AS MATERIALIZED (SELECT against.*, {HEAD} AS revision, {_OLD} AS is_old FROM ({{against}}) AS against"  # noqa: S608
-    f"), {announced('FROM found')}, {stored('found.revision', _NOTHING_IS_AGAINST, 'found, ')}, {_MARKED}"
-    " SELECT found.revision, further, repeated, (SELECT max(position) FROM stored), is_old FROM found"
+    f"WITH found AS MATERIALIZED (SELECT {_FOUND} FROM ({{against}}) AS against), {announced('FROM found')},"  # noqa: S608
+    f" {stored('found.revision', _NOTHING_IS_AGAINST, 'found, ')}, {_marked('found')} {_CHECKED}"
+)
+
+_APPEND_IF_ALONE = (
+    f"WITH found AS MATERIALIZED (SELECT {_FOUND}, {ANNOUNCING} AS announced FROM ({{against}}) AS against),"  # noqa: S608
+    f" {stored_alone(_NOTHING_IS_AGAINST)}, {_marked('found')} {_CHECKED}"
 )
 
 
@@ -83,17 +96,20 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
     ) -> Checked | None:
         """Do both in one trip, in the transaction that lasts until the server has done all of it.
 
-        None, and nothing is stored, if the driver can't, or if the session begins its transactions at a level at which
-        the second statement wouldn't see what the first has waited for.
+        None, and nothing is stored, if the driver can't, if the session begins its transactions at a level at which the
+        second statement wouldn't see what the first has waited for, or if somebody without these tags stored the next
+        event of the stream meanwhile.
         """
         if not can_send_together(connection):
             return None
-        checked = sent_together(
-            connection,
-            lambda: send(connection, *self._locking(connection, guard, tags)),
-            lambda: self.append_if(connection, guard, stream, rows, tags),
-        )
-        return None if checked.has_old_snapshot else checked
+        with suppress(IntegrityError):
+            checked = sent_together(
+                connection,
+                lambda: send(connection, *self._locking(connection, guard, tags)),
+                lambda: self._checked(connection, *self._appending(_APPEND_IF_ALONE, guard, stream, rows, tags)),
+            )
+            return None if checked.has_old_snapshot else checked
+        return None
 
     def begin_locked(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> None:
         """Begin a transaction and take its locks, in one trip: the server takes several statements without values.
@@ -125,8 +141,16 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
     ) -> Checked:
         """Look and store in one statement."""
-        sql, values = self._checking(guard, rows[0], tags[0], _APPEND_IF)
-        values |= columns_of(rows) | _columns_of_tags(tags) | {"stream": stream}
+        return self._checked(connection, *self._appending(_APPEND_IF, guard, stream, rows, tags))
+
+    def _appending(
+        self, around: str, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]
+    ) -> tuple[str, dict[str, object]]:
+        """Return a statement that looks and stores, and its values."""
+        sql, values = self._checking(guard, rows[0], tags[0], around)
+        return sql, values | columns_of(rows) | _columns_of_tags(tags) | {"stream": stream}
+
+    def _checked(self, connection: Connection, sql: str, values: dict[str, object]) -> Checked:
         ((*answer,),) = fetch(connection, *self._for_driver(connection, sql, values))
         return Checked(*answer)
 
