@@ -77,6 +77,7 @@ bench-durable: $(INSTALLED)test ## measure saving, events, snapshots, read model
 	@$(BIN)/python -m benchmarks.conditions
 	@$(BIN)/python -m benchmarks.snapshots
 	@$(BIN)/python -m benchmarks.projecting
+	@$(BIN)/python -m benchmarks.projecting --latency
 	@$(BIN)/python -m benchmarks.relaying
 	@$(BIN)/python -m benchmarks.latency
 	@$(BIN)/python -m benchmarks.consuming

@@ -25,7 +25,9 @@ Ready = Callable[[int], Work]
 @contextmanager
 def sqlite_engine(metadata: MetaData) -> Iterator[tuple[Engine, Path]]:
     """Yield an engine for a new file with tables, and the file."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # not in /tmp, which may be memory
+    build = Path.cwd() / "build"  # not in /tmp, which may be memory; git doesn't see what an interrupted run leaves
+    build.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=build) as folder:
         path = Path(folder) / "events.db"
         engine = make_engine(f"sqlite:///{path}")
         metadata.create_all(engine)

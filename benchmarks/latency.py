@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from threading import Event, Thread
+from typing import Protocol
 
 from returns.result import Result, Success
 from sqlalchemy import MetaData, create_engine, text
@@ -40,6 +42,13 @@ MESSAGES, WRITERS, SECONDS, ROUNDS = 60, 8, 4.0, 5
 _METADATA = MetaData()
 _TABLE = outbox_table(_METADATA)
 _CODEC = MessageCodec(SampleTaskCreated)
+
+
+class Measured(Protocol):
+    """Measures the milliseconds from commits to what they lead to."""
+
+    def __call__(self, *, wakes: bool) -> list[float]:
+        """Return the times, with wakeups or without."""
 
 
 class Noting(AsyncMessagePublisher):
@@ -94,9 +103,11 @@ def write(url: str, wakes: str) -> None:
 
 
 @contextmanager
-def process(what: str, url: str, *, wakes: bool) -> Iterator["subprocess.Popen[str]"]:
-    """Run a function of this module in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.latency", what, url, "on" if wakes else "off"]
+def process(
+    what: str, url: str, *, wakes: bool, module: str = "benchmarks.latency"
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run a function of this module, or another one, in a process of its own."""
+    command = [sys.executable, "-m", module, what, url, "on" if wakes else "off"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as made:  # noqa: S603  (our own text)
         try:
@@ -119,12 +130,17 @@ def line_with(made: "subprocess.Popen[str]", word: str) -> str:
     return found
 
 
+def between_polls(number: int) -> None:
+    """Wait, so that messages come at all points of time between two polls."""
+    time.sleep(0.05 + (number * 37 % 100) / 200)
+
+
 def latencies(url: str, *, wakes: bool) -> list[float]:
     """Return the milliseconds from the end of a commit to the publisher, one message at a time."""
     found, publisher = [], bus(url, wakes=wakes)
     with process("relay", url, wakes=wakes) as made:
         for number in range(MESSAGES + 5):
-            time.sleep(0.05 + (number * 37 % 100) / 200)  # at all points of time between two polls
+            between_polls(number)
             event = created()
             publisher.publish(event).unwrap()
             committed = time.monotonic()
@@ -195,13 +211,13 @@ def told(what: str, value: str, *, met: bool | None = None) -> None:
     print(f"{what:<44}{value:>12}{'' if met is None else '  met' if met else '  MISSED'}", flush=True)
 
 
-def report(database: str, url: str) -> None:
-    """Measure on one database."""
+def told_latencies(database: str, where: str, measured: Measured) -> None:
+    """Measure by polling and woken, in this order, and print the times from a commit, and their ratio."""
     medians = []
     for wakes in (False, True):
-        found = sorted(latencies(url, wakes=wakes))
+        found = sorted(measured(wakes=wakes))
         medians.append(statistics.median(found))
-        name = f"{database}, {'woken' if wakes else 'polling'}: commit to publisher"
+        name = f"{database}, {'woken' if wakes else 'polling'}: commit to {where}"
         told(f"{name}, median", f"{medians[-1]:.1f} ms")
         told(f"{name}, p99", f"{found[int(len(found) * 0.99)]:.1f} ms")
     told(
@@ -209,6 +225,11 @@ def report(database: str, url: str) -> None:
         f"{medians[1] / medians[0]:.3f}",
         met=medians[1] / medians[0] <= SHARE,
     )
+
+
+def report(database: str, url: str) -> None:
+    """Measure on one database."""
+    told_latencies(database, "publisher", partial(latencies, url))
     for wakes in (False, True):
         took = idle(url, wakes=wakes)
         name = f"{database}, idle relay, {f'woken (bar {IDLE:.0%})' if wakes else 'polling'}"

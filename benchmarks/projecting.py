@@ -3,20 +3,27 @@
 `python -m benchmarks.projecting` measures on a SQLite file, and on PostgreSQL where there is one. The loop reads the
 same events in batches of the same size, decodes them with the same codec, counts in a dict, reads and writes each row
 once a batch, and stores its position in the same transaction: written by hand, for this one table.
+
+With `--latency` it measures the time from a commit to the row that a reader sees, with wakeups and without. The
+projector is a process of its own; the reader looks each millisecond.
 """
 
 import random
 import statistics
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import perf_counter
+from functools import partial
+from time import monotonic, perf_counter, sleep
 from typing import Any
+from uuid import uuid4
 
 from attrs import evolve, frozen
 from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, Table, Text
 from sqlalchemy.exc import OperationalError
 
+from benchmarks import latency
 from benchmarks.databases import postgresql_engine, psycopg_connection, sqlite_connection, sqlite_engine
 from domainkit import ANY_REVISION, DomainEvent, MessageCodec, ReadModel
 from domainkit.adapters.sqlalchemy import (
@@ -26,14 +33,17 @@ from domainkit.adapters.sqlalchemy import (
     UnitOfWork,
     checkpoints_table,
     events_table,
+    make_engine,
 )
 
 EVENTS, STREAMS, BATCH, ROUNDS = 20_000, 1_000, 500, 3
+APPENDS = 60
 FASTEST, PART = 5_000, 0.5
 """Bars: so many events a second, or so much of the speed of the loop."""
 
 Connection = Any  # of a driver: they have no common type
 Work = Callable[[], object]
+IsThere = Callable[[str], bool]
 
 
 @frozen
@@ -177,7 +187,58 @@ def report(name: str, found: Mapping[str, float]) -> str:
     return f"{name}: {counts} events a second; {part:.2f} of by hand (bar: {FASTEST:,} or {PART}: {reached})"
 
 
-def main() -> None:
+def follow(url: str, wakes: str) -> None:
+    """Run a projector until stdin is closed."""
+    unit_of_work, stop = UnitOfWork(make_engine(url)), threading.Event()
+    store: SqlEventStore[Seen] = SqlEventStore(unit_of_work, _EVENTS, CODEC)
+    projector = Projector(unit_of_work, store, [TableReadModel(COUNTERS, _OURS)], _CHECKPOINTS, wakes=wakes == "on")
+    running = threading.Thread(target=projector.run, args=(stop,))
+    running.start()
+    sleep(2)
+    print("ready", flush=True)
+    sys.stdin.read()
+    stop.set()
+    running.join()
+
+
+def latencies(engine: Engine, is_there: IsThere, *, wakes: bool, appends: int = APPENDS) -> list[float]:
+    """Return the milliseconds from the end of a commit until its row can be read, one event at a time."""
+    url, found = engine.url.render_as_string(hide_password=False), list[float]()
+    store: SqlEventStore[Seen] = SqlEventStore(UnitOfWork(engine), _EVENTS, CODEC, wakes=wakes)
+    with latency.process("follow", url, wakes=wakes, module="benchmarks.projecting"):
+        for number in range(appends + 5):
+            latency.between_polls(number)
+            place = str(uuid4())
+            store.append(place, [Seen(place, number)], expected=0).unwrap()
+            committed = monotonic()
+            while not is_there(place):
+                sleep(0.001)
+            if number >= 5:  # the first ones warm up
+                found.append((monotonic() - committed) * 1000)
+    return found
+
+
+def looking(connection: Connection, sign: str) -> IsThere:
+    """Return a look for a row; `sign` as for `by_hand`."""
+    found = f"SELECT 1 FROM bench_counters WHERE place = {sign}"  # noqa: S608  (made of constants)
+    return lambda place: connection.execute(found, (place,)).fetchone() is not None
+
+
+@contextmanager
+def empty_on_sqlite() -> Iterator[tuple[Engine, IsThere]]:
+    """Yield an engine for a new file, and a look into it."""
+    with sqlite_engine(_METADATA) as (engine, path), sqlite_connection(path) as connection:
+        yield engine, looking(connection, "?")
+
+
+@contextmanager
+def empty_on_postgresql() -> Iterator[tuple[Engine, IsThere]]:
+    """Yield an engine for a schema of its own, and a look into it."""
+    with postgresql_engine(_METADATA) as (engine, _), psycopg_connection(engine, autocommit=True) as connection:
+        yield engine, looking(connection, "%s")
+
+
+def report_speed() -> None:
     """Measure on both databases, and print."""
     for name, opened in (("SQLite", on_sqlite), ("PostgreSQL", on_postgresql)):
         try:
@@ -185,6 +246,26 @@ def main() -> None:
                 print(report(name, speeds(ways)))
         except OperationalError as error:
             print(f"{name}: not there ({type(error.orig).__name__})")
+
+
+def report_latency() -> None:
+    """Measure on both databases, and print."""
+    for name, opened in (("SQLite", empty_on_sqlite), ("PostgreSQL", empty_on_postgresql)):
+        try:
+            with opened() as place:
+                latency.told_latencies(name, "row", partial(latencies, *place))
+        except OperationalError as error:
+            print(f"{name}: not there ({type(error.orig).__name__})")
+
+
+def main() -> None:
+    """Measure, or do a part of that in a process of its own."""
+    if sys.argv[1:2] == ["follow"]:
+        follow(*sys.argv[2:])
+    elif "--latency" in sys.argv:
+        report_latency()
+    else:
+        report_speed()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,19 @@ def _commit(repository: Path) -> None:
     subprocess.run(["git", *author, "commit", "-qm", "All that there is"], cwd=repository, check=True)
 
 
+class TestLatency:
+    """The time from a commit to what follows from it."""
+
+    def test_a_row_of_a_read_model(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each event has a time until its row can be read."""
+        projecting = pytest.importorskip("benchmarks.projecting", reason="needs the extras")
+        with projecting.empty_on_sqlite() as place:
+            projecting.latency.told_latencies("SQLite", "row", partial(projecting.latencies, *place, appends=2))
+
+        *_, ratio_ = capsys.readouterr().out.splitlines()
+        assert re.fullmatch(r"SQLite, median, of polling \(bar 0\.1\) +\d\.\d{3}  (met|MISSED)", ratio_)
+
+
 class TestAgainst:
     """Two builds side by side."""
 
@@ -262,11 +276,10 @@ class TestAgainst:
         assert "not measured, the other has ModuleNotFoundError: No module named 'domainkit.codec'" in table
 
     def test_rows_use_public_names(self) -> None:
-        """What a row imports of the library is public: the inside of an older build is another one."""
+        """A row imports only public names of the library: the inside of an older build is another one."""
         files = ("rows", "relaying", "saving", "databases", "brokers", "slow_line", "contenders/with_domainkit")
-        private = re.compile(
-            r"^(?:from|import) domainkit(?!(?:\.testing|\.adapters\.(?:sqlalchemy|rabbitmq))? import ).*"
-        )
+        public = r"(?:\.testing|\.adapters\.(?:sqlalchemy|rabbitmq))?"
+        private = re.compile(rf"^(?:from|import) domainkit(?!{public} import )")
         lines = [line for one in files for line in (ROOT / f"benchmarks/{one}.py").read_text("utf-8").splitlines()]
 
         assert [] == [line for line in lines if private.search(line)]

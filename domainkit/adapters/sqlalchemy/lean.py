@@ -201,5 +201,6 @@ def failure(
         ismulti=isinstance(parameters, list),
     )
     if is_lost and pooled is not None:
-        engine.pool._invalidate(pooled, error)
+        with suppress(DBAPIError):  # SQLAlchemy notices the loss by itself, and replaces the rest of the pool too
+            Connection(engine, pooled).exec_driver_sql("SELECT 1")
     return made
