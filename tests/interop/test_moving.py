@@ -21,7 +21,7 @@ from durability.processes import Process
 from interop import facts, moving, ours
 from interop.counts import Count, Fates, Outcome, Placed, fates_of
 from interop.run import HERE, MESSAGES, Plan, Record, Run, environment, judge
-from sizes import CI
+from sizes import CI, FULL
 from sqlalchemy import func, select
 
 T = TypeVar("T")
@@ -247,7 +247,7 @@ def test_a_service_moves_under_load(url: str, tmp_path: Path, record_property: R
         judge(move, move.judged("own queues"), record_property)
 
 
-@pytest.mark.skipif(not CI, reason="full size: the way back takes as long as the way there")
+@pytest.mark.skipif(not (CI or FULL), reason="full size: the way back takes as long as the way there")
 def test_a_service_goes_back_under_load(url: str, tmp_path: Path, record_property: Record) -> None:
     """The same holds for the way back, after petisco's queues were unbound: in the end there is petisco alone."""
     with patch.dict(os.environ, environment(url)), ExitStack() as stack:
