@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,12 @@ CALLED_BY_FRAMEWORKS = frozenset(
 """Imports down the order in a hook that a framework alone calls, by a name that it prescribes: who calls it has it."""
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a file: all tests look at the same."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def layer_of(module: str) -> str:
     """Return the layer that a module of the package belongs to."""
     return module.split(".")[1] if "." in module else "__init__"
@@ -80,7 +87,7 @@ def layer_of(module: str) -> str:
 def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
     """Yield each module of the package that a file imports, wherever in the file, with the line where it does."""
     package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -145,7 +152,7 @@ def _own_private_names() -> set[str]:
     """Return each private name that the package itself gives to a function, an attribute or a field."""
     names = set()
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 names.add(node.name)
             elif isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store):
@@ -162,7 +169,7 @@ def test_private_parts_of_other_libraries_are_in_one_file() -> None:
     foreign = {
         (path, node.attr)
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__")
         if node.attr not in own
     }
@@ -177,7 +184,7 @@ def test_the_order_names_no_file_that_is_gone() -> None:
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_no_metaclass(path: Path) -> None:
     """No class of the library has a metaclass of its own; only abstract bases have the standard library's."""
-    classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+    classes = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
     assert [] == [cls.name for cls in classes for keyword in cls.keywords if keyword.arg == "metaclass"]
     assert [] == [cls.name for cls in classes for base in cls.bases if ast.unparse(base) in {"type", "ABCMeta"}]
 
@@ -193,7 +200,7 @@ LOCK_OF_IMPORTS = frozenset({"LOADING"})  # as global as the import system, whos
 
 def mutable_globals(path: Path) -> Iterator[str]:
     """Yield the names at the top level of a file, or of a class in it, that hold something that can change."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     bodies = [tree.body, *(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
     for statement in (statement for body in bodies for statement in body):
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
@@ -219,7 +226,7 @@ def test_no_mutable_state_in_a_module(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_no_function_writes_a_global(path: Path) -> None:
     """No function has a `global` statement, or a cache for the whole process."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     assert [] == [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Global)]
     decorators = [
         ast.unparse(decorator)

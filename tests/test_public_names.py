@@ -4,6 +4,7 @@ import ast
 import inspect
 import itertools
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,7 @@ def test_the_reference_has_no_other_name() -> None:
     assert set() == set(re.findall(r"^\.\. auto\w+:: (\w+)", found, re.MULTILINE)) - set(PUBLIC_NAMES)
 
 
+@cache
 def described_constants() -> set[str]:
     """Return the names that have a docstring on the line below their value, in any module."""
     found: set[str] = set()

@@ -23,7 +23,7 @@ from sqlalchemy import Engine, FromClause, func, select
 from domainkit.adapters.rabbitmq import RabbitMqConsumer
 from domainkit.adapters.sqlalchemy import SqlCrudRepository, UnitOfWork
 
-COMMANDS, KILLS = (10_000, 100) if FULL else (6_000, 15) if CI else (4_000, 10)
+COMMANDS, KILLS = (10_000, 100) if FULL else (3_000, 12) if CI else (2_000, 8)
 SEED = int(os.environ.get("DOMAINKIT_KILLS_SEED", random.randrange(1_000_000)))
 EXCHANGE = "bank"
 PATIENCE = 120.0

@@ -23,8 +23,8 @@ from sqlalchemy import Engine, text
 
 from domainkit.adapters.sqlalchemy import Checkpoints, UnitOfWork
 
-SECONDS = 90.0 if FULL else 20.0 if CI else 8.0
-LEAST = 50 if FULL else 10 if CI else 4
+SECONDS = 90.0 if FULL else 10.0 if CI else 8.0
+LEAST = 50 if FULL else 6 if CI else 4
 """The fewest kills of a run, however slow the machine is."""
 NAME = f"ledger {uuid4().hex}"
 """The name of the connections of the processes on PostgreSQL."""

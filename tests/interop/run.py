@@ -18,7 +18,6 @@ from interop import facts, ours
 from interop.book import Book
 from interop.counts import Count, Fates, Outcome, Placed, fates_of
 from interop.place import Place
-from sizes import CI
 from sqlalchemy import func, select
 from yarl import URL
 
@@ -28,7 +27,7 @@ Record: TypeAlias = Callable[[str, object], None]
 """Pytest's `record_property`: it hands a count over to the table."""
 
 HERE = Path(__file__).parent
-MESSAGES = int(os.environ.get("INTEROP_MESSAGES", "80" if CI else "40"))
+MESSAGES = int(os.environ.get("INTEROP_MESSAGES", "40"))
 PAUSE = 2.5 / MESSAGES
 """Seconds between two messages: a publisher takes some seconds in all, so that there is something to kill it in."""
 PUBLISHERS = ("petisco publisher", "domainkit publisher")

@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 from databases import METADATA, OUTBOX, TASKS, Database, new_database, stored_messages
 from returns.result import Failure, Result, Success
-from sizes import CI, FULL
+from sizes import FULL
 from sqlalchemy import Engine
 
 from domainkit import AggregateNotFoundError, AggregateVersionConflictError, DomainEvent
@@ -21,7 +21,7 @@ from domainkit.testing import SampleTask, SampleTaskId
 
 Tasks = SqlCrudRepository[SampleTask, SampleTaskId]
 ROOT = Path(__file__).parents[3]
-PROCESSES, EACH = (8, 1000) if FULL else (8, 125) if CI else (4, 125)
+PROCESSES, EACH = (8, 1000) if FULL else (4, 125)
 WRITERS = 16
 
 COUNT = """

@@ -10,7 +10,7 @@ import pytest
 from databases import METADATA as OUTBOX_METADATA
 from databases import OUTBOX, Database, unsynced
 from returns.result import Result, Success
-from sizes import CI, FULL
+from sizes import FULL
 from sqlalchemy import Engine, MetaData, delete, event, select
 from sqlalchemy.pool import NullPool
 
@@ -54,7 +54,7 @@ from domainkit.testing import (
     TaggedEventStoreContract,
 )
 
-HISTORIES = 100 if FULL or CI else 25
+HISTORIES = 100 if FULL else 25
 SampleEvent = SampleSubscribed | SampleUnsubscribed
 E = TypeVar("E", bound=DomainEvent)
 

@@ -8,7 +8,7 @@ from itertools import count
 import attrs
 from databases import METADATA, OUTBOX, TASKS, Database, stored_messages
 from returns.result import Failure, Result, Success
-from sizes import CI, FULL
+from sizes import FULL
 from sqlalchemy import Engine, delete
 
 from domainkit import CrudRepository, DomainError, InmemoryCrudRepository, Message
@@ -19,7 +19,7 @@ Repository = CrudRepository[SampleTask, SampleTaskId]
 Outcome = Result[object, DomainError]
 Step = Callable[[Repository], Outcome]
 
-HISTORIES = 200 if FULL or CI else 50
+HISTORIES = 200 if FULL else 50
 STEPS = 25
 
 

@@ -9,7 +9,7 @@ from databases import Database
 from outboxes import METADATA, TABLE, Recorder, row, seconds, store
 from plans import scanned
 from sqlalchemy import event, insert, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domainkit.adapters.sqlalchemy import Relay
 from domainkit.adapters.sqlalchemy.relay import claims
@@ -151,11 +151,22 @@ class TestCost:
 async def _fill(engine: AsyncEngine, crowd: Callable[[int], dict[str, Any]], *, counted: bool = False) -> None:
     """Store the messages, have the database count them if that is asked for, and then mark those that are sent."""
     rows = [crowd(number) for number in range(MANY)]
-    sent = [one["message_id"] for one in rows if one.pop("sent_at", None)]
+    sent = sum(one.pop("sent_at", None) is not None for one in rows)  # the first ones
     async with engine.begin() as connection:
-        await connection.execute(insert(TABLE), rows)
+        if engine.dialect.name == "postgresql":
+            await _copy(connection, rows)
+        else:
+            await connection.execute(insert(TABLE), rows)
         if counted:
             await connection.exec_driver_sql("ANALYZE outbox")
-        for start in range(0, len(sent), 5_000):
-            some = TABLE.c.message_id.in_(sent[start : start + 5_000])
-            await connection.execute(update(TABLE).where(some).values(sent_at=PARKED))
+        await connection.execute(update(TABLE).where(TABLE.c.position <= sent).values(sent_at=PARKED))
+
+
+async def _copy(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    """Store rows by COPY, in a fifth of the time of an INSERT for each."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    columns = dict.fromkeys(name for one in rows for name in one)
+    async with driver.cursor() as cursor, cursor.copy(f"COPY outbox ({', '.join(columns)}) FROM STDIN") as copying:
+        for one in rows:
+            await copying.write_row([one.get(name) for name in columns])
