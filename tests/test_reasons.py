@@ -1,9 +1,12 @@
 """Reasons of errors: told, unless they repeat what may be a secret."""
 
+import re
 from enum import Enum
 
 import pytest
 from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domainkit import DomainError, NotFound, ValueObject
 from domainkit._model.reasons import reason_of, repeats
@@ -69,6 +72,16 @@ class TestRepeats:
                 assert repeats(text, value)
             assert not repeats("a Page has a title='' and a number=0", value)
         assert repeats("bad Colour.RED", Colour.RED)
+
+    @given(text=st.text("abä- ", max_size=30), value=st.text("abä- ", max_size=30))
+    def test_any_six_characters_in_a_row(self, text: str, value: str) -> None:
+        """A text repeats a value if any six characters in a row are in both, wherever they begin."""
+        runs = [value[start : start + 6] for start in range(len(value) - 5)]
+        if any(run in text for run in runs):
+            assert repeats(text, value)
+        letters = [re.sub(r"[\W_]+", "", one) for one in (text, value)]
+        if len(value) > 6 and not any(letters[1][start : start + 6] in letters[0] for start in range(len(value))):
+            assert any(run in text for run in runs) == repeats(text, value)
 
     def test_what_everybody_knows(self) -> None:
         """None and the truth values are no secrets."""

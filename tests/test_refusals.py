@@ -19,7 +19,17 @@ from hypothesis import strategies as st
 from returns.result import Failure, Result
 from sizes import at_full
 
-from domainkit import DomainEvent, InvalidMessage, Limits, Message, MessageCodec, Uuid, ValueObject
+from domainkit import (
+    DomainError,
+    DomainEvent,
+    InvalidMessage,
+    InvalidValueObject,
+    Limits,
+    Message,
+    MessageCodec,
+    Uuid,
+    ValueObject,
+)
 
 
 class TaskId(Uuid): ...
@@ -106,6 +116,7 @@ WRONG: dict[str, bytes] = {
     "id": damaged(task_id="3"),
     "rule": damaged(title="x" * 21),
     "inside": damaged(lines=[{"title": "one", "number": "1"}]),
+    "rule inside": damaged(lines=[{"title": "x" * 21, "number": 1}]),
     "missing": damaged(lines=[{"title": "one"}]),
     "beside a letter": damaged(number="3", title="ä"),
     "with meta": damaged(number="3").replace(b'"meta":{}', b'"meta":{"a":"b"}'),
@@ -117,6 +128,47 @@ def test_one_wrong_field_takes_few_calls(raw: bytes) -> None:
     """A message with one wrong field is refused in at most 80 calls of Python functions, and with one problem."""
     assert 1 == len(problems_of(raw))  # what is made when it is first needed is made now
     assert calls_of(lambda: CODEC.decode(raw)) <= 80
+
+
+class Unheard(DomainError): ...
+
+
+ERRORS: dict[str, Exception] = {
+    "a text": ValueError("no title"),
+    "a text with the value": ValueError("'a text with the value' is no title"),
+    "no text": ValueError(),
+    "of the domain": Unheard(additional_info={"message": "nobody heard of it"}),
+    "of the domain with the value": Unheard(additional_info={"message": "not of the domain with the value"}),
+    "a refusal": InvalidValueObject(additional_info={"message": "Heard: nobody heard of it"}),
+    "neither": LookupError("gone"),
+}
+
+
+def hear(_: object, __: object, text: str) -> None:
+    """Raise the error that a text stands for, if it stands for one."""
+    if text in ERRORS:
+        raise ERRORS[text]
+
+
+@frozen
+class Heard(ValueObject[str]):
+    value: str = field(validator=hear)
+
+
+@frozen
+class TaskHeard(DomainEvent):
+    heard: Heard
+
+
+@pytest.mark.parametrize("text", ERRORS)
+def test_the_reason_is_that_of_the_constructor(text: str) -> None:
+    """A rule that a message breaks is reported as the constructor of the value object reports it, without the value."""
+    codec = MessageCodec(TaskHeard)
+    raw = codec.encode(TaskHeard(Heard("all"))).replace(b'"all"', json.dumps(text).encode())
+    found = codec.decode(raw).failure()
+    assert codec.decode_dict(json.loads(raw)).failure() == found
+    assert ["$.data.attributes.heard"] == [one.path for one in found.problems]
+    assert "with the value" not in str(found)
 
 
 def calls_of(work: Callable[[], object]) -> int:

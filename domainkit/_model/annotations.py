@@ -60,7 +60,7 @@ def type_of(cls: type, name: str, arguments: Mapping[TypeVar, object] = MappingP
         hints = _raw_annotations(owner)
         if name in hints:
             found = _resolve(owner, name, hints[name])
-            if _is_plain(found):
+            if is_plain(found):
                 return found
             given = {key: substitute(value, arguments) for key, value in type_arguments(cls, owner).items()}
             found = substitute(found, arguments if owner is cls else given)
@@ -70,13 +70,16 @@ def type_of(cls: type, name: str, arguments: Mapping[TypeVar, object] = MappingP
     raise UnresolvedAnnotationError(f"{cls.__qualname__} has no annotation for {name!r}")
 
 
-def _is_plain(hint: object) -> bool:
-    """Check if a type is a class without arguments: nothing in it is to be resolved or replaced."""
+def is_plain(hint: object) -> bool:
+    """Check if a type is a class without arguments: nothing in it is to be resolved or replaced.
+
+    Most fields have such a type, and to look into any other one takes ten times as long.
+    """
     return type(hint) is not GenericAlias and isinstance(hint, type)
 
 
 def _resolve(owner: type, name: str, hint: object) -> object:
-    if _is_plain(hint):
+    if is_plain(hint) or not _is_open(hint):
         return _without_freezegun(hint)
     holder = type("Holder", (), {"__annotations__": {name: hint}})  # a class, since only a class may use `Final`
     try:
@@ -134,6 +137,8 @@ def _is_open(hint: object) -> bool:
     """Check if `hint` has a name that isn't resolved yet."""
     if isinstance(hint, str | ForwardRef):
         return True
+    if is_plain(hint):
+        return False
     if get_origin(hint) is Literal:
         return False
     inner = get_args(hint)
@@ -237,6 +242,8 @@ def unaliased(hint: object) -> object:
 
     Raises NameError while a name in the alias can't be found, and TypeError for an alias of itself.
     """
+    if is_plain(hint):
+        return _without_freezegun(hint)
     alias: Any = get_origin(hint) or hint  # Any: an alias is of the standard library's class, or of the backport's
     seen = []
     while is_alias(alias):

@@ -109,8 +109,9 @@ def refuse_habits(cls: type) -> None:
         kind = type(getattr(value, "decorator_info", value))
         if kind.__module__.partition(".")[0] == "pydantic" and kind.__name__ in _PYDANTIC:
             raise _refused(cls, name, "pydantic", _PYDANTIC[kind.__name__])
+    body = vars(cls)
     for name, remedy in _table_for(cls):
-        if _body_has(cls, name):
+        if name.partition(".")[0] in body and _body_has(cls, name):
             raise _refused(cls, name, "petisco", remedy)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import attrs
 
+from domainkit._model.annotations import is_plain
 from domainkit._model.internals import FROZEN_SETATTR
 from domainkit._model.mapping import JsonValue
 from domainkit._model.type_checks import bare, members
@@ -74,12 +75,13 @@ def _parts(hint: object) -> list[object]:
         plain = bare(part)
         if plain not in found:  # an alias may contain itself
             found.append(plain)
-            queue.extend(() if get_origin(plain) in _HOLDS_NO_ARGUMENT else get_args(plain))
+            if not is_plain(plain) and get_origin(plain) not in _HOLDS_NO_ARGUMENT:
+                queue.extend(get_args(plain))
     return [get_origin(part) or part for part in found]
 
 
 def _remedy(part: object) -> str | None:
-    if not isinstance(part, type):
+    if not isinstance(part, type) or part in _CONSTANTS:
         return None
     if part in _ADMITS_LISTS:
         return f"use {_TUPLE} ({part.__name__} accepts a list)"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union,
 
 import attrs
 
-from domainkit._model.annotations import parameters_of, type_of, unaliased
+from domainkit._model.annotations import is_plain, parameters_of, type_of, unaliased
 from domainkit._model.mapping import JsonValue, freeze_json
 
 _NOT_FOR: Mapping[type, type] = MappingProxyType({int: bool, float: bool, complex: bool, date: datetime})
@@ -17,6 +17,8 @@ _NOT_FOR: Mapping[type, type] = MappingProxyType({int: bool, float: bool, comple
 def bare(hint: object) -> object:
     """Return `hint` without `Annotated`, `NewType` or an alias around it; for a bounded type variable, its bound."""
     hint = unaliased(hint)
+    if is_plain(hint):
+        return hint
     if get_origin(hint) is Annotated:
         return bare(get_args(hint)[0])
     if isinstance(hint, NewType):
@@ -31,6 +33,8 @@ def bare(hint: object) -> object:
 def members(hint: object, within: tuple[object, ...] = ()) -> tuple[object, ...]:
     """Return the members of a union, or the type alone; TypeError for an alias that is a member of itself."""
     hint = bare(hint)
+    if is_plain(hint):
+        return (hint,)
     if get_origin(hint) in (Union, UnionType):
         if hint in within:
             raise TypeError(f"expected a finite union, got {hint}, a member of itself; put it into a tuple")

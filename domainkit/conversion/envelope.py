@@ -385,7 +385,7 @@ class MessageWire(Generic[M, H]):
         return lambda raw, header: load(decode(raw), header)
 
 
-_make_success: Callable[[M], Success[M]] = maker(Success, SUCCESS_VALUE)
+_make_success: Callable[[Any], Success[Any]] = maker(Success, SUCCESS_VALUE)  # Any: a message of any class
 _make_failure: Callable[[InvalidMessage], Failure[InvalidMessage]] = maker(Failure, SUCCESS_VALUE)
 _HEADER = ("id", "occurred_on", "meta")
 _SUCCESS: Slot = getattr(Success, SUCCESS_VALUE)

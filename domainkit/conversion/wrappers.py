@@ -111,7 +111,7 @@ class ValueObjectNode(Node):
 
     def _made(self, value: object, path: str, problems: Problems) -> object:
         """Return the value object; MISSING if its constructor refuses the value."""
-        if problems.parsed and self._make is not None:
+        if self._make is not None and not problems.native:  # a converter shows the error of the constructor as a cause
             made = self._make(value)
             try:
                 for validator in self._validators:
@@ -131,9 +131,11 @@ class ValueObjectNode(Node):
     def _make(self) -> Function | None:
         """Makes the value object without its constructor, which would make an error of its own for a refusal.
 
-        None if its constructor does more than to set the slot and to run the validators.
+        None if the constructor does more than to set the slot and to run the validators; or if it has to check the type
+        of the value, as after a user's own hook.
         """
-        return None if needs_constructor(self.cls) else maker(self.cls, VALUE.__name__)
+        makes_more = needs_constructor(self.cls) or not isinstance(self.inner, Scalar)
+        return None if makes_more else maker(self.cls, VALUE.__name__)
 
     @cached_property
     def _validators(self) -> tuple[Function, ...]:

@@ -44,6 +44,13 @@ BUGS = (
         f"{TESTS}::test_each_limit_holds_for_each_message",
     ),
     Bug(
+        "a message read alone is within the limit of depth",
+        ENVELOPE,
+        "if self.levels > limits.max_depth:",
+        "if False:",
+        f"{TESTS}::test_each_limit_holds_for_each_message",
+    ),
+    Bug(
         "no time is finer than a microsecond",
         ENVELOPE,
         "if len(text) == {_LENGTH} and",
