@@ -64,6 +64,13 @@ BUGS = (
         "tests/adapters/sqlalchemy/test_relay.py::TestRemarks::test_what_the_broker_had_already_is_not_counted_as_sent",
     ),
     Bug(
+        "a remark is about one message",
+        "adapters/sqlalchemy/relay/rounds.py",
+        "            found.clear()\n",
+        "",
+        "tests/adapters/sqlalchemy/test_relay.py::TestRemarks::test_what_the_broker_had_already_is_not_counted_as_sent",
+    ),
+    Bug(
         "the status tells of events that nobody subscribed to",
         "adapters/sqlalchemy/relay/rounds.py",
         'Outcome("sent", UNROUTED) if UNROUTED in found else _SENT',
