@@ -210,7 +210,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         """Return events of a stream, the oldest first; see EventStore."""
         check_range(after, limit)
         name = stream_name(stream)
-        with self._unit_of_work._reading_once() as connection:
+        with self._unit_of_work._reading_once(single=True) as connection:
             rows = self._sql.read(connection, name, after=after, limit=limit, backwards=backwards)
         found = self._codec.decode_many([row[2] for row in rows])
         return all_recorded(found, repeat(name), [row[0] for row in rows], [row[1] for row in rows])
@@ -416,7 +416,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
     def _decided(
         self, query: EventQuery, projection: Projection[S, Any], wanted: Sequence[Selection], upto: int
     ) -> Result[Decision[S], UnreadableEvent]:  # Any: the events of the query
-        with self._unit_of_work._reading_once() as connection:
+        with self._unit_of_work._reading_once(single=True) as connection:
             rows = self._tagged().find(connection, wanted, upto)
         after, found, last = [0] * len(wanted), list[tuple[int, str, int, bytes]](), 0
         for position, stream, revision, body, number in rows:
@@ -458,7 +458,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             return Success(Appended(end.revision, end.position))
 
     def _settled(self) -> Settled:
-        with self._unit_of_work._reading_once() as connection:
+        with self._unit_of_work._reading_once(single=True) as connection:
             return self._sql.settled(connection)
 
     def _upto(self, settled: Settled, *, is_inside: bool, what: str) -> int:
@@ -470,7 +470,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         return settled.position
 
     def _read_all(self, after: int, upto: int, limit: int | None) -> Sequence[RecordedEvent[E] | UnreadableEvent]:
-        with self._unit_of_work._reading_once() as connection:
+        with self._unit_of_work._reading_once(single=True) as connection:
             rows = self._sql.read_all(connection, after=after, upto=upto, limit=limit)
         return self._all_recorded(rows)
 

@@ -87,6 +87,25 @@ def test_a_conditional_append_takes_one_trip(database: Database, proxy: CuttingP
     assert [1, 1] == trips_of(database, proxy)
 
 
+def test_reads_are_statements_without_a_transaction_around_them(database: Database, proxy: CuttingProxy) -> None:
+    """A stream, and the events of a query, take one trip; all events take two: one asks how far they are settled."""
+    engine = make_engine(database.url.set(host="127.0.0.1", port=proxy.port))
+    store, ada, trips = make_store(engine), SampleStudentId.v4(), list[int]()
+    store.append([subscribed(ada)], nothing_about(ada)).unwrap()
+    for read in (
+        lambda: store.read(ada),
+        lambda: store.decide(query().about(ada), COUNT).unwrap(),
+        store.read_all,
+    ):
+        for _ in range(10):  # the statement is prepared
+            read()
+        proxy.trips = 0
+        read()
+        trips.append(proxy.trips)
+    assert [1, 1, 2] == trips
+    engine.dispose()
+
+
 def test_with_an_outbox_it_takes_a_trip_more_for_each_step(database: Database, proxy: CuttingProxy) -> None:
     """Begin and lock, check and store, the outbox, commit: messages are stored only if the events are."""
     assert [4, 3] == trips_of(database, proxy, outbox=OUTBOX)

@@ -1,6 +1,9 @@
-"""Appends to PostgreSQL by psycopg's cursor, or by SQLAlchemy if somebody watches."""
+"""Appends to PostgreSQL that are their own transaction: by psycopg's cursor, or by SQLAlchemy if somebody watches."""
 
+import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 
 import pytest
 from databases import Database
@@ -9,7 +12,7 @@ from returns.result import Success
 from sqlalchemy import Engine, MetaData, event, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from domainkit import NO_STREAM, AppendCondition, MessageCodec, OutcomeUnknownError, query
+from domainkit import NO_STREAM, AppendCondition, MessageCodec, OutcomeUnknownError, RevisionConflict, query
 from domainkit.adapters.sqlalchemy import (
     AsyncSqlEventStore,
     AsyncUnitOfWork,
@@ -140,6 +143,61 @@ def test_after_a_restart_of_the_server_one_append_is_lost(database: Database, en
         store.append("task-1", [subscribed()], expected=NO_STREAM)
     for _ in range(2):
         assert isinstance(store.append([subscribed()], nothing_about(SampleStudentId.v4())), Success)
+
+
+# Races for a revision
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_who_waited_for_a_revision_looks_again(engine: Engine, store: Store, *, is_watched: bool) -> None:
+    """Another transaction stores the next event of the stream: a condition still holds, and an expectation doesn't."""
+    if is_watched:
+        event.listen(engine, "commit", print)
+    unit, ada = UnitOfWork(engine), SampleStudentId.v4()
+    first = Store(unit, EVENTS, SAMPLES, tags=TAGS, wakes=False)
+    untagged, others = (
+        Store(unit, EVENTS, SAMPLES, wakes=False),
+        Store(UnitOfWork(engine), EVENTS, SAMPLES, wakes=False),
+    )
+    with ThreadPoolExecutor(2) as pool, unit.begin():
+        first.append("course", [subscribed()], expected=NO_STREAM).unwrap()
+        untagged.append("task", [subscribed()], expected=NO_STREAM).unwrap()
+        conditional = pool.submit(store.append, [subscribed(ada)], nothing_about(ada), stream="course")
+        plain = pool.submit(others.append, "task", [subscribed()], expected=NO_STREAM)
+        wait_until_blocked(engine, 2)
+    assert 2 == conditional.result().unwrap().revision
+    assert RevisionConflict(stream="task", expected=NO_STREAM, actual=1) == plain.result().failure()
+    assert 2 == store.append([subscribed()], nothing_about(SampleStudentId.v4()), stream="task").unwrap().revision
+
+
+async def test_who_waited_for_a_revision_looks_again_in_async_code(database: Database) -> None:
+    """As in sync code."""
+    async with database.async_engine(METADATA) as engine:
+        unit, ada = AsyncUnitOfWork(engine), SampleStudentId.v4()
+        untagged = AsyncSqlEventStore(unit, EVENTS, SAMPLES, wakes=False)
+        store = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES, tags=TAGS, wakes=False)
+        others = AsyncSqlEventStore(AsyncUnitOfWork(engine), EVENTS, SAMPLES, wakes=False)
+        async with asyncio.TaskGroup() as tasks, unit.begin():
+            for stream in ("course", "task"):
+                (await untagged.append(stream, [subscribed()], expected=NO_STREAM)).unwrap()
+            conditional = tasks.create_task(store.append([subscribed(ada)], nothing_about(ada), stream="course"))
+            plain = tasks.create_task(others.append("task", [subscribed()], expected=NO_STREAM))
+            with database.engine() as watching:
+                await asyncio.to_thread(wait_until_blocked, watching, 2)
+        assert 2 == conditional.result().unwrap().revision
+        assert RevisionConflict(stream="task", expected=NO_STREAM, actual=1) == plain.result().failure()
+
+
+def wait_until_blocked(engine: Engine, count: int) -> None:
+    """Wait until so many sessions of the tests wait for a transaction that stores an event of these tables."""
+    blocked = text(
+        "SELECT count(*) FROM pg_locks AS waiting JOIN pg_locks AS own USING (pid) WHERE NOT waiting.granted"
+        " AND waiting.locktype = 'transactionid' AND own.relation = CAST('events' AS regclass)"
+        " AND own.mode = 'RowExclusiveLock'"
+    )
+    with engine.connect() as connection:
+        while connection.execute(blocked).scalar_one() < count:
+            sleep(0.01)
 
 
 async def test_an_append_does_not_read_the_stream(database: Database) -> None:
