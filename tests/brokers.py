@@ -24,6 +24,10 @@ _BOOT = 60.0
 SETTLED = 5.0
 """Seconds after which a new quorum queue outlives SIGKILL: RabbitMQ 3.10 writes the name of one down a moment later,
 and a queue that it doesn't know the name of never has a leader again."""
+
+MAX_MESSAGE_SIZE = 500_000
+"""The maximum bytes of a body for a broker of a test's own, far below RabbitMQ's default."""
+
 _GUARD = """
 import os, signal, sys
 for group in [int(line) for line in sys.stdin]:
@@ -83,7 +87,9 @@ class RabbitMq:
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "plugins").write_text(f"[{plugins}].", encoding="utf-8")
         (folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.local = 127.0.0.1:{self.port}\nlog.console = false\n", encoding="utf-8"
+            f"listeners.tcp.local = 127.0.0.1:{self.port}\nlog.console = false\n"
+            f"max_message_size = {MAX_MESSAGE_SIZE}\n",
+            encoding="utf-8",
         )
 
     def start(self) -> None:

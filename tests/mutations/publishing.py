@@ -4,6 +4,20 @@ from mutations.bug import Bug
 
 BUGS = (
     Bug(
+        "a message above the broker's limit is refused",
+        "adapters/rabbitmq/publisher.py",
+        "            _check_size(message, limit)\n",
+        "",
+        "tests/adapters/rabbitmq/test_publisher.py::test_a_message_above_the_limit_of_the_broker_is_refused",
+    ),
+    Bug(
+        "messages beside one above the broker's limit are sent again",
+        "adapters/rabbitmq/publisher.py",
+        "            return False\n        finally",
+        "            raise\n        finally",
+        "tests/adapters/rabbitmq/test_publisher.py::test_a_message_above_the_limit_of_the_broker_is_refused",
+    ),
+    Bug(
         "one try to connect is for all who wait",
         "adapters/rabbitmq/publisher.py",
         "            if self._tries != tries:",

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from datetime import timedelta
 from typing import Self
 
@@ -19,7 +20,15 @@ from domainkit.ports import cannot_publish
 
 _logger = logging.getLogger("domainkit.rabbitmq")
 
-_NOT_SENT: tuple[type[BaseException], ...] = (*LOST, asyncio.CancelledError)
+_TOO_LARGE = re.compile(r"message size \d+ .*larger than .*max size (\d+)")
+"""RabbitMQ's reason for closing a channel, with its `max_message_size`: nothing but this text has the limit."""
+
+
+class _TooLargeError(Exception):
+    """A body is above the broker's limit."""
+
+
+_NOT_SENT: tuple[type[BaseException], ...] = (*LOST, asyncio.CancelledError, _TooLargeError)
 
 
 class RabbitMqPublisher(AsyncMessagePublisher):
@@ -70,6 +79,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         self._lock = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._lane: Lane | None = None
+        self._limit: int | None = None  # the broker's for a body, if the last channel was closed because of it
         self._last_confirm = 0.0  # in the loop's time
         self._in_flight: set[str] = set()
         self._ended: dict[str, asyncio.Event] = {}  # for those who wait until an id is no longer in flight
@@ -91,9 +101,13 @@ class RabbitMqPublisher(AsyncMessagePublisher):
     async def publish(self, message: OutgoingMessage) -> Result[None, BusCannotPublish]:
         """Publish a message, and wait until the broker has it on disk, in every queue bound for it.
 
-        A Failure with MessageRefused if no queue is bound for it (unless it counts as published, see `unrouted`), or
-        the broker rejects it (a full queue); with another BusCannotPublish if the broker is unreachable, or didn't
-        confirm within `timeout`. If a message is sent in several versions, some of them may have no queue.
+        A Failure with MessageRefused if no queue is bound for it (unless it counts as published, see `unrouted`), its
+        body is above the broker's `max_message_size`, or the broker rejects it (a full queue); with another
+        BusCannotPublish if the broker is unreachable, or didn't confirm within `timeout`. If a message is sent in
+        several versions, some of them may have no queue.
+
+        The broker closes the channel because of a body that is too large: messages in flight beside it are sent again,
+        so it may get them twice.
         """
         key = self._topology.routing_key(message.info)
         if len(key.encode()) > SHORT_STRING:
@@ -118,22 +132,39 @@ class RabbitMqPublisher(AsyncMessagePublisher):
             await asyncio.gather(*self._closing)
 
     async def _send(self, message: OutgoingMessage, key: str) -> None:
-        """Publish, and wait for the confirm; an id is in flight once at a time, since a refusal names only the id."""
-        message_id, until = str(message.id), asyncio.get_running_loop().time() + self._timeout
-        while (lane := self._lane) is None or lane.channel.is_closed or message_id in self._in_flight:
-            async with asyncio.timeout_at(until):
-                await (self._end_of(message_id) if message_id in self._in_flight else self._connect())
-        self._in_flight.add(message_id)
-        try:
-            await lane.publish(message, message_id, key, until)
-        finally:
-            self._in_flight.discard(message_id)
-            if message_id in self._ended:
-                self._ended.pop(message_id).set()
+        """Publish, and wait for the confirm; again if the channel was closed because of another, too large message."""
+        until = asyncio.get_running_loop().time() + self._timeout
+        while not await self._confirmed(message, key, until):
+            pass
         self._last_confirm = asyncio.get_running_loop().time()
         if self._outage_logged:
             self._outage_logged = False
             _logger.warning("%s: messages are published to %s again", place(self._url), self._topology.exchange)
+
+    async def _confirmed(self, message: OutgoingMessage, key: str, until: float) -> bool:
+        """Publish, and wait for the confirm; an id is in flight once at a time, since a refusal names only the id.
+
+        Return False if the channel was closed because of another message, and the broker may not have this one.
+        """
+        message_id = str(message.id)
+        while (lane := self._lane) is None or lane.channel.is_closed or message_id in self._in_flight:
+            async with asyncio.timeout_at(until):
+                await (self._end_of(message_id) if message_id in self._in_flight else self._connect())
+        _check_size(message, self._limit)
+        self._in_flight.add(message_id)
+        try:
+            await lane.publish(message, message_id, key, until)
+        except LOST:
+            limit = _limit_that_closed(lane)
+            _check_size(message, limit)
+            if limit is None:
+                raise
+            return False
+        finally:
+            self._in_flight.discard(message_id)
+            if message_id in self._ended:
+                self._ended.pop(message_id).set()
+        return True
 
     async def _end_of(self, message_id: str) -> None:
         """Wait until an id is no longer in flight."""
@@ -146,6 +177,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
             if self._tries != tries:  # an attempt that failed meanwhile counts for all that waited
                 raise self._failure.with_traceback(None)
             if self._lane is None or self._lane.channel.is_closed:  # no other call opened one meanwhile
+                self._limit = _limit_that_closed(self._lane)  # it may be another one after an outage
                 self._drop()
                 try:
                     self._lane = await self._connected()
@@ -177,6 +209,8 @@ class RabbitMqPublisher(AsyncMessagePublisher):
             return self._refused(message, f"no queue is bound for {key!r}; start its consumer once")
         if isinstance(error, DeliveryError):
             return self._refused(message, "the broker rejected it: a queue bound for it is full or unavailable")
+        if isinstance(error, _TooLargeError):
+            return self._refused(message, str(error))
         if isinstance(error, ChannelPreconditionFailed):
             return self._failed(
                 message, f"{self._topology.exchange!r} exists, and is not a durable topic exchange; use another name"
@@ -206,3 +240,24 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         why = f"{self._topology.exchange}: {reason}"
         _logger.warning("%s %s (%d bytes) refused: %s", message.info.name, message.id, len(message.body), why)
         return cannot_publish(why, message_id=message.id, kind=MessageRefused)
+
+
+def _limit_that_closed(lane: Lane | None) -> int | None:
+    """Return the broker's limit for a body, if it closed the channel of a lane because one was larger."""
+    if lane is None or not lane.channel.is_closed or lane.channel.closing.cancelled():
+        return None
+    found = _TOO_LARGE.search(str(lane.channel.closing.exception()))
+    return None if found is None else int(found[1])
+
+
+def _check_size(message: OutgoingMessage, limit: int | None) -> None:
+    """Check that the broker accepts a message of this size.
+
+    Raises:
+        _TooLargeError: its body is above the limit.
+    """
+    if limit is not None and len(message.body) > limit:
+        raise _TooLargeError(
+            f"its body has {len(message.body)} bytes, above the broker's max_message_size of {limit};"
+            " make it smaller, or raise the limit"
+        )

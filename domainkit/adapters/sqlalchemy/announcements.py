@@ -7,14 +7,16 @@ commit, and holds it while the log is flushed. See https://www.postgresql.org/do
 import atexit
 from asyncio import Runner, SelectorEventLoop
 from contextlib import suppress
+from functools import partial
 from os import getpid
 from threading import Event, RLock, Thread
 from time import monotonic
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from attrs import frozen
 from sqlalchemy import Connection, Dialect, Engine, Pool, PoolProxiedConnection, Table, event
+from sqlalchemy.engine.base import OptionEngine
 from sqlalchemy.util import greenlet_spawn
 
 from domainkit.adapters.sqlalchemy.relay.waits import Outage
@@ -54,9 +56,13 @@ class Announcer:
 
     Both are there only while there is something to announce: the connection is closed when it was idle, or when the
     engine is disposed of. An announcement that fails is lost, and costs the relay one poll.
+
+    Args:
+        pool: the pool of the engine.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = ref(pool)
         self._outage = Outage("the connection that announces messages")
         self._begin_anew()
 
@@ -85,7 +91,11 @@ class Announcer:
             if not self._is_serving and not self._ending.is_set():
                 self._start(engine)
 
-    def end(self, *_: object) -> None:
+    def is_for(self, pool: Pool) -> bool:
+        """Check if this is the announcer for a pool."""
+        return self._pool() is pool
+
+    def end(self) -> None:
         """Announce what is left, close the connection, and wait for that, up to a second."""
         if self._process == getpid():
             self._ending.set()
@@ -94,20 +104,25 @@ class Announcer:
                 self._thread.join(_END)
 
     def _start(self, engine: Engine) -> None:
-        given = (engine.pool.recreate(), engine.dialect)
+        beside = announcers_of(engine)
+        given = (engine.pool.recreate(), engine.dialect, beside)
         thread = Thread(target=self._run, args=given, name="domainkit announcements", daemon=True)
         with suppress(RuntimeError):  # the interpreter is ending
             thread.start()
             self._thread, self._is_serving = thread, True
             atexit.register(self.end)
-            if not event.contains(engine, "engine_disposed", self.end):
-                event.listen(engine, "engine_disposed", self.end)
+            beside.append(self)
 
-    def _run(self, pool: Pool, dialect: Dialect) -> None:
-        if not dialect.is_async:
-            return self._serve(pool, dialect)
+    def _run(self, pool: Pool, dialect: Dialect, beside: "list[Announcer]") -> None:
+        if dialect.is_async:
+            self._run_async(pool, dialect)
+        else:
+            self._serve(pool, dialect)
+        beside.remove(self)
+
+    def _run_async(self, pool: Pool, dialect: Dialect) -> None:
         with Runner(loop_factory=SelectorEventLoop, debug=False) as runner:  # psycopg has no use for Windows' other one
-            return runner.run(greenlet_spawn(self._serve, pool, dialect))
+            runner.run(greenlet_spawn(self._serve, pool, dialect))
 
     def _serve(self, pool: Pool, dialect: Dialect) -> None:
         connection: PoolProxiedConnection | None = None
@@ -141,6 +156,28 @@ class Announcer:
             return tables
 
 
+_SERVING: Final = WeakKeyDictionary[Engine, list[Announcer]]()
+
+
+def announcers_of(engine: Engine) -> list[Announcer]:
+    """Return the announcers that serve an engine, and those of its copies; they end when it is disposed of.
+
+    This listens to the engine once, and while nobody disposes of it: a listener can't be added while others are called.
+    """
+    while isinstance(engine, OptionEngine):  # a copy: it has the pool of its original, which is the one disposed of
+        engine = engine._proxied
+    found = _SERVING.setdefault(engine, new := list[Announcer]())
+    if found is new:
+        event.listen(engine, "engine_disposed", partial(_end_old, found))
+    return found
+
+
+def _end_old(serving: list[Announcer], engine: Engine) -> None:
+    """End the announcers for an engine's former pool: it has a new one already, which others may use."""
+    for one in [one for one in serving if not one.is_for(engine.pool)]:
+        one.end()
+
+
 def _connected(pool: Pool, dialect: Dialect) -> PoolProxiedConnection:
     connection = pool.connect()
     of_driver: Any = connection.dbapi_connection  # Any: SQLAlchemy declares None too, for one that is invalidated
@@ -166,7 +203,7 @@ class Announcers(WeakKeyDictionary[Pool, Announcer]):
 
     def of(self, engine: Engine) -> Announcer:
         """Return the announcer of an engine."""
-        return self.get(engine.pool) or self.setdefault(engine.pool, Announcer())
+        return self.get(engine.pool) or self.setdefault(engine.pool, Announcer(engine.pool))
 
 
 @frozen(eq=False)
@@ -182,6 +219,11 @@ class Announcement:
     table: Table
     announcers: Announcers
     if_heard: bool = False
+
+    def expect(self, engine: Engine) -> None:
+        """Prepare an engine for announcements, best before threads share it."""
+        if engine.dialect.name == "postgresql":
+            announcers_of(engine)
 
     def make(self, place: Connection | Engine) -> None:
         """Announce the rows that were committed on a connection, or a connection of an engine."""

@@ -487,4 +487,6 @@ def _announcement(table: Table, unit_of_work: UnitOfWork) -> Announcement | None
     if unit_of_work.dialect == "sqlite":
         return None
     outbox = unit_of_work.outbox
-    return Announcement(table, Announcers() if outbox is None else outbox._announcers, if_heard=True)
+    announcement = Announcement(table, Announcers() if outbox is None else outbox._announcers, if_heard=True)
+    announcement.expect(unit_of_work._engine)
+    return announcement

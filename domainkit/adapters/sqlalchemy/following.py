@@ -159,7 +159,7 @@ def is_outage(error: BaseException) -> bool:
 def lacks_its_table(model: SqlReadModel, error: BaseException) -> bool:
     """Check if the database lacks the table of a read model or a column of it: no bug of a step, and in no event."""
     part = missing_part(error)
-    return part is not None and re.search(rf"\b{re.escape(model.table.name)}\b", part) is not None
+    return part is not None and re.search(rf"(?<!\w){re.escape(model.table.name)}(?!\w)", part) is not None
 
 
 def log_unreadable(name: str, one: UnreadableEvent, done: str) -> None:

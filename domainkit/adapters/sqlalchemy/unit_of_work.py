@@ -395,6 +395,8 @@ class UnitOfWork:
 
     def __init__(self, engine: Engine, *, outbox: Outbox | None = None) -> None:
         require_configured(engine)
+        if outbox is not None and outbox._announcement is not None:
+            outbox._announcement.expect(engine)
         self._engine, self._lean, self._lean_reads = engine, LeanEngine(engine), LeanReads(engine)
         self.dialect: str = engine.dialect.name
         """SQLAlchemy's name of the database, such as `sqlite`."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from brokers import SETTLED, RabbitMq, free_port, rabbitmq_of_its_own
+from brokers import MAX_MESSAGE_SIZE, SETTLED, RabbitMq, free_port, rabbitmq_of_its_own
 from pamqp.common import FieldValue
 from rabbits import Board, outgoing, until
 from returns.result import Failure, Success
@@ -28,7 +28,7 @@ from domainkit import (
     MessageRefused,
     OutgoingMessage,
 )
-from domainkit.adapters.rabbitmq import RabbitMqDomainEventBus, RabbitMqPublisher, RabbitMqTopology
+from domainkit.adapters.rabbitmq import RabbitMqDomainEventBus, RabbitMqPublisher, RabbitMqTopology, _lane
 from domainkit.delivery import UNROUTED, Unrouted, remarks
 from domainkit.testing import AsyncMessagePublisherContract
 
@@ -227,6 +227,53 @@ async def test_a_message_that_the_broker_says_no_to_is_refused(board: Board) -> 
     assert refused
     assert {MessageRefused} == {type(error) for error in refused}
     assert "full" in refused[0].detail()
+
+
+def _sized(size: int) -> OutgoingMessage:
+    """Return a message whose body has so many bytes."""
+    return evolve(outgoing("large"), body=b"x" * size)
+
+
+@pytest.mark.parametrize("tested", [_lane.TESTED, ()], ids=["direct", "ordinary"])
+async def test_a_message_above_the_limit_of_the_broker_is_refused(
+    own_broker: RabbitMq, tested: tuple[tuple[int, int], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is MessageRefused with its size and the limit; all beside it arrive, also those with as many bytes as that."""
+    monkeypatch.setattr(_lane, "TESTED", tested)
+    good = [*(outgoing(str(number)) for number in range(40)), _sized(MAX_MESSAGE_SIZE)]
+    large = [_sized(MAX_MESSAGE_SIZE + 1) for _ in range(2)]
+    async with Board(own_broker.url) as board, RabbitMqPublisher(board.url, board.topology) as publisher:
+        queue = await board.queue()
+        messages = [*good[:20], large[0], *good[20:], large[1]]
+        results = await asyncio.gather(*map(publisher.publish, messages))
+        answers = dict(zip((one.id for one in messages), results, strict=True))
+        assert [Success(None)] * len(good) == [answers[one.id] for one in good]
+        errors = [answers[one.id].failure() for one in large]
+        found = {one.body for one in await board.taken(queue, len(good))}
+    assert {one.body for one in good} == found
+    assert [MessageRefused] * 2 == [type(error) for error in errors]
+    text = f"its body has {MAX_MESSAGE_SIZE + 1} bytes, above the broker's max_message_size of {MAX_MESSAGE_SIZE}"
+    assert all(text in error.detail() for error in errors)
+
+
+async def test_a_known_limit_closes_no_channel_again(own_broker: RabbitMq) -> None:
+    """After one too large message the next is refused before it is sent, until the publisher connects anew."""
+    async with Board(own_broker.url) as board, RabbitMqPublisher(board.url, board.topology) as publisher:
+        await board.queue()
+        assert isinstance((await publisher.publish(_sized(MAX_MESSAGE_SIZE + 1))).failure(), MessageRefused)
+        assert Success(None) == await publisher.publish(outgoing("a"))
+        lane = publisher._lane
+        assert isinstance((await publisher.publish(_sized(MAX_MESSAGE_SIZE + 2))).failure(), MessageRefused)
+        assert Success(None) == await publisher.publish(outgoing("b"))
+        assert lane is publisher._lane
+        await board.channel.exchange_delete(board.topology.exchange)
+        assert BusCannotPublish is type((await publisher.publish(outgoing("c"))).failure())
+        await board.queue()
+        assert Success(None) == await publisher.publish(outgoing("d"))
+        again = publisher._lane
+        assert isinstance((await publisher.publish(_sized(MAX_MESSAGE_SIZE + 1))).failure(), MessageRefused)
+        assert Success(None) == await publisher.publish(outgoing("e"))
+        assert again is not publisher._lane
 
 
 async def test_a_name_that_is_too_long_to_be_routed_is_refused(board: Board) -> None:

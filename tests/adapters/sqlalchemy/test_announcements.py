@@ -304,6 +304,50 @@ class TestTheConnection:
                 assert not thread.is_alive()
                 until(lambda: count() == 0)
 
+    def test_it_is_closed_with_the_original_of_a_copy(self, database: Database) -> None:
+        """A unit of work may have a copy of an engine, which shares its pool: `dispose` closes it all the same."""
+        with database.engine(METADATA) as engine, listening(database) as ear:
+            copies = [engine.execution_options(a=1), engine.execution_options(a=1).execution_options(b=1)]
+            for copy in copies:
+                alone(UnitOfWork(copy, outbox=OUTBOX))
+                assert ear.hears()
+                (thread,) = serving(engine)
+                engine.dispose()
+                assert not thread.is_alive()
+
+    @pytest.mark.parametrize("by_store", [False, True])
+    def test_an_engine_is_disposed_of_while_threads_store(self, database: Database, *, by_store: bool) -> None:
+        """It raises nothing, and leaves no listener behind; what was committed since is announced by its new pool."""
+        unpooled = {"poolclass": NullPool}  # a pool that is disposed of forgets the connections in use
+        with database.engine(METADATA, EXTRA, **unpooled) as engine, listening(database) as ear:
+            work, stopping = UnitOfWork(engine, outbox=None if by_store else OUTBOX), threading.Event()
+            store = SqlEventStore(work, EVENTS, MessageCodec.of(SampleTaskCreated))
+            before = len(list(engine.dispatch.engine_disposed))
+
+            def storing() -> None:
+                while not stopping.is_set():
+                    if by_store:
+                        store.append(str(SampleTaskId.v4()), [created()], expected=NO_STREAM).unwrap()
+                    else:
+                        alone(work)
+
+            threads = [threading.Thread(target=storing) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            try:
+                for _ in range(20):
+                    time.sleep(0.01)
+                    engine.dispose()
+            finally:
+                stopping.set()
+                for thread in threads:
+                    thread.join()
+            assert before == len(list(engine.dispatch.engine_disposed))
+            while ear.hears(SHORT):
+                pass
+            alone(UnitOfWork(engine, outbox=OUTBOX))
+            assert ear.hears()
+
     async def test_it_is_closed_with_an_async_engine(self, database: Database) -> None:
         """So it is with an async engine, whose connection has an event loop of its own."""
         arguments = {"connect_args": {"application_name": f"test {id(database)}"}}
@@ -371,7 +415,7 @@ class TestTheConnection:
                 raise ZeroDivisionError("a secret")
 
             broken = create_engine(database.url, creator=connect, poolclass=NullPool)
-            announcer = Announcer()
+            announcer = Announcer(broken.pool)
             announcer.announce("outbox", broken)
             until(lambda: bool(caplog.records))
             announcer.end()
@@ -380,11 +424,11 @@ class TestTheConnection:
 
     def test_a_process_that_ends(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """The end of a process waits for an announcement, though not for long, and then nothing begins any more."""
-        Announcer().end()  # it has never announced anything
         monkeypatch.setattr(announcements, "_END", 0.05)
         going_on = threading.Event()
         hanging = create_engine(database.url, creator=lambda: going_on.wait(60), poolclass=NullPool)
-        announcer = Announcer()
+        Announcer(hanging.pool).end()  # it has never announced anything
+        announcer = Announcer(hanging.pool)
         announcer.announce("outbox", hanging)
         start = time.monotonic()
         announcer.end()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -611,6 +612,20 @@ def test_a_table_that_does_not_exist(engine: Engine, missing: sa.Table) -> None:
     missing.create(engine)
     if missing is BALANCES:
         assert Projected(events=1) == projector.run_once()
+
+
+@pytest.mark.parametrize("name", ["balances!", '"balances"', "$ b", "Ü"])
+def test_a_table_of_any_name_that_does_not_exist(engine: Engine, name: str) -> None:
+    """It is found in the words of the database by its whole name, whatever is the first or last character of it."""
+    table = BALANCES.to_metadata(sa.MetaData(), name=name)
+    table.create(engine)
+    projector = make_projector(engine, TableReadModel(balances(), table))
+    projector.run_once()
+    table.drop(engine)
+    append(make_store(engine), Deposited(new_accounts(1)[0], 5))
+    with pytest.raises(MissingTableError, match=re.escape(name)):
+        projector.run_once()
+    assert "stopped" != projector.status()[0].state
 
 
 def test_a_table_that_does_not_exist_yet(database: Database) -> None:
