@@ -190,5 +190,18 @@ def failure(
         ismulti=isinstance(parameters, list),
     )
     if is_lost and pooled is not None:
-        engine.pool._invalidate(pooled, error)
+        _give_up(engine, pooled, error)
     return made
+
+
+def _give_up(engine: Engine, pooled: PoolProxiedConnection, error: Any) -> None:
+    """Take a lost connection out of the pool, and those that were made before it: the server may have restarted.
+
+    SQLAlchemy has no function for the latter. It does so if a statement of its own fails on a lost connection, which a
+    driver refuses without asking the server.
+    """
+    if engine.dialect.name != "sqlite":
+        with suppress(DBAPIError), Connection(engine, pooled) as lost:
+            lost.exec_driver_sql("SELECT 1")
+    if pooled.is_valid:
+        pooled.invalidate(error)
