@@ -1,6 +1,7 @@
 """The state of an aggregate as text: in the wire form, and in that of a converter."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -174,3 +175,34 @@ def test_an_upcaster_that_refuses_a_state_is_named(made: object) -> None:
 
     assert "$: expected a state that the upcaster from version 2 takes" in str(refused.value)
     assert "hush" not in str(refused.value)
+
+
+@frozen
+class Booking(AggregateRoot[PageId]):
+    """An aggregate with a field that isn't stored, whose validator checks the fields together."""
+
+    first: int
+    last: int
+    seats: Mapping[str, int] = field(init=False, default={"front": 2})
+
+    @seats.validator
+    def _check_order(self, _: object, seats: Mapping[str, int]) -> None:
+        if self.last < self.first:
+            raise ValueError("first is after last")
+
+
+def test_a_field_that_is_not_stored_has_its_default_and_its_rule() -> None:
+    """A state is read as the constructor would make it, in each version that a constructor takes."""
+    form, booking = state_form(Booking, None), Booking(1, 2)
+    written = form.write(booking)
+    assert '{"first":1,"last":2}' == written
+    found = form.read(written, booking.aggregate_id, 7)
+    assert (7, {"front": 2}, ()) == (found.aggregate_version, found.seats, found.domain_events)
+    with pytest.raises(TypeError, match="read-only"):
+        found.seats["front"] = 3  # type: ignore[index]  # refused at run time too
+    with pytest.raises(StoredStateError):
+        form.read('{"first":2,"last":1}', booking.aggregate_id, 7)
+    for version in (0, -1, True, "1", None):
+        wrong: Any = version
+        with pytest.raises(StoredStateError, match="aggregate_version"):
+            form.read(written, booking.aggregate_id, wrong)

@@ -153,6 +153,8 @@ class AttrsNode(Node):
         made = add_object(code, self.cls, slots, [values.get(name, name) for name in fields])
         for part in self.parts:
             add_checks(code, part.attribute, made, values[part.attribute.name])
+        for name in fixed:
+            add_checks(code, getattr(attrs.fields(self.cls), name), made, values[name])
         return made
 
     def _fixed(self) -> dict[str, object]:

@@ -201,6 +201,18 @@ def failure(
         ismulti=isinstance(parameters, list),
     )
     if is_lost and pooled is not None:
-        with suppress(DBAPIError):  # SQLAlchemy notices the loss by itself, and replaces the rest of the pool too
-            Connection(engine, pooled).exec_driver_sql("SELECT 1")
+        _give_up(engine, pooled, error)
     return made
+
+
+def _give_up(engine: Engine, pooled: PoolProxiedConnection, error: Any) -> None:
+    """Take a lost connection out of the pool, and those that were made before it: the server may have restarted.
+
+    SQLAlchemy has no function for the latter. It does so if a statement of its own fails on a lost connection, which a
+    driver refuses without asking the server.
+    """
+    if engine.dialect.name != "sqlite":
+        with suppress(DBAPIError), Connection(engine, pooled) as lost:
+            lost.exec_driver_sql("SELECT 1")
+    if pooled.is_valid:
+        pooled.invalidate(error)
