@@ -130,7 +130,7 @@ BUGS = (
     Bug(
         "a read of its own is one trip to the server",
         "adapters/sqlalchemy/unit_of_work.py",
-        "options = for_one_read(self._engine) if read.is_single else {READ_ONLY: True}",
+        "options = for_one_read(self._engine) if single else {READ_ONLY: True}",
         "options = {READ_ONLY: True}",
         "tests/adapters/sqlalchemy/test_lean_reads.py::test_a_read_is_one_trip",
     ),

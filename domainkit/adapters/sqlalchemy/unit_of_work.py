@@ -550,15 +550,19 @@ class UnitOfWork:
                     transaction.rollback()
 
     @contextmanager
-    def _reading_once(self) -> Iterator[Connection]:
-        """Yield the connection of the open unit of work, or one for reading."""
+    def _reading_once(self, *, single: bool = False) -> Iterator[Connection]:
+        """Yield the connection of the open unit of work, or one for reading; `single` if for one statement only."""
         unit = current(self)
         if unit is not None:
             with unit.working() as connection:
                 yield connection
             return
         with races_as_conflicts(), self._engine.connect() as connection:
-            yield connection.execution_options(**{READ_ONLY: True})
+            yield self._for_reading(connection, single=single)
+
+    def _for_reading(self, connection: Connection, *, single: bool) -> Connection:
+        options = for_one_read(self._engine) if single else {READ_ONLY: True}
+        return connection.execution_options(**options) if options else connection
 
     def _read(self, read: Read[T]) -> T:
         """Return the result of work that reads, in the open unit of work or else on a connection of its own.
@@ -589,8 +593,7 @@ class UnitOfWork:
         with races_as_conflicts():
             if read.lean is not None and self._lean_reads.are_possible():
                 return read.lean(LeanConnection(self._engine, connection.connection))
-            options = for_one_read(self._engine) if read.is_single else {READ_ONLY: True}
-            return read.work(connection.execution_options(**options) if options else connection)
+            return read.work(self._for_reading(connection, single=read.is_single))
 
     def _write(self, write: Write[T]) -> T:
         """Return the result of short work in the open unit of work, or else in a transaction of its own.
