@@ -307,4 +307,19 @@ BUGS = (
         '{"postgresql_readonly": True}',
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_reads_of_one_moment",
     ),
+    Bug(
+        "a tenant that a listener sets holds for every call",
+        "adapters/sqlalchemy/engines.py",
+        "        len(of_engine.begin) > own\n        or of_engine.commit",
+        "        of_engine.commit",
+        "tests/adapters/sqlalchemy/test_listeners.py::test_a_tenant_that_a_listener_sets_is_that_of_all_rows",
+        quick=True,
+    ),
+    Bug(
+        "a read is in the transaction of a listener",
+        "adapters/sqlalchemy/engines.py",
+        "    if is_usual(engine):\n        return at_once",
+        "    if True:\n        return at_once",
+        "tests/adapters/sqlalchemy/test_listeners.py::test_a_read_is_in_the_transaction_of_a_listener",
+    ),
 )

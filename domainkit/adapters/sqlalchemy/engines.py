@@ -18,11 +18,13 @@ EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 READ_ONLY = "domainkit_read_only"
 """The execution option for a read-only transaction: on SQLite it doesn't wait for writers."""
 
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})  # Any: the options are those of SQLAlchemy, here and below
+
 AT_ONCE = "domainkit_at_once"
 """The execution option of a connection to SQLite on which each statement is its own transaction, without BEGIN."""
 
 
-def snapshot_options(dialect: str) -> Mapping[str, Any]:  # Any: the options are those of SQLAlchemy
+def snapshot_options(dialect: str) -> Mapping[str, Any]:
     """Return the execution options of a read-only connection that sees one snapshot of the database.
 
     The snapshot is taken at the first statement. It doesn't block writers, and they don't abort it: see
@@ -56,15 +58,37 @@ _KINDS = frozenset({"isolation_level", "postgresql_readonly", "postgresql_deferr
 """The options of an engine that change its transactions."""
 
 
-def is_usual(engine: Engine) -> bool:
-    """Check if a statement in autocommit does the same as a transaction of this engine on PostgreSQL.
+_OF_ALL = tuple(
+    getattr(Connection.__new__(Connection).dispatch, name) for name in ("begin", "commit", "rollback", "engine_connect")
+)
+"""The listeners of all connections, of which no engine knows; SQLAlchemy gives them to each connection, even this."""
 
-    Another isolation level than the usual one, or another kind of transaction, would be lost in autocommit.
-    """
-    level = getattr(engine.dialect, "default_isolation_level", None)  # known after the first connection
-    return (
-        engine.dialect.name == "postgresql" and level == _USUAL and not _KINDS & engine.get_execution_options().keys()
+
+def has_listeners(engine: Engine) -> bool:
+    """Check if the application listens to the begin or the end of transactions, or may do so on each connection."""
+    of_engine, own = engine.dispatch, engine.dialect.name == "sqlite"  # one of `configure_engine`
+    return bool(
+        len(of_engine.begin) > own
+        or of_engine.commit
+        or of_engine.rollback
+        or of_engine.engine_connect  # it gets each connection, and may listen to that
+        or any(_OF_ALL)
     )
+
+
+def is_usual(engine: Engine) -> bool:
+    """Check if a statement may be its own transaction on this engine, without one of SQLAlchemy.
+
+    Not if the application listens to transactions: in autocommit, its SET LOCAL of a tenant for row-level security
+    would do nothing. On PostgreSQL, another isolation level than the usual one, or another kind of transaction, would
+    be lost too.
+    """
+    if has_listeners(engine):
+        return False
+    if engine.dialect.name == "sqlite":
+        return True
+    level = getattr(engine.dialect, "default_isolation_level", None)  # known after the first connection
+    return level == _USUAL and not _KINDS & engine.get_execution_options().keys()
 
 
 def for_one_read(engine: Engine) -> Mapping[str, object]:
@@ -72,10 +96,11 @@ def for_one_read(engine: Engine) -> Mapping[str, object]:
 
     The statement sees one snapshot even without a transaction, whose begin and end are round trips to PostgreSQL.
     """
-    return at_once(engine.dialect.name) if engine.dialect.name == "sqlite" or is_usual(engine) else {}
+    if is_usual(engine):
+        return at_once(engine.dialect.name)
+    return {READ_ONLY: True} if engine.dialect.name == "sqlite" else {}
 
 
-# Any: the options are those of SQLAlchemy, here and below
 def make_engine(url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **options: Any) -> Engine:
     """Return an engine for SQLite or PostgreSQL (by psycopg).
 

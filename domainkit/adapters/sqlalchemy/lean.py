@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT
+from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT, has_listeners
 
 Parameters: TypeAlias = tuple[Any, ...] | Mapping[str, Any] | list[Any]  # Any: what a driver takes, for one row or many
 
@@ -61,11 +61,8 @@ def _is_watched(engine: Engine) -> bool:
     return bool(
         of_engine.before_cursor_execute
         or of_engine.after_cursor_execute
-        or of_engine.engine_connect  # it gets each connection, and may listen to that
-        or len(of_engine.begin) > 1  # one is of `configure_engine`, here and below
-        or of_engine.commit
-        or of_engine.rollback
-        or len(of_dialect.handle_error) > 1
+        or has_listeners(engine)
+        or len(of_dialect.handle_error) > 1  # one is of `configure_engine`
         or of_dialect.do_execute
         or of_dialect.do_executemany
         or of_dialect.do_execute_no_params
