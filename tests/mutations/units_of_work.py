@@ -322,4 +322,19 @@ BUGS = (
         "    if True:\n        return at_once",
         "tests/adapters/sqlalchemy/test_listeners.py::test_a_read_is_in_the_transaction_of_a_listener",
     ),
+    Bug(
+        "an ended transaction is not gone on with",
+        "adapters/sqlalchemy/engines.py",
+        "        connection.info[_ENDED] = True\n",
+        "",
+        "tests/adapters/sqlalchemy/test_ended_transactions.py::test_an_ended_transaction_is_not_gone_on_with",
+        quick=True,
+    ),
+    Bug(
+        "no statement after the end of a transaction commits by itself",
+        "adapters/sqlalchemy/engines.py",
+        '            cursor.execute("BEGIN")\n',
+        "            pass\n",
+        "tests/adapters/sqlalchemy/test_ended_transactions.py::test_an_ended_transaction_is_not_gone_on_with",
+    ),
 )

@@ -1,6 +1,7 @@
 """Engines of SQLAlchemy, configured for units of work."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -46,6 +47,7 @@ _ASYNC_DRIVERS = MappingProxyType(
 
 _IDLE_LIMIT = timedelta(seconds=1)
 _IDLE_SINCE = "domainkit.idle_since"
+_ENDED = "domainkit.ended"
 
 
 def at_once(dialect: str) -> dict[str, object]:
@@ -211,6 +213,7 @@ def _begin(connection: Connection) -> None:
     if AT_ONCE in options:
         commit_at_once(connection)
         return
+    connection.info.pop(_ENDED, None)
     reads = options.get(READ_ONLY, False)
     statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
     cursor = connection.connection.cursor()
@@ -239,6 +242,27 @@ def _keep(failed: ExceptionContext) -> None:
     """
     if not isinstance(failed.original_exception, Exception):
         failed.is_disconnect = False
+    elif failed.connection is not None and failed.statement is not None and not failed.is_disconnect:
+        _note_end(failed.connection)
+
+
+def _note_end(connection: Connection) -> None:
+    """Note if SQLite has ended a transaction by itself: because of a full disk, or of a trigger with ROLLBACK.
+
+    Then another one begins, so that no later statement commits by itself; nobody commits it. See
+    https://sqlite.org/lang_transaction.html, section 3.
+    """
+    driver: Any = connection.connection.driver_connection  # Any: as above
+    is_open = connection.in_transaction() and AT_ONCE not in connection.get_execution_options()
+    if is_open and not driver.in_transaction:
+        connection.info[_ENDED] = True
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute("BEGIN")
+
+
+def has_ended(connection: Connection) -> bool:
+    """Check if SQLite has ended the transaction of a connection by itself, after a failed statement."""
+    return connection.dialect.name == "sqlite" and _ENDED in connection.info
 
 
 def _ping_after_idle(engine: Engine) -> None:

@@ -27,6 +27,7 @@ from domainkit.adapters.sqlalchemy.engines import (
     at_once,
     commit_at_once,
     for_one_read,
+    has_ended,
     require_configured,
     snapshot_options,
 )
@@ -156,9 +157,14 @@ class Unit:
                 raise conflict from error
 
     def require_no_loss(self) -> None:
-        """Raise ConflictError if the transaction has lost a race: the database has ended it."""
+        """Raise ConflictError if the transaction has lost a race, or RuntimeError if SQLite has ended it otherwise."""
         if self.lost is not None:
             raise ConflictError(additional_info=self.lost.additional_info) from self.lost
+        if has_ended(self.connection):
+            raise RuntimeError(
+                "this unit of work: expected an open transaction, got one that SQLite rolled back when a statement "
+                "failed, and the exception was caught; let the exception end the unit of work, and repeat all of it"
+            )
 
     def check_whole(self) -> None:
         """Raise RuntimeError if a write or statement failed and the exception was caught: a commit would be partial.
