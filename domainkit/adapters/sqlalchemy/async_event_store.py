@@ -1,12 +1,13 @@
 """Streams of events in a SQL database, for async code."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar, overload
 
 from returns.result import Failure, Result, Success
 from sqlalchemy import Connection, Table
 
+from domainkit.adapters.sqlalchemy.engines import NO_OPTIONS
 from domainkit.adapters.sqlalchemy.event_appends import NO_LIMIT, is_to_raise, lost_closing
 from domainkit.adapters.sqlalchemy.event_store import SqlEventStore
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro
@@ -91,7 +92,9 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
                 )
             else:
                 conditioned = await self._retried(
-                    lambda: self._in_transaction(lambda connection: inner._stored_if_on(connection, work)),
+                    lambda: self._in_transaction(
+                        lambda connection: inner._stored_if_on(connection, work), inner._for_condition
+                    ),
                     ConditionConflict,
                 )
             return inner._announced(conditioned)
@@ -171,10 +174,12 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
         work = partial(self._inner._closed, name, is_deleted=is_deleted)
         return await self._retried(lambda: self._unit_of_work.run(work), lambda: lost_closing(name))
 
-    async def _in_transaction(self, work: Callable[[Connection], X]) -> X:
-        """Do work in the open unit of work, or in a transaction of its own; see SqlEventStore."""
+    async def _in_transaction(
+        self, work: Callable[[Connection], X], options: Mapping[str, Any] = NO_OPTIONS
+    ) -> X:  # Any: the options are those of SQLAlchemy
+        """Do work in the open unit of work, or in a transaction of its own with these options; see SqlEventStore."""
         if not self._inner._is_inside():
-            return await self._unit_of_work._run_alone(work)
+            return await self._unit_of_work._run_alone(work, options)
         return await self._unit_of_work.run(lambda: self._inner._in_transaction(work))
 
     async def _retried(

@@ -1,6 +1,7 @@
 """Engines of SQLAlchemy, configured for units of work."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -18,11 +19,13 @@ EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 READ_ONLY = "domainkit_read_only"
 """The execution option for a read-only transaction: on SQLite it doesn't wait for writers."""
 
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})  # Any: the options are those of SQLAlchemy, here and below
+
 AT_ONCE = "domainkit_at_once"
 """The execution option of a connection to SQLite on which each statement is its own transaction, without BEGIN."""
 
 
-def snapshot_options(dialect: str) -> Mapping[str, Any]:  # Any: the options are those of SQLAlchemy
+def snapshot_options(dialect: str) -> Mapping[str, Any]:
     """Return the execution options of a read-only connection that sees one snapshot of the database.
 
     The snapshot is taken at the first statement. It doesn't block writers, and they don't abort it: see
@@ -44,6 +47,7 @@ _ASYNC_DRIVERS = MappingProxyType(
 
 _IDLE_LIMIT = timedelta(seconds=1)
 _IDLE_SINCE = "domainkit.idle_since"
+_ENDED = "domainkit.ended"
 
 
 def at_once(dialect: str) -> dict[str, object]:
@@ -56,15 +60,37 @@ _KINDS = frozenset({"isolation_level", "postgresql_readonly", "postgresql_deferr
 """The options of an engine that change its transactions."""
 
 
-def is_usual(engine: Engine) -> bool:
-    """Check if a statement in autocommit does the same as a transaction of this engine on PostgreSQL.
+_OF_ALL = tuple(
+    getattr(Connection.__new__(Connection).dispatch, name) for name in ("begin", "commit", "rollback", "engine_connect")
+)
+"""The listeners of all connections, of which no engine knows; SQLAlchemy gives them to each connection, even this."""
 
-    Another isolation level than the usual one, or another kind of transaction, would be lost in autocommit.
-    """
-    level = getattr(engine.dialect, "default_isolation_level", None)  # known after the first connection
-    return (
-        engine.dialect.name == "postgresql" and level == _USUAL and not _KINDS & engine.get_execution_options().keys()
+
+def has_listeners(engine: Engine) -> bool:
+    """Check if the application listens to the begin or the end of transactions, or may do so on each connection."""
+    of_engine, own = engine.dispatch, engine.dialect.name == "sqlite"  # one of `configure_engine`
+    return bool(
+        len(of_engine.begin) > own
+        or of_engine.commit
+        or of_engine.rollback
+        or of_engine.engine_connect  # it gets each connection, and may listen to that
+        or any(_OF_ALL)
     )
+
+
+def is_usual(engine: Engine) -> bool:
+    """Check if a statement may be its own transaction on this engine, without one of SQLAlchemy.
+
+    Not if the application listens to transactions: in autocommit, its SET LOCAL of a tenant for row-level security
+    would do nothing. On PostgreSQL, another isolation level than the usual one, or another kind of transaction, would
+    be lost too.
+    """
+    if has_listeners(engine):
+        return False
+    if engine.dialect.name == "sqlite":
+        return True
+    level = getattr(engine.dialect, "default_isolation_level", None)  # known after the first connection
+    return level == _USUAL and not _KINDS & engine.get_execution_options().keys()
 
 
 def for_one_read(engine: Engine) -> Mapping[str, object]:
@@ -72,10 +98,11 @@ def for_one_read(engine: Engine) -> Mapping[str, object]:
 
     The statement sees one snapshot even without a transaction, whose begin and end are round trips to PostgreSQL.
     """
-    return at_once(engine.dialect.name) if engine.dialect.name == "sqlite" or is_usual(engine) else {}
+    if is_usual(engine):
+        return at_once(engine.dialect.name)
+    return {READ_ONLY: True} if engine.dialect.name == "sqlite" else {}
 
 
-# Any: the options are those of SQLAlchemy, here and below
 def make_engine(url: str | URL, *, busy_timeout: timedelta = BUSY_TIMEOUT, **options: Any) -> Engine:
     """Return an engine for SQLite or PostgreSQL (by psycopg).
 
@@ -186,6 +213,7 @@ def _begin(connection: Connection) -> None:
     if AT_ONCE in options:
         commit_at_once(connection)
         return
+    connection.info.pop(_ENDED, None)
     reads = options.get(READ_ONLY, False)
     statement = "BEGIN" if reads else "BEGIN IMMEDIATE"
     cursor = connection.connection.cursor()
@@ -214,6 +242,27 @@ def _keep(failed: ExceptionContext) -> None:
     """
     if not isinstance(failed.original_exception, Exception):
         failed.is_disconnect = False
+    elif failed.connection is not None and failed.statement is not None and not failed.is_disconnect:
+        _note_end(failed.connection)
+
+
+def _note_end(connection: Connection) -> None:
+    """Note if SQLite has ended a transaction by itself: because of a full disk, or of a trigger with ROLLBACK.
+
+    Then another one begins, so that no later statement commits by itself; nobody commits it. See
+    https://sqlite.org/lang_transaction.html, section 3.
+    """
+    driver: Any = connection.connection.driver_connection  # Any: as above
+    is_open = connection.in_transaction() and AT_ONCE not in connection.get_execution_options()
+    if is_open and not driver.in_transaction:
+        connection.info[_ENDED] = True
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute("BEGIN")
+
+
+def has_ended(connection: Connection) -> bool:
+    """Check if SQLite has ended the transaction of a connection by itself, after a failed statement."""
+    return connection.dialect.name == "sqlite" and _ENDED in connection.info
 
 
 def _ping_after_idle(engine: Engine) -> None:

@@ -9,6 +9,7 @@ from returns.result import Failure, Result, Success
 from sqlalchemy import Connection, Table
 
 from domainkit.adapters.sqlalchemy.announcements import Announcement, Announcers
+from domainkit.adapters.sqlalchemy.engines import NO_OPTIONS, is_usual
 from domainkit.adapters.sqlalchemy.event_appends import (
     NO_LIMIT,
     Conditioned,
@@ -64,6 +65,8 @@ _STATEMENTS: Mapping[str, type[EventStatements]] = MappingProxyType(
 _TAGGED: Mapping[str, type[SqliteTaggedEvents | PostgresqlTaggedEvents]] = MappingProxyType(
     {"sqlite": SqliteTaggedEvents, "postgresql": PostgresqlTaggedEvents}
 )
+_FOR_CONDITION = MappingProxyType({"isolation_level": "READ COMMITTED"})
+"""The options of a transaction on PostgreSQL that sees what is committed while it waits for its locks."""
 
 
 class SqlEventStore(EventStore[E], Generic[E]):
@@ -121,6 +124,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         self._with_tags: TaggedEvents | None = None if tags is None else _TAGGED[dialect](table, tags, dialect)
         self._sql = _STATEMENTS[dialect](table, dialect) if self._with_tags is None else self._with_tags
         self._table, self._unit_of_work, self._outbox = table, unit_of_work, unit_of_work.outbox
+        self._for_condition = _FOR_CONDITION if dialect == "postgresql" else NO_OPTIONS
         self._announcement = _announcement(table, unit_of_work) if wakes else None
         self._codec = codec
         self._wires = codec.wires
@@ -294,11 +298,11 @@ class SqlEventStore(EventStore[E], Generic[E]):
         is_one = given.start is not None and not given.outgoing and 0 < len(given.rows) <= self._sql.most
         if self._with_tags is not None and not self._with_tags.appends_at_once:
             return False
-        return is_one and not self._is_inside()
+        return is_one and not self._is_inside() and is_usual(self._unit_of_work._engine)
 
     def _begins_by_itself(self) -> bool:
         """Check if a conditional append sends its own BEGIN, outside of a unit of work: that saves a trip."""
-        return not self._is_inside() and self._tagged().appends_at_once
+        return not self._is_inside() and self._tagged().appends_at_once and is_usual(self._unit_of_work._engine)
 
     def _retried(self, work: Callable[[], Result[Appended, X]], lost: Callable[[], X]) -> Result[Appended, X]:
         """Retry if PostgreSQL aborted the transaction because another one was faster; inside a unit, return `lost`."""
@@ -319,10 +323,12 @@ class SqlEventStore(EventStore[E], Generic[E]):
     def _stored(self, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
         return self._in_transaction(lambda connection: self._stored_on(connection, given))
 
-    def _in_transaction(self, work: Callable[[Connection], X]) -> X:
-        """Do work in the open unit of work, or in a transaction of its own."""
+    def _in_transaction(
+        self, work: Callable[[Connection], X], options: Mapping[str, Any] = NO_OPTIONS
+    ) -> X:  # Any: the options are those of SQLAlchemy
+        """Do work in the open unit of work, or in a transaction of its own with these options."""
         if not self._is_inside():
-            return self._unit_of_work._alone(work)
+            return self._unit_of_work._alone(work, options)
         with self._unit_of_work.writing() as connection:
             return work(connection)
 
@@ -378,7 +384,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
         return outcome
 
     def _stored_if(self, given: EncodedConditionalAppend) -> Conditioned:
-        return self._in_transaction(lambda connection: self._stored_if_on(connection, given))
+        return self._in_transaction(lambda connection: self._stored_if_on(connection, given), self._for_condition)
 
     def _stored_if_on(self, connection: Connection, given: EncodedConditionalAppend) -> Conditioned:
         if not self._tagged().lock(connection, given.guard, given.tags):

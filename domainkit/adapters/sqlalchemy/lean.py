@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection, RootTransactio
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT, at_once
+from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT, at_once, has_listeners
 from domainkit.adapters.sqlalchemy.psycopg_cursors import PSYCOPG
 
 Parameters: TypeAlias = tuple[Any, ...] | Mapping[str, Any] | list[Any]  # Any: what a driver takes, for one row or many
@@ -75,10 +75,7 @@ def is_watched(engine: Engine) -> bool:
         or of_engine.after_cursor_execute
         or of_engine.before_execute
         or of_engine.after_execute
-        or of_engine.engine_connect  # it gets each connection, and may listen to that
-        or len(of_engine.begin) > own
-        or of_engine.commit
-        or of_engine.rollback
+        or has_listeners(engine)
         or len(of_dialect.handle_error) > own
         or of_dialect.do_execute
         or of_dialect.do_executemany

@@ -22,9 +22,11 @@ from typing_extensions import ParamSpec
 from domainkit.adapters.sqlalchemy.announcements import Announcement
 from domainkit.adapters.sqlalchemy.at_once import Write, commits_at_once
 from domainkit.adapters.sqlalchemy.engines import (
+    NO_OPTIONS,
     READ_ONLY,
     commit_at_once,
     for_one_read,
+    has_ended,
     require_configured,
     snapshot_options,
 )
@@ -155,9 +157,14 @@ class Unit:
                 raise conflict from error
 
     def require_no_loss(self) -> None:
-        """Raise ConflictError if the transaction has lost a race: the database has ended it."""
+        """Raise ConflictError if the transaction has lost a race, or RuntimeError if SQLite has ended it otherwise."""
         if self.lost is not None:
             raise ConflictError(additional_info=self.lost.additional_info) from self.lost
+        if has_ended(self.connection):
+            raise RuntimeError(
+                "this unit of work: expected an open transaction, got one that SQLite rolled back when a statement "
+                "failed, and the exception was caught; let the exception end the unit of work, and repeat all of it"
+            )
 
     def check_whole(self) -> None:
         """Raise RuntimeError if a write or statement failed and the exception was caught: a commit would be partial.
@@ -615,20 +622,21 @@ class UnitOfWork:
         with self._committing() as connection:
             return write.at_once(connection)
 
-    def _alone(self, work: Callable[[Connection], T]) -> T:
+    def _alone(self, work: Callable[[Connection], T], options: Mapping[str, Any] = NO_OPTIONS) -> T:
         """Return the result of short work in a transaction of its own; no unit of work is open here.
 
         It takes less time than a unit of work. If `work` returns, the transaction is committed; relays are woken.
 
         Args:
             work: a few statements on the given connection. It doesn't use this UnitOfWork, or run code of the user.
+            options: execution options of the connection.
 
         Raises:
             ConflictError: a statement, or the commit, lost a race.
             OutcomeUnknownError: the connection was lost while committing.
         """
         with self._lean.get().connect() as connection:
-            return self._finish(connection, work)
+            return self._finish(connection.execution_options(**options) if options else connection, work)
 
     def _finish(self, connection: Connection, work: Callable[[Connection], T]) -> T:
         """Do the work of `_alone` on a connection."""
@@ -849,9 +857,11 @@ class AsyncUnitOfWork:
             return await self._run_alone(write.in_transaction)
         return await self._run_committing(write.at_once)
 
-    async def _run_alone(self, work: Callable[[Connection], T]) -> T:
+    async def _run_alone(self, work: Callable[[Connection], T], options: Mapping[str, Any] = NO_OPTIONS) -> T:
         """Do short sync work in a transaction of its own; see UnitOfWork._alone."""
         async with self._lean.get().connect() as connection:
+            if options:
+                await connection.execution_options(**options)
             return await connection.run_sync(self.inner._finish, work)
 
     async def _run_committing(self, work: Callable[[Connection], T]) -> T:

@@ -196,8 +196,9 @@ def test_a_connection_lost_at_the_commit_of_three_trips(
 ) -> None:
     """Nobody knows if it was stored, and it is said so; the same append again is stored once."""
     given, ada = [subscribed()], SampleStudentId.v4()
-    proxy.trigger, proxy.forward = b"COMMIT", forward
     cut = make_engine(database.url.set(host="127.0.0.1", port=proxy.port))
+    cut.connect().close()
+    proxy.trigger, proxy.forward = b"COMMIT\0", forward
     with pytest.raises(OutcomeUnknownError):
         make_store(cut, outbox=OUTBOX).append(given, nothing_about(ada))
     cut.dispose()

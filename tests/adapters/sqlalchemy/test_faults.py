@@ -39,14 +39,25 @@ class Fault:
     @contextmanager
     def planted(self, engine: Engine) -> Iterator[None]:
         """Plant the fault for the block."""
-        names = ("before_cursor_execute", "after_cursor_execute", "commit")
+        names = ("before_cursor_execute", "after_cursor_execute")
         for name in names:
             event.listen(engine, name, self.point)
         try:
-            yield
+            with pytest.MonkeyPatch.context() as patched:  # with a listener of commits, each call would have one
+                patched.setattr(engine.dialect, "do_commit", self._committing(engine.dialect.do_commit))
+                yield
         finally:
             for name in names:
                 event.remove(engine, name, self.point)
+
+    def _committing(self, commit: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return what SQLAlchemy calls to commit, with a point before it."""
+
+        def run(connection: Any) -> None:
+            self.point()
+            commit(connection)
+
+        return run
 
 
 def outcome_of(tasks: Tasks, unit_of_work: UnitOfWork, operation: str, known: SampleTask) -> Result[Any, Any]:
