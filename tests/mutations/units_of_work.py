@@ -198,7 +198,7 @@ BUGS = (
     Bug(
         "a nested unit is taken back alone",
         "adapters/sqlalchemy/unit_of_work.py",
-        "        with connection.begin_nested() as nested, _entered(",
+        "        with savepoint(connection) as nested, _entered(",
         "        with nullcontext(connection.get_transaction()) as nested, _entered(",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_nested_unit_is_taken_back_alone",
     ),

@@ -16,7 +16,6 @@ from weakref import WeakKeyDictionary, ref
 
 from attrs import frozen
 from sqlalchemy import Connection, Dialect, Engine, Pool, PoolProxiedConnection, Table, event
-from sqlalchemy.engine.base import OptionEngine
 from sqlalchemy.util import greenlet_spawn
 
 from domainkit.adapters.sqlalchemy.relay.waits import Outage
@@ -160,12 +159,10 @@ _SERVING: Final = WeakKeyDictionary[Engine, list[Announcer]]()
 
 
 def announcers_of(engine: Engine) -> list[Announcer]:
-    """Return the announcers that serve an engine, and those of its copies; they end when it is disposed of.
+    """Return the announcers that serve an engine; they end when it is disposed of.
 
     This listens to the engine once, and while nobody disposes of it: a listener can't be added while others are called.
     """
-    while isinstance(engine, OptionEngine):  # a copy: it has the pool of its original, which is the one disposed of
-        engine = engine._proxied
     found = _SERVING.setdefault(engine, new := list[Announcer]())
     if found is new:
         event.listen(engine, "engine_disposed", partial(_end_old, found))

@@ -1,5 +1,6 @@
 """Engines of SQLAlchemy, configured for units of work."""
 
+import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
@@ -197,12 +198,18 @@ def _is_configured(engine: Engine) -> bool:
     return event.contains(engine.dialect, "handle_error", _keep)
 
 
+_WAL = "PRAGMA journal_mode = WAL"
+
+
 def _set_up(busy_timeout: timedelta, connection: Any, _: object) -> None:  # Any: the driver's own, of no common type
     """Set up a new connection of SQLite."""
     connection.isolation_level = None  # the driver begins no transactions of its own
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout / timedelta(milliseconds=1))}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    try:
+        cursor.execute(_WAL)
+    except sqlite3.OperationalError as error:  # locked: with the statement it is known to be no lost race
+        raise OperationalError(_WAL, None, error) from error
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
 

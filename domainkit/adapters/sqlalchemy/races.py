@@ -15,12 +15,16 @@ DEADLOCK: Final = "40P01"
 See https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html."""
 
 
+_BEFORE: Final = ("BEGIN", "PRAGMA")
+"""The beginnings of the statements of SQLite before a transaction is open: PRAGMA is of a new connection."""
+
+
 def conflict_of(error: DBAPIError) -> ConflictError | None:
     """Return the ConflictError for an error of a database; None if it has another meaning.
 
     A conflict is a serialization failure or a deadlock of PostgreSQL, or SQLITE_BUSY in an open transaction, such as
     one that read first, and wrote after another transaction had written. A timeout is not a conflict, whether of BEGIN
-    on SQLite or of a lock on PostgreSQL: the holder of the lock may hang. See
+    or connecting on SQLite or of a lock on PostgreSQL: the holder of the lock may hang. See
     https://sqlite.org/rescode.html#busy_snapshot.
     """
     state = state_of(error)
@@ -37,8 +41,8 @@ def state_of(error: BaseException | None) -> str | None:
 
 
 def _is_busy(error: DBAPIError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF == SQLITE_BUSY and not (error.statement or "").startswith("BEGIN")
+    code, is_open = getattr(error.orig, "sqlite_errorcode", None), not (error.statement or "").startswith(_BEFORE)
+    return code is not None and code & 0xFF == SQLITE_BUSY and is_open
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from domainkit.adapters.sqlalchemy.mappers import RowMapper, StateMapper, requir
 from domainkit.adapters.sqlalchemy.outbox import OutboxRow
 from domainkit.adapters.sqlalchemy.queries import Keyset, OrderBy
 from domainkit.adapters.sqlalchemy.races import SERIALIZATION_FAILURE, state_of
+from domainkit.adapters.sqlalchemy.savepoints import savepoint
 from domainkit.adapters.sqlalchemy.statements import EXPECTED, KEY, Query, Statements
 from domainkit.adapters.sqlalchemy.tables import id_form
 from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
@@ -203,7 +204,7 @@ class SqlCrudRepository(CrudRepository[AggT, IdT], Generic[AggT, IdT]):
         def store(connection: Connection) -> Result[tuple[AggT, ...], AggregateAlreadyExistError]:
             refused = 0
             for size in (len(rows), 1) if are_alike else (1,):  # one by one finds the one that is refused
-                with connection.begin_nested() as nested:
+                with savepoint(connection) as nested:
                     refused = self._inserted(connection, rows, size)
                     if refused == len(rows):
                         for row, given in zip(rows, children, strict=True):

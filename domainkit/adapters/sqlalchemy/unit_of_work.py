@@ -34,6 +34,7 @@ from domainkit.adapters.sqlalchemy.lean import LeanEngine, begun
 from domainkit.adapters.sqlalchemy.lean_reads import LeanConnection, LeanReads, Read
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.races import conflict_of, races_as_conflicts, refuse_race
+from domainkit.adapters.sqlalchemy.savepoints import async_savepoint, savepoint
 from domainkit.causation import storing
 from domainkit.errors import ConflictError, OutcomeUnknownError
 from domainkit.results import named_as
@@ -501,7 +502,7 @@ class UnitOfWork:
         Args:
             connection: where the transaction is open.
         """
-        with connection.begin_nested() as nested, _entered(self, Unit(connection, nested)):
+        with savepoint(connection) as nested, _entered(self, Unit(connection, nested)):
             yield connection
 
     @contextmanager
@@ -766,7 +767,7 @@ class AsyncUnitOfWork:
     @asynccontextmanager
     async def joining(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
         """Run the `async with` block in a transaction that the caller has begun; see UnitOfWork.joining."""
-        async with connection.begin_nested() as nested:
+        async with async_savepoint(connection) as nested:
             inner = await connection.run_sync(lambda inner: inner)
             with _entered(self.inner, Unit(inner, nested, connection)):
                 yield connection

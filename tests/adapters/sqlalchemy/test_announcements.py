@@ -304,17 +304,6 @@ class TestTheConnection:
                 assert not thread.is_alive()
                 until(lambda: count() == 0)
 
-    def test_it_is_closed_with_the_original_of_a_copy(self, database: Database) -> None:
-        """A unit of work may have a copy of an engine, which shares its pool: `dispose` closes it all the same."""
-        with database.engine(METADATA) as engine, listening(database) as ear:
-            copies = [engine.execution_options(a=1), engine.execution_options(a=1).execution_options(b=1)]
-            for copy in copies:
-                alone(UnitOfWork(copy, outbox=OUTBOX))
-                assert ear.hears()
-                (thread,) = serving(engine)
-                engine.dispose()
-                assert not thread.is_alive()
-
     @pytest.mark.parametrize("by_store", [False, True])
     def test_an_engine_is_disposed_of_while_threads_store(self, database: Database, *, by_store: bool) -> None:
         """It raises nothing, and leaves no listener behind; what was committed since is announced by its new pool."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from databases import METADATA, OUTBOX, TASKS, Database, new_database, stored_messages, stored_versions
@@ -219,6 +220,26 @@ def test_a_full_disk_is_definite(file: Database) -> None:
         engine.dispose()
         with pytest.raises(OperationalError, match="full"):
             tasks.save(SampleTask.create("Buy milk" * 10_000))
+    with file.engine() as looking:
+        assert {} == stored_versions(looking)
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+async def test_a_full_disk_is_not_hidden_by_its_savepoint(file: Database, *, is_nested: bool) -> None:
+    """SQLite ends the complete transaction, and with it the savepoint: the exception is the one about the disk."""
+    many = [SampleTask.create("Buy milk") for _ in range(1000)]
+    async with file.async_engine(METADATA) as engine:
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def limit(connection: Any, _: object) -> None:
+            connection.execute("PRAGMA max_page_count = 1")
+
+        await engine.dispose()
+        unit = AsyncUnitOfWork(engine)
+        tasks = AsyncTasks(SampleTask, TASKS, unit)
+        with pytest.raises(OperationalError, match="full"):
+            async with unit.begin() if is_nested else nullcontext(), unit.begin() if is_nested else nullcontext():
+                await tasks.save_all(many)
     with file.engine() as looking:
         assert {} == stored_versions(looking)
 

@@ -1,9 +1,10 @@
 """A lost race is a ConflictError; a call that may be repeated by itself is repeated."""
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -628,6 +629,21 @@ async def test_sqlite_async_who_read_before_another_one_stored(database: Databas
             with pytest.raises(ConflictError) as raised:
                 await unit.run(work, read_only=True)
             assert_conflict(raised.value, "SQLITE_BUSY")
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", ["retrieve_all", "save"])
+def test_sqlite_a_connection_that_cannot_be_made_has_lost_no_race(database: Database, name: str) -> None:
+    """If another one has the file for itself, the exception is the driver's, for reads as for writes."""
+    with database.engine(METADATA):
+        pass
+    with closing(sqlite3.connect(str(database.url.database), isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        with database.engine(busy_timeout=timedelta(milliseconds=10)) as hasty:
+            tasks = Tasks(SampleTask, TASKS, UnitOfWork(hasty))
+            with pytest.raises(OperationalError, match="locked"):
+                tasks.retrieve_all() if name == "retrieve_all" else tasks.save(new_task())
 
 
 @on_sqlite
