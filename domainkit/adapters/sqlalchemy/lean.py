@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT, has_listeners
+from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT, has_listeners, transactional
 
 Parameters: TypeAlias = tuple[Any, ...] | Mapping[str, Any] | list[Any]  # Any: what a driver takes, for one row or many
 
@@ -99,7 +99,9 @@ class LeanTransaction:
 
 def begun(connection: Connection) -> RootTransaction | LeanTransaction:
     """Begin a transaction."""
-    return LeanTransaction(connection) if _LEAN in connection.get_execution_options() else connection.begin()
+    if _LEAN in connection.get_execution_options():
+        return LeanTransaction(connection)
+    return transactional(connection).begin()
 
 
 def send(connection: Connection, statement: str, parameters: Parameters) -> Written:
