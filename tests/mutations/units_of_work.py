@@ -337,4 +337,19 @@ BUGS = (
         "            pass\n",
         "tests/adapters/sqlalchemy/test_ended_transactions.py::test_an_ended_transaction_is_not_gone_on_with",
     ),
+    Bug(
+        "an engine in autocommit is refused",
+        "adapters/sqlalchemy/engines.py",
+        '"postgresql" and level == "AUTOCOMMIT":',
+        '"postgresql" and level == "":',
+        "tests/adapters/sqlalchemy/test_engines.py::test_an_engine_in_autocommit_is_refused",
+        quick=True,
+    ),
+    Bug(
+        "a connection in autocommit is refused",
+        "adapters/sqlalchemy/engines.py",
+        'getattr(connection.connection.dbapi_connection, "autocommit", False):',
+        "False:",
+        "tests/adapters/sqlalchemy/test_engines.py::test_a_connection_in_autocommit_is_refused",
+    ),
 )

@@ -181,16 +181,41 @@ def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT)
 
 
 def require_configured(engine: Engine) -> None:
-    """Refuse an engine for SQLite that isn't configured: a unit of work on it would not be atomic.
+    """Refuse an engine on which a unit of work would not be atomic.
 
     Raises:
-        ValueError: it isn't; pysqlite would begin transactions only at the first write, without savepoints in them.
+        ValueError: it is for SQLite, and isn't configured: pysqlite would begin transactions only at the first write,
+            without savepoints in them. Or it is for PostgreSQL, and in autocommit.
     """
+    level = engine.get_execution_options().get("isolation_level")
+    level = level or getattr(
+        engine.dialect, "_on_connect_isolation_level", None
+    )  # create_engine's, in SQLAlchemy 2.0, 2.1
+    if engine.dialect.name == "postgresql" and level == "AUTOCOMMIT":
+        raise ValueError(
+            f"the engine for {engine.url!r}: expected one with transactions, got one whose isolation level is "
+            "AUTOCOMMIT, where nothing can be rolled back; leave out `isolation_level`"
+        )
     if engine.dialect.name == "sqlite" and not _is_configured(engine):
         raise ValueError(
             f"the engine for {engine.url!r}: expected one made by make_engine or make_async_engine, got another, whose "
             "transactions would not be atomic; pass it to configure_engine(engine)"
         )
+
+
+def transactional(connection: Connection) -> Connection:
+    """Return the connection.
+
+    Raises:
+        RuntimeError: its driver commits each statement by itself: an option of the driver, or a later one of the
+            engine, says so.
+    """
+    if connection.dialect.name == "postgresql" and getattr(connection.connection.dbapi_connection, "autocommit", False):
+        raise RuntimeError(
+            f"a connection of the engine for {connection.engine.url!r}: expected one with transactions, got one in "
+            "autocommit, where nothing can be rolled back; leave out `autocommit` and the isolation level AUTOCOMMIT"
+        )
+    return connection
 
 
 def _is_configured(engine: Engine) -> bool:

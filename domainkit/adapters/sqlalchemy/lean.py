@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection, RootTransactio
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError
 
-from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT, at_once, has_listeners
+from domainkit.adapters.sqlalchemy.engines import AT_ONCE, EngineT, at_once, has_listeners, transactional
 from domainkit.adapters.sqlalchemy.psycopg_cursors import PSYCOPG
 
 Parameters: TypeAlias = tuple[Any, ...] | Mapping[str, Any] | list[Any]  # Any: what a driver takes, for one row or many
@@ -113,7 +113,9 @@ class LeanTransaction:
 
 def begun(connection: Connection) -> RootTransaction | LeanTransaction:
     """Begin a transaction."""
-    return LeanTransaction(connection) if _LEAN in connection.get_execution_options() else connection.begin()
+    if _LEAN in connection.get_execution_options():
+        return LeanTransaction(connection)
+    return transactional(connection).begin()
 
 
 def send(connection: Connection, statement: str, parameters: Parameters) -> Written:

@@ -29,6 +29,7 @@ from domainkit.adapters.sqlalchemy.engines import (
     has_ended,
     require_configured,
     snapshot_options,
+    transactional,
 )
 from domainkit.adapters.sqlalchemy.lean import LeanEngine, begun
 from domainkit.adapters.sqlalchemy.lean_reads import LeanConnection, LeanReads, Read
@@ -398,7 +399,8 @@ class UnitOfWork:
             returns still has its events.
 
     Raises:
-        ValueError: the engine is for SQLite, and isn't configured: its transactions would not be atomic.
+        ValueError: transactions of the engine would not be atomic: it is for SQLite, and isn't configured; or it is for
+            PostgreSQL, and its isolation level is AUTOCOMMIT.
     """
 
     def __init__(self, engine: Engine, *, outbox: Outbox | None = None) -> None:
@@ -468,7 +470,7 @@ class UnitOfWork:
     @contextmanager
     def _transaction(self, *, shared: bool = False) -> Iterator[Unit]:
         with self._engine.connect() as connection:
-            transaction = connection.begin()
+            transaction = transactional(connection).begin()
             unit = Unit(connection, transaction, turn=_turn(shared=shared))
             try:
                 yield unit
@@ -748,7 +750,7 @@ class AsyncUnitOfWork:
             await connection.execution_options(**{READ_ONLY: read_only})
             transaction = await connection.begin()
             try:
-                inner = await connection.run_sync(lambda inner: inner)
+                inner = await connection.run_sync(transactional)
                 unit = Unit(inner, transaction, connection, turn=_turn(shared=shared))
                 with _entered(self.inner, unit):
                     yield connection

@@ -5,11 +5,13 @@ import importlib
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from databases import METADATA, OUTBOX, TASKS, Database, new_database
+from databases import METADATA, OUTBOX, TASKS, Database, new_database, stored_versions
 from returns.result import Success
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -26,6 +28,7 @@ from domainkit.adapters.sqlalchemy import (
 )
 from domainkit.testing import SampleTask, SampleTaskId
 
+AUTOCOMMIT: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 PRAGMAS = {"journal_mode": "wal", "busy_timeout": 1500, "foreign_keys": 1}
 
 
@@ -172,3 +175,50 @@ def test_foreign_keys_are_checked(file: Database) -> None:
         connection.execute(text("CREATE TABLE other (id INTEGER REFERENCES one (id))"))
         with pytest.raises(IntegrityError):
             connection.execute(text("INSERT INTO other VALUES (7)"))
+
+
+def test_an_engine_in_autocommit_is_refused() -> None:
+    """A unit of work on PostgreSQL could roll nothing back, whether create_engine or an option of the engine says it."""
+    url = "postgresql+psycopg://nobody:hush@nowhere/tasks"
+    told = make_engine(url, isolation_level="AUTOCOMMIT")
+    for one in (told, told.execution_options(logging_token="x"), make_engine(url).execution_options(**AUTOCOMMIT)):
+        with pytest.raises(ValueError, match=r"AUTOCOMMIT.*leave out") as caught:
+            UnitOfWork(one)
+        assert "hush" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"AUTOCOMMIT.*leave out"):
+        AsyncUnitOfWork(make_async_engine(url, **AUTOCOMMIT))
+    UnitOfWork(told.execution_options(isolation_level="READ COMMITTED"))
+
+
+@pytest.mark.parametrize("way", ["option of the driver", "later option"])
+async def test_a_connection_in_autocommit_is_refused(tmp_path: Path, way: str) -> None:
+    """An engine that is found to be in autocommit when it connects, or is so later, stores nothing in a transaction."""
+    given: dict[str, Any] = {"connect_args": {"autocommit": True}} if way == "option of the driver" else {}
+    with new_database("postgresql", tmp_path) as database, database.engine(METADATA, **given) as engine:
+        tasks = SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, TASKS, UnitOfWork(engine, outbox=OUTBOX))
+        async with database.async_engine(**given) as async_engine:
+            unit_of_work = AsyncUnitOfWork(async_engine, outbox=OUTBOX)
+            if not given:
+                for one in (engine, async_engine.sync_engine):
+                    one.update_execution_options(**AUTOCOMMIT)
+            with pytest.raises(RuntimeError, match="in autocommit"):
+                tasks.save_all([SampleTask.create("Buy milk")])
+            with pytest.raises(RuntimeError, match="in autocommit"), tasks._unit_of_work.begin():
+                pass
+            with pytest.raises(RuntimeError, match="in autocommit"):
+                async with unit_of_work.begin():
+                    pass
+        with database.engine() as looking:
+            assert {} == stored_versions(looking)
+
+
+@pytest.mark.parametrize("by", ["create_engine", "option"])
+def test_sqlite_in_autocommit_has_transactions(file: Database, by: str) -> None:
+    """On SQLite that option says nothing about transactions: a configured engine begins and ends its own."""
+    with file.engine(METADATA, **(AUTOCOMMIT if by == "create_engine" else {})) as engine:
+        unit_of_work = UnitOfWork(engine.execution_options(**AUTOCOMMIT) if by == "option" else engine, outbox=OUTBOX)
+        tasks = SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, TASKS, unit_of_work)
+        with suppress(KeyError), unit_of_work.begin():
+            tasks.save(SampleTask.create("Buy milk")).unwrap()
+            raise KeyError
+        assert {} == stored_versions(engine)
