@@ -7,9 +7,9 @@ commit, and holds it while the log is flushed. See https://www.postgresql.org/do
 import atexit
 from asyncio import Runner, SelectorEventLoop
 from contextlib import suppress
-from functools import partial
 from os import getpid
 from threading import Event, RLock, Thread
+from threading import enumerate as enumerate_threads
 from time import monotonic
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
@@ -55,13 +55,9 @@ class Announcer:
 
     Both are there only while there is something to announce: the connection is closed when it was idle, or when the
     engine is disposed of. An announcement that fails is lost, and costs the relay one poll.
-
-    Args:
-        pool: the pool of the engine.
     """
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = ref(pool)
+    def __init__(self) -> None:
         self._outage = Outage("the connection that announces messages")
         self._begin_anew()
 
@@ -90,10 +86,6 @@ class Announcer:
             if not self._is_serving and not self._ending.is_set():
                 self._start(engine)
 
-    def is_for(self, pool: Pool) -> bool:
-        """Check if this is the announcer for a pool."""
-        return self._pool() is pool
-
     def end(self) -> None:
         """Announce what is left, close the connection, and wait for that, up to a second."""
         if self._process == getpid():
@@ -103,25 +95,18 @@ class Announcer:
                 self._thread.join(_END)
 
     def _start(self, engine: Engine) -> None:
-        beside = announcers_of(engine)
-        given = (engine.pool.recreate(), engine.dialect, beside)
-        thread = Thread(target=self._run, args=given, name="domainkit announcements", daemon=True)
+        _listen_once(engine)
+        thread = _Serving(self, engine)
         with suppress(RuntimeError):  # the interpreter is ending
             thread.start()
             self._thread, self._is_serving = thread, True
             atexit.register(self.end)
-            beside.append(self)
 
-    def _run(self, pool: Pool, dialect: Dialect, beside: "list[Announcer]") -> None:
-        if dialect.is_async:
-            self._run_async(pool, dialect)
-        else:
-            self._serve(pool, dialect)
-        beside.remove(self)
-
-    def _run_async(self, pool: Pool, dialect: Dialect) -> None:
+    def _run(self, pool: Pool, dialect: Dialect) -> None:
+        if not dialect.is_async:
+            return self._serve(pool, dialect)
         with Runner(loop_factory=SelectorEventLoop, debug=False) as runner:  # psycopg has no use for Windows' other one
-            runner.run(greenlet_spawn(self._serve, pool, dialect))
+            return runner.run(greenlet_spawn(self._serve, pool, dialect))
 
     def _serve(self, pool: Pool, dialect: Dialect) -> None:
         connection: PoolProxiedConnection | None = None
@@ -155,24 +140,39 @@ class Announcer:
             return tables
 
 
-_SERVING: Final = WeakKeyDictionary[Engine, list[Announcer]]()
+class _Serving(Thread):
+    """The thread of an announcer, by which those of an engine are found.
 
-
-def announcers_of(engine: Engine) -> list[Announcer]:
-    """Return the announcers that serve an engine; they end when it is disposed of.
-
-    This listens to the engine once, and while nobody disposes of it: a listener can't be added while others are called.
+    Args:
+        announcer: the announcer.
+        engine: the engine whose pool shows how to connect.
     """
-    found = _SERVING.setdefault(engine, new := list[Announcer]())
-    if found is new:
-        event.listen(engine, "engine_disposed", partial(_end_old, found))
-    return found
+
+    def __init__(self, announcer: Announcer, engine: Engine) -> None:
+        given = (engine.pool.recreate(), engine.dialect)
+        super().__init__(target=announcer._run, args=given, name="domainkit announcements", daemon=True)
+        self._announcer, self._engine, self._pool = announcer, engine, ref(engine.pool)
+
+    def end_if_disposed(self) -> None:
+        """End the announcer if its engine has been disposed of: then the engine has another pool."""
+        if self._pool() is not self._engine.pool:
+            self._announcer.end()
 
 
-def _end_old(serving: list[Announcer], engine: Engine) -> None:
-    """End the announcers for an engine's former pool: it has a new one already, which others may use."""
-    for one in [one for one in serving if not one.is_for(engine.pool)]:
-        one.end()
+def _end_disposed(_: Engine) -> None:
+    """End the announcers of an engine that is disposed of."""
+    for thread in enumerate_threads():
+        if isinstance(thread, _Serving):
+            thread.end_if_disposed()
+
+
+def _listen_once(engine: Engine) -> None:
+    """Listen to the end of an engine, once.
+
+    It fails while another thread disposes of the engine: SQLAlchemy can't add a listener while it calls those it has.
+    """
+    if not event.contains(engine, "engine_disposed", _end_disposed):
+        event.listen(engine, "engine_disposed", _end_disposed)
 
 
 def _connected(pool: Pool, dialect: Dialect) -> PoolProxiedConnection:
@@ -200,7 +200,7 @@ class Announcers(WeakKeyDictionary[Pool, Announcer]):
 
     def of(self, engine: Engine) -> Announcer:
         """Return the announcer of an engine."""
-        return self.get(engine.pool) or self.setdefault(engine.pool, Announcer(engine.pool))
+        return self.get(engine.pool) or self.setdefault(engine.pool, Announcer())
 
 
 @frozen(eq=False)
@@ -220,7 +220,7 @@ class Announcement:
     def expect(self, engine: Engine) -> None:
         """Prepare an engine for announcements, best before threads share it."""
         if engine.dialect.name == "postgresql":
-            announcers_of(engine)
+            _listen_once(engine)
 
     def make(self, place: Connection | Engine) -> None:
         """Announce the rows that were committed on a connection, or a connection of an engine."""

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, TypeVar
+from zlib import crc32
 
 import sqlalchemy as sa
 from attrs import define
@@ -25,6 +26,9 @@ Function = Callable[[Connection, Table, Any], object]  # Any: of whatever event,
 
 MOST_PARAMETERS = 10_000
 """The most parameters of a SELECT by keys: SQLite takes 32,766, PostgreSQL 65,535."""
+
+_LONGEST_NAME = 63
+"""The maximum bytes of a name in PostgreSQL, which cuts longer ones."""
 
 _KEYS = "keys"
 
@@ -294,7 +298,16 @@ def _shadow_of(table: Table) -> Table:
     if not list(table.primary_key):
         raise ValueError(f"table {table.name!r}: expected a primary key, got none; declare one")
     columns = map(_shadow_column, table.columns)
-    return sa.Table(table.name + SHADOW, sa.MetaData(), *columns, schema=table.schema)
+    return sa.Table(_shadow_name(table.name), sa.MetaData(), *columns, schema=table.schema)
+
+
+def _shadow_name(name: str) -> str:
+    """Return the name of the table for a rebuild; with a hash of the table's name in place of an end without room."""
+    room = _LONGEST_NAME - len(SHADOW)
+    if len(name.encode()) > room:
+        end = f"_{crc32(name.encode()):08x}"
+        name = name.encode()[: room - len(end)].decode(errors="ignore") + end
+    return name + SHADOW
 
 
 def _shadow_column(column: sa.Column[Any]) -> sa.Column[Any]:  # Any: of any type, here and below

@@ -404,7 +404,7 @@ class TestTheConnection:
                 raise ZeroDivisionError("a secret")
 
             broken = create_engine(database.url, creator=connect, poolclass=NullPool)
-            announcer = Announcer(broken.pool)
+            announcer = Announcer()
             announcer.announce("outbox", broken)
             until(lambda: bool(caplog.records))
             announcer.end()
@@ -416,8 +416,8 @@ class TestTheConnection:
         monkeypatch.setattr(announcements, "_END", 0.05)
         going_on = threading.Event()
         hanging = create_engine(database.url, creator=lambda: going_on.wait(60), poolclass=NullPool)
-        Announcer(hanging.pool).end()  # it has never announced anything
-        announcer = Announcer(hanging.pool)
+        Announcer().end()  # it has never announced anything
+        announcer = Announcer()
         announcer.announce("outbox", hanging)
         start = time.monotonic()
         announcer.end()

@@ -348,6 +348,30 @@ def test_a_rebuild_leaves_the_rows_that_refer_to_its_rows(database: Database, ac
             assert [(1, ada.value)] == connection.execute(sa.select(notes)).all()
 
 
+def one_step(projector: Projector, name: str) -> Rebuilt:
+    """Begin a rebuild, or go on with it, and interrupt it."""
+    stop = threading.Event()
+    return projector.rebuild(name, progress=lambda _: stop.set(), stop=stop)
+
+
+@pytest.mark.parametrize("name", ["b" * 54, "b" * 55, "b" * 63, "ü" * 30 + "bb", "bü" + "ü" * 30])
+def test_a_rebuild_of_a_table_with_a_long_name(database: Database, name: str) -> None:
+    """Its name may have the 63 bytes of PostgreSQL, and still the rebuild has a table, which ends with `__rebuild`."""
+    own, (ada,) = sa.MetaData(), new_accounts(1)
+    table, beside = (BALANCES.to_metadata(own, name=one) for one in (name, name[:-1] + "c"))
+    one, other = TableReadModel(balances(), table), TableReadModel(evolve(balances(), name="beside"), beside)
+    with database.engine(METADATA, own) as engine:
+        append(make_store(engine), Opened(ada), *(Deposited(ada, amount) for amount in range(3)))
+        for _ in range(2):  # each finds the table of an earlier one, and that of the other read model
+            for model in (one, other):
+                assert not one_step(make_projector(engine, model, batch=1), model.name).is_swapped
+        assert [2, 2] == [one.rebuilt_to for one in make_projector(engine, one, other).status()]
+        assert 2 == len({name.encode()[:63] for name in shadows(engine)})
+        for model in (one, other):
+            assert make_projector(engine, model).rebuild(model.name).is_swapped
+        assert [] == shadows(engine)
+
+
 def test_a_rebuild_of_rows_that_exchange_a_unique_value(database: Database) -> None:
     """A unique value that another row had before is no reason to refuse the new rows."""
     own, (ada, bob) = sa.MetaData(), new_accounts(2)
