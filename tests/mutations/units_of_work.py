@@ -352,4 +352,11 @@ BUGS = (
         "False:",
         "tests/adapters/sqlalchemy/test_engines.py::test_a_connection_in_autocommit_is_refused",
     ),
+    Bug(
+        "a value that the driver can not write is no doubt",
+        "adapters/sqlalchemy/unit_of_work.py",
+        "isinstance(error, _BEFORE_SENDING) and",
+        "isinstance(error, _BEFORE_SENDING[1:]) and",
+        "tests/adapters/sqlalchemy/test_at_once.py::test_a_value_that_the_driver_cannot_write_is_no_doubt",
+    ),
 )
