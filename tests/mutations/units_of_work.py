@@ -89,8 +89,8 @@ BUGS = (
     Bug(
         "SQLite has a write-ahead log",
         "adapters/sqlalchemy/engines.py",
-        'cursor.execute("PRAGMA journal_mode = WAL")',
-        "pass",
+        '"PRAGMA journal_mode = WAL"',
+        '"PRAGMA journal_mode"',
         "tests/adapters/sqlalchemy/test_engines.py::test_sqlite_is_set_up",
     ),
     Bug(
