@@ -89,8 +89,8 @@ BUGS = (
     Bug(
         "SQLite has a write-ahead log",
         "adapters/sqlalchemy/engines.py",
-        'cursor.execute("PRAGMA journal_mode = WAL")',
-        "pass",
+        '"PRAGMA journal_mode = WAL"',
+        '"PRAGMA journal_mode"',
         "tests/adapters/sqlalchemy/test_engines.py::test_sqlite_is_set_up",
     ),
     Bug(
@@ -351,5 +351,12 @@ BUGS = (
         'getattr(connection.connection.dbapi_connection, "autocommit", False):',
         "False:",
         "tests/adapters/sqlalchemy/test_engines.py::test_a_connection_in_autocommit_is_refused",
+    ),
+    Bug(
+        "a value that the driver can not write is no doubt",
+        "adapters/sqlalchemy/unit_of_work.py",
+        "isinstance(error, _BEFORE_SENDING) and",
+        "isinstance(error, _BEFORE_SENDING[1:]) and",
+        "tests/adapters/sqlalchemy/test_at_once.py::test_a_value_that_the_driver_cannot_write_is_no_doubt",
     ),
 )

@@ -151,11 +151,20 @@ class _Serving(Thread):
     def __init__(self, announcer: Announcer, engine: Engine) -> None:
         given = (engine.pool.recreate(), engine.dialect)
         super().__init__(target=announcer._run, args=given, name="domainkit announcements", daemon=True)
-        self._announcer, self._engine, self._pool = announcer, engine, ref(engine.pool)
+        self._announcer, self._pool = announcer, ref(engine.pool)
+        self._engine: Engine | None = engine
+
+    def run(self) -> None:
+        """Run the announcer."""
+        try:
+            super().run()
+        finally:
+            self._engine = None  # the announcer keeps its last thread, which may not keep the engine
 
     def end_if_disposed(self) -> None:
         """End the announcer if its engine has been disposed of: then the engine has another pool."""
-        if self._pool() is not self._engine.pool:
+        engine = self._engine
+        if engine is not None and self._pool() is not engine.pool:
             self._announcer.end()
 
 

@@ -5,8 +5,11 @@ its readers, and the views and foreign keys that refer to it; readers wait for n
 changed in place: deleting it would delete the rows that refer to it (ON DELETE CASCADE), or fail because of them.
 """
 
+from contextlib import suppress
+from types import MappingProxyType
+
 from attrs import evolve, frozen
-from sqlalchemy import Connection, Table, and_, delete, exists, insert, inspect, select, update
+from sqlalchemy import Connection, Null, Table, and_, delete, exists, insert, inspect, null, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from domainkit.adapters.sqlalchemy.checkpoints import Checkpoint
@@ -14,9 +17,20 @@ from domainkit.adapters.sqlalchemy.event_counts import found_after, last_positio
 from domainkit.adapters.sqlalchemy.following import UNREADABLE, Batch, Following, OnUnreadable, after, log_unreadable
 from domainkit.adapters.sqlalchemy.missing import tables_required
 from domainkit.adapters.sqlalchemy.read_models import SqlReadModel
+from domainkit.adapters.sqlalchemy.tables import name_in_sql
 from domainkit.errors import ConflictError, OutcomeUnknownError
 from domainkit.event_store import UnreadableEvent
 from domainkit.read_models import SHADOW, ReadsAllEvents
+
+_REFERRING = MappingProxyType(
+    {
+        "postgresql": """SELECT DISTINCT conrelid::regclass::text FROM pg_constraint
+        WHERE confrelid = to_regclass(:name) AND conrelid <> confrelid AND confdeltype <> 'a'""",
+        "sqlite": """SELECT DISTINCT m.name FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS f
+        WHERE lower(f."table") = lower(:name) AND lower(m.name) <> lower(:name) AND f.on_delete <> 'NO ACTION'""",
+    }
+)
+"""The tables with foreign keys to a table that do something if a row of it is deleted."""
 
 
 @frozen
@@ -131,12 +145,30 @@ class Rebuilding:
         try:
             with connection.begin_nested():
                 _replace_rows(connection, table, shadow)
-        except IntegrityError:  # of a unique column, say, whose values two rows exchange
-            connection.execute(delete(table))
-            _replace_rows(connection, table, shadow)
+        except IntegrityError as error:
+            self._swap_exchanged(connection, error)
         shadow.drop(connection)
         self._rows.move(connection, self._model.name, to)
         self._rows.remove(connection, self._shadow)
+
+    def _swap_exchanged(self, connection: Connection, error: IntegrityError) -> None:
+        """Replace the rows though they can't be changed in place, since two exchange the value of a unique column, say.
+
+        If the column can be NULL, it is for a moment. Else the rows are deleted first, unless this deletes rows that
+        refer to them.
+        """
+        table, shadow = self._model.table, self._model.shadow
+        with suppress(IntegrityError), connection.begin_nested():
+            connection.execute(update(table).values({one.key: one for one in table.primary_key} | _nulls(shadow)))
+            return _replace_rows(connection, table, shadow)
+        if referring := _referring(connection, table):
+            raise RuntimeError(
+                f"{self._model!r}: expected rows that can be changed in place, got a constraint that refuses it (two "
+                f"rows exchange a unique value?), and rows of {referring} that go or change with deleted ones; let "
+                "the unique column be NULL, or its constraint be DEFERRABLE on PostgreSQL"
+            ) from error
+        connection.execute(delete(table))
+        return _replace_rows(connection, table, shadow)
 
     def _stopped(self, seen: Checkpoint, at: UnreadableEvent) -> Rebuilt:
         with self._unit_of_work.begin() as connection:
@@ -166,6 +198,18 @@ def _replace_rows(connection: Connection, table: Table, shadow: Table) -> None:
         connection.execute(update(table).values(others).where(same))
     new = select(*values.values()).where(~exists(1).select_from(table).where(same).correlate(shadow))
     connection.execute(insert(table).from_select(names, new))
+
+
+def _nulls(table: Table) -> dict[str, Null]:
+    """Return NULL for each column that can have it."""
+    return {one.key: null() for one in table.columns if one.nullable and one.computed is None}
+
+
+def _referring(connection: Connection, table: Table) -> str:
+    """Return the names of the other tables of which a row goes, or changes, with a row of this one that is deleted."""
+    dialect = connection.dialect.name
+    name = table.name if dialect == "sqlite" else name_in_sql(table, connection)
+    return ", ".join(connection.scalars(text(_REFERRING[dialect]), {"name": name}))
 
 
 def _exists(table: Table, connection: Connection) -> bool:

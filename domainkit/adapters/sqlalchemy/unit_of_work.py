@@ -7,7 +7,15 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from contextvars import ContextVar
 from functools import partial
 from inspect import CO_GENERATOR, currentframe
-from sqlite3 import SQLITE_BUSY, SQLITE_CONSTRAINT, SQLITE_ERROR, SQLITE_FULL, SQLITE_LOCKED, SQLITE_READONLY
+from sqlite3 import (
+    SQLITE_BUSY,
+    SQLITE_CONSTRAINT,
+    SQLITE_ERROR,
+    SQLITE_FULL,
+    SQLITE_LOCKED,
+    SQLITE_READONLY,
+    SQLITE_TOOBIG,
+)
 from threading import Lock, get_ident
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
@@ -15,7 +23,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from attrs import define, field
 from returns.result import Failure, Result
 from sqlalchemy import Connection, Engine, Transaction
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, NotSupportedError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncTransaction
 from typing_extensions import ParamSpec
 
@@ -45,8 +53,13 @@ T = TypeVar("T")
 E = TypeVar("E")
 Coro: TypeAlias = Coroutine[Any, Any, T]  # Any: what it yields to its loop, and gets from it
 
-_DEFINITE = frozenset({SQLITE_ERROR, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_READONLY, SQLITE_CONSTRAINT})
+_DEFINITE = frozenset(
+    {SQLITE_ERROR, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_TOOBIG, SQLITE_READONLY, SQLITE_CONSTRAINT}
+)
 """Error codes after which SQLite has not committed; after others, such as an I/O error, it may have."""
+
+_BEFORE_SENDING = (ProgrammingError, DataError, NotSupportedError)
+"""Errors of the driver itself, which sent nothing: it has no form for a value, for example."""
 
 _IN_DOUBT = ("08", "57", "58", "40003")
 """The beginnings of SQLSTATEs for a lost connection, a shutdown, a crash, or an unknown outcome. See
@@ -361,6 +374,8 @@ def _is_definite(error: BaseException) -> bool:
         return state == _CANCELED or not state.startswith(_IN_DOUBT)
     if error.connection_invalidated:
         return False
+    if isinstance(error, _BEFORE_SENDING) and not hasattr(error.orig, "sqlite_errorcode"):
+        return True
     code = getattr(error.orig, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in _DEFINITE
 

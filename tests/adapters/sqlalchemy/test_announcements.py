@@ -1,12 +1,14 @@
 """Announcements of commits on PostgreSQL: all that is announced, what isn't, and that nothing is left behind."""
 
 import asyncio
+import gc
 import logging
 import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +38,7 @@ from domainkit.adapters.sqlalchemy import (
     announcements,
     events_table,
     inbox_table,
+    make_engine,
     outbox_table,
 )
 from domainkit.adapters.sqlalchemy.announcements import Announcer
@@ -354,6 +357,22 @@ class TestTheConnection:
             alone(UnitOfWork(engine, outbox=OUTBOX))
             engine.dispose()
             assert ear.hears()
+
+    def test_it_keeps_no_engine(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An outbox outlives engines: after its thread has ended, an engine that nobody uses is gone."""
+        monkeypatch.setattr(announcements, "_IDLE", 0.05)
+        with database.engine(METADATA), listening(database) as ear:
+
+            def used() -> weakref.ref[Engine]:
+                engine = make_engine(database.url, poolclass=NullPool)
+                alone(UnitOfWork(engine, outbox=OUTBOX))
+                until(lambda: not serving(engine))
+                return weakref.ref(engine)
+
+            engine = used()
+            assert ear.hears()
+            gc.collect()
+            assert engine() is None
 
     def test_it_is_closed_when_it_was_idle(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """A process that stores no more messages has neither the thread nor the connection; both come back."""

@@ -13,7 +13,7 @@ from databases import CODEC, METADATA, OUTBOX, TASKS, Database, new_database, st
 from proxies import CuttingProxy, cutting_proxy
 from returns.result import Failure, Result, Success
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError, InternalError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InternalError, OperationalError, ProgrammingError
 
 from domainkit import AggregateNotFoundError, AggregateRoot, AggregateVersionConflictError, DomainEvent, Uuid
 from domainkit.adapters.sqlalchemy import (
@@ -313,6 +313,29 @@ def test_columns_of_a_mapper_are_one_statement(engine: sa.Engine) -> None:
     assert ["WITH made", "WITH made"] == found
     assert Success(2) == repository.retrieve(page.aggregate_id).map(lambda one: one.aggregate_version)
     assert 2 == len(stored_messages(engine))
+
+
+@pytest.mark.parametrize(
+    ("value", "raised"), [(object(), ProgrammingError), ([1, "a"], DataError)], ids=["no form", "no common form"]
+)
+def test_a_value_that_the_driver_cannot_write_is_no_doubt(engine: sa.Engine, value: object, raised: Any) -> None:
+    """The driver sent nothing, so nothing is stored: the error is that of the driver, and the connection stays."""
+    metadata = sa.MetaData()
+    table = pages(metadata, sa.Column("made", UserDefined()))
+    metadata.create_all(engine)
+    unit_of_work = UnitOfWork(engine, outbox=OUTBOX)
+    repository = SqlCrudRepository[Page](Page, table, unit_of_work, mapper=Mapper(made=value), order_by=table.c.title)
+    with pytest.raises(raised):
+        repository.save(Page("One").record(DomainEvent()))
+    assert [] == stored_messages(engine)
+
+
+class UserDefined(sa.types.UserDefinedType[object]):
+    """A type whose values go to the driver as they are."""
+
+    def get_col_spec(self, **_: Any) -> str:  # Any: as SQLAlchemy says
+        """Return the type in SQL."""
+        return "text"
 
 
 def test_columns_that_python_fills_are_filled(engine: sa.Engine) -> None:

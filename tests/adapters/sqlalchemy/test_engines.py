@@ -178,7 +178,7 @@ def test_foreign_keys_are_checked(file: Database) -> None:
 
 
 def test_an_engine_in_autocommit_is_refused() -> None:
-    """A unit of work on PostgreSQL could roll nothing back, whether create_engine or an option of the engine says it."""
+    """A unit of work on PostgreSQL could roll nothing back; create_engine says so, or an option of the engine."""
     url = "postgresql+psycopg://nobody:hush@nowhere/tasks"
     told = make_engine(url, isolation_level="AUTOCOMMIT")
     for one in (told, told.execution_options(logging_token="x"), make_engine(url).execution_options(**AUTOCOMMIT)):

@@ -10,18 +10,20 @@ import pytest
 from databases import METADATA, OUTBOX, TASKS, Database, new_database, stored_messages, stored_versions
 from returns.result import Success
 from sqlalchemy import Column, Connection, Engine, ForeignKey, Integer, MetaData, Table, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
-from domainkit import DomainEvent
+from domainkit import NO_STREAM, DomainEvent, MessageCodec
 from domainkit.adapters.sqlalchemy import (
     AsyncSqlCrudRepository,
     AsyncUnitOfWork,
     SqlCrudRepository,
+    SqlEventStore,
     UnitOfWork,
+    events_table,
     make_engine,
 )
 from domainkit.adapters.sqlalchemy.lean import LeanEngine, begun, send
-from domainkit.testing import SampleTask, SampleTaskId
+from domainkit.testing import SampleCourseId, SampleStudentId, SampleSubscribed, SampleTask, SampleTaskId
 
 Tasks = SqlCrudRepository[SampleTask, SampleTaskId]
 AsyncTasks = AsyncSqlCrudRepository[SampleTask, SampleTaskId]
@@ -81,6 +83,21 @@ def test_a_listener_of_the_driver_calls_is_told_all(engine: Engine, name: str) -
     assert lean.get() is engine
     event.remove(engine, name, listen)
     assert lean.get() is not engine
+
+
+def test_a_value_that_is_too_big_is_no_doubt(engine: Engine) -> None:
+    """SQLite refuses it before it writes: nothing is stored, and the error says so."""
+    metadata = MetaData()
+    store = SqlEventStore(UnitOfWork(engine), events_table(metadata), MessageCodec.of(SampleSubscribed))
+    metadata.create_all(engine)
+    given = [SampleSubscribed(SampleStudentId.v4(), SampleCourseId.v4()).add_meta({"note": "x" * 20_000})]
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000)
+    with pytest.raises(DataError, match="too big"):
+        store.append("one", given, expected=NO_STREAM)
+    assert () == store.read("one")
 
 
 def test_a_log_has_all_statements(engine: Engine, tasks: Tasks, caplog: pytest.LogCaptureFixture) -> None:

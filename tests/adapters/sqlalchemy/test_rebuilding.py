@@ -372,30 +372,85 @@ def test_a_rebuild_of_a_table_with_a_long_name(database: Database, name: str) ->
         assert [] == shadows(engine)
 
 
-def test_a_rebuild_of_rows_that_exchange_a_unique_value(database: Database) -> None:
-    """A unique value that another row had before is no reason to refuse the new rows."""
-    own, (ada, bob) = sa.MetaData(), new_accounts(2)
-    ranks = sa.Table(
-        "ranks",
-        own,
-        sa.Column("account_id", sa.Uuid(), primary_key=True),
-        sa.Column("rank", sa.Integer, nullable=False, unique=True),
-    )
+class Ranks:
+    """A read model with a unique column, whose values two rows exchange in another version.
 
-    def rank(version: int, sign: int) -> FunctionReadModel:
+    Args:
+        is_null: the column can be NULL.
+        action: what becomes of a row of another table that refers to one that is deleted.
+        is_deferrable: the constraint is checked at the end of a statement.
+    """
+
+    def __init__(self, *, is_null: bool, action: str | None = None, is_deferrable: bool | None = None) -> None:
+        self.metadata, (self.ada, self.bob) = sa.MetaData(), new_accounts(2)
+        self.table = sa.Table(
+            "ranks",
+            self.metadata,
+            sa.Column("account_id", sa.Uuid(), primary_key=True),
+            sa.Column("rank", sa.Integer, nullable=is_null),
+            sa.Column("upper", sa.ForeignKey("ranks.account_id", ondelete="CASCADE")),
+            sa.UniqueConstraint("rank", deferrable=is_deferrable),
+        )
+        about = sa.ForeignKey(self.table.c.account_id, ondelete=action)
+        self.notes = sa.Table("notes", self.metadata, sa.Column("id", sa.Integer, primary_key=True))
+        if action is not None:
+            self.notes.append_column(sa.Column("about", about))
+
+    def model(self, version: int, sign: int) -> FunctionReadModel:
+        """Return a version of the read model."""
+
         def store(connection: sa.Connection, table: sa.Table, event: Deposited) -> None:
             connection.execute(sa.insert(table).values(account_id=event.account_id.value, rank=sign * event.amount))
 
-        return FunctionReadModel("ranks", ranks, version=version).on(Deposited, store)
+        return FunctionReadModel("ranks", self.table, version=version).on(Deposited, store)
 
-    with database.engine(METADATA, own) as engine:
-        append(make_store(engine), Deposited(ada, 1))
-        append(make_store(engine), Deposited(bob, -1))
-        make_projector(engine, rank(1, 1)).run_once()
-        assert make_projector(engine, rank(2, -1)).rebuild("ranks").is_swapped
+    def rebuild(self, engine: Engine) -> Rebuilt:
+        """Store what exchanges its values in a rebuild, and a note; rebuild."""
+        append(make_store(engine), Deposited(self.ada, 1))
+        append(make_store(engine), Deposited(self.bob, -1))
+        make_projector(engine, self.model(1, 1)).run_once()
+        about = {"about": self.ada.value} if "about" in self.notes.c else {}
+        with engine.begin() as connection:
+            connection.execute(sa.insert(self.notes).values(id=1, **about))
+        return make_projector(engine, self.model(2, -1)).rebuild("ranks")
+
+    def found(self, engine: Engine) -> list[int | None]:
+        """Return the ranks, and after them what is noted."""
         with engine.connect() as connection:
-            found = {row.account_id: row.rank for row in connection.execute(sa.select(ranks))}
-            assert {ada.value: -1, bob.value: 1} == found
+            ranks = {row.account_id: row.rank for row in connection.execute(sa.select(self.table))}
+            notes = connection.execute(sa.select(self.notes)).all()
+        assert [(1, self.ada.value)[: len(self.notes.c)]] == [tuple(one) for one in notes]
+        return [ranks[self.ada.value], ranks[self.bob.value]]
+
+
+@pytest.mark.parametrize(("is_null", "action"), [(False, None), (True, None), (True, "CASCADE"), (True, "RESTRICT")])
+def test_a_rebuild_of_rows_that_exchange_a_unique_value(
+    database: Database, *, is_null: bool, action: str | None
+) -> None:
+    """A unique value that another row had before is no reason to refuse the new rows, and what refers to them stays."""
+    ranks = Ranks(is_null=is_null, action=action)
+    with database.engine(METADATA, ranks.metadata) as engine:
+        assert ranks.rebuild(engine).is_swapped
+        assert [-1, 1] == ranks.found(engine)
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "RESTRICT"])
+def test_a_rebuild_that_would_delete_rows_of_others(database: Database, action: str) -> None:
+    """If only deleting could exchange the values, it is refused, with the tables that refer; the old rows stay."""
+    ranks = Ranks(is_null=False, action=action)
+    with database.engine(METADATA, ranks.metadata) as engine:
+        with pytest.raises(RuntimeError, match=r"^FunctionReadModel\(ranks\): expected .* rows of notes that go"):
+            ranks.rebuild(engine)
+        assert [1, -1] == ranks.found(engine)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_rebuild_with_a_deferrable_constraint(database: Database) -> None:
+    """Checked at the end of the statement, the exchanged values are in order: the rows are changed in place."""
+    ranks = Ranks(is_null=False, action="CASCADE", is_deferrable=True)
+    with database.engine(METADATA, ranks.metadata) as engine:
+        assert ranks.rebuild(engine).is_swapped
+        assert [-1, 1] == ranks.found(engine)
 
 
 def test_a_rebuild_of_keys_alone(database: Database) -> None:
