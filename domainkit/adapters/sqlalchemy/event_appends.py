@@ -49,8 +49,8 @@ class EncodedAppend:
         return [row[0] for row in self.rows]
 
     def lost(self) -> RevisionConflict:
-        """Return the conflict with a faster transaction, which has stored at least one event."""
-        return RevisionConflict(stream=self.stream, expected=self.expected, actual=(self.start or 0) + 1)
+        """Return the conflict with a faster transaction, whose events can't be seen from here."""
+        return RevisionConflict(stream=self.stream, expected=self.expected)
 
 
 @frozen
@@ -88,4 +88,4 @@ def is_to_raise(error: ConflictError, *, is_inside: bool) -> bool:
 
 def lost_closing(name: str) -> RevisionConflict:
     """Return the conflict of closing a stream while a faster transaction appended to it, or closed it."""
-    return RevisionConflict(stream=name, expected=STREAM_EXISTS, actual=1)
+    return RevisionConflict(stream=name, expected=STREAM_EXISTS)

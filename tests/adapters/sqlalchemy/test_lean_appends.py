@@ -63,7 +63,7 @@ def nothing_about(who: SampleStudentId) -> AppendCondition:
         ("before_cursor_execute", 1, 2),
         ("after_cursor_execute", 1, 2),
         ("begin", 1, 1),
-        ("rollback", 1, 1),
+        ("commit", 1, 1),
         ("engine_connect", 1, 1),
     ],
 )
