@@ -173,6 +173,7 @@ def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT)
     if inner.dialect.name != "sqlite":
         _ping_after_idle(inner)
     elif not _is_configured(inner):
+        inner.dialect.skip_autocommit_rollback = False  # its transactions are not of the driver, which is in autocommit
         event.listen(inner, "connect", partial(_set_up, busy_timeout))
         event.listen(inner, "begin", _begin)
         event.listen(inner.dialect, "handle_error", _keep)

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from zlib import crc32
 from attrs import frozen
 from sqlalchemy import Connection, Table
 from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import DBAPIError
 
 from domainkit.adapters.sqlalchemy.event_statements import (
     ANNOUNCED,
@@ -154,6 +156,15 @@ class TaggedEvents(EventStatements):
     def commit(self, connection: Connection) -> None:
         """Commit what `begin_locked` began."""
         connection.exec_driver_sql("COMMIT")
+
+    def roll_back(self, connection: Connection) -> None:
+        """Roll back what `begin_locked` began; SQLAlchemy may not, since it takes the connection for one in autocommit.
+
+        See https://docs.sqlalchemy.org/en/20/core/engines.html, `skip_autocommit_rollback`.
+        """
+        if not connection.invalidated:
+            with suppress(DBAPIError):  # connection lost: the database rolls back by itself
+                connection.exec_driver_sql("ROLLBACK")
 
     @abstractmethod
     def lock(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> bool:
