@@ -52,8 +52,8 @@ BUGS = (
     Bug(
         "an IO error at commit is unknown",
         "adapters/sqlalchemy/unit_of_work.py",
-        "SQLITE_FULL, SQLITE_READONLY, SQLITE_CONSTRAINT}",
-        'SQLITE_FULL, SQLITE_READONLY, SQLITE_CONSTRAINT, __import__("sqlite3").SQLITE_IOERR}',
+        "SQLITE_TOOBIG, SQLITE_READONLY, SQLITE_CONSTRAINT}",
+        'SQLITE_TOOBIG, SQLITE_READONLY, SQLITE_CONSTRAINT, __import__("sqlite3").SQLITE_IOERR}',
         "tests/adapters/sqlalchemy/test_connections.py::test_what_sqlite_says_at_commit",
         quick=True,
     ),
