@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -12,6 +13,7 @@ from uuid import uuid4
 import pytest
 from attrs import frozen
 from sqlalchemy import URL, Engine, MetaData, create_engine, event, make_url, select, text
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -28,6 +30,10 @@ CODEC = MessageCodec(SampleTaskCreated, SampleCreateTask, DomainEvent)
 METADATA = MetaData()
 TASKS = aggregate_table(METADATA, "tasks")
 OUTBOX = Outbox(outbox_table(METADATA), CODEC)
+
+SKIPS_ROLLBACKS = pytest.mark.skipif(
+    "skip_autocommit_rollback" not in signature(DefaultDialect.__init__).parameters, reason="needs SQLAlchemy 2.0.43"
+)
 
 
 @frozen

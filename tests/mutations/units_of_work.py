@@ -359,4 +359,18 @@ BUGS = (
         "isinstance(error, _BEFORE_SENDING[1:]) and",
         "tests/adapters/sqlalchemy/test_at_once.py::test_a_value_that_the_driver_cannot_write_is_no_doubt",
     ),
+    Bug(
+        "a rollback on SQLite is not skipped",
+        "adapters/sqlalchemy/engines.py",
+        "inner.dialect.skip_autocommit_rollback = False",
+        "pass",
+        "tests/adapters/sqlalchemy/test_engines.py::test_sqlite_rolls_back_whatever_the_engine_may_skip",
+    ),
+    Bug(
+        "an append that fails halfway leaves nothing open",
+        "adapters/sqlalchemy/event_store.py",
+        "            tagged.roll_back(connection)\n",
+        "",
+        "tests/adapters/sqlalchemy/test_event_tags_trips.py::test_an_append_that_fails_halfway_leaves_nothing_open",
+    ),
 )

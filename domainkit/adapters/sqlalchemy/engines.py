@@ -174,6 +174,7 @@ def configure_engine(engine: EngineT, *, busy_timeout: timedelta = BUSY_TIMEOUT)
     if inner.dialect.name != "sqlite":
         _ping_after_idle(inner)
     elif not _is_configured(inner):
+        inner.dialect.skip_autocommit_rollback = False  # its transactions are not of the driver, which is in autocommit
         event.listen(inner, "connect", partial(_set_up, busy_timeout))
         event.listen(inner, "begin", _begin)
         event.listen(inner.dialect, "handle_error", _keep)
@@ -184,8 +185,8 @@ def require_configured(engine: Engine) -> None:
     """Refuse an engine on which a unit of work would not be atomic.
 
     Raises:
-        ValueError: it is for SQLite, and isn't configured: pysqlite would begin transactions only at the first write,
-            without savepoints in them. Or it is for PostgreSQL, and in autocommit.
+        ValueError: it is for PostgreSQL, and in autocommit; or for SQLite, and not configured: pysqlite would begin
+            transactions only at the first write, without savepoints in them.
     """
     level = engine.get_execution_options().get("isolation_level")
     level = level or getattr(
@@ -204,12 +205,7 @@ def require_configured(engine: Engine) -> None:
 
 
 def transactional(connection: Connection) -> Connection:
-    """Return the connection.
-
-    Raises:
-        RuntimeError: its driver commits each statement by itself: an option of the driver, or a later one of the
-            engine, says so.
-    """
+    """Return the connection; RuntimeError if an option lets its driver commit each statement by itself."""
     if connection.dialect.name == "postgresql" and getattr(connection.connection.dbapi_connection, "autocommit", False):
         raise RuntimeError(
             f"a connection of the engine for {connection.engine.url!r}: expected one with transactions, got one in "

@@ -378,9 +378,13 @@ class SqlEventStore(EventStore[E], Generic[E]):
             outcome = self._outcome(connection, given, checked)
             if outcome is not None:
                 return outcome
-        tagged.begin_locked(connection, given.guard, given.tags)
-        outcome = self._stored_under(connection, given)
-        tagged.commit(connection)
+        try:
+            tagged.begin_locked(connection, given.guard, given.tags)
+            outcome = self._stored_under(connection, given)
+            tagged.commit(connection)
+        except BaseException:
+            tagged.roll_back(connection)
+            raise
         return outcome
 
     def _stored_if(self, given: EncodedConditionalAppend) -> Conditioned:

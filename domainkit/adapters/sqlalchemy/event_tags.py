@@ -2,10 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
 from sqlalchemy import Connection, Table
+from sqlalchemy.exc import DBAPIError
 
 from domainkit.adapters.sqlalchemy.event_locks import Tags
 from domainkit.adapters.sqlalchemy.event_statements import HEAD, EventRow, EventStatements, SqliteEvents
@@ -98,6 +100,15 @@ class TaggedEvents(EventStatements):
     def commit(self, connection: Connection) -> None:
         """Commit what `begin_locked` began."""
         connection.exec_driver_sql("COMMIT")
+
+    def roll_back(self, connection: Connection) -> None:
+        """Roll back what `begin_locked` began; SQLAlchemy may not, since it takes the connection for one in autocommit.
+
+        See https://docs.sqlalchemy.org/en/20/core/engines.html, `skip_autocommit_rollback`.
+        """
+        if not connection.invalidated:
+            with suppress(DBAPIError):  # connection lost: the database rolls back by itself
+                connection.exec_driver_sql("ROLLBACK")
 
     @abstractmethod
     def lock(self, connection: Connection, guard: Guard, tags: Sequence[Tags]) -> bool:

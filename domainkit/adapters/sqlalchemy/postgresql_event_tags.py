@@ -20,7 +20,7 @@ from domainkit.adapters.sqlalchemy.postgresql_events import (
     stored,
     stored_alone,
 )
-from domainkit.adapters.sqlalchemy.psycopg_cursors import can_send_together, sent_together
+from domainkit.adapters.sqlalchemy.psycopg_cursors import can_send_together, sent_together, unprepared
 from domainkit.adapters.sqlalchemy.tables import name_in_sql
 
 _TAKEN = """CASE WHEN one.shared THEN CAST(pg_advisory_xact_lock_shared({tags_id}, one.key) AS text)
@@ -123,7 +123,8 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
         )
         percent = "%%" if connection.dialect.paramstyle in {"format", "pyformat"} else "%"  # in the table's name
         sql = f"BEGIN ISOLATION LEVEL READ COMMITTED; {taken}".replace("%", percent)
-        connection.exec_driver_sql(sql).close()
+        with unprepared(connection):
+            connection.exec_driver_sql(sql).close()
 
     def append_tagged(
         self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow], tags: Sequence[Tags]

@@ -41,6 +41,24 @@ def binary_results(connection: Connection) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def unprepared(connection: Connection) -> Iterator[None]:
+    """Let psycopg prepare no statement in the `with` block: several, sent as one text, can't be prepared.
+
+    It would with `prepare_threshold=0`. See https://www.psycopg.org/psycopg3/docs/advanced/prepare.html.
+    """
+    driver: Any = connection.connection.driver_connection
+    threshold: int | None = getattr(driver, "prepare_threshold", None)
+    if threshold is None:  # it prepares none, or is another driver
+        yield
+        return
+    driver.prepare_threshold = None
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = threshold
+
+
 def can_send_together(connection: Connection) -> bool:
     """Check if two statements can be sent in one trip: by psycopg with libpq 14 or newer."""
     driver: Any = connection.connection.driver_connection

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import METADATA, OUTBOX, TASKS, Database, new_database, stored_versions
+from databases import METADATA, OUTBOX, SKIPS_ROLLBACKS, TASKS, Database, new_database, stored_versions
 from returns.result import Success
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -222,3 +222,22 @@ def test_sqlite_in_autocommit_has_transactions(file: Database, by: str) -> None:
             tasks.save(SampleTask.create("Buy milk")).unwrap()
             raise KeyError
         assert {} == stored_versions(engine)
+
+
+@SKIPS_ROLLBACKS
+@pytest.mark.parametrize("way", ["make_engine", "configure_engine"])
+def test_sqlite_rolls_back_whatever_the_engine_may_skip(file: Database, way: str) -> None:
+    """SQLAlchemy takes a configured engine for one in autocommit, whose rollbacks it can be told to skip."""
+    made = make_engine if way == "make_engine" else create_engine
+    engine = made(file.url, skip_autocommit_rollback=True)
+    if way == "configure_engine":
+        configure_engine(engine)
+    METADATA.create_all(engine)
+    unit_of_work = UnitOfWork(engine, outbox=OUTBOX)
+    tasks = SqlCrudRepository[SampleTask, SampleTaskId](SampleTask, TASKS, unit_of_work)
+    for _ in range(2):
+        with suppress(KeyError), unit_of_work.begin():
+            tasks.save(SampleTask.create("Buy milk")).unwrap()
+            raise KeyError
+    assert {} == stored_versions(engine)
+    engine.dispose()

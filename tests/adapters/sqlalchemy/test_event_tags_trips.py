@@ -6,11 +6,11 @@ from typing import Any, TypeAlias
 
 import psycopg
 import pytest
-from databases import Database
+from databases import SKIPS_ROLLBACKS, Database
 from proxies import CuttingProxy, cutting_proxy
 from returns.result import Failure
-from sqlalchemy import URL, Engine, MetaData
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Engine, MetaData, func, select
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from domainkit import AppendCondition, ConditionConflict, MessageCodec, OutcomeUnknownError, projection, query
 from domainkit.adapters.sqlalchemy import (
@@ -114,6 +114,54 @@ def test_with_an_outbox_it_takes_a_trip_more_for_each_step(database: Database, p
 def test_cursors_of_the_application_are_left_alone(database: Database, proxy: CuttingProxy) -> None:
     """They may not do what a pipeline needs: then it takes three trips."""
     assert [3, 3] == trips_of(database, proxy, connect_args={"cursor_factory": psycopg.ClientCursor})
+
+
+@pytest.mark.parametrize("threshold", [0, 1, None])
+async def test_statements_are_prepared_as_the_application_says(database: Database, threshold: int | None) -> None:
+    """Whenever psycopg prepares statements, an append under a condition is stored, and so is its message."""
+    options = {"connect_args": {"prepare_threshold": threshold}, "pool_size": 1}
+    with database.engine(METADATA, **options) as engine:
+        store, ada = make_store(engine, outbox=OUTBOX), SampleStudentId.v4()
+        for number in range(3):
+            given = AppendCondition(query().about(ada), after=store.read_all()[-1].position if number else 0)
+            store.append([subscribed(ada)], given).unwrap()
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            assert threshold == driver.prepare_threshold
+            assert 3 == connection.scalar(select(func.count()).select_from(OUTBOX_TABLE))
+    async with database.async_engine(**options) as async_engine:
+        unit_of_work = AsyncUnitOfWork(async_engine, outbox=OUTBOX)
+        async_store = AsyncSqlEventStore(unit_of_work, EVENTS, SAMPLES, tags=TAGS, wakes=False)
+        ben = SampleStudentId.v4()
+        for _ in range(2):
+            (await async_store.append([subscribed(ben)], nothing_about(ben))).unwrap()
+            ben = SampleStudentId.v4()
+
+
+@SKIPS_ROLLBACKS
+@pytest.mark.parametrize("skipped", [True, False])
+async def test_an_append_that_fails_halfway_leaves_nothing_open(database: Database, *, skipped: bool) -> None:
+    """Its error is raised, and its transaction rolled back, even if SQLAlchemy skips a rollback in autocommit."""
+    options: dict[str, Any] = {"skip_autocommit_rollback": skipped, "pool_size": 1, "max_overflow": 0}
+    with database.engine(METADATA, **options) as engine:
+        with engine.begin() as connection:
+            for one in (
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$",
+                "CREATE TRIGGER refuse BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION refuse()",
+            ):
+                connection.exec_driver_sql(one)
+        store = make_store(engine, outbox=OUTBOX)
+        for _ in range(2):
+            with pytest.raises(DBAPIError, match="RaiseException"):
+                store.append([subscribed()], nothing_about(SampleStudentId.v4()))
+        assert () == store.read_all()
+    async with database.async_engine(**options) as async_engine:
+        unit_of_work = AsyncUnitOfWork(async_engine, outbox=OUTBOX)
+        async_store = AsyncSqlEventStore(unit_of_work, EVENTS, SAMPLES, tags=TAGS, wakes=False)
+        for _ in range(2):
+            with pytest.raises(DBAPIError, match="RaiseException"):
+                await async_store.append([subscribed()], nothing_about(SampleStudentId.v4()))
+        assert () == await async_store.read_all()
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
