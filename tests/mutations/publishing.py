@@ -6,7 +6,7 @@ BUGS = (
     Bug(
         "a message above the broker's limit is refused",
         "adapters/rabbitmq/publisher.py",
-        "            _check_size(message, limit)\n",
+        "        _check_size(message, self._limit)\n",
         "",
         "tests/adapters/rabbitmq/test_publisher.py::test_a_message_above_the_limit_of_the_broker_is_refused",
     ),

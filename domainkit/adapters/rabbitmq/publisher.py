@@ -132,7 +132,10 @@ class RabbitMqPublisher(AsyncMessagePublisher):
             await asyncio.gather(*self._closing)
 
     async def _send(self, message: OutgoingMessage, key: str) -> None:
-        """Publish, and wait for the confirm; again if the channel was closed because of another, too large message."""
+        """Publish, and wait for the confirm; if the channel is closed because of a too large message, do so again.
+
+        A message that is too large itself is refused then, since the limit is known.
+        """
         until = asyncio.get_running_loop().time() + self._timeout
         while not await self._confirmed(message, key, until):
             pass
@@ -144,7 +147,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
     async def _confirmed(self, message: OutgoingMessage, key: str, until: float) -> bool:
         """Publish, and wait for the confirm; an id is in flight once at a time, since a refusal names only the id.
 
-        Return False if the channel was closed because of another message, and the broker may not have this one.
+        Return False if the channel was closed because of a too large message, this one or another.
         """
         message_id = str(message.id)
         while (lane := self._lane) is None or lane.channel.is_closed or message_id in self._in_flight:
@@ -155,9 +158,7 @@ class RabbitMqPublisher(AsyncMessagePublisher):
         try:
             await lane.publish(message, message_id, key, until)
         except LOST:
-            limit = _limit_that_closed(lane)
-            _check_size(message, limit)
-            if limit is None:
+            if _limit_that_closed(lane) is None:
                 raise
             return False
         finally:

@@ -358,6 +358,15 @@ class TestTheConnection:
             engine.dispose()
             assert ear.hears()
 
+    def test_it_is_not_closed_with_another_engine(self, database: Database) -> None:
+        """The thread of an engine goes on if another one is disposed of, though both announce for one outbox."""
+        with database.engine(METADATA) as engine, database.engine() as other:
+            for one in (engine, other):
+                alone(UnitOfWork(one, outbox=OUTBOX))
+            (thread,) = serving(engine)
+            other.dispose()
+            assert thread.is_alive()
+
     def test_it_keeps_no_engine(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         """An outbox outlives engines: after its thread has ended, an engine that nobody uses is gone."""
         monkeypatch.setattr(announcements, "_IDLE", 0.05)
