@@ -152,6 +152,7 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
+        gc.collect()  # the class that attrs replaces by one with slots would stay a subclass of its base for ever
         gc.freeze()
         gc.enable()
 
