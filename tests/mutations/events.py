@@ -88,7 +88,7 @@ BUGS = (
     ),
     Bug(
         "a lost connection is told",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/outcomes.py",
         "            refuse_doubt(error)\n            raise\n",
         "            raise\n",
         f"{RACES}::test_a_connection_lost_in_an_append",

@@ -95,7 +95,7 @@ BUGS = (
     ),
     Bug(
         "an async reader waits for no writer",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/async_unit_of_work.py",
         (
             "        async with self._engine.connect() as connection:\n"
             "            return await connection.run_sync(self.inner._read_on"

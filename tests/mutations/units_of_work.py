@@ -5,7 +5,7 @@ from mutations.bug import Bug
 BUGS = (
     Bug(
         "a write that failed can not be committed",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/units.py",
         "                self.broken_by = error\n",
         "",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_write_that_failed_cannot_be_committed",
@@ -13,14 +13,14 @@ BUGS = (
     ),
     Bug(
         "no other task writes into a unit of work",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/units.py",
         "unit.place != _here():",
         "unit.place[0] != _here()[0]:",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_async_another_task_is_refused",
     ),
     Bug(
         "no other thread writes into a unit of work",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/units.py",
         "unit.place != _here():",
         "unit.place[1] != _here()[1]:",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_another_thread_has_a_unit_of_its_own",
@@ -28,7 +28,7 @@ BUGS = (
     ),
     Bug(
         "a commit that failed is taken back",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/outcomes.py",
         "            connection.connection.rollback()",
         "            pass",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_constraint_that_fails_at_commit_is_definite",
@@ -36,7 +36,7 @@ BUGS = (
     ),
     Bug(
         "a COMMIT without an answer is unknown",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/outcomes.py",
         ("    if error.connection_invalidated:\n        return False\n"),
         ("    if error.connection_invalidated:\n        return True\n"),
         "tests/adapters/sqlalchemy/test_connections.py::test_a_connection_lost_at_commit",
@@ -44,14 +44,14 @@ BUGS = (
     ),
     Bug(
         "a constraint that fails at commit is definite",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/outcomes.py",
         "SQLITE_READONLY, SQLITE_CONSTRAINT}",
         "SQLITE_READONLY}",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_constraint_that_fails_at_commit_is_definite",
     ),
     Bug(
         "an IO error at commit is unknown",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/outcomes.py",
         "SQLITE_TOOBIG, SQLITE_READONLY, SQLITE_CONSTRAINT}",
         'SQLITE_TOOBIG, SQLITE_READONLY, SQLITE_CONSTRAINT, __import__("sqlite3").SQLITE_IOERR}',
         "tests/adapters/sqlalchemy/test_connections.py::test_what_sqlite_says_at_commit",
@@ -168,8 +168,8 @@ BUGS = (
     Bug(
         "a Failure takes back what was done before it",
         "adapters/sqlalchemy/unit_of_work.py",
-        "    if isinstance(result, Failure):\n        raise _RolledBackError\n",
-        "    if isinstance(result, bool):\n        raise _RolledBackError\n",
+        "    if isinstance(result, Failure):\n        raise RolledBackError\n",
+        "    if isinstance(result, bool):\n        raise RolledBackError\n",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_failure_takes_all_back",
         quick=True,
     ),
@@ -183,14 +183,14 @@ BUGS = (
     ),
     Bug(
         "wherever it fails nothing is stored in part",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/async_unit_of_work.py",
         "itself\n                    await transaction.rollback()",
         "itself\n                    await transaction.commit()",
         "tests/adapters/sqlalchemy/test_faults.py::test_async_all_or_nothing",
     ),
     Bug(
         "a task that is cancelled has stored nothing",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/async_unit_of_work.py",
         "itself\n                    await transaction.rollback()",
         "itself\n                    await transaction.commit()",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_async_a_cancelled_unit_is_taken_back",
@@ -198,8 +198,8 @@ BUGS = (
     Bug(
         "a nested unit is taken back alone",
         "adapters/sqlalchemy/unit_of_work.py",
-        "        with savepoint(connection) as nested, _entered(",
-        "        with nullcontext(connection.get_transaction()) as nested, _entered(",
+        "        with savepoint(connection) as nested, entered(",
+        "        with __import__('contextlib').nullcontext(connection.get_transaction()) as nested, entered(",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_nested_unit_is_taken_back_alone",
     ),
     Bug(
@@ -228,7 +228,7 @@ BUGS = (
     ),
     Bug(
         "an aborted transaction is never taken for a committed one",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/units.py",
         "None) == _ABORTED:",
         "None) == -1:",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_a_transaction_that_is_aborted_is_no_success",
@@ -236,7 +236,7 @@ BUGS = (
     ),
     Bug(
         "a task that outlives the unit works on its own",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/units.py",
         "(unit.over or not unit.transaction.is_active)",
         "unit.over is None",
         "tests/adapters/sqlalchemy/test_unit_of_work.py::test_async_a_task_that_outlives_the_unit_works_on_its_own",
@@ -244,7 +244,7 @@ BUGS = (
     ),
     Bug(
         "a unit that ends in another context stores nothing",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/units.py",
         "    if elsewhere and not unit.shared:\n",
         "    if elsewhere is None:\n",
         "tests/adapters/sqlalchemy/test_interrupted_units.py::test_a_unit_that_ends_in_another_context_stores_nothing",
@@ -258,14 +258,14 @@ BUGS = (
     ),
     Bug(
         "a shared unit does one thing after the other",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/units.py",
         "            if self._places and self._places[-1] != here:",
         "            if False:",
         "tests/adapters/sqlalchemy/test_shared_units.py::test_those_who_work_at_the_same_time_are_refused",
     ),
     Bug(
         "a sync dependency is refused",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/units.py",
         '_POOLS = frozenset({"anyio", "concurrent", "starlette", "trio"})',
         "_POOLS = frozenset[str]()",
         "tests/adapters/test_unit_of_work_middleware.py::test_a_sync_dependency_is_refused",
@@ -288,7 +288,7 @@ BUGS = (
     ),
     Bug(
         "who lost a race can not go on",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/units.py",
         "                self.lost = conflict\n",
         "",
         "tests/adapters/sqlalchemy/test_races.py::test_a_conflict_that_is_caught_is_not_forgotten",
@@ -296,8 +296,8 @@ BUGS = (
     Bug(
         "what lost in a unit of work is not done again there",
         "adapters/sqlalchemy/unit_of_work.py",
-        "range(_TRIES - 1 if current(self) is None else 0)",
-        "range(_TRIES - 1)",
+        "range(TRIES - 1 if current(self) is None else 0)",
+        "range(TRIES - 1)",
         "tests/adapters/sqlalchemy/test_isolation.py::test_a_lost_race_is_a_conflict",
     ),
     Bug(
@@ -354,7 +354,7 @@ BUGS = (
     ),
     Bug(
         "a value that the driver can not write is no doubt",
-        "adapters/sqlalchemy/unit_of_work.py",
+        "adapters/sqlalchemy/outcomes.py",
         "isinstance(error, _BEFORE_SENDING) and",
         "isinstance(error, _BEFORE_SENDING[1:]) and",
         "tests/adapters/sqlalchemy/test_at_once.py::test_a_value_that_the_driver_cannot_write_is_no_doubt",

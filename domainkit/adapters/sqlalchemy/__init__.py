@@ -9,6 +9,8 @@ except ImportError as _error:
 
 from domainkit.adapters.sqlalchemy.async_event_store import AsyncSqlEventStore
 from domainkit.adapters.sqlalchemy.async_projector import AsyncProjector
+from domainkit.adapters.sqlalchemy.async_repositories import AsyncSqlCrudRepository
+from domainkit.adapters.sqlalchemy.async_unit_of_work import AsyncUnitOfWork
 from domainkit.adapters.sqlalchemy.buses import (
     AsyncOutboxCommandBus,
     AsyncOutboxDomainEventBus,
@@ -39,7 +41,7 @@ from domainkit.adapters.sqlalchemy.relay.operations import (
 from domainkit.adapters.sqlalchemy.relay.relay import Relay
 from domainkit.adapters.sqlalchemy.relay.rounds import RelayRound
 from domainkit.adapters.sqlalchemy.relay.waits import RelayBackoff
-from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
+from domainkit.adapters.sqlalchemy.repositories import SqlCrudRepository
 from domainkit.adapters.sqlalchemy.repository_read_models import RepositoryReadModel
 from domainkit.adapters.sqlalchemy.rounds import Projected, ReadModelStatus
 from domainkit.adapters.sqlalchemy.snapshots import AsyncSqlSnapshotStore, SqlSnapshotStore
@@ -51,7 +53,7 @@ from domainkit.adapters.sqlalchemy.tables import (
     outbox_table,
     snapshots_table,
 )
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork
+from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork
 from domainkit.states import StoredStateError
 
 __all__ = [

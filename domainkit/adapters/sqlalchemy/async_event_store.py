@@ -7,10 +7,10 @@ from typing import Any, Generic, TypeVar, overload
 from returns.result import Failure, Result, Success
 from sqlalchemy import Connection, Table
 
+from domainkit.adapters.sqlalchemy.async_unit_of_work import AsyncUnitOfWork, Coro
 from domainkit.adapters.sqlalchemy.engines import NO_OPTIONS
 from domainkit.adapters.sqlalchemy.event_appends import NO_LIMIT, is_to_raise, lost_closing
 from domainkit.adapters.sqlalchemy.event_store import SqlEventStore
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro
 from domainkit.codec import MessageCodec
 from domainkit.errors import ConflictError
 from domainkit.event_store import (

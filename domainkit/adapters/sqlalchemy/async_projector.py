@@ -9,13 +9,13 @@ from sqlalchemy import Table
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from domainkit.adapters.sqlalchemy.async_event_store import AsyncSqlEventStore
+from domainkit.adapters.sqlalchemy.async_unit_of_work import AsyncUnitOfWork
 from domainkit.adapters.sqlalchemy.event_counts import Stored
 from domainkit.adapters.sqlalchemy.following import OnUnreadable
 from domainkit.adapters.sqlalchemy.projector import Projector
 from domainkit.adapters.sqlalchemy.read_models import SqlReadModel
 from domainkit.adapters.sqlalchemy.rebuilding import Rebuilt
 from domainkit.adapters.sqlalchemy.rounds import Projected, ReadModelStatus
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork
 from domainkit.adapters.sqlalchemy.wakeups import woken_async
 from domainkit.read_models import AsyncReadsAllEvents, ReadsAllEvents
 

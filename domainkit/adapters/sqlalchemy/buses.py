@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 from returns.result import Failure, Result, Success
 from sqlalchemy.exc import DBAPIError
 
+from domainkit.adapters.sqlalchemy.async_unit_of_work import AsyncUnitOfWork
 from domainkit.adapters.sqlalchemy.outbox import Outbox
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork, current
+from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork
+from domainkit.adapters.sqlalchemy.units import current
 from domainkit.causation import Stamping
 from domainkit.errors import BusCannotPublish, ConflictError, OutcomeUnknownError
 from domainkit.messages import AnyCommand, DomainEvent, Message

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from attrs import frozen
 from returns.result import Failure, Result, Success
 
+from domainkit.adapters.sqlalchemy.async_unit_of_work import AsyncUnitOfWork
 from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import UtcDateTime, require_columns
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork, current
+from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork
+from domainkit.adapters.sqlalchemy.units import current
 from domainkit.read_models import NotReached
 
 _LOOK = 0.02

@@ -8,7 +8,8 @@ from returns.result import Failure, Result
 from sqlalchemy.exc import IntegrityError
 from typing_extensions import ParamSpec
 
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, Coro, UnitOfWork
+from domainkit.adapters.sqlalchemy.async_unit_of_work import AsyncUnitOfWork, Coro
+from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork
 from domainkit.errors import ConflictError
 from domainkit.results import named_as
 

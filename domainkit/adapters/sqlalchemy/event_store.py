@@ -24,7 +24,8 @@ from domainkit.adapters.sqlalchemy.event_tags import Checked, Guard, SqliteTagge
 from domainkit.adapters.sqlalchemy.postgresql_event_tags import PostgresqlTaggedEvents
 from domainkit.adapters.sqlalchemy.postgresql_events import PostgresqlEvents
 from domainkit.adapters.sqlalchemy.tables import event_tags_table, events_table, require_columns
-from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork, current
+from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork
+from domainkit.adapters.sqlalchemy.units import current
 from domainkit.codec import MessageCodec
 from domainkit.errors import ConflictError
 from domainkit.event_store import (

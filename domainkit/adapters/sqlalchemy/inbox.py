@@ -14,9 +14,10 @@ from returns.result import Failure, Result, Success
 from sqlalchemy import Connection, Table, delete, false, select, text, tuple_
 
 from domainkit._model.immutability import copy_with
+from domainkit.adapters.sqlalchemy.async_unit_of_work import AsyncUnitOfWork, Coro
 from domainkit.adapters.sqlalchemy.statements import insert_new
 from domainkit.adapters.sqlalchemy.tables import inbox_table, require_columns
-from domainkit.adapters.sqlalchemy.unit_of_work import ATOMIC_ADDS, AsyncUnitOfWork, Coro, UnitOfWork
+from domainkit.adapters.sqlalchemy.unit_of_work import ATOMIC_ADDS, UnitOfWork
 from domainkit.errors import ConflictError, InvalidMessage, OutcomeUnknownError
 from domainkit.handlers import is_async
 from domainkit.ids import text_refusal

@@ -8,9 +8,10 @@ from returns.result import Failure, Result
 from sqlalchemy import Connection, Engine, Table
 
 from domainkit._model.immutability import copy_with
+from domainkit.adapters.sqlalchemy.async_repositories import AsyncSqlCrudRepository
 from domainkit.adapters.sqlalchemy.read_models import MOST_PARAMETERS, Folds, Recorded, SqlReadModel
-from domainkit.adapters.sqlalchemy.repositories import AsyncSqlCrudRepository, SqlCrudRepository
-from domainkit.adapters.sqlalchemy.unit_of_work import current
+from domainkit.adapters.sqlalchemy.repositories import SqlCrudRepository
+from domainkit.adapters.sqlalchemy.units import current
 from domainkit.aggregates import AnyId
 from domainkit.errors import ConflictError, DomainError
 from domainkit.messages import DomainEvent

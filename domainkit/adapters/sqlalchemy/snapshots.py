@@ -5,8 +5,10 @@ from contextlib import AbstractContextManager, nullcontext
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from domainkit.adapters.sqlalchemy.async_unit_of_work import AsyncUnitOfWork
 from domainkit.adapters.sqlalchemy.tables import require_columns, snapshots_table
-from domainkit.adapters.sqlalchemy.unit_of_work import AsyncUnitOfWork, UnitOfWork, current
+from domainkit.adapters.sqlalchemy.unit_of_work import UnitOfWork
+from domainkit.adapters.sqlalchemy.units import current
 from domainkit.event_store import StreamId, stream_name
 from domainkit.snapshot_store import AsyncSnapshotStore, Snapshot, SnapshotStore
 

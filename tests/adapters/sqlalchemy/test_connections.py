@@ -26,7 +26,7 @@ from domainkit.adapters.sqlalchemy import (
     make_async_engine,
     make_engine,
 )
-from domainkit.adapters.sqlalchemy.unit_of_work import take_back
+from domainkit.adapters.sqlalchemy.outcomes import take_back
 from domainkit.testing import SampleTask, SampleTaskId
 
 Tasks = SqlCrudRepository[SampleTask, SampleTaskId]
