@@ -372,13 +372,11 @@ class SqlEventStore(EventStore[E], Generic[E]):
         The three are to begin and lock, to check and store, and to commit.
         """
         tagged, append = self._tagged(), (given.guard, given.stream, given.rows, given.tags)
-        while not given.outgoing:
+        if not given.outgoing:
             checked = tagged.append_if_at_once(connection, *append)
-            if checked is None:
-                break
-            outcome = self._outcome(connection, given, checked)
-            if outcome is not None:
-                return outcome
+            found = None if checked is None else self._outcome(connection, given, checked)
+            if found is not None:
+                return found
         try:
             tagged.begin_locked(connection, given.guard, given.tags)
             outcome = self._stored_under(connection, given)

@@ -221,8 +221,8 @@ async def test_a_message_that_is_published_twice_at_once_is_refused_twice(board:
 async def test_a_message_that_the_broker_says_no_to_is_refused(board: Board) -> None:
     """A queue that is full and takes no more makes it MessageRefused."""
     await board.queue(max_length=1, overflow="reject-publish")
-    async with RabbitMqPublisher(board.url, board.topology) as publisher:
-        results = [await publisher.publish(outgoing(str(number))) for number in range(10)]
+    async with RabbitMqPublisher(board.url, board.topology, timeout=timedelta(seconds=2)) as publisher:
+        results = [await publisher.publish(outgoing(str(number))) for number in range(4)]
     refused = [result.failure() for result in results if isinstance(result, Failure)]
     assert refused
     assert {MessageRefused} == {type(error) for error in refused}
