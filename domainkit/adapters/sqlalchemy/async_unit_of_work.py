@@ -22,12 +22,11 @@ from domainkit.adapters.sqlalchemy.lean import LeanEngine
 from domainkit.adapters.sqlalchemy.lean_reads import Read
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.outcomes import autocommit_errors, take_back
-from domainkit.adapters.sqlalchemy.races import races_as_conflicts
+from domainkit.adapters.sqlalchemy.races import despite_races_async, races_as_conflicts
 from domainkit.adapters.sqlalchemy.savepoints import async_savepoint
 from domainkit.adapters.sqlalchemy.unit_of_work import (
     ATOMIC_ADDS,
     PENDING,
-    TRIES,
     RolledBackError,
     UnitOfWork,
     undo_failure,
@@ -161,9 +160,8 @@ class AsyncUnitOfWork:
 
     async def _repeated(self, work: Callable[[], T], *, read_only: bool = False) -> T:
         """Return the result of `run`; outside of a unit of work, retry it as UnitOfWork._repeated does."""
-        for _ in range(TRIES - 1 if current(self.inner) is None else 0):
-            with suppress(ConflictError):
-                return await self.run(work, read_only=read_only)
+        if current(self.inner) is None:
+            return await despite_races_async(lambda: self.run(work, read_only=read_only))
         return await self.run(work, read_only=read_only)
 
     async def _read(self, read: Read[T]) -> T:
@@ -172,10 +170,7 @@ class AsyncUnitOfWork:
         if unit is not None and unit.outer is not None:
             with unit.turn:
                 return await unit.outer.run_sync(lambda _: self.inner._read(read))
-        for _ in range(TRIES - 1):
-            with suppress(ConflictError):
-                return await self._read_alone(read)
-        return await self._read_alone(read)
+        return await despite_races_async(lambda: self._read_alone(read))
 
     async def _read_alone(self, read: Read[T]) -> T:
         async with self._engine.connect() as connection:
@@ -187,10 +182,7 @@ class AsyncUnitOfWork:
         if unit is not None and unit.outer is not None:
             with unit.turn:
                 return await unit.outer.run_sync(lambda _: self.inner._write(write))
-        for _ in range(TRIES - 1):
-            with suppress(ConflictError):
-                return await self._write_alone(write)
-        return await self._write_alone(write)
+        return await despite_races_async(lambda: self._write_alone(write))
 
     async def _write_alone(self, write: Write[T]) -> T:
         if write.at_once is None or not commits_at_once(self._engine.sync_engine):

@@ -1,19 +1,23 @@
 """Races between transactions: the database's error for the loser, as a ConflictError."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from sqlite3 import SQLITE_BUSY
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
 from domainkit.errors import ConflictError
+
+T = TypeVar("T")
 
 SERIALIZATION_FAILURE: Final = "40001"
 DEADLOCK: Final = "40P01"
 """SQLSTATEs of PostgreSQL: it has rolled back, and the same transaction may succeed if it is repeated.
 See https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html."""
 
+_TRIES: Final = 3
+"""The attempts for work that keeps losing races: other transactions finish meanwhile, so more are rarely needed."""
 
 _BEFORE: Final = ("BEGIN", "PRAGMA")
 """The beginnings of the statements of SQLite before a transaction is open: PRAGMA is of a new connection."""
@@ -60,3 +64,22 @@ def refuse_race(error: DBAPIError) -> None:
     conflict = conflict_of(error)
     if conflict is not None:
         raise conflict from error
+
+
+def despite_races(work: Callable[[], T]) -> T:
+    """Return the result of work that is its own transaction, tried up to three times if it loses races.
+
+    It has no other effects: after a lost race nothing is stored.
+    """
+    for _ in range(_TRIES - 1):
+        with suppress(ConflictError):
+            return work()
+    return work()
+
+
+async def despite_races_async(work: Callable[[], Awaitable[T]]) -> T:
+    """Return the result of work to await, as `despite_races` does."""
+    for _ in range(_TRIES - 1):
+        with suppress(ConflictError):
+            return await work()
+    return await work()

@@ -24,7 +24,7 @@ from domainkit.adapters.sqlalchemy.lean import LeanEngine, begun
 from domainkit.adapters.sqlalchemy.lean_reads import LeanConnection, LeanReads, Read
 from domainkit.adapters.sqlalchemy.outbox import Outbox
 from domainkit.adapters.sqlalchemy.outcomes import autocommit_errors, take_back
-from domainkit.adapters.sqlalchemy.races import races_as_conflicts, refuse_race
+from domainkit.adapters.sqlalchemy.races import despite_races, races_as_conflicts, refuse_race
 from domainkit.adapters.sqlalchemy.savepoints import savepoint
 from domainkit.adapters.sqlalchemy.threads import in_threads
 from domainkit.adapters.sqlalchemy.units import Unit, current, entered, make_turn, require_lasting_context, require_none
@@ -35,9 +35,6 @@ from domainkit.results import named_as
 P = ParamSpec("P")
 T = TypeVar("T")
 E = TypeVar("E")
-
-TRIES: Final = 3
-"""The attempts for a call that keeps losing races: other transactions finish meanwhile, so more are rarely needed."""
 
 
 def _done(connection: Connection, work: Callable[[Connection], T]) -> tuple[T, set[object]]:
@@ -275,10 +272,7 @@ class UnitOfWork:
         if unit is not None:
             with unit.working() as connection:
                 return read.work(connection)
-        for _ in range(TRIES - 1):
-            with suppress(ConflictError):
-                return self._read_alone(read)
-        return self._read_alone(read)
+        return despite_races(lambda: self._read_alone(read))
 
     def _read_alone(self, read: Read[T]) -> T:
         if read.lean is None or not self._lean_reads.are_possible():
@@ -306,10 +300,7 @@ class UnitOfWork:
         if unit is not None:
             with unit.writing() as connection:
                 return write.in_transaction(connection)
-        for _ in range(TRIES - 1):
-            with suppress(ConflictError):
-                return self._write_alone(write)
-        return self._write_alone(write)
+        return despite_races(lambda: self._write_alone(write))
 
     def _write_alone(self, write: Write[T]) -> T:
         if write.at_once is None or not commits_at_once(self._engine):
@@ -366,10 +357,7 @@ class UnitOfWork:
         It is for calls that are their own transaction, and have no other effects: after a lost race nothing is stored.
         In an open unit of work a retry is useless, since the whole transaction is lost.
         """
-        for _ in range(TRIES - 1 if current(self) is None else 0):
-            with suppress(ConflictError):
-                return work()
-        return work()
+        return despite_races(work) if current(self) is None else work()
 
     def atomic(
         self, step: Callable[P, Result[T, E]]
