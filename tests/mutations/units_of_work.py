@@ -294,11 +294,11 @@ BUGS = (
         "tests/adapters/sqlalchemy/test_races.py::test_a_conflict_that_is_caught_is_not_forgotten",
     ),
     Bug(
-        "what lost in a unit of work is not done again there",
-        "adapters/sqlalchemy/unit_of_work.py",
-        "return despite_races(work) if current(self) is None else work()",
-        "return despite_races(work)",
-        "tests/adapters/sqlalchemy/test_isolation.py::test_a_lost_race_is_a_conflict",
+        "what lost a race outside of a unit of work is done again",
+        "adapters/sqlalchemy/races.py",
+        "_TRIES: Final = 3",
+        "_TRIES: Final = 1",
+        "tests/adapters/sqlalchemy/test_races.py::test_the_answer_is_that_of_a_later_call",
     ),
     Bug(
         "what is read in one transaction is of one moment",
