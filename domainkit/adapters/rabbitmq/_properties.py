@@ -237,3 +237,10 @@ class KeepingConnection(Connection):
         inner = TLSTransportFactory() if self.url.scheme == "amqps" else TCPTransportFactory()
         self.kwargs["transport_factory"] = _KeepingTransport(inner)
         await super().connect(timeout)
+
+    def __del__(self) -> None:
+        """Do nothing: whoever opens a connection closes it.
+
+        For one that could not connect, aio-pika would create a coroutine that closes it, which nobody awaits unless the
+        garbage collector runs while the loop does (seen in 10.2.1).
+        """

@@ -1,7 +1,9 @@
 """RabbitMqConsumer where its connection, channel or queue is lost."""
 
 import asyncio
+import gc
 import logging
+import warnings
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from brokers import SETTLED, RabbitMq, free_port
 from rabbits import CODEC, Board, TaskCreated, outgoing, until
 from returns.result import Result, Success
+from yarl import URL
 
 from domainkit import InvalidMessage, Message, MessageCodec
 from domainkit.adapters.rabbitmq import (
@@ -20,6 +23,7 @@ from domainkit.adapters.rabbitmq import (
     _queue,
     dead_letter_queue,
 )
+from domainkit.adapters.rabbitmq._properties import KeepingConnection
 
 
 class Titles:
@@ -196,3 +200,20 @@ async def test_stop_is_bounded_where_the_broker_hangs(own_broker: RabbitMq) -> N
         await waiting.__aenter__()
         with own_broker.hanging():
             await asyncio.wait_for(waiting.stop(), 15)
+
+
+def test_a_connection_that_was_never_made_leaves_no_coroutine() -> None:
+    """What is left of an attempt that failed goes in silence, also while no loop runs."""
+
+    async def made() -> KeepingConnection:
+        return KeepingConnection(URL("amqp://nowhere/"))
+
+    loop = asyncio.new_event_loop()
+    kept = [loop.run_until_complete(made())]
+    asyncio.set_event_loop(None)  # as after asyncio.run
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        kept.clear()
+        gc.collect()
+    loop.close()
+    assert [] == [str(one.message) for one in caught]
