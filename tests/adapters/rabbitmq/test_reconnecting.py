@@ -203,7 +203,7 @@ async def test_stop_is_bounded_where_the_broker_hangs(own_broker: RabbitMq) -> N
 
 
 def test_a_connection_that_was_never_made_leaves_no_coroutine() -> None:
-    """What is left of an attempt that failed goes in silence, also while no loop runs."""
+    """The rest of an attempt that failed goes in silence, also while no loop runs."""
 
     async def made() -> KeepingConnection:
         return KeepingConnection(URL("amqp://nowhere/"))
