@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table
 
 from domainkit.adapters.sqlalchemy.async_unit_of_work import AsyncUnitOfWork, Coro
 from domainkit.adapters.sqlalchemy.engines import NO_OPTIONS
-from domainkit.adapters.sqlalchemy.event_appends import NO_LIMIT, is_to_raise, lost_closing
+from domainkit.adapters.sqlalchemy.event_appends import NO_LIMIT, is_final, lost_closing
 from domainkit.adapters.sqlalchemy.event_store import SqlEventStore
 from domainkit.codec import MessageCodec
 from domainkit.errors import ConflictError
@@ -191,7 +191,5 @@ class AsyncSqlEventStore(AsyncEventStore[E], Generic[E]):
             try:
                 return await work()
             except ConflictError as error:
-                if is_to_raise(error, is_inside=is_inside):
-                    raise
-                if is_inside:
+                if is_final(error, is_inside=is_inside):
                     return Failure(lost())

@@ -80,10 +80,16 @@ NO_LIMIT = 2**63 - 1
 """The largest position."""
 
 
-def is_to_raise(error: ConflictError, *, is_inside: bool) -> bool:
-    """Check if a lost race can't be tried again here: a deadlock inside of a unit of work, which it has ended."""
+def is_final(error: ConflictError, *, is_inside: bool) -> bool:
+    """Check if a lost race is the answer: inside of a unit of work, whose whole transaction is lost.
+
+    Raises:
+        ConflictError: it is a deadlock inside of a unit of work, or no race that a new attempt could win.
+    """
     state = state_of(error.__cause__)
-    return state != SERIALIZATION_FAILURE and (is_inside or state != DEADLOCK)
+    if state != SERIALIZATION_FAILURE and (is_inside or state != DEADLOCK):
+        raise error
+    return is_inside
 
 
 def lost_closing(name: str) -> RevisionConflict:

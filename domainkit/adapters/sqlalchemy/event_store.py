@@ -15,7 +15,7 @@ from domainkit.adapters.sqlalchemy.event_appends import (
     Conditioned,
     EncodedAppend,
     EncodedConditionalAppend,
-    is_to_raise,
+    is_final,
     lost_closing,
 )
 from domainkit.adapters.sqlalchemy.event_locks import Tags
@@ -312,9 +312,7 @@ class SqlEventStore(EventStore[E], Generic[E]):
             try:
                 return work()
             except ConflictError as error:
-                if is_to_raise(error, is_inside=is_inside):
-                    raise
-                if is_inside:
+                if is_final(error, is_inside=is_inside):
                     return Failure(lost())
 
     def _stored_alone(self, given: EncodedAppend) -> Result[Appended, RevisionConflict]:
