@@ -6,7 +6,7 @@ section 3.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
 from sqlalchemy import Connection, NestedTransaction
 from sqlalchemy.exc import DBAPIError
@@ -16,32 +16,40 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncTransaction
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[NestedTransaction]:
     """Begin a savepoint for the `with` block; an exception rolls it back, and is raised as it is."""
-    raised: BaseException | None = None
-    try:
-        with connection.begin_nested() as nested:
-            try:
-                yield nested
-            except BaseException as error:
-                raised = error
-                raise
-    except DBAPIError as error:
-        if raised is None or error is raised:
-            raise
-        raise raised from raised.__cause__  # there was no savepoint to roll back to
+    with _unreplaced() as block, connection.begin_nested() as nested, block:
+        yield nested
 
 
 @asynccontextmanager
 async def async_savepoint(connection: AsyncConnection) -> AsyncIterator[AsyncTransaction]:
     """Begin a savepoint for the `async with` block; see `savepoint`."""
-    raised: BaseException | None = None
-    try:
+    with _unreplaced() as block:
         async with connection.begin_nested() as nested:
-            try:
+            with block:
                 yield nested
-            except BaseException as error:
-                raised = error
-                raise
+
+
+@contextmanager
+def _unreplaced() -> Iterator[AbstractContextManager[None]]:
+    """Raise the exception of a block in place of one about its savepoint: there was none to roll back to.
+
+    Yields:
+        The context manager for the block.
+    """
+    raised: BaseException | None = None
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        nonlocal raised
+        try:
+            yield
+        except BaseException as error:
+            raised = error
+            raise
+
+    try:
+        yield block()
     except DBAPIError as error:
         if raised is None or error is raised:
             raise
-        raise raised from raised.__cause__  # as above
+        raise raised from raised.__cause__
