@@ -6,15 +6,14 @@ import contextvars
 import gc
 import random
 import sqlite3
-import sys
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 
 import pytest
 from databases import METADATA, OUTBOX, TASKS, Database, new_database, stored_messages, stored_versions
+from interruptions import interrupted
 from returns.result import Success
 from sizes import FULL
 from sqlalchemy import Engine, create_engine, text
@@ -32,6 +31,9 @@ from domainkit.adapters.sqlalchemy import (
     UnitOfWork,
     configure_engine,
     make_async_engine,
+    outcomes,
+    savepoints,
+    units,
 )
 from domainkit.adapters.sqlalchemy import unit_of_work as unit_of_work_module
 from domainkit.testing import SampleTask, SampleTaskId
@@ -122,45 +124,20 @@ async def test_async_a_unit_may_be_closed_by_another_task(database: Database) ->
 # Interrupted by a signal
 
 
-class Interrupt(BaseException):
-    """Raised by a signal's handler, as KeyboardInterrupt is."""
-
-
-class Interrupting:
-    """Raises Interrupt where CPython may run a signal's handler: as a function begins, or one written in C has ended.
-
-    In the files of the unit of work, those of its context managers, and where they call others.
-    """
-
-    FILES = frozenset({unit_of_work_module.__file__, causation.__file__, contextlib.__file__})
-
-    def __init__(self, number: int) -> None:
-        self.left = number
-
-    def __call__(self, frame: FrameType, event: str, _: object) -> None:
-        """Count the moments down to the one of the number; see sys.setprofile."""
-        caller = frame.f_back
-        files = {frame.f_code.co_filename, "" if caller is None else caller.f_code.co_filename}
-        if event in {"call", "c_return"} and not files.isdisjoint(self.FILES):
-            self.left -= 1
-            if self.left == 0:
-                raise Interrupt
+FILES = frozenset(one.__file__ for one in (unit_of_work_module, units, outcomes, savepoints, causation, contextlib))
+"""The files of the unit of work, and those of its context managers."""
 
 
 def test_a_unit_may_be_interrupted_at_any_moment(engine: Engine, unit_of_work: UnitOfWork, tasks: Tasks) -> None:
     """By Ctrl-C, or an exception of a signal's handler: its connection goes back, and what comes next is not in it."""
-    tracer, before, done = Interrupting(0), sys.getprofile(), 0
-    while tracer.left <= 0:
+
+    def work() -> None:
+        with unit_of_work.begin(), unit_of_work.begin():
+            tasks.save(SampleTask.create("Buy milk")).unwrap()
+
+    done = 0
+    for _ in interrupted(work, FILES, {"call", "c_return"}):
         done += 1
-        tracer = Interrupting(done)
-        try:
-            sys.setprofile(tracer)
-            with unit_of_work.begin(), unit_of_work.begin():
-                tasks.save(SampleTask.create("Buy milk")).unwrap()
-        except Interrupt:
-            pass
-        finally:
-            sys.setprofile(before)
         assert 0 == in_use(engine)
         assert isinstance(tasks.save(SampleTask.create("Buy more")), Success)
     assert 50 < done < len(stored_versions(engine)) == len(stored_messages(engine))

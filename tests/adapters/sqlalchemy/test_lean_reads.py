@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from attrs import frozen
 from databases import METADATA, OUTBOX, TASKS, Database
+from interruptions import interrupted
 from proxies import CuttingProxy, cutting_proxy
 from returns.result import Success
 from sqlalchemy import Engine, event, text
@@ -375,40 +374,14 @@ def test_a_server_that_is_gone_is_an_error_of_sqlalchemy(database: Database, tmp
 # Interrupted
 
 
-class Interrupt(BaseException):
-    """Raised by a signal's handler, as KeyboardInterrupt is."""
-
-
-class Interrupting:
-    """Raises Interrupt where CPython may run a signal's handler, in lean reads and their calls; see sys.setprofile."""
-
-    def __init__(self, number: int) -> None:
-        self.left = number
-
-    def __call__(self, frame: FrameType, happened: str, _: object) -> None:
-        """Count the moments down to the one of the number."""
-        caller = frame.f_back
-        files = {frame.f_code.co_filename, "" if caller is None else caller.f_code.co_filename}
-        if happened in {"call", "return", "c_return"} and lean_reads.__file__ in files:
-            self.left -= 1
-            if self.left == 0:
-                raise Interrupt
-
-
 def test_a_read_may_be_interrupted_at_any_moment(engine: Engine, tasks: Tasks, task: SampleTask) -> None:
     """Its connection goes back or is closed, and what comes next on it is a transaction."""
     assert isinstance(engine.pool, QueuePool)
-    tracer, before, done = Interrupting(0), sys.getprofile(), 0
-    while tracer.left <= 0:
+    done = 0
+    for _ in interrupted(
+        lambda: tasks.retrieve(task.aggregate_id), {lean_reads.__file__}, {"call", "return", "c_return"}
+    ):
         done += 1
-        tracer = Interrupting(done)
-        try:
-            sys.setprofile(tracer)
-            tasks.retrieve(task.aggregate_id)
-        except Interrupt:
-            pass
-        finally:
-            sys.setprofile(before)
         assert 0 == engine.pool.checkedout()
         with engine.connect() as connection:
             connection.execute(text("DELETE FROM tasks"))
