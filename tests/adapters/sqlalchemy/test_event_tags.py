@@ -13,6 +13,7 @@ from returns.result import Result, Success
 from sizes import FULL
 from sqlalchemy import Engine, MetaData, delete, event, select
 from sqlalchemy.pool import NullPool
+from subscriptions import COUNT, SAMPLES, SampleEvent, nothing_about, student, subscribed
 
 from domainkit import (
     ANY_REVISION,
@@ -55,7 +56,6 @@ from domainkit.testing import (
 )
 
 HISTORIES = 100 if FULL else 25
-SampleEvent = SampleSubscribed | SampleUnsubscribed
 E = TypeVar("E", bound=DomainEvent)
 
 
@@ -113,24 +113,7 @@ class TestAsyncTagged(_OnEachDatabase, AsyncTaggedEventStoreContract):
 
 METADATA = MetaData()
 EVENTS, TAGS = events_table(METADATA), event_tags_table(METADATA)
-SAMPLES = MessageCodec.of(SampleSubscribed | SampleUnsubscribed)
-COUNT = projection(0).on(SampleSubscribed, lambda n, _: n + 1).on(SampleUnsubscribed, lambda n, _: n - 1)
 Store = SqlEventStore[SampleEvent]
-
-
-def student() -> SampleStudentId:
-    """Return a new id."""
-    return SampleStudentId.v4()
-
-
-def subscribed(who: SampleStudentId | None = None) -> SampleSubscribed:
-    """Return an event about a student, or about one that nobody knows, and a new course."""
-    return SampleSubscribed(who or student(), SampleCourseId.v4())
-
-
-def nothing_about(who: SampleStudentId) -> AppendCondition:
-    """Return the condition that there is no event about a student."""
-    return AppendCondition(query().about(who), after=0)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from returns.result import Failure, Result, Success
 from sizes import at_full
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.exc import OperationalError
+from subscriptions import COUNT, SAMPLES, SampleEvent, course, student, subscribed
 
 from domainkit import (
     ANY_REVISION,
@@ -24,7 +25,6 @@ from domainkit import (
     ConflictError,
     DomainEvent,
     EventQuery,
-    MessageCodec,
     OutcomeUnknownError,
     RecordedEvent,
     StreamClosed,
@@ -42,33 +42,15 @@ from domainkit.adapters.sqlalchemy import (
 )
 from domainkit.testing import SampleCourseId, SampleStudentId, SampleSubscribed, SampleUnsubscribed
 
-SampleEvent: TypeAlias = SampleSubscribed | SampleUnsubscribed
 Store: TypeAlias = SqlEventStore[SampleEvent]
 Outcome: TypeAlias = Result[Appended, ConditionConflict | StreamClosed]
 
 METADATA = MetaData()
 EVENTS, TAGS = events_table(METADATA), event_tags_table(METADATA)
-SAMPLES = MessageCodec.of(SampleSubscribed | SampleUnsubscribed)
-COUNT = projection(0).on(SampleSubscribed, lambda n, _: n + 1).on(SampleUnsubscribed, lambda n, _: n - 1)
 RACES, WRITERS = max(200, at_full(1_000)), 8
 ROUNDS = max(40, at_full(1_000))
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-
-
-def student() -> SampleStudentId:
-    """Return a new id."""
-    return SampleStudentId.v4()
-
-
-def course() -> SampleCourseId:
-    """Return a new id."""
-    return SampleCourseId.v4()
-
-
-def subscribed(who: SampleStudentId | None = None, what: SampleCourseId | None = None) -> SampleSubscribed:
-    """Return an event about these, or about a student and a course that nobody else knows."""
-    return SampleSubscribed(who or student(), what or course())
 
 
 def nothing_about(found: EventQuery) -> AppendCondition:

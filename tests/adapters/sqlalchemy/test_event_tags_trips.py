@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,8 +11,9 @@ from proxies import CuttingProxy, cutting_proxy
 from returns.result import Failure
 from sqlalchemy import URL, Engine, MetaData, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
+from subscriptions import COUNT, SAMPLES, SampleEvent, nothing_about, subscribed
 
-from domainkit import AppendCondition, ConditionConflict, MessageCodec, OutcomeUnknownError, projection, query
+from domainkit import AppendCondition, ConditionConflict, OutcomeUnknownError, query
 from domainkit.adapters.sqlalchemy import (
     AsyncSqlEventStore,
     AsyncUnitOfWork,
@@ -25,29 +26,15 @@ from domainkit.adapters.sqlalchemy import (
     make_engine,
     outbox_table,
 )
-from domainkit.testing import SampleCourseId, SampleStudentId, SampleSubscribed, SampleUnsubscribed
-
-SampleEvent: TypeAlias = SampleSubscribed | SampleUnsubscribed
+from domainkit.testing import SampleStudentId
 
 METADATA = MetaData()
 EVENTS, TAGS, OUTBOX_TABLE = events_table(METADATA), event_tags_table(METADATA), outbox_table(METADATA)
-SAMPLES = MessageCodec.of(SampleSubscribed | SampleUnsubscribed)
 OUTBOX = Outbox(OUTBOX_TABLE, SAMPLES, wakes=False)
 """An outbox and, below, stores without a thread that announces beside the appends, which would be counted too."""
 
-COUNT = projection(0).on(SampleSubscribed, lambda n, _: n + 1).on(SampleUnsubscribed, lambda n, _: n - 1)
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-
-
-def subscribed(who: SampleStudentId | None = None) -> SampleSubscribed:
-    """Return an event about a student and a new course."""
-    return SampleSubscribed(who or SampleStudentId.v4(), SampleCourseId.v4())
-
-
-def nothing_about(who: SampleStudentId) -> AppendCondition:
-    """Return the condition that nothing about a student was stored."""
-    return AppendCondition(query().about(who), after=0)
 
 
 def make_store(engine: Engine, *, outbox: Outbox | None = None) -> SqlEventStore[SampleEvent]:

@@ -11,8 +11,9 @@ from plans import kept_statements, rows_looked_at
 from returns.result import Success
 from sqlalchemy import Engine, MetaData, event, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
+from subscriptions import SAMPLES, SampleEvent, nothing_about, subscribed
 
-from domainkit import NO_STREAM, AppendCondition, MessageCodec, OutcomeUnknownError, RevisionConflict, query
+from domainkit import NO_STREAM, OutcomeUnknownError, RevisionConflict
 from domainkit.adapters.sqlalchemy import (
     AsyncSqlEventStore,
     AsyncUnitOfWork,
@@ -22,14 +23,12 @@ from domainkit.adapters.sqlalchemy import (
     events_table,
 )
 from domainkit.adapters.sqlalchemy.lean import LeanEngine
-from domainkit.testing import SampleCourseId, SampleStudentId, SampleSubscribed, SampleUnsubscribed
+from domainkit.testing import SampleStudentId
 
-SampleEvent = SampleSubscribed | SampleUnsubscribed
 Store = SqlEventStore[SampleEvent]
 
 METADATA = MetaData()
 EVENTS, TAGS = events_table(METADATA), event_tags_table(METADATA)
-SAMPLES = MessageCodec.of(SampleSubscribed | SampleUnsubscribed)
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
@@ -45,16 +44,6 @@ def engine(database: Database) -> Iterator[Engine]:
 def store(engine: Engine) -> Store:
     """Return a store with tags, without a thread beside it."""
     return Store(UnitOfWork(engine), EVENTS, SAMPLES, tags=TAGS, wakes=False)
-
-
-def subscribed(who: SampleStudentId | None = None) -> SampleSubscribed:
-    """Return an event about a student and a new course."""
-    return SampleSubscribed(who or SampleStudentId.v4(), SampleCourseId.v4())
-
-
-def nothing_about(who: SampleStudentId) -> AppendCondition:
-    """Return the condition that nothing about a student was stored."""
-    return AppendCondition(query().about(who), after=0)
 
 
 @pytest.mark.parametrize(
