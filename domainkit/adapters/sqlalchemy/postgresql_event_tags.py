@@ -32,7 +32,7 @@ _WANTED = "unnest(CAST(:keys AS int[]), CAST(:shared AS boolean[])) AS one(key, 
 _OLD = "current_setting('transaction_isolation') IN ('repeatable read', 'serializable')"
 """A condition: the snapshot of the transaction is that of its first statement."""
 
-_LOCK = f"SELECT {_OLD}, {_TAKEN} FROM {_WANTED}"  # noqa: S608  (put together of what stands here, as all below)
+_LOCK = f"SELECT {_OLD}, {_TAKEN} FROM {_WANTED}"  # noqa: S608  (put together of what stands here)
 
 
 def _marked(start: str) -> str:
@@ -41,11 +41,11 @@ def _marked(start: str) -> str:
     INSERT INTO {{tags}} (tag, position) SELECT one.tag, stored.position
     FROM {start}, stored, unnest(CAST(:tags AS uuid[]), CAST(:numbers AS int[])) AS one(tag, number)
     WHERE stored.revision = {start}.revision + one.number
-)"""  # noqa: S608
+)"""  # noqa: S608  (as above)
 
 
 _APPEND = (
-    f"WITH held AS MATERIALIZED (SELECT {_TAKEN} FROM {_WANTED}),"  # noqa: S608
+    f"WITH held AS MATERIALIZED (SELECT {_TAKEN} FROM {_WANTED}),"  # noqa: S608  (as above)
     " waited AS MATERIALIZED (SELECT count(*) FROM held),"
     f" {announced('FROM waited')}, head AS MATERIALIZED (SELECT {HEAD} AS revision FROM announced),"
     f" {stored('head.revision', 'head.revision = CAST(:start AS int)', 'head, ')},"
@@ -58,12 +58,12 @@ _NOTHING_IS_AGAINST = "further IS NULL AND repeated IS NULL AND found.revision >
 _CHECKED = "SELECT found.revision, further, repeated, (SELECT max(position) FROM stored), is_old FROM found"
 
 _APPEND_IF = (
-    f"WITH found AS MATERIALIZED (SELECT {_FOUND} FROM ({{against}}) AS against), {announced('FROM found')},"  # noqa: S608
+    f"WITH found AS MATERIALIZED (SELECT {_FOUND} FROM ({{against}}) AS against), {announced('FROM found')},"  # noqa: S608  (as above)
     f" {stored('found.revision', _NOTHING_IS_AGAINST, 'found, ')}, {_marked('found')} {_CHECKED}"
 )
 
 _APPEND_IF_ALONE = (
-    f"WITH found AS MATERIALIZED (SELECT {_FOUND}, {ANNOUNCING} AS announced FROM ({{against}}) AS against),"  # noqa: S608
+    f"WITH found AS MATERIALIZED (SELECT {_FOUND}, {ANNOUNCING} AS announced FROM ({{against}}) AS against),"  # noqa: S608  (as above)
     f" {stored_alone(_NOTHING_IS_AGAINST)}, {_marked('found')} {_CHECKED}"
 )
 
@@ -134,9 +134,7 @@ class PostgresqlTaggedEvents(TaggedEvents, PostgresqlEvents):
             return None
         locks = Locks.of(tags)
         values = _values_of(locks) | columns_of(rows) | _columns_of_tags(tags) | {"stream": stream, "start": start}
-        ((position,),) = fetch(connection, *self._for_driver(connection, _APPEND, values))
-        found: int | None = position
-        return found
+        return self._stored(connection, _APPEND, values)
 
     def append_if(
         self, connection: Connection, guard: Guard, stream: str, rows: Sequence[EventRow], tags: Sequence[Tags]

@@ -46,7 +46,7 @@ def stored_alone(condition: str) -> str:
     INSERT INTO {{events}} (stream, revision, message_id, name, version, body)
     SELECT CAST(:stream AS text), found.revision + number, id, name, version, body FROM found, {_GIVEN}
     WHERE announced IS NOT NULL AND {condition} ORDER BY number RETURNING position, revision
-)"""  # noqa: S608  (put together of what stands here, as below)
+)"""  # noqa: S608  (put together of what stands here)
 
 
 def announced(after: str = "") -> str:
@@ -85,15 +85,15 @@ def stored(start: str, condition: str, sources: str = "") -> str:
     INSERT INTO {{events}} (stream, revision, message_id, name, version, body)
     SELECT CAST(:stream AS text), first.revision - 1 + number, id, name, version, body FROM first, given
     WHERE number > 1 ORDER BY number RETURNING position, revision
-), stored AS (SELECT position, revision FROM first UNION ALL SELECT position, revision FROM rest)"""  # noqa: S608
+), stored AS (SELECT position, revision FROM first UNION ALL SELECT position, revision FROM rest)"""  # noqa: S608  (as above)
 
 
 _APPEND_ALONE = (
-    f"WITH found AS MATERIALIZED (SELECT {HEAD} AS revision, {ANNOUNCING} AS announced),"  # noqa: S608
+    f"WITH found AS MATERIALIZED (SELECT {HEAD} AS revision, {ANNOUNCING} AS announced),"  # noqa: S608  (as above)
     f" {stored_alone('found.revision = CAST(:start AS int)')} SELECT max(position) FROM stored"
 )
 
-_APPEND = f"WITH {announced()}, {stored('CAST(:start AS int)', IS_AT_START)} SELECT max(position) FROM stored"  # noqa: S608
+_APPEND = f"WITH {announced()}, {stored('CAST(:start AS int)', IS_AT_START)} SELECT max(position) FROM stored"  # noqa: S608  (as above)
 
 _SETTLED = """SELECT least(seen.top, min(
     seen.top + ((CAST(held.objid AS bigint) - seen.top + 2147483648) & 4294967295) - 2147483648
@@ -155,17 +155,14 @@ class PostgresqlEvents(EventStatements):
         if start + len(rows) > MOST_REVISIONS:
             return None
         with suppress(IntegrityError):
-            return self._stored(connection, _APPEND_ALONE, stream, start, rows)
+            return self._stored(connection, _APPEND_ALONE, _values_of(stream, start, rows))
         return self._append(connection, stream, start, rows)
 
     def _append(self, connection: Connection, stream: str, start: int, rows: Sequence[EventRow]) -> int | None:
-        return self._stored(connection, _APPEND, stream, start, rows)
+        return self._stored(connection, _APPEND, _values_of(stream, start, rows))
 
-    def _stored(
-        self, connection: Connection, sql: str, stream: str, start: int, rows: Sequence[EventRow]
-    ) -> int | None:
-        values = columns_of(rows)
-        values.update(stream=stream, start=start)
+    def _stored(self, connection: Connection, sql: str, values: Values) -> int | None:
+        """Execute a statement that stores events, and return the position of the last one; None if it stored none."""
         ((position,),) = fetch(connection, *self._for_driver(connection, sql, values))
         found: int | None = position
         return found
@@ -179,6 +176,10 @@ def id_of(table: str) -> str:
     """
     literal = table.replace("'", "''")
     return f"CAST(CAST('{literal}' AS regclass) AS oid)"
+
+
+def _values_of(stream: str, start: int, rows: Sequence[EventRow]) -> Values:
+    return {**columns_of(rows), "stream": stream, "start": start}
 
 
 def columns_of(rows: Sequence[EventRow]) -> dict[str, object]:
