@@ -213,18 +213,18 @@ class MessageWire(Generic[M, H]):
         if self.levels > limits.max_depth:
             code.add(f"if raw.count(b'[') + raw.count(b'{{') > {limits.max_depth}:", "    return otherwise(raw, None)")
         with code.block("try:"):
-            message = self._message_of(code, "raw")
+            message = self._message_of(code)
             code.add(f"return {add_object(code, Success, (_SUCCESS,), (message,))}")
         with code.block("except Exception as error:"):  # msgspec's own, or whatever a validator raises
             code.add("failed = error.with_traceback(None)")  # its frames would hold the caller, which holds the error
         code.add("return otherwise(raw, failed)")  # out here, where no error is the context of another
         return code.function("decode", "raw", about=str(self.info))
 
-    def _message_of(self, code: Code, raw: str) -> str:
-        """Add the lines of `decoder` that make a message from its JSON; return the variable that holds it."""
+    def _message_of(self, code: Code) -> str:
+        """Add the lines of `decoder` that make a message from the JSON in `raw`; return the variable that holds it."""
         code.names |= {"read": self._decode, "utc_moment": utc_moment, "decode_moment": decode_moment}
         code.names |= {"freeze_parsed": freeze_parsed, "EMPTY": EMPTY, "struct": self.node.struct}
-        code.add(f"wire = read({raw}).data", "meta = wire.meta", "text = wire.occurred_on")
+        code.add("wire = read(raw).data", "meta = wire.meta", "text = wire.occurred_on")
         code.add(
             f"if len(text) == {_LENGTH} and text[10] == ' ' and '\\\\' not in text:",
             "    moment = decode_moment(f'\"{text}Z\"')",
@@ -289,7 +289,7 @@ class MessageWire(Generic[M, H]):
         code.add("made = []", "add = made.append")
         with code.block("for raw in raws:"):
             with code.block("try:"):
-                code.add(f"add({self._message_of(code, 'raw')})", "continue")
+                code.add(f"add({self._message_of(code)})", "continue")
             with code.block("except Exception as error:"):  # as in `decoder`
                 code.add("failed = error.with_traceback(None)")
             code.add("add(otherwise(raw, failed))")

@@ -160,15 +160,15 @@ BUGS = (
     Bug(
         "a lease is renewed",
         "adapters/sqlalchemy/relay/rounds.py",
-        "self._left() > self._half or",
+        "self._left() > self._lease / 2 or",
         "self._left() > 0 or",
         "tests/adapters/sqlalchemy/test_relay.py::TestLeases::test_it_is_renewed_while_it_is_needed",
     ),
     Bug(
         "a relay that has lost a lease leaves the rest alone",
         "adapters/sqlalchemy/relay/rounds.py",
-        "        self._ends = now + 2 * self._half if complete else now",
-        "        self._ends = now + 2 * self._half",
+        "        self._ends = now + self._lease if complete else now",
+        "        self._ends = now + self._lease",
         "tests/adapters/sqlalchemy/test_relay.py::TestLeases::test_the_rest_is_left_alone_once_another_has_it",
     ),
     Bug(

@@ -188,10 +188,8 @@ def require_configured(engine: Engine) -> None:
         ValueError: it is for PostgreSQL, and in autocommit; or for SQLite, and not configured: pysqlite would begin
             transactions only at the first write, without savepoints in them.
     """
-    level = engine.get_execution_options().get("isolation_level")
-    level = level or getattr(
-        engine.dialect, "_on_connect_isolation_level", None
-    )  # create_engine's, in SQLAlchemy 2.0, 2.1
+    of_dialect = getattr(engine.dialect, "_on_connect_isolation_level", None)  # of create_engine; SQLAlchemy 2.0, 2.1
+    level = engine.get_execution_options().get("isolation_level") or of_dialect
     if engine.dialect.name == "postgresql" and level == "AUTOCOMMIT":
         raise ValueError(
             f"the engine for {engine.url!r}: expected one with transactions, got one whose isolation level is "

@@ -98,7 +98,7 @@ class Round:
         self._workers = min(len(claim.chains), means.concurrency)
         self._waiting = iter(claim.chains)
         self._means, self._store = means, means.store
-        self._half = means.store.lease.total_seconds() / 2
+        self._lease = means.store.lease.total_seconds()
         self._unsettled = {row.position for chain in claim.chains for row in chain}
         self._untouched = len(self._unsettled)
         self._outcomes: dict[int, Outcome] = {}  # not stored yet
@@ -185,7 +185,7 @@ class Round:
         """Send the rows of a chain until one of them may not be followed by the next."""
         means = self._means
         for row in chain:
-            if means.away or means.stopping or not (self._left() > self._half or await self._held()):
+            if means.away or means.stopping or not (self._left() > self._lease / 2 or await self._held()):
                 return
             self._untouched -= 1
             self._sending[number] = self._ends
@@ -249,12 +249,12 @@ class Round:
     async def _held(self) -> bool:
         """Renew the lease, whose second half has begun; return True if it leaves time to send a message."""
         async with self._lock:
-            if self._left() <= self._half:  # no other worker has renewed it meanwhile
+            if self._left() <= self._lease / 2:  # no other worker has renewed it meanwhile
                 with suppress(*OUTAGES):
                     now = monotonic()
                     complete = await self._store.renew(self._token) == len(self._unsettled)
-                    self._ends = now + 2 * self._half if complete else now  # another relay has some rows: stop sending
-        return self._left() > 2 * self._half * _RESERVE
+                    self._ends = now + self._lease if complete else now  # another relay has some rows: stop sending
+        return self._left() > self._lease * _RESERVE
 
 
 def _published(found: set[str]) -> Outcome:
